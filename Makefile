@@ -1,0 +1,59 @@
+# `make` alone prints the targets.
+
+.DEFAULT_GOAL := help
+
+# A static binary, and no C compiler needed; the race detector alone turns it on.
+export CGO_ENABLED = 0
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO_FILES = $(shell git ls-files -co --exclude-standard '*.go' ':!:*.gen.go')
+GO_TEST = go test -timeout 10m
+
+.PHONY: help
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build, create what is missing, and serve on http://localhost:8080
+	bin/accountsd serve
+
+.PHONY: demo
+demo: ## the life of a session in each transport, on a throwaway server
+	@go run ./scripts/demo
+
+.PHONY: build
+build: ## build bin/accountsd
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/accountsd ./server/cmd/accountsd
+
+.PHONY: generate
+generate: ## write api/ anew from openapi.yaml
+	go generate ./api
+
+.PHONY: test
+test: ## vet, and the whole suite on SQLite and on a real MariaDB
+	go vet ./...
+	scripts/with-mysql.sh --fast -- $(GO_TEST) ./...
+
+.PHONY: test-mysql97
+test-mysql97: ## the whole suite with Oracle MySQL 9.7 in MariaDB's place (Debian)
+	mysqld=$$(scripts/get-mysql97.sh) && MYSQLD=$$mysqld scripts/with-mysql.sh --fast -- $(GO_TEST) ./...
+
+.PHONY: verify
+verify: ## everything else: race detector, linters, contract, TypeScript, browser, README
+	@scripts/verify.sh
+
+.PHONY: bench
+bench: ## measure refresh, profile and login beside bare counterparts, on a durable MariaDB
+	scripts/with-mysql.sh --durable -- go run ./scripts/bench
+
+.PHONY: lint
+lint: ## golangci-lint alone (built on first use)
+	@scripts/verify.sh lint
+
+.PHONY: fmt
+fmt: ## format the Go code
+	gofmt -l -w $(GO_FILES)
+
+.PHONY: clean
+clean: ## remove what was built and downloaded; data/ stays
+	rm -rf bin .cache scripts/node_modules

@@ -1,0 +1,26 @@
+package models
+
+import (
+	"database/sql/driver"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// ID is a UUIDv7 kept as 16 bytes.
+type ID uuid.UUID
+
+// Value writes the 16 bytes (google/uuid would write the text).
+func (id ID) Value() (driver.Value, error) { return id[:], nil }
+
+// Scan reads the 16 bytes.
+func (id *ID) Scan(src any) error {
+	b, ok := src.([]byte)
+	if !ok || len(b) != len(id) {
+		return fmt.Errorf("models: an ID is 16 bytes, not %T", src)
+	}
+	copy(id[:], b)
+	return nil
+}
+
+func (id ID) String() string { return uuid.UUID(id).String() }

@@ -1,0 +1,184 @@
+package models
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+const (
+	leaseLife  = 30 * time.Second
+	leaseRenew = leaseLife / 3
+	leasePoll  = 200 * time.Millisecond
+)
+
+// Schema is the version of the schema and the one this program needs. Migrations only expand, so a newer schema
+// than needed is one that older replicas go on working with.
+type Schema struct{ Current, Needed int64 }
+
+func (v Schema) OK() bool { return v.Current >= v.Needed }
+
+// Schema asks for the version; it changes nothing.
+func (s *Store) Schema(ctx context.Context) (Schema, error) {
+	v := Schema{Needed: needed}
+	if !s.db.WithContext(ctx).Migrator().HasTable("goose_db_version") {
+		return v, s.Ping(ctx) // HasTable has no error: a database that is away must not look like an empty one
+	}
+	err := s.pool().QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&v.Current)
+	return v, translate(err)
+}
+
+// needed is the newest migration's number; both dialects have the same ones (a test compares them).
+var needed = func() int64 {
+	entries, err := fs.ReadDir(migrations, "migrations/sqlite")
+	if err != nil {
+		panic(err)
+	}
+	var newest int64
+	for _, e := range entries {
+		v, err := goose.NumericComponent(e.Name())
+		if err != nil {
+			panic(err)
+		}
+		newest = max(newest, v)
+	}
+	return newest
+}()
+
+// Migrate brings the schema up to date and says how many migrations that took. Any number of replicas may call it at
+// once: one works, under a lease that it renews, and the others wait for it.
+func (s *Store) Migrate(ctx context.Context) (int, error) {
+	if v, err := s.Schema(ctx); err != nil || v.OK() {
+		return 0, err
+	}
+	applied := 0
+	err := s.withLease(ctx, func(ctx context.Context) error {
+		provider, err := s.goose()
+		if err != nil {
+			return err
+		}
+		results, err := provider.Up(ctx)
+		applied = len(results)
+		return translate(err)
+	})
+	return applied, err
+}
+
+func (s *Store) goose() (*goose.Provider, error) {
+	dialect, folder := goose.DialectSQLite3, "migrations/sqlite"
+	if s.mysql {
+		dialect, folder = goose.DialectMySQL, "migrations/mysql"
+	}
+	files, err := fs.Sub(migrations, folder)
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(dialect, s.pool(), files, goose.WithIsolateDDL(true), goose.WithDisableGlobalRegistry(true))
+}
+
+// withLease runs f while this process holds the lease row. MySQL's DDL commits by itself, so no transaction or row
+// lock could keep two replicas from migrating at once; GET_LOCK does not exist across the nodes of a Galera cluster.
+// When the lease is lost, f's context ends.
+func (s *Store) withLease(ctx context.Context, f func(context.Context) error) error {
+	holder := uuid.NewString()
+	if err := s.makeLease(ctx); err != nil {
+		return err
+	}
+	for {
+		held, err := s.takeLease(ctx, holder)
+		if err != nil {
+			return err
+		}
+		if held {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(leasePoll):
+		}
+	}
+	ctx, lost := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.keepLease(ctx, holder, lost)
+	}()
+	err := f(ctx)
+	lost(nil)
+	<-done
+	return errors.Join(err, s.releaseLease(context.WithoutCancel(ctx), holder))
+}
+
+func (s *Store) makeLease(ctx context.Context) error {
+	when := "DATETIME"
+	if s.mysql {
+		when = "DATETIME(6)"
+	}
+	db := s.db.WithContext(ctx)
+	err := retry(ctx, func() error {
+		return db.Exec("CREATE TABLE IF NOT EXISTS migration_lease (id INTEGER NOT NULL PRIMARY KEY, holder VARCHAR(36) NOT NULL, expires_at " + when + " NOT NULL)").Error
+	})
+	if err != nil {
+		return err
+	}
+	err = retry(ctx, func() error {
+		return db.Exec("INSERT INTO migration_lease (id, holder, expires_at) SELECT 1, '', ? WHERE NOT EXISTS (SELECT 1 FROM migration_lease WHERE id = 1)", time.Unix(0, 0).UTC()).Error
+	})
+	if errors.Is(err, ErrConflict) { // another replica was faster
+		return nil
+	}
+	return err
+}
+
+// takeLease takes or renews the lease, by the database's clock.
+func (s *Store) takeLease(ctx context.Context, holder string) (bool, error) {
+	now, ok, err := s.Clock(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !ok {
+		now = s.db.NowFunc()
+	}
+	var held bool
+	err = retry(ctx, func() error {
+		result := s.db.WithContext(ctx).Exec("UPDATE migration_lease SET holder = ?, expires_at = ? WHERE id = 1 AND (holder = ? OR expires_at < ?)",
+			holder, now.Add(leaseLife), holder, now)
+		held = result.RowsAffected == 1
+		return result.Error
+	})
+	return held, err
+}
+
+func (s *Store) keepLease(ctx context.Context, holder string, lost context.CancelCauseFunc) {
+	for lastHeld := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(leaseRenew):
+		}
+		held, err := s.takeLease(ctx, holder)
+		switch {
+		case err == nil && held:
+			lastHeld = time.Now()
+		case err == nil, time.Since(lastHeld) > leaseLife-leaseRenew:
+			lost(fmt.Errorf("models: the migration lease was lost: %w", errors.Join(ErrUnavailable, err)))
+			return
+		}
+	}
+}
+
+func (s *Store) releaseLease(ctx context.Context, holder string) error {
+	return retry(ctx, func() error {
+		return s.db.WithContext(ctx).Exec("UPDATE migration_lease SET expires_at = ? WHERE id = 1 AND holder = ?", time.Unix(0, 0).UTC(), holder).Error
+	})
+}

@@ -1,0 +1,115 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// User is an account. The _norm columns hold the canonical forms that make names unique; the others show them as
+// their owner wrote them. SessionEpoch ends all sessions when it grows; it starts at a random number.
+type User struct {
+	ID              int64 `gorm:"primaryKey"`
+	Username        string
+	UsernameNorm    string
+	Email           string
+	EmailNorm       string
+	FirstName       string
+	LastName        string
+	Password        string
+	IsActive        bool
+	IsStaff         bool
+	IsSuperuser     bool
+	EmailVerifiedAt *time.Time
+	SessionEpoch    int64
+	LastLogin       *time.Time
+	DateJoined      time.Time
+}
+
+// CreateUser adds a user and sets its ID. ErrConflict: the username or the e-mail address is taken.
+func (s *Store) CreateUser(ctx context.Context, u *User) error {
+	return retry(ctx, func() error {
+		u.ID = 0
+		return s.db.WithContext(ctx).Create(u).Error
+	})
+}
+
+// UserByUsername and UserByEmail take canonical forms. ErrNotFound.
+func (s *Store) UserByUsername(ctx context.Context, norm string) (User, error) {
+	return s.user(ctx, "username_norm = ?", norm)
+}
+
+func (s *Store) UserByEmail(ctx context.Context, norm string) (User, error) {
+	return s.user(ctx, "email_norm = ?", norm)
+}
+
+func (s *Store) user(ctx context.Context, where string, value any) (User, error) {
+	var u User
+	err := s.reads.WithContext(ctx).Where(where, value).Take(&u).Error
+	return u, translate(err)
+}
+
+// Users calls f with every user, by id.
+func (s *Store) Users(ctx context.Context, f func(User) error) error {
+	const batch = 500
+	for last := int64(0); ; {
+		var users []User
+		if err := s.reads.WithContext(ctx).Where("id > ?", last).Order("id").Limit(batch).Find(&users).Error; err != nil {
+			return translate(err)
+		}
+		for _, u := range users {
+			if err := f(u); err != nil {
+				return err
+			}
+			last = u.ID
+		}
+		if len(users) < batch {
+			return nil
+		}
+	}
+}
+
+// SetPassword replaces the password hash and ends every session of the user, in one statement. The guards are what
+// the caller read: an epoch or a hash that changed meanwhile gives ErrNotFound and changes nothing.
+func (s *Store) SetPassword(ctx context.Context, u User, hash string) error {
+	return s.updateUser(ctx, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1},
+		"id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password)
+}
+
+// SetActive activates or deactivates the user. Both end every session: deactivation at once, and activation never
+// revives one. ErrNotFound: the epoch changed meanwhile.
+func (s *Store) SetActive(ctx context.Context, u User, active bool) error {
+	return s.updateUser(ctx, map[string]any{"is_active": active, "session_epoch": u.SessionEpoch + 1},
+		"id = ? AND session_epoch = ?", u.ID, u.SessionEpoch)
+}
+
+// EndSessions ends every session of the user. ErrNotFound: the epoch is not the one given, or the user is inactive.
+func (s *Store) EndSessions(ctx context.Context, userID, epoch int64) error {
+	return s.updateUser(ctx, map[string]any{"session_epoch": epoch + 1},
+		"id = ? AND session_epoch = ? AND is_active", userID, epoch)
+}
+
+// updateUser writes a map, since GORM leaves the zero values of a struct out. One row or ErrNotFound.
+//
+// After a conflict at COMMIT the statement is made again; its guard on the epoch keeps that from counting twice.
+func (s *Store) updateUser(ctx context.Context, set map[string]any, where string, args ...any) error {
+	return retry(ctx, func() error {
+		return one(s.db.WithContext(ctx).Model(&User{}).Where(where, args...).Updates(set))
+	})
+}
+
+// one asks of a conditional write that it matched its row.
+func one(result *gorm.DB) error {
+	if result.Error != nil {
+		return result.Error
+	}
+	if result.RowsAffected == 0 {
+		return ErrNotFound
+	}
+	if result.RowsAffected > 1 {
+		return errors.New("models: a guarded write matched several rows")
+	}
+	return nil
+}

@@ -1,0 +1,241 @@
+// Walks through /docs/ as a person would: sign in, read the profile, refresh, log out, all by
+// clicking, on a server of its own with a data directory of its own.
+//
+//   node scripts/browser/docs.mjs [ACCOUNTSD]
+//
+// ACCOUNTSD   the server's binary (default bin/accountsd; build it first)
+// SHOTS       directory for the screenshots (default .cache/shots)
+// CHROMIUM    the browser (default /usr/bin/chromium)
+//
+// It fails on a wrong status, a Content-Security-Policy violation, an error in the console, a
+// request to another host, or a page wider than its window. Exit code 0 means all of it held.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
+const shots = resolve(process.env.SHOTS ?? join(root, ".cache/shots"));
+const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const credentials = { username: "ada", password: "nine green lamps over the harbour" };
+
+const views = [
+  { name: "light-1280", colorScheme: "light", width: 1280, height: 900, transports: ["hybrid", "cookies", "server_held"] },
+  { name: "dark-1280", colorScheme: "dark", width: 1280, height: 900, transports: ["hybrid"] },
+  { name: "light-390", colorScheme: "light", width: 390, height: 844, transports: ["hybrid"] },
+];
+
+const faults = [];
+function check(holds, text) {
+  console.log(`  ${holds ? "ok  " : "FAIL"} ${text}`);
+  if (!holds) faults.push(text);
+}
+
+// ---------------------------------------------------------------- the server
+
+function freePort() {
+  return new Promise((done, fail) => {
+    const probe = createServer();
+    probe.once("error", fail);
+    probe.listen(0, "localhost", () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
+  });
+}
+
+async function startServer() {
+  const dataDir = mkdtempSync(join(tmpdir(), "accounts-docs-"));
+  const port = await freePort();
+  const env = { ...withoutSettings(process.env), ACCOUNTS_ADDR: `localhost:${port}`, ACCOUNTS_DATA_DIR: dataDir };
+  const child = spawn(binary, ["serve"], { env, cwd: dataDir, stdio: ["ignore", "pipe", "pipe"] });
+  const server = { origin: `http://localhost:${port}`, env, dataDir, child, log: "", ended: false };
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (text) => { server.log = (server.log + text).slice(-20000); });
+  }
+  server.exit = new Promise((done) => {
+    child.once("error", (error) => { server.log += error.message; server.ended = true; done(); });
+    child.once("exit", () => { server.ended = true; done(); });
+  });
+  return server;
+}
+
+// Settings of whoever calls (a database, say) are not for this server.
+function withoutSettings(env) {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("ACCOUNTS_")));
+}
+
+async function waitReady(server) {
+  for (const end = Date.now() + 30_000; Date.now() < end && !server.ended;) {
+    const answer = await fetch(`${server.origin}/readyz`).catch(() => null);
+    if (answer?.ok) return;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error(`the server does not get ready\n${server.log}`);
+}
+
+function createUser(server) {
+  const args = ["user", "create", "--username", credentials.username, "--email", "ada@example.com",
+    "--first-name", "Ada", "--last-name", "Lovelace", "--password-stdin"];
+  const run = spawnSync(binary, args, { env: server.env, cwd: server.dataDir, input: credentials.password, encoding: "utf8" });
+  if (run.status !== 0) throw new Error(`user create: exit ${run.status} ${run.error ?? ""}\n${run.stdout}${run.stderr}`);
+}
+
+async function stopServer(server) {
+  if (!server.ended) {
+    server.child.kill("SIGTERM");
+    const timer = setTimeout(() => server.child.kill("SIGKILL"), 20_000);
+    await server.exit;
+    clearTimeout(timer);
+  }
+  rmSync(server.dataDir, { recursive: true, force: true });
+}
+
+// ---------------------------------------------------------------- the page
+
+// watch records what must not happen in a page; the caller reads it at the end.
+async function watch(page, origin) {
+  const seen = { violations: [], errors: [], foreign: [] };
+  await page.exposeFunction("reportViolation", (text) => seen.violations.push(text));
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) => {
+      window.reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+    });
+  });
+  page.on("pageerror", (error) => seen.errors.push(String(error)));
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") {
+      seen.errors.push(`${message.text()} (${new URL(message.location().url || origin).pathname})`);
+    }
+  });
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.origin !== origin && !["data:", "blob:"].includes(url.protocol)) seen.foreign.push(request.url());
+  });
+  page.on("requestfailed", (request) => seen.errors.push(`${request.url()}: ${request.failure()?.errorText}`));
+  return seen;
+}
+
+// operation opens one operation, fills in the body if there is one, executes it, and returns the request and the status.
+async function operation(page, tag, id, path, body) {
+  const block = page.locator(`#operations-${tag}-${id}`);
+  const execute = block.locator("button.execute");
+  if (!(await execute.isVisible())) await block.locator(".opblock-summary-control").click();
+  await execute.waitFor();
+  const clear = block.locator("button.btn-clear");
+  if (await clear.isVisible()) await clear.click();
+  if (body !== undefined) await block.locator("textarea.body-param__text").fill(JSON.stringify(body, null, 2));
+  const answer = page.waitForResponse((response) => new URL(response.url()).pathname === path);
+  await execute.click();
+  const response = await answer;
+  const shown = block.locator(".live-responses-table .response-col_status").filter({ hasText: String(response.status()) });
+  await shown.first().waitFor();
+  return { status: response.status(), headers: await response.request().allHeaders(), block };
+}
+
+async function walk(page, view, transport, first) {
+  const title = `${view.name}, ${transport}`;
+  const bearer = transport === "hybrid";
+  const state = page.locator("#state");
+
+  const body = transport === "hybrid" ? credentials : { ...credentials, token_transport: transport };
+  const login = await operation(page, "session", "login", "/accounts/login", body);
+  check(login.status === 200, `${title}: login answers ${login.status}, expected 200`);
+  check((await state.textContent()).startsWith("signed in"), `${title}: the page says "${await state.textContent()}"`);
+
+  const profile = await operation(page, "profile", "getProfile", "/accounts/profile");
+  check(profile.status === 200, `${title}: profile answers ${profile.status}, expected 200`);
+  check((profile.headers.authorization !== undefined) === bearer, `${title}: Authorization is ${bearer ? "" : "not "}sent with it`);
+  if (first) await shot(page, `${view.name}-profile`, profile.block);
+
+  const refresh = await operation(page, "session", "refreshToken", "/accounts/refresh_token");
+  check(refresh.status === 200, `${title}: refresh_token answers ${refresh.status}, expected 200`);
+  check(Boolean(refresh.headers["x-csrftoken"]), `${title}: X-CSRFToken is sent with it`);
+
+  const logout = await operation(page, "session", "logout", "/accounts/logout");
+  check(logout.status === 204, `${title}: logout answers ${logout.status}, expected 204`);
+  check((await state.textContent()) === "not signed in", `${title}: the page says "${await state.textContent()}"`);
+
+  const after = await operation(page, "profile", "getProfile", "/accounts/profile");
+  check(after.status === 401, `${title}: profile afterwards answers ${after.status}, expected 401`);
+  check(after.headers.authorization === undefined, `${title}: no Authorization is sent with it`);
+}
+
+async function shot(page, name, block) {
+  if (block) await block.scrollIntoViewIfNeeded();
+  await page.screenshot({ path: join(shots, `${name}.png`), fullPage: block === undefined });
+  if (block) await block.screenshot({ path: join(shots, `${name}-block.png`) });
+}
+
+async function visit(browser, server, view) {
+  console.log(view.name);
+  const context = await browser.newContext({
+    viewport: { width: view.width, height: view.height }, colorScheme: view.colorScheme, reducedMotion: "reduce",
+  });
+  context.setDefaultTimeout(20_000);
+  try {
+    const page = await context.newPage();
+    const seen = await watch(page, server.origin);
+    await page.goto(`${server.origin}/docs/`);
+    await page.locator("#operations-session-login").waitFor();
+    await shot(page, `${view.name}-start`);
+    for (const [index, transport] of view.transports.entries()) await walk(page, view, transport, index === 0);
+    await shot(page, `${view.name}-end`);
+
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    check(width <= view.width, `${view.name}: the page is ${width} px wide, the window ${view.width}`);
+    judge(view, seen);
+  } finally {
+    await context.close();
+  }
+}
+
+// The browser itself writes one line to the console for each 401 after a log-out; those are the only ones allowed.
+function judge(view, seen) {
+  const expected = seen.errors.filter((text) => /status of 401 .*\(\/accounts\/profile\)$/.test(text));
+  const errors = seen.errors.filter((text) => !expected.includes(text));
+  check(expected.length === view.transports.length, `${view.name}: ${expected.length} console lines for the expected 401s`);
+  check(errors.length === 0, `${view.name}: ${errors.length} console errors ${errors.join(" | ")}`);
+  check(seen.violations.length === 0, `${view.name}: ${seen.violations.length} policy violations ${seen.violations.join(" | ")}`);
+  check(seen.foreign.length === 0, `${view.name}: ${seen.foreign.length} requests to other hosts ${seen.foreign.join(" | ")}`);
+}
+
+// ---------------------------------------------------------------- the run
+
+async function main() {
+  for (const [what, path] of [["server", binary], ["browser", browserPath]]) {
+    if (!existsSync(path)) throw new Error(`there is no ${what} at ${path}`);
+  }
+  mkdirSync(shots, { recursive: true });
+  const server = await startServer();
+  let browser;
+  try {
+    await waitReady(server);
+    createUser(server);
+    browser = await chromium.launch({
+      executablePath: browserPath,
+      args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost"],
+    });
+    for (const view of views) await visit(browser, server, view);
+  } catch (error) {
+    if (server.log) console.error(`--- the server's last lines\n${server.log.slice(-3000)}\n---`);
+    throw error;
+  } finally {
+    await browser?.close();
+    await stopServer(server);
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  faults.push(String(error));
+  console.error(error);
+}
+console.log(faults.length === 0 ? `docs: all of it held; screenshots in ${shots}` : `docs: ${faults.length} FAILED`);
+process.exit(faults.length === 0 ? 0 : 1);

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# check-imports.sh — who may import what. Arrows point down only; what is not in
+# these tables is refused, so a new package or library is a decision made here.
+# Tests may reach further and are not looked at.
+#
+#   check-imports.sh [DIR]      the module in DIR, else this one
+set -euo pipefail
+
+cd "${1:-$(dirname "$0")/..}"
+
+# package (paths below the module; * for any rest)   what of ours it may import
+ours='
+api                      -
+api/client               api
+models                   -
+server/credentials       -
+server/token             -
+server/token/remote      server/token
+server/token/tokentest   server/token
+server/mail              -
+server/config            -
+server/web               -
+server/web/*             -
+server/accounts          models server/credentials server/token server/mail
+server                   api server/accounts server/web server/web/* server/config models
+server/servertest        *
+server/cmd/accountsd     *
+scripts/*                *
+'
+
+# library (as a prefix)              packages that may import it
+libraries='
+gorm.io                              models
+github.com/glebarez/sqlite           models
+github.com/glebarez/go-sqlite        models
+github.com/go-sql-driver/mysql       models
+github.com/pressly/goose             models
+modernc.org/sqlite                   models
+database/sql                         models
+golang.org/x/crypto                  server/credentials
+github.com/golang-jwt/jwt            server/token
+github.com/wneessen/go-mail          server/mail
+github.com/caarlos0/env              server/config
+github.com/gin-gonic/gin             api server
+github.com/gin-contrib/cors          server
+github.com/getkin/kin-openapi        api server
+github.com/oapi-codegen              api server
+go.yaml.in/yaml                      api server
+github.com/prometheus                server
+net/http                             api api/client server server/token/remote server/web server/web/*
+github.com/google/uuid               api api/client models server/token server/accounts server
+golang.org/x/net/idna                server/accounts
+golang.org/x/text                    server/accounts
+github.com/spf13/cobra               -
+golang.org/x/term                    -
+'
+
+# A package that may import all of ours may import any library too.
+
+module=$(go list -m)
+go list -f '{{.ImportPath}} {{.Name}}{{range .Imports}} {{.}}{{end}}' ./... |
+  awk -v module="$module" -v ours="$ours" -v libraries="$libraries" '
+    BEGIN {
+      rows = split(ours, row, "\n")
+      for (i = 1; i <= rows; i++) {
+        if (split(row[i], word, " ") < 2) continue
+        order[++packages] = word[1]
+        sub(/^ *[^ ]+ +/, "", row[i])
+        allowed[word[1]] = row[i]
+      }
+      rows = split(libraries, row, "\n")
+      for (i = 1; i <= rows; i++) {
+        if (split(row[i], word, " ") < 2) continue
+        prefix[++prefixes] = word[1]
+        sub(/^ *[^ ]+ +/, "", row[i])
+        users[word[1]] = row[i]
+      }
+    }
+
+    function fault(text) { print "  " text; faults++ }
+
+    # whether path is one of the patterns in list, words with an optional /* at the end
+    function listed(path, list,   n, word, i, stem) {
+      n = split(list, word, " ")
+      for (i = 1; i <= n; i++) {
+        if (word[i] == "*" || word[i] == path) return 1
+        stem = word[i]
+        if (sub(/\*$/, "", stem) && index(path, stem) == 1) return 1
+      }
+      return 0
+    }
+
+    function row_of(path,   i) {
+      for (i = 1; i <= packages; i++) if (order[i] == path) return path
+      for (i = 1; i <= packages; i++) if (listed(path, order[i])) return order[i]
+      return ""
+    }
+
+    # the library row an import belongs to: the longest prefix that ends at a path element
+    function library_of(path,   i, best) {
+      best = ""
+      for (i = 1; i <= prefixes; i++)
+        if ((path == prefix[i] || index(path, prefix[i] "/") == 1) && length(prefix[i]) > length(best)) best = prefix[i]
+      return best
+    }
+
+    {
+      path = $1 == module ? "." : substr($1, length(module) + 2)
+      if (("/" path "/" $2 "/") ~ /\/(utils?|commons?|helpers?|misc)\//)
+        fault(path ": a package is named after what it does, not util, common, helper or misc")
+      mine = row_of(path)
+      if (mine == "") { fault(path ": this package is not in the table"); next }
+      if (allowed[mine] == "*") next
+      for (i = 3; i <= NF; i++) {
+        if (index($i, module "/") == 1) {
+          other = substr($i, length(module) + 2)
+          if (!listed(other, allowed[mine])) fault(path " must not import " other)
+          continue
+        }
+        library = library_of($i)
+        if (library != "" && !listed(path, users[library])) fault(path " must not import " $i)
+        # the standard library has no dot in its first element
+        if (library == "" && $i ~ /^[^\/]*\./) fault(path " imports " $i ", which is not in the table")
+      }
+    }
+
+    END {
+      if (faults) { print "check-imports: " faults " to mend (the tables are in scripts/check-imports.sh)"; exit 1 }
+      print "check-imports: " NR " packages keep to the table"
+    }'

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# get-mariadb.sh — Debian's or Ubuntu's own mariadb-server-core unpacked into
+# .cache/mariadb (or the folder named). Prints the path of a runnable mysqld; a
+# mariadb-install-db lies beside it. Nothing is installed, root is not needed.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+dir=${1:-$here/../.cache/mariadb}
+# shellcheck source=scripts/unpacked-server.sh
+. "$here/unpacked-server.sh"
+
+[ -e "$dir/root/.complete" ] || echo "get-mariadb: unpacking mariadb-server-core into $dir (once)" >&2
+"$here/unpack-debs.sh" "$dir" mariadb-server-core
+dir=$(cd "$dir" && pwd)
+
+write_server_wrapper "$dir" usr/sbin/mariadbd --basedir=ROOT/usr \
+  --lc-messages-dir=ROOT/usr/share/mysql --character-sets-dir=ROOT/usr/share/mysql/charsets \
+  --plugin-dir=ROOT/usr/lib/mysql/plugin
+
+# Debian's mariadb-install-db runs its programs by absolute path, with the host's
+# libraries. The part of it that a throwaway server needs is short.
+cat >"$dir/mariadb-install-db" <<'W'
+#!/bin/sh
+# written by scripts/get-mariadb.sh: creates the system tables in the --datadir given
+here=$(cd "$(dirname "$0")" && pwd)
+share=$here/root/usr/share/mysql
+set -eu
+if [ "${1:-}" = --no-defaults ]; then shift; fi
+for arg; do
+  shift
+  case $arg in
+    --datadir=*) mkdir -p "${arg#*=}"; data=${arg#*=} ;;
+    --user=*)    user=${arg#*=} ;;
+    --auth-root-authentication-method=* | --skip-test-db) continue ;;
+  esac
+  set -- "$@" "$arg"
+done
+if [ -n "${user:-}" ]; then chown "$user" "$data"; fi
+{
+  printf '%s\n' 'CREATE DATABASE mysql;' 'USE mysql;' 'SET @auth_root_socket = NULL;'
+  for part in system_tables performance_tables system_tables_data; do
+    cat "$share"/m[ya]*_"$part.sql" # mysql_ until 10.11, mariadb_ since
+  done
+} | "$here/mysqld" --no-defaults "$@" --bootstrap
+W
+chmod 755 "$dir/mariadb-install-db"
+echo "$dir/mysqld"

@@ -1,0 +1,27 @@
+# unpacked-server.sh — sourced by get-mariadb.sh and get-mysql97.sh.
+# shellcheck shell=bash
+
+# write_server_wrapper DIR SERVER ARGS... writes DIR/mysqld, which runs SERVER (a
+# path inside DIR/root) with the libraries unpacked beside it. The host may be of
+# another release: the loader is the unpacked one too, so no host library is used.
+# ARGS come before the caller's; the word ROOT in them becomes the tree's path.
+write_server_wrapper() {
+  local dir=$1 server=$2 loader libs arg
+  shift 2
+  loader=$(cd "$dir/root" && find . -type f -name 'ld-linux-*.so.[0-9]' | sed 's|^\./||' | head -n 1)
+  # shellcheck disable=SC2016 # $root is expanded by the wrapper
+  libs=$(cd "$dir/root" && find . -maxdepth 3 -type d -path '*/lib/*-linux-gnu*' | sed 's|^\.|$root|' | paste -sd: -)
+  if [ -z "$loader" ] || [ ! -f "$dir/root/$server" ]; then
+    echo "unpacked-server: $dir/root holds no $server with its loader" >&2
+    return 1
+  fi
+  cat >"$dir/mysqld" <<W
+#!/bin/sh
+# written by scripts/: the server unpacked beside this file, with its own libraries
+root=\$(cd "\$(dirname "\$0")/root" && pwd)
+# --no-defaults counts only as the first argument
+if [ "\${1:-}" = --no-defaults ]; then shift; fi
+exec "\$root/$loader" --library-path "$libs" "\$root/$server" --no-defaults$(for arg; do printf ' "%s"' "${arg/ROOT/\$root}"; done) "\$@"
+W
+  chmod 755 "$dir/mysqld"
+}

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# verify.sh — what make test leaves out. Runs every step, each with a line of its
+# own and its time, and fails at the end with the list of those that failed.
+#
+#   verify.sh [STEP...]     all steps, or those named; verify.sh --list prints them
+#
+# What a step printed is shown when it fails, and stays in .cache/verify/STEP.log.
+# Needs a C compiler, Node and Chromium beside Go.
+set -uo pipefail
+
+cd "$(dirname "$0")/.." || exit 1
+root=$PWD logs=$PWD/.cache/verify
+export CGO_ENABLED=0
+unset MAKEFLAGS MAKELEVEL MFLAGS
+
+steps='
+shell      shell scripts parse, and shellcheck has nothing to say where it is installed
+generated  api/ is what openapi.yaml generates
+imports    packages import only what the table allows
+lint       golangci-lint
+redocly    the contract, by redocly
+spectral   the contract, by spectral and the rules of our own
+types      TypeScript types of the contract, and a program that uses them, compile strictly
+swagger    the embedded Swagger UI is the published package
+browser    the documentation page in a real browser
+readme     links and shell blocks of the README
+race       the whole suite under the race detector
+'
+
+# ---- one function a step ---------------------------------------------------
+
+step_shell() {
+  local file scripts=()
+  while IFS= read -r file; do scripts+=("$file"); done < <(git ls-files -co --exclude-standard 'scripts/*.sh' .ci/run)
+  for file in "${scripts[@]}"; do bash -n "$file" || return; done
+  if ! command -v shellcheck >/dev/null; then echo 'shellcheck is not installed: parsed only'; return; fi
+  shellcheck --external-sources --severity=warning "${scripts[@]}"
+}
+
+# In a copy, because the tree may hold changes that are not committed, and stays as it is.
+step_generated() {
+  local copy status
+  copy=$(mktemp -d)
+  cp -R go.mod go.sum openapi.yaml oapi-codegen.yaml api "$copy/"
+  go -C "$copy" generate ./api && diff -r api "$copy/api"
+  status=$?
+  rm -rf "$copy"
+  [ $status = 0 ] || echo 'api/ is not what openapi.yaml generates: run make generate'
+  return $status
+}
+
+step_imports() { scripts/check-imports.sh; }
+
+step_lint() {
+  local version tool
+  version=$(go -C scripts/tools list -m -f '{{.Version}}' github.com/golangci/golangci-lint/v2) || return
+  tool=$root/.cache/bin/golangci-lint-$version
+  if [ ! -x "$tool" ]; then # takes minutes, once
+    go -C scripts/tools build -trimpath -o "$tool" github.com/golangci/golangci-lint/v2/cmd/golangci-lint || return
+  fi
+  "$tool" run ./...
+}
+
+# node_tools installs what package-lock.json pins, without running anybody's install scripts.
+node_tools() {
+  [ scripts/node_modules/.package-lock.json -nt scripts/package-lock.json ] ||
+    npm --prefix scripts ci --ignore-scripts --no-audit --no-fund --loglevel=error
+}
+
+# REDOCLY_TELEMETRY: no data leaves; the notice would ask a registry for news
+step_redocly() {
+  node_tools && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
+    scripts/node_modules/.bin/redocly lint openapi.yaml --config scripts/redocly.yaml
+}
+
+step_spectral() {
+  node_tools && scripts/node_modules/.bin/spectral lint openapi.yaml --ruleset scripts/spectral.yaml --fail-severity=warn
+}
+
+step_types() {
+  node_tools &&
+    scripts/node_modules/.bin/openapi-typescript openapi.yaml --output .cache/typescript/schema.d.ts &&
+    scripts/node_modules/.bin/tsc --project scripts/typescript
+}
+
+step_swagger() { scripts/update-swagger-ui.sh --check; }
+
+step_browser() { node_tools && node scripts/browser/docs.mjs; }
+
+step_readme() { scripts/check-readme.sh; }
+
+step_race() { CGO_ENABLED=1 scripts/with-mysql.sh --fast -- go test -race -timeout 15m ./...; }
+
+# ---- running them ----------------------------------------------------------
+
+names() { awk 'NF { print $1 }' <<<"$steps"; }
+title() { awk -v step="$1" '$1 == step { $1 = ""; print substr($0, 2) }' <<<"$steps"; }
+
+run_step() {
+  local name=$1 start=$SECONDS status
+  printf '%-10s %s … ' "$name" "$(title "$name")"
+  ("step_$name") >"$logs/$name.log" 2>&1 </dev/null
+  status=$?
+  if [ $status = 0 ]; then echo "ok ($((SECONDS - start)) s)"; return; fi
+  echo "FAILED ($((SECONDS - start)) s)"
+  sed 's/^/    /' "$logs/$name.log"
+  return $status
+}
+
+if [ "${1:-}" = --list ]; then echo "$steps" | sed '/^$/d'; exit 0; fi
+if [ $# = 0 ]; then
+  # shellcheck disable=SC2046 # one word a step
+  set -- $(names)
+fi
+
+mkdir -p "$logs"
+failed=()
+for name; do
+  if ! declare -F "step_$name" >/dev/null; then echo "verify: no step $name (see verify.sh --list)" >&2; exit 2; fi
+  run_step "$name" || failed+=("$name")
+done
+
+if [ ${#failed[@]} != 0 ]; then
+  echo "verify: failed: ${failed[*]}"
+  exit 1
+fi
+echo "verify: all of $# steps passed in $SECONDS s"

@@ -1,0 +1,278 @@
+#!/usr/bin/env bash
+# with-mysql.sh — run a command against a throwaway MariaDB or MySQL server.
+#
+#   with-mysql.sh [--fast|--durable] [--keep DIR] [--port N] -- COMMAND ARGS...
+#   with-mysql.sh [--fast|--durable]      no command: print the URL, run until Ctrl-C
+#
+#   --fast     (default) a crash of the machine may lose the last second
+#   --durable  every commit reaches the disk, as in production: for measuring
+#   --keep     put the data in DIR and leave it there
+#   --port     this port of 127.0.0.1 instead of a free one
+#
+# COMMAND sees TEST_MYSQL_URL (mysql://app:app@127.0.0.1:PORT/app?tls=false) and its
+# parts MYSQL_HOST, MYSQL_PORT, MYSQL_SOCKET, MYSQL_USER, MYSQL_PASSWORD and
+# MYSQL_DATABASE. The user may create databases. COMMAND's exit status is returned.
+#
+# The server is the first of these that exists; it is never skipped in silence:
+#   1. $MYSQLD, the path of a mariadbd or an Oracle mysqld
+#   2. mariadbd or mysqld on PATH or in an sbin folder
+#   3. a container, where a Docker engine answers
+#   4. Debian's or Ubuntu's package, unpacked into .cache/ without installing it
+# WITH_MYSQL_FIND=path, docker or unpack tries only that one.
+#
+# Others: WITH_MYSQL_ARGS (more server flags), WITH_MYSQL_TIMEOUT (seconds to start, 60),
+# WITH_MYSQL_IMAGE (mariadb:11.8), WITH_MYSQL_USER (what root drops to, mysql or nobody).
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+db=app user=app pass=app
+timeout=${WITH_MYSQL_TIMEOUT:-60}
+
+say() { echo "with-mysql: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# ---- options ---------------------------------------------------------------
+
+mode=fast keep='' port=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --fast | --durable) mode=${1#--} ;;
+    --keep) keep=${2:?--keep needs a folder}; shift ;;
+    --port) port=${2:?--port needs a number}; shift ;;
+    --) shift; break ;;
+    -h | --help) sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p;}' "$0"; exit 0 ;;
+    -*) say "unknown option $1"; exit 2 ;;
+    *) break ;;
+  esac
+  shift
+done
+
+# ---- finding a server ------------------------------------------------------
+
+# find_program NAME... prints the first of the names on PATH or in an sbin folder.
+find_program() {
+  local name
+  for name; do
+    PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$name" && return
+  done
+  return 1
+}
+
+docker_answers() { command -v docker >/dev/null && docker info >/dev/null 2>&1; }
+
+# find_server sets mysqld to a server program, or to the word docker.
+find_server() {
+  local only=${WITH_MYSQL_FIND:-any}
+  mysqld=${MYSQLD:-}
+  [ -z "$mysqld" ] || return 0
+  case $only in any | path | docker | unpack) ;; *) die "WITH_MYSQL_FIND is path, docker or unpack" ;; esac
+  if [[ $only =~ any|path ]] && mysqld=$(find_program mariadbd mysqld); then return; fi
+  if [[ $only =~ any|docker ]] && docker_answers; then mysqld=docker; return; fi
+  if [[ $only =~ any|unpack ]] && mysqld=$("$here/get-mariadb.sh"); then return; fi
+  say "no MariaDB or MySQL server found (looked for: $only). To get one, type:"
+  if command -v apt-get >/dev/null; then
+    say "  apt-get install -y --no-install-recommends mariadb-server"
+  elif command -v brew >/dev/null; then
+    say "  brew install mariadb"
+  else
+    say "  dnf install -y mariadb-server      (or your system's package of MariaDB)"
+  fi
+  exit 127
+}
+
+# ---- a server program on this host -----------------------------------------
+
+pid='' container='' base='' socket_dir=''
+
+# prepare_folders makes the server's own folder, and chooses whom it runs as.
+prepare_folders() {
+  base=${keep:-$(mktemp -d "${TMPDIR:-/tmp}/with-mysql.XXXXXX")}
+  mkdir -p "$base"
+  base=$(cd "$base" && pwd)
+  data=$base/data log=$base/server.log socket=$base/s.sock
+  # the path of a unix socket must stay under 108 bytes
+  if [ ${#socket} -gt 100 ]; then
+    socket_dir=$(mktemp -d /tmp/with-mysql.XXXXXX)
+    socket=$socket_dir/s.sock
+  fi
+  as_user=() # servers refuse to run as root
+  if [ "$(id -u)" = 0 ]; then
+    local drop=${WITH_MYSQL_USER:-mysql}
+    id "$drop" >/dev/null 2>&1 || drop=nobody
+    as_user=(--user="$drop")
+    : >>"$log"
+    chown "$drop" "$base" "$log" ${socket_dir:+"$socket_dir"}
+    chmod 755 "$base" ${socket_dir:+"$socket_dir"}
+  fi
+}
+
+# server_flags sets flags: the same behaviour from every version, and no hosts outside.
+server_flags() {
+  flags=(--datadir="$data" --tmpdir="$base" --socket="$socket" --pid-file="$base/server.pid"
+    --log-error="$log" --init-file="$base/init.sql" --bind-address=127.0.0.1 --skip-name-resolve)
+  case $flavour in
+    mariadb) flags+=(--secure-file-priv="$base") ;;
+    mysql)   flags+=(--secure-file-priv=NULL --mysqlx=OFF --skip-log-bin) ;;
+  esac
+  tuning_flags
+  # shellcheck disable=SC2206 # several words are wanted
+  flags+=("${tuning[@]}" "${as_user[@]+"${as_user[@]}"}" ${WITH_MYSQL_ARGS:-})
+}
+
+tuning_flags() {
+  tuning=(--character-set-server=utf8mb4 --max-connections=300 --innodb-buffer-pool-size=256M --default-time-zone=+00:00)
+  case $mode in
+    durable) tuning+=(--innodb-flush-log-at-trx-commit=1 --sync-binlog=1) ;;
+    fast)    tuning+=(--innodb-flush-log-at-trx-commit=2 --sync-binlog=0 --innodb-doublewrite=0) ;;
+  esac
+}
+
+# install_program prints MariaDB's mariadb-install-db: beside the server, or on PATH.
+install_program() {
+  local bin
+  bin=$(dirname "$mysqld")
+  for bin in "$bin" "$bin/../bin" "$bin/../scripts"; do
+    if [ -x "$bin/mariadb-install-db" ]; then echo "$bin/mariadb-install-db"; return; fi
+  done
+  find_program mariadb-install-db mysql_install_db
+}
+
+create_data() {
+  [ ! -d "$data/mysql" ] || return 0
+  local install
+  case $flavour in
+    mariadb)
+      install=$(install_program) || die "found $mysqld, but no mariadb-install-db"
+      install=("$install" --no-defaults --auth-root-authentication-method=normal --skip-test-db) ;;
+    mysql) install=("$mysqld" --no-defaults --initialize-insecure) ;;
+  esac
+  "${install[@]}" --datadir="$data" "${as_user[@]+"${as_user[@]}"}" >"$base/install.log" 2>&1 </dev/null ||
+    { tail -n 30 "$base/install.log" >&2; die "could not create the data folder"; }
+}
+
+# init_sql HOST... prints the SQL that creates the database, and its user at each HOST.
+init_sql() {
+  echo "CREATE DATABASE IF NOT EXISTS $db;"
+  local host
+  for host; do
+    echo "CREATE USER IF NOT EXISTS '$user'@'$host' IDENTIFIED BY '$pass';"
+    echo "GRANT ALL PRIVILEGES ON *.* TO '$user'@'$host' WITH GRANT OPTION;"
+  done
+}
+
+listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# free_port prints a port that nobody listens on now; a lost race is tried again.
+free_port() {
+  local p
+  for _ in {1..50}; do
+    p=$((33000 + RANDOM % 1000))
+    if ! listening "$p"; then echo "$p"; return; fi
+  done
+  die "no free port"
+}
+
+# wait_ready succeeds when the server answers, fails when it has ended.
+wait_ready() {
+  local deadline=$((SECONDS + timeout))
+  while kill -0 "$pid" 2>/dev/null; do
+    # the log line comes after the init file; the port check makes sure it is TCP
+    if grep -q 'ready for connections' "$log" && listening "$try_port"; then return; fi
+    if [ $SECONDS -ge $deadline ]; then tail -n 20 "$log" >&2; die "not ready after $timeout s"; fi
+    sleep 0.05
+  done
+  wait "$pid" 2>/dev/null || true
+  pid=''
+  return 1
+}
+
+start_server() {
+  case $("$mysqld" --no-defaults --version 2>/dev/null) in
+    *MariaDB*) flavour=mariadb ;;
+    *Ver*) flavour=mysql ;;
+    *) die "$mysqld does not run" ;;
+  esac
+  prepare_folders
+  create_data
+  init_sql 127.0.0.1 localhost >"$base/init.sql"
+  chmod 644 "$base/init.sql"
+  server_flags
+  for _ in 1 2 3 4 5; do
+    try_port=${port:-$(free_port)}
+    : >"$log"
+    "$mysqld" --no-defaults "${flags[@]}" --port="$try_port" </dev/null >"$base/stdout.log" 2>&1 &
+    pid=$!
+    if wait_ready; then port=$try_port; return; fi
+    grep -qiE 'bind on tcp|address already in use' "$log" || break
+    [ -z "$port" ] || die "port $port is taken"
+  done
+  tail -n 20 "$log" "$base/stdout.log" >&2
+  die "the server did not start"
+}
+
+# ---- a server in a container -----------------------------------------------
+
+start_container() {
+  local image=${WITH_MYSQL_IMAGE:-mariadb:11.8} deadline
+  [ -z "$keep" ] || die "--keep does not go with a container"
+  tuning_flags
+  # shellcheck disable=SC2206 # several words are wanted
+  tuning+=(${WITH_MYSQL_ARGS:-})
+  base=$(mktemp -d "${TMPDIR:-/tmp}/with-mysql.XXXXXX")
+  init_sql % >"$base/init.sql"
+  chmod 755 "$base"
+  chmod 644 "$base/init.sql"
+  container=$(docker run --detach --rm --publish "127.0.0.1:$port:3306" --volume "$base/init.sql:/docker-entrypoint-initdb.d/init.sql:ro" \
+    --env MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1 "$image" "${tuning[@]}") || die "docker could not start $image"
+  port=$(docker port "$container" 3306/tcp | sed -n 's/^127\.0\.0\.1://p')
+  # the image starts once without a network to run the init file: ask for TCP
+  deadline=$((SECONDS + timeout))
+  until docker exec "$container" mariadb --protocol=tcp --host=127.0.0.1 --user="$user" --password="$pass" --execute='SELECT 1' "$db" >/dev/null 2>&1; do
+    if [ $SECONDS -ge $deadline ]; then docker logs --tail 20 "$container" >&2; die "not ready after $timeout s"; fi
+    sleep 0.3
+  done
+}
+
+# ---- the run ---------------------------------------------------------------
+
+stop_server() {
+  kill -TERM "$pid" 2>/dev/null || true # a clean shutdown
+  for _ in {1..150}; do
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  kill -KILL "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+}
+
+cleanup() {
+  local status=$?
+  trap - EXIT INT TERM HUP
+  [ -z "$pid" ] || stop_server
+  [ -z "$container" ] || docker stop --time 10 "$container" >/dev/null 2>&1 || true
+  [ -z "$socket_dir" ] || rm -rf "$socket_dir"
+  [ -z "$base" ] || [ -n "$keep" ] || rm -rf "$base"
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+find_server
+if [ "$mysqld" = docker ]; then socket=''; start_container; else start_server; fi
+
+export MYSQL_HOST=127.0.0.1 MYSQL_PORT=$port MYSQL_TCP_PORT=$port MYSQL_SOCKET=$socket
+export MYSQL_USER=$user MYSQL_PASSWORD=$pass MYSQL_DATABASE=$db
+export TEST_MYSQL_URL="mysql://$user:$pass@127.0.0.1:$port/$db?tls=false"
+
+if [ $# -gt 0 ]; then
+  "$@" || exit
+  exit 0
+fi
+echo "$TEST_MYSQL_URL"
+if [ -n "$container" ]; then
+  docker wait "$container" >/dev/null
+else
+  wait "$pid" || true
+fi
+die "the server has ended"

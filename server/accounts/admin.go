@@ -1,0 +1,135 @@
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
+)
+
+// MinPassword is the least number of characters of a new password.
+const MinPassword = 12
+
+// NewUser is a user as an operator adds one: active, with a verified address.
+type NewUser struct {
+	Username, Email, FirstName, LastName string
+	Password                             string
+	Superuser                            bool // and staff
+}
+
+// CreateUser adds a user. Errors: ValidationFailed, UsernameTaken, EmailTaken, Unavailable.
+func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error) {
+	u, err := s.newUser(n)
+	if err != nil {
+		return u, err
+	}
+	if u.Password, err = s.hasher.Hash(ctx, n.Password); err != nil {
+		return u, hashError(err)
+	}
+	err = s.store.CreateUser(ctx, &u)
+	if errors.Is(err, models.ErrConflict) {
+		return u, s.taken(ctx, u)
+	}
+	return u, storeError(err)
+}
+
+func (s *Service) newUser(n NewUser) (models.User, error) {
+	now := s.now()
+	u := models.User{
+		Username: n.Username, Email: n.Email, FirstName: n.FirstName, LastName: n.LastName,
+		IsActive: true, IsStaff: n.Superuser, IsSuperuser: n.Superuser, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch(),
+	}
+	var ok bool
+	if u.UsernameNorm, ok = canonicalUsername(n.Username); !ok {
+		return u, invalid("username", "invalid_format")
+	}
+	if u.EmailNorm, ok = canonicalEmail(n.Email); !ok {
+		return u, invalid("email", "invalid_format")
+	}
+	if !isName(n.FirstName) {
+		return u, invalid("first_name", "invalid_format")
+	}
+	if !isName(n.LastName) {
+		return u, invalid("last_name", "invalid_format")
+	}
+	return u, checkNewPassword(n.Password)
+}
+
+// newEpoch is where a user's epoch starts: 48 random bits, so that a user who is removed and added again (a restored
+// backup, an import) does not meet the epoch of old sessions.
+func newEpoch() int64 {
+	var b [8]byte
+	_, _ = rand.Read(b[2:]) // never fails (crypto/rand)
+	return int64(binary.BigEndian.Uint64(b[:]))
+}
+
+func checkNewPassword(password string) error {
+	err := credentials.CheckPolicy(password, MinPassword)
+	var refused *credentials.PolicyError
+	if errors.As(err, &refused) {
+		return invalid("password", refused.Code)
+	}
+	return err
+}
+
+func invalid(field, reason string) error {
+	return &Error{Code: ValidationFailed, Field: field, Reason: reason}
+}
+
+// taken says which of the two unique values it was.
+func (s *Service) taken(ctx context.Context, u models.User) error {
+	_, err := s.store.UserByUsername(ctx, u.UsernameNorm)
+	switch {
+	case err == nil:
+		return refuse(UsernameTaken)
+	case errors.Is(err, models.ErrNotFound):
+		return refuse(EmailTaken)
+	}
+	return storeError(err)
+}
+
+// Users calls f with every user, by id.
+func (s *Service) Users(ctx context.Context, f func(models.User) error) error {
+	return storeError(s.store.Users(ctx, f))
+}
+
+// SetPassword replaces a user's password and ends all sessions of the user.
+// Errors: NotFound, ValidationFailed, Unavailable.
+func (s *Service) SetPassword(ctx context.Context, username, password string) error {
+	if err := checkNewPassword(password); err != nil {
+		return err
+	}
+	hash, err := s.hasher.Hash(ctx, password)
+	if err != nil {
+		return hashError(err)
+	}
+	return s.changeUser(ctx, username, func(u models.User) error { return s.store.SetPassword(ctx, u, hash) })
+}
+
+// SetActive activates or deactivates a user and ends all sessions of the user. Errors: NotFound, Unavailable.
+func (s *Service) SetActive(ctx context.Context, username string, active bool) error {
+	return s.changeUser(ctx, username, func(u models.User) error { return s.store.SetActive(ctx, u, active) })
+}
+
+// changeUser reads the user and makes a change that is guarded by what was read; again, if something else changed
+// the user in between.
+func (s *Service) changeUser(ctx context.Context, username string, change func(models.User) error) error {
+	var err error
+	for range loginTries {
+		var u models.User
+		u, err = s.userByName(ctx, username)
+		if errors.Is(err, models.ErrNotFound) {
+			return refuse(NotFound)
+		}
+		if err != nil {
+			return storeError(err)
+		}
+		if err = change(u); !errors.Is(err, models.ErrNotFound) {
+			return storeError(err)
+		}
+	}
+	return unavailable(err)
+}

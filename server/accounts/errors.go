@@ -1,0 +1,57 @@
+package accounts
+
+import (
+	"fmt"
+	"time"
+)
+
+// Code is a problem code of the contract (ProblemCode).
+type Code string
+
+// The codes that rules give. The server adds those of HTTP itself (not_found for a route, body_too_large …).
+const (
+	CredentialsMissing Code = "credentials_missing"
+	AccessInvalid      Code = "access_invalid"
+	AccessExpired      Code = "access_expired"
+	SessionExpired     Code = "session_expired"
+	SessionRevoked     Code = "session_revoked"
+	RefreshInvalid     Code = "refresh_invalid"
+	RefreshReused      Code = "refresh_reused"
+	InvalidCredentials Code = "invalid_credentials"
+	NotFound           Code = "not_found"
+	ValidationFailed   Code = "validation_failed"
+	UsernameTaken      Code = "username_taken"
+	EmailTaken         Code = "email_taken"
+	Unavailable        Code = "unavailable"
+)
+
+// Error is what a rule answers. The message is the code; the cause is for the log alone.
+type Error struct {
+	Code       Code
+	RetryAfter time.Duration // with Unavailable
+	Field      string        // with ValidationFailed: the member at fault
+	Reason     string        // with ValidationFailed: a FieldErrorCode of the contract
+	Cause      error
+}
+
+func (e *Error) Error() string {
+	if e.Field != "" {
+		return fmt.Sprintf("%s: %s: %s", e.Code, e.Field, e.Reason)
+	}
+	return string(e.Code)
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Is makes errors.Is(err, &Error{Code: c}) ask for the code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+func refuse(code Code) error { return &Error{Code: code} }
+
+// unavailable is an answer that promises nothing and takes nothing back: the same request may be made again.
+func unavailable(cause error) error {
+	return &Error{Code: Unavailable, RetryAfter: time.Second, Cause: cause}
+}

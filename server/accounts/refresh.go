@@ -1,0 +1,285 @@
+package accounts
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/token"
+)
+
+// RefreshInput is a refresh as it came. Received is when its headers had been read; Attempt is X-Refresh-Attempt.
+type RefreshInput struct {
+	Credential Credential
+	Attempt    string
+	Client     Client
+	Received   time.Time
+}
+
+// verdict is a row of the decision table, which is walked in this order.
+type verdict int
+
+const (
+	tooLate     verdict = iota + 1 // row 1
+	ended                          // row 2
+	rotate                         // row 3: the next generation
+	same                           // row 4: the tokens in force, which are the ones shown
+	successor                      // row 5: the tokens in force, which replaced the one shown
+	applied                        // row 5 for our own rotation, whose answer was lost between us and the database
+	reuse                          // row 6
+	regression                     // row 7
+	undecidable                    // row 8
+	misdirected                    // row 0b
+)
+
+// decide is the decision table: what a refresh credential is worth beside the row of its session at an instant.
+// It is a pure function. wrote is the instant that an UPDATE of ours carried whose outcome is unknown, else zero.
+//
+// Rows 1 and 2 come before any grace: a session that has ended gives no tokens, however recently its token was
+// superseded.
+func (p Policy) decide(c Credential, attempt []byte, l models.Live, now, wrote time.Time) verdict {
+	transport := token.Transport(l.Transport)
+	if c.Subject != l.UserID || carriers[transport].refresh != c.Carrier || (c.Transport != "" && c.Transport != transport) {
+		return misdirected
+	}
+	// The handle of server_held is an access token: its own exp is long past when it is needed, and does not count.
+	if c.Expired && transport != token.ServerHeld {
+		return tooLate
+	}
+	if err := alive(l, now); err != nil {
+		if errors.Is(err, refuse(SessionExpired)) {
+			return tooLate
+		}
+		return ended
+	}
+	switch behind := l.Generation - c.Generation; {
+	case behind < 0:
+		return regression
+	case behind == 0:
+		return p.decideCurrent(now.Sub(l.RotatedAt))
+	case behind == 1 && !wrote.IsZero() && l.RotatedAt.Equal(wrote):
+		return applied
+	case behind == 1:
+		return p.decidePrevious(now.Sub(l.RotatedAt), sameAttempt(attempt, l.Attempt))
+	}
+	return reuse
+}
+
+func (p Policy) decideCurrent(age time.Duration) verdict {
+	if p.RotationInterval == 0 || age >= p.RotationInterval+p.Margin {
+		return rotate
+	}
+	return same
+}
+
+// decidePrevious judges the predecessor of the current token. An age below -M means that this replica's clock is
+// behind the one that rotated: no proof of anything, and never reuse.
+func (p Policy) decidePrevious(age time.Duration, sameAttempt bool) verdict {
+	switch {
+	case p.RotationInterval == 0: // the strict profile: one use, no grace, no attempt
+		return reuse
+	case sameAttempt:
+		return successor
+	case age < -p.Margin:
+		return undecidable
+	case age <= p.RotationInterval:
+		return successor
+	}
+	return reuse
+}
+
+func sameAttempt(a, b []byte) bool { return len(a) > 0 && bytes.Equal(a, b) }
+
+// attemptHash is what a row keeps of X-Refresh-Attempt; nil without one, and nil is the same as nothing. The strict
+// profile ignores it.
+func (p Policy) attemptHash(attempt string) []byte {
+	if attempt == "" || p.RotationInterval == 0 {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(attempt))
+	return sum[:16]
+}
+
+const refreshTries = 6
+
+// Refresh answers with the tokens in force for a refresh credential.
+//
+// In the common case that is one statement: the UPDATE of row 3, which carries every condition of it, made before
+// anything was read. Where it fits no row, the row is read and the table decides, and what it decides is again one
+// statement guarded by what was decided about. Whatever fails, the answer is Unavailable and the same credential
+// works afterwards.
+//
+// Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been revoked), Unavailable.
+func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, error) {
+	r := &refreshing{Service: s, in: in, caller: caller, attempt: s.policy.attemptHash(in.Attempt)}
+	if in.Credential.Expired && in.Credential.Transport != "" {
+		return Tokens{}, refuse(SessionExpired)
+	}
+	ctx, cancel := deadline(caller)
+	defer cancel()
+	if t, ok := r.rotateBlind(ctx); ok {
+		return t, nil
+	}
+	for try := range refreshTries {
+		t, done, err := r.decideAndAct(ctx)
+		if done {
+			return t, err
+		}
+		r.failed = err
+		if !pause(ctx, try) {
+			break
+		}
+	}
+	return Tokens{}, unavailable(r.failed)
+}
+
+// refreshing is one call of Refresh.
+type refreshing struct {
+	*Service
+	in      RefreshInput
+	caller  context.Context
+	attempt []byte
+	wrote   time.Time // of an UPDATE whose outcome is unknown
+	failed  error     // why there is no answer yet
+}
+
+// rotateBlind makes the UPDATE of row 3 from the token alone, which names the transport and the absolute end. The
+// access token of server_held does not, so there the row is read first.
+func (r *refreshing) rotateBlind(ctx context.Context) (Tokens, bool) {
+	c := r.in.Credential
+	if c.Transport == "" {
+		return Tokens{}, false
+	}
+	t, ok, err := r.rotate(ctx, c.Transport, c.SessionExpiresAt)
+	r.failed = err
+	return t, ok
+}
+
+func (r *refreshing) rotate(ctx context.Context, transport token.Transport, expiresAt time.Time) (Tokens, bool, error) {
+	c, now := r.in.Credential, r.now()
+	rotation := models.Rotation{
+		ID: models.ID(c.Session), UserID: c.Subject, Generation: c.Generation, Transport: string(transport), ExpiresAt: expiresAt,
+		Now: now, IdleExpiresAt: r.policy.idleEnd(transport, now, expiresAt), Attempt: r.attempt,
+		UserAgent: r.in.Client.UserAgent, IP: r.in.Client.IP, Tolerance: r.policy.tolerance(),
+	}
+	if r.policy.RotationInterval > 0 {
+		rotation.RotatedBefore = now.Add(-r.policy.RotationInterval - r.policy.Margin)
+	}
+	ok, err := r.store.Rotate(ctx, rotation)
+	if err != nil {
+		r.wrote = now // it may have been applied all the same
+		return Tokens{}, false, err
+	}
+	if !ok {
+		return Tokens{}, false, nil
+	}
+	r.observe("refresh_rotated")
+	t, err := r.mint(token.Grant{
+		Subject: c.Subject, Session: c.Session, Generation: c.Generation + 1, Transport: transport,
+		RotatedAt: now, IdleExpiresAt: rotation.IdleExpiresAt, ExpiresAt: expiresAt,
+	}, now, true)
+	return t, err == nil, err
+}
+
+// decideAndAct reads the row, asks the table and does what it says. Not done: somebody else was faster or the
+// database was not there, so decide again.
+func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ error) {
+	before := r.now()
+	l, err := r.store.Session(ctx, models.ID(r.in.Credential.Session))
+	if errors.Is(err, models.ErrNotFound) {
+		return Tokens{}, true, refuse(SessionRevoked)
+	}
+	if err != nil {
+		return Tokens{}, false, err
+	}
+	now := r.now()
+	if r.clockOff(before, l.DBNow, now) { // ages mean nothing then, and nor does a 401 that rests on them
+		return Tokens{}, false, models.ErrClock
+	}
+	switch r.policy.decide(r.in.Credential, r.attempt, l, now, r.wrote) {
+	case misdirected:
+		return Tokens{}, true, refuse(RefreshInvalid)
+	case tooLate:
+		return Tokens{}, true, refuse(SessionExpired)
+	case ended:
+		return Tokens{}, true, refuse(SessionRevoked)
+	case regression: // acknowledged commits were lost in a fail-over; the client did nothing wrong
+		r.observe("state_regression")
+		return Tokens{}, true, refuse(SessionExpired)
+	case rotate:
+		return r.outcome(r.rotate(ctx, token.Transport(l.Transport), l.ExpiresAt))
+	case same:
+		return r.outcome(r.current(ctx, l, now, false))
+	case successor:
+		return r.outcome(r.current(ctx, l, now, true))
+	case applied:
+		r.observe("refresh_rotated")
+		t, err := r.mint(grantOf(l), now, true)
+		return t, true, err
+	case reuse:
+		return r.revoke(ctx, l, now)
+	}
+	return Tokens{}, false, models.ErrClock
+}
+
+func (*refreshing) outcome(t Tokens, ok bool, err error) (Tokens, bool, error) {
+	return t, ok && err == nil, err
+}
+
+// current answers rows 4 and 5 with the tokens in force. The touch makes sure that at the instant of the answer they
+// still are: on a cluster its certification fails if the session was revoked meanwhile.
+func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, superseded bool) (Tokens, bool, error) {
+	var graced *models.Event
+	if superseded && r.in.Client.IP != l.IP && r.in.Client.UserAgent != l.UserAgent {
+		graced = r.event(l, now, models.EventRefreshGraced, "asked again from another address and another user agent")
+	}
+	ok, err := r.store.Touch(ctx, l.ID, l.Generation, now, r.policy.tolerance(), graced)
+	if err != nil || !ok {
+		return Tokens{}, false, err
+	}
+	r.observe(map[bool]string{false: "refresh_same", true: "refresh_graced"}[superseded])
+	t, err := r.mint(grantOf(l), now, superseded)
+	return t, err == nil, err
+}
+
+// revoke is row 6. A request that was held up on its way, or whose caller has hung up, proves nothing about theft:
+// an honest client gave it up and asked again since. It changes nothing then.
+func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (Tokens, bool, error) {
+	if err := r.caller.Err(); err != nil {
+		return Tokens{}, true, unavailable(err)
+	}
+	if r.policy.RotationInterval > 0 && now.Sub(r.in.Received) > r.policy.Margin {
+		return Tokens{}, true, unavailable(errors.New("a verdict of reuse on a request that was held up"))
+	}
+	behind := l.Generation - r.in.Credential.Generation
+	event := r.event(l, now, models.EventRefreshReused, fmt.Sprintf("a token %d generations old", behind))
+	ok, err := r.store.RevokeReused(ctx, l.ID, l.Generation, now, r.policy.tolerance(), *event)
+	if err != nil || !ok {
+		return Tokens{}, false, err
+	}
+	r.observe("refresh_reused")
+	return Tokens{}, true, refuse(RefreshReused)
+}
+
+func (r *refreshing) event(l models.Live, now time.Time, kind, detail string) *models.Event {
+	id := l.ID
+	return &models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: l.UserID, SessionID: &id, Kind: kind, Detail: detail,
+		IP: r.in.Client.IP, UserAgent: r.in.Client.UserAgent, CreatedAt: now}
+}
+
+// pause waits a little longer each time; false when there is no time left.
+func pause(ctx context.Context, try int) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(time.Duration(1+rand.IntN(10<<try)) * time.Millisecond):
+		return true
+	}
+}

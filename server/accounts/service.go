@@ -1,0 +1,109 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/token"
+)
+
+// Policy is the settings that rules depend on. Margin is M of the decision table; see (Policy).tolerance.
+type Policy struct {
+	AccessTTL         time.Duration
+	RefreshIdleTTL    time.Duration
+	ServerHeldIdleTTL time.Duration
+	SessionMaxAge     time.Duration
+	RotationInterval  time.Duration // W; 0 is the strict profile
+	Margin            time.Duration // M
+}
+
+const (
+	// maxSessions is how many live sessions a user has; the oldest give way (ASVS 7.1.2).
+	maxSessions = 50
+	// callTime bounds the database's part of a request, so that a 503 comes within 3 s.
+	callTime = 2500 * time.Millisecond
+	// strictTolerance is how far a clock may be off in the strict profile, where there is no margin to take it from.
+	strictTolerance = 2500 * time.Millisecond
+)
+
+// tolerance is how far this machine's clock may be from the database's for a statement that decides by age. Two
+// replicas are then at most a margin apart.
+func (p Policy) tolerance() time.Duration {
+	if p.RotationInterval == 0 {
+		return strictTolerance
+	}
+	return p.Margin / 2
+}
+
+// Service is the rules over one database and one key ring.
+type Service struct {
+	store   *models.Store
+	hasher  *credentials.Hasher
+	ring    *token.KeyRing
+	issuer  *token.Issuer
+	access  *token.Verifier
+	refresh *token.RefreshVerifier
+	policy  Policy
+	now     func() time.Time
+	observe func(event string)
+}
+
+// Options are what a Service is made of. Now is the clock of every rule; Observe, which may be nil, is told what
+// happened: "refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "state_regression", "clock_off" …
+type Options struct {
+	Store     *models.Store
+	Hasher    *credentials.Hasher
+	Ring      *token.KeyRing
+	PublicURL string
+	Policy    Policy
+	Now       func() time.Time
+	Observe   func(event string)
+}
+
+func New(o Options) *Service {
+	now := func() time.Time { return o.Now().UTC().Truncate(time.Microsecond) }
+	if o.Observe == nil {
+		o.Observe = func(string) {}
+	}
+	return &Service{
+		store: o.Store, hasher: o.Hasher, ring: o.Ring, policy: o.Policy, now: now, observe: o.Observe,
+		issuer:  token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
+		access:  token.NewVerifier(o.Ring, o.PublicURL, now),
+		refresh: token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
+	}
+}
+
+// Transport is where the tokens of a session travel; the contract explains the four.
+type Transport = token.Transport
+
+// The four transports.
+const (
+	Hybrid     = token.Hybrid
+	Cookies    = token.Cookies
+	ServerHeld = token.ServerHeld
+	BodyTokens = token.Body
+)
+
+// JWKS is a JSON Web Key Set (RFC 7517).
+type JWKS = token.JWKS
+
+// Client is where a request comes from, as sessions and events show it.
+type Client struct{ IP, UserAgent string }
+
+// deadline detaches from the caller, who may hang up: a write that has begun is brought to an end and its outcome
+// is known. It has a deadline of its own instead.
+func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), callTime)
+}
+
+// storeError is what a failed store call means to a caller, where nothing more special is known: a database that
+// cannot be asked is a 503, anything else a fault of this program.
+func storeError(err error) error {
+	if errors.Is(err, models.ErrUnavailable) || errors.Is(err, models.ErrTransient) || errors.Is(err, models.ErrClock) {
+		return unavailable(err)
+	}
+	return err
+}

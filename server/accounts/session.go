@@ -1,0 +1,210 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/token"
+)
+
+// LoginInput is a login as it came; Name is a username or an e-mail address.
+type LoginInput struct {
+	Name      string
+	Password  string
+	Transport token.Transport
+	Client    Client
+}
+
+const loginTries = 3
+
+// Login verifies the password and begins a session. Nothing that the request carried is adopted: the session's id is
+// new, so nobody can fix it beforehand.
+//
+// An unknown user, a wrong password, an inactive user and an unverified address give the same error after the same
+// work, so that nobody learns which names exist. Errors: InvalidCredentials, Unavailable (also when too many
+// passwords are being hashed).
+func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
+	u, rehash, err := s.checkPassword(ctx, in.Name, in.Password)
+	if err != nil {
+		return Tokens{}, models.User{}, err
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	for try := range loginTries {
+		l := s.newSession(u, in)
+		err = s.store.CreateSession(ctx, l.Session, u.Password, rehash, maxSessions, s.policy.tolerance())
+		if err == nil {
+			t, err := s.mint(grantOf(l), l.CreatedAt, true)
+			u.LastLogin = &l.CreatedAt
+			return t, u, err
+		}
+		if !errors.Is(err, models.ErrClock) || !pause(ctx, try) {
+			break
+		}
+	}
+	if errors.Is(err, models.ErrNotFound) { // deactivated, or all sessions ended, while the password was hashed
+		return Tokens{}, models.User{}, refuse(InvalidCredentials)
+	}
+	return Tokens{}, models.User{}, storeError(err)
+}
+
+// checkPassword finds the user and verifies the password. The second answer is a better hash to replace the stored
+// one with, or empty.
+func (s *Service) checkPassword(ctx context.Context, name, password string) (models.User, string, error) {
+	u, err := s.userByName(ctx, name)
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return u, "", storeError(err)
+	}
+	// For an unknown user the hash is empty, which costs what a real one costs.
+	ok, weak, err := s.hasher.Verify(ctx, u.Password, password)
+	if err != nil {
+		return u, "", hashError(err)
+	}
+	if !ok || !u.IsActive || u.EmailVerifiedAt == nil {
+		return u, "", refuse(InvalidCredentials)
+	}
+	if !weak {
+		return u, "", nil
+	}
+	rehash, err := s.hasher.Hash(ctx, password)
+	if err != nil { // the old hash is good enough for today
+		return u, "", nil
+	}
+	return u, rehash, nil
+}
+
+// userByName finds the user of a login. ErrNotFound also for what is no possible name.
+func (s *Service) userByName(ctx context.Context, name string) (models.User, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	if strings.Contains(name, "@") {
+		if norm, ok := canonicalEmail(name); ok {
+			return s.store.UserByEmail(ctx, norm)
+		}
+	} else if norm, ok := canonicalUsername(name); ok {
+		return s.store.UserByUsername(ctx, norm)
+	}
+	return models.User{}, models.ErrNotFound
+}
+
+func hashError(err error) error {
+	if errors.Is(err, credentials.ErrBusy) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return unavailable(err)
+	}
+	return err
+}
+
+func (s *Service) newSession(u models.User, in LoginInput) models.Live {
+	now := s.now()
+	end := now.Add(s.policy.SessionMaxAge).Truncate(time.Second)
+	return models.Live{User: u, Session: models.Session{
+		ID: models.ID(uuid.Must(uuid.NewV7())), UserID: u.ID, Epoch: u.SessionEpoch, RotatedAt: now, CreatedAt: now, LastUsedAt: now,
+		IdleExpiresAt: s.policy.idleEnd(in.Transport, now, end), ExpiresAt: end, Transport: string(in.Transport),
+		UserAgent: in.Client.UserAgent, IP: in.Client.IP,
+	}}
+}
+
+// Logout ends the session of the credential and of nothing else, whatever a body says. Any authentic token of the
+// session will do, also a superseded or an expired one, since who cannot log out stays logged in; it is idempotent.
+// Errors: RefreshInvalid (the wrong way for the session's transport), Unavailable.
+func (s *Service) Logout(ctx context.Context, c Credential) error {
+	if c.Transport == "" { // an access token does not name its transport; the row does
+		l, err := s.session(ctx, c)
+		switch {
+		case errors.Is(err, refuse(SessionRevoked)):
+			return nil // the row is gone, and the session with it
+		case err != nil:
+			return err
+		case l.UserID != c.Subject, carriers[token.Transport(l.Transport)].refresh != c.Carrier:
+			return refuse(RefreshInvalid)
+		}
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	_, err := s.store.Revoke(ctx, models.ID(c.Session), c.Subject, s.now(), models.RevokedByLogout)
+	return storeError(err)
+}
+
+// CSRF gives the CSRF token of the live session behind a credential, and its transport. It changes nothing.
+// Errors: AccessInvalid, AccessExpired, RefreshInvalid, SessionExpired, SessionRevoked, Unavailable.
+func (s *Service) CSRF(ctx context.Context, c Credential) (string, token.Transport, error) {
+	l, err := s.session(ctx, c)
+	if err != nil {
+		return "", "", err
+	}
+	transport := token.Transport(l.Transport)
+	if err := s.carried(c, l); err != nil {
+		return "", "", err
+	}
+	if err := alive(l, s.at(l)); err != nil {
+		return "", "", err
+	}
+	return s.ring.CSRF(c.Session), transport, nil
+}
+
+// carried judges the way and the expiry of a credential that may be an access or a refresh token.
+func (s *Service) carried(c Credential, l models.Live) error {
+	way := carriers[token.Transport(l.Transport)]
+	if c.Transport != "" {
+		switch {
+		case l.UserID != c.Subject, l.Transport != string(c.Transport):
+			return refuse(RefreshInvalid)
+		case c.Expired:
+			return refuse(SessionExpired)
+		}
+		return nil
+	}
+	switch {
+	case l.UserID != c.Subject, way.access != c.Carrier:
+		return refuse(AccessInvalid)
+	case c.Expired && way.refresh != c.Carrier: // in server_held it is the handle, and outlives its exp
+		return refuse(AccessExpired)
+	}
+	return nil
+}
+
+// ListSessions are the live sessions of the principal's user, newest first. The last use is rounded down to the
+// hour: told more exactly it would tell a thief when to step in.
+func (s *Service) ListSessions(ctx context.Context, p Principal) ([]models.Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	list, err := s.store.Sessions(ctx, p.User.ID, p.User.SessionEpoch, s.now(), maxSessions)
+	for i := range list {
+		list[i].LastUsedAt = list[i].LastUsedAt.Truncate(time.Hour)
+	}
+	return list, storeError(err)
+}
+
+// EndSession ends one session of the principal's user. NotFound: there is none, or it is somebody else's.
+func (s *Service) EndSession(ctx context.Context, p Principal, id uuid.UUID) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	found, err := s.store.Revoke(ctx, models.ID(id), p.User.ID, s.now(), models.RevokedByUser)
+	if err == nil && !found {
+		return refuse(NotFound)
+	}
+	return storeError(err)
+}
+
+// EndSessions ends every session of the principal's user, or every other one, at once and with no race against a
+// login in flight. SessionRevoked: the principal's own session ended meanwhile, and nothing was changed.
+func (s *Service) EndSessions(ctx context.Context, p Principal, keepCurrent bool) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	var err error
+	if keepCurrent {
+		err = s.store.KeepOnly(ctx, p.Session.ID, p.User.ID, p.User.SessionEpoch, s.now())
+	} else {
+		err = s.store.EndSessions(ctx, p.User.ID, p.User.SessionEpoch)
+	}
+	if errors.Is(err, models.ErrNotFound) {
+		return refuse(SessionRevoked)
+	}
+	return storeError(err)
+}

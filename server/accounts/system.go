@@ -1,0 +1,71 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"example.com/accounts/models"
+)
+
+const readyTime = 2 * time.Second
+
+// Ready says why this replica should not get traffic, or nil: the database answers, its schema is current, and the
+// two clocks agree (else every refresh would be a 503).
+func (s *Service) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	schema, err := s.store.Schema(ctx)
+	if err != nil {
+		return unavailable(err)
+	}
+	if !schema.OK() {
+		return unavailable(fmt.Errorf("%w: version %d, needed %d", models.ErrSchema, schema.Current, schema.Needed))
+	}
+	return s.checkClock(ctx)
+}
+
+func (s *Service) checkClock(ctx context.Context) error {
+	before := s.now()
+	db, ok, err := s.store.Clock(ctx)
+	if err != nil {
+		return unavailable(err)
+	}
+	if ok && s.clockOff(before, db, s.now()) {
+		return unavailable(models.ErrClock)
+	}
+	return nil
+}
+
+// clockOff judges a reading of the database's clock that was taken between two of ours.
+func (s *Service) clockOff(before, db, after time.Time) bool {
+	if db.IsZero() {
+		return false
+	}
+	t := s.policy.tolerance()
+	off := db.Before(before.Add(-t)) || db.After(after.Add(t))
+	if off {
+		s.observe("clock_off")
+	}
+	return off
+}
+
+// JWKS are the public keys of access tokens.
+func (s *Service) JWKS() JWKS { return s.ring.JWKS() }
+
+const (
+	keepExpired  = 24 * time.Hour
+	deleteAtOnce = 500
+)
+
+// DeleteExpired removes sessions that ended a day ago or earlier, in small steps, and says how many.
+func (s *Service) DeleteExpired(ctx context.Context) (total int64, err error) {
+	for ctx.Err() == nil {
+		n, err := s.store.DeleteExpired(ctx, s.now().Add(-keepExpired), deleteAtOnce)
+		total += n
+		if err != nil || n < deleteAtOnce {
+			return total, err
+		}
+	}
+	return total, ctx.Err()
+}

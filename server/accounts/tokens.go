@@ -1,0 +1,71 @@
+package accounts
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/token"
+)
+
+// Tokens is what login and refresh hand out. How it travels is the transport's affair.
+type Tokens struct {
+	Access    string
+	Refresh   string // empty in server_held
+	CSRF      string
+	ExpiresIn int // seconds until Access expires
+	RefreshIn int // seconds until a refresh brings the next tokens
+	Transport token.Transport
+	Session   uuid.UUID
+	ExpiresAt time.Time     // absolute end of the session
+	Life      time.Duration // until the idle end: the Max-Age of cookies
+	New       bool          // newer than what the client showed: cookies are set
+}
+
+func grantOf(l models.Live) token.Grant {
+	return token.Grant{
+		Subject: l.UserID, Session: uuid.UUID(l.ID), Generation: l.Generation, Transport: token.Transport(l.Transport),
+		RotatedAt: l.RotatedAt, IdleExpiresAt: l.IdleExpiresAt, ExpiresAt: l.ExpiresAt,
+	}
+}
+
+// mint makes the tokens of a generation. It stores nothing and may be called any number of times: they are a pure
+// function of the row and the signing key, so a retry, a second tab and a second replica get the same ones.
+func (s *Service) mint(g token.Grant, now time.Time, isNew bool) (Tokens, error) {
+	access, err := s.issuer.Access(g)
+	if err != nil {
+		return Tokens{}, err
+	}
+	t := Tokens{
+		Access: access, CSRF: s.ring.CSRF(g.Session), Transport: g.Transport, Session: g.Session, ExpiresAt: g.ExpiresAt,
+		ExpiresIn: seconds(s.issuer.AccessExpiry(g).Sub(now)),
+		RefreshIn: seconds(s.policy.refreshAge() - now.Sub(g.RotatedAt)),
+		Life:      max(0, g.IdleExpiresAt.Sub(now)),
+		New:       isNew,
+	}
+	if g.Transport != token.ServerHeld {
+		t.Refresh, err = s.issuer.Refresh(g)
+	}
+	return t, err
+}
+
+// refreshAge is the age of a generation at which a client had better refresh.
+func (p Policy) refreshAge() time.Duration {
+	return max(p.AccessTTL*8/10, p.RotationInterval+p.Margin)
+}
+
+// idleEnd is when a session ends that is not refreshed, in whole seconds, as tokens carry it.
+func (p Policy) idleEnd(t token.Transport, now, expiresAt time.Time) time.Time {
+	idle := p.RefreshIdleTTL
+	if t == token.ServerHeld {
+		idle = p.ServerHeldIdleTTL
+	}
+	if end := now.Add(idle).Truncate(time.Second); end.Before(expiresAt) {
+		return end
+	}
+	return expiresAt
+}
+
+// seconds rounds down, and is never negative.
+func seconds(d time.Duration) int { return int(max(0, d) / time.Second) }

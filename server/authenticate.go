@@ -1,0 +1,162 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gin-gonic/gin"
+
+	"example.com/accounts/server/accounts"
+)
+
+// Names of the contract's security schemes.
+const (
+	schemeBearer        = "bearerAuth"
+	schemeAccessCookie  = "accessCookie"
+	schemeRefreshCookie = "refreshCookie"
+	schemeCSRF          = "csrfToken"
+)
+
+var carrierOf = map[string]accounts.Carrier{
+	schemeBearer:        accounts.Bearer,
+	schemeAccessCookie:  accounts.AccessCookie,
+	schemeRefreshCookie: accounts.RefreshCookie,
+}
+
+// security is what the contract asks of an operation's callers.
+type security struct {
+	public       bool // security: []
+	anonymous    bool // lists {}: the credential may be a token in the body
+	alternatives []alternative
+}
+
+// alternative is a way to authenticate: a credential by this carrier and, with csrf, the header beside it.
+type alternative struct {
+	carrier accounts.Carrier
+	csrf    bool
+}
+
+func (s security) lists(carrier accounts.Carrier) bool {
+	return slices.ContainsFunc(s.alternatives, func(a alternative) bool { return a.carrier == carrier })
+}
+
+// readSecurity turns `security` into what authenticate judges. What it does not understand stops the server: a
+// scheme that nobody enforces would be a door that looks shut.
+func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
+	requirements := doc.Security
+	if op.Security != nil {
+		requirements = *op.Security
+	}
+	s := security{public: len(requirements) == 0}
+	for _, requirement := range requirements {
+		if len(requirement) == 0 {
+			s.anonymous = true
+			continue
+		}
+		var a alternative
+		for scheme := range requirement {
+			carrier, known := carrierOf[scheme]
+			switch {
+			case scheme == schemeCSRF:
+				a.csrf = true
+			case !known || a.carrier != "":
+				return s, fmt.Errorf("cannot enforce the security requirement with %q", scheme)
+			default:
+				a.carrier = carrier
+			}
+		}
+		if a.carrier == "" {
+			return s, errors.New("a security requirement without a credential")
+		}
+		s.alternatives = append(s.alternatives, a)
+	}
+	return s, nil
+}
+
+// authenticate judges the request by its operation's `security`, and nothing else decides who may call what.
+//
+// Where the contract lists the refresh cookie, the operation is about the session itself: expiry and liveness are
+// then decided by its rule, which must accept what is elsewhere refused (an expired token logs out). Everywhere else
+// the credential is turned into a principal, which reads the session's row.
+func (s *Server) authenticate(c *gin.Context) {
+	call := callOf(c)
+	wants := call.operation.security
+	if wants.public {
+		c.Next()
+		return
+	}
+	credential, err := s.credential(c, call)
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	call.credential, call.userID = credential, credential.Subject
+	if !wants.lists(accounts.RefreshCookie) {
+		if call.principal, err = s.Service.Authenticate(c, credential); err != nil {
+			s.problem(c, err)
+			return
+		}
+	}
+	c.Next()
+}
+
+// credential finds the one credential that counts, verifies it, and asks for the CSRF header where its alternative
+// does. First comes what is present, then the first alternative that it fits; that one's failure is the answer, and
+// no other one is tried.
+func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, error) {
+	raw, way, err := s.presented(c, call)
+	if err != nil {
+		return accounts.Credential{}, err
+	}
+	credential, err := s.Service.Credential(way.carrier, raw)
+	if err != nil {
+		if call.operation.security.anonymous { // the access cookie stands for the refresh token here
+			err = &accounts.Error{Code: accounts.RefreshInvalid, Cause: err}
+		}
+		return credential, err
+	}
+	// A page of another origin can make the browser send the cookie, but can neither read nor guess this value. The
+	// cookie csrftoken is not looked at: whoever can plant a cookie could plant a pair that agrees with itself.
+	if way.csrf && !s.Service.ValidCSRF(credential, c.GetHeader("X-CSRFToken")) {
+		return credential, problemOf(codeCSRFFailed)
+	}
+	return credential, nil
+}
+
+// presented says which credential the request shows, and as which alternative. A credential that is shown twice is
+// shown as the empty string, which no token is: which of the two counts would be the sender's choice.
+func (s *Server) presented(c *gin.Context, call *call) (string, alternative, error) {
+	wants := call.operation.security
+	if token, ok := bodyToken(call); ok && wants.anonymous {
+		return token, alternative{carrier: accounts.Body}, nil
+	}
+	if values := c.Request.Header.Values("Authorization"); len(values) > 0 && wants.lists(accounts.Bearer) {
+		return bearerToken(values), alternative{carrier: accounts.Bearer}, nil
+	}
+	for _, a := range wants.alternatives {
+		if value, ok := s.cookies.read(c.Request, a.carrier); ok {
+			return value, a, nil
+		}
+	}
+	return "", alternative{}, problemOf(codeCredentialsMissing)
+}
+
+// bodyToken is the member refresh_token, whatever its type: what is no string is no token.
+func bodyToken(call *call) (string, bool) {
+	object, _ := call.body.(map[string]any)
+	value, ok := object["refresh_token"]
+	text, isText := value.(string)
+	return text, ok && isText
+}
+
+// bearerToken reads one Authorization header with one token (RFC 6750, 2.1); the scheme is case-insensitive.
+func bearerToken(values []string) string {
+	scheme, token, ok := strings.Cut(values[0], " ")
+	if len(values) != 1 || !ok || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
+}

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"example.com/accounts/server/accounts"
+)
+
+// call is what is known of a request so far. The middleware fills it in, handlers read it.
+type call struct {
+	id        string
+	received  time.Time // when the headers had been read
+	client    accounts.Client
+	crossSite bool  // a page of another site sends it
+	userID    int64 // for the log
+
+	operation *operation
+	body      any // the decoded JSON, after decode
+	decoded   bool
+
+	credential accounts.Credential // verified; of operations that judge expiry and liveness themselves
+	principal  accounts.Principal  // of all others that are not public
+}
+
+type callKey struct{}
+
+// callOf finds the call of a request's context. There always is one below beginCall.
+func callOf(ctx context.Context) *call {
+	c, ok := ctx.Value(callKey{}).(*call)
+	if !ok {
+		panic("server: no call in this context")
+	}
+	return c
+}
+
+const maxUserAgent = 256
+
+func (s *Server) beginCall(c *gin.Context) {
+	id := uuid.Must(uuid.NewV7())
+	call := &call{
+		id: id.String(), received: s.Now(),
+		client:    accounts.Client{IP: c.ClientIP(), UserAgent: shorten(c.Request.UserAgent())},
+		crossSite: c.GetHeader("Sec-Fetch-Site") == "cross-site",
+	}
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), callKey{}, call))
+	c.Header("X-Request-Id", call.id)
+	c.Next()
+}
+
+// shorten bounds what a header brings into a row.
+func shorten(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if utf8.RuneCountInString(s) <= maxUserAgent {
+		return s
+	}
+	return string([]rune(s)[:maxUserAgent])
+}

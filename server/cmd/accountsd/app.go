@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/config"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/token"
+)
+
+// app is what the commands that touch the database work with.
+type app struct {
+	cfg     config.Config
+	log     *slog.Logger
+	store   *models.Store
+	service *accounts.Service
+}
+
+const (
+	openTime = 10 * time.Second
+	// Passwords that wait for a hash slot, a slot, and for how long: enough for a short burst, and an answer within a
+	// second for everybody else.
+	queuePerSlot = 16
+	queueTime    = 800 * time.Millisecond
+)
+
+func (p process) config() (config.Config, *slog.Logger, error) {
+	cfg, warnings, err := config.Load(p.env)
+	if err != nil {
+		return cfg, nil, err
+	}
+	log := slog.New(slog.NewJSONHandler(p.err, &slog.HandlerOptions{Level: cfg.Level()}))
+	for _, w := range warnings {
+		log.Warn(w)
+	}
+	return cfg, log, nil
+}
+
+// open opens the database and, where that is automatic, brings its schema up to date. It refuses a schema that is
+// older than this program needs.
+func (p process) open(ctx context.Context, observe func(string)) (*app, error) {
+	cfg, log, err := p.config()
+	if err != nil {
+		return nil, err
+	}
+	ring, err := keyRing(cfg)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openStore(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	a := &app{cfg: cfg, log: log, store: store}
+	if err := a.prepareSchema(ctx); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	slots := runtime.GOMAXPROCS(0)
+	a.service = accounts.New(accounts.Options{
+		Store: store, Ring: ring, PublicURL: cfg.PublicURL, Now: time.Now, Observe: observe,
+		Hasher: credentials.NewHasher(credentials.Default, slots, slots*queuePerSlot, queueTime),
+		Policy: policy(cfg),
+	})
+	return a, nil
+}
+
+func policy(cfg config.Config) accounts.Policy {
+	return accounts.Policy{
+		AccessTTL: cfg.AccessTTL, RefreshIdleTTL: cfg.RefreshIdleTTL, ServerHeldIdleTTL: cfg.ServerHeldIdleTTL,
+		SessionMaxAge: cfg.SessionMaxAge, RotationInterval: cfg.RotationInterval, Margin: cfg.Margin(),
+	}
+}
+
+func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*models.Store, error) {
+	o := models.Options{SQLite: cfg.Database.Path, MaxConns: cfg.DBMaxConns, Log: log}
+	if !cfg.SQLite() {
+		o.MySQL = &models.MySQL{Addr: cfg.Database.Host, User: cfg.Database.User, Password: string(cfg.Database.Password), Name: cfg.Database.Name, TLS: cfg.Database.TLS}
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	store, err := models.Open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the database %s: %w", cfg.Database, models.Cause(err))
+	}
+	return store, nil
+}
+
+func (a *app) prepareSchema(ctx context.Context) error {
+	if a.cfg.AutoMigrate {
+		n, err := a.store.Migrate(ctx)
+		if err != nil {
+			return fmt.Errorf("cannot migrate the database: %w", models.Cause(err))
+		}
+		if n > 0 {
+			a.log.Info("migrated the database", "migrations", n)
+		}
+		return nil
+	}
+	schema, err := a.store.Schema(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot read the database's schema version: %w", models.Cause(err))
+	}
+	if !schema.OK() {
+		return fmt.Errorf("the database's schema is at version %d and this program needs %d: run \"accountsd migrate up\" first", schema.Current, schema.Needed)
+	}
+	return nil
+}
+
+// keyRing reads the configured secrets, or makes one on the first start of a server on loopback.
+func keyRing(cfg config.Config) (*token.KeyRing, error) {
+	texts := cfg.SecretKeys
+	if len(texts) == 0 {
+		text, err := ownSecret(filepath.Join(cfg.DataDir, "secret"))
+		if err != nil {
+			return nil, err
+		}
+		texts = []config.Secret{config.Secret(text)}
+	}
+	secrets := make([]token.Secret, 0, len(texts))
+	for i, text := range texts {
+		secret, err := token.ParseSecret(string(text))
+		if err != nil {
+			return nil, fmt.Errorf("ACCOUNTS_SECRET_KEYS: number %d was not printed by \"accountsd secret new\"", i+1)
+		}
+		secrets = append(secrets, secret)
+	}
+	return token.NewKeyRing(secrets)
+}
+
+// ownSecret reads the secret file in the data directory, or makes it, for its owner alone. A file that others can
+// read is refused: who reads it can sign tokens.
+func ownSecret(path string) (string, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", err
+	}
+	text, err := token.NewSecret()
+	if err != nil {
+		return "", err
+	}
+	err = createOnce(path, text+"\n")
+	if err == nil {
+		return text, nil
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("cannot make the secret file: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("the secret file %s can be read by others: chmod 600 it", path)
+	}
+	content, err := os.ReadFile(path) //nolint:gosec // the path is the operator's
+	return strings.TrimSpace(string(content)), err
+}
+
+// createOnce writes the whole file or none: two processes that start at once agree on one secret, and a crash leaves
+// no half of it.
+func createOnce(path, content string) error {
+	draft, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(draft.Name()) }()
+	if _, err := draft.WriteString(content); err != nil {
+		return errors.Join(err, draft.Close())
+	}
+	if err := errors.Join(draft.Sync(), draft.Close()); err != nil {
+		return err
+	}
+	return os.Link(draft.Name(), path) // fails if it exists
+}

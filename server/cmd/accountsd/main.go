@@ -1,0 +1,69 @@
+// Command accountsd is the accounts server and the commands around it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the build.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	code := run(ctx, process{args: os.Args[1:], env: os.Environ(), in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// process is what a command has of the outside world; tests bring their own.
+type process struct {
+	args     []string
+	env      []string
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run is the whole program. The answer is the exit status: 0, or 1 after one clear line for each fault.
+func run(ctx context.Context, p process) int {
+	root := &cobra.Command{
+		Use:               "accountsd",
+		Short:             "An OpenAPI-first accounts and authentication server",
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.AddCommand(p.serve(), p.migrate(), p.user(), p.secret(), p.settings(), p.healthcheck(), p.version())
+	root.SetArgs(p.args)
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	if err := root.ExecuteContext(ctx); err != nil {
+		for _, fault := range faults(err) {
+			_, _ = fmt.Fprintln(p.err, "accountsd: "+fault.Error())
+		}
+		return 1
+	}
+	return 0
+}
+
+// faults takes joined errors apart, so that each gets a line.
+func faults(err error) []error {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) || err.Error() != errors.Join(joined.Unwrap()...).Error() {
+		return []error{err}
+	}
+	var list []error
+	for _, e := range joined.Unwrap() {
+		list = append(list, faults(e)...)
+	}
+	return list
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server"
+)
+
+const cleanUpEvery = 10 * time.Minute
+
+func (p process) serve() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return p.runServer(c.Context()) },
+	}
+}
+
+// runServer opens everything before the port: what is wrong is said before a client can come.
+func (p process) runServer(ctx context.Context) (err error) {
+	metrics := server.NewMetrics()
+	a, err := p.open(ctx, metrics.Event)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.store.Close()) }()
+	metrics.Watch(a.store)
+	s, err := server.New(server.Options{Config: a.cfg, Service: a.service, Metrics: metrics, Log: a.log, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w", err)
+	}
+	stopMetrics, err := a.serveMetrics(ctx, metrics)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer stopMetrics()
+	go a.cleanUp(ctx)
+	p.banner(ctx, a)
+	return s.Serve(ctx, listener)
+}
+
+// banner tells a newcomer where to go next.
+func (p process) banner(ctx context.Context, a *app) {
+	_, _ = fmt.Fprintf(p.out, "accounts %s at %s, database %s\n", version, a.cfg.PublicURL, a.cfg.Database)
+	if a.cfg.Docs {
+		_, _ = fmt.Fprintf(p.out, "  try it:            %s/docs/\n", a.cfg.PublicURL)
+	}
+	if a.hasUsers(ctx) {
+		return
+	}
+	_, _ = fmt.Fprintf(p.out, "  make a first user: bin/accountsd user create --username ada --email ada@example.com\n")
+}
+
+func (a *app) hasUsers(ctx context.Context) bool {
+	found := errors.New("found")
+	return errors.Is(a.service.Users(ctx, func(models.User) error { return found }), found)
+}
+
+// serveMetrics listens on a port of its own; the answer stops it.
+func (a *app) serveMetrics(ctx context.Context, m *server.Metrics) (func(), error) {
+	if a.cfg.MetricsAddr == "" {
+		return func() {}, nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.MetricsAddr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for metrics: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", m.Handler())
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.log.Error("metrics are no longer served", "error", err.Error())
+		}
+	}()
+	return func() { _ = srv.Close() }, nil
+}
+
+// cleanUp removes ended sessions from time to time; every replica may.
+func (a *app) cleanUp(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(cleanUpEvery):
+		}
+		n, err := a.service.DeleteExpired(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("clean-up failed, and will be tried again", "error", err.Error())
+		}
+		a.log.Debug("clean-up", "sessions", n)
+	}
+}

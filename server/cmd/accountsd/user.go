@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+)
+
+func (p process) user() *cobra.Command {
+	c := &cobra.Command{Use: "user", Short: "Manage users", Args: cobra.NoArgs}
+	c.AddCommand(p.userCreate(), p.userList(), p.userSetPassword(),
+		p.userSetActive("activate", "Let a user log in again", true),
+		p.userSetActive("deactivate", "End all sessions of a user, and let no new one begin", false))
+	return c
+}
+
+func (p process) userCreate() *cobra.Command {
+	var n accounts.NewUser
+	var stdin bool
+	c := &cobra.Command{
+		Use: "create", Short: "Add an active user with a verified e-mail address", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.withApp(c.Context(), func(ctx context.Context, a *app) (err error) {
+				if n.Password, err = p.password(stdin); err != nil {
+					return err
+				}
+				u, err := a.service.CreateUser(ctx, n)
+				if err != nil {
+					return explain(err)
+				}
+				_, err = fmt.Fprintf(p.out, "user %d: %s <%s>\n", u.ID, u.Username, u.Email)
+				return err
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&n.Username, "username", "", "the username, without @ (required)")
+	f.StringVar(&n.Email, "email", "", "the e-mail address (required)")
+	f.StringVar(&n.FirstName, "first-name", "", "the first name")
+	f.StringVar(&n.LastName, "last-name", "", "the last name")
+	f.BoolVar(&n.Superuser, "superuser", false, "with every permission")
+	f.BoolVar(&stdin, "password-stdin", false, "read the password from standard input instead of asking")
+	for _, name := range []string{"username", "email"} {
+		if err := c.MarkFlagRequired(name); err != nil {
+			panic(err)
+		}
+	}
+	return c
+}
+
+func (p process) userSetPassword() *cobra.Command {
+	var stdin bool
+	c := &cobra.Command{
+		Use: "set-password USERNAME", Short: "Give a user a new password, and end all sessions of the user", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
+				password, err := p.password(stdin)
+				if err != nil {
+					return err
+				}
+				return explain(a.service.SetPassword(ctx, args[0], password))
+			})
+		},
+	}
+	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input instead of asking")
+	return c
+}
+
+func (p process) userSetActive(use, short string, active bool) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " USERNAME", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
+				return explain(a.service.SetActive(ctx, args[0], active))
+			})
+		},
+	}
+}
+
+func (p process) userList() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "list", Short: "Print the users", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
+				if asJSON {
+					return p.listJSON(ctx, a)
+				}
+				return p.listTable(ctx, a)
+			})
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}
+
+func (p process) listTable(ctx context.Context, a *app) error {
+	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "ID\tUSERNAME\tEMAIL\tACTIVE\tSUPERUSER\tLAST LOGIN")
+	err := a.service.Users(ctx, func(u models.User) error {
+		last := "never"
+		if u.LastLogin != nil {
+			last = u.LastLogin.Format(time.RFC3339)
+		}
+		_, err := fmt.Fprintf(w, "%d\t%s\t%s\t%t\t%t\t%s\n", u.ID, u.Username, u.Email, u.IsActive, u.IsSuperuser, last)
+		return err
+	})
+	return errors.Join(err, w.Flush())
+}
+
+// listed is a user as `user list --json` prints it: no password hash, no epoch.
+type listed struct {
+	ID              int64      `json:"id"`
+	Username        string     `json:"username"`
+	Email           string     `json:"email"`
+	FirstName       string     `json:"first_name"`
+	LastName        string     `json:"last_name"`
+	IsActive        bool       `json:"is_active"`
+	IsStaff         bool       `json:"is_staff"`
+	IsSuperuser     bool       `json:"is_superuser"`
+	EmailVerifiedAt *time.Time `json:"email_verified_at"`
+	LastLogin       *time.Time `json:"last_login"`
+	DateJoined      time.Time  `json:"date_joined"`
+}
+
+func (p process) listJSON(ctx context.Context, a *app) error {
+	w := json.NewEncoder(p.out)
+	return a.service.Users(ctx, func(u models.User) error {
+		return w.Encode(listed{
+			ID: u.ID, Username: u.Username, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName, IsActive: u.IsActive, IsStaff: u.IsStaff,
+			IsSuperuser: u.IsSuperuser, EmailVerifiedAt: u.EmailVerifiedAt, LastLogin: u.LastLogin, DateJoined: u.DateJoined,
+		})
+	})
+}
+
+func (p process) withApp(ctx context.Context, f func(context.Context, *app) error) (err error) {
+	a, err := p.open(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.store.Close()) }()
+	return f(ctx, a)
+}
+
+const maxPasswordLine = 4096
+
+// password asks twice on a terminal, or reads a line from standard input. It is never an argument: those are seen by
+// every process of the machine and stay in the shell's history.
+func (p process) password(stdin bool) (string, error) {
+	if stdin {
+		line, err := bufio.NewReader(io.LimitReader(p.in, maxPasswordLine)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
+	}
+	file, ok := p.in.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return "", errors.New("standard input is no terminal to ask for the password on: use --password-stdin")
+	}
+	first, err := p.ask(file, "Password: ")
+	if err != nil {
+		return "", err
+	}
+	second, err := p.ask(file, "Again: ")
+	if err == nil && first != second {
+		err = errors.New("the two passwords differ")
+	}
+	return first, err
+}
+
+func (p process) ask(terminal *os.File, prompt string) (string, error) {
+	_, _ = fmt.Fprint(p.err, prompt)
+	answer, err := term.ReadPassword(int(terminal.Fd()))
+	_, _ = fmt.Fprintln(p.err)
+	return string(answer), err
+}
+
+// explain turns a rule's error into a sentence for a terminal.
+func explain(err error) error {
+	var rule *accounts.Error
+	if !errors.As(err, &rule) {
+		return err
+	}
+	switch rule.Code {
+	case accounts.UsernameTaken:
+		return errors.New("this username is taken")
+	case accounts.EmailTaken:
+		return errors.New("this e-mail address is taken")
+	case accounts.NotFound:
+		return errors.New("there is no such user")
+	case accounts.ValidationFailed:
+		return errors.New(explainField(rule.Field, rule.Reason))
+	}
+	if rule.Cause != nil {
+		return fmt.Errorf("%s: %w", rule.Code, models.Cause(rule.Cause))
+	}
+	return err
+}
+
+func explainField(field, reason string) string {
+	switch field {
+	case "username":
+		return "the username is not valid: letters, digits and marks, at most 150, no blanks and no @"
+	case "email":
+		return "the e-mail address is not valid: a plain name@host.example"
+	case "password":
+		switch reason {
+		case "too_short":
+			return fmt.Sprintf("the password is too short: at least %d characters", accounts.MinPassword)
+		case "too_long":
+			return "the password is too long: at most 256 characters and 1024 bytes"
+		}
+	}
+	return "the " + strings.ReplaceAll(field, "_", " ") + " is not valid"
+}

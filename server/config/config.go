@@ -1,0 +1,70 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Prefix starts the name of every setting in the environment.
+const Prefix = "ACCOUNTS_"
+
+// Config is every setting, checked and with its defaults filled in. Its secrets
+// are of type Secret, so printing, logging or encoding it is harmless.
+//
+// The tags env and envDefault are read by the env package; shown is the default
+// as Settings describes it, where that depends on other settings; a tag cannot
+// hold a back quote, so there ' stands for it.
+type Config struct {
+	Addr              string         `env:"ADDR" envDefault:"localhost:8080"`
+	PublicURL         string         `env:"PUBLIC_URL" shown:"'http://localhost:PORT' if 'ADDR' is on loopback, else required"` // scheme://host[:port], in lower case
+	DataDir           string         `env:"DATA_DIR" envDefault:"./data"`
+	Database          Database       `env:"DATABASE_URL" shown:"'sqlite:DATA_DIR/accounts.db'"`
+	SecretKeys        []Secret       `env:"SECRET_KEYS" shown:"created in 'DATA_DIR' on loopback with SQLite, else required"` // nil if none is set
+	AccessTTL         time.Duration  `env:"ACCESS_TTL" envDefault:"5m"`
+	RefreshIdleTTL    time.Duration  `env:"REFRESH_IDLE_TTL" envDefault:"7d"`
+	ServerHeldIdleTTL time.Duration  `env:"SERVER_HELD_IDLE_TTL" envDefault:"30m"`
+	SessionMaxAge     time.Duration  `env:"SESSION_MAX_AGE" envDefault:"30d"`
+	RotationInterval  time.Duration  `env:"ROTATION_INTERVAL" envDefault:"30s"`
+	CORSOrigins       []string       `env:"CORS_ORIGINS" shown:"'http://localhost:3000,http://localhost:5173' on loopback http, else 'none'"`
+	TrustedProxies    []netip.Prefix `env:"TRUSTED_PROXIES" shown:"'none'"`
+	MetricsAddr       string         `env:"METRICS_ADDR" shown:"'off'"` // "" is off
+	Docs              bool           `env:"DOCS" envDefault:"true"`
+	AutoMigrate       bool           `env:"AUTO_MIGRATE" shown:"'true' for SQLite, 'false' for MySQL"`
+	DBMaxConns        int            `env:"DB_MAX_CONNS" envDefault:"32"`
+	LogLevel          string         `env:"LOG_LEVEL" envDefault:"info"` // debug, info, warn or error
+	ShutdownDelay     time.Duration  `env:"SHUTDOWN_DELAY" shown:"'0' on loopback, else '5s'"`
+	ShutdownTimeout   time.Duration  `env:"SHUTDOWN_TIMEOUT" envDefault:"15s"`
+}
+
+// Loopback reports whether the host of PUBLIC_URL is localhost, in 127.0.0.0/8 or
+// ::1. "On loopback" means this everywhere.
+func (c Config) Loopback() bool {
+	u, err := url.Parse(c.PublicURL)
+	return err == nil && isLoopback(u.Hostname())
+}
+
+// Secure reports whether PUBLIC_URL is https: by it, and not by what a request
+// says, cookies are Secure and have their __Host- names.
+func (c Config) Secure() bool { return strings.HasPrefix(c.PublicURL, "https://") }
+
+// SQLite reports whether the embedded database is used.
+func (c Config) SQLite() bool { return c.Database.Engine == SQLite }
+
+// Margin is M, what the clocks of two replicas may differ by within the rotation
+// interval W: 5 s, W/5 for W under 15 s, and 0 in the strict profile (W = 0).
+func (c Config) Margin() time.Duration {
+	if c.RotationInterval < 15*time.Second {
+		return c.RotationInterval / 5
+	}
+	return 5 * time.Second
+}
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+// Level is LogLevel for log/slog.
+func (c Config) Level() slog.Level { return levels[c.LogLevel] }

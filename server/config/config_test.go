@@ -1,0 +1,128 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSecretsAreRedacted(t *testing.T) {
+	c, _ := mustLoad(t, production)
+	var out bytes.Buffer
+	for _, value := range []any{c, &c, c.SecretKeys, c.SecretKeys[0], c.Database, &c.Database, c.Database.Password,
+		map[string]Secret{"key": c.Database.Password}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t", "%5.2f"} {
+			fmt.Fprintf(&out, verb+"\n", value)
+		}
+		fmt.Fprintln(&out, value)
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(encoded)
+		for _, logger := range []*slog.Logger{slog.New(slog.NewJSONHandler(&out, nil)), slog.New(slog.NewTextHandler(&out, nil))} {
+			logger.Info("settings", "value", value, slog.Group("group", "value", value))
+		}
+	}
+	fmt.Fprintln(&out, fmt.Errorf("with %v and %s", c.Database, c.SecretKeys))
+	// %x of the secret would be its hexadecimal form
+	for _, form := range []string{"s3cr3t", fmt.Sprintf("%x", "s3cr3t"), "czNjcjN0"} {
+		if at := strings.Index(out.String(), form); at >= 0 {
+			t.Errorf("%q is printed: ...%s", form, out.String()[max(0, at-200):at+20])
+		}
+	}
+	if got, want := c.Database.String(), "mysql://acc:[redacted]@db.example.com:3306/accounts?tls=true"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestLevel(t *testing.T) {
+	for text, want := range map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	} {
+		if c, _ := mustLoad(t, environ("LOG_LEVEL="+text)); c.Level() != want {
+			t.Errorf("%s: %v", text, c.Level())
+		}
+	}
+}
+
+func TestParseDuration(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"0": 0, "0d": 0, "90s": 90 * time.Second, "7d": 7 * day, "1d12h": 36 * time.Hour, "1d1h1m1s": 25*time.Hour + 61*time.Second, "36500d": maxDays * day,
+	} {
+		if got, err := parseDuration(text); got != want || err != nil {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", " ", "5", "d", "-1d", "+1d", "1.5d", "1d1d", "1d 1h", "1d-1h", "1d+1h", "1dd", "1h1d", "-1s", "36501d",
+		"99999999999999999999d", "2562048h", "1D", "\u0661d"} {
+		if got, err := parseDuration(text); err == nil {
+			t.Errorf("%q is read as %v", text, got)
+		}
+	}
+}
+
+func TestMetricsAddrCollides(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{"localhost:80", "localhost:80", true},
+		{"localhost:80", "[::1]:80", true},
+		{"[::]:80", "192.0.2.1:80", true},
+		{"192.0.2.1:80", "0.0.0.0:80", true},
+		{":80", ":81", false},
+		{"192.0.2.1:80", "localhost:80", false},
+		{"localhost:0", "localhost:0", false},
+	} {
+		hostA, portA, _ := splitAddr(test.a)
+		hostB, portB, _ := splitAddr(test.b)
+		if collide(hostA, portA, hostB, portB) != test.want || collide(hostB, portB, hostA, portA) != test.want {
+			t.Errorf("%s and %s: want %v", test.a, test.b, test.want)
+		}
+	}
+}
+
+// The README's table is made of these: each setting has a text that fits into
+// one row, a default, and nothing is described that does not exist.
+func TestSettings(t *testing.T) {
+	want := []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL",
+		"SESSION_MAX_AGE", "ROTATION_INTERVAL", "CORS_ORIGINS", "TRUSTED_PROXIES", "METRICS_ADDR", "DOCS", "AUTO_MIGRATE", "DB_MAX_CONNS",
+		"LOG_LEVEL", "SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"}
+	if !slices.Equal(names(), want) || len(docs) != len(want) {
+		t.Fatalf("settings %v, %d of them documented", names(), len(docs))
+	}
+	for i, s := range Settings() {
+		if s.Name != Prefix+want[i] || s.Default == "" || len(s.Doc) < 40 || strings.ContainsAny(s.Doc+s.Default, "|\n") || !strings.HasSuffix(s.Doc, ".") {
+			t.Errorf("%+v", s)
+		}
+	}
+	var table strings.Builder
+	if err := WriteSettings(&table); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(table.String(), "\n"), "\n")
+	if len(lines) != 2+len(want) || !strings.HasPrefix(lines[7], "| `ACCOUNTS_ACCESS_TTL` | `5m` | ") {
+		t.Fatalf("table:\n%s", table.String())
+	}
+}
+
+// A default that is shown as a value is one that Load accepts.
+func TestShownDefaultsLoad(t *testing.T) {
+	var environ []string
+	for _, s := range Settings() {
+		value := strings.Trim(s.Default, "`")
+		if !strings.ContainsAny(value, " `") && !strings.Contains(value, "DATA_DIR") {
+			environ = append(environ, s.Name+"="+value)
+		}
+	}
+	if len(environ) != 13 {
+		t.Fatalf("%d values among the defaults: %q", len(environ), environ)
+	}
+	mustLoad(t, environ)
+}

@@ -1,0 +1,126 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Engines of a Database.
+const (
+	SQLite = "sqlite"
+	MySQL  = "mysql" // MariaDB too
+)
+
+// Values of Database.TLS.
+const (
+	TLSVerify     = "true"        // encrypted, the server's certificate verified
+	TLSSkipVerify = "skip-verify" // encrypted, the certificate not looked at
+	TLSPreferred  = "preferred"   // encrypted if the server offers it, not verified
+	TLSOff        = "false"
+)
+
+// Database is DATABASE_URL in its parts: Path for SQLite, the others for MySQL.
+type Database struct {
+	Engine   string // SQLite or MySQL
+	Path     string // of the file
+	Host     string // host:port
+	User     string
+	Password Secret // may be empty
+	Name     string
+	TLS      string // never empty for MySQL
+}
+
+// String is the URL without the password, for people.
+func (d Database) String() string {
+	if d.Engine == SQLite {
+		return "sqlite:" + d.Path
+	}
+	return fmt.Sprintf("mysql://%s:%s@%s/%s?tls=%s",
+		url.QueryEscape(d.User), redacted, d.Host, url.PathEscape(d.Name), d.TLS)
+}
+
+// remote reports whether what is said to the database leaves the machine.
+func (d Database) remote() bool {
+	host, _, err := net.SplitHostPort(d.Host)
+	return d.Engine == MySQL && (err != nil || !isLoopback(host))
+}
+
+// parseDatabase reads sqlite:PATH or mysql://user:password@host[:port]/name[?tls=...].
+// No error of net/url is passed on, as it would quote the password.
+func parseDatabase(text string) (Database, error) {
+	if path, found := strings.CutPrefix(text, "sqlite:"); found {
+		return parseSQLite(path)
+	}
+	if !strings.HasPrefix(text, "mysql://") {
+		return Database{}, errors.New("must begin with sqlite: or mysql://")
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Fragment != "" {
+		return Database{}, errors.New("must be mysql://user:password@host:port/name?tls=..., with %-encoding for special characters in user and password")
+	}
+	return parseMySQL(u)
+}
+
+func parseSQLite(path string) (Database, error) {
+	switch {
+	case path == "" || strings.HasPrefix(path, ":memory:"):
+		return Database{}, errors.New("must name a file after sqlite:")
+	case strings.HasPrefix(path, "//"):
+		return Database{}, errors.New("must be sqlite:PATH without //, such as sqlite:/var/lib/accounts/accounts.db")
+	case strings.ContainsAny(path, "?\x00"):
+		return Database{}, errors.New("must be sqlite:PATH without options")
+	}
+	return Database{Engine: SQLite, Path: path}, nil
+}
+
+func parseMySQL(u *url.URL) (Database, error) {
+	host, ok := mysqlHost(u)
+	if !ok {
+		return Database{}, errors.New("must name a host and, if any, a port from 1 to 65535")
+	}
+	name := strings.TrimPrefix(u.Path, "/")
+	if name == "" || strings.ContainsAny(name, "/\x00") {
+		return Database{}, errors.New("must name one database after the host")
+	}
+	if u.User == nil || u.User.Username() == "" {
+		return Database{}, errors.New("must name a user before the host")
+	}
+	password, _ := u.User.Password()
+	d := Database{Engine: MySQL, Host: host, User: u.User.Username(), Password: Secret(password), Name: name}
+	var err error
+	d.TLS, err = mysqlTLS(u.RawQuery, d.remote())
+	return d, err
+}
+
+func mysqlHost(u *url.URL) (string, bool) {
+	port := u.Port()
+	if port == "" && !strings.HasSuffix(u.Host, ":") {
+		port = "3306"
+	}
+	host, n, ok := splitAddr(net.JoinHostPort(u.Hostname(), port))
+	return net.JoinHostPort(host, port), ok && host != "" && n != 0
+}
+
+// mysqlTLS reads the query, in which tls is the one option: what else the driver
+// could be told is decided by the server and not by a URL. Towards another
+// machine tls must be stated, because a forgotten one would send every hash and
+// every session in the clear.
+func mysqlTLS(query string, remote bool) (string, error) {
+	values, err := url.ParseQuery(query)
+	tls, given := values["tls"]
+	switch {
+	case err != nil || len(tls) > 1 || len(values) > 1 || len(values) == 1 && !given:
+		return "", errors.New("must have no option but one tls=")
+	case !given && remote:
+		return "", errors.New("must state tls= for a host that is not on loopback: true, skip-verify, preferred or false")
+	case !given:
+		return TLSOff, nil
+	case !slices.Contains([]string{TLSVerify, TLSSkipVerify, TLSPreferred, TLSOff}, tls[0]):
+		return "", errors.New("must have true, skip-verify, preferred or false as tls=")
+	}
+	return tls[0], nil
+}

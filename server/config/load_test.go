@@ -1,0 +1,426 @@
+package config
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// production is a sound set of settings off loopback; later entries of the
+// tables are put before it, as the first of two equal names counts.
+var production = []string{
+	"ACCOUNTS_ADDR=:8080",
+	"ACCOUNTS_PUBLIC_URL=https://accounts.example.com",
+	"ACCOUNTS_DATABASE_URL=mysql://acc:s3cr3t@db.example.com/accounts?tls=true",
+	"ACCOUNTS_SECRET_KEYS=s3cr3t-new,s3cr3t-old",
+}
+
+// environ makes an environment of settings without their prefix.
+func environ(settings string, rest ...string) []string {
+	var list []string
+	for _, setting := range strings.Fields(settings) {
+		list = append(list, Prefix+setting)
+	}
+	return append(list, rest...)
+}
+
+func mustLoad(t *testing.T, environ []string) (Config, []string) {
+	t.Helper()
+	c, warnings, err := Load(environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, warnings
+}
+
+// plain lets cmp look into values that would otherwise print as redacted.
+var plain = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
+
+func defaults() Config {
+	return Config{
+		Addr: "localhost:8080", PublicURL: "http://localhost:8080", DataDir: "./data",
+		Database:  Database{Engine: SQLite, Path: "data/accounts.db"},
+		AccessTTL: 5 * time.Minute, RefreshIdleTTL: 7 * day, ServerHeldIdleTTL: 30 * time.Minute,
+		SessionMaxAge: 30 * day, RotationInterval: 30 * time.Second,
+		CORSOrigins: []string{"http://localhost:3000", "http://localhost:5173"},
+		Docs:        true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
+		ShutdownTimeout: 15 * time.Second,
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	for name, environ := range map[string][]string{
+		"nothing set": {"PATH=/bin", "ACCOUNTSD=x", "accounts_addr=x", "XACCOUNTS_ADDR=x"},
+		"empty is absent": {"ACCOUNTS_ADDR=", "ACCOUNTS_PUBLIC_URL=", "ACCOUNTS_SECRET_KEYS=", "ACCOUNTS_SECRET_KEYS_FILE=",
+			"ACCOUNTS_METRICS_ADDR=", "ACCOUNTS_CORS_ORIGINS=", "ACCOUNTS_DOCS=", "ACCOUNTS_ROTATION_INTERVAL="},
+		"the links of Kubernetes": {"ACCOUNTS_SERVICE_HOST=10.0.0.1", "ACCOUNTS_SERVICE_PORT=80", "ACCOUNTS_SERVICE_PORT_HTTP=80",
+			"ACCOUNTS_PORT=tcp://10.0.0.1:80", "ACCOUNTS_PORT_80_TCP=tcp://10.0.0.1:80", "ACCOUNTS_PORT_80_TCP_ADDR=10.0.0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, warnings := mustLoad(t, environ)
+			if diff := cmp.Diff(defaults(), c, plain); diff != "" || len(warnings) != 0 {
+				t.Fatalf("warnings %q, difference (-want +got):\n%s", warnings, diff)
+			}
+			if !c.Loopback() || c.Secure() || !c.SQLite() || c.Margin() != 5*time.Second {
+				t.Fatal("a method disagrees")
+			}
+		})
+	}
+}
+
+func TestProduction(t *testing.T) {
+	c, warnings := mustLoad(t, production)
+	want := defaults()
+	want.Addr, want.PublicURL = ":8080", "https://accounts.example.com"
+	want.Database = Database{Engine: MySQL, Host: "db.example.com:3306", User: "acc", Password: "s3cr3t", Name: "accounts", TLS: "true"}
+	want.SecretKeys = []Secret{"s3cr3t-new", "s3cr3t-old"}
+	want.CORSOrigins, want.AutoMigrate, want.ShutdownDelay = nil, false, 5*time.Second
+	if diff := cmp.Diff(want, c, plain); diff != "" || len(warnings) != 0 {
+		t.Fatalf("warnings %q, difference (-want +got):\n%s", warnings, diff)
+	}
+	if c.Loopback() || !c.Secure() || c.SQLite() {
+		t.Fatal("a method disagrees")
+	}
+}
+
+func TestEverythingSet(t *testing.T) {
+	c, warnings := mustLoad(t, environ(`ADDR=[::1]:443 PUBLIC_URL=HTTPS://Accounts.Example.COM:443/ DATA_DIR=/var/lib/accounts
+		DATABASE_URL=sqlite:/srv/a.db SECRET_KEYS=one ACCESS_TTL=80s REFRESH_IDLE_TTL=1d12h SERVER_HELD_IDLE_TTL=1h30m
+		SESSION_MAX_AGE=400d ROTATION_INTERVAL=15s CORS_ORIGINS=https://App.example.com:443,https://b.example:8443/
+		TRUSTED_PROXIES=10.1.2.3/8,192.0.2.7,fd00::/8,2001:db8::1 METRICS_ADDR=127.0.0.1:9090 DOCS=false AUTO_MIGRATE=false
+		DB_MAX_CONNS=1000 LOG_LEVEL=debug SHUTDOWN_DELAY=0 SHUTDOWN_TIMEOUT=1m`))
+	want := Config{
+		Addr: "[::1]:443", PublicURL: "https://accounts.example.com", DataDir: "/var/lib/accounts",
+		Database: Database{Engine: SQLite, Path: "/srv/a.db"}, SecretKeys: []Secret{"one"},
+		AccessTTL: 80 * time.Second, RefreshIdleTTL: 36 * time.Hour, ServerHeldIdleTTL: 90 * time.Minute,
+		SessionMaxAge: 400 * day, RotationInterval: 15 * time.Second,
+		CORSOrigins: []string{"https://app.example.com", "https://b.example:8443"},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"),
+			netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("2001:db8::1/128")},
+		MetricsAddr: "127.0.0.1:9090", DBMaxConns: 1000, LogLevel: "debug", ShutdownTimeout: time.Minute,
+	}
+	if diff := cmp.Diff(want, c, plain); diff != "" || len(warnings) != 0 {
+		t.Fatalf("warnings %q, difference (-want +got):\n%s", warnings, diff)
+	}
+}
+
+// Each of these must load; get says what to look at.
+func TestGood(t *testing.T) {
+	publicURL := func(c Config) any { return c.PublicURL }
+	loopback := func(c Config) any { return c.Loopback() }
+	margin := func(c Config) any { return c.Margin() }
+	database := func(c Config) any { return c.Database }
+	cors := func(c Config) any { return len(c.CORSOrigins) }
+	for _, test := range []struct {
+		settings string
+		get      func(Config) any
+		want     any
+	}{
+		{"ADDR=127.0.0.1:80", publicURL, "http://localhost"},
+		{"ADDR=[::1]:9000", publicURL, "http://localhost:9000"},
+		{"ADDR=LOCALHOST:9000", publicURL, "http://localhost:9000"},
+		{"ADDR=localhost:0 PUBLIC_URL=http://localhost:1234", publicURL, "http://localhost:1234"},
+		{"PUBLIC_URL=http://[0:0::1]:80", publicURL, "http://[::1]"},
+		{"PUBLIC_URL=http://127.1.2.3:08080", publicURL, "http://127.1.2.3:8080"},
+		{"PUBLIC_URL=http://127.1.2.3", loopback, true},
+		{"PUBLIC_URL=http://[::1]", loopback, true},
+		{"PUBLIC_URL=https://localhost", loopback, true},
+		{"PUBLIC_URL=https://localhost", cors, 0},
+		{"PUBLIC_URL=https://localhost.example.com SECRET_KEYS=k", loopback, false},
+		{"PUBLIC_URL=https://128.0.0.1 SECRET_KEYS=k", loopback, false},
+		{"PUBLIC_URL=https://xn--bcher-kva.example SECRET_KEYS=k", publicURL, "https://xn--bcher-kva.example"},
+		{"CORS_ORIGINS=none", cors, 0},
+		{"CORS_ORIGINS=http://localhost:3000,http://[::1]:3000", cors, 2},
+		{"TRUSTED_PROXIES=none", func(c Config) any { return len(c.TrustedProxies) }, 0},
+		{"METRICS_ADDR=off", func(c Config) any { return c.MetricsAddr }, ""},
+		{"METRICS_ADDR=:9090", func(c Config) any { return c.MetricsAddr }, ":9090"},
+		{"ADDR=192.0.2.1:80 PUBLIC_URL=http://localhost METRICS_ADDR=192.0.2.2:80", func(c Config) any { return c.MetricsAddr }, "192.0.2.2:80"},
+		{"ACCESS_TTL=5s ROTATION_INTERVAL=2s", margin, 400 * time.Millisecond},
+		{"ACCESS_TTL=3s ROTATION_INTERVAL=1s", margin, 200 * time.Millisecond},
+		{"ACCESS_TTL=40s ROTATION_INTERVAL=15s", margin, 5 * time.Second},
+		{"ACCESS_TTL=130s ROTATION_INTERVAL=60s", margin, 5 * time.Second},
+		{"ACCESS_TTL=5s ROTATION_INTERVAL=0", margin, time.Duration(0)},
+		{"ACCESS_TTL=15m SERVER_HELD_IDLE_TTL=15m1s", func(c Config) any { return c.AccessTTL }, 15 * time.Minute},
+		{"REFRESH_IDLE_TTL=30d SERVER_HELD_IDLE_TTL=720h", func(c Config) any { return c.RefreshIdleTTL }, 30 * day},
+		{"DATABASE_URL=sqlite:a.db", database, Database{Engine: SQLite, Path: "a.db"}},
+		{"DATA_DIR=/d AUTO_MIGRATE=false", func(c Config) any { return c.Database.Path + " " + cmp.Diff(c.AutoMigrate, false) }, "/d/accounts.db "},
+		{"SECRET_KEYS=k DATABASE_URL=mysql://u@localhost/n", database,
+			Database{Engine: MySQL, Host: "localhost:3306", User: "u", Name: "n", TLS: "false"}},
+		{"SECRET_KEYS=k DATABASE_URL=mysql://u:p%40%3A%2F%23@[::1]:3307/n?tls=true AUTO_MIGRATE=true", database,
+			Database{Engine: MySQL, Host: "[::1]:3307", User: "u", Password: "p@:/#", Name: "n", TLS: "true"}},
+		{"SECRET_KEYS=k DATABASE_URL=mysql://u@db/n?tls=skip-verify", database,
+			Database{Engine: MySQL, Host: "db:3306", User: "u", Name: "n", TLS: "skip-verify"}},
+	} {
+		c, _, err := Load(environ(test.settings))
+		if err != nil {
+			t.Errorf("%s: %v", test.settings, err)
+		} else if got := test.get(c); got != test.want {
+			t.Errorf("%s: got %v, want %v", test.settings, got, test.want)
+		}
+	}
+}
+
+const (
+	lineOrigin = " must be an origin, scheme://host[:port] with http or https"
+	linePath   = " must be an origin without path, query or fragment"
+	lineHTTPS  = " must be https unless its host is on loopback"
+	lineSpan   = " must be a duration such as 90s, 5m, 12h, 7d or 1d12h"
+	lineAddr   = "ACCOUNTS_ADDR must be host:port with a port from 0 to 65535, such as localhost:8080"
+	lineURL    = "ACCOUNTS_PUBLIC_URL is required when ADDR is not on loopback: the origin people reach the server at, such as https://accounts.example.com"
+	lineKeys   = "ACCOUNTS_SECRET_KEYS is required unless PUBLIC_URL is on loopback and the database is SQLite: `accountsd secret new` prints one"
+	lineTLS    = "ACCOUNTS_DATABASE_URL must state tls= for a host that is not on loopback: true, skip-verify, preferred or false"
+	lineMySQL  = "ACCOUNTS_DATABASE_URL must be mysql://user:password@host:port/name?tls=..., with %-encoding for special characters in user and password"
+	lineEvery  = " must not be every address: anyone could then choose the address the server sees"
+	lineCIDR   = " must be an IP address or a CIDR such as 10.0.0.0/8"
+	lineStar   = " must be one origin, not * or null, which stand for every site"
+)
+
+// Every fault has one line, exactly, and brings no others with it.
+func TestBad(t *testing.T) {
+	for settings, want := range map[string]string{
+		"ADR=x":                   "ACCOUNTS_ADR is not a setting; did you mean ACCOUNTS_ADDR?",
+		"ACCESS_TLL=s3cr3t":       "ACCOUNTS_ACCESS_TLL is not a setting; did you mean ACCOUNTS_ACCESS_TTL?",
+		"SECRET_KEY=s3cr3t":       "ACCOUNTS_SECRET_KEY is not a setting; did you mean ACCOUNTS_SECRET_KEYS?",
+		"SMTP_PASSWORD=s3cr3t":    "ACCOUNTS_SMTP_PASSWORD is not a setting; `accountsd settings` prints them all",
+		"=x":                      "ACCOUNTS_ is not a setting; `accountsd settings` prints them all",
+		"PORTS=x":                 "ACCOUNTS_PORTS is not a setting; `accountsd settings` prints them all",
+		"ADDR_FILE=/x":            "ACCOUNTS_ADDR_FILE is not a setting; only those that hold a secret have a _FILE twin",
+		"BAD\x1b[31m\u202eNAME=x": `ACCOUNTS_BAD\x1b[31m\u202eNAME is not a setting; ` + "`accountsd settings` prints them all",
+		"UNKNOWN_BUT_EMPTY=":      "ACCOUNTS_UNKNOWN_BUT_EMPTY is not a setting; `accountsd settings` prints them all",
+
+		"ADDR=8080":                   lineAddr,
+		"ADDR=localhost":              lineAddr,
+		"ADDR=localhost:http":         lineAddr,
+		"ADDR=localhost:65536":        lineAddr,
+		"ADDR=http://localhost:80":    lineAddr,
+		"ADDR=::1:8080":               lineAddr,
+		"ADDR=:8080":                  lineURL,
+		"ADDR=0.0.0.0:8080":           lineURL,
+		"ADDR=[::]:8080":              lineURL,
+		"ADDR=192.0.2.1:80":           lineURL,
+		"ADDR=[::ffff:127.0.0.1]:80":  lineURL,
+		"ADDR=localhost.example:8080": lineURL,
+		"ADDR=localhost:0":            "ACCOUNTS_PUBLIC_URL is required when ADDR has port 0",
+
+		"PUBLIC_URL=accounts.example.com":              "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=localhost:8080":                    "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=ftp://localhost":                   "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=https://":                          "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=https://:443":                      "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=https://a.example:":                "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=https://a.example:0":               "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=https://a.example:65536":           "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=https://a..example":                "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=https://a.example.":                "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=https://*.example":                 "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=https://b\u00fccher.example":       "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=http://127.1":                      "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=http://::1":                        "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=http://[::ffff:127.0.0.1]":         "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=http://[fe80::1%25eth0]":           "ACCOUNTS_PUBLIC_URL" + lineOrigin,
+		"PUBLIC_URL=https://s3cr3t:s3cr3t@a.example":   "ACCOUNTS_PUBLIC_URL must not hold a user or password",
+		"PUBLIC_URL=https://a.example/accounts":        "ACCOUNTS_PUBLIC_URL" + linePath,
+		"PUBLIC_URL=https://a.example//":               "ACCOUNTS_PUBLIC_URL" + linePath,
+		"PUBLIC_URL=https://a.example?":                "ACCOUNTS_PUBLIC_URL" + linePath,
+		"PUBLIC_URL=https://a.example/#":               "ACCOUNTS_PUBLIC_URL" + linePath,
+		"PUBLIC_URL=http://a.example":                  "ACCOUNTS_PUBLIC_URL" + lineHTTPS,
+		"PUBLIC_URL=http://localhost.example":          "ACCOUNTS_PUBLIC_URL" + lineHTTPS,
+		"PUBLIC_URL=http://10.0.0.1":                   "ACCOUNTS_PUBLIC_URL" + lineHTTPS,
+		"PUBLIC_URL=https://a.example":                 lineKeys,
+		"DATABASE_URL=mysql://u@localhost/n?tls=false": lineKeys,
+
+		"SECRET_KEYS=s3cr3t,":                                            "ACCOUNTS_SECRET_KEYS entry 2 must not be empty",
+		"SECRET_KEYS=s3cr3t,other,s3cr3t":                                "ACCOUNTS_SECRET_KEYS entry 3 must not repeat an earlier one",
+		"SECRET_KEYS_FILE=/no/such/s3cr3t":                               "ACCOUNTS_SECRET_KEYS_FILE cannot be read: no such file or directory",
+		"SECRET_KEYS_FILE=/":                                             "ACCOUNTS_SECRET_KEYS_FILE must name a regular file",
+		"SECRET_KEYS_FILE=/dev/null":                                     "ACCOUNTS_SECRET_KEYS_FILE must name a regular file",
+		"SECRET_KEYS_FILE=/x SECRET_KEYS=s3cr3t":                         "ACCOUNTS_SECRET_KEYS and ACCOUNTS_SECRET_KEYS_FILE must not both be set",
+		"SECRET_KEYS=k DATABASE_URL_FILE=/x DATABASE_URL=s3cr3t":         "ACCOUNTS_DATABASE_URL and ACCOUNTS_DATABASE_URL_FILE must not both be set",
+		"SECRET_KEYS=k DATABASE_URL_FILE=/no/such ADDR=localhost:7":      "ACCOUNTS_DATABASE_URL_FILE cannot be read: no such file or directory",
+		"DATABASE_URL=postgres://u:s3cr3t@db/n":                          "ACCOUNTS_DATABASE_URL must begin with sqlite: or mysql://",
+		"DATABASE_URL=u:s3cr3t@tcp(db)/n":                                "ACCOUNTS_DATABASE_URL must begin with sqlite: or mysql://",
+		"DATABASE_URL=sqlite:":                                           "ACCOUNTS_DATABASE_URL must name a file after sqlite:",
+		"DATABASE_URL=sqlite::memory:":                                   "ACCOUNTS_DATABASE_URL must name a file after sqlite:",
+		"DATABASE_URL=sqlite:a.db?_pragma=x":                             "ACCOUNTS_DATABASE_URL must be sqlite:PATH without options",
+		"DATABASE_URL=sqlite:///var/a.db":                                "ACCOUNTS_DATABASE_URL must be sqlite:PATH without //, such as sqlite:/var/lib/accounts/accounts.db",
+		"DATABASE_URL=mysql://u:s3cr3t#x@db/n?tls=true":                  lineMySQL,
+		"DATABASE_URL=mysql://u:s3cr3t%zz@db/n?tls=true":                 lineMySQL,
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true#x":                  lineMySQL,
+		"DATABASE_URL=mysql://u:s3cr3t@/n?tls=true":                      "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
+		"DATABASE_URL=mysql://u:s3cr3t@db:/n?tls=true":                   "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
+		"DATABASE_URL=mysql://u:s3cr3t@db:99999/n?tls=true":              "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
+		"DATABASE_URL=mysql://u:s3cr3t@db?tls=true":                      "ACCOUNTS_DATABASE_URL must name one database after the host",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n/m?tls=true":                  "ACCOUNTS_DATABASE_URL must name one database after the host",
+		"DATABASE_URL=mysql://:s3cr3t@db/n?tls=true":                     "ACCOUNTS_DATABASE_URL must name a user before the host",
+		"DATABASE_URL=mysql://db/n?tls=true":                             "ACCOUNTS_DATABASE_URL must name a user before the host",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n":                             lineTLS,
+		"DATABASE_URL=mysql://u:s3cr3t@10.0.0.1/n":                       lineTLS,
+		"DATABASE_URL=mysql://u:s3cr3t@localhost.example/n":              lineTLS,
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=":                        "ACCOUNTS_DATABASE_URL must have true, skip-verify, preferred or false as tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=1":                       "ACCOUNTS_DATABASE_URL must have true, skip-verify, preferred or false as tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&tls=false":          "ACCOUNTS_DATABASE_URL must have no option but one tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&parseTime=1":        "ACCOUNTS_DATABASE_URL must have no option but one tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@localhost/n?multiStatements=true": "ACCOUNTS_DATABASE_URL must have no option but one tls=",
+
+		"ACCESS_TTL=5":                                    "ACCOUNTS_ACCESS_TTL" + lineSpan,
+		"ACCESS_TTL=-5m":                                  "ACCOUNTS_ACCESS_TTL" + lineSpan,
+		"ACCESS_TTL=s3cr3t":                               "ACCOUNTS_ACCESS_TTL" + lineSpan,
+		"ACCESS_TTL=69s":                                  "ACCOUNTS_ACCESS_TTL must be at least 1m10s, twice the sum of ROTATION_INTERVAL and its margin",
+		"ACCESS_TTL=4s ROTATION_INTERVAL=2s":              "ACCOUNTS_ACCESS_TTL must be at least 4.8s, twice the sum of ROTATION_INTERVAL and its margin",
+		"ACCESS_TTL=129s ROTATION_INTERVAL=1m":            "ACCOUNTS_ACCESS_TTL must be at least 2m10s, twice the sum of ROTATION_INTERVAL and its margin",
+		"ACCESS_TTL=4s ROTATION_INTERVAL=0":               "ACCOUNTS_ACCESS_TTL must be at least 5s",
+		"ACCESS_TTL=0":                                    "ACCOUNTS_ACCESS_TTL must be at least 1m10s, twice the sum of ROTATION_INTERVAL and its margin",
+		"ACCESS_TTL=901s":                                 "ACCOUNTS_ACCESS_TTL must be at most 15m",
+		"ACCESS_TTL=90.5s":                                "ACCOUNTS_ACCESS_TTL must be whole seconds",
+		"ROTATION_INTERVAL=61s":                           "ACCOUNTS_ROTATION_INTERVAL must be 0 or from 1s to 60s in whole seconds",
+		"ROTATION_INTERVAL=500ms":                         "ACCOUNTS_ROTATION_INTERVAL must be 0 or from 1s to 60s in whole seconds",
+		"ROTATION_INTERVAL=1.5s":                          "ACCOUNTS_ROTATION_INTERVAL must be 0 or from 1s to 60s in whole seconds",
+		"ROTATION_INTERVAL=s3cr3t":                        "ACCOUNTS_ROTATION_INTERVAL" + lineSpan,
+		"REFRESH_IDLE_TTL=31d":                            "ACCOUNTS_REFRESH_IDLE_TTL must be at most SESSION_MAX_AGE",
+		"REFRESH_IDLE_TTL=5m":                             "ACCOUNTS_REFRESH_IDLE_TTL must be longer than ACCESS_TTL",
+		"REFRESH_IDLE_TTL=0":                              "ACCOUNTS_REFRESH_IDLE_TTL must be longer than ACCESS_TTL",
+		"REFRESH_IDLE_TTL=2d1.5s":                         "ACCOUNTS_REFRESH_IDLE_TTL must be whole seconds",
+		"SERVER_HELD_IDLE_TTL=5m":                         "ACCOUNTS_SERVER_HELD_IDLE_TTL must be longer than ACCESS_TTL",
+		"SERVER_HELD_IDLE_TTL=721h":                       "ACCOUNTS_SERVER_HELD_IDLE_TTL must be at most SESSION_MAX_AGE",
+		"SESSION_MAX_AGE=401d":                            "ACCOUNTS_SESSION_MAX_AGE must be from 1s to 400d in whole seconds",
+		"SESSION_MAX_AGE=0":                               "ACCOUNTS_SESSION_MAX_AGE must be from 1s to 400d in whole seconds",
+		"SESSION_MAX_AGE=1d-1h":                           "ACCOUNTS_SESSION_MAX_AGE" + lineSpan,
+		"SESSION_MAX_AGE=999999999999d":                   "ACCOUNTS_SESSION_MAX_AGE" + lineSpan,
+		"CORS_ORIGINS=*":                                  "ACCOUNTS_CORS_ORIGINS entry 1" + lineStar,
+		"CORS_ORIGINS=https://a.example,null":             "ACCOUNTS_CORS_ORIGINS entry 2" + lineStar,
+		"CORS_ORIGINS=https://*.example.com":              "ACCOUNTS_CORS_ORIGINS entry 1" + lineOrigin,
+		"CORS_ORIGINS=https://a.example,":                 "ACCOUNTS_CORS_ORIGINS entry 2" + lineOrigin,
+		"CORS_ORIGINS=https://a.example/app":              "ACCOUNTS_CORS_ORIGINS entry 1" + linePath,
+		"CORS_ORIGINS=https://a.example,http://b.example": "ACCOUNTS_CORS_ORIGINS entry 2" + lineHTTPS,
+		"TRUSTED_PROXIES=0.0.0.0/0":                       "ACCOUNTS_TRUSTED_PROXIES entry 1" + lineEvery,
+		"TRUSTED_PROXIES=10.0.0.1,::/0":                   "ACCOUNTS_TRUSTED_PROXIES entry 2" + lineEvery,
+		"TRUSTED_PROXIES=8.8.8.8/0":                       "ACCOUNTS_TRUSTED_PROXIES entry 1" + lineEvery,
+		"TRUSTED_PROXIES=proxy.example":                   "ACCOUNTS_TRUSTED_PROXIES entry 1" + lineCIDR,
+		"TRUSTED_PROXIES=10.0.0.0/33":                     "ACCOUNTS_TRUSTED_PROXIES entry 1" + lineCIDR,
+		"TRUSTED_PROXIES=::ffff:0.0.0.0/96":               "ACCOUNTS_TRUSTED_PROXIES entry 1" + lineCIDR,
+		"TRUSTED_PROXIES=fe80::1%eth0":                    "ACCOUNTS_TRUSTED_PROXIES entry 1" + lineCIDR,
+		"METRICS_ADDR=9090":                               "ACCOUNTS_METRICS_ADDR must be off or host:port with a port from 0 to 65535, such as localhost:9090",
+		"METRICS_ADDR=localhost:8080":                     "ACCOUNTS_METRICS_ADDR must not be the address of ADDR",
+		"METRICS_ADDR=:8080":                              "ACCOUNTS_METRICS_ADDR must not be the address of ADDR",
+		"METRICS_ADDR=127.0.0.1:8080":                     "ACCOUNTS_METRICS_ADDR must not be the address of ADDR",
+		"ADDR=[::]:80 METRICS_ADDR=localhost:80":          lineURL + "\nACCOUNTS_METRICS_ADDR must not be the address of ADDR",
+		"DOCS=yes":                                        "ACCOUNTS_DOCS must be true or false",
+		"AUTO_MIGRATE=s3cr3t":                             "ACCOUNTS_AUTO_MIGRATE must be true or false",
+		"DB_MAX_CONNS=0":                                  "ACCOUNTS_DB_MAX_CONNS must be from 1 to 1000",
+		"DB_MAX_CONNS=1001":                               "ACCOUNTS_DB_MAX_CONNS must be from 1 to 1000",
+		"DB_MAX_CONNS=many":                               "ACCOUNTS_DB_MAX_CONNS must be a whole number",
+		"LOG_LEVEL=INFO":                                  "ACCOUNTS_LOG_LEVEL must be debug, info, warn or error",
+		"LOG_LEVEL=info+2":                                "ACCOUNTS_LOG_LEVEL must be debug, info, warn or error",
+		"SHUTDOWN_DELAY=5m1s":                             "ACCOUNTS_SHUTDOWN_DELAY must be at most 5m",
+		"SHUTDOWN_TIMEOUT=0":                              "ACCOUNTS_SHUTDOWN_TIMEOUT must be from 1s to 5m",
+		"SHUTDOWN_TIMEOUT=1h":                             "ACCOUNTS_SHUTDOWN_TIMEOUT must be from 1s to 5m",
+		"ADDR=x METRICS_ADDR=:1":                          lineAddr,
+		"ADDR=x DATABASE_URL=sqlite:x":                    lineAddr,
+	} {
+		c, warnings, err := Load(environ(settings))
+		if err == nil {
+			t.Errorf("%s: loaded", settings)
+		} else if diff := cmp.Diff(want, err.Error()); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", settings, diff)
+		}
+		if !cmp.Equal(c, Config{}, plain) || warnings != nil {
+			t.Errorf("%s: something was returned beside the error", settings)
+		}
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	_, _, err := Load(environ("ADR=x ACCESS_TTL=1h DOCS=maybe CORS_ORIGINS=*,https://a.example,http://b.example DB_MAX_CONNS=0"))
+	want := `ACCOUNTS_ADR is not a setting; did you mean ACCOUNTS_ADDR?
+ACCOUNTS_CORS_ORIGINS entry 1` + lineStar + `
+ACCOUNTS_CORS_ORIGINS entry 3` + lineHTTPS + `
+ACCOUNTS_DOCS must be true or false
+ACCOUNTS_ACCESS_TTL must be at most 15m
+ACCOUNTS_DB_MAX_CONNS must be from 1 to 1000`
+	if err == nil || err.Error() != want {
+		t.Fatalf("(-want +got)\n%s", cmp.Diff(want, err.Error()))
+	}
+}
+
+func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
+	c, _ := mustLoad(t, []string{"ACCOUNTS_ADDR=localhost:1", "ACCOUNTS_ADDR=localhost:2"})
+	if c.Addr != "localhost:1" {
+		t.Fatal(c.Addr)
+	}
+}
+
+// Whatever secret is put wherever, no fault prints it.
+func TestFaultsHoldNoValue(t *testing.T) {
+	for _, name := range append(names(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SECRET_KEY", "TYPO") {
+		for _, value := range []string{"s3cr3t", "s3cr3t,s3cr3t", "mysql://u:s3cr3t@h:x/", "mysql://u:s3cr3t@h/n?s3cr3t=1", "https://u:s3cr3t@h/%zz",
+			"http://[s3cr3t", "1s3cr3t", "s3cr3t:s3cr3t:1", "\x7fs3cr3t\n"} {
+			_, _, err := Load([]string{Prefix + name + "=" + value})
+			if err != nil && strings.Contains(err.Error(), "s3cr3t") {
+				t.Errorf("%s=%q: %v", name, value, err)
+			}
+		}
+	}
+}
+
+func TestSecretFiles(t *testing.T) {
+	write := func(content string, mode os.FileMode) string {
+		path := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	keys := write("s3cr3t-new,s3cr3t-old\r\n", 0o600)
+	url := write("mysql://u:s3cr3t@db/n?tls=true\n", 0o640)
+	link := filepath.Join(t.TempDir(), "link") // Kubernetes mounts secrets as links
+	if err := os.Symlink(keys, link); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := mustLoad(t, environ("SECRET_KEYS_FILE="+link+" DATABASE_URL_FILE="+url))
+	if diff := cmp.Diff([]Secret{"s3cr3t-new", "s3cr3t-old"}, c.SecretKeys); diff != "" || c.Database.Password != "s3cr3t" {
+		t.Fatal(diff, c.Database)
+	}
+
+	const open = "ACCOUNTS_SECRET_KEYS_FILE must name a file that others can neither read nor write (chmod o-rw)"
+	for path, want := range map[string]string{
+		write("s3cr3t", 0o644):                      open,
+		write("s3cr3t", 0o602):                      open,
+		write("", 0o600):                            "ACCOUNTS_SECRET_KEYS_FILE must name a file that is not empty",
+		write("\n", 0o600):                          "ACCOUNTS_SECRET_KEYS_FILE must name a file that is not empty",
+		write(strings.Repeat("s", 64<<10+1), 0o600): "ACCOUNTS_SECRET_KEYS_FILE must name a file of at most 64 KiB",
+		write("s3cr3t,\n", 0o600):                   "ACCOUNTS_SECRET_KEYS entry 2 must not be empty",
+	} {
+		_, _, err := Load(environ("SECRET_KEYS_FILE=" + path))
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for settings, want := range map[string]string{
+		"ROTATION_INTERVAL=0":                                 "ACCOUNTS_ROTATION_INTERVAL is 0, the strict profile: two tabs that refresh at once, or one answer lost on the network, end the session",
+		"ROTATION_INTERVAL=10s":                               "ACCOUNTS_ROTATION_INTERVAL is under 15s: a client has 8s to repeat a lost refresh before it counts as theft",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=false":        "ACCOUNTS_DATABASE_URL has tls=false for a host that is not on loopback: all data crosses the network in the clear",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=preferred":    "ACCOUNTS_DATABASE_URL has tls=preferred: whoever is on the way can turn encryption off",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=skip-verify":  "ACCOUNTS_DATABASE_URL has tls=skip-verify: whoever is on the way can pose as the database",
+		"DATABASE_URL=mysql://u:s3cr3t@127.0.0.1/n?tls=false": "",
+		"CORS_ORIGINS=https://a.example,http://localhost:1":   "ACCOUNTS_CORS_ORIGINS trusts http://localhost:1, which is any program on a visitor's own machine",
+		"CORS_ORIGINS=http://[::1]:1":                         "ACCOUNTS_CORS_ORIGINS trusts http://[::1]:1, which is any program on a visitor's own machine",
+		"PUBLIC_URL=http://localhost":                         "ACCOUNTS_ADDR is reachable from other machines while PUBLIC_URL is on loopback: the defaults of loopback hold for them too",
+		"ROTATION_INTERVAL=15s":                               "",
+	} {
+		_, warnings := mustLoad(t, environ(settings, production...))
+		if got := strings.Join(warnings, "\n"); got != want {
+			t.Errorf("%s: got %q, want %q", settings, got, want)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+var errOrigin = errors.New("must be an origin, scheme://host[:port] with http or https")
+
+// origin is a web origin (RFC 6454) in the spelling browsers send: lower case,
+// an IPv6 address in brackets and in its short form, no default port.
+type origin struct{ scheme, host, port string }
+
+func (o origin) String() string {
+	if o.scheme == "" {
+		return ""
+	}
+	if o.port == "" {
+		return o.scheme + "://" + o.host
+	}
+	return o.scheme + "://" + o.host + ":" + o.port
+}
+
+// acceptable reports whether nobody on the way can read or change what is sent
+// to and from o.
+func (o origin) acceptable() bool { return o.scheme == "https" || o.loopback() }
+
+func (o origin) loopback() bool { return isLoopback(strings.Trim(o.host, "[]")) }
+
+// parseOrigin reads an origin and brings it into the browsers' spelling. One
+// slash at the end is dropped, as it stands in every address bar; a path, a
+// query, a fragment or a user is refused. Names outside ASCII must be written as
+// browsers send them (xn--...).
+func parseOrigin(text string) (origin, error) {
+	u, err := url.Parse(strings.TrimSuffix(text, "/"))
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Opaque != "" || u.Host == "" {
+		return origin{}, errOrigin
+	}
+	if u.User != nil {
+		return origin{}, errors.New("must not hold a user or password")
+	}
+	if u.Path != "" || strings.ContainsAny(text, "?#") {
+		return origin{}, errors.New("must be an origin without path, query or fragment")
+	}
+	host, hostOK := canonicalHost(u)
+	port, portOK := canonicalPort(u)
+	if !hostOK || !portOK {
+		return origin{}, errOrigin
+	}
+	return origin{u.Scheme, host, port}, nil
+}
+
+func canonicalHost(u *url.URL) (string, bool) {
+	if addr, err := netip.ParseAddr(u.Hostname()); err == nil {
+		if addr.Is4() {
+			return addr.String(), true
+		}
+		ok := strings.HasPrefix(u.Host, "[") && addr.Zone() == "" && !addr.Is4In6()
+		return "[" + addr.String() + "]", ok
+	}
+	host := strings.ToLower(u.Hostname())
+	return host, isHostname(host)
+}
+
+func canonicalPort(u *url.URL) (string, bool) {
+	if strings.HasSuffix(u.Host, ":") {
+		return "", false
+	}
+	if u.Port() == "" {
+		return "", true
+	}
+	n, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil || n == 0 {
+		return "", false
+	}
+	if u.Scheme == "http" && n == 80 || u.Scheme == "https" && n == 443 {
+		return "", true
+	}
+	return strconv.FormatUint(n, 10), true
+}
+
+// isHostname reports whether host, in lower case, is a host name (RFC 1123 §2.1).
+// A last label of digits alone is an IPv4 address that browsers and Go read
+// differently, such as 127.1.
+func isHostname(host string) bool {
+	labels := strings.Split(host, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return len(host) <= 253 && strings.Trim(labels[len(labels)-1], "0123456789") != ""
+}
+
+// isLoopback reports whether host is localhost, in 127.0.0.0/8 or ::1.
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Zone() == "" && !addr.Is4In6() && addr.IsLoopback()
+}

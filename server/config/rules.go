@@ -1,0 +1,157 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// resolve brings addresses into their canonical form and fills in the defaults
+// that depend on other settings.
+func (l *loader) resolve() {
+	c := &l.config
+	l.resolvePublicURL()
+	if c.Database.Engine == "" {
+		c.Database = Database{Engine: SQLite, Path: filepath.Join(c.DataDir, "accounts.db")}
+	}
+	if l.given["AUTO_MIGRATE"] == "" {
+		c.AutoMigrate = c.SQLite()
+	}
+	if c.MetricsAddr == "off" {
+		c.MetricsAddr = ""
+	}
+	if l.given["CORS_ORIGINS"] == "" && c.Loopback() && !c.Secure() {
+		c.CORSOrigins = []string{"http://localhost:3000", "http://localhost:5173"}
+	}
+	if l.given["SHUTDOWN_DELAY"] == "" && !c.Loopback() {
+		c.ShutdownDelay = 5 * time.Second
+	}
+}
+
+// resolvePublicURL has a default only where nobody else can reach the server:
+// tokens, cookies and links rest on this setting, and the Host header of a
+// request is never asked.
+func (l *loader) resolvePublicURL() {
+	c := &l.config
+	host, port, ok := splitAddr(c.Addr)
+	l.require(ok, "ADDR", "must be host:port with a port from 0 to 65535, such as localhost:8080")
+	if c.PublicURL != "" {
+		parsed, err := parseOrigin(c.PublicURL)
+		if err != nil {
+			l.fault("PUBLIC_URL", err.Error())
+			return
+		}
+		c.PublicURL = parsed.String()
+		l.require(parsed.acceptable(), "PUBLIC_URL", "must be https unless its host is on loopback")
+		return
+	}
+	l.require(isLoopback(host), "PUBLIC_URL", "is required when ADDR is not on loopback: the origin people reach the server at, such as https://accounts.example.com", "ADDR")
+	l.require(port != 0, "PUBLIC_URL", "is required when ADDR has port 0", "ADDR")
+	if l.anyFaulty("ADDR", "PUBLIC_URL") {
+		l.faulty["PUBLIC_URL"] = true // not known, so no rule may judge it
+		return
+	}
+	parsed, _ := parseOrigin("http://" + net.JoinHostPort("localhost", strconv.Itoa(int(port))))
+	c.PublicURL = parsed.String()
+}
+
+// check applies the rules a type cannot express.
+func (l *loader) check() {
+	l.checkSecretKeys()
+	l.checkRotation()
+	l.checkLifetimes()
+	l.checkOperation()
+}
+
+// checkSecretKeys: a generated secret is for one machine's first minutes. Two
+// replicas, or a container that loses its disk, must be given theirs.
+func (l *loader) checkSecretKeys() {
+	c := l.config
+	l.require(len(c.SecretKeys) > 0 || c.Loopback() && c.SQLite(), "SECRET_KEYS",
+		"is required unless PUBLIC_URL is on loopback and the database is SQLite: `accountsd secret new` prints one", "PUBLIC_URL", "DATABASE_URL")
+}
+
+// checkRotation keeps an access token alive for at least two rotations, so that
+// a client which refreshes in time never holds an expired one.
+func (l *loader) checkRotation() {
+	c := l.config
+	w := c.RotationInterval
+	l.require(w <= time.Minute && whole(w), "ROTATION_INTERVAL",
+		"must be 0 or from 1s to 60s in whole seconds")
+	if w == 0 {
+		l.require(c.AccessTTL >= 5*time.Second, "ACCESS_TTL", "must be at least 5s", "ROTATION_INTERVAL")
+	}
+	floor := 2 * (w + c.Margin())
+	l.require(c.AccessTTL >= floor, "ACCESS_TTL",
+		fmt.Sprintf("must be at least %s, twice the sum of ROTATION_INTERVAL and its margin", floor), "ROTATION_INTERVAL")
+	l.require(c.AccessTTL <= 15*time.Minute, "ACCESS_TTL", "must be at most 15m")
+	l.require(whole(c.AccessTTL), "ACCESS_TTL", "must be whole seconds")
+}
+
+// checkLifetimes: a session that could end before its access token does, or
+// outlive its absolute end, would make one of the settings a lie.
+func (l *loader) checkLifetimes() {
+	c := l.config
+	// Browsers drop a cookie after 400 days, whatever it says (RFC 6265bis §5.5).
+	l.require(c.SessionMaxAge > 0 && c.SessionMaxAge <= 400*day && whole(c.SessionMaxAge), "SESSION_MAX_AGE",
+		"must be from 1s to 400d in whole seconds")
+	for _, idle := range []struct {
+		name string
+		ttl  time.Duration
+	}{{"REFRESH_IDLE_TTL", c.RefreshIdleTTL}, {"SERVER_HELD_IDLE_TTL", c.ServerHeldIdleTTL}} {
+		l.require(whole(idle.ttl), idle.name, "must be whole seconds")
+		l.require(idle.ttl > c.AccessTTL, idle.name, "must be longer than ACCESS_TTL", "ACCESS_TTL")
+		l.require(idle.ttl <= c.SessionMaxAge, idle.name, "must be at most SESSION_MAX_AGE", "SESSION_MAX_AGE")
+	}
+}
+
+func (l *loader) checkOperation() {
+	c := l.config
+	l.checkMetricsAddr()
+	l.require(c.DBMaxConns >= 1 && c.DBMaxConns <= 1000, "DB_MAX_CONNS", "must be from 1 to 1000")
+	_, known := levels[c.LogLevel]
+	l.require(known, "LOG_LEVEL", "must be debug, info, warn or error")
+	l.require(c.ShutdownDelay <= 5*time.Minute, "SHUTDOWN_DELAY", "must be at most 5m")
+	l.require(c.ShutdownTimeout >= time.Second && c.ShutdownTimeout <= 5*time.Minute, "SHUTDOWN_TIMEOUT", "must be from 1s to 5m")
+}
+
+// checkMetricsAddr: metrics are for the operator, so they never share a port
+// with the public.
+func (l *loader) checkMetricsAddr() {
+	c := l.config
+	if c.MetricsAddr == "" {
+		return
+	}
+	host, port, ok := splitAddr(c.MetricsAddr)
+	l.require(ok, "METRICS_ADDR", "must be off or host:port with a port from 0 to 65535, such as localhost:9090")
+	addrHost, addrPort, _ := splitAddr(c.Addr)
+	l.require(!collide(host, port, addrHost, addrPort), "METRICS_ADDR", "must not be the address of ADDR", "ADDR")
+}
+
+func whole(d time.Duration) bool { return d%time.Second == 0 }
+
+// warn names what is allowed and weakens something.
+func (l *loader) warn() {
+	c := l.config
+	say := func(when bool, format string, args ...any) {
+		if when {
+			l.warnings = append(l.warnings, Prefix+fmt.Sprintf(format, args...))
+		}
+	}
+	w := c.RotationInterval
+	say(w == 0, "ROTATION_INTERVAL is 0, the strict profile: two tabs that refresh at once, or one answer lost on the network, end the session")
+	say(w > 0 && w < 15*time.Second, "ROTATION_INTERVAL is under 15s: a client has %s to repeat a lost refresh before it counts as theft", w-c.Margin())
+	if c.Database.remote() {
+		say(c.Database.TLS == TLSOff, "DATABASE_URL has tls=false for a host that is not on loopback: all data crosses the network in the clear")
+		say(c.Database.TLS == TLSPreferred, "DATABASE_URL has tls=preferred: whoever is on the way can turn encryption off")
+		say(c.Database.TLS == TLSSkipVerify, "DATABASE_URL has tls=skip-verify: whoever is on the way can pose as the database")
+	}
+	host, _, _ := splitAddr(c.Addr)
+	say(c.Loopback() && !isLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the defaults of loopback hold for them too")
+	for _, text := range c.CORSOrigins {
+		origin, err := parseOrigin(text)
+		say(err == nil && !c.Loopback() && origin.loopback(), "CORS_ORIGINS trusts %s, which is any program on a visitor's own machine", text)
+	}
+}

@@ -1,0 +1,78 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+)
+
+// Setting describes one setting for people.
+type Setting struct {
+	Name    string // with its prefix
+	Default string // Markdown: a value, or a few words where it depends on other settings
+	Doc     string // Markdown
+}
+
+// docs is the text of the README, so each one says the unit and what a weaker
+// value costs.
+var docs = map[string]string{
+	"ADDR":       "Where the server listens, as `host:port`. It speaks plain HTTP: TLS is the task of the proxy in front. With a host that is not on loopback, such as `:8080`, `PUBLIC_URL` is required.",
+	"PUBLIC_URL": "The origin people reach the server at, `scheme://host[:port]` and nothing more. It is the issuer of all tokens, and by its scheme cookies are `Secure` and named `__Host-`. `http` is accepted on loopback only. Changing it ends every session. \"On loopback\" means everywhere that its host is `localhost`, in `127.0.0.0/8` or `::1`.",
+	"DATA_DIR":   "The folder for what the server creates by itself: the SQLite file and, on loopback, the generated secret. Whoever can read it can sign tokens.",
+	"DATABASE_URL": "`sqlite:PATH`, or `mysql://user:password@host:port/name?tls=…` for MySQL and MariaDB, with special characters in user and password %-encoded. " +
+		"`tls` must be stated for a host that is not on loopback: `true` verifies the server's certificate; `skip-verify` encrypts but lets anyone on the way pose as the database; `preferred` lets them turn encryption off; `false` sends everything in the clear. " +
+		"`ACCOUNTS_DATABASE_URL_FILE` names a file with the value instead.",
+	"SECRET_KEYS": "Secrets printed by `accountsd secret new`, separated by commas: the first signs, all verify. Whoever has one can be any user. " +
+		"`ACCOUNTS_SECRET_KEYS_FILE` names a file with the value instead, which others may neither read nor write (mode 0600 or 0640).",
+	"ACCESS_TTL":           "How long an access token is good for: at least 2 × (`ROTATION_INTERVAL` + margin), which is 70s by default, and at most 15m. Sessions that have ended are refused at once whatever it is; a longer life only means that a stolen token can be used for longer while its session lives.",
+	"REFRESH_IDLE_TTL":     "How long a session lives without a refresh, in every transport but `server_held`. Longer than `ACCESS_TTL`, at most `SESSION_MAX_AGE`. A longer time leaves a forgotten browser logged in for longer.",
+	"SERVER_HELD_IDLE_TTL": "The same for the transport `server_held`, where the access cookie is the only credential: longer than `ACCESS_TTL`, at most `SESSION_MAX_AGE`.",
+	"SESSION_MAX_AGE":      "The absolute end of a session, counted from login and never moved; at most 400d, after which browsers drop every cookie.",
+	"ROTATION_INTERVAL": "How long a refresh token that was replaced is still answered with the current tokens, so that a second tab or a retry after a lost answer does not end the session: 1s to 60s. A stolen token is noticed at its first use after that time. " +
+		"Under 15s clients have little time to retry, and the server warns at start. " +
+		"`0` is the strict profile, literal one-time use (RFC 9700): any second use of a refresh token counts as theft and ends the session, so two tabs without a lock between them, or one answer lost on the network, log the user out, by design.",
+	"CORS_ORIGINS":     "Front ends on other origins that may call with the user's cookies, as exact origins separated by commas, or `none`; `https` unless on loopback. `*` and `null` are refused. They are also exempt from the cross-origin check on writes, so list only what you run yourself.",
+	"TRUSTED_PROXIES":  "IP addresses and CIDRs, separated by commas, of the proxies whose `X-Forwarded-For` is believed, or `none`. Too wide a range lets callers choose the address that is logged.",
+	"METRICS_ADDR":     "Where Prometheus metrics are served, as `host:port`, never that of `ADDR`; `off` for nowhere. They need no credential, so keep it where only the operator can reach it.",
+	"DOCS":             "Whether Swagger UI is served at `/docs/`. It shows nothing that `openapi.yaml` does not.",
+	"AUTO_MIGRATE":     "Whether the server brings the database's schema up to date at start. Otherwise `accountsd migrate up` does, and the server refuses to start on an older schema. Switched on, its database user must be allowed to change tables.",
+	"DB_MAX_CONNS":     "Connections to the database that a server opens at most: 1 to 1000. The replicas together must stay under the limit of the database.",
+	"LOG_LEVEL":        "The least severe messages that are logged: `debug`, `info`, `warn` or `error`. No level logs passwords, tokens or cookies.",
+	"SHUTDOWN_DELAY":   "How long a server that is told to stop answers as before while `/readyz` says 503, so that load balancers turn away first; at most 5m.",
+	"SHUTDOWN_TIMEOUT": "How long, after that delay, requests in flight may take to finish before they are cut off: 1s to 5m.",
+}
+
+// Settings lists every setting in the order of Config.
+func Settings() []Setting {
+	var list []Setting
+	for field := range reflect.TypeFor[Config]().Fields() {
+		name := field.Tag.Get("env")
+		fallback := strings.ReplaceAll(field.Tag.Get("shown"), "'", "`")
+		if value, ok := field.Tag.Lookup("envDefault"); ok {
+			fallback = "`" + value + "`"
+		}
+		list = append(list, Setting{Prefix + name, fallback, docs[name]})
+	}
+	return list
+}
+
+// names are the settings without their prefix, in the order of Config.
+func names() []string {
+	var list []string
+	for field := range reflect.TypeFor[Config]().Fields() {
+		list = append(list, field.Tag.Get("env"))
+	}
+	return list
+}
+
+// WriteSettings writes the Markdown table of the README.
+func WriteSettings(w io.Writer) error {
+	_, err := fmt.Fprint(w, "| Setting | Default | Meaning |\n|---|---|---|\n")
+	for _, s := range Settings() {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "| `%s` | %s | %s |\n", s.Name, s.Default, s.Doc)
+		}
+	}
+	return err
+}

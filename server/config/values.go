@@ -1,0 +1,160 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// parsers turn the text of a setting into its type. Their errors are predicates
+// to the setting's name, one line per fault, and never hold the text.
+var parsers = map[reflect.Type]env.ParserFunc{
+	reflect.TypeFor[bool]():           parseBool,
+	reflect.TypeFor[int]():            parseInt,
+	reflect.TypeFor[time.Duration]():  func(s string) (any, error) { return parseDuration(s) },
+	reflect.TypeFor[Database]():       func(s string) (any, error) { return parseDatabase(s) },
+	reflect.TypeFor[[]Secret]():       parseSecretKeys,
+	reflect.TypeFor[[]string]():       parseOrigins,
+	reflect.TypeFor[[]netip.Prefix](): parseProxies,
+}
+
+// entries splits a list at its commas; spaces around an entry do not count.
+func entries(text string) []string {
+	list := strings.Split(text, ",")
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	return list
+}
+
+func parseBool(text string) (any, error) {
+	value, err := strconv.ParseBool(text)
+	if err != nil {
+		return nil, errors.New("must be true or false")
+	}
+	return value, nil
+}
+
+func parseInt(text string) (any, error) {
+	value, err := strconv.Atoi(text)
+	if err != nil {
+		return nil, errors.New("must be a whole number")
+	}
+	return value, nil
+}
+
+var errDuration = errors.New("must be a duration such as 90s, 5m, 12h, 7d or 1d12h")
+
+const (
+	day     = 24 * time.Hour
+	maxDays = 36500
+)
+
+// parseDuration reads a Go duration that may begin with a number of days, each
+// of 24 hours. It is never negative.
+func parseDuration(text string) (time.Duration, error) {
+	rest, days := text, uint64(0)
+	if before, after, found := strings.Cut(text, "d"); found {
+		var err error
+		if days, err = strconv.ParseUint(before, 10, 32); err != nil || days > maxDays {
+			return 0, errDuration
+		}
+		rest = after
+		if rest == "" {
+			return time.Duration(days) * day, nil
+		}
+		if strings.ContainsAny(rest[:1], "+-") {
+			return 0, errDuration
+		}
+	}
+	d, err := time.ParseDuration(rest)
+	if err != nil || d < 0 || d > maxDays*day {
+		return 0, errDuration
+	}
+	return time.Duration(days)*day + d, nil
+}
+
+// parseOrigins reads CORS_ORIGINS. An origin listed there may call with the
+// user's cookies, so nothing that stands for more than one origin is accepted.
+func parseOrigins(text string) (any, error) {
+	if text == "none" {
+		return []string{}, nil
+	}
+	var origins []string
+	var faults []error
+	for i, entry := range entries(text) {
+		origin, err := parseOrigin(entry)
+		switch {
+		case entry == "*" || entry == "null":
+			err = errors.New("must be one origin, not * or null, which stand for every site")
+		case err == nil && !origin.acceptable():
+			err = errors.New("must be https unless its host is on loopback")
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("entry %d %w", i+1, err))
+		}
+		origins = append(origins, origin.String())
+	}
+	return origins, errors.Join(faults...)
+}
+
+// parseProxies reads TRUSTED_PROXIES. Whoever is listed there chooses the client
+// address that the server sees, so the whole internet cannot be.
+func parseProxies(text string) (any, error) {
+	if text == "none" {
+		return []netip.Prefix{}, nil
+	}
+	var proxies []netip.Prefix
+	var faults []error
+	for i, entry := range entries(text) {
+		proxy, err := parseProxy(entry)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("entry %d %w", i+1, err))
+		}
+		proxies = append(proxies, proxy)
+	}
+	return proxies, errors.Join(faults...)
+}
+
+func parseProxy(entry string) (netip.Prefix, error) {
+	proxy, err := netip.ParsePrefix(entry)
+	if addr, addrErr := netip.ParseAddr(entry); addrErr == nil && addr.Zone() == "" {
+		proxy, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	switch {
+	case err != nil || proxy.Addr().Is4In6():
+		return proxy, errors.New("must be an IP address or a CIDR such as 10.0.0.0/8")
+	case proxy.Bits() == 0:
+		return proxy, errors.New("must not be every address: anyone could then choose the address the server sees")
+	}
+	return proxy.Masked(), nil
+}
+
+// splitAddr reads host:port as ADDR and METRICS_ADDR have it. The host may be
+// empty, for all interfaces; port 0 lets the system choose.
+func splitAddr(text string) (host string, port uint16, ok bool) {
+	host, digits, err := net.SplitHostPort(text)
+	if err != nil || strings.ContainsAny(host, " \t/@") {
+		return "", 0, false
+	}
+	n, err := strconv.ParseUint(digits, 10, 16)
+	return strings.ToLower(host), uint16(n), err == nil
+}
+
+// collide reports whether two listeners would want the same port of the same
+// interface. All of loopback counts as one.
+func collide(hostA string, portA uint16, hostB string, portB uint16) bool {
+	everywhere := func(host string) bool {
+		addr, err := netip.ParseAddr(host)
+		return host == "" || err == nil && addr.IsUnspecified()
+	}
+	return portA == portB && portA != 0 &&
+		(hostA == hostB || everywhere(hostA) || everywhere(hostB) || isLoopback(hostA) && isLoopback(hostB))
+}

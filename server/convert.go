@@ -1,0 +1,52 @@
+package server
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/oapi-codegen/nullable"
+
+	"example.com/accounts/api"
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+)
+
+// From facts (models) to the wire (api). Pure functions, one a type.
+
+func user(u models.User) api.User {
+	return api.User{
+		ID: u.ID, Username: u.Username, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName,
+		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser, EmailVerified: u.EmailVerifiedAt != nil,
+		DateJoined: u.DateJoined, LastLogin: orNull(u.LastLogin),
+	}
+}
+
+func orNull(t *time.Time) nullable.Nullable[time.Time] {
+	if t == nil {
+		return nullable.NewNullNullable[time.Time]()
+	}
+	return nullable.NewNullableWithValue(*t)
+}
+
+func session(s models.Session, current models.ID) api.Session {
+	return api.Session{
+		ID: uuid.UUID(s.ID), CreatedAt: s.CreatedAt, LastUsedAt: s.LastUsedAt, ExpiresAt: s.ExpiresAt, UserAgent: s.UserAgent, IP: s.IP,
+		TokenTransport: api.TokenTransport(s.Transport), Current: s.ID == current,
+	}
+}
+
+func jwks(set accounts.JWKS) api.JwkSet {
+	keys := make([]api.Jwk, 0, len(set.Keys))
+	for _, k := range set.Keys {
+		keys = append(keys, api.Jwk{Kty: api.JwkKty(k.KeyType), Crv: api.JwkCrv(k.Curve), X: k.X, Kid: k.KeyID, Alg: api.JwkAlg(k.Algorithm), Use: api.JwkUse(k.Use)})
+	}
+	return api.JwkSet{Keys: keys}
+}
+
+// login adds the user to the tokens.
+func login(t api.TokenResult, u models.User) api.LoginResult {
+	return api.LoginResult{
+		AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, TokenType: t.TokenType, ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn,
+		CsrfToken: t.CsrfToken, TokenTransport: t.TokenTransport, Session: t.Session, User: user(u),
+	}
+}

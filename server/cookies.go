@@ -1,0 +1,106 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/config"
+)
+
+const csrfCookie = "csrftoken" // readable by scripts; the server never reads it
+
+// cookieNames are the names in force. With https they have the prefix __Host-, by which browsers guarantee that no
+// sub-domain and no plain-http page has planted them (RFC 6265bis, 4.1.3.2); exactly one name is ever accepted.
+type cookieNames struct {
+	access, refresh string
+	secure          bool
+}
+
+func cookieNamesFor(cfg config.Config) cookieNames {
+	if cfg.Secure() {
+		return cookieNames{access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
+	}
+	return cookieNames{access: "access", refresh: "refreshtoken"}
+}
+
+// read finds the cookie of a carrier. A name that occurs twice gives the empty value.
+func (n cookieNames) read(r *http.Request, carrier accounts.Carrier) (string, bool) {
+	name := map[accounts.Carrier]string{accounts.AccessCookie: n.access, accounts.RefreshCookie: n.refresh}[carrier]
+	if name == "" {
+		return "", false
+	}
+	switch found := r.CookiesNamed(name); len(found) {
+	case 0:
+		return "", false
+	case 1:
+		return found[0].Value, true
+	}
+	return "", true
+}
+
+// delivery is how tokens leave: the body's members and the cookies to set.
+type delivery struct {
+	body    api.TokenResult
+	cookies []*http.Cookie
+}
+
+// deliver is the table of what each transport hands out, and where. Cookies are set only when there is something
+// newer than what the client has shown: an answer that comes late must not put an older token back into the jar.
+// A login expires the cookies of the other transports; body never touches a cookie.
+func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
+	d := delivery{body: api.TokenResult{
+		ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn, TokenTransport: api.TokenTransport(t.Transport),
+		Session: api.SessionSummary{ID: t.Session, ExpiresAt: t.ExpiresAt},
+	}}
+	bearer := api.TokenTypeBearer
+	var access, refresh string
+	switch t.Transport {
+	case accounts.Hybrid:
+		d.body.AccessToken, d.body.TokenType, d.body.CsrfToken, refresh = &t.Access, &bearer, &t.CSRF, t.Refresh
+	case accounts.Cookies:
+		d.body.CsrfToken, access, refresh = &t.CSRF, t.Access, t.Refresh
+	case accounts.ServerHeld:
+		d.body.CsrfToken, access = &t.CSRF, t.Access
+	case accounts.BodyTokens:
+		d.body.AccessToken, d.body.TokenType, d.body.RefreshToken = &t.Access, &bearer, &t.Refresh
+		return d
+	}
+	if !t.New {
+		return d
+	}
+	for _, c := range []struct{ name, value string }{{n.access, access}, {n.refresh, refresh}, {csrfCookie, t.CSRF}} {
+		switch {
+		case c.value != "":
+			d.cookies = append(d.cookies, n.cookie(c.name, c.value, int(t.Life/time.Second)))
+		case login:
+			d.cookies = append(d.cookies, n.cookie(c.name, "", -1))
+		}
+	}
+	return d
+}
+
+// clear expires the cookies of a session that has ended; body has none.
+func (n cookieNames) clear(t accounts.Transport) []*http.Cookie {
+	if t == accounts.BodyTokens {
+		return nil
+	}
+	return []*http.Cookie{n.cookie(n.access, "", -1), n.cookie(n.refresh, "", -1), n.cookie(csrfCookie, "", -1)}
+}
+
+// cookie: a deletion has the attributes of what it deletes. A Max-Age of 0 would be no Max-Age at all in net/http,
+// a cookie without end; it becomes a deletion.
+func (n cookieNames) cookie(name, value string, maxAge int) *http.Cookie {
+	if maxAge <= 0 {
+		value, maxAge = "", -1
+	}
+	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: maxAge, Secure: n.secure,
+		HttpOnly: name != csrfCookie, SameSite: http.SameSiteLaxMode}
+}
+
+func setCookies(w http.ResponseWriter, cookies []*http.Cookie) {
+	for _, c := range cookies {
+		http.SetCookie(w, c)
+	}
+}

@@ -1,0 +1,95 @@
+package credentials
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// Errors of Verify about the stored string. Both mean that the stored data is
+// wrong, not the password.
+var (
+	// ErrMalformed: not a canonical Argon2id PHC string.
+	ErrMalformed = errors.New("credentials: stored hash is malformed")
+	// ErrTooCostly: well-formed, but its cost is beyond what is ever computed.
+	ErrTooCostly = errors.New("credentials: stored hash asks for too much memory or time")
+)
+
+// What Hash writes, in bytes (RFC 9106 §3.1 and §4).
+const (
+	saltLength = 16
+	keyLength  = 32
+)
+
+// What Verify computes. Whoever can write one row of the users table must not
+// be able to take the server's memory or cores with it.
+const (
+	maxMemory  = 256 << 10 // KiB, that is 256 MiB
+	maxTime    = 16
+	maxThreads = 16
+
+	minSalt, maxSalt = 8, 64  // bytes
+	minKey, maxKey   = 16, 64 // bytes
+)
+
+var base64Strict = base64.RawStdEncoding.Strict()
+
+// stored is a parsed PHC string.
+type stored struct {
+	params    Params
+	salt, key []byte
+}
+
+func (s stored) encode() string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
+		s.params.Memory, s.params.Time, s.params.Threads,
+		base64Strict.EncodeToString(s.salt), base64Strict.EncodeToString(s.key))
+}
+
+// parse reads $argon2id$v=19$m=..,t=..,p=..$salt$hash. It accepts the canonical
+// spelling alone: one hash has one string, so nothing that is compared or
+// guarded by the stored string can be fooled by a second one.
+func parse(encoded string) (stored, error) {
+	parts := strings.SplitN(encoded, "$", 7)
+	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
+		return stored{}, ErrMalformed
+	}
+	cost, ok := parseCost(parts[3])
+	salt, saltErr := base64Strict.DecodeString(parts[4])
+	key, keyErr := base64Strict.DecodeString(parts[5])
+	if !ok || saltErr != nil || keyErr != nil ||
+		len(salt) < minSalt || len(salt) > maxSalt || len(key) < minKey || len(key) > maxKey {
+		return stored{}, ErrMalformed
+	}
+	if cost[0] > maxMemory || cost[1] > maxTime || cost[2] > maxThreads {
+		return stored{}, ErrTooCostly
+	}
+	s := stored{Params{uint32(cost[0]), uint32(cost[1]), uint8(cost[2])}, salt, key}
+	// The round trip also refuses another version, leading zeros and line breaks
+	// inside the base64, which its decoder skips.
+	if !s.params.valid() || s.encode() != encoded {
+		return stored{}, ErrMalformed
+	}
+	return s, nil
+}
+
+// parseCost reads "m=..,t=..,p=..".
+func parseCost(text string) (cost [3]uint64, ok bool) {
+	fields := strings.Split(text, ",")
+	if len(fields) != len(cost) {
+		return cost, false
+	}
+	for i, prefix := range []string{"m=", "t=", "p="} {
+		digits, found := strings.CutPrefix(fields[i], prefix)
+		n, err := strconv.ParseUint(digits, 10, 64)
+		if !found || err != nil {
+			return cost, false
+		}
+		cost[i] = n
+	}
+	return cost, true
+}

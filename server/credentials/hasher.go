@@ -1,0 +1,149 @@
+package credentials
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// ErrBusy means that every hash slot is taken and the queue is full or was too
+// slow. The work was not done and may be tried again after about a second.
+var ErrBusy = errors.New("credentials: too many passwords are being hashed")
+
+// Params are the cost of one hash (RFC 9106 §3.1).
+type Params struct {
+	Memory  uint32 // KiB
+	Time    uint32 // passes over the memory
+	Threads uint8  // lanes, computed in parallel
+}
+
+// Default is the least that the OWASP Password Storage Cheat Sheet allows.
+var Default = Params{19456, 2, 1}
+
+// valid reports whether Argon2id is defined for p (RFC 9106 §3.1) and Verify
+// would compute it.
+func (p Params) valid() bool {
+	return p.Time >= 1 && p.Time <= maxTime &&
+		p.Threads >= 1 && p.Threads <= maxThreads &&
+		p.Memory >= 8*uint32(p.Threads) && p.Memory <= maxMemory
+}
+
+// Hasher hashes and verifies passwords, a bounded number at a time. It is safe
+// for concurrent use.
+type Hasher struct {
+	params Params
+	slots  chan struct{} // holds one element per hash being computed
+	queue  chan struct{} // holds one element per caller waiting for a slot
+	wait   time.Duration
+}
+
+// NewHasher returns a Hasher that computes at most slots hashes at once, each of
+// about p.Memory KiB, and lets at most queue callers wait for a slot, each for at
+// most wait. It panics if p is outside of what Verify computes or slots is not
+// positive: that is a mistake in the program.
+func NewHasher(p Params, slots, queue int, wait time.Duration) *Hasher {
+	if !p.valid() || slots < 1 || queue < 0 {
+		panic("credentials: NewHasher with impossible bounds")
+	}
+	return &Hasher{p, make(chan struct{}, slots), make(chan struct{}, queue), wait}
+}
+
+// Hash returns the PHC string of password under a new random salt. It applies no
+// policy: call CheckPolicy first.
+//
+// Errors: ErrBusy, or the context's error if it ends before a slot is free.
+func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+	s := stored{params: h.params, salt: make([]byte, saltLength)}
+	rand.Read(s.salt) // never fails; see its documentation
+	key, err := h.derive(ctx, password, s.salt, s.params, keyLength)
+	if err != nil {
+		return "", err
+	}
+	s.key = key
+	return s.encode(), nil
+}
+
+// Verify reports whether password is the one that encoded was made from, and if
+// so whether it should be hashed again because encoded is weaker than what Hash
+// writes now.
+//
+// An empty encoded means "no such user": the cost of one hash at the current
+// parameters is paid and the answer is false, so the time taken does not tell
+// which users exist. (A user whose hash has other parameters does take another
+// time until his next login has hashed it again.) For the same reason the length
+// of password is not looked at here: an absurdly long one costs what any other
+// costs and matches nothing. The HTTP contract caps it before.
+//
+// Errors: ErrBusy; the context's error if it ends before a slot is free;
+// ErrMalformed or ErrTooCostly, at once, if encoded is not a hash this server
+// would write or compute.
+func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, rehash bool, err error) {
+	known := encoded != ""
+	s := h.dummy()
+	if known {
+		if s, err = parse(encoded); err != nil {
+			return false, false, err
+		}
+	}
+	key, err := h.derive(ctx, password, s.salt, s.params, uint32(len(s.key)))
+	if err != nil {
+		return false, false, err
+	}
+	same := subtle.ConstantTimeCompare(key, s.key) == 1
+	ok = same && known
+	return ok, ok && h.weaker(s), nil
+}
+
+// dummy stands in for the hash of a user who does not exist.
+func (h *Hasher) dummy() stored {
+	return stored{h.params, make([]byte, saltLength), make([]byte, keyLength)}
+}
+
+// weaker reports whether s lacks memory, passes or length beside what Hash
+// writes now. The number of lanes is a matter of speed, not of strength.
+func (h *Hasher) weaker(s stored) bool {
+	return s.params.Memory < h.params.Memory || s.params.Time < h.params.Time ||
+		len(s.salt) < saltLength || len(s.key) < keyLength
+}
+
+// derive computes the hash while it holds a slot.
+func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Params, length uint32) ([]byte, error) {
+	if err := h.acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-h.slots }()
+	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
+}
+
+// acquire takes a slot. A slot that becomes free goes to the caller who has
+// waited longest.
+func (h *Hasher) acquire(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case h.queue <- struct{}{}:
+		defer func() { <-h.queue }()
+	default:
+		return ErrBusy
+	}
+	timer := time.NewTimer(h.wait)
+	defer timer.Stop()
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return ErrBusy
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

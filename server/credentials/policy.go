@@ -1,0 +1,50 @@
+package credentials
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Upper bounds of a password. Both hold: 256 code points of four bytes each are
+// just 1024 bytes.
+const (
+	maxCodePoints = 256
+	maxBytes      = 1024
+)
+
+// Codes of a PolicyError.
+const (
+	CodeTooShort      = "too_short"
+	CodeTooLong       = "too_long"
+	CodeInvalidFormat = "invalid_format"
+)
+
+// PolicyError says which rule a new password breaks. It never holds the password.
+type PolicyError struct {
+	Code string // CodeTooShort, CodeTooLong or CodeInvalidFormat
+}
+
+func (e *PolicyError) Error() string { return "credentials: password " + e.Code }
+
+// CheckPolicy judges a new password: valid UTF-8 without NUL, at least minLength
+// and at most 256 code points, at most 1024 bytes. There is no composition rule
+// (NIST SP 800-63B-4 §3.1.1). The password is judged and later hashed exactly as
+// typed: leading and trailing spaces count, and there is no Unicode
+// normalisation, so a code point is counted as it was sent.
+//
+// It returns nil or a *PolicyError.
+func CheckPolicy(password string, minLength int) error {
+	if len(password) > maxBytes {
+		return &PolicyError{CodeTooLong}
+	}
+	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
+		return &PolicyError{CodeInvalidFormat}
+	}
+	switch n := utf8.RuneCountInString(password); {
+	case n < minLength:
+		return &PolicyError{CodeTooShort}
+	case n > maxCodePoints:
+		return &PolicyError{CodeTooLong}
+	}
+	return nil
+}

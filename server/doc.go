@@ -1,0 +1,15 @@
+// Package server is the HTTP side: a request in, an answer out. It is the only hand-written package that knows gin.
+//
+// The way of a request, from socket to SQL:
+//
+//	net/http          time-outs, header limits                                  serve.go
+//	middleware        request id, access log, panics, headers, CORS, origins    server.go has the list
+//	contract          which operation is this? is its body well-formed?         contract.go, decode.go
+//	authenticate      what the contract's `security` asks for: 401, CSRF 403    authenticate.go, cookies.go
+//	validate          parameters and body against the contract's schemas        contract.go
+//	handler           reads its input, makes one call, shapes the answer        session.go, profile.go, system.go
+//	accounts          the rule                                                  accounts/
+//	models            the row                                                   ../models/
+//
+// and an error at any of these steps becomes a problem in errors.go.
+package server

@@ -1,0 +1,144 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/accounts/api"
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+)
+
+// Codes that the HTTP side gives by itself.
+const (
+	codeMalformedRequest     = accounts.Code(api.ProblemCodeMalformedRequest)
+	codeCredentialsMissing   = accounts.CredentialsMissing
+	codeCSRFFailed           = accounts.Code(api.ProblemCodeCsrfFailed)
+	codeCrossSiteTransport   = accounts.Code(api.ProblemCodeCrossSiteTransport)
+	codeNotFound             = accounts.NotFound
+	codeMethodNotAllowed     = accounts.Code(api.ProblemCodeMethodNotAllowed)
+	codeBodyTooLarge         = accounts.Code(api.ProblemCodeBodyTooLarge)
+	codeUnsupportedMediaType = accounts.Code(api.ProblemCodeUnsupportedMediaType)
+	codeValidationFailed     = accounts.ValidationFailed
+	codeInternalError        = accounts.Code(api.ProblemCodeInternalError)
+	codeUnavailable          = accounts.Unavailable
+)
+
+// kinds is the one table from a code to what a client sees of it. The texts are fixed: nothing that was submitted and
+// nothing that a library said ever gets into an answer.
+var kinds = map[accounts.Code]struct {
+	status        int
+	title, detail string
+}{
+	codeMalformedRequest:        {400, "Malformed request", "The request body or a parameter cannot be read."},
+	codeCredentialsMissing:      {401, "Credentials missing", "The request carries no credential that this operation takes."},
+	accounts.AccessInvalid:      {401, "Access token not valid", "The access token is not authentic, or came by another way than its session's."},
+	accounts.AccessExpired:      {401, "Access token expired", "The access token has expired. Refresh it."},
+	accounts.SessionExpired:     {401, "Session expired", "The session has reached its end. Log in again."},
+	accounts.SessionRevoked:     {401, "Session ended", "The session has been ended. Log in again."},
+	accounts.RefreshInvalid:     {401, "Refresh credential not valid", "The refresh credential is not authentic, or came by another way than its session's."},
+	accounts.RefreshReused:      {401, "Refresh token used twice", "This refresh token was replaced some time ago, so it may have been stolen. The session has been ended; log in again."},
+	accounts.InvalidCredentials: {401, "Invalid credentials", "The username or the password is wrong, or the account is deactivated or its e-mail address not verified."},
+	codeCSRFFailed:              {403, "Cross-site request refused", "The header X-CSRFToken is missing or is not this session's, or the request comes from a foreign origin."},
+	codeCrossSiteTransport:      {403, "Cookies do not work across sites", `This page is of another site than the API, and browsers do not send the session's cookies across sites. Use "token_transport":"body", or put the API behind a reverse proxy of the page's own site.`},
+	codeNotFound:                {404, "Not found", "There is nothing here."},
+	codeMethodNotAllowed:        {405, "Method not allowed", "This path does not take this method; the header Allow lists those it takes."},
+	codeBodyTooLarge:            {413, "Body too large", "A request body may have at most 64 KiB."},
+	codeUnsupportedMediaType:    {415, "Unsupported media type", `Send the body as "Content-Type: application/json", in UTF-8 and not compressed.`},
+	codeValidationFailed:        {422, "Validation failed", "The request has a member that is missing, unknown or out of bounds."},
+	codeInternalError:           {500, "Internal error", "Something went wrong on the server."},
+	codeUnavailable:             {503, "Temporarily unavailable", "The service cannot answer right now. Try again shortly."},
+}
+
+// problem is an error of the HTTP side.
+type problem struct {
+	code       accounts.Code
+	fields     []api.FieldError
+	retryAfter time.Duration
+	cause      error // for the log
+}
+
+func (p *problem) Error() string { return string(p.code) }
+func (p *problem) Unwrap() error { return p.cause }
+
+func problemOf(code accounts.Code, fields ...api.FieldError) *problem {
+	return &problem{code: code, fields: fields}
+}
+
+func malformed(cause error) *problem { return &problem{code: codeMalformedRequest, cause: cause} }
+
+// problemFrom finds out what an error is to a client. Whatever is not known is a bland 500.
+func problemFrom(err error) *problem {
+	var p *problem
+	var rule *accounts.Error
+	switch {
+	case errors.As(err, &p):
+	case errors.As(err, &rule):
+		p = &problem{code: rule.Code, retryAfter: rule.RetryAfter, cause: rule.Cause}
+		if rule.Field != "" {
+			p.fields = []api.FieldError{memberError([]string{rule.Field}, api.FieldErrorCode(rule.Reason))}
+		}
+	default:
+		p = &problem{code: codeInternalError, cause: err}
+	}
+	if _, known := kinds[p.code]; !known {
+		p = &problem{code: codeInternalError, cause: err}
+	}
+	return p
+}
+
+// problem answers with an error, as application/problem+json (RFC 9457), and ends the request.
+func (s *Server) problem(c *gin.Context, err error) {
+	p, call := problemFrom(err), callOf(c)
+	c.Abort()
+	s.logProblem(call, p)
+	if c.Writer.Written() { // half an answer is out; a second one behind it would be read as part of the first
+		panic(http.ErrAbortHandler)
+	}
+	s.writeProblem(c.Writer, call, p)
+}
+
+func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
+	kind, h := kinds[p.code], w.Header()
+	body := api.Problem{
+		Type: "urn:accounts:problem:" + string(p.code), Title: kind.title, Status: kind.status, Detail: kind.detail,
+		Code: api.ProblemCode(p.code), RequestID: call.id,
+	}
+	if len(p.fields) > 0 {
+		body.Errors = &p.fields
+	}
+	switch kind.status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", challenge(p.code))
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", strconv.Itoa(max(1, int(p.retryAfter/time.Second))))
+	}
+	h.Set("Content-Type", "application/problem+json")
+	w.WriteHeader(kind.status)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		s.Log.Debug("the caller is gone", "request_id", call.id)
+	}
+}
+
+// challenge is what RFC 9110 wants beside every 401; a token that was refused is named as RFC 6750, 3.1 has it.
+func challenge(code accounts.Code) string {
+	const realm = `Bearer realm="accounts"`
+	switch code {
+	case accounts.AccessInvalid, accounts.AccessExpired, accounts.SessionExpired, accounts.SessionRevoked:
+		return realm + `, error="invalid_token"`
+	}
+	return realm
+}
+
+// logProblem: the cause of a server's fault is in the log and nowhere else.
+func (s *Server) logProblem(call *call, p *problem) {
+	if kinds[p.code].status < http.StatusInternalServerError || p.cause == nil {
+		return
+	}
+	s.Log.Error("request failed", "request_id", call.id, "code", string(p.code), "error", models.Cause(p.cause).Error())
+}

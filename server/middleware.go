@@ -1,0 +1,124 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-contrib/cors"
+	"github.com/gin-gonic/gin"
+)
+
+// accessLog writes one line a request. It names the route, not the path, and no query, header, cookie or body: those
+// hold what must not be in a log.
+func (s *Server) accessLog(c *gin.Context) {
+	call := callOf(c)
+	c.Next()
+	operation := ""
+	if call.operation != nil {
+		operation = call.operation.id
+	}
+	took := s.Now().Sub(call.received)
+	s.Metrics.request(operation, c.Writer.Status(), took)
+	s.Log.Info("request", "request_id", call.id, "method", c.Request.Method, "route", c.FullPath(), "operation", operation,
+		"status", c.Writer.Status(), "ms", float64(took.Microseconds())/1000, "ip", call.client.IP, "user_id", call.userID)
+}
+
+// recoverPanic answers a panic with a bland 500. The log gets the stack and the value of a runtime error; any other
+// value might hold a secret, so only its type is written.
+func (s *Server) recoverPanic(c *gin.Context) {
+	defer func() {
+		value := recover()
+		if value == nil {
+			return
+		}
+		if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(value)
+		}
+		what := fmt.Sprintf("panic with a %T", value)
+		if fault, ok := value.(runtime.Error); ok {
+			what = fault.Error()
+		}
+		s.Log.Error("panic", "request_id", callOf(c).id, "panic", what, "stack", string(debug.Stack()))
+		s.problem(c, problemOf(codeInternalError))
+	}()
+	c.Next()
+}
+
+// securityHeaders are on every answer (ASVS 3.4). Pages for people replace the policy by one of their own.
+func (s *Server) securityHeaders(c *gin.Context) {
+	h := c.Writer.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-site")
+	if s.Config.Secure() {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	if strings.HasPrefix(c.Request.URL.Path, "/accounts/") {
+		h.Set("Cache-Control", "no-store")
+	}
+	c.Next()
+}
+
+// crossOriginRead is CORS: it lets the configured origins, and only those, read answers that come with cookies. An
+// origin that is not configured gets an answer without the headers, which its browser keeps to itself.
+func (s *Server) crossOriginRead(c *gin.Context) {
+	c.Writer.Header().Add("Vary", "Origin")
+	if origin := c.GetHeader("Origin"); origin == "" || !slices.Contains(s.Config.CORSOrigins, origin) {
+		c.Next()
+		return
+	}
+	s.cors(c)
+}
+
+func corsFor(origins []string) gin.HandlerFunc {
+	if len(origins) == 0 {
+		return func(c *gin.Context) { c.Next() }
+	}
+	return cors.New(cors.Config{
+		AllowOrigins:     origins,
+		AllowMethods:     []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
+		AllowHeaders:     []string{"Authorization", "Content-Type", "X-CSRFToken", "X-Refresh-Attempt"},
+		ExposeHeaders:    []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"},
+		AllowCredentials: true,
+		MaxAge:           10 * time.Minute,
+	})
+}
+
+// crossOriginSend refuses unsafe requests that a browser sends for a page of a foreign origin, login included:
+// without it a page could sign its visitor in as somebody else. Programs that are no browsers send neither header.
+func (s *Server) crossOriginSend(c *gin.Context) {
+	if err := s.origins.Check(c.Request); err != nil || s.downgraded(c.Request) {
+		s.problem(c, problemOf(codeCSRFFailed))
+		return
+	}
+	c.Next()
+}
+
+// downgraded: where this server is https, a plain-http page of the same host is a foreign origin. Whoever can write
+// into the network can make such a page; CrossOriginProtection compares hosts alone.
+func (s *Server) downgraded(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return false
+	}
+	origin, err := url.Parse(r.Header.Get("Origin"))
+	return s.Config.Secure() && err == nil && origin.Scheme == "http" && !slices.Contains(s.Config.CORSOrigins, r.Header.Get("Origin"))
+}
+
+func originsFor(publicURL string, origins []string) (*http.CrossOriginProtection, error) {
+	p := http.NewCrossOriginProtection()
+	for _, origin := range append([]string{publicURL}, origins...) {
+		if err := p.AddTrustedOrigin(origin); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}

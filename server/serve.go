@@ -1,0 +1,55 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Bounds on what a client can hold on to (ASVS 15.2.2): a connection that sends or reads one byte a second is cut.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 120 * time.Second
+	maxHeaderBytes    = 16 << 10
+)
+
+// Serve answers on the listener until ctx ends, and then shuts down: readyz says 503 at once, for ShutdownDelay
+// requests are still accepted, so that a load balancer can take notice, and those in flight have ShutdownTimeout to
+// finish. Nil after a clean shutdown.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	handler, err := s.Handler()
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	return s.shutDown(srv)
+}
+
+func (s *Server) shutDown(srv *http.Server) error {
+	s.draining.Store(true)
+	s.Log.Info("shutting down", "delay", s.Config.ShutdownDelay.String(), "timeout", s.Config.ShutdownTimeout.String())
+	time.Sleep(s.Config.ShutdownDelay)
+	ctx, cancel := context.WithTimeout(context.Background(), s.Config.ShutdownTimeout)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("requests were still in flight after %s: %w", s.Config.ShutdownTimeout, err), srv.Close())
+	}
+	return nil
+}

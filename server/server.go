@@ -1,0 +1,126 @@
+package server
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/config"
+	"example.com/accounts/server/web"
+)
+
+// Options are what a Server is made of.
+type Options struct {
+	Config  config.Config
+	Service *accounts.Service
+	Metrics *Metrics
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Server answers the operations of the contract.
+type Server struct {
+	Options
+	contract *contract
+	cookies  cookieNames
+	cors     gin.HandlerFunc
+	origins  *http.CrossOriginProtection
+	draining atomic.Bool // readyz says 503 from the beginning of a shutdown
+}
+
+// New builds the server. It refuses to exist if a route is not in the contract or an operation has no route, or if
+// the contract asks for a security scheme that nobody enforces.
+func New(o Options) (*Server, error) {
+	contract, err := loadContract(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	origins, err := originsFor(o.Config.PublicURL, o.Config.CORSOrigins)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		Options: o, contract: contract, cookies: cookieNamesFor(o.Config), cors: corsFor(o.Config.CORSOrigins), origins: origins,
+	}, nil
+}
+
+// Handler is the whole HTTP side, routes and middleware, in the order in which a request meets them.
+func (s *Server) Handler() (http.Handler, error) { return s.handler(handlers{s}) }
+
+func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, error) {
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.ContextWithFallback = true // handlers see the request's cancellation
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	engine.RedirectFixedPath = false
+	engine.RemoteIPHeaders = []string{"X-Forwarded-For"}
+	// Nobody's word is taken for a client's address unless configured: a made-up header would dodge every limit.
+	if err := engine.SetTrustedProxies(texts(s.Config.TrustedProxies)); err != nil {
+		return nil, err
+	}
+
+	engine.Use(
+		s.beginCall,       // request id, time, client address
+		s.accessLog,       // one line and the metrics, whatever happens below
+		s.recoverPanic,    // a panic is a 500 problem
+		s.securityHeaders, //
+		s.crossOriginRead, // CORS: which pages may read answers
+		s.crossOriginSend, // which pages may send unsafe requests
+	)
+	engine.NoRoute(func(c *gin.Context) { s.problem(c, problemOf(codeNotFound)) })
+	engine.NoMethod(func(c *gin.Context) { s.problem(c, problemOf(codeMethodNotAllowed)) })
+
+	s.mountPages(engine)
+	routes := engine.Group("",
+		s.findOperation,
+		s.decodeFirst, // where a token may be in the body
+		s.authenticate,
+		s.validate,
+	)
+	api.RegisterHandlersWithOptions(routes, api.NewStrictHandlerWithOptions(operations, nil, api.StrictGinServerOptions{
+		RequestErrorHandlerFunc:  s.problem,
+		HandlerErrorFunc:         s.problem,
+		ResponseErrorHandlerFunc: s.problem,
+	}), api.GinServerOptions{
+		ErrorHandler: func(c *gin.Context, err error, _ int) { s.problem(c, malformed(err)) },
+	})
+	return engine, s.contract.matches(engine.Routes())
+}
+
+func texts(prefixes []netip.Prefix) []string {
+	list := make([]string, 0, len(prefixes))
+	for _, p := range prefixes {
+		list = append(list, p.String())
+	}
+	return list
+}
+
+// mountPages serves what is not in the contract: pages for people.
+func (s *Server) mountPages(engine *gin.Engine) {
+	if !s.Config.Docs {
+		return
+	}
+	docs := gin.WrapH(web.Docs(func(w http.ResponseWriter, r *http.Request, status int) {
+		code := codeNotFound
+		if status == http.StatusMethodNotAllowed {
+			code = codeMethodNotAllowed
+		}
+		s.writeProblem(w, callOf(r.Context()), problemOf(code))
+	}))
+	for _, path := range []string{"/docs", "/docs/*path"} {
+		engine.GET(path, docs)
+		engine.HEAD(path, docs)
+	}
+}
+
+// handlers implements the operations, one file a tag.
+type handlers struct{ *Server }
+
+var _ api.StrictServerInterface = handlers{}

@@ -1,0 +1,175 @@
+package servertest
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/glebarez/go-sqlite" // the driver "sqlite"
+	"github.com/go-sql-driver/mysql"
+	"github.com/google/uuid"
+)
+
+// Engine is a kind of database.
+type Engine string
+
+// The engines that every test of storage or sessions runs on.
+const (
+	SQLite Engine = "sqlite"
+	MySQL  Engine = "mysql"
+)
+
+// EachEngine runs a test on every engine. TEST_ENGINES=sqlite leaves the others out, by name.
+func EachEngine(t *testing.T, f func(t *testing.T, engine Engine)) {
+	t.Helper()
+	wanted := strings.Split(cmp.Or(os.Getenv("TEST_ENGINES"), "sqlite,mysql"), ",")
+	for _, engine := range []Engine{SQLite, MySQL} {
+		if slices.Contains(wanted, string(engine)) {
+			t.Run(string(engine), func(t *testing.T) { f(t, engine) })
+		}
+	}
+}
+
+// Database is an empty database of a test's own, gone when the test ends. SQL is a back door to look at rows and to
+// make them older.
+type Database struct {
+	Engine Engine
+	URL    string // as ACCOUNTS_DATABASE_URL takes it
+	SQL    *sql.DB
+}
+
+// NewDatabase makes one.
+func NewDatabase(t testing.TB, engine Engine) *Database {
+	t.Helper()
+	if engine == SQLite {
+		return newSQLite(t)
+	}
+	return newMySQL(t)
+}
+
+func newSQLite(t testing.TB) *Database {
+	path := filepath.Join(t.TempDir(), "accounts.db")
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_txlock=immediate")
+	must(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	return &Database{Engine: SQLite, URL: "sqlite:" + path, SQL: db}
+}
+
+func newMySQL(t testing.TB) *Database {
+	base := os.Getenv("TEST_MYSQL_URL")
+	if base == "" {
+		t.Fatal("TEST_MYSQL_URL is not set: run `make test`, or `scripts/with-mysql.sh -- go test ./...`, or leave MySQL out by TEST_ENGINES=sqlite")
+	}
+	u, err := url.Parse(base)
+	must(t, err)
+	name := "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	admin := dial(t, u, strings.TrimPrefix(u.Path, "/"))
+	_, err = admin.ExecContext(context.Background(), "CREATE DATABASE "+name)
+	must(t, err)
+	u.Path = "/" + name
+	db := dial(t, u, name)
+	t.Cleanup(func() {
+		_ = db.Close()
+		_, _ = admin.ExecContext(context.Background(), "DROP DATABASE "+name)
+		_ = admin.Close()
+	})
+	return &Database{Engine: MySQL, URL: u.String(), SQL: db}
+}
+
+func dial(t testing.TB, u *url.URL, name string) *sql.DB {
+	c := mysql.NewConfig()
+	c.User, c.Net, c.Addr, c.DBName, c.ParseTime, c.Loc = u.User.Username(), "tcp", u.Host, name, true, time.UTC
+	c.Passwd, _ = u.User.Password()
+	c.Params = map[string]string{"time_zone": "'+00:00'"}
+	connector, err := mysql.NewConnector(c)
+	must(t, err)
+	return sql.OpenDB(connector)
+}
+
+// Exec changes rows behind the server's back.
+func (d *Database) Exec(t testing.TB, query string, args ...any) {
+	t.Helper()
+	_, err := d.SQL.ExecContext(context.Background(), query, args...)
+	must(t, err)
+}
+
+// Count is the one number that a query gives.
+func (d *Database) Count(t testing.TB, query string, args ...any) (n int64) {
+	t.Helper()
+	must(t, d.SQL.QueryRowContext(context.Background(), query, args...).Scan(&n))
+	return n
+}
+
+// Age makes the current generation of every session older, as if that much time had gone by since it was born.
+func (d *Database) Age(t testing.TB, by time.Duration) {
+	t.Helper()
+	d.shift(t, "rotated_at", -by)
+}
+
+func (d *Database) shift(t testing.TB, column string, by time.Duration) {
+	ctx := context.Background()
+	rows, err := d.SQL.QueryContext(ctx, "SELECT id, "+column+" FROM sessions")
+	must(t, err)
+	times := map[[16]byte]time.Time{}
+	for rows.Next() {
+		var id []byte
+		var at time.Time
+		must(t, rows.Scan(&id, &at))
+		times[[16]byte(id)] = at
+	}
+	must(t, rows.Err())
+	must(t, rows.Close())
+	for id, at := range times {
+		d.Exec(t, "UPDATE sessions SET "+column+" = ? WHERE id = ?", at.Add(by).UTC(), id[:])
+	}
+}
+
+// Dump is every value of every table as text, for looking for secrets and for changes.
+func (d *Database) Dump(t testing.TB) string {
+	t.Helper()
+	var dump strings.Builder
+	for _, table := range []string{"users", "sessions", "events"} {
+		rows, err := d.SQL.QueryContext(context.Background(), "SELECT * FROM "+table+" ORDER BY id")
+		must(t, err)
+		columns, err := rows.Columns()
+		must(t, err)
+		for rows.Next() {
+			values := make([]any, len(columns))
+			for i := range values {
+				values[i] = new(any)
+			}
+			must(t, rows.Scan(values...))
+			for i, column := range columns {
+				_, _ = fmt.Fprintf(&dump, "%s.%s=%s\n", table, column, text(*values[i].(*any)))
+			}
+		}
+		must(t, rows.Err())
+		must(t, rows.Close())
+	}
+	return dump.String()
+}
+
+func text(v any) string {
+	switch v := v.(type) {
+	case []byte:
+		return string(v)
+	case time.Time:
+		return v.UTC().Format(time.RFC3339Nano)
+	}
+	return fmt.Sprint(v)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

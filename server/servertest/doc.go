@@ -1,0 +1,6 @@
+// Package servertest starts real servers for tests, as httptest does: the real router over a real database, on every
+// engine, with a browser-like client that holds each answer against the contract.
+//
+// It needs TEST_MYSQL_URL, which scripts/with-mysql.sh sets; without it the tests on MySQL fail, unless TEST_ENGINES
+// names the engines that are meant.
+package servertest

@@ -1,0 +1,173 @@
+package servertest
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/config"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/token"
+	"example.com/accounts/server/token/tokentest"
+)
+
+// Options of a server. The zero value is a server on SQLite with every setting at its default.
+type Options struct {
+	Engine   Engine    // SQLite if empty
+	Database *Database // shared with another server: a second replica
+	Settings []string  // "ACCOUNTS_ROTATION_INTERVAL=2s" …
+	Now      func() time.Time
+	Hasher   *credentials.Hasher
+}
+
+// Server is a running replica.
+type Server struct {
+	*server.Server
+	URL      string
+	Service  *accounts.Service
+	Store    *models.Store
+	Config   config.Config
+	Database *Database
+	Clock    *Clock
+	Log      *Log
+	t        testing.TB
+}
+
+// SecretKey is the secret of every test server, so that tests can forge tokens (see tokentest).
+var SecretKey = tokentest.Secret("servertest")
+
+// FastHash is far below what production takes, so that a test can log in a hundred times.
+var FastHash = credentials.Params{Memory: 64, Time: 1, Threads: 1}
+
+// Start starts a server, which ends with the test.
+func Start(t testing.TB, o Options) *Server {
+	t.Helper()
+	if o.Engine == "" {
+		o.Engine = SQLite
+	}
+	if o.Database == nil {
+		o.Database = NewDatabase(t, o.Engine)
+	}
+	s := &Server{Database: o.Database, Clock: &Clock{base: o.Now}, Log: &Log{}, t: t}
+	front := httptest.NewUnstartedServer(nil)
+	public := "http://" + strings.Replace(front.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
+	settings := append([]string{
+		"ACCOUNTS_PUBLIC_URL=" + public, "ACCOUNTS_DATABASE_URL=" + o.Database.URL, "ACCOUNTS_DATA_DIR=" + t.TempDir(),
+		"ACCOUNTS_SECRET_KEYS=" + SecretKey, "ACCOUNTS_AUTO_MIGRATE=true",
+	}, o.Settings...)
+	var err error
+	s.Config, _, err = config.Load(settings)
+	must(t, err)
+	s.URL = public
+	s.open(t, o)
+	handler, err := s.Handler()
+	must(t, err)
+	front.Config.Handler = handler
+	front.Start()
+	t.Cleanup(func() {
+		front.Close()
+		_ = s.Store.Close()
+	})
+	return s
+}
+
+func (s *Server) open(t testing.TB, o Options) {
+	t.Helper()
+	ctx, cfg := context.Background(), s.Config
+	log := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	where := models.Options{SQLite: cfg.Database.Path, MaxConns: cfg.DBMaxConns, Log: log}
+	if !cfg.SQLite() {
+		where.MySQL = &models.MySQL{Addr: cfg.Database.Host, User: cfg.Database.User, Password: string(cfg.Database.Password), Name: cfg.Database.Name, TLS: cfg.Database.TLS}
+	}
+	var err error
+	s.Store, err = models.Open(ctx, where)
+	must(t, err)
+	_, err = s.Store.Migrate(ctx)
+	must(t, err)
+	var secrets []token.Secret
+	for _, text := range cfg.SecretKeys {
+		secret, err := token.ParseSecret(string(text))
+		must(t, err)
+		secrets = append(secrets, secret)
+	}
+	ring, err := token.NewKeyRing(secrets)
+	must(t, err)
+	if o.Hasher == nil {
+		o.Hasher = credentials.NewHasher(FastHash, 4, 1000, 10*time.Second)
+	}
+	metrics := server.NewMetrics()
+	s.Service = accounts.New(accounts.Options{
+		Store: s.Store, Hasher: o.Hasher, Ring: ring, PublicURL: cfg.PublicURL, Now: s.Clock.Now, Observe: metrics.Event,
+		Policy: accounts.Policy{
+			AccessTTL: cfg.AccessTTL, RefreshIdleTTL: cfg.RefreshIdleTTL, ServerHeldIdleTTL: cfg.ServerHeldIdleTTL,
+			SessionMaxAge: cfg.SessionMaxAge, RotationInterval: cfg.RotationInterval, Margin: cfg.Margin(),
+		},
+	})
+	s.Server, err = server.New(server.Options{Config: cfg, Service: s.Service, Metrics: metrics, Log: log, Now: s.Clock.Now})
+	must(t, err)
+}
+
+// User is a user with the password that logs in.
+type User struct {
+	models.User
+	Password string
+}
+
+// NewUser adds an active user with a verified address.
+func (s *Server) NewUser() User {
+	s.t.Helper()
+	name := "user" + uuid.NewString()[:13]
+	u, err := s.Service.CreateUser(context.Background(), accounts.NewUser{
+		Username: name, Email: name + "@example.com", FirstName: "Ada", LastName: "Lovelace", Password: "correct horse battery",
+	})
+	must(s.t, err)
+	return User{User: u, Password: "correct horse battery"}
+}
+
+// Clock is the server's clock: the real one plus what a test adds. On MySQL it must not be moved by more than the
+// clock guard allows, or every refresh is a 503.
+type Clock struct {
+	base   func() time.Time
+	offset atomic.Int64
+}
+
+// Now is the time by this clock.
+func (c *Clock) Now() time.Time {
+	base := time.Now
+	if c.base != nil {
+		base = c.base
+	}
+	return base().Add(time.Duration(c.offset.Load()))
+}
+
+// Advance moves it.
+func (c *Clock) Advance(by time.Duration) { c.offset.Add(int64(by)) }
+
+// Log keeps what the server logs.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
+)
+
+func (h handlers) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginResponseObject, error) {
+	call, transport := callOf(ctx), accounts.Hybrid
+	if r.Body.TokenTransport != nil {
+		transport = accounts.Transport(*r.Body.TokenTransport)
+	}
+	// The browser would take the cookies and never send them back: better said now than found out later.
+	if call.crossSite && transport != accounts.BodyTokens {
+		return nil, problemOf(codeCrossSiteTransport)
+	}
+	tokens, u, err := h.Service.Login(ctx, accounts.LoginInput{
+		Name: r.Body.Username, Password: r.Body.Password, Transport: transport, Client: call.client,
+	})
+	if err != nil {
+		return nil, err
+	}
+	call.userID = u.ID
+	d := h.cookies.deliver(tokens, true)
+	return loginAnswer{api.Login200JSONResponse(login(d.body, u)), d.cookies}, nil
+}
+
+func (h handlers) RefreshToken(ctx context.Context, r api.RefreshTokenRequestObject) (api.RefreshTokenResponseObject, error) {
+	call := callOf(ctx)
+	in := accounts.RefreshInput{Credential: call.credential, Client: call.client, Received: call.received}
+	if r.Params.XRefreshAttempt != nil {
+		in.Attempt = *r.Params.XRefreshAttempt
+	}
+	tokens, err := h.Service.Refresh(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	d := h.cookies.deliver(tokens, false)
+	return refreshAnswer{api.RefreshToken200JSONResponse(d.body), d.cookies}, nil
+}
+
+func (h handlers) Logout(ctx context.Context, _ api.LogoutRequestObject) (api.LogoutResponseObject, error) {
+	credential := callOf(ctx).credential
+	if err := h.Service.Logout(ctx, credential); err != nil {
+		return nil, err
+	}
+	return cleared{h.cookies.clear(transportOf(credential))}, nil
+}
+
+// transportOf: a token in the body has no cookies to clear; every other credential of a logout is one.
+func transportOf(c accounts.Credential) accounts.Transport {
+	if c.Carrier == accounts.Body {
+		return accounts.BodyTokens
+	}
+	return accounts.Cookies
+}
+
+func (h handlers) GetCsrf(ctx context.Context, _ api.GetCsrfRequestObject) (api.GetCsrfResponseObject, error) {
+	value, transport, err := h.Service.CSRF(ctx, callOf(ctx).credential)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetCsrf200JSONResponse{CsrfToken: value, TokenTransport: api.TokenTransport(transport)}, nil
+}
+
+func (h handlers) ListSessions(ctx context.Context, _ api.ListSessionsRequestObject) (api.ListSessionsResponseObject, error) {
+	p := callOf(ctx).principal
+	list, err := h.Service.ListSessions(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	answer := api.ListSessions200JSONResponse{Sessions: make([]api.Session, 0, len(list))}
+	for _, s := range list {
+		answer.Sessions = append(answer.Sessions, session(s, p.Session.ID))
+	}
+	return answer, nil
+}
+
+func (h handlers) DeleteSession(ctx context.Context, r api.DeleteSessionRequestObject) (api.DeleteSessionResponseObject, error) {
+	p := callOf(ctx).principal
+	if err := h.Service.EndSession(ctx, p, r.SessionID); err != nil {
+		return nil, err
+	}
+	return h.cleared(p, uuid.UUID(p.Session.ID) == r.SessionID), nil
+}
+
+func (h handlers) DeleteSessions(ctx context.Context, r api.DeleteSessionsRequestObject) (api.DeleteSessionsResponseObject, error) {
+	p := callOf(ctx).principal
+	keep := r.Params.KeepCurrent != nil && *r.Params.KeepCurrent
+	if err := h.Service.EndSessions(ctx, p, keep); err != nil {
+		return nil, err
+	}
+	return h.cleared(p, !keep), nil
+}
+
+// cleared clears the caller's cookies if the caller's own session has ended.
+func (h handlers) cleared(p accounts.Principal, own bool) cleared {
+	if !own {
+		return cleared{}
+	}
+	return cleared{h.cookies.clear(accounts.Transport(p.Session.Transport))}
+}
+
+// The generated answers, with cookies: OpenAPI cannot declare two Set-Cookie lines.
+
+type loginAnswer struct {
+	api.Login200JSONResponse
+	cookies []*http.Cookie
+}
+
+func (a loginAnswer) VisitLoginResponse(w http.ResponseWriter) error {
+	setCookies(w, a.cookies)
+	return a.Login200JSONResponse.VisitLoginResponse(w)
+}
+
+type refreshAnswer struct {
+	api.RefreshToken200JSONResponse
+	cookies []*http.Cookie
+}
+
+func (a refreshAnswer) VisitRefreshTokenResponse(w http.ResponseWriter) error {
+	setCookies(w, a.cookies)
+	return a.RefreshToken200JSONResponse.VisitRefreshTokenResponse(w)
+}
+
+// cleared is a 204 that expires cookies.
+type cleared struct{ cookies []*http.Cookie }
+
+func (a cleared) VisitLogoutResponse(w http.ResponseWriter) error {
+	setCookies(w, a.cookies)
+	return api.Logout204Response{}.VisitLogoutResponse(w)
+}
+
+func (a cleared) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+	setCookies(w, a.cookies)
+	return api.DeleteSession204Response{}.VisitDeleteSessionResponse(w)
+}
+
+func (a cleared) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+	setCookies(w, a.cookies)
+	return api.DeleteSessions204Response{}.VisitDeleteSessionsResponse(w)
+}

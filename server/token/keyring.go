@@ -1,0 +1,127 @@
+package token
+
+import (
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/google/uuid"
+)
+
+// KeySource finds the public key that a token names. [KeyRing] is one.
+//
+// PublicKey is asked with a kid nobody has authenticated yet, by many goroutines
+// at once, so it only looks in memory: a look-up that fetched would let a
+// stranger's token make the server call out (RFC 8725 section 3.10). A source fed
+// from elsewhere is refreshed on its own schedule. The key is not to be changed.
+type KeySource interface {
+	PublicKey(kid string) (ed25519.PublicKey, bool)
+}
+
+// KeyRing holds the keys of one or more secrets. The first signs, all verify. It
+// does not change, and it prints without its keys.
+type KeyRing struct {
+	keys hidden[[]keySet]
+}
+
+// keySet is what one secret gives: a key for each purpose, so that a value made
+// for one can never pass for another. kid names the set in both kinds of token.
+type keySet struct {
+	kid     string
+	public  ed25519.PublicKey
+	access  ed25519.PrivateKey
+	refresh []byte
+	csrf    []byte
+}
+
+// NewKeyRing derives the keys. It refuses an empty list, a zero [Secret] and a
+// secret given twice; the error names the place in the list, never the value.
+func NewKeyRing(secrets []Secret) (*KeyRing, error) {
+	if len(secrets) == 0 {
+		return nil, errors.New("token: a key ring needs a secret")
+	}
+	var keys []keySet
+	for i, secret := range secrets {
+		if secret.key == nil {
+			return nil, fmt.Errorf("token: secret %d is empty", i+1)
+		}
+		set, err := derive(secret)
+		if err != nil {
+			return nil, fmt.Errorf("token: secret %d: %w", i+1, err)
+		}
+		if _, twice := find(keys, set.kid); twice {
+			return nil, fmt.Errorf("token: secret %d is given twice", i+1)
+		}
+		keys = append(keys, set)
+	}
+	return &KeyRing{keys: hide(keys)}, nil
+}
+
+func derive(secret Secret) (keySet, error) {
+	root := secret.key()
+	var seed, refresh, csrf []byte
+	for purpose, key := range map[string]*[]byte{"at": &seed, "rt": &refresh, "csrf": &csrf} {
+		var err error
+		if *key, err = hkdf.Key(sha256.New, root[:], nil, "accounts/v1/"+purpose, 32); err != nil {
+			return keySet{}, err
+		}
+	}
+	access := ed25519.NewKeyFromSeed(seed)
+	public := access.Public().(ed25519.PublicKey)
+	return keySet{kid: thumbprint(public), public: public, access: access, refresh: refresh, csrf: csrf}, nil
+}
+
+func (r *KeyRing) signing() keySet { return r.keys()[0] }
+
+func (r *KeyRing) find(kid string) (keySet, bool) { return find(r.keys(), kid) }
+
+func find(keys []keySet, kid string) (keySet, bool) {
+	for _, set := range keys {
+		if set.kid == kid {
+			return set, true
+		}
+	}
+	return keySet{}, false
+}
+
+// PublicKey returns the key that verifies access tokens of that kid.
+func (r *KeyRing) PublicKey(kid string) (ed25519.PublicKey, bool) {
+	set, ok := r.find(kid)
+	return set.public, ok
+}
+
+// CSRF returns the value a cookie client must send back in its header: an
+// HMAC-SHA256 over the session id, 43 base64url characters.
+//
+// The threat: a page that can plant cookies (a sibling subdomain) makes a
+// cookie and a header that agree. It cannot make one that fits the session.
+func (r *KeyRing) CSRF(sid uuid.UUID) string {
+	return r.signing().csrfValue(sid)
+}
+
+// ValidCSRF says whether presented is the CSRF value of that session under any
+// key of the ring. How long it takes does not depend on where they differ.
+func (r *KeyRing) ValidCSRF(sid uuid.UUID, presented string) bool {
+	valid := 0
+	for _, set := range r.keys() {
+		valid |= subtle.ConstantTimeCompare([]byte(set.csrfValue(sid)), []byte(presented))
+	}
+	return valid == 1
+}
+
+func (s keySet) csrfValue(sid uuid.UUID) string {
+	mac := hmac.New(sha256.New, s.csrf)
+	mac.Write(sid[:])
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// Format keeps private keys out of a log line that prints the ring.
+func (r *KeyRing) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "KeyRing"+redacted)
+}

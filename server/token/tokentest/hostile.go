@@ -1,0 +1,161 @@
+package tokentest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Use is the door a token is presented at.
+type Use string
+
+// The two doors.
+const (
+	Access  Use = "access"
+	Refresh Use = "refresh"
+)
+
+// Case is a token that must be refused.
+type Case struct {
+	Name string
+	Raw  string // may hold bytes that HTTP cannot carry, and be a megabyte long
+	// Expired is set where the token is authentic and only its exp has passed.
+	Expired bool
+}
+
+// world is what the cases are made of.
+type world struct {
+	Forger
+	use           Use
+	now           int64
+	valid, other  string // a good token for this door, and one for the other
+	header, claim object // of the good token
+}
+
+// Hostile returns the corpus for a door. secret is the text of the first secret
+// of the server, access and refresh two good tokens of one session that it has
+// minted, whose life ends more than a minute after now.
+//
+// Where a claim is the point, the token is signed with the real key.
+func Hostile(use Use, secret, access, refresh string, now time.Time) []Case {
+	w := newWorld(use, secret, access, refresh, now)
+	var all []Case
+	for _, group := range []func() []Case{
+		w.shapes, w.spellings, w.algorithms, w.signatures, w.headers, w.foreign, w.wrongMembers, w.wrongValues, w.times, w.bodies,
+	} {
+		all = append(all, group()...)
+	}
+	return all
+}
+
+// Unbacked returns tokens that are authentic, could not come from this server's
+// sessions, and can be refused only by who reads the session row. A verifier of
+// tokens accepts them.
+func Unbacked(use Use, secret, access, refresh string, now time.Time) []Case {
+	w := newWorld(use, secret, access, refresh, now)
+	sid, gen := w.claim.text("sid"), w.claim.get("gen")
+	sub, _ := strconv.ParseInt(w.claim.text("sub"), 10, 64)
+	stranger := "ffffffff-ffff-7fff-bfff-ffffffffffff"
+	number, _ := strconv.ParseInt(gen, 10, 64)
+	ahead := strconv.FormatInt(number+1, 10)
+	return []Case{
+		w.claims("sub of another user", w.claim.set("sub", quote(strconv.FormatInt(sub+1, 10)))),
+		w.claims("sid of another session", w.claim.set("sid", quote(stranger)).set("jti", quote(stranger+"."+gen))),
+		w.claims("gen ahead of the row", w.claim.set("gen", ahead).set("jti", quote(sid+"."+ahead))),
+	}
+}
+
+func newWorld(use Use, secret, access, refresh string, now time.Time) world {
+	w := world{Forger: NewForger(secret), use: use, now: now.Unix(), valid: access, other: refresh}
+	if use == Refresh {
+		w.valid, w.other = refresh, access
+	}
+	w.header, w.claim = part(w.valid, 0), part(w.valid, 1)
+	return w
+}
+
+// claims signs other claims under the good header; headed, the good claims under
+// another header; text, any two texts.
+func (w world) claims(name string, claims object) Case {
+	return w.text(name, w.header.String(), claims.String())
+}
+
+func (w world) headed(name string, header object) Case {
+	return w.text(name, header.String(), w.claim.String())
+}
+
+func (w world) text(name, header, payload string) Case {
+	return Case{Name: name, Raw: w.sign(w.use, b64([]byte(header))+"."+b64([]byte(payload)))}
+}
+
+func (w world) parts() (header, payload, signature string) {
+	p := strings.Split(w.valid, ".")
+	return p[0], p[1], p[2]
+}
+
+// shapes are not three parts.
+func (w world) shapes() []Case {
+	h, p, s := w.parts()
+	return []Case{
+		{Name: "empty", Raw: ""},
+		{Name: "one part", Raw: h},
+		{Name: "two parts", Raw: h + "." + p},
+		{Name: "signature stripped, dot kept", Raw: h + "." + p + "."},
+		{Name: "signature stripped, two dots", Raw: h + "." + p + ".."},
+		{Name: "four parts", Raw: w.valid + "." + s},
+		{Name: "five parts, as JWE", Raw: w.valid + "." + s + "." + s},
+		{Name: "two dots", Raw: ".."},
+		{Name: "no header", Raw: "." + p + "." + s},
+		{Name: "no payload", Raw: h + ".." + s},
+		{Name: "detached payload, signed", Raw: w.sign(w.use, h+".")},
+		{Name: "JSON serialisation", Raw: fmt.Sprintf(`{"payload":"%s","protected":"%s","signature":"%s"}`, p, h, s)},
+		{Name: "a million dots", Raw: strings.Repeat(".", 1_000_000)},
+		{Name: "4 KiB of dots", Raw: strings.Repeat(".", 4096)},
+		{Name: "a megabyte", Raw: w.claims("", w.claim.set("pad", quote(strings.Repeat("a", 1<<20)))).Raw},
+		{Name: "a header of a megabyte", Raw: w.headed("", w.header.set("kid", quote(strings.Repeat("a", 1<<20)))).Raw},
+		{Name: "8 KiB of letters", Raw: strings.Repeat("a", 8192)},
+	}
+}
+
+// spellings are the good token in other letters.
+func (w world) spellings() []Case {
+	h, p, s := w.parts()
+	cases := []Case{
+		{Name: "non-canonical last letter of the signature", Raw: w.valid[:len(w.valid)-1] + next(w.valid[len(w.valid)-1])},
+		{Name: "padding", Raw: w.valid + "="},
+		{Name: "padding, signed", Raw: w.sign(w.use, h+"=."+p+"=")},
+		{Name: "standard alphabet", Raw: h + "." + p + ".+/" + s[2:]},
+		{Name: "trailing letter", Raw: w.valid + "A"},
+		{Name: "four trailing letters", Raw: w.valid + "AAAA"},
+		{Name: "last letter missing", Raw: w.valid[:len(w.valid)-1]},
+		{Name: "not ASCII", Raw: w.valid + "é"},
+		{Name: "full-width dots", Raw: strings.ReplaceAll(w.valid, ".", "．")},
+		{Name: "quoted", Raw: quote(w.valid)},
+		{Name: "with a scheme", Raw: "Bearer " + w.valid},
+		{Name: "upper case", Raw: strings.ToUpper(w.valid)},
+	}
+	for name, extra := range map[string]string{"line feed": "\n", "carriage return": "\r", "space": " ", "NUL": "\x00", "tab": "\t", "dot": ".", "no-break space": "\u00a0"} {
+		cases = append(cases,
+			Case{Name: "trailing " + name, Raw: w.valid + extra}, Case{Name: "leading " + name, Raw: extra + w.valid},
+			Case{Name: name + " in the signature", Raw: h + "." + p + "." + s[:20] + extra + s[20:]},
+			Case{Name: name + " in the payload, signed", Raw: w.sign(w.use, h+"."+p[:20]+extra+p[20:])})
+	}
+	for i, name := range []string{"header", "payload"} {
+		texts := []string{w.header.String(), w.claim.String()}
+		for len(texts[i])%3 == 0 { // a length that leaves bits over
+			texts[i] += " "
+		}
+		parts := []string{b64([]byte(texts[0])), b64([]byte(texts[1]))}
+		parts[i] = parts[i][:len(parts[i])-1] + next(parts[i][len(parts[i])-1])
+		cases = append(cases, Case{Name: "non-canonical last letter of the " + name + ", signed", Raw: w.sign(w.use, parts[0]+"."+parts[1])})
+	}
+	return cases
+}
+
+// next is the letter after b: as the last of a part it decodes to the same bytes
+// where a decoder does not look at the bits left over.
+func next(b byte) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return string(alphabet[(strings.IndexByte(alphabet, b)+1)%64])
+}

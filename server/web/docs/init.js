@@ -1,0 +1,146 @@
+// Starts Swagger UI and does for a reader what a front end does for its users:
+// keeps the Bearer token of the last sign-in and repeats the CSRF token.
+"use strict";
+
+(function () {
+  const contractURL = "/openapi.json";
+  const bearerScheme = "bearerAuth"; // name of the security scheme in the contract
+  const csrfCookie = "csrftoken";
+  const csrfHeader = "X-CSRFToken";
+  const safeMethods = ["GET", "HEAD", "OPTIONS"];
+
+  const stateLine = document.getElementById("state");
+  const notice = document.getElementById("notice");
+
+  let lastCSRFToken = ""; // of the last answer that had one
+  let heldCookie = false; // the last sign-in came with cookies
+
+  // Swagger UI has its dark colours under this class and leaves the switching
+  // to its top bar, which this page does not have.
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  function applyColours() {
+    document.documentElement.classList.toggle("dark-mode", dark.matches);
+  }
+  dark.addEventListener("change", applyColours);
+  applyColours();
+
+  function cookie(name) {
+    for (const pair of document.cookie.split("; ")) {
+      const cut = pair.indexOf("=");
+      if (pair.slice(0, cut) === name) {
+        return pair.slice(cut + 1);
+      }
+    }
+    return "";
+  }
+
+  function here(url) {
+    const target = new URL(url, location.href);
+    return target.origin === location.origin ? target : null;
+  }
+
+  // The cookie comes first: another tab may have signed in since.
+  // A value typed into the Authorize dialog is left alone, so that a wrong one can be tried.
+  function beforeRequest(request) {
+    const target = here(request.url);
+    const method = (request.method || "GET").toUpperCase();
+    if (target === null || request.loadSpec || safeMethods.includes(method)) {
+      return request;
+    }
+    const token = cookie(csrfCookie) || lastCSRFToken;
+    if (token !== "" && request.headers[csrfHeader] === undefined) {
+      request.headers[csrfHeader] = token;
+    }
+    return request;
+  }
+
+  // Only token answers (login, refresh and what answers like them) have expires_in.
+  // Whatever ends the session of this page clears its cookies: seen by csrftoken,
+  // the one that scripts can read.
+  function afterResponse(response) {
+    const target = here(response.url);
+    if (target === null || !response.ok) {
+      return response;
+    }
+    const answer = response.body;
+    if (answer !== null && typeof answer === "object") {
+      if (typeof answer.csrf_token === "string") {
+        lastCSRFToken = answer.csrf_token;
+      }
+      if (typeof answer.expires_in === "number") {
+        signedIn(answer);
+      }
+    }
+    if (target.pathname === "/accounts/logout" || (heldCookie && cookie(csrfCookie) === "")) {
+      signedOut();
+    }
+    return response;
+  }
+
+  // The Bearer token of an earlier sign-in must go even if no new one comes: where an
+  // Authorization header is sent it alone decides, and the cookies would not be tried.
+  function signedIn(answer) {
+    heldCookie = cookie(csrfCookie) !== "";
+    if (typeof answer.access_token === "string") {
+      ui.preauthorizeApiKey(bearerScheme, answer.access_token);
+    } else {
+      ui.authActions.logout([bearerScheme]);
+    }
+    showState("signed in \u00b7 " + answer.token_transport, true);
+  }
+
+  function signedOut() {
+    lastCSRFToken = "";
+    heldCookie = false;
+    ui.authActions.logout([bearerScheme]);
+    showState("not signed in", false);
+  }
+
+  function showState(text, on) {
+    stateLine.textContent = text;
+    stateLine.classList.toggle("on", on);
+  }
+
+  // The contract names the one origin this server is reached at. From any other
+  // (127.0.0.1 in place of localhost, say) the requests would go to another
+  // host, and this page may not send any there.
+  function checkOrigin() {
+    const servers = ui.specSelectors.specJson().get("servers");
+    const first = servers && servers.first();
+    const base = new URL((first && first.get("url")) || "/", location.href);
+    if (base.origin === location.origin || !/^https?:$/.test(base.protocol)) {
+      return;
+    }
+    const link = document.createElement("a");
+    link.href = base.origin + location.pathname;
+    link.textContent = link.href;
+    notice.replaceChildren("The requests of this page go to " + base.origin + ". Open it there to try them: ", link);
+    notice.hidden = false;
+  }
+
+  // After a reload the cookies are still there, the access token is not.
+  if (cookie(csrfCookie) !== "") {
+    showState("session cookie found \u00b7 refresh_token continues it", false);
+  }
+
+  const ui = window.SwaggerUIBundle({
+    url: contractURL,
+    domNode: document.getElementById("docs"),
+    presets: [window.SwaggerUIBundle.presets.apis],
+    layout: "BaseLayout",
+    validatorUrl: null, // the default asks a public service to judge the contract
+    deepLinking: true,
+    docExpansion: "list",
+    tryItOutEnabled: true,
+    displayRequestDuration: true,
+    defaultModelsExpandDepth: 0,
+    defaultModelExpandDepth: 2,
+    showCommonExtensions: true,
+    persistAuthorization: false, // a token in localStorage outlives the tab and any log-out
+    queryConfigEnabled: false, // no ?url=… : a link must not show a foreign contract here
+    requestSnippetsEnabled: false,
+    requestInterceptor: beforeRequest,
+    responseInterceptor: afterResponse,
+    onComplete: checkOrigin,
+  });
+})();

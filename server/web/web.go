@@ -1,0 +1,213 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"io"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+//go:embed docs
+var files embed.FS
+
+// docsPolicy is the Content-Security-Policy of the documentation. The page
+// holds an access token, so nothing may run, load or be sent that is not ours:
+// no inline script or style, no other host, no frame around it. Swagger UI
+// needs data: for the icons in its style sheet; the style attributes it sets
+// go through the CSSOM, which style-src does not judge.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Docs serves the documentation pages under /docs/ to GET and HEAD; /docs is
+// redirected there with a Location that has no host.
+//
+// Every file has a strong ETag and "Cache-Control: no-cache", so browsers keep
+// it and ask each time (304). Files stored compressed go out as gzip to those
+// who accept it (RFC 9110 section 12.5.3) and unpacked to the others.
+//
+// fail writes the error answers, so that they look like all others of the
+// server: 404 for a path that is no file, 405 for another method (Allow is set
+// already). It must not be nil.
+func Docs(fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
+	assets := load(files, "docs")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			fail(w, r, http.StatusMethodNotAllowed)
+			return
+		}
+		if r.URL.Path == "/docs" {
+			w.Header().Set("Location", "/docs/")
+			w.WriteHeader(http.StatusPermanentRedirect)
+			return
+		}
+		asset, ok := assets[r.URL.Path]
+		if !ok {
+			fail(w, r, http.StatusNotFound)
+			return
+		}
+		asset.serve(w, r)
+	})
+}
+
+// asset is one file in the encodings it can be sent in.
+type asset struct {
+	mediaType string
+	tag       string        // first half of the SHA-256 of the stored bytes, in hex
+	gzipped   []byte        // nil if the file is stored as it is
+	plain     func() []byte // unpacked at the first request that needs it
+}
+
+// load reads the tree below dir into a map from URL path to asset. A file
+// "x.gz" is served as "x", index.html as its directory. It panics on a file
+// that is broken or of an unknown type: the files are part of the binary.
+func load(tree fs.FS, dir string) map[string]*asset {
+	assets := map[string]*asset{}
+	err := fs.WalkDir(tree, dir, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		stored, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		name, packed := strings.CutSuffix(name, ".gz")
+		assets["/"+strings.TrimSuffix(name, "index.html")] = newAsset(name, stored, packed)
+		return nil
+	})
+	if err != nil {
+		panic("web: embedded files: " + err.Error())
+	}
+	return assets
+}
+
+func newAsset(name string, stored []byte, packed bool) *asset {
+	sum := sha256.Sum256(stored)
+	a := &asset{
+		mediaType: mediaType(name),
+		tag:       hex.EncodeToString(sum[:16]),
+		plain:     func() []byte { return stored },
+	}
+	if packed {
+		a.gzipped = stored
+		a.plain = sync.OnceValue(func() []byte { return unpack(name, stored) })
+	}
+	return a
+}
+
+// mediaType is a table of our own: mime.TypeByExtension reads files of the
+// host and may answer differently on each.
+func mediaType(name string) string {
+	switch path.Ext(name) {
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml; charset=utf-8"
+	case ".txt", "": // LICENSE, NOTICE, VERSION
+		return "text/plain; charset=utf-8"
+	}
+	panic("web: no media type for " + name)
+}
+
+func unpack(name string, packed []byte) []byte {
+	reader, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		panic("web: " + name + ": " + err.Error())
+	}
+	plain, err := io.ReadAll(reader)
+	if err != nil {
+		panic("web: " + name + ": " + err.Error())
+	}
+	return plain
+}
+
+func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Content-Security-Policy", docsPolicy)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Cache-Control", "no-cache")
+	header.Set("Content-Type", a.mediaType)
+
+	body, tag := a.choose(header, r.Header.Values("Accept-Encoding"))
+	header.Set("ETag", tag)
+	if matches(r.Header.Values("If-None-Match"), tag) {
+		header.Del("Content-Encoding")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the only error is a reader who went away
+	}
+}
+
+// choose returns the representation to send and its entity tag. Two encodings
+// have two tags: a strong validator must tell them apart (RFC 9110 section
+// 8.8.3.3).
+func (a *asset) choose(header http.Header, accepted []string) (body []byte, tag string) {
+	if a.gzipped == nil {
+		return a.plain(), `"` + a.tag + `"`
+	}
+	header.Add("Vary", "Accept-Encoding")
+	if !acceptsGzip(accepted) {
+		return a.plain(), `"` + a.tag + `"`
+	}
+	header.Set("Content-Encoding", "gzip")
+	return a.gzipped, `"` + a.tag + `-gzip"`
+}
+
+// matches compares If-None-Match with a tag, weakly, as RFC 9110 section
+// 13.1.2 asks. Our tags hold no comma, so the list may be cut at each.
+func matches(values []string, tag string) bool {
+	for item := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		item = strings.TrimSpace(item)
+		if item == "*" || strings.TrimPrefix(item, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// acceptsGzip judges an Accept-Encoding header (RFC 9110 section 12.5.3): gzip
+// is accepted if it, or else "*", is listed with a weight above 0. Without the
+// header any encoding would do; plain is the careful answer.
+func acceptsGzip(values []string) bool {
+	wildcard := false
+	for item := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		coding, parameters, _ := strings.Cut(item, ";")
+		switch strings.ToLower(strings.TrimSpace(coding)) {
+		case "gzip", "x-gzip":
+			return weightAboveZero(parameters)
+		case "*":
+			wildcard = weightAboveZero(parameters)
+		}
+	}
+	return wildcard
+}
+
+// weightAboveZero reads "q=0.5". No weight is 1; one that cannot be read is 0.
+func weightAboveZero(parameters string) bool {
+	parameters = strings.TrimSpace(parameters)
+	if parameters == "" {
+		return true
+	}
+	name, value, _ := strings.Cut(parameters, "=")
+	weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+	return strings.EqualFold(strings.TrimSpace(name), "q") && err == nil && weight > 0
+}
