@@ -25,6 +25,7 @@ const (
 // than needed is one that older replicas go on working with.
 type Schema struct{ Current, Needed int64 }
 
+// OK says whether this program can work with the schema.
 func (v Schema) OK() bool { return v.Current >= v.Needed }
 
 // Schema asks for the version; it changes nothing.

@@ -54,6 +54,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return openSQLite(ctx, o)
 }
 
+// Close closes every connection.
 func (s *Store) Close() error {
 	s.hot.close()
 	var errs []error
@@ -118,11 +119,11 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("models: %w", err)
 	}
 	dsn := "file:" + sqlitePath(o.SQLite) + "?_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
-	writer, err := open(gormsqlite.Open(dsn+"&_txlock=immediate"), 1, o.Log)
+	writer, err := open(gormsqlite.Open(dsn+"&_txlock=immediate"), 1)
 	if err != nil {
 		return nil, err
 	}
-	reads, err := open(gormsqlite.Open(dsn+"&_pragma=query_only(1)"), max(2, o.MaxConns), o.Log)
+	reads, err := open(gormsqlite.Open(dsn+"&_pragma=query_only(1)"), max(2, o.MaxConns))
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +168,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	}
 	db, err := open(gormmysql.New(gormmysql.Config{
 		Conn: sql.OpenDB(connector), SkipInitializeWithVersion: true, DisableWithReturning: true,
-	}), o.MaxConns, o.Log)
+	}), o.MaxConns)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +217,7 @@ func sessionVariables(ctx context.Context, c *mysql.Config) (map[string]string, 
 	return params, nil
 }
 
-func open(dialector gorm.Dialector, conns int, log *slog.Logger) (*gorm.DB, error) {
+func open(dialector gorm.Dialector, conns int) (*gorm.DB, error) {
 	db, err := gorm.Open(dialector, &gorm.Config{
 		SkipDefaultTransaction:   true,
 		TranslateError:           true,
@@ -262,7 +263,7 @@ func retry(ctx context.Context, call func() error) error {
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(time.Duration(try) * time.Duration(1+rand.IntN(10)) * time.Millisecond):
+		case <-time.After(time.Duration(try) * time.Duration(1+rand.IntN(10)) * time.Millisecond): //nolint:gosec // spreads retries, hides nothing
 		}
 	}
 }

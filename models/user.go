@@ -36,11 +36,12 @@ func (s *Store) CreateUser(ctx context.Context, u *User) error {
 	})
 }
 
-// UserByUsername and UserByEmail take canonical forms. ErrNotFound.
+// UserByUsername finds a user by the canonical form of the username. ErrNotFound.
 func (s *Store) UserByUsername(ctx context.Context, norm string) (User, error) {
 	return s.user(ctx, "username_norm = ?", norm)
 }
 
+// UserByEmail finds a user by the canonical form of the e-mail address. ErrNotFound.
 func (s *Store) UserByEmail(ctx context.Context, norm string) (User, error) {
 	return s.user(ctx, "email_norm = ?", norm)
 }

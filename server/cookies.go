@@ -95,7 +95,7 @@ func (n cookieNames) cookie(name, value string, maxAge int) *http.Cookie {
 	if maxAge <= 0 {
 		value, maxAge = "", -1
 	}
-	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: maxAge, Secure: n.secure,
+	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: maxAge, Secure: n.secure, //nolint:gosec // not Secure on loopback http alone
 		HttpOnly: name != csrfCookie, SameSite: http.SameSiteLaxMode}
 }
 

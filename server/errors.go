@@ -131,8 +131,9 @@ func challenge(code accounts.Code) string {
 	switch code {
 	case accounts.AccessInvalid, accounts.AccessExpired, accounts.SessionExpired, accounts.SessionRevoked:
 		return realm + `, error="invalid_token"`
+	default:
+		return realm
 	}
-	return realm
 }
 
 // logProblem: the cause of a server's fault is in the log and nowhere else.

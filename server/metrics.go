@@ -20,6 +20,7 @@ type Metrics struct {
 	events   *prometheus.CounterVec
 }
 
+// NewMetrics makes the figures, each at zero.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),

@@ -225,6 +225,7 @@ func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ e
 		return t, true, err
 	case reuse:
 		return r.revoke(ctx, l, now)
+	case undecidable:
 	}
 	return Tokens{}, false, models.ErrClock
 }
@@ -279,7 +280,7 @@ func pause(ctx context.Context, try int) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(time.Duration(1+rand.IntN(10<<try)) * time.Millisecond):
+	case <-time.After(time.Duration(1+rand.IntN(10<<try)) * time.Millisecond): //nolint:gosec // spreads retries, hides nothing
 		return true
 	}
 }

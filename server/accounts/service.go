@@ -63,6 +63,7 @@ type Options struct {
 	Observe   func(event string)
 }
 
+// New makes a Service; it asks nothing of the database.
 func New(o Options) *Service {
 	now := func() time.Time { return o.Now().UTC().Truncate(time.Microsecond) }
 	if o.Observe == nil {

@@ -73,8 +73,8 @@ func (s *Service) checkPassword(ctx context.Context, name, password string) (mod
 		return u, "", nil
 	}
 	rehash, err := s.hasher.Hash(ctx, password)
-	if err != nil { // the old hash is good enough for today
-		return u, "", nil
+	if err != nil {
+		s.observe("rehash_skipped") // the old hash is good enough for today
 	}
 	return u, rehash, nil
 }
@@ -121,7 +121,7 @@ func (s *Service) Logout(ctx context.Context, c Credential) error {
 			return nil // the row is gone, and the session with it
 		case err != nil:
 			return err
-		case l.UserID != c.Subject, carriers[token.Transport(l.Transport)].refresh != c.Carrier:
+		case s.carried(c, l) != nil:
 			return refuse(RefreshInvalid)
 		}
 	}

@@ -68,7 +68,7 @@ func parseDatabase(text string) (Database, error) {
 func parseSQLite(path string) (Database, error) {
 	switch {
 	case path == "" || strings.HasPrefix(path, ":memory:"):
-		return Database{}, errors.New("must name a file after sqlite:")
+		return Database{}, errors.New("needs the path of a file, as in sqlite:PATH")
 	case strings.HasPrefix(path, "//"):
 		return Database{}, errors.New("must be sqlite:PATH without //, such as sqlite:/var/lib/accounts/accounts.db")
 	case strings.ContainsAny(path, "?\x00"):

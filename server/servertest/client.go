@@ -229,3 +229,6 @@ func (c *Client) CookieValue(name string) string {
 	}
 	return ""
 }
+
+// Dial is a server of another process, for clients alone.
+func Dial(t testing.TB, url string) *Server { return &Server{URL: url, t: t} }

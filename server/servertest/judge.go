@@ -55,6 +55,9 @@ func judge(t testing.TB, request *http.Request, r *Response) {
 	if strings.HasPrefix(request.URL.Path, "/docs") {
 		return
 	}
+	if r.Status/100 != 2 && r.Header.Get("Set-Cookie") != "" {
+		t.Errorf("%s %s answers %d with a Set-Cookie: only a 2xx sets or clears cookies", request.Method, request.URL.Path, r.Status)
+	}
 	if err := Judge(request, r); err != nil {
 		t.Errorf("%s %s answers %d against the contract: %v\n%s", request.Method, request.URL.Path, r.Status, err, r.Raw)
 	}
@@ -91,7 +94,7 @@ func judgeStray(r *Response) error {
 	if got := r.Header.Get("Content-Type"); got != "application/problem+json" {
 		return fmt.Errorf("content type %q", got)
 	}
-	return Contract().Components.Schemas["Problem"].Value.VisitJSON(map[string]any(r.JSON), openapi3.VisitAsResponse())
+	return Contract().Components.Schemas["Problem"].Value.VisitJSON(r.JSON, openapi3.VisitAsResponse())
 }
 
 // Coverage compares what the tests of this process have seen with what the contract documents. The first answer is

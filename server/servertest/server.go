@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,10 +63,9 @@ func Start(t testing.TB, o Options) *Server {
 	s := &Server{Database: o.Database, Clock: &Clock{base: o.Now}, Log: &Log{}, t: t}
 	front := httptest.NewUnstartedServer(nil)
 	public := "http://" + strings.Replace(front.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
-	settings := append([]string{
-		"ACCOUNTS_PUBLIC_URL=" + public, "ACCOUNTS_DATABASE_URL=" + o.Database.URL, "ACCOUNTS_DATA_DIR=" + t.TempDir(),
-		"ACCOUNTS_SECRET_KEYS=" + SecretKey, "ACCOUNTS_AUTO_MIGRATE=true",
-	}, o.Settings...)
+	settings := append(slices.Clone(o.Settings), // the first of two equal names counts
+		"ACCOUNTS_PUBLIC_URL="+public, "ACCOUNTS_DATABASE_URL="+o.Database.URL, "ACCOUNTS_DATA_DIR="+t.TempDir(),
+		"ACCOUNTS_SECRET_KEYS="+SecretKey, "ACCOUNTS_AUTO_MIGRATE=true")
 	var err error
 	s.Config, _, err = config.Load(settings)
 	must(t, err)

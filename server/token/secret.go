@@ -74,9 +74,16 @@ func secretSum(key [secretBytes]byte) []byte {
 	return sum[:sumBytes]
 }
 
-func (Secret) String() string               { return redacted }
-func (Secret) GoString() string             { return redacted }
-func (Secret) LogValue() slog.Value         { return slog.StringValue(redacted) }
+// String, GoString, LogValue and MarshalJSON never show the secret.
+func (Secret) String() string { return redacted }
+
+// GoString does not show the secret.
+func (Secret) GoString() string { return redacted }
+
+// LogValue does not show the secret.
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalJSON does not show the secret.
 func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
 // Format answers every verb, %x and %d too, which never ask String.

@@ -42,7 +42,7 @@ func (p process) config() (config.Config, *slog.Logger, error) {
 	}
 	log := slog.New(slog.NewJSONHandler(p.err, &slog.HandlerOptions{Level: cfg.Level()}))
 	for _, w := range warnings {
-		log.Warn(w)
+		log.Warn("a setting weakens something", "warning", w)
 	}
 	return cfg, log, nil
 }

@@ -204,6 +204,7 @@ func explain(err error) error {
 		return errors.New("there is no such user")
 	case accounts.ValidationFailed:
 		return errors.New(explainField(rule.Field, rule.Reason))
+	default:
 	}
 	if rule.Cause != nil {
 		return fmt.Errorf("%s: %w", rule.Code, models.Cause(rule.Cause))

@@ -123,10 +123,26 @@
     showState("session cookie found \u00b7 refresh_token continues it", false);
   }
 
+  // Cookies are set by the server, most of them out of reach for scripts: the Authorize
+  // dialog says so in place of a field that would do nothing.
+  function cookiesNeedNoField() {
+    const wrap = (Original, system) => function (props) {
+      const element = system.React.createElement;
+      if (props.schema.get("in") !== "cookie") {
+        return element(Original, props);
+      }
+      return element("div", null,
+        element("h4", null, element("code", null, props.name), "\u00a0(cookie ", props.schema.get("name"), ")"),
+        element("p", { className: "nothing-to-enter" }, "Set by login and refresh_token and sent by the browser; nothing to enter."));
+    };
+    return { wrapComponents: { apiKeyAuth: wrap } };
+  }
+
   const ui = window.SwaggerUIBundle({
     url: contractURL,
     domNode: document.getElementById("docs"),
     presets: [window.SwaggerUIBundle.presets.apis],
+    plugins: [cookiesNeedNoField],
     layout: "BaseLayout",
     validatorUrl: null, // the default asks a public service to judge the contract
     deepLinking: true,

@@ -1,0 +1,154 @@
+package server
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/gin-gonic/gin"
+
+	"example.com/accounts/api"
+)
+
+// requestOptions: security has been judged by authenticate, and the error texts, which hold submitted values, are
+// never used.
+var requestOptions = &openapi3filter.Options{
+	AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+	KeepValidatedValue: true, // the handler gets the value that was validated, not a second decoding
+	MultiError:         true,
+	SchemaValidationOptions: []openapi3.SchemaValidationOption{
+		openapi3.DisableSchemaErrorDetails(),
+	},
+}
+
+// validate holds the request against the contract's schemas.
+func (s *Server) validate(c *gin.Context) {
+	call := callOf(c)
+	if !call.decoded {
+		if err := s.decode(c, call); err != nil {
+			s.problem(c, err)
+			return
+		}
+	}
+	params := make(map[string]string, len(c.Params))
+	for _, p := range c.Params {
+		params[p.Key] = p.Value
+	}
+	err := openapi3filter.ValidateRequest(c, &openapi3filter.RequestValidationInput{
+		Request: c.Request, PathParams: params, Route: call.operation.route, Options: requestOptions,
+	})
+	if err != nil {
+		s.problem(c, refusal(err))
+		return
+	}
+	c.Next()
+}
+
+// refusal turns a validation error into a problem: parameters are syntax (400), members of the body meaning (422).
+// Only pointer, field and reason are taken from it; its text holds what was submitted.
+func refusal(err error) *problem {
+	fields := fieldErrors(err)
+	for _, f := range fields {
+		if f.Parameter != nil {
+			return problemOf(codeMalformedRequest, fields...)
+		}
+	}
+	if len(fields) == 0 {
+		return problemOf(codeMalformedRequest)
+	}
+	return problemOf(codeValidationFailed, fields...)
+}
+
+const maxFieldErrors = 100
+
+func fieldErrors(err error) []api.FieldError {
+	var list []api.FieldError
+	collect(err, nil, &list)
+	return list[:min(len(list), maxFieldErrors)]
+}
+
+func collect(err error, parameter *openapi3.Parameter, list *[]api.FieldError) {
+	switch e := err.(type) { //nolint:errorlint // the tree of a MultiError is walked, not its first match
+	case openapi3.MultiError:
+		for _, each := range e {
+			collect(each, parameter, list)
+		}
+	case *openapi3filter.RequestError:
+		before := len(*list)
+		collect(e.Err, cmp.Or(e.Parameter, parameter), list)
+		if e.Parameter != nil && len(*list) == before { // it could not even be decoded
+			*list = append(*list, parameterError(e.Parameter, api.FieldErrorCodeInvalidFormat))
+		}
+	case *openapi3.SchemaError:
+		code := fieldCode(e.SchemaField)
+		switch {
+		case parameter != nil:
+			*list = append(*list, parameterError(parameter, code))
+		case e.SchemaField == "properties", e.SchemaField == "additionalProperties":
+			*list = append(*list, unknownMembers(e)...)
+		default:
+			*list = append(*list, memberError(e.JSONPointer(), code))
+		}
+	}
+}
+
+// unknownMembers names the members that the schema does not have; kin reports their object.
+func unknownMembers(e *openapi3.SchemaError) []api.FieldError {
+	object, _ := e.Value.(map[string]any)
+	var list []api.FieldError
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if e.Schema.Properties[name] == nil {
+			list = append(list, memberError(append(e.JSONPointer(), name), api.FieldErrorCodeUnknownField))
+		}
+	}
+	return list
+}
+
+func fieldCode(schemaField string) api.FieldErrorCode {
+	switch schemaField {
+	case "required":
+		return api.FieldErrorCodeRequired
+	case "type", "nullable":
+		return api.FieldErrorCodeInvalidType
+	case "minLength", "minItems", "minProperties":
+		return api.FieldErrorCodeTooShort
+	case "maxLength", "maxItems", "maxProperties":
+		return api.FieldErrorCodeTooLong
+	case "enum", "minimum", "maximum", "multipleOf":
+		return api.FieldErrorCodeInvalidValue
+	}
+	return api.FieldErrorCodeInvalidFormat
+}
+
+var fieldDetails = map[api.FieldErrorCode]string{
+	api.FieldErrorCodeRequired:       "This member is required.",
+	api.FieldErrorCodeUnknownField:   "There is no such member.",
+	api.FieldErrorCodeDuplicateField: "This member occurs twice.",
+	api.FieldErrorCodeTooShort:       "This is too short.",
+	api.FieldErrorCodeTooLong:        "This is too long.",
+	api.FieldErrorCodeInvalidFormat:  "This does not have the right form.",
+	api.FieldErrorCodeInvalidType:    "This is not of the right type.",
+	api.FieldErrorCodeInvalidValue:   "This is not one of the values allowed.",
+}
+
+func parameterError(p *openapi3.Parameter, code api.FieldErrorCode) api.FieldError {
+	return api.FieldError{Parameter: &p.Name, Code: code, Detail: fieldDetails[code]}
+}
+
+const maxPointer = 200
+
+// memberError names a member by its JSON Pointer (RFC 6901). Names come from the sender too: an overlong one is left out.
+func memberError(path []string, code api.FieldErrorCode) api.FieldError {
+	f := api.FieldError{Code: code, Detail: fieldDetails[code]}
+	var pointer strings.Builder
+	for _, step := range path {
+		pointer.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
+	}
+	if text := pointer.String(); len(text) <= maxPointer {
+		f.Pointer = &text
+	}
+	return f
+}
