@@ -28,6 +28,8 @@ var (
 	ErrClock = errors.New("clock differs from the database's")
 	// ErrSchema: the schema is older than this program needs.
 	ErrSchema = errors.New("database schema is not current")
+	// errRefused: the database answers, but not with what was asked: a fault of this program or of its set-up.
+	errRefused = errors.New("the database refused the statement")
 )
 
 // storeError shows only the sentinel in its message; the cause is for the log, through errors.Unwrap.
@@ -108,7 +110,7 @@ func kindOfMySQL(number uint16) error {
 	case mysqlUnavailable[number]:
 		return ErrUnavailable
 	}
-	return nil
+	return errRefused
 }
 
 func kindOfSQLite(code int) error {
@@ -120,7 +122,7 @@ func kindOfSQLite(code int) error {
 	case sqliteBusy, sqliteLock, sqliteRO, sqliteIO, sqliteFull, sqliteOpen:
 		return ErrUnavailable
 	}
-	return nil
+	return errRefused
 }
 
 func connectionLost(err error) bool {

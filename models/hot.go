@@ -20,20 +20,28 @@ func (h *hotStatements) get(ctx context.Context, pool *sql.DB, query string) (*s
 	if stmt != nil {
 		return stmt, nil
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if stmt := h.byID[query]; stmt != nil {
-		return stmt, nil
-	}
+	// Prepared without the lock: on a database that does not answer, each caller waits for its own deadline and not
+	// for those of the callers before it.
 	stmt, err := pool.PrepareContext(ctx, query)
 	if err != nil {
 		return nil, translate(err)
+	}
+	return h.keep(query, stmt), nil
+}
+
+// keep remembers the statement, unless another caller was faster.
+func (h *hotStatements) keep(query string, stmt *sql.Stmt) *sql.Stmt {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if first := h.byID[query]; first != nil {
+		_ = stmt.Close()
+		return first
 	}
 	if h.byID == nil {
 		h.byID = map[string]*sql.Stmt{}
 	}
 	h.byID[query] = stmt
-	return stmt, nil
+	return stmt
 }
 
 func (h *hotStatements) close() {

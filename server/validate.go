@@ -3,6 +3,8 @@ package server
 import (
 	"cmp"
 	"maps"
+	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -33,6 +35,10 @@ func (s *Server) validate(c *gin.Context) {
 			return
 		}
 	}
+	if err := checkSpelling(call.operation.route.Operation, c.Request); err != nil {
+		s.problem(c, err)
+		return
+	}
 	params := make(map[string]string, len(c.Params))
 	for _, p := range c.Params {
 		params[p.Key] = p.Value
@@ -45,6 +51,23 @@ func (s *Server) validate(c *gin.Context) {
 		return
 	}
 	c.Next()
+}
+
+// checkSpelling refuses what the validator takes in several spellings: a parameter that is empty or comes twice, and
+// "1" or "T" for true. Which of two values counts would be a guess.
+func checkSpelling(op *openapi3.Operation, r *http.Request) error {
+	query := r.URL.Query()
+	for _, ref := range op.Parameters {
+		p := ref.Value
+		values := map[string][]string{openapi3.ParameterInQuery: query[p.Name], openapi3.ParameterInHeader: r.Header.Values(p.Name)}[p.In]
+		schema := p.Schema.Value
+		switch {
+		case len(values) == 0, schema.Type.Is(openapi3.TypeArray):
+		case len(values) > 1, values[0] == "", schema.Type.Is(openapi3.TypeBoolean) && values[0] != "true" && values[0] != "false":
+			return problemOf(codeMalformedRequest, parameterError(p, api.FieldErrorCodeInvalidFormat))
+		}
+	}
+	return nil
 }
 
 // refusal turns a validation error into a problem: parameters are syntax (400), members of the body meaning (422).
@@ -70,7 +93,11 @@ func fieldErrors(err error) []api.FieldError {
 	return list[:min(len(list), maxFieldErrors)]
 }
 
+// collect stops when the list is long enough: a body of thousands of unknown members makes as many errors.
 func collect(err error, parameter *openapi3.Parameter, list *[]api.FieldError) {
+	if len(*list) >= maxFieldErrors {
+		return
+	}
 	switch e := err.(type) { //nolint:errorlint // the tree of a MultiError is walked, not its first match
 	case openapi3.MultiError:
 		for _, each := range e {
@@ -88,21 +115,25 @@ func collect(err error, parameter *openapi3.Parameter, list *[]api.FieldError) {
 		case parameter != nil:
 			*list = append(*list, parameterError(parameter, code))
 		case e.SchemaField == "properties", e.SchemaField == "additionalProperties":
-			*list = append(*list, unknownMembers(e)...)
+			*list = append(*list, unknownMembers(e, *list)...)
 		default:
 			*list = append(*list, memberError(e.JSONPointer(), code))
 		}
 	}
 }
 
-// unknownMembers names the members that the schema does not have; kin reports their object.
-func unknownMembers(e *openapi3.SchemaError) []api.FieldError {
+// unknownMembers names the members that the schema does not have. The library reports their object, once for each of
+// them, so what is in the list already is left out.
+func unknownMembers(e *openapi3.SchemaError, known []api.FieldError) []api.FieldError {
 	object, _ := e.Value.(map[string]any)
 	var list []api.FieldError
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if e.Schema.Properties[name] == nil {
 			list = append(list, memberError(append(e.JSONPointer(), name), api.FieldErrorCodeUnknownField))
 		}
+	}
+	if len(list) > 0 && slices.ContainsFunc(known, func(f api.FieldError) bool { return reflect.DeepEqual(f, list[0]) }) {
+		return nil
 	}
 	return list
 }

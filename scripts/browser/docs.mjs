@@ -24,7 +24,7 @@ const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const credentials = { username: "ada", password: "nine green lamps over the harbour" };
 
 const views = [
-  { name: "light-1280", colorScheme: "light", width: 1280, height: 900, transports: ["hybrid", "cookies", "server_held"] },
+  { name: "light-1280", colorScheme: "light", width: 1280, height: 900, transports: ["cookies", "hybrid", "server_held"] },
   { name: "dark-1280", colorScheme: "dark", width: 1280, height: 900, transports: ["hybrid"] },
   { name: "light-390", colorScheme: "light", width: 390, height: 844, transports: ["hybrid"] },
 ];
@@ -165,10 +165,32 @@ async function walk(page, view, transport, first) {
   check(after.headers.authorization === undefined, `${title}: no Authorization is sent with it`);
 }
 
+// A second login in a cookie transport makes the page forget the Bearer token of the first one: where an Authorization
+// header is sent, it alone decides.
+async function changeTransport(page, view) {
+  await operation(page, "session", "login", "/accounts/login", credentials);
+  await operation(page, "session", "login", "/accounts/login", { ...credentials, token_transport: "cookies" });
+  const profile = await operation(page, "profile", "getProfile", "/accounts/profile");
+  check(profile.status === 200 && profile.headers.authorization === undefined,
+    `${view.name}, hybrid then cookies: profile answers ${profile.status}, expected 200 without Authorization`);
+  const logout = await operation(page, "session", "logout", "/accounts/logout");
+  check(logout.status === 204, `${view.name}, hybrid then cookies: logout answers ${logout.status}, expected 204`);
+}
+
+// Tags stand as in the contract, and the first thing to do stands first.
+async function checkOrder(page, view, server) {
+  const contract = await (await fetch(`${server.origin}/openapi.json`)).json();
+  const wanted = contract.tags.map((tag) => tag.name).join(" ");
+  const shown = (await page.locator(".opblock-tag").evaluateAll((tags) => tags.map((tag) => tag.dataset.tag))).join(" ");
+  check(shown === wanted, `${view.name}: the tags are ${shown}, expected ${wanted}`);
+  const first = await page.locator(".opblock").first().getAttribute("id");
+  check(first === "operations-session-login", `${view.name}: the first operation is ${first}`);
+}
+
+// shot takes the window at a block, or the whole page.
 async function shot(page, name, block) {
-  if (block) await block.scrollIntoViewIfNeeded();
+  if (block) await block.evaluate((element) => element.scrollIntoView());
   await page.screenshot({ path: join(shots, `${name}.png`), fullPage: block === undefined });
-  if (block) await block.screenshot({ path: join(shots, `${name}-block.png`) });
 }
 
 async function visit(browser, server, view) {
@@ -176,15 +198,17 @@ async function visit(browser, server, view) {
   const context = await browser.newContext({
     viewport: { width: view.width, height: view.height }, colorScheme: view.colorScheme, reducedMotion: "reduce",
   });
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(60_000);
   try {
     const page = await context.newPage();
     const seen = await watch(page, server.origin);
     await page.goto(`${server.origin}/docs/`);
     await page.locator("#operations-session-login").waitFor();
+    await checkOrder(page, view, server);
     await shot(page, `${view.name}-start`);
     for (const [index, transport] of view.transports.entries()) await walk(page, view, transport, index === 0);
-    await shot(page, `${view.name}-end`);
+    if (view === views[0]) await changeTransport(page, view);
+    await shot(page, `${view.name}-end`, page.locator("body"));
 
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     check(width <= view.width, `${view.name}: the page is ${width} px wide, the window ${view.width}`);

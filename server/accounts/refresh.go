@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,11 +41,11 @@ const (
 )
 
 // decide is the decision table: what a refresh credential is worth beside the row of its session at an instant.
-// It is a pure function. wrote is the instant that an UPDATE of ours carried whose outcome is unknown, else zero.
+// It is a pure function. wrote are the instants that UPDATEs of ours carried whose outcome is unknown.
 //
 // Rows 1 and 2 come before any grace: a session that has ended gives no tokens, however recently its token was
 // superseded.
-func (p Policy) decide(c Credential, attempt []byte, l models.Live, now, wrote time.Time) verdict {
+func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Time, wrote []time.Time) verdict {
 	transport := token.Transport(l.Transport)
 	if c.Subject != l.UserID || carriers[transport].refresh != c.Carrier || (c.Transport != "" && c.Transport != transport) {
 		return misdirected
@@ -64,12 +65,11 @@ func (p Policy) decide(c Credential, attempt []byte, l models.Live, now, wrote t
 		return regression
 	case behind == 0:
 		return p.decideCurrent(now.Sub(l.RotatedAt))
-	case behind == 1 && !wrote.IsZero() && l.RotatedAt.Equal(wrote):
+	case behind == 1 && slices.ContainsFunc(wrote, l.RotatedAt.Equal):
 		return applied
-	case behind == 1:
-		return p.decidePrevious(now.Sub(l.RotatedAt), sameAttempt(attempt, l.Attempt))
+	default:
+		return p.decideSuperseded(now.Sub(l.RotatedAt), behind == 1, sameAttempt(attempt, l.Attempt))
 	}
-	return reuse
 }
 
 func (p Policy) decideCurrent(age time.Duration) verdict {
@@ -79,17 +79,17 @@ func (p Policy) decideCurrent(age time.Duration) verdict {
 	return same
 }
 
-// decidePrevious judges the predecessor of the current token. An age below -M means that this replica's clock is
-// behind the one that rotated: no proof of anything, and never reuse.
-func (p Policy) decidePrevious(age time.Duration, sameAttempt bool) verdict {
+// decideSuperseded judges a token that has been replaced; grace is for the last one alone. An age below -M means that
+// this replica's clock is behind the one that rotated: no proof of anything, and never reuse.
+func (p Policy) decideSuperseded(age time.Duration, last, sameAttempt bool) verdict {
 	switch {
 	case p.RotationInterval == 0: // the strict profile: one use, no grace, no attempt
 		return reuse
-	case sameAttempt:
+	case last && sameAttempt:
 		return successor
 	case age < -p.Margin:
 		return undecidable
-	case age <= p.RotationInterval:
+	case last && age <= p.RotationInterval:
 		return successor
 	}
 	return reuse
@@ -146,8 +146,8 @@ type refreshing struct {
 	in      RefreshInput
 	caller  context.Context
 	attempt []byte
-	wrote   time.Time // of an UPDATE whose outcome is unknown
-	failed  error     // why there is no answer yet
+	wrote   []time.Time // of UPDATEs whose outcome is unknown
+	failed  error       // why there is no answer yet
 }
 
 // rotateBlind makes the UPDATE of row 3 from the token alone, which names the transport and the absolute end. The
@@ -174,7 +174,7 @@ func (r *refreshing) rotate(ctx context.Context, transport token.Transport, expi
 	}
 	ok, err := r.store.Rotate(ctx, rotation)
 	if err != nil {
-		r.wrote = now // it may have been applied all the same
+		r.wrote = append(r.wrote, now) // it may have been applied all the same
 		return Tokens{}, false, err
 	}
 	if !ok {

@@ -7,6 +7,7 @@
   const bearerScheme = "bearerAuth"; // name of the security scheme in the contract
   const csrfCookie = "csrftoken";
   const csrfHeader = "X-CSRFToken";
+  const firstSteps = ["login", "refreshToken", "logout"]; // operationIds, in the order people need them
   const safeMethods = ["GET", "HEAD", "OPTIONS"];
 
   const stateLine = document.getElementById("state");
@@ -84,7 +85,7 @@
     if (typeof answer.access_token === "string") {
       ui.preauthorizeApiKey(bearerScheme, answer.access_token);
     } else {
-      ui.authActions.logout([bearerScheme]);
+      dropBearer();
     }
     showState("signed in \u00b7 " + answer.token_transport, true);
   }
@@ -92,8 +93,16 @@
   function signedOut() {
     lastCSRFToken = "";
     heldCookie = false;
-    ui.authActions.logout([bearerScheme]);
+    dropBearer();
     showState("not signed in", false);
+  }
+
+  // Swagger UI throws if it is told to forget before it was ever told a token.
+  function dropBearer() {
+    const held = ui.authSelectors.authorized();
+    if (held && held.has(bearerScheme)) {
+      ui.authActions.logout([bearerScheme]);
+    }
   }
 
   function showState(text, on) {
@@ -123,6 +132,16 @@
     showState("session cookie found \u00b7 refresh_token continues it", false);
   }
 
+  // The members of a JSON object have no order, so the contract's order of paths may be
+  // lost on the way. The walk comes first, the rest stays as it came (the sort is stable).
+  function byStep(a, b) {
+    const rank = (operation) => {
+      const at = firstSteps.indexOf(operation.getIn(["operation", "operationId"]));
+      return at < 0 ? firstSteps.length : at;
+    };
+    return rank(a) - rank(b);
+  }
+
   // Cookies are set by the server, most of them out of reach for scripts: the Authorize
   // dialog says so in place of a field that would do nothing.
   function cookiesNeedNoField() {
@@ -147,6 +166,7 @@
     validatorUrl: null, // the default asks a public service to judge the contract
     deepLinking: true,
     docExpansion: "list",
+    operationsSorter: byStep,
     tryItOutEnabled: true,
     displayRequestDuration: true,
     defaultModelsExpandDepth: 0,

@@ -1,0 +1,464 @@
+package models_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/servertest"
+)
+
+// step is the rotation that fits a session just as it is.
+func step(s models.Session, at time.Time) models.Rotation {
+	return models.Rotation{
+		ID: s.ID, UserID: s.UserID, Generation: s.Generation, Transport: s.Transport, ExpiresAt: s.ExpiresAt, Now: at, RotatedBefore: at,
+		IdleExpiresAt: at.Add(time.Hour).Truncate(time.Second), Attempt: []byte("0123456789abcdef"), UserAgent: "new agent", IP: "192.0.2.2", Tolerance: tolerance,
+	}
+}
+
+func TestRotate(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		s := f.login(f.user)
+		r := step(s, now())
+		done, err := f.Rotate(t.Context(), r)
+		if ok(t, err); !done {
+			t.Fatal("nothing was rotated")
+		}
+		want := s
+		want.Generation, want.RotatedAt, want.LastUsedAt, want.IdleExpiresAt = 1, r.Now, r.Now, r.IdleExpiresAt
+		want.Attempt, want.UserAgent, want.IP = r.Attempt, r.UserAgent, r.IP
+		if diff := cmp.Diff(want, f.read(s.ID).Session); diff != "" {
+			t.Error(diff)
+		}
+		r = step(want, now())
+		r.Attempt, r.RotatedBefore = nil, time.Time{}
+		done, err = f.Rotate(t.Context(), r)
+		if ok(t, err); !done || f.read(s.ID).Attempt != nil || f.read(s.ID).Generation != 2 {
+			t.Error("a rotation without an attempt or an age")
+		}
+	})
+}
+
+// Every condition of row 3 is in the statement: one that does not hold changes nothing.
+func TestRotateGuards(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		f.login(f.newUser("bob")) // somebody else's row stays as it is
+		for name, change := range map[string]func(*models.Rotation){
+			"another session":       func(r *models.Rotation) { r.ID = models.ID(uuid.New()) },
+			"a later generation":    func(r *models.Rotation) { r.Generation++ },
+			"an older generation":   func(r *models.Rotation) { r.Generation-- },
+			"another user":          func(r *models.Rotation) { r.UserID++ },
+			"another transport":     func(r *models.Rotation) { r.Transport = "cookies" },
+			"another absolute end":  func(r *models.Rotation) { r.ExpiresAt = r.ExpiresAt.Add(time.Second) },
+			"too young":             func(r *models.Rotation) { r.RotatedBefore = r.RotatedBefore.Add(-time.Hour) },
+			"idle end reached":      func(r *models.Rotation) { r.Now = r.ExpiresAt.Add(-time.Hour) },
+			"absolute end reached":  func(r *models.Rotation) { r.Now = r.ExpiresAt },
+			"transport in capitals": func(r *models.Rotation) { r.Transport = "Hybrid" },
+		} {
+			f.unchanged(name, func(s models.Session) (bool, error) {
+				r := step(s, now())
+				r.Tolerance = 5 * time.Hour // not what is meant
+				change(&r)
+				return f.Rotate(t.Context(), r)
+			})
+		}
+	})
+}
+
+// unchanged asks of a call with a fresh session that it says no and leaves every row as it was.
+func (f *fixture) unchanged(name string, call func(models.Session) (bool, error)) {
+	f.t.Helper()
+	s := f.login(f.user)
+	before := f.db.Dump(f.t)
+	if done, err := call(s); done || err != nil {
+		f.t.Errorf("%s: %v %v", name, done, err)
+	}
+	if diff := cmp.Diff(before, f.db.Dump(f.t)); diff != "" {
+		f.t.Errorf("%s changes\n%s", name, diff)
+	}
+}
+
+// ways are the guarded writes of a refresh; each must see that a session is not live.
+func (f *fixture) ways() map[string]func(s models.Session, at time.Time, tolerance time.Duration) (bool, error) {
+	ctx := f.t.Context()
+	event := func(at time.Time) models.Event {
+		return models.Event{ID: models.ID(uuid.New()), UserID: f.user.ID, Kind: models.EventRefreshReused, CreatedAt: at}
+	}
+	return map[string]func(models.Session, time.Time, time.Duration) (bool, error){
+		"rotate": func(s models.Session, at time.Time, tolerance time.Duration) (bool, error) {
+			r := step(s, at)
+			r.Tolerance, r.RotatedBefore = tolerance, time.Time{}
+			return f.Rotate(ctx, r)
+		},
+		"touch": func(s models.Session, at time.Time, tolerance time.Duration) (bool, error) {
+			return f.Touch(ctx, s.ID, s.Generation, at, tolerance, nil)
+		},
+		"touch with an event": func(s models.Session, at time.Time, tolerance time.Duration) (bool, error) {
+			e := event(at)
+			return f.Touch(ctx, s.ID, s.Generation, at, tolerance, &e)
+		},
+		"revoke": func(s models.Session, at time.Time, tolerance time.Duration) (bool, error) {
+			return f.RevokeReused(ctx, s.ID, s.Generation, at, tolerance, event(at))
+		},
+	}
+}
+
+func TestGuardsSeeThatASessionHasEnded(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		ends := map[string]func(models.Session){
+			"revoked": func(s models.Session) {
+				_, err := f.Revoke(t.Context(), s.ID, s.UserID, now(), models.RevokedByLogout)
+				ok(t, err)
+			},
+			"epoch": func(models.Session) {
+				f.db.Exec(t, "UPDATE users SET session_epoch = session_epoch + 1 WHERE id = ?", f.user.ID)
+			},
+			"inactive":     func(models.Session) { f.db.Exec(t, "UPDATE users SET is_active = 0 WHERE id = ?", f.user.ID) },
+			"user is gone": func(models.Session) { f.db.Exec(t, "DELETE FROM users WHERE id = ?", f.user.ID) },
+			"generation": func(s models.Session) {
+				f.db.Exec(t, "UPDATE sessions SET generation = generation + 1 WHERE id = ?", s.ID)
+			},
+			"idle end": func(s models.Session) {
+				f.db.Exec(t, "UPDATE sessions SET idle_expires_at = ? WHERE id = ?", now(), s.ID)
+			},
+			"absolute end": func(s models.Session) { f.db.Exec(t, "UPDATE sessions SET expires_at = ? WHERE id = ?", now(), s.ID) },
+		}
+		i := 0
+		for end, apply := range ends {
+			for way, call := range f.ways() {
+				i++
+				f.user = f.newUser(fmt.Sprint("user", i))
+				s := f.login(f.user)
+				if end == "absolute end" { // the rotation names it, and is not to be refused for that
+					s.ExpiresAt = now()
+				}
+				apply(s)
+				before := f.db.Dump(t)
+				if done, err := call(s, now(), tolerance); done || err != nil {
+					t.Errorf("%s after %s: %v %v", way, end, done, err)
+				}
+				if diff := cmp.Diff(before, f.db.Dump(t)); diff != "" {
+					t.Errorf("%s after %s changes\n%s", way, end, diff)
+				}
+			}
+		}
+	})
+}
+
+// A statement that decides by age is held back where the clocks disagree, also by being late.
+func TestClockGuard(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		for way, call := range f.ways() {
+			for _, off := range []time.Duration{-time.Hour, -3 * time.Second, 3 * time.Second, 50 * time.Minute} {
+				s := f.login(f.user)
+				done, err := call(s, now().Add(off), tolerance)
+				if ok(t, err); done != (f.db.Engine == servertest.SQLite) {
+					t.Errorf("%s with a clock off by %v: %v", way, off, done)
+				}
+			}
+			for _, off := range []time.Duration{-time.Second, 0, time.Second} {
+				done, err := call(f.login(f.user), now().Add(off), tolerance)
+				if ok(t, err); !done {
+					t.Errorf("%s with a clock off by %v is held back", way, off)
+				}
+			}
+		}
+		for _, off := range []time.Duration{-time.Hour, 3 * time.Second} {
+			err := f.CreateSession(t.Context(), newSession(f.user, now().Add(off)), f.user.Password, "", 50, tolerance)
+			if f.db.Engine == servertest.MySQL && !errors.Is(err, models.ErrClock) || f.db.Engine == servertest.SQLite && err != nil {
+				t.Errorf("a login with a clock off by %v: %v", off, err)
+			}
+		}
+	})
+}
+
+func TestTouchChangesOneColumn(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		s := f.login(f.user)
+		at := now()
+		done, err := f.Touch(t.Context(), s.ID, 0, at, tolerance, nil)
+		if ok(t, err); !done {
+			t.Fatal("not touched")
+		}
+		s.LastUsedAt = at
+		if diff := cmp.Diff(s, f.read(s.ID).Session); diff != "" {
+			t.Error(diff)
+		}
+		done, err = f.Touch(t.Context(), s.ID, 0, at, tolerance, nil) // matched, though nothing is different
+		if ok(t, err); !done {
+			t.Error("the second touch of an instant matched nothing")
+		}
+	})
+}
+
+// A session is revoked for reuse with its event, once, whoever else tries.
+func TestRevokeReused(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		s := f.login(f.user)
+		var wait sync.WaitGroup
+		results := make(chan bool, 20)
+		for range cap(results) {
+			wait.Go(func() {
+				e := models.Event{ID: models.ID(uuid.New()), UserID: s.UserID, SessionID: &s.ID, Kind: models.EventRefreshReused, CreatedAt: now()}
+				done, err := f.RevokeReused(context.Background(), s.ID, 0, now(), tolerance, e)
+				if err != nil && !errors.Is(err, models.ErrTransient) {
+					t.Errorf("%v", err)
+				}
+				results <- done
+			})
+		}
+		wait.Wait()
+		close(results)
+		won := 0
+		for done := range results {
+			if done {
+				won++
+			}
+		}
+		l := f.read(s.ID)
+		if events := f.db.Count(t, "SELECT COUNT(*) FROM events"); won != 1 || events != 1 || l.RevokedAt == nil || l.RevokeReason != models.RevokedByReuse {
+			t.Errorf("%d won, %d events, revoked at %v for %q", won, events, l.RevokedAt, l.RevokeReason)
+		}
+	})
+}
+
+func TestRevoke(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		s := f.login(f.user)
+		if found, err := f.Revoke(t.Context(), s.ID, s.UserID+1, now(), "x"); found || err != nil || f.read(s.ID).RevokedAt != nil {
+			t.Errorf("somebody else's session: %v %v", found, err)
+		}
+		if found, err := f.Revoke(t.Context(), models.ID(uuid.New()), s.UserID, now(), "x"); found || err != nil {
+			t.Errorf("no session: %v %v", found, err)
+		}
+		at := now()
+		for i, reason := range []string{models.RevokedByLogout, models.RevokedByUser} {
+			found, err := f.Revoke(t.Context(), s.ID, s.UserID, at.Add(time.Duration(i)*time.Minute), reason)
+			l := f.read(s.ID)
+			if ok(t, err); !found || !l.RevokedAt.Equal(at) || l.RevokeReason != models.RevokedByLogout {
+				t.Errorf("%d: %v, revoked at %v for %q", i, found, l.RevokedAt, l.RevokeReason)
+			}
+		}
+	})
+}
+
+func TestKeepOnly(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		a, b := f.login(f.user), f.login(f.user)
+		for name, err := range map[string]error{
+			"a stale epoch":  f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch-1, now()),
+			"another user":   f.KeepOnly(t.Context(), a.ID, f.user.ID+1, f.user.SessionEpoch, now()),
+			"an ended one":   f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch, a.ExpiresAt),
+			"another id":     f.KeepOnly(t.Context(), models.ID(uuid.New()), f.user.ID, f.user.SessionEpoch, now()),
+			"a future epoch": f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch+1, now()),
+		} {
+			if !errors.Is(err, models.ErrNotFound) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if got := f.read(a.ID); got.Epoch != f.user.SessionEpoch || got.User.SessionEpoch != f.user.SessionEpoch {
+			t.Errorf("half of it stayed: %d, %d", got.Epoch, got.User.SessionEpoch)
+		}
+		ok(t, f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch, now()))
+		u := f.reload(f.user)
+		if u.SessionEpoch != f.user.SessionEpoch+1 || f.read(a.ID).Epoch != u.SessionEpoch || f.read(b.ID).Epoch != f.user.SessionEpoch {
+			t.Errorf("epochs %d, %d, %d", u.SessionEpoch, f.read(a.ID).Epoch, f.read(b.ID).Epoch)
+		}
+	})
+}
+
+// A login in flight loses against whatever ends all sessions.
+func TestCreateSessionGuards(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		i := 0
+		for name, change := range map[string]func(u models.User) error{
+			"log-out everywhere": func(u models.User) error { return f.EndSessions(t.Context(), u.ID, u.SessionEpoch) },
+			"a new password":     func(u models.User) error { return f.SetPassword(t.Context(), u, "new hash") },
+			"deactivation":       func(u models.User) error { return f.SetActive(t.Context(), u, false) },
+			"activation":         func(u models.User) error { return f.SetActive(t.Context(), u, true) },
+		} {
+			i++
+			u := f.newUser(fmt.Sprint("user", i))
+			ok(t, change(u))
+			before := f.db.Dump(t)
+			if err := f.CreateSession(t.Context(), newSession(u, now()), u.Password, "better hash", 50, tolerance); !errors.Is(err, models.ErrNotFound) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if diff := cmp.Diff(before, f.db.Dump(t)); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+			u.SessionEpoch++
+			if err := change(models.User{ID: u.ID, SessionEpoch: u.SessionEpoch - 1, Password: u.Password}); !errors.Is(err, models.ErrNotFound) {
+				t.Errorf("%s twice: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestRehashIsGuarded(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		ok(t, f.CreateSession(t.Context(), newSession(f.user, now()), f.user.Password, "better", 50, tolerance))
+		if got := f.reload(f.user).Password; got != "better" {
+			t.Errorf("hash %q", got)
+		}
+		ok(t, f.CreateSession(t.Context(), newSession(f.user, now()), f.user.Password, "late", 50, tolerance))
+		if got := f.reload(f.user); got.Password != "better" || got.SessionEpoch != f.user.SessionEpoch {
+			t.Errorf("hash %q", got.Password)
+		}
+		u := f.reload(f.user)
+		u.Password = f.user.Password
+		if err := f.SetPassword(t.Context(), u, "x"); !errors.Is(err, models.ErrNotFound) {
+			t.Errorf("a change on a stale hash: %v", err)
+		}
+	})
+}
+
+// Beyond the limit the oldest live sessions give way; those that have ended do not count.
+func TestEviction(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		other := f.login(f.newUser("bob"))
+		start := now().Add(-time.Minute)
+		var all []models.Session
+		for i := range 55 {
+			s := newSession(f.user, start.Add(time.Duration(i)*time.Second))
+			ok(t, f.CreateSession(t.Context(), s, f.user.Password, "", 50, time.Hour))
+			all = append(all, s)
+			if i == 30 {
+				_, err := f.Revoke(t.Context(), s.ID, s.UserID, now(), models.RevokedByLogout)
+				ok(t, err)
+			}
+		}
+		for i, s := range all {
+			want := ""
+			switch {
+			case i < 4:
+				want = models.RevokedByEvictor
+			case i == 30:
+				want = models.RevokedByLogout
+			}
+			if got := f.read(s.ID); got.RevokeReason != want || (got.RevokedAt != nil) != (want != "") {
+				t.Errorf("session %d: %q, want %q", i, got.RevokeReason, want)
+			}
+		}
+		if f.read(other.ID).RevokedAt != nil {
+			t.Error("somebody else's session gave way")
+		}
+		list, err := f.Sessions(t.Context(), f.user.ID, f.user.SessionEpoch, now(), 50)
+		ok(t, err)
+		newestFirst := slices.IsSortedFunc(list, func(a, b models.Session) int { return b.CreatedAt.Compare(a.CreatedAt) })
+		if len(list) != 50 || list[0].ID != all[54].ID || !newestFirst {
+			t.Errorf("%d sessions, newest first: %v", len(list), newestFirst)
+		}
+	})
+}
+
+// Logins at once do not slip past the limit.
+func TestEvictionAtOnce(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		var wait sync.WaitGroup
+		for range 30 {
+			wait.Go(func() {
+				if err := f.CreateSession(context.Background(), newSession(f.user, now()), f.user.Password, "", 5, tolerance); err != nil {
+					t.Errorf("%v (%v)", err, models.Cause(err))
+				}
+			})
+		}
+		wait.Wait()
+		if live := f.db.Count(t, "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL"); live != 5 {
+			t.Errorf("%d live sessions, want 5", live)
+		}
+	})
+}
+
+func TestDeleteExpired(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		at := now().Truncate(time.Second)
+		var all []models.Session
+		for i := range 7 {
+			s := f.login(f.user)
+			f.db.Exec(t, "UPDATE sessions SET expires_at = ? WHERE id = ?", at.Add(time.Duration(i-5)*time.Second), s.ID)
+			all = append(all, s)
+		}
+		for _, want := range []int64{2, 2, 1, 0} {
+			if n, err := f.DeleteExpired(t.Context(), at, 2); n != want || err != nil {
+				t.Errorf("%d sessions removed, want %d, %v", n, want, err)
+			}
+		}
+		for i, s := range all {
+			if _, err := f.Session(t.Context(), s.ID); errors.Is(err, models.ErrNotFound) != (i < 5) {
+				t.Errorf("session %d: %v", i, err)
+			}
+		}
+	})
+}
+
+// An id is never given to a second user: old tokens would name the new one.
+func TestUserIDsAreNeverUsedTwice(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		last := f.newUser("bob")
+		f.db.Exec(t, "DELETE FROM users WHERE id = ?", last.ID)
+		if next := f.newUser("bob"); next.ID <= last.ID {
+			t.Errorf("user %d after user %d", next.ID, last.ID)
+		}
+		f.db.Exec(t, "DELETE FROM users")
+		ok(t, f.Close())
+		f.Store = open(t, f.db)
+		if next := f.newUser("carol"); next.ID <= last.ID+1 {
+			t.Errorf("user %d after a restart", next.ID)
+		}
+	})
+}
+
+func TestUsers(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		want := []int64{f.user.ID}
+		for i := range 5 {
+			want = append(want, f.newUser(fmt.Sprint("user", i)).ID)
+		}
+		var got []int64
+		ok(t, f.Users(t.Context(), func(u models.User) error { got = append(got, u.ID); return nil }))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		stop := errors.New("stop")
+		if err := f.Users(t.Context(), func(models.User) error { return stop }); !errors.Is(err, stop) {
+			t.Errorf("%v", err)
+		}
+		if _, err := f.UserByEmail(t.Context(), "nobody@example.com"); !errors.Is(err, models.ErrNotFound) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// The user comes with the session, without the password's hash.
+func TestSessionHasNoHash(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		l := f.read(f.login(f.user).ID)
+		if l.User.Password != "" || l.User.Username != "ada" || !l.User.IsActive || l.User.ID != f.user.ID {
+			t.Errorf("%+v", l.User)
+		}
+		if _, err := f.Session(t.Context(), models.ID(uuid.New())); !errors.Is(err, models.ErrNotFound) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestID(t *testing.T) {
+	var id models.ID
+	for _, src := range []any{"0123456789abcdef", []byte("short"), nil, 1} {
+		if id.Scan(src) == nil {
+			t.Errorf("%v is taken as an id", src)
+		}
+	}
+	if err := id.Scan([]byte("0123456789abcdef")); err != nil || id.String() != "30313233-3435-3637-3839-616263646566" {
+		t.Errorf("%v %v", id, err)
+	}
+}

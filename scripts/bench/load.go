@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// step is one worker's endless work on one connection: the next request, and what its answer means for the one
+// after it. A nil request means that there is nothing left to ask.
+type step struct {
+	request func() []byte
+	accept  func(header http.Header, body []byte) error // may be nil
+}
+
+// turn is what one turn of one side gave.
+type turn struct {
+	ops       int
+	refused   int // answered 503; not counted in ops
+	took      time.Duration
+	cpu       time.Duration // of the server
+	dbCPU     time.Duration // of the database, if it is on this machine
+	rss       int64
+	latencies []time.Duration
+}
+
+func (t turn) rate() float64 { return float64(t.ops) / t.took.Seconds() }
+
+// perOp is in microseconds an operation.
+func (t turn) perOp(d time.Duration) float64 {
+	return float64(d) / float64(time.Microsecond) / float64(max(1, t.ops))
+}
+
+// drive lets all workers work until the time is over, each waiting for its answer before it asks again. Requests are
+// written as bytes and answers read without a client's machinery: what this program takes of the machine makes both
+// sides slower and so their ratio look better than it is.
+func drive(ctx context.Context, server *process, database pid, steps []step, d time.Duration) (turn, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	conns := make([]*conn, len(steps))
+	for i := range steps {
+		c, err := dial(ctx, server.addr)
+		if err != nil {
+			return turn{}, err
+		}
+		defer func() { _ = c.Close() }()
+		conns[i] = c
+	}
+	var all sync.WaitGroup
+	latencies := make([][]time.Duration, len(steps))
+	var refused atomic.Int64
+	cpu, dbCPU, begin := server.pid().cpu(), database.cpu(), time.Now()
+	for i, s := range steps {
+		all.Go(func() {
+			var err error
+			if latencies[i], err = work(ctx, conns[i], s, begin.Add(d), &refused); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	all.Wait()
+	t := turn{took: time.Since(begin), cpu: server.pid().cpu() - cpu, dbCPU: database.cpu() - dbCPU, rss: server.pid().rss(), refused: int(refused.Load())}
+	for _, l := range latencies {
+		t.ops += len(l)
+		t.latencies = append(t.latencies, l...)
+	}
+	return t, context.Cause(ctx)
+}
+
+func work(ctx context.Context, c *conn, s step, end time.Time, refused *atomic.Int64) (latencies []time.Duration, err error) {
+	for {
+		now := time.Now()
+		request := s.request()
+		if request == nil || now.After(end) || ctx.Err() != nil {
+			return latencies, nil
+		}
+		header, body, err := c.exchange(request)
+		if errors.Is(err, errUnavailable) {
+			refused.Add(1)
+			continue
+		}
+		if err != nil {
+			return latencies, err
+		}
+		latencies = append(latencies, time.Since(now))
+		if s.accept != nil {
+			if err := s.accept(header, body); err != nil {
+				return latencies, err
+			}
+		}
+	}
+}
+
+// conn is a connection that is kept alive.
+type conn struct {
+	net.Conn
+	answers *bufio.Reader
+}
+
+func dial(ctx context.Context, addr string) (*conn, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, answers: bufio.NewReader(c)}, nil
+}
+
+// errUnavailable is a 503: on a machine that is too busy a login may not get its turn in time.
+var errUnavailable = errors.New("a request was answered 503")
+
+// exchange sends a request and reads its answer, which must be a 200.
+func (c *conn) exchange(request []byte) (http.Header, []byte, error) {
+	if _, err := c.Write(request); err != nil {
+		return nil, nil, err
+	}
+	answer, err := http.ReadResponse(c.answers, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
+		return nil, nil, err
+	}
+	if answer.StatusCode == http.StatusServiceUnavailable {
+		return nil, nil, errUnavailable
+	}
+	if answer.StatusCode != http.StatusOK {
+		return nil, nil, fmt.Errorf("a request was answered %s: %.300s", answer.Status, body)
+	}
+	return answer.Header, body, nil
+}
+
+// get and post make a request's bytes; headers are whole lines.
+func get(path string, headers ...string) []byte {
+	return message("GET "+path, nil, headers)
+}
+
+func post(path string, body []byte, headers ...string) []byte {
+	if len(body) > 0 {
+		headers = append(headers, "Content-Type: application/json")
+	}
+	return message("POST "+path, body, append(headers, fmt.Sprintf("Content-Length: %d", len(body))))
+}
+
+func message(what string, body []byte, headers []string) []byte {
+	text := what + " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: application/json\r\n"
+	for _, h := range headers {
+		text += h + "\r\n"
+	}
+	return append([]byte(text+"\r\n"), body...)
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/crypto/argon2"
+
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/token"
+)
+
+const (
+	readers    = 16
+	refreshers = 32
+	warmUp     = 300 * time.Millisecond
+)
+
+// side is the product or its counterpart, and what its turns gave.
+type side struct {
+	what  string
+	take  func(ctx context.Context, d time.Duration) (turn, error)
+	turns []turn
+}
+
+// pair is what is measured side by side, and the ratio that is wanted.
+type pair struct {
+	name          string
+	target        float64
+	product, bare side
+}
+
+func (p *pair) run(ctx context.Context, d time.Duration, bareFirst bool) error {
+	order := []*side{&p.product, &p.bare}
+	if bareFirst {
+		order[0], order[1] = order[1], order[0]
+	}
+	for _, s := range order {
+		if len(s.turns) == 0 {
+			if _, err := s.take(ctx, warmUp); err != nil {
+				return err
+			}
+		}
+		t, err := s.take(ctx, d)
+		if err != nil {
+			return err
+		}
+		s.turns = append(s.turns, t)
+	}
+	return nil
+}
+
+// pairs sets up everything that is measured.
+func (p *prepared) pairs(ctx context.Context, s settings) ([]*pair, error) {
+	var list []*pair
+	for _, each := range []struct {
+		name string
+		make func(context.Context, settings) (*pair, error)
+	}{
+		{"profile", p.profilePair}, {"profile, token never seen", p.unseenPair}, {"refresh", p.refreshPair}, {"login", p.loginPair},
+	} {
+		if !strings.HasPrefix(each.name, s.only) {
+			continue
+		}
+		pair, err := each.make(ctx, s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", each.name, err)
+		}
+		list = append(list, pair)
+	}
+	return list, nil
+}
+
+func (p *prepared) productSide(steps []step) side {
+	return side{"product", func(ctx context.Context, d time.Duration) (turn, error) {
+		return drive(ctx, p.product, p.database, steps, d)
+	}, nil}
+}
+
+func (p *prepared) bareSide(what string, steps []step) side {
+	return side{what, func(ctx context.Context, d time.Duration) (turn, error) {
+		return drive(ctx, p.bare, p.database, steps, d)
+	}, nil}
+}
+
+// always asks the same.
+func always(request []byte) step { return step{request: func() []byte { return request }} }
+
+func (p *prepared) profilePair(ctx context.Context, _ settings) (*pair, error) {
+	sessions, err := p.logIn(ctx, readers, "body")
+	if err != nil {
+		return nil, err
+	}
+	var ours []step
+	for _, s := range sessions {
+		ours = append(ours, always(get("/accounts/profile", "Authorization: Bearer "+s.access)))
+	}
+	theirs, err := p.bareReads(ctx, "/profile")
+	return &pair{
+		name: fmt.Sprintf("profile read, c=%d", readers), target: 0.8,
+		product: p.productSide(ours), bare: p.bareSide("gin, verified once, SELECT", theirs),
+	}, err
+}
+
+func (p *prepared) bareReads(ctx context.Context, path string) ([]step, error) {
+	ids, err := p.bareRows(ctx, readers)
+	if err != nil {
+		return nil, err
+	}
+	var steps []step
+	for _, id := range ids {
+		raw, err := bareToken(ed25519.NewKeyFromSeed(p.bareKey[:]), id, 0, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, always(get(path, "Authorization: Bearer "+raw)))
+	}
+	return steps, nil
+}
+
+func (p *prepared) bareRows(ctx context.Context, n int) ([]uuid.UUID, error) {
+	var ids []uuid.UUID
+	for range n {
+		id := uuid.Must(uuid.NewV7())
+		_, err := p.db.ExecContext(ctx, `INSERT INTO bare_sessions SELECT ?, id, 0, UTC_TIMESTAMP(6), username, email, first_name, last_name,
+			is_active, date_joined, UTC_TIMESTAMP(6) FROM users WHERE username = 'first'`, id[:])
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// unseenPair: the product remembers what it has verified, so each of its requests needs a token of its own. They are
+// minted here, with the server's secret, between the turns.
+func (p *prepared) unseenPair(ctx context.Context, _ settings) (*pair, error) {
+	sessions, err := p.logIn(ctx, readers, "body")
+	if err != nil {
+		return nil, err
+	}
+	ring, err := token.NewKeyRing([]token.Secret{p.secret})
+	if err != nil {
+		return nil, err
+	}
+	m := &minter{issuer: token.NewIssuer(ring, p.publicURL(), tokenLife), sessions: sessions, rate: 8000}
+	theirs, err := p.bareReads(ctx, "/profile/unseen")
+	return &pair{
+		name: fmt.Sprintf("profile read, token never seen, c=%d", readers), target: 0.8,
+		product: side{"product", func(ctx context.Context, d time.Duration) (turn, error) {
+			steps, err := m.steps(d)
+			if err != nil {
+				return turn{}, err
+			}
+			t, err := drive(ctx, p.product, p.database, steps, d)
+			m.rate = t.rate()
+			return t, err
+		}, nil},
+		bare: p.bareSide("gin, verify, SELECT", theirs),
+	}, err
+}
+
+// minter makes access tokens of sessions that differ in their generation.
+type minter struct {
+	issuer   *token.Issuer
+	sessions []*session
+	made     atomic.Int64
+	rate     float64 // requests a second to be ready for
+}
+
+// steps gives each worker enough tokens for a turn; should they not be enough, the turn ends early.
+func (m *minter) steps(d time.Duration) ([]step, error) {
+	enough := int(1.3*m.rate*d.Seconds())/len(m.sessions) + 1
+	steps, faults := make([]step, len(m.sessions)), make(chan error, len(m.sessions))
+	for i, s := range m.sessions {
+		go func() {
+			requests := make([][]byte, enough)
+			for j := range requests {
+				raw, err := m.issuer.Access(token.Grant{
+					Subject: s.user, Session: s.id, Generation: m.made.Add(1), Transport: token.Body,
+					RotatedAt: time.Now(), IdleExpiresAt: s.expiresAt, ExpiresAt: s.expiresAt,
+				})
+				if err != nil {
+					faults <- err
+					return
+				}
+				requests[j] = get("/accounts/profile", "Authorization: Bearer "+raw)
+			}
+			steps[i] = step{request: func() (next []byte) {
+				if len(requests) > 0 {
+					next, requests = requests[0], requests[1:]
+				}
+				return next
+			}}
+			faults <- nil
+		}()
+	}
+	for range m.sessions {
+		if err := <-faults; err != nil {
+			return nil, err
+		}
+	}
+	return steps, nil
+}
+
+func (p *prepared) refreshPair(ctx context.Context, s settings) (*pair, error) {
+	sessions, err := p.logIn(ctx, refreshers, s.transport)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := p.bareRows(ctx, refreshers)
+	if err != nil {
+		return nil, err
+	}
+	var ours, theirs []step
+	for i := range refreshers {
+		ours = append(ours, sessions[i].refreshes())
+		theirs = append(theirs, bareRefreshes(ids[i]))
+	}
+	return &pair{
+		name: fmt.Sprintf("refresh, %s, c=%d", s.transport, refreshers), target: 0.8,
+		product: p.productSide(ours), bare: p.bareSide("gin, UPDATE, sign", theirs),
+	}, nil
+}
+
+func bareRefreshes(id uuid.UUID) step {
+	var generation int64
+	return step{
+		request: func() []byte { return post("/refresh", fmt.Appendf(nil, `{"id":%q,"generation":%d}`, id, generation)) },
+		accept: func(_ http.Header, body []byte) error {
+			var a struct {
+				AccessToken string `json:"access_token"`
+				Generation  int64  `json:"generation"`
+			}
+			err := json.Unmarshal(body, &a)
+			generation = a.Generation
+			return err
+		},
+	}
+}
+
+// loginPair: two clients a core, so that one hashes while the other one's session is written.
+func (p *prepared) loginPair(context.Context, settings) (*pair, error) {
+	clients := 2 * runtime.NumCPU()
+	var next atomic.Int64
+	steps := make([]step, clients)
+	for i := range steps {
+		steps[i] = step{request: func() []byte { return loginRequest(userName(loginUser, int(next.Add(1))), "hybrid") }}
+	}
+	return &pair{
+		name: fmt.Sprintf("login, c=%d", clients), target: 0.9,
+		product: p.productSide(steps), bare: side{fmt.Sprintf("argon2id, c=%d", runtime.NumCPU()), hashes, nil},
+	}, nil
+}
+
+// hashes makes password hashes on all cores, as the server would.
+func hashes(ctx context.Context, d time.Duration) (turn, error) {
+	all, self, latencies := sync.WaitGroup{}, pid(os.Getpid()), make([][]time.Duration, runtime.NumCPU())
+	cpu, begin := self.cpu(), time.Now()
+	for i := range latencies {
+		all.Go(func() {
+			cost := credentials.Default
+			for now := begin; now.Sub(begin) < d && ctx.Err() == nil; {
+				argon2.IDKey([]byte(password), []byte("sixteen octets.."), cost.Time, cost.Memory, cost.Threads, 32)
+				latencies[i] = append(latencies[i], time.Since(now))
+				now = time.Now()
+			}
+		})
+	}
+	all.Wait()
+	t := turn{took: time.Since(begin), cpu: self.cpu() - cpu, rss: self.rss()}
+	for _, l := range latencies {
+		t.ops += len(l)
+		t.latencies = append(t.latencies, l...)
+	}
+	return t, ctx.Err()
+}

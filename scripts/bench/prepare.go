@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"example.com/accounts/server/token"
+)
+
+const (
+	program   = "example.com/accounts/server/cmd/accountsd"
+	password  = "correct horse battery staple"
+	users     = 32               // that log in all the time, and as many that have the sessions
+	tokenLife = 15 * time.Minute // the longest there is: no token expires during the run
+	maxConns  = 32               // the product's default
+	starts    = 5                // of which the median is the time to ready
+)
+
+// prepared is a database of our own, the programs, and the two servers when they run.
+type prepared struct {
+	dir, binary, self string
+	name              string
+	log               *os.File
+	admin, db         *sql.DB
+	secret            token.Secret
+	bareKey           [32]byte
+
+	productAddr, bareAddr string
+	productEnv, bareEnv   []string
+	product, bare         *process
+	database              pid // zero if it runs elsewhere
+}
+
+func prepare(ctx context.Context, s settings) (_ *prepared, err error) {
+	p := &prepared{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.dir, err = os.MkdirTemp("", "accounts-bench-"); err != nil {
+		return p, err
+	}
+	if p.log, err = os.OpenFile(s.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+		return p, err
+	}
+	if p.self, err = os.Executable(); err != nil {
+		return p, err
+	}
+	if err := p.createDatabase(ctx); err != nil {
+		return p, err
+	}
+	p.binary = filepath.Join(p.dir, "accountsd")
+	if err := runCommand(ctx, append(os.Environ(), "CGO_ENABLED=0"), "", "go", "build", "-trimpath", "-o", p.binary, program); err != nil {
+		return p, err
+	}
+	if err := p.configure(ctx); err != nil {
+		return p, err
+	}
+	if err := runCommand(ctx, p.productEnv, "", p.binary, "migrate", "up"); err != nil {
+		return p, err
+	}
+	return p, p.createUsers(ctx)
+}
+
+// createDatabase makes a database beside the one of TEST_MYSQL_URL.
+func (p *prepared) createDatabase(ctx context.Context) error {
+	base, err := databaseURL()
+	if err != nil {
+		return err
+	}
+	var suffix [6]byte
+	_, _ = rand.Read(suffix[:]) // never fails; see its documentation
+	p.name = "bench_" + hex.EncodeToString(suffix[:])
+	if p.admin, err = sql.Open("mysql", dsn(base, strings.TrimPrefix(base.Path, "/"))); err != nil {
+		return err
+	}
+	if _, err := p.admin.ExecContext(ctx, "CREATE DATABASE "+p.name); err != nil {
+		return err
+	}
+	if p.db, err = sql.Open("mysql", dsn(base, p.name)); err != nil {
+		return err
+	}
+	p.database = databasePID(ctx, p.db)
+	_, err = p.db.ExecContext(ctx, bareTables)
+	return err
+}
+
+func databasePID(ctx context.Context, db *sql.DB) pid {
+	var path string
+	if db.QueryRowContext(ctx, "SELECT @@pid_file").Scan(&path) != nil {
+		return 0
+	}
+	text, _ := os.ReadFile(path) //nolint:gosec // the database's own word
+	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return pid(n)
+}
+
+func databaseURL() (*url.URL, error) {
+	text := os.Getenv("TEST_MYSQL_URL")
+	if text == "" {
+		return nil, errors.New("TEST_MYSQL_URL is not set: run `make bench`, or `scripts/with-mysql.sh --durable -- go run ./scripts/bench`")
+	}
+	return url.Parse(text)
+}
+
+func dsn(u *url.URL, name string) string {
+	c := mysql.NewConfig()
+	c.User, c.Net, c.Addr, c.DBName, c.ParseTime, c.Loc = u.User.Username(), "tcp", u.Host, name, true, time.UTC
+	c.Passwd, _ = u.User.Password()
+	c.Params = map[string]string{"time_zone": "'+00:00'"}
+	return c.FormatDSN()
+}
+
+// configure sets both servers up. The strict profile makes every refresh a rotation; else most of a loop of them
+// would be answered with the tokens in force.
+func (p *prepared) configure(ctx context.Context) (err error) {
+	if p.productAddr, err = freeAddress(ctx); err != nil {
+		return err
+	}
+	if p.bareAddr, err = freeAddress(ctx); err != nil {
+		return err
+	}
+	text, err := token.NewSecret()
+	if err != nil {
+		return err
+	}
+	if p.secret, err = token.ParseSecret(text); err != nil {
+		return err
+	}
+	base, err := databaseURL()
+	if err != nil {
+		return err
+	}
+	base.Path = "/" + p.name
+	_, _ = rand.Read(p.bareKey[:])
+	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ACCOUNTS_") })
+	p.productEnv = append(slices.Clone(inherited),
+		"ACCOUNTS_ADDR="+p.productAddr, "ACCOUNTS_PUBLIC_URL="+p.publicURL(), "ACCOUNTS_DATA_DIR="+p.dir,
+		"ACCOUNTS_DATABASE_URL="+base.String(), "ACCOUNTS_SECRET_KEYS="+text,
+		"ACCOUNTS_ROTATION_INTERVAL=0", "ACCOUNTS_ACCESS_TTL="+tokenLife.String(),
+	)
+	p.bareEnv = append(slices.Clone(inherited), bareKey+"="+hex.EncodeToString(p.bareKey[:]), bareDatabase+"="+dsn(base, p.name))
+	return nil
+}
+
+func (p *prepared) publicURL() string { return "http://" + p.productAddr }
+
+// createUsers adds one user by the command, and the others as copies of that row: the hash is what takes the time.
+func (p *prepared) createUsers(ctx context.Context) error {
+	err := runCommand(ctx, p.productEnv, password+"\n", p.binary, "user", "create", "--username", "first", "--email", "first@example.com",
+		"--first-name", "Ada", "--last-name", "Lovelace", "--password-stdin")
+	if err != nil {
+		return err
+	}
+	for _, kind := range []string{loginUser, sessionUser} {
+		for i := range users {
+			name := userName(kind, i)
+			_, err := p.db.ExecContext(ctx, `INSERT INTO users (username, username_norm, email, email_norm, first_name, last_name, password,
+				is_active, is_staff, is_superuser, email_verified_at, session_epoch, date_joined)
+				SELECT ?, ?, ?, ?, first_name, last_name, password, is_active, is_staff, is_superuser, email_verified_at, session_epoch, date_joined
+				FROM users WHERE username = 'first'`, name, name, name+"@example.com", name+"@example.com")
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Kinds of users: a login lets the oldest sessions of its user give way, so those that log in all the time have
+// none that are measured.
+const (
+	loginUser   = "login"
+	sessionUser = "session"
+)
+
+func userName(kind string, i int) string { return fmt.Sprintf("%s%d", kind, i%users) }
+
+func (p *prepared) timeToReady(ctx context.Context) (time.Duration, error) {
+	var took []time.Duration
+	for range starts {
+		server, d, err := startProcess(ctx, p.log, p.productAddr, p.productEnv, p.binary, "serve")
+		if err != nil {
+			return 0, err
+		}
+		took = append(took, d)
+		if err := server.stop(); err != nil {
+			return 0, err
+		}
+	}
+	slices.Sort(took)
+	return took[len(took)/2], nil
+}
+
+// start starts the two servers.
+func (p *prepared) start(ctx context.Context) (err error) {
+	if p.product, _, err = startProcess(ctx, p.log, p.productAddr, p.productEnv, p.binary, "serve"); err != nil {
+		return err
+	}
+	p.bare, _, err = startProcess(ctx, os.Stderr, p.bareAddr, p.bareEnv, p.self, "-bare", p.bareAddr)
+	return err
+}
+
+// environment says what the figures were measured on.
+func (p *prepared) environment(ctx context.Context) string {
+	var version string
+	var durable int
+	err := p.db.QueryRowContext(ctx, "SELECT VERSION(), @@innodb_flush_log_at_trx_commit").Scan(&version, &durable)
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	load, _ := os.ReadFile("/proc/loadavg")
+	text := fmt.Sprintf("%s, %d cores, load average %.14s; %s, innodb_flush_log_at_trx_commit=%d\n",
+		runtime.Version(), runtime.NumCPU(), load, version, durable)
+	if durable != 1 {
+		text += "NOT DURABLE: the figures of refresh and login are too good\n"
+	}
+	return text
+}
+
+func (p *prepared) close() error {
+	var errs []error
+	for _, server := range []*process{p.product, p.bare} {
+		if server != nil {
+			errs = append(errs, server.stop())
+		}
+	}
+	if p.db != nil {
+		_, err := p.admin.ExecContext(context.Background(), "DROP DATABASE "+p.name)
+		errs = append(errs, err, p.db.Close())
+	}
+	if p.admin != nil {
+		errs = append(errs, p.admin.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(p.dir))...)
+}

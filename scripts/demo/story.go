@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// transport is one of the four ways for tokens to travel.
+type transport struct {
+	name, about    string
+	bearer         bool     // the access token is in answers, and goes into Authorization
+	refreshInBody  bool     // the refresh token too, and goes into the body
+	cookies        []string // those that carry tokens
+	old, oldHolder string   // what is replayed, and who could have it
+}
+
+var transports = []transport{
+	{
+		name: "hybrid", about: "The default, for single-page apps: the access token comes in the answer and is sent as a Bearer token; the refresh token is in a cookie that scripts cannot read.",
+		bearer: true, cookies: []string{"refreshtoken"},
+		old: "the first refresh cookie", oldHolder: "whoever copied the browser's cookies",
+	},
+	{
+		name: "cookies", about: "For classic browser apps: both tokens are in cookies that scripts cannot read, and none is ever in a body.",
+		cookies: []string{"access", "refreshtoken"},
+		old:     "the first refresh cookie", oldHolder: "whoever copied the browser's cookies",
+	},
+	{
+		name: "server_held", about: "For browser apps that want no refresh token outside the server: the access cookie alone stands for the session, also after the token in it has expired.",
+		cookies: []string{"access"},
+		old:     "the first access cookie", oldHolder: "whoever copied the browser's cookies",
+	},
+	{
+		name: "body", about: "For mobile, desktop and command line: both tokens come in the answer, no cookie is ever set, and so there is no CSRF.",
+		bearer: true, refreshInBody: true,
+		old: "the first refresh token", oldHolder: "whoever read the app's storage",
+	},
+}
+
+// tokens is what a client holds. In server_held the access token is what a refresh shows.
+type tokens struct{ access, refresh, csrf string }
+
+// story is one client of one transport, and the transcript of what it says.
+type story struct {
+	transport
+	out  io.Writer
+	url  string
+	step int
+	now  tokens // the newest
+}
+
+var errTooSlow = errors.New("the machine is too busy for so short a rotation interval")
+
+func (s *story) play(ctx context.Context) error {
+	s.title()
+	for _, chapter := range []func(context.Context) error{s.beginning, s.theft, s.ending} {
+		if err := chapter(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beginning: log in, use the token, refresh it, and ask for the same refresh again.
+func (s *story) beginning(ctx context.Context) error {
+	s.say("Log in. A new session begins, and the answer says where it stands.")
+	login, err := s.login(ctx)
+	if err != nil {
+		return err
+	}
+	s.say("Read the profile with the access token. The server verifies it and looks at the session's row.")
+	if _, err := s.send(ctx, http.MethodGet, "/accounts/profile", s.now, http.StatusOK, ""); err != nil {
+		return err
+	}
+	s.say("Wait %d s, which is what refresh_in said, then refresh. The token is older than W+M by now, so it rotates: these are new tokens of the same session.", login.RefreshIn)
+	if err := login.wait(ctx, time.Duration(login.RefreshIn)*time.Second); err != nil {
+		return err
+	}
+	old, begin := s.now, time.Now()
+	first, err := s.refresh(ctx, old, http.StatusOK, "")
+	if err != nil {
+		return err
+	}
+	s.say("The same refresh again, with the token just replaced: a second tab, or a client whose answer was lost. Within W it gets the very same tokens as the first time, and nobody is logged out.")
+	again, err := s.refresh(ctx, old, http.StatusOK, "")
+	switch {
+	case err == nil && again.tokens == first.tokens && first.tokens.refresh != old.refresh:
+		return s.replay(ctx, first, old)
+	case time.Since(begin) > rotation:
+		return errTooSlow
+	case err == nil:
+		return errors.New("the second refresh did not give the tokens of the first")
+	}
+	return err
+}
+
+// replay: the old token once more, too late to be an accident.
+func (s *story) replay(ctx context.Context, rotated answer, old tokens) error {
+	const pause = rotation + rotation/2
+	s.say("Wait %s (W, and half a second to be sure) and show %s once more. No honest client does that; %s might. The server cannot tell which of the two it hears, so it ends the session for both.", inSeconds(pause), s.old, s.oldHolder)
+	if err := rotated.wait(ctx, pause); err != nil {
+		return err
+	}
+	_, err := s.refresh(ctx, old, http.StatusUnauthorized, "refresh_reused")
+	return err
+}
+
+// theft: what is left of the session after the replay.
+func (s *story) theft(ctx context.Context) error {
+	s.say("The whole session is dead: the newest tokens are refused as well, on the next request, for a read and for a refresh.")
+	if _, err := s.send(ctx, http.MethodGet, "/accounts/profile", s.now, http.StatusUnauthorized, "session_revoked"); err != nil {
+		return err
+	}
+	_, err := s.refresh(ctx, s.now, http.StatusUnauthorized, "session_revoked")
+	return err
+}
+
+// ending: a new session, and its end by logging out.
+func (s *story) ending(ctx context.Context) error {
+	s.say("Log in again: a new session, which the old one's end does not touch.")
+	if _, err := s.login(ctx); err != nil {
+		return err
+	}
+	s.say("Log out. The session ends at once%s.", map[bool]string{true: ", and its cookies are cleared"}[len(s.cookies) > 0])
+	if _, err := s.send(ctx, http.MethodPost, "/accounts/logout", s.now, http.StatusNoContent, ""); err != nil {
+		return err
+	}
+	s.say("A copy of the access token, kept against the rules, is worth nothing any more, though it has not expired.")
+	_, err := s.send(ctx, http.MethodGet, "/accounts/profile", s.now, http.StatusUnauthorized, "session_revoked")
+	return err
+}
+
+func (s *story) login(ctx context.Context) (answer, error) {
+	return s.send(ctx, http.MethodPost, "/accounts/login", tokens{}, http.StatusOK, "")
+}
+
+func (s *story) refresh(ctx context.Context, with tokens, status int, code string) (answer, error) {
+	return s.send(ctx, http.MethodPost, "/accounts/refresh_token", with, status, code)
+}
+
+// wait waits until some time after the answer came. Whatever the server did for that answer was done before.
+func (a answer) wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Until(a.came.Add(d))):
+		return nil
+	}
+}
+
+func (s *story) say(format string, args ...any) {
+	s.step++
+	write(s.out, "")
+	paragraph(s.out, fmt.Sprintf("%d. ", s.step), fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,255 @@
+package accounts_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// A replica whose clock is off decides nothing and says so; one that is within its tolerance works.
+func TestClockGuard(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		if e != servertest.MySQL {
+			return
+		}
+		for _, c := range []struct {
+			interval string
+			offset   time.Duration
+			works    bool
+		}{
+			{"30s", 3 * time.Second, false}, {"30s", -3 * time.Second, false}, {"30s", time.Hour, false}, {"30s", -24 * time.Hour, false},
+			{"30s", 1500 * time.Millisecond, true}, {"30s", -1500 * time.Millisecond, true},
+			{"2s", 700 * time.Millisecond, false}, {"2s", -700 * time.Millisecond, false},
+			{"0", 3 * time.Second, false}, {"0", -3 * time.Second, false}, {"0", 1500 * time.Millisecond, true},
+		} {
+			t.Run(c.interval+" off by "+c.offset.String(), func(t *testing.T) {
+				t.Parallel()
+				setting := "ACCOUNTS_ROTATION_INTERVAL=" + c.interval
+				s := newSite(t, e, 1, setting)
+				off := s.add(servertest.Options{Settings: []string{setting}, Now: func() time.Time { return time.Now().Add(c.offset) }})
+				if c.works {
+					s.works(off)
+				} else {
+					s.refusesToDecide(off, c.interval != "0")
+				}
+			})
+		}
+	})
+}
+
+func (s *site) works(off *servertest.Server) {
+	s.t.Helper()
+	off.Anonymous().Do(http.MethodGet, "/readyz", nil).Want(s.t, http.StatusOK, "")
+	for _, tr := range transports {
+		c := off.Login(s.user, tr)
+		s.age(c, interval+margin+2*time.Second)
+		c.Copy().RefreshTokens().Want(s.t, http.StatusOK, "")
+		if s.row(c).Generation != 1 {
+			s.t.Error("nothing was rotated")
+		}
+	}
+}
+
+func (s *site) refusesToDecide(off *servertest.Server, graces bool) {
+	s.t.Helper()
+	good := &site{t: s.t, replicas: s.replicas[:1], db: s.db, user: s.user}
+	var clients []*servertest.Client
+	for _, tr := range transports {
+		if tr == token.ServerHeld && off.Clock.Now().Before(time.Now().Add(-5*time.Second)) {
+			continue // its handle is an access token, and those are not from the future
+		}
+		due, young, old := good.login(tr), good.login(tr), good.login(tr)
+		if graces {
+			good.next(good.next(old))
+		} else {
+			good.at(old).RefreshTokens().Want(s.t, http.StatusOK, "")
+		}
+		s.age(due, interval+margin)
+		clients = append(clients, due, young, old)
+	}
+	s.unchanged(func() {
+		for _, c := range clients {
+			wantUnavailable(s.t, c.Copy().At(off).RefreshTokens())
+		}
+		wantUnavailable(s.t, off.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": s.user.Username, "password": s.user.Password}))
+		wantUnavailable(s.t, off.Anonymous().Do(http.MethodGet, "/readyz", nil))
+	})
+	if observed(s.t, off, "clock_off") == "0" {
+		s.t.Error("no metric says so")
+	}
+	off.Anonymous().Do(http.MethodGet, "/healthz", nil).Want(s.t, http.StatusOK, "")
+	s.replicas[0].Anonymous().Do(http.MethodGet, "/readyz", nil).Want(s.t, http.StatusOK, "")
+	due := clients[0].Copy().At(s.replicas[0])
+	due.RefreshTokens().Want(s.t, http.StatusOK, "")
+}
+
+// frozenSite is a replica on SQLite whose clock stands still unless a test moves it.
+func frozenSite(t *testing.T, settings ...string) *site {
+	t.Helper()
+	begin := time.Now().UTC().Truncate(time.Second)
+	s := &site{t: t, db: servertest.NewDatabase(t, servertest.SQLite)}
+	r := s.add(servertest.Options{Settings: settings, Now: func() time.Time { return begin }})
+	s.user = r.NewUser()
+	return s
+}
+
+// A session ends when it has been idle: on the second, and for the access token too.
+func TestIdleEnd(t *testing.T) {
+	for tr, idle := range map[token.Transport]time.Duration{
+		token.Hybrid: 7 * 24 * time.Hour, token.Cookies: 7 * 24 * time.Hour, token.Body: 7 * 24 * time.Hour, token.ServerHeld: 30 * time.Minute,
+	} {
+		t.Run(string(tr), func(t *testing.T) {
+			s := frozenSite(t)
+			clock := s.replicas[0].Clock
+			c, d := s.login(tr), s.login(tr)
+			clock.Advance(idle - time.Second)
+			c.RefreshTokens().Want(t, http.StatusOK, "")
+			c.Profile().Want(t, http.StatusOK, "")
+			clock.Advance(time.Second)
+			s.unchanged(func() {
+				d.RefreshTokens().Want(t, http.StatusUnauthorized, expired)
+				d.RefreshTokens(attempt).Want(t, http.StatusUnauthorized, expired)
+			})
+			clock.Advance(idle - 2*time.Second) // the refresh has moved the end of the first one
+			c.RefreshTokens().Want(t, http.StatusOK, "")
+			d.Logout().Want(t, http.StatusNoContent, "")
+		})
+	}
+}
+
+// Reading is no use of a session: it does not put off the idle end, and writes nothing.
+func TestReadingDoesNotProlong(t *testing.T) {
+	s := frozenSite(t)
+	c := s.login(token.ServerHeld)
+	s.unchanged(func() {
+		for range 4 {
+			s.replicas[0].Clock.Advance(time.Minute)
+			c.Profile().Want(t, http.StatusOK, "")
+			c.Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusOK, "")
+			c.Do(http.MethodGet, "/accounts/csrf", nil).Want(t, http.StatusOK, "")
+		}
+	})
+}
+
+// The absolute end is the same in every answer, and is the end.
+func TestAbsoluteEnd(t *testing.T) {
+	for _, tr := range transports {
+		t.Run(string(tr), func(t *testing.T) {
+			settings := []string{"ACCOUNTS_SERVER_HELD_IDLE_TTL=7d"} // or 30 days are a long walk
+			s := frozenSite(t, settings...)
+			clock := s.replicas[0].Clock
+			c := s.login(tr)
+			end := s.row(c).ExpiresAt
+			if want := clock.Now().Add(30 * 24 * time.Hour); !end.Equal(want) {
+				t.Fatalf("the end is %v, want %v", end, want)
+			}
+			for range 29 {
+				clock.Advance(24 * time.Hour)
+				r := c.RefreshTokens().Want(t, http.StatusOK, "")
+				session, _ := r.JSON["session"].(map[string]any)
+				if got, _ := session["expires_at"].(string); got != end.Format(time.RFC3339) {
+					t.Fatalf("the end has moved to %s", got)
+				}
+				for _, cookie := range r.Cookies() {
+					if left := end.Sub(clock.Now()); time.Duration(cookie.MaxAge)*time.Second > left {
+						t.Errorf("cookie %s lives %d s, the session %v", cookie.Name, cookie.MaxAge, left)
+					}
+				}
+				if l := s.row(c); !l.ExpiresAt.Equal(end) || l.IdleExpiresAt.After(end) {
+					t.Fatalf("ends %v and %v", l.IdleExpiresAt, l.ExpiresAt)
+				}
+			}
+			clock.Advance(24*time.Hour - time.Second)
+			c.RefreshTokens().Want(t, http.StatusOK, "")
+			c.Profile().Want(t, http.StatusOK, "")
+			clock.Advance(time.Second)
+			s.unchanged(func() { c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, expired) })
+			if r := c.Profile().Want(t, http.StatusUnauthorized, ""); r.Code() != "access_expired" && r.Code() != expired {
+				t.Errorf("code %s", r.Code())
+			}
+		})
+	}
+}
+
+// An expired access token is refused everywhere but where it is the handle.
+func TestAccessTokenExpires(t *testing.T) {
+	for _, tr := range transports {
+		s := frozenSite(t)
+		c := s.login(tr)
+		s.replicas[0].Clock.Advance(5*time.Minute - time.Second)
+		c.Profile().Want(t, http.StatusOK, "")
+		s.replicas[0].Clock.Advance(time.Second)
+		c.Profile().Want(t, http.StatusUnauthorized, "access_expired")
+		c.Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusUnauthorized, "access_expired")
+		c.RefreshTokens().Want(t, http.StatusOK, "")
+		c.Profile().Want(t, http.StatusOK, "")
+	}
+}
+
+// A clock that is set back: no reuse is concluded from it, and nothing that has ended comes back.
+func TestClockSetBack(t *testing.T) {
+	s := frozenSite(t)
+	clock := s.replicas[0].Clock
+	for _, tr := range []token.Transport{token.Hybrid, token.Cookies, token.Body} {
+		r0 := s.login(tr)
+		clock.Advance(time.Minute)
+		r1 := r0.Copy()
+		r1.RefreshTokens().Want(t, http.StatusOK, "")
+		clock.Advance(time.Minute)
+		r2 := r1.Copy()
+		r2.RefreshTokens().Want(t, http.StatusOK, "")
+		gone := s.login(tr)
+		gone.Logout().Want(t, http.StatusNoContent, "")
+
+		clock.Advance(-90 * time.Second)
+		s.unchanged(func() {
+			wantUnavailable(t, r1.Copy().RefreshTokens())
+			wantUnavailable(t, r0.Copy().RefreshTokens())
+		})
+		r2.Copy().RefreshTokens().Want(t, http.StatusOK, "")
+		clock.Advance(90 * time.Second)
+		r1.Copy().RefreshTokens().Want(t, http.StatusOK, "")
+		clock.Advance(time.Minute)
+		r0.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, reused)
+	}
+}
+
+// Sessions that ended a day ago are removed; their tokens stay refused.
+func TestDeleteExpired(t *testing.T) {
+	s := frozenSite(t)
+	clock := s.replicas[0].Clock
+	ended := s.login(token.Body)
+	ended.Logout().Want(t, http.StatusNoContent, "")
+	clock.Advance(10 * 24 * time.Hour)
+	later := s.login(token.Body)
+	for _, step := range []struct {
+		by   time.Duration
+		want int64
+	}{{0, 0}, {20 * 24 * time.Hour, 0}, {24*time.Hour + time.Second, 1}, {0, 0}} {
+		clock.Advance(step.by)
+		n, err := s.replicas[0].Service.DeleteExpired(context.Background())
+		must(t, err)
+		if n != step.want {
+			t.Errorf("%d sessions removed, want %d", n, step.want)
+		}
+	}
+	ended.RefreshTokens().Want(t, http.StatusUnauthorized, "")
+	_ = s.row(later)
+}
+
+// An epoch is not a clock: activation brings nothing back.
+func TestActivationRevivesNothing(t *testing.T) {
+	eachSite(t, nil, func(t *testing.T, s *site) {
+		c := s.login(token.Hybrid)
+		for _, active := range []bool{false, true} {
+			must(t, s.replicas[0].Service.SetActive(context.Background(), strings.ToUpper(s.user.Username), active))
+			s.dead(c)
+		}
+		s.at(s.login(token.Hybrid)).Profile().Want(t, http.StatusOK, "")
+	})
+}

@@ -1,0 +1,274 @@
+package accounts
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/token"
+)
+
+var verdictNames = map[verdict]string{
+	tooLate: "1 too late", ended: "2 ended", rotate: "3 rotate", same: "4 same", successor: "5 successor", applied: "5 applied",
+	reuse: "6 reuse", regression: "7 regression", undecidable: "8 undecidable", misdirected: "0b misdirected",
+}
+
+func (v verdict) String() string { return verdictNames[v] }
+
+const (
+	micro   = time.Microsecond
+	current = int64(7) // the row's generation
+)
+
+var (
+	noon   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	mine   = []byte("0123456789abcdef")
+	theirs = []byte("fedcba9876543210")
+)
+
+// judged is one question to the table. The zero value is a current hybrid token of age 0 in a live session.
+type judged struct {
+	behind     int64         // generations
+	age        time.Duration // of the current generation
+	attempt    []byte        // presented
+	rotation   []byte        // of the row
+	wrote      []time.Duration
+	credential func(*Credential)
+	row        func(*models.Live)
+}
+
+func (j judged) ask(p Policy) verdict {
+	l := models.Live{
+		Session: models.Session{
+			ID: models.ID(uuid.New()), UserID: 1, Epoch: 5, Generation: current, RotatedAt: noon.Add(-j.age), Transport: string(token.Hybrid),
+			IdleExpiresAt: noon.Add(time.Hour), ExpiresAt: noon.Add(2 * time.Hour), Attempt: j.rotation,
+		},
+		User: models.User{ID: 1, SessionEpoch: 5, IsActive: true},
+	}
+	c := Credential{Carrier: RefreshCookie, Subject: 1, Session: uuid.UUID(l.ID), Generation: current - j.behind, Transport: token.Hybrid, SessionExpiresAt: l.ExpiresAt}
+	if j.credential != nil {
+		j.credential(&c)
+	}
+	if j.row != nil {
+		j.row(&l)
+	}
+	var wrote []time.Time
+	for _, age := range j.wrote {
+		wrote = append(wrote, noon.Add(-age))
+	}
+	return p.decide(c, j.attempt, l, noon, wrote)
+}
+
+func profile(w, m time.Duration) Policy { return Policy{RotationInterval: w, Margin: m} }
+
+type row struct {
+	name string
+	judged
+	want verdict
+}
+
+func walk(t *testing.T, p Policy, rows []row) {
+	t.Helper()
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			if got := r.ask(p); got != r.want {
+				t.Errorf("%v, want %v", got, r.want)
+			}
+		})
+	}
+}
+
+// The ages at which the table turns, for the default interval and for a short one.
+func TestDecideAges(t *testing.T) {
+	for _, wm := range [][2]time.Duration{{30 * time.Second, 5 * time.Second}, {2 * time.Second, 400 * time.Millisecond}, {60 * time.Second, 5 * time.Second}} {
+		w, m := wm[0], wm[1]
+		t.Run(fmt.Sprint(w), func(t *testing.T) {
+			walk(t, profile(w, m), []row{
+				{"current, born now", judged{}, same},
+				{"current, born in the future", judged{age: -time.Hour}, same},
+				{"current, at M", judged{age: m}, same},
+				{"current, at W", judged{age: w}, same},
+				{"current, just under W+M", judged{age: w + m - micro}, same},
+				{"current, at W+M", judged{age: w + m}, rotate},
+				{"current, just over W+M", judged{age: w + m + micro}, rotate},
+				{"current, long ago", judged{age: 24 * time.Hour}, rotate},
+
+				{"previous, just under -M", judged{behind: 1, age: -m - micro}, undecidable},
+				{"previous, at -M", judged{behind: 1, age: -m}, successor},
+				{"previous, just over -M", judged{behind: 1, age: -m + micro}, successor},
+				{"previous, superseded now", judged{behind: 1}, successor},
+				{"previous, just under W", judged{behind: 1, age: w - micro}, successor},
+				{"previous, at W", judged{behind: 1, age: w}, successor},
+				{"previous, just over W", judged{behind: 1, age: w + micro}, reuse},
+				{"previous, at W+M", judged{behind: 1, age: w + m}, reuse},
+
+				{"two behind, superseded now", judged{behind: 2}, reuse},
+				{"two behind, just over W", judged{behind: 2, age: w + micro}, reuse},
+				{"two behind, at -M", judged{behind: 2, age: -m}, reuse},
+				{"two behind, just under -M", judged{behind: 2, age: -m - micro}, undecidable},
+				{"the first of all", judged{behind: current, age: m}, reuse},
+
+				{"one ahead", judged{behind: -1, age: w}, regression},
+				{"one ahead, born now", judged{behind: -1}, regression},
+				{"far ahead", judged{behind: -1000, age: -time.Hour}, regression},
+			})
+		})
+	}
+}
+
+// The attempt opens row 5 beyond W, to the jar that made the rotation and to nobody else.
+func TestDecideAttempt(t *testing.T) {
+	w, m := 30*time.Second, 5*time.Second
+	walk(t, profile(w, m), []row{
+		{"the rotation's, just over W", judged{behind: 1, age: w + micro, attempt: mine, rotation: mine}, successor},
+		{"the rotation's, days later", judged{behind: 1, age: 72 * time.Hour, attempt: mine, rotation: mine}, successor},
+		{"the rotation's, under -M", judged{behind: 1, age: -m - micro, attempt: mine, rotation: mine}, successor},
+		{"another one", judged{behind: 1, age: w + micro, attempt: theirs, rotation: mine}, reuse},
+		{"another one, within W", judged{behind: 1, age: w, attempt: theirs, rotation: mine}, successor},
+		{"its beginning", judged{behind: 1, age: w + micro, attempt: mine[:8], rotation: mine}, reuse},
+		{"none", judged{behind: 1, age: w + micro, rotation: mine}, reuse},
+		{"the rotation had none", judged{behind: 1, age: w + micro, attempt: mine}, reuse},
+		{"neither has one", judged{behind: 1, age: w + micro}, reuse},
+		{"both empty", judged{behind: 1, age: w + micro, attempt: []byte{}, rotation: []byte{}}, reuse},
+		{"the rotation's, two behind", judged{behind: 2, age: w, attempt: mine, rotation: mine}, reuse},
+		{"with the current token", judged{age: w + m, attempt: mine, rotation: mine}, rotate},
+	})
+}
+
+// W = 0: one use, no grace, no margin, no attempt.
+func TestDecideStrict(t *testing.T) {
+	walk(t, profile(0, 0), []row{
+		{"current, born now", judged{}, rotate},
+		{"current, a tick old", judged{age: micro}, rotate},
+		{"current, born in the future", judged{age: -time.Minute}, rotate},
+		{"previous, superseded now", judged{behind: 1}, reuse},
+		{"previous, by a slow clock", judged{behind: 1, age: -time.Minute}, reuse},
+		{"previous, with its attempt", judged{behind: 1, attempt: mine, rotation: mine}, reuse},
+		{"two behind, by a slow clock", judged{behind: 2, age: -time.Minute}, reuse},
+		{"one ahead", judged{behind: -1}, regression},
+		{"our own rotation", judged{behind: 1, wrote: []time.Duration{0}}, applied},
+		{"the first of our two", judged{behind: 1, age: time.Second, wrote: []time.Duration{time.Second, 0}}, applied},
+		{"somebody else's rotation", judged{behind: 1, age: micro, wrote: []time.Duration{0}}, reuse},
+	})
+	if p := profile(0, 0); p.attemptHash("q83vEjRWeJCrze8SNFZ4kA") != nil {
+		t.Error("the strict profile keeps an attempt")
+	}
+}
+
+// A rotation of ours whose answer was lost is known by the instant that it wrote.
+func TestDecideReadBack(t *testing.T) {
+	w, m := 30*time.Second, 5*time.Second
+	wrote := func(ages ...time.Duration) []time.Duration { return ages }
+	walk(t, profile(w, m), []row{
+		{"applied", judged{behind: 1, age: 40 * time.Millisecond, wrote: wrote(40 * time.Millisecond)}, applied},
+		{"applied, found out after W", judged{behind: 1, age: w + m, wrote: wrote(w + m)}, applied},
+		{"the first of two", judged{behind: 1, age: time.Second, wrote: wrote(time.Second, 0)}, applied},
+		{"not applied", judged{age: w + m, wrote: wrote(40 * time.Millisecond)}, rotate},
+		{"somebody else was faster by a tick", judged{behind: 1, age: micro, wrote: wrote(0)}, successor},
+		{"somebody else's, two generations on", judged{behind: 2, age: 0, wrote: wrote(0)}, reuse},
+		{"nothing written, row of the zero time", judged{behind: 1, row: func(l *models.Live) { l.RotatedAt = time.Time{} }}, reuse},
+		{"applied, and revoked since", judged{behind: 1, wrote: wrote(0), row: revoked}, ended},
+	})
+}
+
+func revoked(l *models.Live) { at := noon.Add(-time.Second); l.RevokedAt = &at }
+
+// Rows 0b, 1 and 2 in their order, and all of them before any grace.
+func TestDecideOrder(t *testing.T) {
+	w, m := 30*time.Second, 5*time.Second
+	idleOver := func(l *models.Live) { l.IdleExpiresAt = noon }
+	allOver := func(l *models.Live) { l.IdleExpiresAt, l.ExpiresAt = noon, noon }
+	staleEpoch := func(l *models.Live) { l.User.SessionEpoch++ }
+	inactive := func(l *models.Live) { l.User.IsActive = false }
+	both := func(fs ...func(*models.Live)) func(*models.Live) {
+		return func(l *models.Live) {
+			for _, f := range fs {
+				f(l)
+			}
+		}
+	}
+	expired := func(c *Credential) { c.Expired = true }
+	stranger := func(c *Credential) { c.Subject = 2 }
+	ends := map[string]func(*models.Live){"revoked": revoked, "stale epoch": staleEpoch, "inactive": inactive}
+
+	for name, p := range map[string]Policy{"W=30s": profile(w, m), "W=2s": profile(2*time.Second, 400*time.Millisecond), "strict": profile(0, 0)} {
+		t.Run(name, func(t *testing.T) {
+			for end, change := range ends {
+				walk(t, p, []row{
+					{end + ", current", judged{row: change}, ended},
+					{end + ", current to be rotated", judged{age: w + m, row: change}, ended},
+					{end + ", previous in its grace", judged{behind: 1, row: change}, ended},
+					{end + ", previous with its attempt", judged{behind: 1, age: w + m, attempt: mine, rotation: mine, row: change}, ended},
+					{end + ", reused", judged{behind: 2, age: w + m, row: change}, ended},
+					{end + ", ahead", judged{behind: -1, row: change}, ended},
+					{end + ", and over", judged{row: both(change, idleOver)}, tooLate},
+					{end + ", of somebody else", judged{credential: stranger, row: change}, misdirected},
+				})
+			}
+			walk(t, p, []row{
+				{"exp passed", judged{credential: expired}, tooLate},
+				{"exp passed, previous", judged{behind: 1, credential: expired}, tooLate},
+				{"exp passed, reused", judged{behind: 2, credential: expired}, tooLate},
+				{"exp passed, of somebody else", judged{credential: func(c *Credential) { expired(c); stranger(c) }}, misdirected},
+				{"idle end now", judged{row: idleOver}, tooLate},
+				{"idle end now, previous", judged{behind: 1, row: idleOver}, tooLate},
+				{"idle end now, reused", judged{behind: 2, age: w + m, row: idleOver}, tooLate},
+				{"idle end now, ahead", judged{behind: -1, row: idleOver}, tooLate},
+				{"absolute end now", judged{row: allOver}, tooLate},
+				{"absolute end alone", judged{row: func(l *models.Live) { l.ExpiresAt = noon }}, tooLate},
+				{"idle end in a tick", judged{behind: -1, row: func(l *models.Live) { l.IdleExpiresAt = noon.Add(micro) }}, regression},
+				{"of somebody else, reused", judged{behind: 2, age: w + m, credential: stranger}, misdirected},
+				{"another transport than the row's", judged{credential: func(c *Credential) { c.Transport = token.Cookies }}, misdirected},
+			})
+		})
+	}
+}
+
+// Every credential beside every transport: only its own way is taken.
+func TestDecideCarriers(t *testing.T) {
+	own := map[token.Transport]Carrier{token.Hybrid: RefreshCookie, token.Cookies: RefreshCookie, token.ServerHeld: AccessCookie, token.Body: Body}
+	for transport, right := range own {
+		for _, carrier := range []Carrier{Bearer, AccessCookie, RefreshCookie, Body} {
+			for _, claimed := range []token.Transport{"", token.Hybrid, token.Cookies, token.Body} {
+				want := misdirected
+				if carrier == right && (claimed == transport || claimed == "") {
+					want = same
+				}
+				got := judged{
+					credential: func(c *Credential) { c.Carrier, c.Transport = carrier, claimed },
+					row:        func(l *models.Live) { l.Transport = string(transport) },
+				}.ask(profile(30*time.Second, 5*time.Second))
+				if got != want {
+					t.Errorf("a token of %q by %s for a session of %s: %v, want %v", claimed, carrier, transport, got, want)
+				}
+			}
+		}
+	}
+}
+
+// The handle of server_held outlives its own exp: the row's idle life counts.
+func TestDecideServerHeld(t *testing.T) {
+	w, m := 30*time.Second, 5*time.Second
+	handle := func(c *Credential) { c.Carrier, c.Transport, c.Expired = AccessCookie, "", true }
+	held := func(changes ...func(*models.Live)) func(*models.Live) {
+		return func(l *models.Live) {
+			l.Transport = string(token.ServerHeld)
+			for _, change := range changes {
+				change(l)
+			}
+		}
+	}
+	walk(t, profile(w, m), []row{
+		{"expired, current", judged{age: w + m, credential: handle, row: held()}, rotate},
+		{"expired, young", judged{credential: handle, row: held()}, same},
+		{"expired, previous", judged{behind: 1, age: w, credential: handle, row: held()}, successor},
+		{"expired, reused", judged{behind: 1, age: w + micro, credential: handle, row: held()}, reuse},
+		{"idle end now", judged{credential: handle, row: held(func(l *models.Live) { l.IdleExpiresAt = noon })}, tooLate},
+		{"revoked", judged{behind: 1, credential: handle, row: held(revoked)}, ended},
+		{"as bearer", judged{credential: func(c *Credential) { handle(c); c.Carrier = Bearer }, row: held()}, misdirected},
+		{"an access cookie of cookies", judged{credential: handle, row: func(l *models.Live) { l.Transport = string(token.Cookies) }}, misdirected},
+	})
+}

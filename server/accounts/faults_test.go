@@ -1,0 +1,295 @@
+package accounts_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+const (
+	rotation = "SET generation = generation + 1" // the UPDATE of row 3
+	answers  = 3 * time.Second                   // in which every answer comes, whatever the database does
+	recovers = 5 * time.Second                   // after which none is a 503 any more
+)
+
+// faulty is a replica that reaches its MySQL through a proxy. The site's own replica goes there directly.
+type faulty struct {
+	*site
+	proxy *proxy
+	far   *servertest.Server
+}
+
+func eachFaulty(t *testing.T, settings []string, f func(t *testing.T, f *faulty)) {
+	t.Helper()
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		if e != servertest.MySQL {
+			return
+		}
+		t.Parallel()
+		s := newSite(t, e, 1, settings...)
+		p, db := throughProxy(t, s.db)
+		far := s.add(servertest.Options{Settings: settings, Database: db})
+		s.replicas = s.replicas[:1]
+		f(t, &faulty{site: s, proxy: p, far: far})
+	})
+}
+
+func (f *faulty) in(t *testing.T) *faulty {
+	f.proxy.t = t
+	return &faulty{site: f.site.in(t), proxy: f.proxy, far: f.far}
+}
+
+// due is a client of the far replica whose token is to be rotated.
+func (f *faulty) due(tr token.Transport) *servertest.Client {
+	f.t.Helper()
+	c := f.login(tr).At(f.far)
+	f.age(c, interval+margin)
+	return c
+}
+
+// oneStep asks that the row has moved by exactly one generation and lives.
+func (f *faulty) oneStep(c *servertest.Client) {
+	f.t.Helper()
+	if l := f.row(c); l.Generation != 1 || l.RevokedAt != nil {
+		f.t.Errorf("generation %d, revoked at %v", l.Generation, l.RevokedAt)
+	}
+}
+
+// The answer to the UPDATE is lost with its connection: what the row says tells whether it was made.
+func TestLostAnswerIsReadBack(t *testing.T) {
+	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
+		for name, faults := range map[string][]fault{
+			"never made": {cutBefore}, "made": {cutAfter}, "never made, then made": {cutBefore, cutAfter}, "made later than the next try": {holdBack, cutBefore},
+		} {
+			for _, tr := range transports {
+				t.Run(name+"/"+string(tr), func(t *testing.T) {
+					f := f.in(t)
+					old := f.due(tr)
+					f.proxy.next(rotation, faults...)
+					c := old.Copy()
+					first := c.RefreshTokens().Want(t, http.StatusOK, "")
+					f.proxy.happened(len(faults))
+					f.oneStep(old)
+					if held(c) == held(old) {
+						t.Error("the tokens of before")
+					}
+					again := old.Copy().RefreshTokens().Want(t, http.StatusOK, "")
+					if handed(again) != handed(first) {
+						t.Errorf("another successor:\n%s\nthan\n%s", handed(again), handed(first))
+					}
+					f.at(c).Profile().Want(t, http.StatusOK, "")
+					f.oneStep(old)
+				})
+			}
+		}
+	})
+}
+
+// In the strict profile the read-back is all there is between a lost answer and a false alarm.
+func TestLostAnswerInTheStrictProfile(t *testing.T) {
+	eachFaulty(t, []string{"ACCOUNTS_ROTATION_INTERVAL=0"}, func(t *testing.T, f *faulty) {
+		for name, faults := range map[string][]fault{
+			"never made": {cutBefore}, "made": {cutAfter}, "made later than the next try": {holdBack, cutBefore},
+		} {
+			for _, tr := range transports {
+				t.Run(name+"/"+string(tr), func(t *testing.T) {
+					f := f.in(t)
+					c := f.due(tr)
+					f.proxy.next(rotation, faults...)
+					c.RefreshTokens().Want(t, http.StatusOK, "")
+					f.proxy.happened(len(faults))
+					f.oneStep(c)
+					c.RefreshTokens().Want(t, http.StatusOK, "")
+				})
+			}
+		}
+	})
+}
+
+// No answer and no end of the connection: a 503 in time, and the same token works afterwards.
+func TestStalledAnswer(t *testing.T) {
+	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
+		for _, tr := range []token.Transport{token.Hybrid, token.ServerHeld, token.Body} {
+			t.Run(string(tr), func(t *testing.T) {
+				f := f.in(t)
+				old := f.due(tr)
+				f.proxy.next(rotation, stall)
+				began := time.Now()
+				r := old.Copy().RefreshTokens()
+				if took := time.Since(began); took > answers {
+					t.Errorf("answered after %v", took)
+				}
+				if r.Status != http.StatusOK {
+					wantUnavailable(t, r)
+				}
+				f.proxy.happened(1)
+				c := old.Copy()
+				c.RefreshTokens().Want(t, http.StatusOK, "")
+				f.oneStep(old)
+				c.Profile().Want(t, http.StatusOK, "")
+			})
+		}
+	})
+}
+
+// The connections that lie idle have been ended: nobody notices.
+func TestIdleConnectionsAreCut(t *testing.T) {
+	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
+		for _, tr := range transports {
+			c := f.due(tr)
+			c.Profile().Want(t, http.StatusOK, "")
+			f.proxy.cut()
+			c.RefreshTokens().Want(t, http.StatusOK, "")
+			f.proxy.cut()
+			c.Profile().Want(t, http.StatusOK, "")
+		}
+	})
+}
+
+// The answers to COMMIT are lost.
+func TestLostCommit(t *testing.T) {
+	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
+		const commit = "COMMIT"
+		for name, fault := range map[string]fault{"made": cutAfter, "never made": cutBefore} {
+			t.Run("reuse, "+name, func(t *testing.T) {
+				f := f.in(t)
+				r0 := f.login(token.Body)
+				r2 := f.next(f.next(r0))
+				f.proxy.next(commit, fault)
+				r := r0.Copy().At(f.far).RefreshTokens()
+				if r.Status != http.StatusUnauthorized || r.Code() != reused && r.Code() != revoked {
+					t.Errorf("status %d %s", r.Status, r.Code())
+				}
+				f.proxy.happened(1)
+				f.dead(r2, r0)
+				if n := f.events(r0, "refresh_reused"); n != 1 {
+					t.Errorf("%d events", n)
+				}
+			})
+			t.Run("login, "+name, func(t *testing.T) {
+				f := f.in(t)
+				u := f.replicas[0].NewUser()
+				f.proxy.next(commit, fault)
+				body := map[string]any{"username": u.Username, "password": u.Password, "token_transport": "cookies"}
+				wantUnavailable(t, f.far.Anonymous().Do(http.MethodPost, "/accounts/login", body))
+				f.proxy.happened(1)
+				f.far.Anonymous().Do(http.MethodPost, "/accounts/login", body).Want(t, http.StatusOK, "")
+			})
+			t.Run("logout, "+name, func(t *testing.T) {
+				f := f.in(t)
+				c := f.login(token.Cookies).At(f.far)
+				f.proxy.next("revoke_reason = CASE", fault)
+				wantUnavailable(t, c.Copy().Logout())
+				f.proxy.happened(1)
+				c.Copy().Logout().Want(t, http.StatusNoContent, "")
+				f.dead(c)
+			})
+		}
+	})
+}
+
+// The database is away: every answer is a 503 in time with nothing set and nothing burnt; when it is back, so is the
+// service, without a restart.
+func TestDatabaseAway(t *testing.T) {
+	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
+		for name, away := range map[string]func(){"refuses": f.proxy.away, "is silent": f.proxy.silence} {
+			t.Run(name, func(t *testing.T) {
+				f := f.in(t)
+				var clients []*servertest.Client
+				for _, tr := range transports {
+					c := f.due(tr)
+					c.Copy().Profile().Want(t, http.StatusOK, "")
+					clients = append(clients, c)
+				}
+				before := f.db.Dump(t)
+				away()
+				f.allUnavailable(clients)
+				if f.db.Dump(t) != before {
+					t.Error("rows changed while the database was away")
+				}
+				f.proxy.back()
+				f.allRecover(clients)
+			})
+		}
+	})
+}
+
+func (f *faulty) allUnavailable(clients []*servertest.Client) {
+	f.t.Helper()
+	credentials := map[string]any{"username": f.user.Username, "password": f.user.Password}
+	calls := []func() *servertest.Response{
+		func() *servertest.Response {
+			return f.far.Anonymous().Do(http.MethodPost, "/accounts/login", credentials)
+		},
+		func() *servertest.Response { return f.far.Anonymous().Do(http.MethodGet, "/readyz", nil) },
+	}
+	for _, c := range clients {
+		calls = append(calls,
+			func() *servertest.Response { return c.Copy().RefreshTokens() },
+			func() *servertest.Response { return c.Copy().RefreshTokens(attempt) },
+			func() *servertest.Response { return c.Copy().Profile() },
+			func() *servertest.Response { return c.Copy().Logout() },
+			func() *servertest.Response { return c.Copy().Do(http.MethodGet, "/accounts/sessions", nil) },
+			func() *servertest.Response { return c.Copy().Do(http.MethodDelete, "/accounts/sessions", nil) },
+		)
+	}
+	var wait sync.WaitGroup
+	for _, call := range calls {
+		wait.Go(func() {
+			began := time.Now()
+			r := call()
+			if took := time.Since(began); took > answers {
+				f.t.Errorf("answered after %v", took)
+			}
+			wantUnavailable(f.t, r)
+		})
+	}
+	wait.Wait()
+	f.far.Anonymous().Do(http.MethodGet, "/healthz", nil).Want(f.t, http.StatusOK, "")
+}
+
+// allRecover: within the time for it nothing is a 503 any more, and every token still works.
+func (f *faulty) allRecover(clients []*servertest.Client) {
+	f.t.Helper()
+	back := time.Now()
+	for f.far.Anonymous().Do(http.MethodGet, "/readyz", nil).Status != http.StatusOK {
+		if time.Since(back) > recovers {
+			f.t.Fatal("not ready again")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	for _, c := range clients {
+		c.Copy().RefreshTokens().Want(f.t, http.StatusOK, "")
+		f.oneStep(c)
+		c.Profile().Want(f.t, http.StatusOK, "")
+	}
+	f.far.Login(f.user, token.Body)
+}
+
+// A replica that has prepared nothing yet meets a silent database: nobody waits for somebody else's time to run out.
+func TestSilentDatabaseAtTheFirstRequest(t *testing.T) {
+	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
+		clients := []*servertest.Client{f.due(token.Hybrid), f.due(token.Body)}
+		f.proxy.silence()
+		var wait sync.WaitGroup
+		for i := range 40 {
+			c := clients[i%2].Copy()
+			wait.Go(func() {
+				time.Sleep(time.Duration(i) * 30 * time.Millisecond)
+				began := time.Now()
+				r := c.RefreshTokens()
+				if took := time.Since(began); took > answers {
+					t.Errorf("request %d is answered after %v", i, took)
+				}
+				wantUnavailable(t, r)
+			})
+		}
+		wait.Wait()
+		f.proxy.back()
+		f.allRecover(clients)
+	})
+}

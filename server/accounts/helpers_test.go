@@ -1,0 +1,218 @@
+package accounts_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// The default rotation interval and its margin.
+const (
+	interval = 30 * time.Second
+	margin   = 5 * time.Second
+)
+
+var transports = []token.Transport{token.Hybrid, token.Cookies, token.ServerHeld, token.Body}
+
+const reused, revoked, expired = "refresh_reused", "session_revoked", "session_expired"
+
+// site is one replica or several on one database, among which requests alternate.
+type site struct {
+	t        *testing.T
+	replicas []*servertest.Server
+	db       *servertest.Database
+	user     servertest.User
+	mu       sync.Mutex
+	turn     int
+}
+
+// eachSite runs a test on SQLite, on MySQL, and with two replicas on one MySQL.
+func eachSite(t *testing.T, settings []string, f func(t *testing.T, s *site)) {
+	t.Helper()
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		t.Run("one", func(t *testing.T) { f(t, newSite(t, e, 1, settings...)) })
+		if e == servertest.MySQL {
+			t.Run("two", func(t *testing.T) { f(t, newSite(t, e, 2, settings...)) })
+		}
+	})
+}
+
+// eachTransport runs a test on every site and in every transport.
+func eachTransport(t *testing.T, settings []string, f func(t *testing.T, s *site, tr token.Transport)) {
+	t.Helper()
+	eachSite(t, settings, func(t *testing.T, s *site) {
+		for _, tr := range transports {
+			t.Run(string(tr), func(t *testing.T) { f(t, s.in(t), tr) })
+		}
+	})
+}
+
+func newSite(t *testing.T, e servertest.Engine, replicas int, settings ...string) *site {
+	t.Helper()
+	s := &site{t: t, db: servertest.NewDatabase(t, e)}
+	for range replicas {
+		s.add(servertest.Options{Settings: settings})
+	}
+	s.user = s.replicas[0].NewUser()
+	return s
+}
+
+// add starts a replica: the same database, the same public URL.
+func (s *site) add(o servertest.Options) *servertest.Server {
+	s.t.Helper()
+	o.Engine = s.db.Engine
+	if o.Database == nil {
+		o.Database = s.db
+	}
+	if len(s.replicas) > 0 {
+		o.Settings = append([]string{"ACCOUNTS_PUBLIC_URL=" + s.replicas[0].Config.PublicURL}, o.Settings...)
+	}
+	r := servertest.Start(s.t, o)
+	s.replicas = append(s.replicas, r)
+	return r
+}
+
+// in is the same site in a subtest.
+func (s *site) in(t *testing.T) *site {
+	return &site{t: t, replicas: s.replicas, db: s.db, user: s.user}
+}
+
+// at is a copy of the client that talks to the next replica.
+func (s *site) at(c *servertest.Client) *servertest.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn++
+	return c.Copy().At(s.replicas[s.turn%len(s.replicas)])
+}
+
+func (s *site) login(tr token.Transport) *servertest.Client {
+	s.t.Helper()
+	return s.replicas[0].Login(s.user, tr)
+}
+
+// next is the client after a refresh that made a new generation.
+func (s *site) next(c *servertest.Client, options ...servertest.Option) *servertest.Client {
+	s.t.Helper()
+	s.age(c, interval+margin)
+	n := s.at(c)
+	n.RefreshTokens(options...).Want(s.t, http.StatusOK, "")
+	if held(n) == held(c) {
+		s.t.Fatal("nothing was rotated")
+	}
+	return n
+}
+
+func id(c *servertest.Client) models.ID { return models.ID(uuid.MustParse(c.SessionID)) }
+
+// age makes the current generation of one session older.
+func (s *site) age(c *servertest.Client, by time.Duration) {
+	s.t.Helper()
+	born := s.row(c).RotatedAt
+	s.db.Exec(s.t, "UPDATE sessions SET rotated_at = ? WHERE id = ?", born.Add(-by), id(c))
+}
+
+func (s *site) row(c *servertest.Client) models.Live {
+	s.t.Helper()
+	l, err := s.replicas[0].Store.Session(context.Background(), id(c))
+	must(s.t, err)
+	return l
+}
+
+func (s *site) events(c *servertest.Client, kind string) int64 {
+	s.t.Helper()
+	return s.db.Count(s.t, "SELECT COUNT(*) FROM events WHERE session_id = ? AND kind = ?", id(c), kind)
+}
+
+// dead asks every door of a session.
+func (s *site) dead(clients ...*servertest.Client) {
+	s.t.Helper()
+	for _, c := range clients {
+		s.at(c).Profile().Want(s.t, http.StatusUnauthorized, revoked)
+		s.at(c).RefreshTokens().Want(s.t, http.StatusUnauthorized, revoked)
+	}
+}
+
+// held is the refresh credential that a client has.
+func held(c *servertest.Client) string {
+	switch c.Transport {
+	case token.Body:
+		return c.Refresh
+	case token.ServerHeld:
+		return c.CookieValue("access")
+	}
+	return c.CookieValue("refreshtoken")
+}
+
+// handed is every token of an answer, in one text.
+func handed(r *servertest.Response) string {
+	all := []string{r.Text("access_token"), r.Text("refresh_token"), r.Text("csrf_token")}
+	for _, c := range r.Cookies() {
+		all = append(all, c.Name+"="+c.Value)
+	}
+	return strings.Join(all, "\n")
+}
+
+// unchanged asks that a call writes nothing.
+func (s *site) unchanged(call func()) {
+	s.t.Helper()
+	before := s.db.Dump(s.t)
+	call()
+	if after := s.db.Dump(s.t); after != before {
+		s.t.Errorf("rows changed from\n%s\nto\n%s", before, after)
+	}
+}
+
+// input is a refresh as the HTTP side hands it on.
+func (s *site) input(c *servertest.Client) accounts.RefreshInput {
+	s.t.Helper()
+	carrier := map[token.Transport]accounts.Carrier{token.Body: accounts.Body, token.ServerHeld: accounts.AccessCookie}[c.Transport]
+	if carrier == "" {
+		carrier = accounts.RefreshCookie
+	}
+	credential, err := s.replicas[0].Service.Credential(carrier, held(c))
+	must(s.t, err)
+	return accounts.RefreshInput{Credential: credential, Received: s.replicas[0].Clock.Now()}
+}
+
+// event is the count of what a replica has observed.
+func observed(t *testing.T, r *servertest.Server, event string) string {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	r.Metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	text, err := io.ReadAll(answer.Body)
+	must(t, err)
+	for line := range strings.Lines(string(text)) {
+		if n, ok := strings.CutPrefix(line, fmt.Sprintf("accounts_events_total{event=%q} ", event)); ok {
+			return strings.TrimSpace(n)
+		}
+	}
+	return "0"
+}
+
+func wantUnavailable(t *testing.T, r *servertest.Response) {
+	t.Helper()
+	if r.Status != http.StatusServiceUnavailable || r.Code() != "unavailable" || r.Header.Get("Retry-After") == "" || r.Header.Get("Set-Cookie") != "" {
+		t.Errorf("status %d %s, Retry-After %q, Set-Cookie %q", r.Status, r.Code(), r.Header.Get("Retry-After"), r.Header.Get("Set-Cookie"))
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,222 @@
+package accounts
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+type spelling struct {
+	given string
+	want  string // "" is refused
+}
+
+func spell(t *testing.T, canonical func(string) (string, bool), maxChars int, table []spelling) {
+	t.Helper()
+	for _, s := range table {
+		got, ok := canonical(s.given)
+		if ok != (s.want != "") || ok && got != s.want {
+			t.Errorf("%.60q gives %.60q %v, want %.60q", s.given, got, ok, s.want)
+		}
+		if !ok {
+			continue
+		}
+		if again, ok := canonical(got); !ok || again != got {
+			t.Errorf("the canonical form of %.60q has another one: %.60q %v", got, again, ok)
+		}
+		if utf8.RuneCountInString(got) > maxChars {
+			t.Errorf("the canonical form of %.60q does not fit its column", s.given)
+		}
+	}
+}
+
+// The corpus of names that look or compare alike: they are one name, or refused.
+func TestCanonicalUsername(t *testing.T) {
+	spell(t, canonicalUsername, maxUsername, []spelling{
+		{"ada", "ada"},
+		{"Ada", "ada"},
+		{"ADA_Lovelace-1.2+3", "ada_lovelace-1.2+3"},
+		{"1815", "1815"},
+		{"jos\u00e9", "jos\u00e9"},
+		{"JOSE\u0301", "jos\u00e9"},   // NFD
+		{"jose", "jose"},              // another person
+		{"\uff41\uff44\uff41", "ada"}, // fullwidth
+		{"\u212a", "k"},               // Kelvin sign
+		{"\u00c5", "\u00e5"},          // Å
+		{"\u212b", "\u00e5"},          // Ångström sign
+		{"stra\u00dfe", "stra\u00dfe"},
+		{"strasse", "strasse"},
+		{"STRA\u1e9eE", "stra\u00dfe"},
+		{"\u0131", "\u0131"}, // dotless ı is a letter of its own
+		{"I", "i"},
+		{"\u0391\u03a3", "\u03b1\u03c3"},   // no final sigma: RFC 8265 maps letter by letter
+		{"\u0430d\u0430", "\u0430d\u0430"}, // Cyrillic а: another name, in every layer
+		{"\u05d0\u05d1", "\u05d0\u05d1"},
+		{strings.Repeat("a", 150), strings.Repeat("a", 150)},
+		{strings.Repeat("\u00e9", 150), strings.Repeat("\u00e9", 150)},
+
+		{"", ""},
+		{"ada@example.com", ""},
+		{"@", ""},
+		{"\uff20ada", ""}, // a fullwidth @ becomes one
+		{"\ufe6bada", ""}, // a small one
+		{" ada", ""},
+		{"ada ", ""},
+		{"ada lovelace", ""},
+		{"ada\u00a0", ""},
+		{"ada\u3000lovelace", ""},
+		{"ada\u0000", ""},
+		{"ada\n", ""},
+		{"ada\t", ""},
+		{"a\u200bda", ""}, // zero-width space, non-joiner, joiner
+		{"a\u200cda", ""},
+		{"a\u200dda", ""},
+		{"\ufeffada", ""},
+		{"a\u2060da", ""},
+		{"a\u00adda", ""}, // soft hyphen
+		{"\u202eada", ""}, // bidi
+		{"a\u2066da", ""},
+		{"\u05d0a", ""},    // mixed directions (RFC 5893)
+		{"\u0301a", ""},    // begins with a mark
+		{"\u017f", ""},     // long s
+		{"\ufb01", ""},     // the ligature fi
+		{"\u2460", ""},     // circled one
+		{"\U0001f600", ""}, // emoji
+		{"a\xc0\x80", ""},  // overlong NUL
+		{"a\xff", ""},
+		{"a\xed\xa0\x80", ""}, // a lone surrogate
+		{strings.Repeat("a", 151), ""},
+		{"a" + strings.Repeat("\u0301", 1000), ""},
+		{strings.Repeat("a", 10000), ""},
+	})
+}
+
+// Turkish İ lower-cases to two characters: a name may grow, and is measured again.
+func TestCanonicalUsernameGrows(t *testing.T) {
+	if got, ok := canonicalUsername(strings.Repeat("\u0130", 150)); ok && utf8.RuneCountInString(got) > maxUsername {
+		t.Errorf("%d characters", utf8.RuneCountInString(got))
+	}
+	got, ok := canonicalUsername("\u0130")
+	if ok {
+		if again, _ := canonicalUsername(got); again != got {
+			t.Errorf("%q, then %q", got, again)
+		}
+	}
+}
+
+func TestCanonicalEmail(t *testing.T) {
+	local64 := strings.Repeat("l", 64)
+	domain := func(length int) string { // of labels of 50
+		d := strings.Repeat(strings.Repeat("d", 50)+".", 5)
+		return d[:length-3] + ".co"
+	}
+	spell(t, canonicalEmail, maxEmail, []spelling{
+		{"a@b.co", "a@b.co"},
+		{"A@B.CO", "a@b.co"},
+		{"a+tag@b.co", "a+tag@b.co"},
+		{"first.last@mail.b.co", "first.last@mail.b.co"},
+		{"!#$%&'*+-/=?^_`{|}~@b.co", "!#$%&'*+-/=?^_`{|}~@b.co"},
+		{"-oQ/tmp@x.co", "-oq/tmp@x.co"}, // a bare addr-spec; no shell ever sees it
+		{"a@b\u00fccher.example", "a@xn--bcher-kva.example"},
+		{"a@B\u00dcCHER.example", "a@xn--bcher-kva.example"},
+		{"a@bu\u0308cher.example", ""}, // NFD
+		{"a@xn--bcher-kva.example", "a@xn--bcher-kva.example"},
+		{"a@XN--BCHER-KVA.example", "a@xn--bcher-kva.example"},
+		{"a@1a.co", "a@1a.co"},
+		{local64 + "@b.co", local64 + "@b.co"},
+		{"a@" + strings.Repeat("d", 63) + ".co", "a@" + strings.Repeat("d", 63) + ".co"},
+		{local64 + "@" + domain(189), local64 + "@" + domain(189)}, // 254
+
+		{"", ""},
+		{"a", ""},
+		{"@b.co", ""},
+		{"a@", ""},
+		{"a@b", ""},
+		{"a@localhost", ""},
+		{"a@[127.0.0.1]", ""},
+		{"a@127.0.0.1", ""},
+		{"a@b.1", ""},
+		{"Name <a@b.co>", ""},
+		{"<a@b.co>", ""},
+		{"a@b.co (c)", ""},
+		{"a(c)@b.co", ""},
+		{`"a b"@b.co`, ""},
+		{`"a@evil.co"@b.co`, ""},
+		{"a@evil.co@b.co", ""},
+		{"a@b.co,c@d.co", ""},
+		{"a@b.co;c", ""},
+		{"a@b.co\r\nBcc: x@y.z", ""},
+		{"a\r\nBcc: x@y.z", ""},
+		{"a@b.co\n", ""},
+		{"a@b.co%0d%0aBcc:x@y.z", ""},
+		{"a@b.co\u2028", ""},
+		{"=?utf-8?q?=0d=0a?=@b.co\u2028", ""},
+		{"a@b.co.", ""},
+		{"a@.b.co", ""},
+		{"a@b..co", ""},
+		{".a@b.co", ""},
+		{"a.@b.co", ""},
+		{"a..b@b.co", ""},
+		{" a@b.co", ""},
+		{"a@b.co ", ""},
+		{"a @b.co", ""},
+		{"a@b.co\x00", ""},
+		{"a@-b.co", ""},
+		{"a@b-.co", ""},
+		{"a@b_c.co", ""},
+		{"a@xn--.co", ""},
+		{"a@xn--a.co", ""},
+		{"\uff41@b.co", ""}, // fullwidth: net/mail alone takes it
+		{"\u00e9@b.co", ""},
+		{"\u0430@b.co", ""},
+		{"a\u200b@b.co", ""},
+		{"a@b\xff.co", ""},
+		{local64 + "l@b.co", ""},
+		{local64 + "@" + domain(190), ""}, // 255
+		{"a@" + strings.Repeat("d", 64) + ".co", ""},
+		{"a@" + strings.Repeat("d.", 5000) + "co", ""},
+		{"{{.}}@b.co\n", ""},
+		{"<script>@b.co", ""},
+	})
+}
+
+// Domains that Unicode spells in several ways are one domain or none.
+func TestCanonicalEmailDomainsAlike(t *testing.T) {
+	for _, d := range []string{"b.\uff43o", "b\u3002co", "b\uff0eco", "\u212a.co", "b\u200d.co", "b\u00ad.co"} {
+		got, ok := canonicalEmail("a@" + d)
+		if !ok {
+			continue
+		}
+		for _, r := range got {
+			if r > 0x7f {
+				t.Errorf("%q gives %q, which is not ASCII", d, got)
+			}
+		}
+		if again, ok := canonicalEmail(got); !ok || again != got {
+			t.Errorf("%q gives %q, then %q %v", d, got, again, ok)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"": true, "Ada": true, "\u00c9lodie-Ma\u00ebl O'Neil": true, "\u5f20\u4f1f": true, strings.Repeat("\u00e9", 150): true,
+		strings.Repeat("a", 151): false, "a\x00": false, "a\r\nBcc: x": false, "a\tb": false, "a\x7f": false, "a\xff": false,
+	} {
+		if isName(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}
+
+// Epochs start at random, in what JSON and every engine hold exactly.
+func TestNewEpoch(t *testing.T) {
+	seen := map[int64]bool{}
+	for range 100 {
+		e := newEpoch()
+		if e < 0 || e >= 1<<48 || seen[e] {
+			t.Fatalf("epoch %d", e)
+		}
+		seen[e] = true
+	}
+}

@@ -1,0 +1,256 @@
+package accounts_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// storm refreshes and reads with eight copies of each client while end runs, and until each copy has made some requests
+// after its end was acknowledged. None of those may be a 200.
+func (s *site) storm(end func(), clients ...*servertest.Client) {
+	s.t.Helper()
+	var acknowledged atomic.Bool
+	var wait sync.WaitGroup
+	var before atomic.Int64
+	for i := range 8 * len(clients) {
+		c := s.at(clients[i/8])
+		wait.Go(func() {
+			for after := 0; after < 3; {
+				late := acknowledged.Load()
+				r := c.Profile()
+				if i%2 == 0 {
+					r = c.RefreshTokens()
+				}
+				switch {
+				case late && r.Status == http.StatusOK:
+					s.t.Errorf("200 on a request that began after the end")
+				case late && r.Code() != revoked:
+					s.t.Errorf("status %d %s after the end", r.Status, r.Code())
+				case r.Status != http.StatusOK && r.Code() != revoked:
+					s.t.Errorf("status %d %s during the storm", r.Status, r.Code())
+				}
+				if late {
+					after++
+				} else if r.Status == http.StatusOK {
+					before.Add(1)
+				}
+			}
+		})
+	}
+	for before.Load() < 10 {
+		time.Sleep(time.Millisecond)
+	}
+	end()
+	acknowledged.Store(true)
+	wait.Wait()
+}
+
+// Whatever ends a session ends it at once, in the middle of a storm of refreshes that are due.
+func TestEndingWinsOverAStorm(t *testing.T) {
+	eachSite(t, nil, func(t *testing.T, s *site) {
+		for name, end := range map[string]func(s *site, c *servertest.Client){
+			"logout": func(s *site, c *servertest.Client) { s.at(c).Logout().Want(s.t, http.StatusNoContent, "") },
+			"one session": func(s *site, c *servertest.Client) {
+				s.at(c).Do(http.MethodDelete, "/accounts/sessions/"+c.SessionID, nil).Want(s.t, http.StatusNoContent, "")
+			},
+			"everywhere": func(s *site, c *servertest.Client) {
+				s.at(c).Do(http.MethodDelete, "/accounts/sessions", nil).Want(s.t, http.StatusNoContent, "")
+			},
+			"deactivation": func(s *site, c *servertest.Client) {
+				must(s.t, s.replicas[0].Service.SetActive(context.Background(), s.user.Username, false))
+				must(s.t, s.replicas[0].Service.SetActive(context.Background(), s.user.Username, true))
+			},
+			"a new password": func(s *site, c *servertest.Client) {
+				must(s.t, s.replicas[0].Service.SetPassword(context.Background(), s.user.Username, s.user.Password))
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := s.in(t)
+				for _, tr := range []token.Transport{token.Cookies, token.Body} {
+					c := s.login(tr)
+					s.age(c, interval+margin)
+					s.storm(func() { end(s, c) }, c)
+					s.dead(c)
+				}
+			})
+		}
+	})
+}
+
+// keep_current ends every other session and leaves the caller's alone, while all of them refresh.
+func TestKeepCurrent(t *testing.T) {
+	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
+		kept := s.login(tr)
+		others := []*servertest.Client{s.login(tr), s.login(token.Body)}
+		for _, c := range append(others, kept) {
+			s.age(c, interval+margin)
+		}
+		s.storm(func() {
+			s.at(kept).Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, http.StatusNoContent, "")
+		}, others...)
+		s.dead(others...)
+		next := s.at(kept)
+		next.RefreshTokens().Want(t, http.StatusOK, "")
+		r := s.at(next).Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusOK, "")
+		if list, _ := r.JSON["sessions"].([]any); len(list) != 1 {
+			t.Errorf("%d sessions are left", len(list))
+		}
+		s.at(kept).Profile().Want(t, http.StatusOK, "")
+		s.at(next).Logout().Want(t, http.StatusNoContent, "")
+	})
+}
+
+// Two that each want to be the only one: one is, the other hears that it has ended.
+func TestKeepCurrentTwice(t *testing.T) {
+	eachSite(t, nil, func(t *testing.T, s *site) {
+		for range 5 {
+			clients := []*servertest.Client{s.login(token.Body), s.login(token.Body)}
+			statuses := make([]int, 2)
+			var wait sync.WaitGroup
+			for i, c := range clients {
+				x := s.at(c)
+				wait.Go(func() { statuses[i] = x.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Status })
+			}
+			wait.Wait()
+			if statuses[0]+statuses[1] != http.StatusNoContent+http.StatusUnauthorized {
+				t.Fatalf("statuses %v", statuses)
+			}
+			for i, c := range clients {
+				want := map[int]int{http.StatusNoContent: http.StatusOK, http.StatusUnauthorized: http.StatusUnauthorized}[statuses[i]]
+				s.at(c).Profile().Want(t, want, "")
+			}
+		}
+	})
+}
+
+// A keep_current among the kept session's own refreshes: none of them is refused.
+func TestKeepCurrentSparesItsOwnRefreshes(t *testing.T) {
+	eachSite(t, nil, func(t *testing.T, s *site) {
+		c := s.login(token.Body)
+		s.age(c, interval+margin)
+		var wait sync.WaitGroup
+		for range 20 {
+			x := s.at(c)
+			wait.Go(func() {
+				if r := x.RefreshTokens(); r.Status != http.StatusOK {
+					t.Errorf("status %d %s", r.Status, r.Code())
+				}
+			})
+		}
+		keep := s.at(c)
+		wait.Go(func() {
+			keep.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil)
+		})
+		wait.Wait()
+	})
+}
+
+// A login in flight does not outlive what ends all sessions: its old password, or an active user, is what it was about.
+func TestLoginRacesWithTheEndOfEverything(t *testing.T) {
+	eachSite(t, nil, func(t *testing.T, s *site) {
+		for name, end := range map[string]func(u servertest.User){
+			"deactivation": func(u servertest.User) {
+				must(t, s.replicas[0].Service.SetActive(context.Background(), u.Username, false))
+			},
+			"a new password": func(u servertest.User) {
+				must(t, s.replicas[0].Service.SetPassword(context.Background(), u.Username, "another horse battery"))
+			},
+		} {
+			for range 4 {
+				u := s.replicas[0].NewUser()
+				clients := s.logins(u, func() { end(u) })
+				for _, c := range clients {
+					if r := s.at(c).RefreshTokens(); r.Status != http.StatusUnauthorized {
+						t.Errorf("%s: a session of before answers %d", name, r.Status)
+					}
+				}
+			}
+		}
+	})
+}
+
+// logins are the sessions that began while end ran.
+func (s *site) logins(u servertest.User, end func()) (clients []*servertest.Client) {
+	s.t.Helper()
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	for i := range 16 {
+		c := s.replicas[i%len(s.replicas)].Anonymous()
+		wait.Go(func() {
+			r := c.Do(http.MethodPost, "/accounts/login", map[string]any{"username": u.Username, "password": u.Password, "token_transport": "body"})
+			switch {
+			case r.Status == http.StatusOK:
+				mu.Lock()
+				clients = append(clients, c)
+				mu.Unlock()
+			case r.Code() != "invalid_credentials":
+				s.t.Errorf("a login answers %d %s", r.Status, r.Code())
+			}
+		})
+	}
+	wait.Go(func() {
+		time.Sleep(3 * time.Millisecond)
+		end()
+	})
+	wait.Wait()
+	return clients
+}
+
+// Log-out everywhere while others log in: what was there before is dead, what comes after is live.
+func TestLoginRacesWithLogoutEverywhere(t *testing.T) {
+	eachSite(t, nil, func(t *testing.T, s *site) {
+		for range 4 {
+			u := s.replicas[0].NewUser()
+			before := s.replicas[0].Login(u, token.Body)
+			s.logins(u, func() {
+				s.at(before).Do(http.MethodDelete, "/accounts/sessions", nil).Want(t, http.StatusNoContent, "")
+			})
+			s.dead(before)
+			s.at(s.replicas[0].Login(u, token.Body)).Profile().Want(t, http.StatusOK, "")
+			stale := s.db.Count(t, "SELECT COUNT(*) FROM sessions x JOIN users y ON y.id = x.user_id WHERE y.id = ? AND x.epoch > y.session_epoch", u.ID)
+			if stale != 0 {
+				t.Errorf("%d sessions of an epoch to come", stale)
+			}
+		}
+	})
+}
+
+// The oldest session gives way to the fifty-first.
+func TestFiftySessions(t *testing.T) {
+	eachSite(t, nil, func(t *testing.T, s *site) {
+		first, second := s.login(token.Body), s.login(token.Body)
+		for range 49 {
+			s.login(token.Body)
+		}
+		s.dead(first)
+		s.at(second).Profile().Want(t, http.StatusOK, "")
+	})
+}
+
+// Log-out takes any authentic token of the session, and any number of times.
+func TestLogoutWithAnyToken(t *testing.T) {
+	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
+		r0 := s.login(tr)
+		r2 := s.next(s.next(r0))
+		s.age(r2, time.Hour)
+		for range 2 {
+			s.at(r0).Logout().Want(t, http.StatusNoContent, "")
+			s.dead(r2)
+		}
+		if n := s.db.Count(t, "SELECT COUNT(*) FROM events"); n != 0 {
+			t.Errorf("%d events", n)
+		}
+		other := s.login(tr)
+		s.db.Exec(t, "UPDATE sessions SET idle_expires_at = ?, expires_at = ? WHERE id = ?", time.Now().UTC().Add(-time.Hour), time.Now().UTC().Add(-time.Hour), id(other))
+		s.at(other).Logout().Want(t, http.StatusNoContent, "")
+		s.db.Exec(t, "DELETE FROM sessions WHERE id = ?", id(other))
+		s.at(other).Logout().Want(t, http.StatusNoContent, "")
+	})
+}

@@ -1,0 +1,390 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// shell is somebody at a terminal, with an environment.
+type shell struct {
+	t   *testing.T
+	dir string
+	env []string
+	db  *servertest.Database // the back door, or nil
+}
+
+// newShell is the first minute: a folder for data, and nothing else set that need not be.
+func newShell(t *testing.T, settings ...string) *shell {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	return &shell{t: t, dir: dir, env: append(settings, "ACCOUNTS_ADDR="+freeAddr(t), "ACCOUNTS_DATA_DIR="+dir, "ACCOUNTS_LOG_LEVEL=error")}
+}
+
+func onDatabase(t *testing.T, e servertest.Engine, settings ...string) *shell {
+	t.Helper()
+	db := servertest.NewDatabase(t, e)
+	s := newShell(t, append(settings, "ACCOUNTS_DATABASE_URL="+db.URL, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey)...)
+	s.db = db
+	return s
+}
+
+type result struct {
+	code     int
+	out, err string
+}
+
+func (s *shell) run(stdin string, args ...string) result {
+	s.t.Helper()
+	return s.runWith(strings.NewReader(stdin), args...)
+}
+
+func (s *shell) runWith(stdin io.Reader, args ...string) result {
+	var out, err bytes.Buffer
+	code := run(context.Background(), process{args: args, env: s.env, in: stdin, out: &out, err: &err})
+	return result{code, out.String(), err.String()}
+}
+
+// ok asks for success and silence on standard error.
+func (s *shell) ok(stdin string, args ...string) string {
+	s.t.Helper()
+	r := s.run(stdin, args...)
+	if r.code != 0 || r.err != "" {
+		s.t.Fatalf("%v: exit status %d\n%s%s", args, r.code, r.out, r.err)
+	}
+	return r.out
+}
+
+// refused asks for exit status 1, nothing on standard output, and exactly these lines.
+func (s *shell) refused(r result, lines ...string) {
+	s.t.Helper()
+	want := ""
+	for _, line := range lines {
+		want += "accountsd: " + line + "\n"
+	}
+	if r.code != 1 || r.out != "" || r.err != want {
+		s.t.Errorf("exit status %d\n%s%swant\n%s", r.code, r.out, r.err, want)
+	}
+}
+
+const goodPassword = "correct horse battery"
+
+func (s *shell) create(name string, more ...string) string {
+	s.t.Helper()
+	return s.ok(goodPassword+"\n", append([]string{"user", "create", "--username", name, "--email", name + "@example.com", "--password-stdin"}, more...)...)
+}
+
+// Five first starts at once agree on one secret, for its owner alone, and leave nothing else behind.
+func TestFirstStart(t *testing.T) {
+	s := newShell(t)
+	var wait sync.WaitGroup
+	for range 5 {
+		wait.Go(func() {
+			if r := s.runWith(strings.NewReader(""), "user", "list"); r.code != 0 || r.err != "" {
+				t.Errorf("exit status %d\n%s", r.code, r.err)
+			}
+		})
+	}
+	wait.Wait()
+	path := filepath.Join(s.dir, "secret")
+	first := s.secretFile()
+	s.ok("", "user", "list")
+	if again := s.secretFile(); again != first {
+		t.Error("the second start has another secret")
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	if folder, err := os.Stat(s.dir); err != nil || folder.Mode().Perm() != 0o700 {
+		t.Errorf("%v %v", folder.Mode(), err)
+	}
+	drafts, _ := filepath.Glob(filepath.Join(s.dir, ".secret*"))
+	if len(drafts) > 0 {
+		t.Errorf("left behind: %v", drafts)
+	}
+}
+
+func (s *shell) secretFile() string {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, "secret"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := token.ParseSecret(strings.TrimSuffix(string(text), "\n")); err != nil {
+		s.t.Error(err)
+	}
+	return string(text)
+}
+
+// A secret that others can read is none: the start is refused until its mode is right.
+func TestSecretFileOfOthers(t *testing.T) {
+	s := newShell(t)
+	s.ok("", "user", "list")
+	path := filepath.Join(s.dir, "secret")
+	for _, mode := range []os.FileMode{0o644, 0o640, 0o604, 0o666, 0o602} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range [][]string{{"user", "list"}, {"serve"}} {
+			s.refused(s.run("", command...), "the secret file "+path+" can be read by others: chmod 600 it")
+		}
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.ok("", "user", "list")
+}
+
+func TestSecretFileIsNoSecret(t *testing.T) {
+	s := newShell(t)
+	s.ok("", "user", "list")
+	if err := os.WriteFile(filepath.Join(s.dir, "secret"), []byte("my own idea of a secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := s.run("", "serve")
+	if r.code != 1 || strings.Count(r.err, "\n") != 1 || strings.Contains(r.err, "my own idea") || !strings.Contains(r.err, `"accountsd secret new"`) {
+		t.Errorf("exit status %d\n%s", r.code, r.err)
+	}
+}
+
+func TestUserCreate(t *testing.T) {
+	s := newShell(t)
+	if got := s.create("ada", "--first-name", "Ada", "--last-name", "Lovelace"); got != "user 1: ada <ada@example.com>\n" {
+		t.Errorf("%q", got)
+	}
+	const badName = "the username is not valid: letters, digits and marks, at most 150, no blanks and no @"
+	const badEmail = "the e-mail address is not valid: a plain name@host.example"
+	for _, c := range []struct{ username, email, password, want string }{
+		{"ada", "other@example.com", goodPassword, "this username is taken"},
+		{"ADA", "other@example.com", goodPassword, "this username is taken"},
+		{"bob", "ada@example.com", goodPassword, "this e-mail address is taken"},
+		{"bob", "ADA@EXAMPLE.COM", goodPassword, "this e-mail address is taken"},
+		{"a b", "bob@example.com", goodPassword, badName},
+		{"a@b", "bob@example.com", goodPassword, badName},
+		{"", "bob@example.com", goodPassword, badName},
+		{"bob", "bob", goodPassword, badEmail},
+		{"bob", "Bob <bob@example.com>", goodPassword, badEmail},
+		{"bob", "bob@example.com", "elevenchars", "the password is too short: at least 12 characters"},
+		{"bob", "bob@example.com", "", "the password is too short: at least 12 characters"},
+		{"bob", "bob@example.com", strings.Repeat("x", 257), "the password is too long: at most 256 characters and 1024 bytes"},
+		{"bob", "bob@example.com", strings.Repeat("x", 10000), "the password is too long: at most 256 characters and 1024 bytes"},
+	} {
+		s.refused(s.run(c.password+"\n", "user", "create", "--username", c.username, "--email", c.email, "--password-stdin"), c.want)
+	}
+	s.refused(s.run(goodPassword+"\n", "user", "create", "--username", "bob", "--email", "bob@example.com", "--first-name", "B\nBcc:", "--password-stdin"), "the first name is not valid")
+	s.refused(s.run("", "user", "create", "--email", "bob@example.com"), `required flag(s) "username" not set`)
+	if n := strings.Count(s.ok("", "user", "list"), "\n"); n != 2 {
+		t.Errorf("%d lines: a refused user was made", n)
+	}
+}
+
+// A password is asked for on a terminal, read from standard input when that is said, and never an argument.
+func TestPasswordNeedsATerminal(t *testing.T) {
+	s := newShell(t)
+	const want = "standard input is no terminal to ask for the password on: use --password-stdin"
+	create := []string{"user", "create", "--username", "ada", "--email", "ada@example.com"}
+	s.refused(s.run(goodPassword+"\n", create...), want)
+	pipe, other, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = pipe.Close(), other.Close() }()
+	s.refused(s.runWith(pipe, create...), want)
+	s.create("ada")
+	s.refused(s.run(goodPassword+"\n", "user", "set-password", "ada"), want)
+	if r := s.run("", append(create, "--password", goodPassword)...); r.code != 1 || strings.Contains(r.err, goodPassword) {
+		t.Errorf("exit status %d\n%s", r.code, r.err)
+	}
+	for _, line := range []string{goodPassword, goodPassword + "\r\n", goodPassword + "\nsecond line\n"} { // all the same password
+		s.ok(line, "user", "set-password", "ada", "--password-stdin")
+		if !s.canLogin("ada", goodPassword) {
+			t.Errorf("%q is another password", line)
+		}
+	}
+	s.ok(" "+goodPassword+" \n", "user", "set-password", "ada", "--password-stdin")
+	if s.canLogin("ada", goodPassword) || !s.canLogin("ada", " "+goodPassword+" ") {
+		t.Error("blanks around a password count")
+	}
+}
+
+// canLogin asks a server on the same data.
+func (s *shell) canLogin(name, password string) bool {
+	s.t.Helper()
+	running := s.serve()
+	defer running.stop()
+	r := running.Anonymous().Do("POST", "/accounts/login", map[string]any{"username": name, "password": password, "token_transport": "body"})
+	return r.Status == 200
+}
+
+func TestUserList(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
+		if got := s.ok("", "user", "list"); got != "ID  USERNAME  EMAIL  ACTIVE  SUPERUSER  LAST LOGIN\n" {
+			t.Errorf("%q", got)
+		}
+		if got := s.ok("", "user", "list", "--json"); got != "" {
+			t.Errorf("%q", got)
+		}
+		s.create("ada", "--superuser", "--first-name", "Ada")
+		s.create("bob")
+		s.ok("", "user", "deactivate", "bob")
+		want := "ID  USERNAME  EMAIL            ACTIVE  SUPERUSER  LAST LOGIN\n" +
+			"1   ada       ada@example.com  true    true       never\n" +
+			"2   bob       bob@example.com  false   false      never\n"
+		if got := s.ok("", "user", "list"); got != want {
+			t.Errorf("%s", got)
+		}
+		text := s.ok("", "user", "list", "--json")
+		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		var ada map[string]any
+		if err := json.Unmarshal([]byte(lines[0]), &ada); err != nil || len(lines) != 2 {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		if ada["username"] != "ada" || ada["is_superuser"] != true || ada["is_staff"] != true || ada["first_name"] != "Ada" || ada["email_verified_at"] == nil || ada["last_login"] != nil {
+			t.Errorf("%v", ada)
+		}
+		if strings.Contains(text, "argon2") || strings.Contains(text, "password") || strings.Contains(text, "epoch") {
+			t.Errorf("the list tells too much:\n%s", text)
+		}
+	})
+}
+
+// What a command changes is seen by a running server at once.
+func TestUserCommandsEndSessions(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
+		s.create("ada")
+		running := s.serve()
+		defer running.stop()
+		login := func(password string, status int) *servertest.Client {
+			t.Helper()
+			c := running.Anonymous()
+			c.Do("POST", "/accounts/login", map[string]any{"username": "ada", "password": password, "token_transport": "body"}).Want(t, status, "")
+			return c
+		}
+		dead := func(c *servertest.Client) {
+			t.Helper()
+			c.Profile().Want(t, 401, "session_revoked")
+			c.RefreshTokens().Want(t, 401, "session_revoked")
+		}
+		const other = "another horse battery"
+		c := login(goodPassword, 200)
+		if out := s.ok(other+"\n", "user", "set-password", "ada", "--password-stdin"); out != "" {
+			t.Errorf("%q", out)
+		}
+		dead(c)
+		login(goodPassword, 401)
+		c = login(other, 200)
+		s.ok("", "user", "deactivate", "ADA")
+		dead(c)
+		login(other, 401)
+		s.ok("", "user", "activate", "ada@example.com")
+		dead(c)
+		login(other, 200).Profile().Want(t, 200, "")
+		for _, command := range [][]string{{"user", "deactivate", "nobody"}, {"user", "activate", ""}, {"user", "set-password", "nobody", "--password-stdin"}} {
+			s.refused(s.run(goodPassword+"\n", command...), "there is no such user")
+		}
+		s.refused(s.run("short\n", "user", "set-password", "ada", "--password-stdin"), "the password is too short: at least 12 characters")
+	})
+}
+
+func TestMigrate(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=false")
+		old := func() {
+			t.Helper()
+			r := s.run("", "migrate", "status")
+			if r.code != 1 || r.out != "schema version 0, needed 3\n" || r.err != "accountsd: the schema is too old: run \"accountsd migrate up\"\n" {
+				t.Errorf("exit status %d\n%s%s", r.code, r.out, r.err)
+			}
+		}
+		old()
+		const refusal = `the database's schema is at version 0 and this program needs 3: run "accountsd migrate up" first`
+		s.refused(s.run("", "serve"), refusal)
+		s.refused(s.run("", "user", "list"), refusal)
+		old()
+		for _, want := range []string{"3 migrations made\n", "0 migrations made\n"} {
+			if got := s.ok("", "migrate", "up"); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+			if got := s.ok("", "migrate", "status"); got != "schema version 3, needed 3\n" {
+				t.Errorf("%q", got)
+			}
+		}
+		running := s.serve()
+		running.stop()
+	})
+}
+
+func TestDatabaseIsAway(t *testing.T) {
+	s := newShell(t, "ACCOUNTS_DATABASE_URL=mysql://app:hunter2@"+freeAddr(t)+"/app", "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey)
+	for _, command := range [][]string{{"serve"}, {"migrate", "up"}, {"migrate", "status"}, {"user", "list"}} {
+		r := s.run("", command...)
+		if r.code != 1 || strings.Count(r.err, "\n") != 1 || !strings.HasPrefix(r.err, "accountsd: cannot open the database mysql://app:") || strings.Contains(r.err, "hunter2") {
+			t.Errorf("%v: exit status %d\n%s", command, r.code, r.err)
+		}
+	}
+}
+
+func TestSmallCommands(t *testing.T) {
+	s := newShell(t)
+	if got := s.ok("", "version"); got != "accountsd "+version+"\n" {
+		t.Errorf("%q", got)
+	}
+	a, b := s.ok("", "secret", "new"), s.ok("", "secret", "new")
+	for _, text := range []string{a, b} {
+		if _, err := token.ParseSecret(strings.TrimSuffix(text, "\n")); err != nil || a == b {
+			t.Errorf("%q %v", text, err)
+		}
+	}
+	table := s.ok("", "settings")
+	for _, name := range []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL", "SESSION_MAX_AGE", "ROTATION_INTERVAL",
+		"CORS_ORIGINS", "TRUSTED_PROXIES", "METRICS_ADDR", "DOCS", "AUTO_MIGRATE", "DB_MAX_CONNS", "LOG_LEVEL", "SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"} {
+		if !strings.Contains(table, "ACCOUNTS_"+name+"`") {
+			t.Errorf("no ACCOUNTS_%s in the table of settings", name)
+		}
+	}
+	if help := s.ok(""); !strings.Contains(help, "serve") || !strings.Contains(help, "migrate") {
+		t.Errorf("%s", help)
+	}
+	if _, err := os.Stat(s.dir); err == nil {
+		t.Error("commands that need no data have made the data folder")
+	}
+}
+
+// A line for each fault, whatever is wrong.
+func TestFaultsAreLines(t *testing.T) {
+	s := newShell(t)
+	s.refused(s.run("", "no-such-command"), `unknown command "no-such-command" for "accountsd"`)
+	s.refused(s.run("", "serve", "--fast"), "unknown flag: --fast")
+	s.env = append(s.env, "ACCOUNTS_ROTATION_INTERVAL=2h", "ACCOUNTS_ACESS_TTL=5m", "ACCOUNTS_SECRET_KEYS=hunter2hunter2")
+	r := s.run("", "serve")
+	if r.code != 1 || r.out != "" || strings.Contains(r.err, "hunter2") {
+		t.Errorf("exit status %d\n%s", r.code, r.err)
+	}
+	for _, name := range []string{"ROTATION_INTERVAL", "ACESS_TTL"} {
+		if strings.Count(r.err, "accountsd: ACCOUNTS_"+name+" ") != 1 {
+			t.Errorf("no line about %s:\n%s", name, r.err)
+		}
+	}
+	for line := range strings.Lines(r.err) {
+		if !strings.HasPrefix(line, "accountsd: ACCOUNTS_") {
+			t.Errorf("%q", line)
+		}
+	}
+}
+
+func TestSecretKeysOfNobodysMaking(t *testing.T) {
+	s := newShell(t, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey+",hunter2hunter2")
+	s.refused(s.run("", "user", "list"), `ACCOUNTS_SECRET_KEYS: number 2 was not printed by "accountsd secret new"`)
+}

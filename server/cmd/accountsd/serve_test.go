@@ -1,0 +1,283 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// running is `accountsd serve` in this process.
+type running struct {
+	*servertest.Server
+	t        *testing.T
+	signal   context.CancelFunc
+	code     chan int
+	ready    time.Duration // from the start to the first 200 of readyz
+	out, err output
+}
+
+// output may be read while the server writes.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func (s *shell) setting(name string) string {
+	for _, entry := range s.env {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// serve starts the server and waits until it is ready.
+func (s *shell) serve() *running {
+	s.t.Helper()
+	ctx, signal := context.WithCancel(context.Background())
+	r := &running{Server: servertest.Dial(s.t, "http://"+s.setting("ACCOUNTS_ADDR")), t: s.t, signal: signal, code: make(chan int, 1)}
+	began := time.Now()
+	go func() {
+		r.code <- run(ctx, process{args: []string{"serve"}, env: s.env, in: strings.NewReader(""), out: &r.out, err: &r.err})
+	}()
+	s.t.Cleanup(signal)
+	for time.Since(began) < 10*time.Second {
+		if r.status("/readyz") == http.StatusOK {
+			r.ready = time.Since(began)
+			return r
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	s.t.Fatalf("not ready\n%s%s", r.out.String(), r.err.String())
+	return nil
+}
+
+// status of a GET on a connection of its own, or 0.
+func (r *running) status(path string) int {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	answer, err := client.Get(r.URL + path)
+	if err != nil {
+		return 0
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
+}
+
+// end waits for the exit status.
+func (r *running) end(want int) {
+	r.t.Helper()
+	select {
+	case code := <-r.code:
+		if code != want {
+			r.t.Errorf("exit status %d, want %d\n%s", code, want, r.err.String())
+		}
+	case <-time.After(20 * time.Second):
+		r.t.Fatal("the server does not end")
+	}
+}
+
+func (r *running) stop() {
+	r.t.Helper()
+	r.signal()
+	r.end(0)
+}
+
+// With a current schema the server is ready at once; the figure is for people, since machines differ.
+func TestServeIsReadySoon(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
+		s.ok("", "migrate", "up")
+		best := time.Hour
+		for range 3 {
+			r := s.serve()
+			best = min(best, r.ready)
+			r.stop()
+		}
+		t.Logf("ready %.0f ms after the start, on %s with a current schema (best of 3)", best.Seconds()*1000, e)
+		if best > 5*time.Second {
+			t.Errorf("ready after %v", best)
+		}
+	})
+}
+
+// The banner leads a newcomer on, until there is a user.
+func TestBanner(t *testing.T) {
+	s := newShell(t)
+	path := filepath.Join(s.dir, "accounts.db")
+	url := "http://" + s.setting("ACCOUNTS_ADDR")
+	want := "accounts " + version + " at " + url + ", database sqlite:" + path + "\n  try it:            " + url + "/docs/\n"
+	const hint = "  make a first user: bin/accountsd user create --username ada --email ada@example.com\n"
+	r := s.serve()
+	r.stop()
+	if got := r.out.String(); got != want+hint {
+		t.Errorf("%s", got)
+	}
+	s.create("ada")
+	r = s.serve()
+	r.stop()
+	if got := r.out.String(); got != want {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestHealthcheck(t *testing.T) {
+	s := newShell(t)
+	r := s.run("", "healthcheck")
+	if r.code != 1 || !strings.HasPrefix(r.err, "accountsd: ") || strings.Count(r.err, "\n") != 1 {
+		t.Errorf("nobody listens: exit status %d\n%s", r.code, r.err)
+	}
+	server := s.serve()
+	if out := s.ok("", "healthcheck"); out != "" {
+		t.Errorf("%q", out)
+	}
+	everywhere := *s // in a container it listens on every address
+	_, port, _ := net.SplitHostPort(s.setting("ACCOUNTS_ADDR"))
+	everywhere.env = append([]string{"ACCOUNTS_ADDR=:" + port, "ACCOUNTS_PUBLIC_URL=http://localhost:" + port}, s.env...)
+	if r := everywhere.run("", "healthcheck"); r.code != 0 {
+		t.Errorf("exit status %d\n%s", r.code, r.err)
+	}
+	server.stop()
+}
+
+// A second server on the same port: one clear line, exit status 1, and the first goes on.
+func TestPortIsTaken(t *testing.T) {
+	s := newShell(t)
+	first := s.serve()
+	defer first.stop()
+	r := s.run("", "serve")
+	if r.code != 1 || r.out != "" || strings.Count(r.err, "\n") != 1 || !strings.HasPrefix(r.err, "accountsd: cannot listen: ") || !strings.Contains(r.err, "address already in use") {
+		t.Errorf("exit status %d\n%s%s", r.code, r.out, r.err)
+	}
+	if first.status("/readyz") != http.StatusOK {
+		t.Error("the first server is gone")
+	}
+	taken := s.setting("ACCOUNTS_ADDR")
+	other := newShell(t, "ACCOUNTS_METRICS_ADDR="+taken)
+	if r := other.run("", "serve"); r.code != 1 || strings.Count(r.err, "\n") != 1 || !strings.HasPrefix(r.err, "accountsd: cannot listen for metrics: ") {
+		t.Errorf("exit status %d\n%s%s", r.code, r.out, r.err)
+	}
+}
+
+func TestMetricsHaveTheirOwnPort(t *testing.T) {
+	addr := freeAddr(t)
+	s := newShell(t, "ACCOUNTS_METRICS_ADDR="+addr)
+	r := s.serve()
+	defer r.stop()
+	if got := r.status("/metrics"); got != http.StatusNotFound {
+		t.Errorf("metrics on the public port: %d", got)
+	}
+	inside := running{Server: servertest.Dial(t, "http://"+addr)}
+	if got := inside.status("/metrics"); got != http.StatusOK {
+		t.Errorf("metrics: %d", got)
+	}
+	if got := inside.status("/readyz"); got != http.StatusNotFound {
+		t.Errorf("the API on the metrics' port: %d", got)
+	}
+}
+
+// held is a refresh that waits for a lock in the database.
+type held struct {
+	release func()
+	answer  chan *servertest.Response
+}
+
+func (r *running) hold(db *servertest.Database, c *servertest.Client) held {
+	r.t.Helper()
+	tx, err := db.SQL.BeginTx(context.Background(), nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	id := models.ID(uuid.MustParse(c.SessionID))
+	if _, err := tx.ExecContext(context.Background(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", id); err != nil {
+		r.t.Fatal(err)
+	}
+	h := held{release: func() { _ = tx.Rollback() }, answer: make(chan *servertest.Response, 1)}
+	go func() {
+		answer, err := c.Try(http.MethodPost, "/accounts/refresh_token", c.RefreshBody())
+		if err != nil {
+			r.t.Logf("the request in flight: %v", err)
+		}
+		h.answer <- answer
+	}()
+	time.Sleep(150 * time.Millisecond)
+	return h
+}
+
+// The signal: readyz says 503 while requests are still taken, then no new ones are, and those in flight finish.
+func TestShutdown(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_SHUTDOWN_DELAY=600ms")
+		s.create("ada")
+		r := s.serve()
+		c := r.Login(servertest.User{User: models.User{Username: "ada"}, Password: goodPassword}, token.Body)
+		flight := r.hold(s.db, c)
+		r.signal()
+		signalled := time.Now()
+		var said []int
+		for time.Since(signalled) < 5*time.Second {
+			status := r.status("/readyz")
+			if status == 0 {
+				break
+			}
+			if said = append(said, status); status == http.StatusServiceUnavailable && time.Since(signalled) < 300*time.Millisecond {
+				if got := r.status("/healthz"); got != http.StatusOK {
+					t.Errorf("during the delay healthz says %d", got)
+				}
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		closed := time.Since(signalled)
+		if len(said) < 2 || said[len(said)-1] != http.StatusServiceUnavailable || closed < 500*time.Millisecond || closed > 3*time.Second {
+			t.Errorf("readyz said %v, and nothing after %v", said, closed)
+		}
+		select {
+		case code := <-r.code:
+			t.Fatalf("ended with %d while a request was in flight", code)
+		default:
+		}
+		flight.release()
+		if answer := <-flight.answer; answer == nil || answer.Status != http.StatusOK {
+			t.Errorf("the request in flight got %+v", answer)
+		}
+		r.end(0)
+	})
+}
+
+// Whoever takes longer than the time-out is cut, and the exit status says so.
+func TestShutdownTimesOut(t *testing.T) {
+	s := onDatabase(t, servertest.SQLite, "ACCOUNTS_SHUTDOWN_TIMEOUT=1s")
+	s.create("ada")
+	r := s.serve()
+	c := r.Login(servertest.User{User: models.User{Username: "ada"}, Password: goodPassword}, token.Body)
+	flight := r.hold(s.db, c)
+	r.signal()
+	r.end(1)
+	flight.release()
+	if text := r.err.String(); !strings.Contains(text, "accountsd: requests were still in flight after 1s") {
+		t.Errorf("%s", text)
+	}
+}

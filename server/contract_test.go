@@ -1,0 +1,187 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
+	"example.com/accounts/server"
+	"example.com/accounts/server/servertest"
+)
+
+// The server does not start with a route that is not in the contract, an operation without a route, or a security
+// requirement that nobody enforces (promises 1 and 2).
+
+func TestRoutesAreOperations(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	for _, op := range servertest.Operations() {
+		key := op.Method + " " + strings.NewReplacer("{", ":", "}", "").Replace(op.Path)
+		restore := s.Forget(key)
+		if _, err := s.Handler(); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("starts though the route of %s is not in the contract: %v", op.ID, err)
+		}
+		restore()
+	}
+	if _, err := s.Handler(); err != nil {
+		t.Fatal(err)
+	}
+	s.Promise("GET /accounts/promised")
+	if _, err := s.Handler(); err == nil || !strings.Contains(err.Error(), "/accounts/promised") {
+		t.Errorf("starts though an operation has no route: %v", err)
+	}
+	if err := s.Serve(context.Background(), nil); err == nil {
+		t.Error("serves though an operation has no route")
+	}
+}
+
+func TestOnlyEnforceableSecurity(t *testing.T) {
+	requirement := func(schemes ...string) openapi3.SecurityRequirements {
+		r := openapi3.SecurityRequirement{}
+		for _, scheme := range schemes {
+			r[scheme] = nil
+		}
+		return openapi3.SecurityRequirements{r}
+	}
+	for _, c := range []struct {
+		name string
+		ok   bool
+		op   openapi3.SecurityRequirements
+	}{
+		{"bearer", true, requirement("bearerAuth")},
+		{"cookie and CSRF", true, requirement("accessCookie", "csrfToken")},
+		{"refresh cookie", true, requirement("refreshCookie")},
+		{"public", true, openapi3.SecurityRequirements{}},
+		{"unknown scheme", false, requirement("apiKey")},
+		{"unknown beside a known one", false, requirement("bearerAuth", "mtls")},
+		{"unknown as an alternative", false, append(requirement("bearerAuth"), requirement("oauth2")...)},
+		{"two credentials at once", false, requirement("bearerAuth", "accessCookie")},
+		{"CSRF alone", false, requirement("csrfToken")},
+		{"another spelling", false, requirement("BearerAuth")},
+	} {
+		err := server.ReadSecurity(&openapi3.T{}, &openapi3.Operation{Security: &c.op})
+		if (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	// Without a security of its own an operation has the contract's.
+	if err := server.ReadSecurity(&openapi3.T{Security: requirement("nobody")}, &openapi3.Operation{}); err == nil {
+		t.Error("the default of the contract is not looked at")
+	}
+	if len(servertest.Contract().Security) == 0 {
+		t.Error("the contract has no default: an operation that says nothing would be public")
+	}
+}
+
+// What is served is openapi.yaml with the server's URL and the cookie names in force, in both spellings.
+func TestServedContract(t *testing.T) {
+	file, err := os.ReadFile("../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for public, cookies := range map[string][2]string{
+		"http://localhost:8080":    {"access", "refreshtoken"},
+		"https://accounts.example": {"__Host-access", "__Host-refreshtoken"},
+	} {
+		s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_PUBLIC_URL=" + public}})
+		want := decodeYAML(t, file)
+		want["servers"].([]any)[0].(map[string]any)["url"] = public
+		schemes := want["components"].(map[string]any)["securitySchemes"].(map[string]any)
+		schemes["accessCookie"].(map[string]any)["name"] = cookies[0]
+		schemes["refreshCookie"].(map[string]any)["name"] = cookies[1]
+
+		r := s.Anonymous().Do(http.MethodGet, "/openapi.json", nil).Want(t, http.StatusOK, "")
+		if diff := cmp.Diff(want, r.JSON); diff != "" {
+			t.Errorf("%s/openapi.json (-openapi.yaml +served):\n%s", public, diff)
+		}
+		r = s.Anonymous().Do(http.MethodGet, "/openapi.yaml", nil).Want(t, http.StatusOK, "")
+		if diff := cmp.Diff(want, decodeYAML(t, r.Raw)); diff != "" {
+			t.Errorf("%s/openapi.yaml (-openapi.yaml +served):\n%s", public, diff)
+		}
+		if !strings.HasPrefix(string(r.Raw), "openapi: 3.0.3\n") {
+			t.Errorf("begins with %.40q", r.Raw)
+		}
+	}
+}
+
+func decodeYAML(t *testing.T, text []byte) map[string]any {
+	t.Helper()
+	var tree, plain map[string]any
+	if err := yaml.Unmarshal(text, &tree); err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := json.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(encoded, &plain); err != nil {
+		t.Fatal(err)
+	}
+	dropDefaults(plain)
+	return plain
+}
+
+// dropDefaults removes "required: false", which the library does not write.
+func dropDefaults(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if v["required"] == false {
+			delete(v, "required")
+		}
+		for _, each := range v {
+			dropDefaults(each)
+		}
+	case []any:
+		for _, each := range v {
+			dropDefaults(each)
+		}
+	}
+}
+
+// The contract's form, as the tests that are derived from it and the clients rely on it (promise 4).
+func TestContractForm(t *testing.T) {
+	listed := map[string]bool{}
+	for _, op := range servertest.Operations() {
+		if len(op.Operation.Tags) != 1 {
+			t.Errorf("%s has %d tags", op.ID, len(op.Operation.Tags))
+		}
+		for status, response := range op.Operation.Responses.Map() {
+			if status < "400" {
+				continue
+			}
+			codes := codesOf(op, status)
+			if len(codes) == 0 {
+				t.Errorf("%s %s lists no codes", op.ID, status)
+			}
+			for _, code := range codes {
+				listed[code] = true
+			}
+			if content := response.Value.Content; len(content) != 1 || content["application/problem+json"] == nil {
+				t.Errorf("%s %s is not only application/problem+json", op.ID, status)
+			}
+		}
+		if schema := schemaOf(op); schema != nil && (schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has) {
+			t.Errorf("%s: the body takes unknown members", op.ID)
+		}
+		if security := op.Security; len(security) > 0 && unsafeMethod(op.Method) {
+			for _, requirement := range security {
+				_, access := requirement["accessCookie"]
+				_, refresh := requirement["refreshCookie"]
+				if _, csrf := requirement["csrfToken"]; (access || refresh) && !csrf {
+					t.Errorf("%s is a write with a cookie and without a CSRF token", op.ID)
+				}
+			}
+		}
+	}
+	for _, code := range servertest.Contract().Components.Schemas["ProblemCode"].Value.Enum {
+		if code != "method_not_allowed" && !listed[code.(string)] { // 405 is of no operation
+			t.Errorf("no operation lists %s", code)
+		}
+	}
+}

@@ -1,0 +1,316 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// jar holds cookies by name, as a browser at the server's public URL would, and sends them by hand: the tests speak
+// plain http also where the public URL is https.
+type jar map[string]string
+
+func (j jar) take(r *servertest.Response) *servertest.Response {
+	for _, c := range r.Cookies() {
+		if c.MaxAge < 0 {
+			delete(j, c.Name)
+		} else {
+			j[c.Name] = c.Value
+		}
+	}
+	return r
+}
+
+func (j jar) cookies(r *http.Request) {
+	for name, value := range j {
+		r.Header.Add("Cookie", name+"="+value)
+	}
+	if j["csrftoken"] != "" {
+		r.Header.Set("X-CSRFToken", j["csrftoken"])
+	}
+}
+
+// without is the request of a browser that has lost a cookie.
+func (j jar) without(name string) jar {
+	c := jar{}
+	for k, v := range j {
+		if k != name {
+			c[k] = v
+		}
+	}
+	return c
+}
+
+// site is a server and the cookie names that its public URL asks for.
+type site struct {
+	*servertest.Server
+	access, refresh string
+	secure          bool
+	now             time.Time
+}
+
+// eachSite runs a test on plain http at a loopback host and on https, with a clock that stands still at a whole
+// second, so that each Max-Age is exact.
+func eachSite(t *testing.T, f func(t *testing.T, s site)) {
+	t.Helper()
+	now := time.Now().Truncate(time.Second)
+	for _, s := range []site{
+		{access: "access", refresh: "refreshtoken", now: now},
+		{access: "__Host-access", refresh: "__Host-refreshtoken", secure: true, now: now},
+	} {
+		scheme, settings := "http", []string{"ACCOUNTS_SESSION_MAX_AGE=8d"}
+		if s.secure {
+			scheme, settings = "https", append(settings, "ACCOUNTS_PUBLIC_URL=https://accounts.example")
+		}
+		t.Run(scheme, func(t *testing.T) {
+			s.Server = servertest.Start(t, servertest.Options{Settings: settings, Now: func() time.Time { return now }})
+			f(t, s)
+		})
+	}
+}
+
+// bare is a client without a jar of its own.
+func (s site) bare() *servertest.Client {
+	c := s.Anonymous()
+	c.HTTP.Jar = nil
+	return c
+}
+
+func (s site) login(t *testing.T, u servertest.User, transport accounts.Transport, options ...servertest.Option) *servertest.Response {
+	t.Helper()
+	return s.bare().Do(http.MethodPost, "/accounts/login", map[string]any{"username": u.Username, "password": u.Password, "token_transport": transport}, options...).
+		Want(t, http.StatusOK, "")
+}
+
+func (s site) post(path string, j jar) *servertest.Response {
+	return s.bare().Do(http.MethodPost, path, nil, j.cookies)
+}
+
+// set and gone are the lines that must be written, to the letter; a token stands as TOKEN.
+func (s site) set(name string, life time.Duration) string {
+	return s.line(name, "TOKEN", int(life/time.Second))
+}
+
+func (s site) gone(name string) string { return s.line(name, "", 0) }
+
+func (s site) line(name, value string, maxAge int) string {
+	line := fmt.Sprintf("%s=%s; Path=/; Max-Age=%d", name, value, maxAge)
+	if name != "csrftoken" {
+		line += "; HttpOnly"
+	}
+	if s.secure {
+		line += "; Secure"
+	}
+	return line + "; SameSite=Lax"
+}
+
+// wantCookies compares the Set-Cookie lines, in any order.
+func wantCookies(t *testing.T, r *servertest.Response, want ...string) {
+	t.Helper()
+	got := slices.Clone(r.Header.Values("Set-Cookie"))
+	for i, line := range got {
+		pair, attributes, _ := strings.Cut(line, "; ")
+		name, value, _ := strings.Cut(pair, "=")
+		if len(pair) > 4096 {
+			t.Errorf("%s has %d bytes", name, len(pair))
+		}
+		if value != "" {
+			got[i] = name + "=TOKEN; " + attributes
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" && len(want)+len(got) > 0 {
+		t.Errorf("Set-Cookie (-want +got):\n%s", diff)
+	}
+}
+
+const day = 24 * time.Hour
+
+// The table of the contract's description, for cookies (control 39).
+func TestLoginCookies(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		u := s.NewUser()
+		week, half := 7*day, 30*time.Minute
+		for transport, want := range map[accounts.Transport][]string{
+			accounts.Hybrid:     {s.gone(s.access), s.set(s.refresh, week), s.set("csrftoken", week)},
+			accounts.Cookies:    {s.set(s.access, week), s.set(s.refresh, week), s.set("csrftoken", week)},
+			accounts.ServerHeld: {s.set(s.access, half), s.gone(s.refresh), s.set("csrftoken", half)},
+			accounts.BodyTokens: nil,
+		} {
+			t.Run(string(transport), func(t *testing.T) {
+				r := s.login(t, u, transport)
+				wantCookies(t, r, want...)
+				for _, c := range r.Cookies() {
+					if c.Name == "csrftoken" && c.MaxAge > 0 && c.Value != r.Text("csrf_token") {
+						t.Error("the cookie csrftoken is not csrf_token")
+					}
+				}
+			})
+		}
+		// Whatever the transport, a login that fails touches none.
+		wantCookies(t, s.bare().Do(http.MethodPost, "/accounts/login", map[string]any{"username": u.Username, "password": "x"}).Want(t, http.StatusUnauthorized, ""))
+	})
+}
+
+func TestRefreshCookies(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		u := s.NewUser()
+		for transport, names := range map[accounts.Transport][]string{
+			accounts.Hybrid: {s.refresh, "csrftoken"}, accounts.Cookies: {s.access, s.refresh, "csrftoken"}, accounts.ServerHeld: {s.access, "csrftoken"},
+		} {
+			t.Run(string(transport), func(t *testing.T) {
+				j := jar{}
+				j.take(s.login(t, u, transport))
+				if got := len(j); got != len(names) {
+					t.Errorf("%d cookies in the jar, want %v", got, names)
+				}
+				old := j.without("")
+				wantCookies(t, s.post("/accounts/refresh_token", j).Want(t, http.StatusOK, "")) // row 4: nothing newer
+				s.Database.Age(t, 40*time.Second)
+				var want []string
+				for _, name := range names {
+					life := 7 * day
+					if transport == accounts.ServerHeld {
+						life = 30 * time.Minute
+					}
+					want = append(want, s.set(name, life))
+				}
+				wantCookies(t, j.take(s.post("/accounts/refresh_token", j)).Want(t, http.StatusOK, ""), want...)         // row 3
+				wantCookies(t, s.post("/accounts/refresh_token", old).Want(t, http.StatusOK, ""), slices.Clone(want)...) // row 5
+				wantCookies(t, s.post("/accounts/refresh_token", j.without("csrftoken")).Want(t, http.StatusForbidden, "csrf_failed"))
+				wantCookies(t, j.take(s.post("/accounts/logout", j)).Want(t, http.StatusNoContent, ""), s.gone(s.access), s.gone(s.refresh), s.gone("csrftoken"))
+				if len(j) > 0 { // with the same name, path and attributes they are deleted (control 41)
+					t.Errorf("left in the jar: %v", j)
+				}
+				wantCookies(t, s.post("/accounts/refresh_token", old).Want(t, http.StatusUnauthorized, "session_revoked"))
+			})
+		}
+	})
+}
+
+// Near its absolute end, cookies live as long as the session does and no longer.
+func TestMaxAgeEndsWithTheSession(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		j, u := jar{}, s.NewUser()
+		j.take(s.login(t, u, accounts.Cookies))
+		s.Clock.Advance(6*day + time.Hour)
+		life := 2*day - time.Hour
+		wantCookies(t, j.take(s.post("/accounts/refresh_token", j)).Want(t, http.StatusOK, ""), s.set(s.access, life), s.set(s.refresh, life), s.set("csrftoken", life))
+		s.Clock.Advance(life)
+		wantCookies(t, s.post("/accounts/refresh_token", j).Want(t, http.StatusUnauthorized, "session_expired"))
+	})
+}
+
+// What ends the caller's own session clears his cookies, and nothing else does.
+func TestEndingASessionClearsItsCookies(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		u := s.NewUser()
+		cleared := []string{s.gone(s.access), s.gone(s.refresh), s.gone("csrftoken")}
+		for _, transport := range []accounts.Transport{accounts.Hybrid, accounts.Cookies, accounts.ServerHeld} {
+			for _, end := range []struct {
+				path string
+				want []string
+			}{
+				{"/accounts/sessions/OTHER", nil}, {"/accounts/sessions/OWN", cleared}, {"/accounts/sessions?keep_current=true", nil},
+				{"/accounts/sessions?keep_current=false", cleared}, {"/accounts/sessions", cleared},
+			} {
+				j, c, other := jar{}, s.bare(), s.login(t, u, accounts.BodyTokens)
+				own := j.take(s.login(t, u, transport))
+				if access := own.Text("access_token"); access != "" {
+					c.Access = access
+				}
+				path := strings.NewReplacer("OTHER", idOf(other), "OWN", idOf(own)).Replace(end.path)
+				wantCookies(t, c.Do(http.MethodDelete, path, nil, j.cookies).Want(t, http.StatusNoContent, ""), slices.Clone(end.want)...)
+			}
+		}
+	})
+}
+
+func idOf(r *servertest.Response) string {
+	session, _ := r.JSON["session"].(map[string]any)
+	id, _ := session["id"].(string)
+	return id
+}
+
+// The transport body never touches a cookie, whatever cookies come with its requests.
+func TestBodyLeavesCookiesAlone(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		u, j := s.NewUser(), jar{}
+		j.take(s.login(t, u, accounts.Cookies))
+		r := s.login(t, u, accounts.BodyTokens, j.cookies)
+		wantCookies(t, r)
+		c := s.bare()
+		tokens := map[string]any{"refresh_token": r.Text("refresh_token")}
+		s.Database.Age(t, 40*time.Second)
+		wantCookies(t, c.Do(http.MethodPost, "/accounts/refresh_token", tokens, j.cookies).Want(t, http.StatusOK, ""))
+		wantCookies(t, c.Do(http.MethodPost, "/accounts/logout", tokens, j.cookies).Want(t, http.StatusNoContent, ""))
+		s.post("/accounts/refresh_token", j).Want(t, http.StatusOK, "")
+	})
+}
+
+// A login never adopts the session whose cookies happen to be there (fixation, control 11).
+func TestLoginMakesANewSession(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		attacker, victim, planted := s.NewUser(), s.NewUser(), jar{}
+		theirs := planted.take(s.login(t, attacker, accounts.Cookies))
+		before := s.Database.Count(t, "SELECT COUNT(*) FROM sessions WHERE user_id = ?", attacker.ID)
+		browser := planted.without("")
+		own := browser.take(s.login(t, victim, accounts.Cookies, planted.cookies))
+		if idOf(own) == idOf(theirs) || browser[s.refresh] == planted[s.refresh] || browser[s.access] == planted[s.access] {
+			t.Error("the planted session was adopted")
+		}
+		s.post("/accounts/refresh_token", planted).Want(t, http.StatusOK, "")
+		if after := s.Database.Count(t, "SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL", attacker.ID); after != before {
+			t.Errorf("the attacker's sessions: %d, were %d", after, before)
+		}
+	})
+}
+
+// Exactly one name is accepted, as it is spelled (control 39, corpus 4.2).
+func TestCookieNames(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		j := jar{}
+		j.take(s.login(t, s.NewUser(), accounts.Cookies))
+		csrf := j["csrftoken"]
+		profile := func(line string) *servertest.Response {
+			return s.bare().Do(http.MethodGet, "/accounts/profile", nil, servertest.Header("Cookie", line))
+		}
+		refresh := func(line string) *servertest.Response {
+			return s.bare().Do(http.MethodPost, "/accounts/refresh_token", nil, servertest.Header("Cookie", line), servertest.Header("X-CSRFToken", csrf))
+		}
+		profile(s.access+"="+j[s.access]).Want(t, http.StatusOK, "")
+		refresh(s.refresh+"="+j[s.refresh]).Want(t, http.StatusOK, "")
+		for _, prefix := range []string{"", "__Host-", "__Secure-", "__host-", "__HOST-", "__Host_", "\u2000__Host-", "X-", "__Http-", "__Host-Http-"} {
+			for name, send := range map[string]func(string) *servertest.Response{"access": profile, "refreshtoken": refresh} {
+				for _, spelled := range []string{prefix + name, prefix + strings.ToUpper(name[:1]) + name[1:], prefix + strings.ToUpper(name), "$" + prefix + name} {
+					if spelled != s.access && spelled != s.refresh {
+						value := map[string]string{"access": j[s.access], "refreshtoken": j[s.refresh]}[name]
+						send(spelled+"="+value).Want(t, http.StatusUnauthorized, "credentials_missing")
+						send("$Version=1; "+spelled+"="+value).Want(t, http.StatusUnauthorized, "credentials_missing")
+					}
+				}
+			}
+		}
+		send := refresh
+		value := j[s.refresh]
+		for _, line := range []string{
+			s.refresh + "=" + value + "; " + s.refresh + "=x", s.refresh + "=x; " + s.refresh + "=" + value, s.refresh + "=" + value + "; " + s.refresh + "=" + value,
+			s.refresh + "=", s.refresh + "=; " + s.refresh + "=" + value, s.refresh + "=" + value + "x", s.refresh + "=" + strings.Repeat("a", 4097),
+			strings.Repeat("a=;", 3000) + s.refresh + "=x",
+		} {
+			if r := send(line); r.Status != http.StatusUnauthorized {
+				t.Errorf("%.40s…: %d %s", line, r.Status, r.Code())
+			}
+		}
+		refresh(s.refresh+"="+value).Want(t, http.StatusOK, "") // nothing of it has ended the session
+	})
+}

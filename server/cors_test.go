@@ -1,0 +1,207 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+const app = "https://app.ex"
+
+func atApp(t *testing.T) *servertest.Server {
+	t.Helper()
+	return servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_CORS_ORIGINS=" + app + ",https://other.ex:8443", "ACCOUNTS_PUBLIC_URL=https://accounts.ex"}})
+}
+
+// notApp are origins that look like one that is allowed (control 45).
+var notApp = []string{
+	"https://app.ex.evil", "https://evilapp.ex", "null", "https://app.ex:444", "https://app.ex:443", "HTTPS://APP.EX", "https://App.ex", "http://app.ex", "https://app.ex/", "https://app.ex.",
+	"https://sub.app.ex", "app.ex", "https://other.ex", "https://evil.example", "https://app.ex@evil.example", "https://app.ex%00", "*", "https://app.ex, https://evil.example", "file://", "https://app.ex\\.evil",
+	"https://аpp.ex", "https://accounts.ex.evil", "http://accounts.ex",
+}
+
+func corsHeaders(r *servertest.Response) map[string]string {
+	got := map[string]string{}
+	for name, values := range r.Header {
+		if strings.HasPrefix(name, "Access-Control-") {
+			got[strings.TrimPrefix(name, "Access-Control-")] = strings.Join(values, " | ")
+		}
+	}
+	return got
+}
+
+func TestPreflight(t *testing.T) {
+	s := atApp(t)
+	before := s.Database.Dump(t)
+	ask := func(origin, method, headers string) *servertest.Response {
+		return s.Anonymous().Do(http.MethodOptions, "/accounts/refresh_token", nil, servertest.Header("Origin", origin),
+			servertest.Header("Access-Control-Request-Method", method), servertest.Header("Access-Control-Request-Headers", headers))
+	}
+	r := ask(app, "POST", "content-type,x-csrftoken").Want(t, http.StatusNoContent, "")
+	got := corsHeaders(r)
+	for _, name := range []string{"Allow-Methods", "Allow-Headers"} {
+		list := strings.Split(strings.ToLower(strings.ReplaceAll(got[name], " ", "")), ",")
+		slices.Sort(list)
+		got[name] = strings.Join(list, ",")
+	}
+	if diff := cmp.Diff(map[string]string{
+		"Allow-Origin": app, "Allow-Credentials": "true", "Max-Age": "600", "Allow-Methods": "delete,get,patch,post",
+		"Allow-Headers": "authorization,content-type,x-csrftoken,x-refresh-attempt",
+	}, got); diff != "" {
+		t.Errorf("preflight (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(strings.Join(r.Header.Values("Vary"), ","), "Origin") {
+		t.Errorf("Vary: %q", r.Header.Values("Vary"))
+	}
+	for _, origin := range notApp {
+		if r := ask(origin, "POST", "x-csrftoken"); r.Status < 400 || len(corsHeaders(r)) > 0 {
+			t.Errorf("%s: %d %v", origin, r.Status, corsHeaders(r))
+		}
+	}
+	unchanged(t, s, before)
+}
+
+// Every operation answers the allowed origins with CORS headers, also its errors, and no other origin.
+func TestCrossOriginReads(t *testing.T) {
+	s := atApp(t)
+	for _, op := range servertest.Operations() {
+		e := exampleOf(t, op)
+		want := map[string]string{"Allow-Origin": app, "Allow-Credentials": "true", "Expose-Headers": "Retry-After,Www-Authenticate,X-Request-Id"}
+		r := send(s.Anonymous(), e, servertest.Header("Origin", app))
+		if diff := cmp.Diff(want, corsHeaders(r)); diff != "" {
+			t.Errorf("%s %d (-want +got):\n%s", op.ID, r.Status, diff)
+		}
+		for _, origin := range append([]string{""}, notApp...) {
+			r := send(s.Anonymous(), e, servertest.Header("Origin", origin))
+			if len(corsHeaders(r)) > 0 {
+				t.Errorf("%s from %q: %v", op.ID, origin, corsHeaders(r))
+			}
+			if vary := strings.Join(r.Header.Values("Vary"), ","); !strings.Contains(vary, "Origin") {
+				t.Errorf("%s from %q: Vary %q", op.ID, origin, vary)
+			}
+		}
+	}
+	for _, path := range []string{"/nothing", "/accounts/nothing"} {
+		if got := corsHeaders(s.Anonymous().Do(http.MethodGet, path, nil, servertest.Header("Origin", app))); got["Allow-Origin"] != app {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}
+
+// A page at an allowed origin can read why the server failed.
+func TestCrossOriginReadOfAFault(t *testing.T) {
+	s := atApp(t)
+	handler, err := s.HandlerOf(broken{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/healthz", nil)
+	r.Header.Set("Origin", app)
+	handler.ServeHTTP(w, r)
+	if w.Code != http.StatusInternalServerError || w.Header().Get("Access-Control-Allow-Origin") != app {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+// Of a write that a cookie authenticates every cell of {CSRF header} × {origin} but the good ones is refused and
+// changes nothing (control 42).
+func TestCSRFMatrix(t *testing.T) {
+	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
+	u := s.NewUser()
+	ended := jar{}
+	ended.take(s.login(t, u, accounts.Cookies))
+	s.post("/accounts/logout", ended.without("")).Want(t, http.StatusNoContent, "")
+	other, j := jar{}, jar{}
+	other.take(s.login(t, s.NewUser(), accounts.Cookies))
+	j.take(s.login(t, u, accounts.Cookies))
+	before := s.Database.Dump(t)
+	headers := map[string]string{"own": j["csrftoken"], "missing": "", "wrong": strings.Repeat("A", 43), "other session's": other["csrftoken"], "stale after logout": ended["csrftoken"], "doubled": j["csrftoken"] + j["csrftoken"]}
+	origins := append(slices.Clone(notApp), "", app, "https://accounts.ex")
+	for _, op := range servertest.Operations() {
+		if !unsafeMethod(op.Method) || !takes(op, "csrfToken") {
+			continue
+		}
+		for header, value := range headers {
+			for _, origin := range origins {
+				good := header == "own" && !slices.Contains(notApp, origin)
+				if good {
+					continue
+				}
+				r := send(s.bare(), exampleOf(t, op), j.cookies, servertest.Header("X-CSRFToken", value), servertest.Header("Origin", origin))
+				if r.Status != http.StatusForbidden || r.Code() != "csrf_failed" {
+					t.Errorf("%s, header %s, origin %q: %d %s", op.ID, header, origin, r.Status, r.Code())
+				}
+			}
+		}
+	}
+	unchanged(t, s.Server, before)
+	for _, origin := range []string{"", app, "https://accounts.ex"} { // the cells that are good
+		j := jar{}
+		j.take(s.login(t, u, accounts.Cookies, servertest.Header("Origin", origin)))
+		s.bare().Do(http.MethodPost, "/accounts/refresh_token", nil, j.cookies, servertest.Header("Origin", origin)).Want(t, http.StatusOK, "")
+		s.bare().Do(http.MethodPost, "/accounts/logout", nil, j.cookies, servertest.Header("Origin", origin)).Want(t, http.StatusNoContent, "")
+	}
+}
+
+// The cookie csrftoken is not looked at: a pair that agrees with itself proves nothing (control 40).
+func TestPlantedCSRFPair(t *testing.T) {
+	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
+	j := jar{}
+	j.take(s.login(t, s.NewUser(), accounts.Cookies))
+	own := j["csrftoken"]
+	j["csrftoken"] = "AAAA"
+	s.post("/accounts/refresh_token", j).Want(t, http.StatusForbidden, "csrf_failed")
+	s.bare().Do(http.MethodPost, "/accounts/refresh_token", nil, j.cookies, servertest.Header("X-CSRFToken", own)).Want(t, http.StatusOK, "")
+}
+
+// Login with right credentials from a page of a foreign origin (control 43), and from an allowed page of another site
+// that could never send the cookies back.
+func TestLoginFromOtherSites(t *testing.T) {
+	s := atApp(t)
+	u := s.NewUser()
+	login := func(transport accounts.Transport, origin, site string) *servertest.Response {
+		return s.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": u.Username, "password": u.Password, "token_transport": transport},
+			servertest.Header("Origin", origin), servertest.Header("Sec-Fetch-Site", site))
+	}
+	before := s.Database.Dump(t)
+	for _, transport := range transports {
+		for _, origin := range notApp {
+			login(transport, origin, "").Want(t, http.StatusForbidden, "csrf_failed")
+			login(transport, origin, "cross-site").Want(t, http.StatusForbidden, "csrf_failed")
+		}
+		login(transport, "", "cross-site").Want(t, http.StatusForbidden, "csrf_failed")
+		login(transport, "", "same-site").Want(t, http.StatusForbidden, "csrf_failed")
+	}
+	for _, transport := range []accounts.Transport{accounts.Hybrid, accounts.Cookies, accounts.ServerHeld} {
+		r := login(transport, app, "cross-site").Want(t, http.StatusForbidden, "cross_site_transport")
+		if !strings.Contains(r.Text("detail"), "body") {
+			t.Errorf("the detail does not say what to do: %s", r.Text("detail"))
+		}
+	}
+	unchanged(t, s, before)
+	login(accounts.BodyTokens, app, "cross-site").Want(t, http.StatusOK, "")
+	for _, transport := range transports {
+		login(transport, app, "same-site").Want(t, http.StatusOK, "")
+		login(transport, "https://accounts.ex", "same-origin").Want(t, http.StatusOK, "")
+		login(transport, "", "same-origin").Want(t, http.StatusOK, "")
+		login(transport, "", "none").Want(t, http.StatusOK, "")
+		login(transport, "", "").Want(t, http.StatusOK, "")
+	}
+}
+
+// Without a configured origin there is no CORS at all.
+func TestNoOrigins(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_CORS_ORIGINS=none"}})
+	for _, origin := range []string{"http://localhost:3000", s.URL, "null"} {
+		if got := corsHeaders(s.Anonymous().Do(http.MethodGet, "/healthz", nil, servertest.Header("Origin", origin))); len(got) > 0 {
+			t.Errorf("%s: %v", origin, got)
+		}
+	}
+}

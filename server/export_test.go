@@ -1,0 +1,31 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"example.com/accounts/api"
+)
+
+// HandlerOf is Handler over another implementation of the operations.
+func (s *Server) HandlerOf(operations api.StrictServerInterface) (http.Handler, error) {
+	return s.handler(operations)
+}
+
+// Forget and Promise change what the server believes the contract to hold; keys are "GET /path". What Forget returns
+// undoes it.
+func (s *Server) Forget(key string) func() {
+	forgotten := s.contract.operations[key]
+	delete(s.contract.operations, key)
+	return func() { s.contract.operations[key] = forgotten }
+}
+
+// Promise adds an operation that nobody has written.
+func (s *Server) Promise(key string) { s.contract.operations[key] = &operation{id: "promised"} }
+
+// ReadSecurity is the reading of an operation's security at start.
+func ReadSecurity(doc *openapi3.T, op *openapi3.Operation) error {
+	_, err := readSecurity(doc, op)
+	return err
+}

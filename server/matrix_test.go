@@ -1,0 +1,506 @@
+package server_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// The security matrix: every operation of the contract is tried with every way of showing a credential, and what
+// must come is computed from the contract's `security` by the model below, which shares no code with the server.
+// A new operation is in the matrix as soon as it is in the contract.
+
+func TestPublicOperations(t *testing.T) {
+	var public []string
+	for _, op := range servertest.Operations() {
+		if len(op.Security) == 0 {
+			public = append(public, op.ID)
+		}
+	}
+	golden, err := os.ReadFile("testdata/public_operations.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(public)
+	if diff := cmp.Diff(strings.Fields(string(golden)), public); diff != "" {
+		t.Errorf("what anybody may call is a decision that is reviewed in testdata/public_operations.txt (-there +contract):\n%s", diff)
+	}
+}
+
+func TestSecurityMatrix(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: engine})
+		w := newWorld(t, s)
+		for _, op := range servertest.Operations() {
+			t.Run(op.ID, func(t *testing.T) {
+				accepted, refused := 0, 0
+				for _, sc := range scenarios {
+					if len(sc.body) > 0 && !anonymousAllowed(op) {
+						continue
+					}
+					if w.try(t, op, sc) == "" {
+						accepted++
+					} else {
+						refused++
+					}
+				}
+				if accepted == 0 || refused == 0 && len(op.Security) > 0 {
+					t.Errorf("%d requests accepted and %d refused prove nothing", accepted, refused)
+				}
+			})
+		}
+	})
+}
+
+// credential is what the model knows of a token: what it is worth, not how that is found out.
+type credential struct {
+	raw       string
+	refresh   bool // made for refreshing, else for access
+	authentic bool
+	transport accounts.Transport
+	expired   bool
+	ended     bool // its session was revoked, or its user's epoch moved, or its user is inactive
+	csrf      string
+}
+
+// place is a way by which a credential can come.
+type place string
+
+const (
+	atBearer  place = "bearerAuth"
+	atAccess  place = "accessCookie"
+	atRefresh place = "refreshCookie"
+	atBody    place = "body"
+)
+
+// scenario is a way of asking. Credentials are names of the world.
+type scenario struct {
+	name                          string
+	bearer, access, refresh, body []string
+	scheme                        string // instead of "Bearer "
+	csrf                          string // "own": of the first cookie's session; else the name of a credential, or any text
+	query                         string
+	headers                       map[string]string
+	foreign                       bool // sent by a page of a foreign origin
+}
+
+// shown are the credentials at a place.
+func (sc scenario) shown(p place) []string {
+	return map[place][]string{atBearer: sc.bearer, atAccess: sc.access, atRefresh: sc.refresh, atBody: sc.body}[p]
+}
+
+// ------------------------------------------------------------------ the model
+
+// verdict is the code with which the contract refuses, or empty.
+func (w *world) verdict(op servertest.Operation, sc scenario) string {
+	switch {
+	case sc.foreign && unsafeMethod(op.Method):
+		return "csrf_failed"
+	case len(op.Security) == 0:
+		return ""
+	case anonymousAllowed(op) && len(sc.body) > 0:
+		return w.judge(op, sc, atBody, false)
+	case takes(op, "bearerAuth") && len(sc.bearer) > 0:
+		return w.judge(op, sc, atBearer, false)
+	}
+	for _, alternative := range op.Security { // in the order in which they are written
+		for _, p := range []place{atAccess, atRefresh} {
+			if _, listed := alternative[string(p)]; listed && len(sc.shown(p)) > 0 {
+				_, csrf := alternative["csrfToken"]
+				return w.judge(op, sc, p, csrf)
+			}
+		}
+	}
+	return "credentials_missing"
+}
+
+// judge is the worth of the one credential that counts.
+func (w *world) judge(op servertest.Operation, sc scenario, p place, csrf bool) string {
+	invalid := "access_invalid"
+	if anonymousAllowed(op) || p == atRefresh {
+		invalid = "refresh_invalid"
+	}
+	names := sc.shown(p)
+	c := w.credentials[names[0]]
+	schemeOK := sc.scheme == "" || strings.EqualFold(sc.scheme, "Bearer ")
+	switch {
+	case len(names) > 1, p == atBearer && !schemeOK, !c.authentic, c.refresh != (p == atRefresh || p == atBody):
+		if !(c.authentic && anonymousAllowed(op) && p == atAccess && len(names) == 1) { // there it is the handle of server_held
+			return invalid
+		}
+	case c.refresh && p != refreshPlace[c.transport]:
+		return invalid
+	}
+	if csrf && (c.csrf == "" || w.csrfValue(sc) != c.csrf) {
+		return "csrf_failed"
+	}
+	return w.judgeSession(op, c, p, invalid)
+}
+
+var (
+	accessPlace = map[accounts.Transport]place{
+		accounts.Hybrid: atBearer, accounts.BodyTokens: atBearer, accounts.Cookies: atAccess, accounts.ServerHeld: atAccess}
+	refreshPlace = map[accounts.Transport]place{
+		accounts.Hybrid: atRefresh, accounts.Cookies: atRefresh, accounts.ServerHeld: atAccess, accounts.BodyTokens: atBody}
+)
+
+// judgeSession: where the operation is about the session itself, the way is judged before the expiry, and what the
+// contract does not list is forgiven, such as an ended session at logout.
+func (w *world) judgeSession(op servertest.Operation, c credential, p place, invalid string) string {
+	codes, aboutSession := codesOf(op, "401"), takes(op, "refreshCookie")
+	rightPlace := accessPlace[c.transport]
+	if c.refresh || slices.Contains(codes, "refresh_reused") { // then an access token is taken as the handle alone
+		rightPlace = refreshPlace[c.transport]
+	}
+	code := ""
+	switch {
+	case c.expired && !aboutSession:
+		code = "access_expired"
+	case p != rightPlace:
+		return invalid
+	case c.expired && c.refresh:
+		code = "session_expired"
+	case c.expired && c.transport != accounts.ServerHeld && anonymousAllowed(op):
+		return invalid
+	case c.expired && c.transport != accounts.ServerHeld:
+		code = "access_expired"
+	case c.ended:
+		code = "session_revoked"
+	}
+	if !slices.Contains(codes, code) {
+		return ""
+	}
+	return code
+}
+
+// ------------------------------------------------------------------ the world
+
+// world is a server with users and sessions in every state.
+type world struct {
+	t           *testing.T
+	s           *servertest.Server
+	ada, bob    servertest.User
+	eve         servertest.User // another user
+	credentials map[string]credential
+	dump        string
+	logins      int // since the last renewal
+}
+
+func newWorld(t *testing.T, s *servertest.Server) *world {
+	w := &world{t: t, s: s, credentials: map[string]credential{"garbage": {raw: "garbage"}, "empty": {raw: ""}}}
+	w.ada, w.bob, w.eve = newUser(t, s, "ada"), newUser(t, s, "bob"), newUser(t, s, "eve")
+	carol, dan := newUser(t, s, "carol"), newUser(t, s, "dan")
+	for _, transport := range transports {
+		w.note("revoked", s.Login(w.bob, transport), credential{ended: true}).Logout().Want(t, http.StatusNoContent, "")
+		w.note("inactive", s.Login(carol, transport), credential{ended: true})
+		w.note("stale", s.Login(dan, transport), credential{ended: true})
+	}
+	setActive(t, s, carol, false)
+	s.Login(dan, accounts.BodyTokens).Do(http.MethodDelete, "/accounts/sessions", nil).Want(t, http.StatusNoContent, "")
+	w.renew()
+	return w
+}
+
+// renew gives ada, and the other user, sessions that nothing has happened to.
+func (w *world) renew() {
+	for state, u := range map[string]servertest.User{"live": w.ada, "other": w.eve} {
+		w.s.Database.Exec(w.t, "DELETE FROM sessions WHERE user_id = ?", u.ID)
+		w.s.Database.Exec(w.t, "UPDATE users SET session_epoch = ? WHERE id = ?", u.SessionEpoch, u.ID)
+		for _, transport := range transports {
+			w.note(state, w.s.Login(u, transport), credential{})
+		}
+	}
+	for name, c := range maps.Clone(w.credentials) {
+		if rest, live := strings.CutPrefix(name, "live "); live {
+			c.raw, c.expired = expired(c.raw), true
+			w.credentials["expired "+rest] = c
+		}
+	}
+	w.logins, w.dump = 0, w.s.Database.Dump(w.t)
+}
+
+// again is renew where a request may have used something up. A public operation has no credential to use up; only a
+// user who logs in for the fiftieth time would lose his first session.
+func (w *world) again(op servertest.Operation, after string) {
+	if w.logins++; len(op.Security) > 0 || w.logins > 30 {
+		w.renew()
+		return
+	}
+	w.dump = after
+}
+
+// note enters both tokens of a client under "state kind transport".
+func (w *world) note(state string, c *servertest.Client, like credential) *servertest.Client {
+	like.authentic, like.transport, like.csrf = true, c.Transport, csrfOf(w.t, c)
+	like.raw = accessOf(c)
+	w.credentials[state+" access "+string(c.Transport)] = like
+	if c.Transport != accounts.ServerHeld {
+		like.raw, like.refresh = refreshOf(c), true
+		w.credentials[state+" refresh "+string(c.Transport)] = like
+	}
+	return c
+}
+
+// csrfValue is what the scenario sends in X-CSRFToken.
+func (w *world) csrfValue(sc scenario) string {
+	if sc.csrf == "own" {
+		for _, p := range []place{atRefresh, atAccess} {
+			if names := sc.shown(p); len(names) > 0 {
+				return w.credentials[names[0]].csrf
+			}
+		}
+		return ""
+	}
+	if c, ok := w.credentials[sc.csrf]; ok {
+		return c.csrf
+	}
+	return sc.csrf
+}
+
+// try sends a scenario to an operation and compares the answer with the model's, which it returns.
+func (w *world) try(t *testing.T, op servertest.Operation, sc scenario) string {
+	t.Helper()
+	want := w.verdict(op, sc)
+	e := exampleOf(t, op)
+	if len(sc.body) > 0 {
+		e.body = map[string]any{"refresh_token": w.credentials[sc.body[0]].raw}
+	}
+	e.path += sc.query
+	r := send(w.s.Anonymous(), e, w.options(sc))
+	w.compare(t, op, sc, want, r)
+	return want
+}
+
+func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want string, r *servertest.Response) {
+	t.Helper()
+	after := w.s.Database.Dump(t)
+	changed := after != w.dump
+	if want == "" {
+		if isRefusal(r.Code()) || r.Status >= 500 || r.Code() == "malformed_request" {
+			t.Errorf("%s: %d %s, want it accepted", sc.name, r.Status, r.Code())
+		}
+		switch {
+		case changed && !unsafeMethod(op.Method):
+			t.Errorf("%s: a %s has changed rows:\n%s", sc.name, op.Method, difference(w.dump, after))
+			w.renew()
+		case changed:
+			w.again(op, after)
+		}
+		return
+	}
+	status := http.StatusUnauthorized
+	if want == "csrf_failed" {
+		status = http.StatusForbidden
+	}
+	if r.Status != status || r.Code() != want {
+		t.Errorf("%s: %d %s, want %d %s", sc.name, r.Status, r.Code(), status, want)
+	}
+	if status == http.StatusUnauthorized && r.Header.Get("WWW-Authenticate") == "" {
+		t.Errorf("%s: a 401 without WWW-Authenticate", sc.name)
+	}
+	if changed {
+		t.Errorf("%s: refused, and yet rows were changed:\n%s", sc.name, difference(w.dump, after))
+		w.renew()
+	}
+}
+
+// isRefusal names the codes that security gives; invalid_credentials of login is the operation's own answer.
+func isRefusal(code string) bool {
+	return code == "csrf_failed" || code == "credentials_missing" || strings.HasPrefix(code, "access_") ||
+		strings.HasPrefix(code, "session_") || strings.HasPrefix(code, "refresh_")
+}
+
+func (w *world) options(sc scenario) servertest.Option {
+	schemes := servertest.Contract().Components.SecuritySchemes
+	return func(r *http.Request) {
+		scheme := sc.scheme
+		if scheme == "" {
+			scheme = "Bearer "
+		}
+		for _, name := range sc.bearer {
+			r.Header.Add("Authorization", scheme+w.credentials[name].raw)
+		}
+		for _, p := range []place{atAccess, atRefresh} {
+			for _, name := range sc.shown(p) {
+				cookie := strings.TrimPrefix(schemes[string(p)].Value.Name, "__Host-") // as on plain http
+				r.Header.Add("Cookie", cookie+"="+w.credentials[name].raw)
+			}
+		}
+		if value := w.csrfValue(sc); value != "" {
+			r.Header.Set(schemes["csrfToken"].Value.Name, value)
+		}
+		for name, value := range sc.headers {
+			r.Header.Set(name, strings.ReplaceAll(value, "SELF", w.s.URL))
+		}
+	}
+}
+
+// ------------------------------------------------------------------ the scenarios
+
+var scenarios = slices.Concat(everyCredentialEverywhere(), csrfScenarios(), twofold(), mixed(), foreignPages(), elsewhere())
+
+// everyCredentialEverywhere shows each token, in each state, at each place, with the CSRF token of its own session.
+func everyCredentialEverywhere() []scenario {
+	names := []string{"garbage", "empty"}
+	for _, state := range []string{"live", "expired", "revoked", "inactive", "stale"} {
+		for _, transport := range transports {
+			names = append(names, state+" access "+string(transport))
+			if transport != accounts.ServerHeld {
+				names = append(names, state+" refresh "+string(transport))
+			}
+		}
+	}
+	list := []scenario{{name: "nothing"}}
+	for _, name := range names {
+		one := []string{name}
+		list = append(list,
+			scenario{name: name + " as Bearer", bearer: one},
+			scenario{name: name + " as access cookie", access: one, csrf: "own"},
+			scenario{name: name + " as refresh cookie", refresh: one, csrf: "own"},
+			scenario{name: name + " in the body", body: one})
+	}
+	return list
+}
+
+func csrfScenarios() []scenario {
+	var list []scenario
+	for _, csrf := range []string{"", "garbage", "other access hybrid", "revoked access cookies", strings.Repeat("A", 43)} {
+		list = append(list,
+			scenario{name: "access cookie, CSRF " + csrf, access: []string{"live access cookies"}, csrf: csrf},
+			scenario{name: "server_held handle, CSRF " + csrf, access: []string{"live access server_held"}, csrf: csrf},
+			scenario{name: "refresh cookie, CSRF " + csrf, refresh: []string{"live refresh hybrid"}, csrf: csrf},
+			scenario{name: "both cookies, CSRF " + csrf, access: []string{"live access cookies"}, refresh: []string{"live refresh cookies"}, csrf: csrf})
+	}
+	return append(list,
+		// Whoever can plant a cookie can plant a pair that agrees with itself.
+		scenario{name: "a pair of its own making", access: []string{"live access cookies"}, csrf: "AAAA", headers: map[string]string{"Cookie2": "x", "X-CSRF-Token": "AAAA"}},
+		scenario{name: "CSRF token alone", csrf: "live access hybrid"},
+		scenario{name: "CSRF token of another session of the same user", access: []string{"live access cookies"}, csrf: "live access hybrid"})
+}
+
+func twofold() []scenario {
+	var list []scenario
+	for _, second := range []string{"garbage", "live access hybrid", "other access hybrid", "empty"} {
+		list = append(list,
+			scenario{name: "two Authorization headers, then " + second, bearer: []string{"live access hybrid", second}},
+			scenario{name: "two Authorization headers, first " + second, bearer: []string{second, "live access hybrid"}})
+	}
+	for _, second := range []string{"garbage", "live access cookies", "other access cookies"} {
+		list = append(list,
+			scenario{name: "two access cookies, then " + second, access: []string{"live access cookies", second}, csrf: "live access cookies"},
+			scenario{name: "two access cookies, first " + second, access: []string{second, "live access cookies"}, csrf: "live access cookies"})
+	}
+	for _, second := range []string{"garbage", "live refresh hybrid", "other refresh hybrid"} {
+		list = append(list,
+			scenario{name: "two refresh cookies, then " + second, refresh: []string{"live refresh hybrid", second}, csrf: "live refresh hybrid"},
+			scenario{name: "two refresh cookies, first " + second, refresh: []string{second, "live refresh hybrid"}, csrf: "live refresh hybrid"})
+	}
+	return list
+}
+
+// mixed shows several credentials: the first alternative that fits decides, and no other one is tried.
+func mixed() []scenario {
+	access, refresh := []string{"live access cookies"}, []string{"live refresh cookies"}
+	bad := []string{"garbage"}
+	return []scenario{
+		{name: "good Bearer, bad cookies", bearer: []string{"live access hybrid"}, access: bad, refresh: bad},
+		{name: "bad Bearer, good cookies", bearer: bad, access: access, refresh: refresh, csrf: "own"},
+		{name: "expired Bearer, good refresh cookie", bearer: []string{"expired access hybrid"}, refresh: []string{"live refresh hybrid"}, csrf: "own"},
+		{name: "another user's Bearer, good cookies", bearer: []string{"other access hybrid"}, access: access, refresh: refresh, csrf: "own"},
+		{name: "Basic, good cookies", bearer: bad, scheme: "Basic ", access: access, refresh: refresh, csrf: "own"},
+		{name: "both cookies", access: access, refresh: refresh, csrf: "own"},
+		{name: "good access cookie, bad refresh cookie", access: access, refresh: bad, csrf: "live access cookies"},
+		{name: "bad access cookie, good refresh cookie", access: bad, refresh: refresh, csrf: "own"},
+		{name: "cookies of two sessions", access: []string{"live access cookies"}, refresh: []string{"live refresh hybrid"}, csrf: "own"},
+		{name: "token in the body, other cookies", body: []string{"live refresh body"}, refresh: []string{"other refresh hybrid"}},
+		{name: "bad token in the body, good cookies", body: bad, refresh: refresh, csrf: "own"},
+		{name: "empty token in the body, good cookies", body: []string{"empty"}, refresh: refresh, csrf: "own"},
+		{name: "a Bearer beside a token in the body", body: []string{"live refresh body"}, bearer: []string{"expired access body"}},
+	}
+}
+
+func foreignPages() []scenario {
+	var list []scenario
+	for name, headers := range map[string]map[string]string{
+		"evil":               {"Origin": "https://evil.example"},
+		"null":               {"Origin": "null"},
+		"allowed and more":   {"Origin": "http://localhost:3000.evil.example"},
+		"another port":       {"Origin": "http://localhost:3001"},
+		"no scheme":          {"Origin": "localhost:3000"},
+		"cross-site":         {"Sec-Fetch-Site": "cross-site"},
+		"same-site":          {"Sec-Fetch-Site": "same-site"},
+		"evil, says same":    {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
+		"unknown fetch site": {"Sec-Fetch-Site": "x"},
+	} {
+		list = append(list,
+			scenario{name: "page " + name, foreign: true, headers: headers},
+			scenario{name: "page " + name + ", Bearer", foreign: true, headers: headers, bearer: []string{"live access hybrid"}},
+			scenario{name: "page " + name + ", cookies", foreign: true, headers: headers, access: []string{"live access cookies"}, refresh: []string{"live refresh cookies"}, csrf: "own"},
+			scenario{name: "page " + name + ", body", foreign: true, headers: headers, body: []string{"live refresh body"}})
+	}
+	for name, headers := range map[string]map[string]string{
+		"allowed":            {"Origin": "http://localhost:3000"},
+		"allowed, same-site": {"Origin": "http://localhost:3000", "Sec-Fetch-Site": "same-site"},
+		"own":                {"Origin": "SELF", "Sec-Fetch-Site": "same-origin"},
+		"typed":              {"Sec-Fetch-Site": "none"},
+	} {
+		list = append(list,
+			scenario{name: "page " + name + ", Bearer", headers: headers, bearer: []string{"live access hybrid"}},
+			scenario{name: "page " + name + ", cookies", headers: headers, access: []string{"live access cookies"}, refresh: []string{"live refresh cookies"}, csrf: "own"},
+			scenario{name: "page " + name + ", cookies without CSRF", headers: headers, access: []string{"live access cookies"}, refresh: []string{"live refresh cookies"}})
+	}
+	slices.SortFunc(list, func(a, b scenario) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// elsewhere: other spellings, and places where no credential is looked for.
+func elsewhere() []scenario {
+	var list []scenario
+	for _, scheme := range []string{"bearer ", "BEARER ", "Basic ", "Bearer", "Bearer  ", "Bearer\t", "Token ", "", "JWT ", "Bearer Bearer "} {
+		if scheme == "" {
+			scheme = "," // an empty one would be the default
+		}
+		list = append(list, scenario{name: fmt.Sprintf("scheme %q", scheme), scheme: scheme, bearer: []string{"live access hybrid"}})
+	}
+	return append(list,
+		scenario{name: "other header names", headers: map[string]string{
+			"X-Access-Token": "x", "Proxy-Authorization": "Bearer x", "X-Forwarded-User": "ada", "X-Remote-User": "ada", "X-Original-URL": "/healthz"}},
+		scenario{name: "in the query", query: "?access_token=x&token=x&refresh_token=x&csrf_token=x"},
+		scenario{name: "cookies of the https names", headers: map[string]string{"Cookie": "__Host-access=x; __Host-refreshtoken=x"}},
+		scenario{name: "cookies in another case", headers: map[string]string{"Cookie": "Access=x; RefreshToken=x; REFRESHTOKEN=x"}})
+}
+
+// The model itself, where it is easy to see what is right.
+func TestModel(t *testing.T) {
+	w := &world{credentials: map[string]credential{
+		"a": {raw: "a", authentic: true, transport: accounts.Hybrid}, "c": {raw: "c", authentic: true, transport: accounts.Cookies, csrf: "1"},
+	}}
+	op := servertest.Operation{Method: http.MethodPost, Operation: &openapi3.Operation{Responses: openapi3.NewResponses()}, Security: openapi3.SecurityRequirements{
+		{"bearerAuth": nil}, {"accessCookie": nil, "csrfToken": nil}}}
+	for _, c := range []struct {
+		want string
+		sc   scenario
+	}{
+		{"credentials_missing", scenario{}},
+		{"", scenario{bearer: []string{"a"}}},
+		{"access_invalid", scenario{bearer: []string{"c"}}},
+		{"access_invalid", scenario{bearer: []string{"x"}}},
+		{"csrf_failed", scenario{access: []string{"c"}}},
+		{"", scenario{access: []string{"c"}, csrf: "own"}},
+		{"csrf_failed", scenario{bearer: []string{"a"}, foreign: true}},
+	} {
+		if got := w.verdict(op, c.sc); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.sc, got, c.want)
+		}
+	}
+}

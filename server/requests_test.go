@@ -1,0 +1,381 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// What cannot be read is refused, once, with a pointer where there is a place, and nothing is stored (control 85).
+
+// badBody is a body that no operation takes. The code and pointer are of one of the problem's errors; without a code
+// there are none, and a pointer of "-" may be any.
+type badBody struct {
+	name, body    string
+	status        int
+	code, pointer string
+}
+
+const (
+	malformed = http.StatusBadRequest
+	invalid   = http.StatusUnprocessableEntity
+)
+
+// notOneDocument are bodies that are no JSON document in strict UTF-8, or say something twice.
+func notOneDocument(good string) []badBody {
+	open := good[:len(good)-1]
+	comma := ","
+	if open == "{" {
+		comma = ""
+	}
+	within := func(text string) string { return open + comma + `"x":` + text + "}" }
+	list := []badBody{
+		{name: "trailing text", body: good + "x"}, {name: "two documents", body: good + good}, {name: "trailing brace", body: good + "}"}, {name: "trailing NUL", body: good + "\x00"},
+		{name: "a document behind a line feed", body: good + "\n{}"}, {name: "BOM", body: "\ufeff" + good}, {name: "comment", body: "/**/" + good}, {name: "line comment", body: good + "//x"},
+		{name: "no end", body: open}, {name: "one brace", body: "{"}, {name: "bracket", body: "["}, {name: "a word", body: "x"}, {name: "NUL", body: "\x00"}, {name: "blanks", body: "   "},
+		{name: "NaN", body: within("NaN")}, {name: "Infinity", body: within("-Infinity")}, {name: "leading zero", body: within("01")}, {name: "plus", body: within("+1")}, {name: "hex", body: within("0x1")},
+		{name: "trailing comma", body: open + ",}"}, {name: "single quotes", body: `{'x':1}`}, {name: "bare name", body: `{x:1}`}, {name: "True", body: within("True")},
+		{name: "line feed in a text", body: within("\"a\nb\"")}, {name: "escape x", body: within(`"\x41"`)}, {name: "short escape", body: within(`"\u12"`)},
+		{name: "lone high surrogate", body: within(`"\ud800"`)}, {name: "lone low surrogate", body: within(`"\udc00x"`)}, {name: "surrogates turned round", body: within(`"\udc00\ud800"`)},
+		{name: "two high surrogates", body: within(`"\ud800\ud800"`)}, {name: "lone surrogate in a name", body: open + comma + `"\ud800":1}`},
+		{name: "invalid UTF-8", body: within("\"\xff\"")}, {name: "overlong NUL", body: within("\"\xc0\x80\"")}, {name: "encoded surrogate", body: within("\"\xed\xa0\x80\"")}, {name: "cut sequence", body: within("\"\xe2\x82\"")},
+		{name: "UTF-16", body: "\xff\xfe{\x00}\x00"}, {name: "UTF-16 without BOM", body: "{\x00}\x00"}, {name: "form", body: "username=ada&password=x"},
+		{name: "33 arrays", body: within(strings.Repeat("[", 33) + strings.Repeat("]", 33))}, {name: "33 objects", body: strings.Repeat(`{"x":`, 33) + "1" + strings.Repeat("}", 33)},
+		{name: "20,000 arrays", body: strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)}, {name: "20,000 arrays without end", body: strings.Repeat("[", 20_000)},
+		{name: "unknown twice", body: `{"x":1,"x":1}`, pointer: "/x"}, {name: "twice by an escape", body: `{"x":1,"\u0078":2}`, pointer: "/x"},
+		{name: "twice within", body: `{"x":{"y":1,"y":1}}`, pointer: "/x/y"}, {name: "twice in an array", body: `{"x":[{"y":1,"y":1}]}`, pointer: "/x/0/y"},
+		{name: "twice, a name to escape", body: `{"a/b~":1,"a/b~":1}`, pointer: "/a~1b~0"},
+	}
+	for i := range list {
+		list[i].status = malformed
+		if list[i].pointer != "" {
+			list[i].code = "duplicate_field"
+		}
+	}
+	return list
+}
+
+// notTheSchema are documents that the operation does not take, beside the members of a good one.
+func notTheSchema(good string) []badBody {
+	open := good[:len(good)-1]
+	comma := ","
+	if open == "{" {
+		comma = ""
+	}
+	with := func(member string) string { return open + comma + member + "}" }
+	list := []badBody{
+		{name: "unknown", body: with(`"nope":1`), code: "unknown_field", pointer: "/nope"},
+		{name: "unknown object", body: with(`"nope":{"a":[{}]}`), code: "unknown_field", pointer: "/nope"},
+		{name: "unknown, empty name", body: with(`"":1`), code: "unknown_field", pointer: "/"},
+		{name: "unknown, a name to escape", body: with(`"a/b~c":1`), code: "unknown_field", pointer: "/a~1b~0c"},
+		{name: "unknown, huge number", body: with(`"nope":1e400`), code: "unknown_field", pointer: "/nope"},
+		{name: "unknown, 2^53+1", body: with(`"nope":9007199254740993`), code: "unknown_field", pointer: "/nope"},
+		{name: "unknown, a name of 60 kB", body: with(`"` + strings.Repeat("n", 60_000) + `":1`), code: "unknown_field"},
+		{name: "5,000 unknown", body: with(manyMembers(5000)), code: "unknown_field", pointer: "/n0"},
+		{name: "server's own", body: with(`"is_superuser":true`), code: "unknown_field", pointer: "/is_superuser"},
+		{name: "server's own id", body: with(`"user_id":1`), code: "unknown_field", pointer: "/user_id"},
+		{name: "prototype", body: with(`"__proto__":{"a":1}`), code: "unknown_field", pointer: "/__proto__"},
+	}
+	for _, whole := range []string{"null", "[]", "[{}]", `""`, `"x"`, "0", "-0", "1e400", "true", "false"} {
+		list = append(list, badBody{name: "a body " + whole, body: whole, code: "invalid_type", pointer: "-"})
+	}
+	for i := range list {
+		list[i].status = invalid
+	}
+	return list
+}
+
+func manyMembers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		_, _ = fmt.Fprintf(&b, `"n%d":1,`, i)
+	}
+	return strings.TrimSuffix(b.String(), ",")
+}
+
+// members are what can be wrong with each member that the schema has.
+func members(schema *openapi3.Schema, good map[string]any) []badBody {
+	var list []badBody
+	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
+		property := schema.Properties[name].Value
+		with := func(what, value, code string) {
+			list = append(list, badBody{name: name + " " + what, body: replaced(good, name, value), status: invalid, code: code, pointer: "/" + name})
+		}
+		for _, value := range []string{"null", "1", "true", "[]", "{}", `["x"]`, `{"$ne":""}`, `{"a":{"b":1}}`} {
+			code := "invalid_type"
+			if len(property.Enum) > 0 { // asked first
+				code = "invalid_value"
+			}
+			with(value, value, code)
+		}
+		if property.MinLength > 0 {
+			with("too short", `"`+strings.Repeat("a", int(property.MinLength)-1)+`"`, "too_short")
+		}
+		if property.MaxLength != nil && *property.MaxLength < 60_000 {
+			with("too long", `"`+strings.Repeat("é", int(*property.MaxLength)+1)+`"`, "too_long")
+		}
+		if len(property.Enum) > 0 {
+			with("not listed", `"nope"`, "invalid_value")
+			with("in another case", strings.ToUpper(text(property.Enum[0])), "invalid_value")
+		}
+		twice := fmt.Sprintf(`{%q:"a",%q:"b"}`, name, name)
+		upper := with2(good, strings.ToUpper(name), `"x"`)
+		list = append(list,
+			badBody{name: name + " twice", body: twice, status: malformed, code: "duplicate_field", pointer: "/" + name},
+			badBody{name: name + " in upper case beside it", body: upper, status: invalid, code: "unknown_field", pointer: "/" + strings.ToUpper(name)})
+		if slices.Contains(schema.Required, name) {
+			list = append(list, badBody{name: name + " missing", body: without(good, name), status: invalid, code: "required", pointer: "/" + name})
+		}
+	}
+	return list
+}
+
+func text(value any) string {
+	encoded, _ := json.Marshal(value)
+	return string(encoded)
+}
+
+func replaced(good map[string]any, name, value string) string {
+	return with2(without2(good, name), name, value)
+}
+
+func with2(good map[string]any, name, value string) string {
+	c := maps.Clone(good)
+	c[name] = json.RawMessage(value)
+	return text(c)
+}
+
+func without(good map[string]any, name string) string { return text(without2(good, name)) }
+
+func without2(good map[string]any, name string) map[string]any {
+	c := maps.Clone(good)
+	delete(c, name)
+	return c
+}
+
+// bodyOperations are the operations that take one, with a user who may call them.
+func bodyOperations(t *testing.T, f func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation)) {
+	s := servertest.Start(t, servertest.Options{})
+	ada := newUser(t, s, "ada")
+	for _, op := range servertest.Operations() {
+		if op.Operation.RequestBody != nil {
+			t.Run(op.ID, func(t *testing.T) { f(t, s, ada, op) })
+		}
+	}
+}
+
+func TestBadBodies(t *testing.T) {
+	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
+		c := s.Login(ada, accounts.Cookies)
+		e := exampleOf(t, op)
+		good := e.body.(map[string]any)
+		before := s.Database.Dump(t)
+		for _, b := range slices.Concat(notOneDocument(text(good)), notTheSchema(text(good)), members(schemaOf(op), good)) {
+			e.body = b.body
+			r := send(c.Copy(), e)
+			if r.Status != b.status || !b.among(r) {
+				t.Errorf("%s: %d %s %v, want %d %s at %q", b.name, r.Status, r.Code(), r.JSON["errors"], b.status, b.code, b.pointer)
+			}
+			if len(r.Raw) > 20_000 {
+				t.Errorf("%s: an answer of %d bytes", b.name, len(r.Raw))
+			}
+		}
+		unchanged(t, s, before)
+	})
+}
+
+// among says whether the problem's errors hold the code at the pointer.
+func (b badBody) among(r *servertest.Response) bool {
+	list, _ := r.JSON["errors"].([]any)
+	return b.code == "" && len(list) == 0 || slices.ContainsFunc(list, func(e any) bool {
+		member := e.(map[string]any)
+		pointer, _ := member["pointer"].(string)
+		return member["code"] == b.code && (b.pointer == "-" || pointer == b.pointer)
+	})
+}
+
+// What was sent is never in an error (control 86).
+func TestErrorsHoldNothingSubmitted(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	const canary = "canary2hGp"
+	for _, body := range []string{
+		`{"username":"` + canary + `","password":["` + canary + `"]}`, `{"username":"` + canary + `"}`, `{"username":"` + canary + `","password":"` + canary + `","token_transport":"` + canary + `"}`,
+		`{"username":"` + canary + `","password":"` + strings.Repeat(canary, 200) + `"}`, `{"username":"` + canary, canary, `{"username":"` + canary + `","password":"` + canary + `"}`,
+	} {
+		r := s.Anonymous().Do(http.MethodPost, "/accounts/login", body)
+		if strings.Contains(string(r.Raw), canary) || r.Status < 400 {
+			t.Errorf("%.60s…: %s", body, r.Raw)
+		}
+	}
+	if strings.Contains(s.Log.String(), canary) {
+		t.Error("the log holds what was submitted")
+	}
+}
+
+func TestBodySize(t *testing.T) {
+	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
+		c := s.Login(ada, accounts.Cookies)
+		e := exampleOf(t, op)
+		good, before := text(e.body), s.Database.Dump(t)
+		chunked := func(r *http.Request) { r.ContentLength, r.Body = -1, struct{ io.ReadCloser }{r.Body} }
+		for _, size := range []int{64<<10 + 1, 1 << 20} {
+			e.body = strings.Repeat(" ", size-len(good)) + good
+			send(c.Copy(), e).Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
+			send(c.Copy(), e, chunked).Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
+		}
+		unchanged(t, s, before)
+		e.body = strings.Repeat(" ", 64<<10-len(good)) + good
+		if r := send(c.Copy(), e, chunked); r.Status >= 300 {
+			t.Errorf("exactly 64 KiB: %d %s", r.Status, r.Code())
+		}
+	})
+}
+
+func TestMediaTypes(t *testing.T) {
+	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
+		c := s.Login(ada, accounts.Cookies)
+		e := exampleOf(t, op)
+		before := s.Database.Dump(t)
+		for _, kind := range []string{
+			"", "text/plain", "text/plain; x=application/json", "text/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "*/*", "application/*", "json",
+			"application/json; charset=utf-7", "application/json; charset=utf-16", "application/json; charset=latin1", `application/json; charset=""`, "application/json; charset", "application/json; charset=utf-8; charset=utf-7",
+			"application/json;x=text/plain", "application/json, text/plain", "application/merge-patch+json", "application/json-patch+json", "application/problem+json", "application/jsonx", "application/json/x",
+		} {
+			r := send(c.Copy(), e, servertest.Header("Content-Type", kind))
+			if r.Status != http.StatusUnsupportedMediaType || r.Code() != "unsupported_media_type" {
+				t.Errorf("%q: %d %s", kind, r.Status, r.Code())
+			}
+		}
+		for _, coding := range []string{"gzip", "br", "deflate", "identity", "identity, gzip", "x"} {
+			send(c.Copy(), e, servertest.Header("Content-Encoding", coding)).Want(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
+		}
+		second := func(r *http.Request) { r.Header.Add("Content-Type", "text/plain") }
+		send(c.Copy(), e, second).Want(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
+		unchanged(t, s, before)
+		for _, kind := range []string{"application/json", "Application/JSON", "application/json; charset=UTF-8", `application/json;charset="utf-8"`} {
+			if r := send(s.Login(ada, accounts.Cookies), e, servertest.Header("Content-Type", kind)); r.Status >= 300 {
+				t.Errorf("%q: %d %s", kind, r.Status, r.Code())
+			}
+		}
+	})
+}
+
+// An operation whose body is optional takes none at all; one that needs it says so.
+func TestNoBody(t *testing.T) {
+	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
+		c := s.Login(ada, accounts.Cookies)
+		e := exampleOf(t, op)
+		e.body = nil
+		r := send(c, e)
+		if required := op.Operation.RequestBody.Value.Required; required != (r.Status == http.StatusUnsupportedMediaType) || !required && r.Status >= 300 {
+			t.Errorf("%d %s, required: %v", r.Status, r.Code(), required)
+		}
+		if op.Operation.RequestBody.Value.Required {
+			e.body = ""
+			send(c, e).Want(t, http.StatusBadRequest, "malformed_request")
+		}
+	})
+}
+
+func TestBadParameters(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
+	upper := strings.ToUpper(c.SessionID)
+	before := s.Database.Dump(t)
+	refused := func(parameter, value string, r *servertest.Response) {
+		t.Helper()
+		list, _ := r.JSON["errors"].([]any)
+		if r.Code() != "malformed_request" || len(list) != 1 || list[0].(map[string]any)["parameter"] != parameter {
+			t.Errorf("%q: %d %s, errors %v, want 400 and one error at the parameter", value, r.Status, r.Code(), r.JSON["errors"])
+		}
+	}
+	for _, id := range []string{
+		"0", "-1", "1e3", "+1", "01", "1.0", "18446744073709551616", "%00", "1;2", "1%20or%201=1", "x", "null", "undefined", "%E2%80%8B", upper, "%7B" + c.SessionID + "%7D", "urn:uuid:" + c.SessionID,
+		strings.ReplaceAll(c.SessionID, "-", ""), c.SessionID + "%20", "%20" + c.SessionID, c.SessionID + "0", c.SessionID[:35], c.SessionID + "%0A", strings.Repeat("a", 10_000), "%FF", "*", "' OR '1'='1",
+	} {
+		refused("session_id", id, c.Copy().Do(http.MethodDelete, "/accounts/sessions/"+strings.ReplaceAll(id, " ", "%20"), nil))
+	}
+	for _, value := range []string{"", "1", "0", "yes", "TRUE", "True", "t", "f", "null", "true%20", "%20true", "true,false", "true%00", "[]", strings.Repeat("true", 2500), "2", "on"} {
+		refused("keep_current", value, c.Copy().Do(http.MethodDelete, "/accounts/sessions?keep_current="+value, nil))
+	}
+	for _, query := range []string{"keep_current=true&keep_current=false", "keep_current=false&keep_current=true", "keep_current=true&keep_current=true"} {
+		refused("keep_current", query, c.Copy().Do(http.MethodDelete, "/accounts/sessions?"+query, nil))
+	}
+	attempt := "q83vEjRWeJCrze8SNFZ4kA"
+	for _, value := range []string{"x", attempt[1:], attempt + "A", attempt[1:] + "+", attempt[1:] + "=", attempt + " " + attempt, attempt + "," + attempt, strings.Repeat("A", 8192), attempt[1:] + "é"} {
+		refused("X-Refresh-Attempt", value, c.Copy().RefreshTokens(servertest.Header("X-Refresh-Attempt", value)))
+	}
+	refused("X-Refresh-Attempt", "two headers", c.Copy().RefreshTokens(func(r *http.Request) { r.Header["X-Refresh-Attempt"] = []string{attempt, attempt} }))
+	refused("X-Refresh-Attempt", "empty", c.Copy().RefreshTokens(func(r *http.Request) { r.Header["X-Refresh-Attempt"] = []string{""} }))
+	unchanged(t, s, before)
+}
+
+// The contract decides which methods a path takes, and nothing a request says otherwise changes that.
+func TestMethods(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
+	takes := map[string][]string{}
+	paths := map[string]string{}
+	for _, op := range servertest.Operations() {
+		takes[op.Path] = append(takes[op.Path], op.Method)
+		paths[op.Path] = exampleOf(t, op).path
+	}
+	before := s.Database.Dump(t)
+	for path, methods := range takes {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get", "X"} {
+			if slices.Contains(methods, method) || method == "CONNECT" { // CONNECT has no path in HTTP
+				continue
+			}
+			r := c.Copy().Do(method, paths[path], nil, servertest.Header("X-HTTP-Method-Override", methods[0]), servertest.Header("X-HTTP-Method", methods[0]))
+			if r.Status != http.StatusMethodNotAllowed || method != "HEAD" && r.Code() != "method_not_allowed" {
+				t.Errorf("%s %s: %d %s", method, path, r.Status, r.Code())
+			}
+			allow := strings.Split(strings.ReplaceAll(r.Header.Get("Allow"), " ", ""), ",")
+			slices.Sort(allow)
+			slices.Sort(methods)
+			if diff := cmp.Diff(methods, allow); diff != "" {
+				t.Errorf("%s %s: Allow (-want +got):\n%s", method, path, diff)
+			}
+		}
+	}
+	for _, override := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
+		c.Copy().Do(http.MethodGet, "/accounts/sessions", nil, servertest.Header(override, "DELETE")).Want(t, http.StatusOK, "")
+	}
+	c.Copy().Do(http.MethodGet, "/accounts/sessions?_method=DELETE", nil).Want(t, http.StatusOK, "")
+	c.Copy().Do(http.MethodGet, "/accounts/login?username=ada&password=x", nil).Want(t, http.StatusMethodNotAllowed, "method_not_allowed")
+	unchanged(t, s, before)
+}
+
+// Other spellings of a path are other paths (control 74): an answer that some proxy in front takes for another
+// resource, and lets through, does not exist.
+func TestPaths(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
+	for _, op := range servertest.Operations() {
+		path := exampleOf(t, op).path
+		for _, other := range []string{
+			path + "/", "/" + path, path + "//", path + ";x", path + ";x=y", path + "/.", path + "/..", path + "/../" + path, "/." + path, "/x/.." + path, "/%2e" + path, path + "%2f", path + "%00", path + "%20",
+			strings.ToUpper(path), strings.Replace(path, "/", "//", 2), strings.Replace(path, "/", "/./", 1), strings.Replace(path, "/", `/\`, 1), path + "x", path + ".json", path + "~", "/v1" + path, path + "%3Fx",
+		} {
+			r := c.Copy().Do(op.Method, other, nil,
+				servertest.Header("X-Original-URL", path), servertest.Header("X-Rewrite-URL", path), servertest.Header("X-Forwarded-Prefix", "//evil.example"))
+			deeper := r.Status == http.StatusBadRequest && strings.Contains(op.Path, "{") // a parameter takes what is no path
+			collection := r.Status == http.StatusMethodNotAllowed || op.ID == "deleteSessions" && r.Status == http.StatusBadRequest
+			if r.Code() != "not_found" && !deeper && !collection || r.Header.Get("Location") != "" {
+				t.Errorf("%s %s: %d %s %s", op.Method, other, r.Status, r.Code(), r.Header.Get("Location"))
+			}
+		}
+	}
+	c.Profile().Want(t, http.StatusOK, "")
+}

@@ -1,0 +1,223 @@
+package server_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token/tokentest"
+)
+
+var transports = []accounts.Transport{accounts.Hybrid, accounts.Cookies, accounts.ServerHeld, accounts.BodyTokens}
+
+// eachTransport runs a test once for each, with a name.
+func eachTransport(t *testing.T, f func(t *testing.T, transport accounts.Transport)) {
+	t.Helper()
+	for _, transport := range transports {
+		t.Run(string(transport), func(t *testing.T) { f(t, transport) })
+	}
+}
+
+// password is the one of the contract's examples, and of every user that logs in with them.
+const password = "correct horse battery staple"
+
+// newUser adds an active user; ada is the one of the contract's examples.
+func newUser(t *testing.T, s *servertest.Server, name string) servertest.User {
+	t.Helper()
+	u, err := s.Service.CreateUser(context.Background(), accounts.NewUser{Username: name, Email: name + "@example.com", Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return servertest.User{User: u, Password: password}
+}
+
+// example is a valid request to an operation, made of the contract's own examples.
+type example struct {
+	method, path string
+	body         any
+}
+
+// exampleOf fills in the parameters and takes the first body without a token, which is what the caller adds.
+func exampleOf(t *testing.T, op servertest.Operation) example {
+	t.Helper()
+	e := example{method: op.Method, path: op.Path}
+	for _, p := range op.Operation.Parameters {
+		if p.Value.In == openapi3.ParameterInPath {
+			text, ok := p.Value.Example.(string)
+			if !ok {
+				t.Fatalf("%s: the path parameter %s has no example in the contract", op.ID, p.Value.Name)
+			}
+			e.path = strings.ReplaceAll(e.path, "{"+p.Value.Name+"}", text)
+		}
+	}
+	if op.Operation.RequestBody == nil {
+		return e
+	}
+	examples := op.Operation.RequestBody.Value.Content["application/json"].Examples
+	for _, name := range slices.Sorted(maps.Keys(examples)) {
+		value := examples[name].Value.Value.(map[string]any)
+		if _, hasToken := value["refresh_token"]; !hasToken {
+			e.body = value
+			return e
+		}
+	}
+	t.Fatalf("%s: no example of a body without a token in the contract", op.ID)
+	return e
+}
+
+// schemaOf is the schema of an operation's body, or nil.
+func schemaOf(op servertest.Operation) *openapi3.Schema {
+	if op.Operation.RequestBody == nil {
+		return nil
+	}
+	return op.Operation.RequestBody.Value.Content["application/json"].Schema.Value
+}
+
+// send sends an example with everything the client has.
+func send(c *servertest.Client, e example, options ...servertest.Option) *servertest.Response {
+	return c.Do(e.method, e.path, e.body, options...)
+}
+
+// codesOf are the problem codes that the contract lists for a status of an operation.
+func codesOf(op servertest.Operation, status string) []string {
+	response := op.Operation.Responses.Value(status)
+	if response == nil {
+		return nil
+	}
+	var codes []string
+	for _, part := range response.Value.Content["application/problem+json"].Schema.Value.AllOf {
+		if code := part.Value.Properties["code"]; code != nil && part.Ref == "" {
+			for _, value := range code.Value.Enum {
+				codes = append(codes, value.(string))
+			}
+		}
+	}
+	return codes
+}
+
+func unsafeMethod(method string) bool {
+	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
+}
+
+// takes says whether an operation lists a security scheme.
+func takes(op servertest.Operation, scheme string) bool {
+	return slices.ContainsFunc(op.Security, func(r openapi3.SecurityRequirement) bool { _, ok := r[scheme]; return ok })
+}
+
+// anonymousAllowed says whether it lists {}: then the credential may be a token in the body.
+func anonymousAllowed(op servertest.Operation) bool {
+	return slices.ContainsFunc(op.Security, func(r openapi3.SecurityRequirement) bool { return len(r) == 0 })
+}
+
+var timeClaim = regexp.MustCompile(`"(iat|exp)":\d+`)
+
+// expired is the same token as it would be if it had been minted long ago and had just ended.
+func expired(raw string) string {
+	parts := strings.Split(raw, ".")
+	header, _ := base64.RawURLEncoding.DecodeString(parts[0])
+	claims, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	exp := time.Now().Add(-10 * time.Second).Unix()
+	old := timeClaim.ReplaceAllStringFunc(string(claims), func(m string) string {
+		value := exp
+		if strings.HasPrefix(m, `"iat"`) {
+			value -= 300
+		}
+		text, _ := json.Marshal(value)
+		return m[:6] + string(text)
+	})
+	forger := tokentest.NewForger(servertest.SecretKey)
+	if strings.Contains(string(header), "rt+jwt") {
+		return forger.Refresh(string(header), old)
+	}
+	return forger.Access(string(header), old)
+}
+
+// accessOf and refreshOf are a client's tokens, wherever it keeps them.
+func accessOf(c *servertest.Client) string {
+	if c.Access != "" {
+		return c.Access
+	}
+	return c.CookieValue("access")
+}
+
+func refreshOf(c *servertest.Client) string {
+	if c.Refresh != "" {
+		return c.Refresh
+	}
+	return c.CookieValue("refreshtoken")
+}
+
+// unchanged fails the test if a row differs from the dump.
+func unchanged(t *testing.T, s *servertest.Server, before string) {
+	t.Helper()
+	if after := s.Database.Dump(t); after != before {
+		t.Errorf("rows were changed:\n%s", difference(before, after))
+	}
+}
+
+func difference(before, after string) string {
+	var list []string
+	a, b := strings.Split(before, "\n"), strings.Split(after, "\n")
+	for i := range max(len(a), len(b)) {
+		var x, y string
+		if i < len(a) {
+			x = a[i]
+		}
+		if i < len(b) {
+			y = b[i]
+		}
+		if x != y && len(list) < 10 {
+			list = append(list, "- "+x+"\n+ "+y)
+		}
+	}
+	return strings.Join(list, "\n")
+}
+
+// setActive activates or deactivates.
+func setActive(t *testing.T, s *servertest.Server, u servertest.User, active bool) {
+	t.Helper()
+	if err := s.Service.SetActive(context.Background(), u.Username, active); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// row is the session of a client as it is stored.
+func row(t *testing.T, s *servertest.Server, c *servertest.Client) models.Session {
+	t.Helper()
+	live, err := s.Store.Session(context.Background(), sessionID(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return live.Session
+}
+
+func sessionID(t *testing.T, c *servertest.Client) models.ID {
+	t.Helper()
+	id, err := uuid.Parse(c.SessionID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return models.ID(id)
+}
+
+// csrfOf is the CSRF token of a client's session; in the transport body nobody hands it out, but it exists.
+func csrfOf(t *testing.T, c *servertest.Client) string {
+	t.Helper()
+	if c.CSRF != "" {
+		return c.CSRF
+	}
+	return c.Copy().Do(http.MethodGet, "/accounts/csrf", nil).Want(t, http.StatusOK, "").Text("csrf_token")
+}

@@ -1,0 +1,234 @@
+package server_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token/tokentest"
+)
+
+// Whatever comes where a credential belongs is a 401 problem, never a 400 or a 500, and changes no row.
+
+// way is a place of an operation where a token is looked for, and a session whose token belongs there.
+type way struct {
+	op      servertest.Operation
+	place   place
+	session *servertest.Client
+}
+
+func (w way) String() string { return w.op.ID + " " + string(w.place) }
+
+func (w way) use() tokentest.Use {
+	if w.place == atBearer || w.place == atAccess {
+		return tokentest.Access
+	}
+	return tokentest.Refresh
+}
+
+func (w way) good() string {
+	if w.use() == tokentest.Access {
+		return accessOf(w.session)
+	}
+	return refreshOf(w.session)
+}
+
+// invalid is the code of what is no token here.
+func (w way) invalid() string {
+	if anonymousAllowed(w.op) || w.place == atRefresh {
+		return "refresh_invalid"
+	}
+	return "access_invalid"
+}
+
+// expired is the code of an authentic token that has expired; empty where it is taken all the same.
+func (w way) expired() string {
+	switch {
+	case w.use() == tokentest.Access && slices.Contains(codesOf(w.op, "401"), "access_expired"):
+		return "access_expired"
+	case w.use() == tokentest.Access:
+		return w.invalid()
+	case slices.Contains(codesOf(w.op, "401"), "session_expired"):
+		return "session_expired"
+	}
+	return ""
+}
+
+// waysIn are all of the contract.
+func waysIn(t *testing.T, s *servertest.Server) []way {
+	u := s.NewUser()
+	sessions := map[place]*servertest.Client{
+		atBearer: s.Login(u, accounts.Hybrid), atAccess: s.Login(u, accounts.Cookies), atRefresh: s.Login(u, accounts.Cookies), atBody: s.Login(u, accounts.BodyTokens),
+	}
+	var list []way
+	for _, op := range servertest.Operations() {
+		for _, p := range []place{atBearer, atAccess, atRefresh, atBody} {
+			if takes(op, string(p)) || p == atBody && anonymousAllowed(op) {
+				list = append(list, way{op, p, sessions[p]})
+			}
+		}
+	}
+	if len(list) < 10 {
+		t.Fatalf("only %d ways in", len(list))
+	}
+	return list
+}
+
+// show sends a value by the way, as a stranger with the session's CSRF token would; nil if HTTP cannot carry it.
+func (w way) show(t *testing.T, s *servertest.Server, raw string) *servertest.Response {
+	t.Helper()
+	e := exampleOf(t, w.op)
+	if w.place == atBody {
+		e.body = map[string]any{"refresh_token": raw}
+		return send(s.Anonymous(), e)
+	}
+	control := func(r rune) bool { return r < ' ' || r == 0x7f }
+	if len(raw) > 16<<10 || strings.ContainsFunc(raw, control) || strings.Trim(raw, ` "`) == w.good() {
+		return nil // over the header limit, refused by net/http, or the good token in the syntax of HTTP
+	}
+	return send(s.Anonymous(), e, func(r *http.Request) {
+		switch w.place {
+		case atBearer:
+			r.Header["Authorization"] = []string{"Bearer " + raw}
+		case atAccess:
+			r.Header["Cookie"] = []string{"access=" + raw}
+		case atRefresh:
+			r.Header["Cookie"] = []string{"refreshtoken=" + raw}
+		}
+		r.Header.Set("X-CSRFToken", csrfOf(t, w.session))
+	})
+}
+
+// refused: net/http takes a cookie with a byte that no cookie has for no cookie.
+func (w way) refused(t *testing.T, name, want string, r *servertest.Response) {
+	t.Helper()
+	cookie := w.place == atAccess || w.place == atRefresh
+	if r.Status == http.StatusUnauthorized && (r.Code() == want || cookie && r.Code() == "credentials_missing") {
+		return
+	}
+	t.Errorf("%s: %s: %d %s, want 401 %s", w, name, r.Status, r.Code(), want)
+}
+
+func TestHostileTokens(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	ways := waysIn(t, s)
+	before := s.Database.Dump(t)
+	for _, w := range ways {
+		sent, carried := 0, 0
+		for _, c := range tokentest.Hostile(w.use(), servertest.SecretKey, accessOf(w.session), refreshOf(w.session), time.Now()) {
+			want := w.invalid()
+			if c.Expired {
+				want = w.expired()
+			}
+			sent++
+			if want == "" { // an expired token logs out
+				continue
+			}
+			r := w.show(t, s, c.Raw)
+			switch {
+			case r == nil:
+			case w.place == atBody && len(c.Raw) > 60_000:
+				r.Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
+			default:
+				carried++
+				w.refused(t, c.Name, want, r)
+			}
+		}
+		if carried < sent*8/10 {
+			t.Errorf("%s: only %d of %d were sent", w, carried, sent)
+		}
+	}
+	unchanged(t, s, before)
+	for _, w := range ways { // the good ones are still good; those that end the session come last
+		if !unsafeMethod(w.op.Method) {
+			w.show(t, s, "").Want(t, http.StatusUnauthorized, "")
+			w.session.Copy().Do(w.op.Method, w.op.Path, nil).Want(t, http.StatusOK, "")
+		}
+	}
+}
+
+// Authentic tokens that no session of this server has had: only the row can tell (invariants 8 and 14).
+func TestUnbackedTokens(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: engine})
+		victim := s.Login(s.NewUser(), accounts.Cookies) // whose user id comes next
+		for _, w := range waysIn(t, s) {
+			before := s.Database.Dump(t)
+			cases := tokentest.Unbacked(w.use(), servertest.SecretKey, accessOf(w.session), refreshOf(w.session), time.Now())
+			for i, want := range w.unbacked() {
+				if want == "-" {
+					continue
+				}
+				if r := w.show(t, s, cases[i].Raw); r.Code() != want && (want != "" || r.Status >= 300) {
+					t.Errorf("%s: %s: %d %s, want %q", w, cases[i].Name, r.Status, r.Code(), want)
+				}
+			}
+			unchanged(t, s, before)
+		}
+		victim.Profile().Want(t, http.StatusOK, "")
+	})
+}
+
+// unbacked are the codes for another user's sub, another session's sid and a generation ahead of the row. "-": not
+// asked here, since gen is judged by a refresh alone and elsewhere the token is simply its session's.
+func (w way) unbacked() [3]string {
+	codes := [3]string{w.invalid(), "session_revoked", "-"}
+	refreshes := slices.Contains(codesOf(w.op, "401"), "refresh_reused")
+	switch {
+	case refreshes && w.place == atAccess: // of a transport whose access token is no handle
+		codes[2] = "refresh_invalid"
+	case refreshes:
+		codes[2] = "session_expired"
+	case anonymousAllowed(w.op): // logout: there is nothing to end
+		codes[1] = ""
+		if w.use() == tokentest.Refresh {
+			codes[0] = ""
+		}
+	}
+	if unsafeMethod(w.op.Method) && (w.place == atAccess || w.place == atRefresh) {
+		codes[1] = "csrf_failed" // the header is of the session it was taken from
+	}
+	return codes
+}
+
+// Rubbish of 1 byte to 8 KiB.
+func TestGarbageCredentials(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	ways := waysIn(t, s)
+	before := s.Database.Dump(t)
+	for _, w := range ways {
+		for _, unit := range []string{"a", ".", "a.b.c", "-_", "=", "%00", "%", "\\", "é", "\xff", "\u200b", "{}", "<x>", "' OR 1=1 --", ",", "Bearer ", "eyJ", "null", "\\u0000", "$(id)"} {
+			for _, size := range []int{1, 2, 43, 1000, 4096, 4097, 8192} {
+				raw := strings.TrimSpace(strings.Repeat(unit, size/len(unit)+1)[:size])
+				if r := w.show(t, s, raw); r != nil {
+					w.refused(t, raw[:min(len(raw), 20)], w.invalid(), r)
+				}
+			}
+		}
+	}
+	unchanged(t, s, before)
+	for _, op := range servertest.Operations() { // and in the CSRF header
+		if !unsafeMethod(op.Method) || !takes(op, "csrfToken") {
+			continue
+		}
+		session := s.Login(s.NewUser(), accounts.Cookies)
+		before = s.Database.Dump(t)
+		for _, unit := range []string{"a", ".", "-_", "=", "%00", "é", "\xff", "null", session.CSRF} {
+			for _, size := range []int{1, 2, 42, 43, 44, 86, 1000, 8192} {
+				raw := strings.Repeat(unit, size/len(unit)+1)[:size]
+				if raw == session.CSRF {
+					continue
+				}
+				r := send(session.Copy(), exampleOf(t, op), servertest.Header("X-CSRFToken", raw))
+				if r.Status != http.StatusForbidden || r.Code() != "csrf_failed" {
+					t.Errorf("%s: CSRF %.20q of %d: %d %s", op.ID, raw, size, r.Status, r.Code())
+				}
+			}
+		}
+		unchanged(t, s, before)
+	}
+}
