@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -36,7 +37,14 @@ func TestRoutesAreOperations(t *testing.T) {
 	if _, err := s.Handler(); err == nil || !strings.Contains(err.Error(), "/accounts/promised") {
 		t.Errorf("starts though an operation has no route: %v", err)
 	}
-	if err := s.Serve(context.Background(), nil); err == nil {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	if err := s.Serve(ctx, listener); err == nil {
 		t.Error("serves though an operation has no route")
 	}
 }

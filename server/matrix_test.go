@@ -135,7 +135,7 @@ func (w *world) judge(op servertest.Operation, sc scenario, p place, csrf bool) 
 	schemeOK := sc.scheme == "" || strings.EqualFold(sc.scheme, "Bearer ")
 	switch {
 	case len(names) > 1, p == atBearer && !schemeOK, !c.authentic, c.refresh != (p == atRefresh || p == atBody):
-		if !(c.authentic && anonymousAllowed(op) && p == atAccess && len(names) == 1) { // there it is the handle of server_held
+		if !c.authentic || !anonymousAllowed(op) || p != atAccess || len(names) != 1 { // there it is the handle of server_held
 			return invalid
 		}
 	case c.refresh && p != refreshPlace[c.transport]:

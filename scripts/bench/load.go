@@ -75,11 +75,11 @@ func drive(ctx context.Context, server *process, database pid, steps []step, d t
 }
 
 func work(ctx context.Context, c *conn, s step, end time.Time, refused *atomic.Int64) (latencies []time.Duration, err error) {
-	for {
+	for ctx.Err() == nil {
 		now := time.Now()
 		request := s.request()
-		if request == nil || now.After(end) || ctx.Err() != nil {
-			return latencies, nil
+		if request == nil || now.After(end) {
+			break
 		}
 		header, body, err := c.exchange(request)
 		if errors.Is(err, errUnavailable) {
@@ -96,6 +96,7 @@ func work(ctx context.Context, c *conn, s step, end time.Time, refused *atomic.I
 			}
 		}
 	}
+	return latencies, nil
 }
 
 // conn is a connection that is kept alive.

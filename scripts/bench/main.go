@@ -3,7 +3,7 @@
 //	scripts/with-mysql.sh --durable -- go run ./scripts/bench
 //
 // Absolute figures of a shared machine mean nothing, so product and counterpart take turns, several times, and what
-// counts is the ratio of their medians. The counterparts are in bare.go. Server, database and this program share the
+// counts is the median of the rounds' ratios. The counterparts are in bare.go. Server, database and this program share the
 // machine. The exit status is 0 whatever is measured, and 1 if a request failed.
 package main
 

@@ -105,7 +105,7 @@ func databasePID(ctx context.Context, db *sql.DB) pid {
 	if db.QueryRowContext(ctx, "SELECT @@pid_file").Scan(&path) != nil {
 		return 0
 	}
-	text, _ := os.ReadFile(path) //nolint:gosec // the database's own word
+	text, _ := os.ReadFile(path)
 	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 	return pid(n)
 }

@@ -21,8 +21,7 @@ func report(out io.Writer, pairs []*pair) {
 				at(l, 0.50), at(l, 0.95), at(l, 0.99),
 				fmt.Sprintf("%.0f", s.cpu()), fmt.Sprintf("%.0f", s.dbCPU()), fmt.Sprintf("%.1f", mebibytes(s.turns[len(s.turns)-1].rss)))
 		}
-		low, high := p.spread()
-		_, _ = fmt.Fprintf(out, "  %-28s %7.2f   (%.2f to %.2f)\n", "product / bare", p.ratio(), low, high)
+		_, _ = fmt.Fprintf(out, "  %-28s %7.2f   (%.2f to %.2f)\n", "product / bare", p.ratio(), slices.Min(p.ratios()), slices.Max(p.ratios()))
 	}
 }
 
@@ -60,15 +59,15 @@ func (s side) dbCPU() float64 {
 	return median(s.turns, func(t turn) float64 { return t.perOp(t.dbCPU) })
 }
 
-func (p *pair) ratio() float64 { return p.product.rate() / p.bare.rate() }
+// ratio is the median of the rounds' ratios: the two turns of a round had the same neighbours on the machine.
+func (p *pair) ratio() float64 { return median(p.ratios(), func(r float64) float64 { return r }) }
 
-// spread is the smallest and the largest ratio of one round: how far to trust the median.
-func (p *pair) spread() (low, high float64) {
+func (p *pair) ratios() []float64 {
 	var ratios []float64
 	for i := range p.product.turns {
 		ratios = append(ratios, p.product.turns[i].rate()/p.bare.turns[i].rate())
 	}
-	return slices.Min(ratios), slices.Max(ratios)
+	return ratios
 }
 
 func median[T any](list []T, value func(T) float64) float64 {

@@ -92,7 +92,8 @@ func (s *story) request(ctx context.Context, method, path string, with tokens) (
 
 // body is that of a login, or the refresh token where that is how it travels.
 func (s *story) body(path string, with tokens) ([]byte, []string) {
-	members, carried := map[string]string{}, ""
+	var members map[string]string
+	var carried string
 	switch {
 	case path == "/accounts/login":
 		members = map[string]string{"username": username, "password": password, "token_transport": s.name}

@@ -153,6 +153,7 @@ func held(c *servertest.Client) string {
 		return c.Refresh
 	case token.ServerHeld:
 		return c.CookieValue("access")
+	case token.Hybrid, token.Cookies:
 	}
 	return c.CookieValue("refreshtoken")
 }

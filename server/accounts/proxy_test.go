@@ -243,6 +243,7 @@ func (l *link) question(packet []byte, answers <-chan []byte) bool {
 // suffer ends the connection in the way of the fault.
 func (l *link) suffer(f fault, held func(), packet []byte, answers <-chan []byte) {
 	switch f {
+	case none:
 	case cutBefore:
 		if held != nil {
 			held()
@@ -281,7 +282,8 @@ func readPacket(r io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	length := int(header[0]) | int(header[1])<<8 | int(header[2])<<16
-	packet := append(header, make([]byte, length)...)
+	packet := make([]byte, 4+length)
+	copy(packet, header)
 	_, err := io.ReadFull(r, packet[4:])
 	return packet, err
 }

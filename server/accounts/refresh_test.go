@@ -62,7 +62,7 @@ func TestReuse(t *testing.T) {
 		r1 := s.next(r0)
 		r2 := s.next(r1)
 		s.at(r2).Profile().Want(t, http.StatusOK, "")
-		s.age(r2, interval+time.Millisecond)
+		s.age(r2, interval+margin) // the current token is due, and no old one may rotate in its place
 
 		s.at(r0).RefreshTokens().Want(t, http.StatusUnauthorized, reused)
 		s.dead(r2, r1, r0)
