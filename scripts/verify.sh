@@ -85,7 +85,7 @@ step_types() {
 
 step_swagger() { scripts/update-swagger-ui.sh --check; }
 
-step_browser() { node_tools && node scripts/browser/docs.mjs; }
+step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs; }
 
 step_readme() { scripts/check-readme.sh; }
 
