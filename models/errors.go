@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	sqlite "github.com/glebarez/go-sqlite"
@@ -52,7 +53,7 @@ func Cause(err error) error {
 var (
 	mysqlTransient   = map[uint16]bool{1213: true, 1205: true, 1020: true, 1180: true}
 	mysqlUnavailable = map[uint16]bool{
-		1040: true, 1042: true, 1047: true, 1053: true, 1077: true, 1129: true, 1152: true, 1158: true, 1159: true,
+		1040: true, 1042: true, 1045: true, 1047: true, 1053: true, 1130: true, 1969: true, 1077: true, 1129: true, 1152: true, 1158: true, 1159: true,
 		1160: true, 1161: true, 1021: true, 1030: true, 1114: true, 1203: true, 1226: true, 1290: true, 1317: true,
 		1836: true, 1927: true, 3024: true, 3169: true, 4031: true,
 	}
@@ -62,6 +63,7 @@ var (
 const (
 	sqliteBusy = 5
 	sqliteLock = 6
+	sqliteStop = 9 // interrupted: the caller's context ended
 	sqliteRO   = 8
 	sqliteIO   = 10
 	sqliteFull = 13
@@ -119,10 +121,17 @@ func kindOfSQLite(code int) error {
 		return ErrConflict
 	}
 	switch code & 0xff {
-	case sqliteBusy, sqliteLock, sqliteRO, sqliteIO, sqliteFull, sqliteOpen:
+	case sqliteBusy, sqliteLock, sqliteStop, sqliteRO, sqliteIO, sqliteFull, sqliteOpen:
 		return ErrUnavailable
 	}
 	return errRefused
+}
+
+// isNoTable: the database answers and has no such table. SQLite has no code of its own for that.
+func isNoTable(err error) bool {
+	var my *mysql.MySQLError
+	var lite *sqlite.Error
+	return errors.As(err, &my) && my.Number == 1146 || errors.As(err, &lite) && strings.Contains(lite.Error(), "no such table")
 }
 
 func connectionLost(err error) bool {

@@ -31,10 +31,10 @@ func (v Schema) OK() bool { return v.Current >= v.Needed }
 // Schema asks for the version; it changes nothing.
 func (s *Store) Schema(ctx context.Context) (Schema, error) {
 	v := Schema{Needed: needed}
-	if !s.db.WithContext(ctx).Migrator().HasTable("goose_db_version") {
-		return v, s.Ping(ctx) // HasTable has no error: a database that is away must not look like an empty one
+	err := s.readPool().QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&v.Current)
+	if isNoTable(err) {
+		return v, nil
 	}
-	err := s.pool().QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&v.Current)
 	return v, translate(err)
 }
 
@@ -61,6 +61,9 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 	if v, err := s.Schema(ctx); err != nil || v.OK() {
 		return 0, err
 	}
+	// goose holds one connection all the time, and the lease must be renewed beside it.
+	s.pool().SetMaxOpenConns(max(2, s.conns))
+	defer s.pool().SetMaxOpenConns(max(1, s.conns))
 	applied := 0
 	err := s.withLease(ctx, func(ctx context.Context) error {
 		provider, err := s.goose()
@@ -115,9 +118,14 @@ func (s *Store) withLease(ctx context.Context, f func(context.Context) error) er
 		s.keepLease(ctx, holder, lost)
 	}()
 	err := f(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = errors.Join(err, context.Cause(ctx)) // "the lease was lost" rather than "context canceled"
+	}
 	lost(nil)
 	<-done
-	return errors.Join(err, s.releaseLease(context.WithoutCancel(ctx), holder))
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseRenew)
+	defer cancel()
+	return errors.Join(err, s.releaseLease(release, holder))
 }
 
 func (s *Store) makeLease(ctx context.Context) error {
@@ -167,7 +175,7 @@ func (s *Store) keepLease(ctx context.Context, holder string, lost context.Cance
 			return
 		case <-time.After(leaseRenew):
 		}
-		held, err := s.takeLease(ctx, holder)
+		held, err := s.renewLease(ctx, holder)
 		switch {
 		case err == nil && held:
 			lastHeld = time.Now()
@@ -176,6 +184,13 @@ func (s *Store) keepLease(ctx context.Context, holder string, lost context.Cance
 			return
 		}
 	}
+}
+
+// renewLease gives up in time for the work to be stopped before somebody else takes the lease.
+func (s *Store) renewLease(ctx context.Context, holder string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaseRenew/2)
+	defer cancel()
+	return s.takeLease(ctx, holder)
 }
 
 func (s *Store) releaseLease(ctx context.Context, holder string) error {

@@ -50,12 +50,14 @@ const live = `revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ? AND 
 	SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.session_epoch = sessions.epoch AND u.is_active)`
 
 // clockGuard holds a statement back whose "now" is not the database's: a replica with a wrong clock, or a statement
-// that was held up on its way, must not decide about ages. SQLite lives in this process and has no other clock.
+// that was held up on its way or at a lock, must not decide about ages. SYSDATE is the time at which the row is judged,
+// after any wait for its lock; UTC_TIMESTAMP would be that at which the statement came. The session's zone is UTC.
+// SQLite lives in this process and has no other clock.
 func (s *Store) clockGuard(now time.Time, tolerance time.Duration) (string, []any) {
 	if !s.mysql {
 		return "", nil
 	}
-	return " AND UTC_TIMESTAMP(6) BETWEEN ? AND ?", []any{now.Add(-tolerance), now.Add(tolerance)}
+	return " AND SYSDATE(6) BETWEEN ? AND ?", []any{now.Add(-tolerance), now.Add(tolerance)}
 }
 
 const sessionColumns = `s.id, s.user_id, s.epoch, s.generation, s.rotated_at, s.created_at, s.idle_expires_at, s.expires_at,
@@ -93,7 +95,7 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 // CreateSession adds the session of a login, notes the login with its user, replaces the password hash by rehash
 // unless that is empty, and lets the oldest sessions beyond limit give way: one transaction.
 //
-// The user row is locked by an UPDATE guarded by the epoch and the hash's reading: a log-out everywhere, a password
+// The user row is locked by an UPDATE guarded by the epoch: a log-out everywhere, a password
 // change or a deactivation that came between gives ErrNotFound. ErrClock: see clockGuard.
 func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash string, limit int, tolerance time.Duration) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {

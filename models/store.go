@@ -36,6 +36,7 @@ type Store struct {
 	db    *gorm.DB // writes, and on MySQL reads too
 	reads *gorm.DB
 	mysql bool
+	conns int // bound on connections for writing
 	hot   hotStatements
 }
 
@@ -127,8 +128,15 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: writer, reads: reads}
-	return s, s.Ping(ctx)
+	return (&Store{db: writer, reads: reads, conns: 1}).reached(ctx)
+}
+
+// reached answers with the store if the database does; otherwise nothing stays open.
+func (s *Store) reached(ctx context.Context) (*Store, error) {
+	if err := s.Ping(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // sqlitePath escapes what has a meaning in an SQLite URI.
@@ -172,8 +180,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, reads: db, mysql: true}
-	return s, s.Ping(ctx)
+	return (&Store{db: db, reads: db, mysql: true, conns: o.MaxConns}).reached(ctx)
 }
 
 // sessionVariables asks the server which of the variables it has and says what every connection must set: UTC, strict
@@ -193,6 +200,8 @@ func sessionVariables(ctx context.Context, c *mysql.Config) (map[string]string, 
 	defer func() { _ = rows.Close() }()
 	params := map[string]string{
 		"time_zone": "'+00:00'",
+		// A statement whose caller has long been answered must not wait for a lock and then be applied.
+		"innodb_lock_wait_timeout": "2",
 		"sql_mode":  "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
 	}
 	isolation := false

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
@@ -76,6 +78,9 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 	return s, nil
 }
 
+// workTime bounds what follows, all statements of a request together, so that a 503 comes within 3 s.
+const workTime = 2500 * time.Millisecond
+
 // authenticate judges the request by its operation's `security`, and nothing else decides who may call what.
 //
 // Where the contract lists the refresh cookie, the operation is about the session itself: expiry and liveness are
@@ -84,6 +89,9 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 func (s *Server) authenticate(c *gin.Context) {
 	call := callOf(c)
 	wants := call.operation.security
+	ctx, cancel := context.WithTimeout(c.Request.Context(), workTime)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
 	if wants.public {
 		c.Next()
 		return
@@ -144,7 +152,7 @@ func (s *Server) presented(c *gin.Context, call *call) (string, alternative, err
 	return "", alternative{}, problemOf(codeCredentialsMissing)
 }
 
-// bodyToken is the member refresh_token, whatever its type: what is no string is no token.
+// bodyToken is the member refresh_token. What is no string is no token; validate refuses it later.
 func bodyToken(call *call) (string, bool) {
 	object, _ := call.body.(map[string]any)
 	value, ok := object["refresh_token"]

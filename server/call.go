@@ -17,8 +17,9 @@ type call struct {
 	id        string
 	received  time.Time // when the headers had been read
 	client    accounts.Client
-	crossSite bool  // a page of another site sends it
-	userID    int64 // for the log
+	crossSite bool   // a page of another site sends it
+	userID    int64  // for the log
+	code      string // of the problem answered, for the log
 
 	operation *operation
 	body      any // the decoded JSON, after decode

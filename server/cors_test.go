@@ -150,6 +150,23 @@ func TestCSRFMatrix(t *testing.T) {
 	}
 }
 
+// Who can write into the network can make a plain-http page of the very host that is served by https: its Host and the
+// Origin's are the same, and it is a foreign origin all the same.
+func TestPlainPageOfTheSameHost(t *testing.T) {
+	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
+	u, j := s.NewUser(), jar{}
+	host := func(r *http.Request) { r.Host = "accounts.ex" }
+	j.take(s.login(t, u, accounts.Cookies, host, servertest.Header("Origin", "https://accounts.ex")))
+	before := s.Database.Dump(t)
+	plain := servertest.Header("Origin", "http://accounts.ex")
+	for _, op := range servertest.Operations() {
+		if unsafeMethod(op.Method) {
+			send(s.bare(), exampleOf(t, op), host, j.cookies, plain).Want(t, http.StatusForbidden, "csrf_failed")
+		}
+	}
+	unchanged(t, s.Server, before)
+}
+
 // The cookie csrftoken is not looked at: a pair that agrees with itself proves nothing (control 40).
 func TestPlantedCSRFPair(t *testing.T) {
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}

@@ -6,7 +6,7 @@
 //	middleware        request id, access log, panics, headers, CORS, origins    server.go has the list
 //	contract          which operation is this? is its body well-formed?         contract.go, decode.go
 //	authenticate      what the contract's `security` asks for: 401, CSRF 403    authenticate.go, cookies.go
-//	validate          parameters and body against the contract's schemas        contract.go
+//	validate          parameters and body against the contract's schemas        validate.go
 //	handler           reads its input, makes one call, shapes the answer        session.go, profile.go, system.go
 //	accounts          the rule                                                  accounts/
 //	models            the row                                                   ../models/

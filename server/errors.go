@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -95,8 +96,11 @@ func problemFrom(err error) *problem {
 // problem answers with an error, as application/problem+json (RFC 9457), and ends the request.
 func (s *Server) problem(c *gin.Context, err error) {
 	p, call := problemFrom(err), callOf(c)
+	call.code = string(p.code)
 	c.Abort()
-	s.logProblem(call, p)
+	if !errors.Is(c.Request.Context().Err(), context.Canceled) { // a caller who hangs up is no fault of ours
+		s.logProblem(call, p)
+	}
 	if c.Writer.Written() { // half an answer is out; a second one behind it would be read as part of the first
 		panic(http.ErrAbortHandler)
 	}
@@ -105,6 +109,7 @@ func (s *Server) problem(c *gin.Context, err error) {
 
 func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
 	kind, h := kinds[p.code], w.Header()
+	h.Del("Set-Cookie") // only a 2xx sets or clears a cookie, also when it fails half-way
 	body := api.Problem{
 		Type: "urn:accounts:problem:" + string(p.code), Title: kind.title, Status: kind.status, Detail: kind.detail,
 		Code: api.ProblemCode(p.code), RequestID: call.id,

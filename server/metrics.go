@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
 )
 
 // Metrics are the server's figures for Prometheus. Labels are operations of the contract and fixed words, never
@@ -29,8 +30,11 @@ func NewMetrics() *Metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"operation", "status"}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "accounts_events_total", Help: "What sessions went through: refresh_rotated, refresh_same, refresh_graced, refresh_reused, state_regression, clock_off.",
+			Name: "accounts_events_total", Help: "What happened to sessions and clocks, by event.",
 		}, []string{"event"}),
+	}
+	for _, event := range accounts.Events { // a counter that is not there cannot be alerted on
+		m.events.WithLabelValues(event)
 	}
 	m.registry.MustRegister(m.requests, m.events, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -27,7 +27,7 @@ func (s *Server) accessLog(c *gin.Context) {
 	took := s.Now().Sub(call.received)
 	s.Metrics.request(operation, c.Writer.Status(), took)
 	s.Log.Info("request", "request_id", call.id, "method", c.Request.Method, "route", c.FullPath(), "operation", operation,
-		"status", c.Writer.Status(), "ms", float64(took.Microseconds())/1000, "ip", call.client.IP, "user_id", call.userID)
+		"status", c.Writer.Status(), "ms", float64(took.Microseconds())/1000, "ip", call.client.IP, "user_id", call.userID, "code", call.code)
 }
 
 // recoverPanic answers a panic with a bland 500. The log gets the stack and the value of a runtime error; any other

@@ -39,13 +39,17 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return err
 	case <-ctx.Done():
 	}
+	s.draining.Store(true)
+	s.Log.Info("shutting down", "delay", s.Config.ShutdownDelay.String(), "timeout", s.Config.ShutdownTimeout.String())
+	select {
+	case err := <-failed:
+		return err
+	case <-time.After(s.Config.ShutdownDelay):
+	}
 	return s.shutDown(srv)
 }
 
 func (s *Server) shutDown(srv *http.Server) error {
-	s.draining.Store(true)
-	s.Log.Info("shutting down", "delay", s.Config.ShutdownDelay.String(), "timeout", s.Config.ShutdownTimeout.String())
-	time.Sleep(s.Config.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), s.Config.ShutdownTimeout)
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {

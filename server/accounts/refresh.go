@@ -119,9 +119,6 @@ const refreshTries = 6
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been revoked), Unavailable.
 func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, error) {
 	r := &refreshing{Service: s, in: in, caller: caller, attempt: s.policy.attemptHash(in.Attempt)}
-	if in.Credential.Expired && in.Credential.Transport != "" {
-		return Tokens{}, refuse(SessionExpired)
-	}
 	ctx, cancel := deadline(caller)
 	defer cancel()
 	if t, ok := r.rotateBlind(ctx); ok {
@@ -154,7 +151,7 @@ type refreshing struct {
 // access token of server_held does not, so there the row is read first.
 func (r *refreshing) rotateBlind(ctx context.Context) (Tokens, bool) {
 	c := r.in.Credential
-	if c.Transport == "" {
+	if c.Transport == "" || c.Expired { // expired by our clock alone, which the row and its clock have yet to confirm
 		return Tokens{}, false
 	}
 	t, ok, err := r.rotate(ctx, c.Transport, c.SessionExpiresAt)
@@ -173,8 +170,10 @@ func (r *refreshing) rotate(ctx context.Context, transport token.Transport, expi
 		rotation.RotatedBefore = now.Add(-r.policy.RotationInterval - r.policy.Margin)
 	}
 	ok, err := r.store.Rotate(ctx, rotation)
+	if err != nil || ok {
+		r.wrote = append(r.wrote, now) // with an error too it may have been applied
+	}
 	if err != nil {
-		r.wrote = append(r.wrote, now) // it may have been applied all the same
 		return Tokens{}, false, err
 	}
 	if !ok {

@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"example.com/accounts/models"
@@ -23,7 +24,7 @@ type Policy struct {
 const (
 	// maxSessions is how many live sessions a user has; the oldest give way (ASVS 7.1.2).
 	maxSessions = 50
-	// callTime bounds the database's part of a request, so that a 503 comes within 3 s.
+	// callTime bounds a request's work here where its context has no deadline of its own.
 	callTime = 2500 * time.Millisecond
 	// strictTolerance is how far a clock may be off in the strict profile, where there is no margin to take it from.
 	strictTolerance = 2500 * time.Millisecond
@@ -49,10 +50,15 @@ type Service struct {
 	policy  Policy
 	now     func() time.Time
 	observe func(event string)
+
+	schemaOK atomic.Bool
 }
 
+// Events are what Observe can be told.
+var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "state_regression", "clock_off", "rehash_skipped", "hash_unusable"}
+
 // Options are what a Service is made of. Now is the clock of every rule; Observe, which may be nil, is told what
-// happened: "refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "state_regression", "clock_off" …
+// happened, in the words of Events.
 type Options struct {
 	Store     *models.Store
 	Hasher    *credentials.Hasher
@@ -95,9 +101,14 @@ type JWKS = token.JWKS
 type Client struct{ IP, UserAgent string }
 
 // deadline detaches from the caller, who may hang up: a write that has begun is brought to an end and its outcome
-// is known. It has a deadline of its own instead.
+// is known. The deadline stays.
 func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), callTime)
+	end, ok := ctx.Deadline()
+	ctx = context.WithoutCancel(ctx)
+	if !ok {
+		return context.WithTimeout(ctx, callTime)
+	}
+	return context.WithDeadline(ctx, end)
 }
 
 // storeError is what a failed store call means to a caller, where nothing more special is known: a database that

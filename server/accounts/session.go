@@ -63,6 +63,10 @@ func (s *Service) checkPassword(ctx context.Context, name, password string) (mod
 	}
 	// For an unknown user the hash is empty, which costs what a real one costs.
 	ok, weak, err := s.hasher.Verify(ctx, u.Password, password)
+	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
+		s.observe("hash_unusable") // a 500 would tell that the name exists
+		ok, weak, err = s.hasher.Verify(ctx, "", password)
+	}
 	if err != nil {
 		return u, "", hashError(err)
 	}

@@ -15,6 +15,17 @@ const readyTime = 2 * time.Second
 func (s *Service) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
+	if err := s.checkSchema(ctx); err != nil {
+		return err
+	}
+	return s.checkClock(ctx)
+}
+
+// checkSchema asks until the schema is current, and not again: it never becomes older.
+func (s *Service) checkSchema(ctx context.Context) error {
+	if s.schemaOK.Load() {
+		return s.ping(ctx)
+	}
 	schema, err := s.store.Schema(ctx)
 	if err != nil {
 		return unavailable(err)
@@ -22,7 +33,15 @@ func (s *Service) Ready(ctx context.Context) error {
 	if !schema.OK() {
 		return unavailable(fmt.Errorf("%w: version %d, needed %d", models.ErrSchema, schema.Current, schema.Needed))
 	}
-	return s.checkClock(ctx)
+	s.schemaOK.Store(true)
+	return nil
+}
+
+func (s *Service) ping(ctx context.Context) error {
+	if err := s.store.Ping(ctx); err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
 func (s *Service) checkClock(ctx context.Context) error {

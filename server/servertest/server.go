@@ -86,12 +86,8 @@ func (s *Server) open(t testing.TB, o Options) {
 	t.Helper()
 	ctx, cfg := context.Background(), s.Config
 	log := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	where := models.Options{SQLite: cfg.Database.Path, MaxConns: cfg.DBMaxConns, Log: log}
-	if !cfg.SQLite() {
-		where.MySQL = &models.MySQL{Addr: cfg.Database.Host, User: cfg.Database.User, Password: string(cfg.Database.Password), Name: cfg.Database.Name, TLS: cfg.Database.TLS}
-	}
 	var err error
-	s.Store, err = models.Open(ctx, where)
+	s.Store, err = models.Open(ctx, server.StoreOptions(cfg, log))
 	must(t, err)
 	_, err = s.Store.Migrate(ctx)
 	must(t, err)
@@ -109,10 +105,7 @@ func (s *Server) open(t testing.TB, o Options) {
 	metrics := server.NewMetrics()
 	s.Service = accounts.New(accounts.Options{
 		Store: s.Store, Hasher: o.Hasher, Ring: ring, PublicURL: cfg.PublicURL, Now: s.Clock.Now, Observe: metrics.Event,
-		Policy: accounts.Policy{
-			AccessTTL: cfg.AccessTTL, RefreshIdleTTL: cfg.RefreshIdleTTL, ServerHeldIdleTTL: cfg.ServerHeldIdleTTL,
-			SessionMaxAge: cfg.SessionMaxAge, RotationInterval: cfg.RotationInterval, Margin: cfg.Margin(),
-		},
+		Policy: server.Policy(cfg),
 	})
 	s.Server, err = server.New(server.Options{Config: cfg, Service: s.Service, Metrics: metrics, Log: log, Now: s.Clock.Now})
 	must(t, err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
 	"example.com/accounts/server/credentials"
@@ -70,26 +71,15 @@ func (p process) open(ctx context.Context, observe func(string)) (*app, error) {
 	a.service = accounts.New(accounts.Options{
 		Store: store, Ring: ring, PublicURL: cfg.PublicURL, Now: time.Now, Observe: observe,
 		Hasher: credentials.NewHasher(credentials.Default, slots, slots*queuePerSlot, queueTime),
-		Policy: policy(cfg),
+		Policy: server.Policy(cfg),
 	})
 	return a, nil
 }
 
-func policy(cfg config.Config) accounts.Policy {
-	return accounts.Policy{
-		AccessTTL: cfg.AccessTTL, RefreshIdleTTL: cfg.RefreshIdleTTL, ServerHeldIdleTTL: cfg.ServerHeldIdleTTL,
-		SessionMaxAge: cfg.SessionMaxAge, RotationInterval: cfg.RotationInterval, Margin: cfg.Margin(),
-	}
-}
-
 func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*models.Store, error) {
-	o := models.Options{SQLite: cfg.Database.Path, MaxConns: cfg.DBMaxConns, Log: log}
-	if !cfg.SQLite() {
-		o.MySQL = &models.MySQL{Addr: cfg.Database.Host, User: cfg.Database.User, Password: string(cfg.Database.Password), Name: cfg.Database.Name, TLS: cfg.Database.TLS}
-	}
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	store, err := models.Open(ctx, o)
+	store, err := models.Open(ctx, server.StoreOptions(cfg, log))
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the database %s: %w", cfg.Database, models.Cause(err))
 	}
@@ -180,5 +170,16 @@ func createOnce(path, content string) error {
 	if err := errors.Join(draft.Sync(), draft.Close()); err != nil {
 		return err
 	}
-	return os.Link(draft.Name(), path) // fails if it exists
+	if err := os.Link(draft.Name(), path); err != nil { // fails if it exists
+		return err
+	}
+	return syncDir(filepath.Dir(path)) // before anything is signed with it
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path) //nolint:gosec // the path is the operator's
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

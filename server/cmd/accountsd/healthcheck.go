@@ -40,7 +40,8 @@ func ready(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	direct := &http.Client{Transport: &http.Transport{}} // an HTTP_PROXY is not for this
+	answer, err := direct.Do(request)
 	if err != nil {
 		return err
 	}

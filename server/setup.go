@@ -1,0 +1,31 @@
+package server
+
+import (
+	"log/slog"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/config"
+)
+
+// What the settings mean to the packages below, which do not know them. The binary and the test servers share this, so
+// that a setting which is wired wrongly is seen by every test.
+
+// StoreOptions say which database.
+func StoreOptions(cfg config.Config, log *slog.Logger) models.Options {
+	o := models.Options{SQLite: cfg.Database.Path, MaxConns: cfg.DBMaxConns, Log: log}
+	if !cfg.SQLite() {
+		o.MySQL = &models.MySQL{
+			Addr: cfg.Database.Host, User: cfg.Database.User, Password: string(cfg.Database.Password), Name: cfg.Database.Name, TLS: cfg.Database.TLS,
+		}
+	}
+	return o
+}
+
+// Policy says how sessions live.
+func Policy(cfg config.Config) accounts.Policy {
+	return accounts.Policy{
+		AccessTTL: cfg.AccessTTL, RefreshIdleTTL: cfg.RefreshIdleTTL, ServerHeldIdleTTL: cfg.ServerHeldIdleTTL,
+		SessionMaxAge: cfg.SessionMaxAge, RotationInterval: cfg.RotationInterval, Margin: cfg.Margin(),
+	}
+}
