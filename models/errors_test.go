@@ -34,12 +34,12 @@ func TestTranslate(t *testing.T) {
 		{models.ErrConflict, []error{gorm.ErrDuplicatedKey, mysqlError(1062)}},
 		{models.ErrTransient, []error{mysqlError(1213), mysqlError(1205), mysqlError(1020), mysqlError(1180)}},
 		{models.ErrUnavailable, []error{
-			mysqlError(1040), mysqlError(1047), mysqlError(1053), mysqlError(1114), mysqlError(1290), mysqlError(1836), mysqlError(1927), mysqlError(4031),
+			mysqlError(1040), mysqlError(1045), mysqlError(1047), mysqlError(1053), mysqlError(1114), mysqlError(1290), mysqlError(1836), mysqlError(1927), mysqlError(4031),
 			driver.ErrBadConn, mysql.ErrInvalidConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNREFUSED,
 			context.DeadlineExceeded, context.Canceled, &net.OpError{Op: "read", Err: syscall.ECONNRESET},
 			fmt.Errorf("wrapped: %w", mysql.ErrInvalidConn), errors.New("sql: database is closed"),
 		}},
-		{models.ErrRefused, []error{mysqlError(1146), mysqlError(1406), mysqlError(1064), mysqlError(1045)}},
+		{models.ErrRefused, []error{mysqlError(1146), mysqlError(1406), mysqlError(1064)}},
 	} {
 		for _, err := range c.errs {
 			got := models.Translate(err)
@@ -139,15 +139,15 @@ func TestOpenMySQLFails(t *testing.T) {
 		nobody, err := net.Listen("tcp", "127.0.0.1:0")
 		ok(t, err)
 		ok(t, nobody.Close())
-		for want, change := range map[error]func(*models.MySQL){
-			models.ErrUnavailable: func(m *models.MySQL) { m.Addr = nobody.Addr().String() },
-			models.ErrRefused:     func(m *models.MySQL) { m.Password = "wrong password" },
+		for _, change := range []func(*models.MySQL){
+			func(m *models.MySQL) { m.Addr = nobody.Addr().String() },
+			func(m *models.MySQL) { m.Password = "wrong password" },
 		} {
 			where := *o.MySQL
 			change(&where)
 			_, err := models.Open(t.Context(), models.Options{MySQL: &where, MaxConns: 2, Log: o.Log})
-			if !errors.Is(err, want) || strings.Contains(fmt.Sprint(err, models.Cause(err)), "wrong password") {
-				t.Errorf("%v (%v), want %v", err, models.Cause(err), want)
+			if !errors.Is(err, models.ErrUnavailable) || strings.Contains(fmt.Sprint(err, models.Cause(err)), "wrong password") {
+				t.Errorf("%v (%v)", err, models.Cause(err))
 			}
 		}
 	})
