@@ -130,6 +130,7 @@ func holdLease(t *testing.T, db *servertest.Database, life time.Duration) {
 }
 
 func TestLeaseTakenOver(t *testing.T) {
+	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		db := servertest.NewDatabase(t, e)
@@ -163,7 +164,9 @@ func TestLeaseKept(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a renewal of the lease")
 	}
+	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
 		t.Run("renewed", func(t *testing.T) {
 			t.Parallel()
 			db := servertest.NewDatabase(t, e)

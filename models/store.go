@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	sqlite "github.com/glebarez/go-sqlite"
 	gormsqlite "github.com/glebarez/sqlite"
 	"github.com/go-sql-driver/mysql"
 	gormmysql "gorm.io/driver/mysql"
@@ -120,15 +121,33 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("models: %w", err)
 	}
 	dsn := "file:" + sqlitePath(o.SQLite) + "?_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
-	writer, err := open(gormsqlite.Open(dsn+"&_txlock=immediate"), 1)
+	writer, err := openSQLitePool(ctx, dsn+"&_txlock=immediate", 1)
 	if err != nil {
 		return nil, err
 	}
-	reads, err := open(gormsqlite.Open(dsn+"&_pragma=query_only(1)"), max(2, o.MaxConns))
+	reads, err := openSQLitePool(ctx, dsn+"&_pragma=query_only(1)", max(2, o.MaxConns))
 	if err != nil {
 		return nil, err
 	}
 	return (&Store{db: writer, reads: reads, conns: 1}).reached(ctx)
+}
+
+// openSQLitePool opens a pool with its first connection. Turning WAL on needs the file for oneself, and SQLite does not
+// wait for that: of several processes that start on a new file all but one hear that it is locked, and try again.
+func openSQLitePool(ctx context.Context, dsn string, conns int) (*gorm.DB, error) {
+	const tries, wait = 100, 20 * time.Millisecond
+	for try := 1; ; try++ {
+		db, err := open(gormsqlite.Open(dsn), conns)
+		var lite *sqlite.Error
+		if try == tries || !errors.As(err, &lite) || lite.Code()&0xff != sqliteBusy {
+			return db, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(wait):
+		}
+	}
 }
 
 // reached answers with the store if the database does; otherwise nothing stays open.
@@ -202,7 +221,7 @@ func sessionVariables(ctx context.Context, c *mysql.Config) (map[string]string, 
 		"time_zone": "'+00:00'",
 		// A statement whose caller has long been answered must not wait for a lock and then be applied.
 		"innodb_lock_wait_timeout": "2",
-		"sql_mode":  "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
+		"sql_mode":                 "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
 	}
 	isolation := false
 	for rows.Next() {

@@ -32,7 +32,7 @@ func TestStormConverges(t *testing.T) {
 		for range 100 {
 			c := s.at(first)
 			wait.Go(func() {
-				r := c.RefreshTokens()
+				r := patient(c)
 				if r.Status != http.StatusOK {
 					t.Errorf("status %d %s", r.Status, r.Code())
 				}
