@@ -120,7 +120,7 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err := file.Close(); err != nil {
 		return nil, fmt.Errorf("models: %w", err)
 	}
-	dsn := "file:" + sqlitePath(o.SQLite) + "?_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+	dsn := "file:" + sqlitePath(o.SQLite) + "?_pragma=busy_timeout(1000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
 	writer, err := openSQLitePool(ctx, dsn+"&_txlock=immediate", 1)
 	if err != nil {
 		return nil, err

@@ -99,7 +99,7 @@ func TestNothingIsCut(t *testing.T) {
 
 func TestSQLitePragmas(t *testing.T) {
 	eachSQLite(t, func(t *testing.T, f *fixture) {
-		want := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "2000"}
+		want := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "1000"}
 		conns := append(hold(t, f.WritePool(), 1), hold(t, f.ReadPool(), 4)...)
 		for i, c := range conns {
 			for name, value := range want {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -24,6 +25,7 @@ type call struct {
 	operation *operation
 	body      any // the decoded JSON, after decode
 	decoded   bool
+	unread    bool // a body is, or may be, still on its way
 
 	credential accounts.Credential // verified; of operations that judge expiry and liveness themselves
 	principal  accounts.Principal  // of all others that are not public
@@ -46,12 +48,20 @@ func (s *Server) beginCall(c *gin.Context) {
 	id := uuid.Must(uuid.NewV7())
 	call := &call{
 		id: id.String(), received: s.Now(),
-		client:    accounts.Client{IP: c.ClientIP(), UserAgent: shorten(c.Request.UserAgent())},
-		crossSite: c.GetHeader("Sec-Fetch-Site") == "cross-site",
+		client:    accounts.Client{IP: address(c.ClientIP()), UserAgent: shorten(c.Request.UserAgent())},
+		crossSite: c.GetHeader("Sec-Fetch-Site") == "cross-site", unread: c.Request.ContentLength != 0,
 	}
 	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), callKey{}, call))
 	c.Header("X-Request-Id", call.id)
 	c.Next()
+}
+
+// address writes an IPv4 address in one way, however it came.
+func address(ip string) string {
+	if a, err := netip.ParseAddr(ip); err == nil {
+		return a.Unmap().String()
+	}
+	return ip
 }
 
 // shorten bounds what a header brings into a row.

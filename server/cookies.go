@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"example.com/accounts/api"
@@ -31,13 +32,24 @@ func (n cookieNames) read(r *http.Request, carrier accounts.Carrier) (string, bo
 	if name == "" {
 		return "", false
 	}
-	switch found := r.CookiesNamed(name); len(found) {
-	case 0:
-		return "", false
-	case 1:
+	found := r.CookiesNamed(name)
+	if len(found) == 1 && !found[0].Quoted && mentions(r.Header.Values("Cookie"), name) == 1 {
 		return found[0].Value, true
 	}
-	return "", true
+	return "", mentions(r.Header.Values("Cookie"), name) > 0
+}
+
+// mentions counts a name in the header itself: net/http drops a cookie whose value it cannot read, and which of two
+// counts must not hang on that.
+func mentions(lines []string, name string) (n int) {
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ";") {
+			if key, _, _ := strings.Cut(part, "="); strings.Trim(key, " \t") == name {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // delivery is how tokens leave: the body's members and the cookies to set.

@@ -19,6 +19,9 @@ import (
 const (
 	maxBody  = 64 << 10
 	maxDepth = 32
+	// No request of the contract has as many members; each unknown one would cost the validator an error.
+	maxMembers  = 100
+	maxElements = 1000
 )
 
 // decodeFirst reads the body before authentication where a token may be in it, and where there is nobody to
@@ -42,8 +45,12 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 	if !call.operation.hasBody {
 		return nil
 	}
+	if c.Request.ContentLength > maxBody {
+		return problemOf(codeBodyTooLarge)
+	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
 	raw, err := io.ReadAll(c.Request.Body)
+	call.unread = err != nil
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -100,7 +107,10 @@ func strictJSON(raw []byte) (any, error) {
 	return value, nil
 }
 
-var errTooDeep = errors.New("nested too deeply")
+var (
+	errTooDeep = errors.New("nested too deeply")
+	errTooMany = errors.New("too many members or elements")
+)
 
 // decodeValue decodes the next value. The second answer is a fault that has a place.
 func decodeValue(d *json.Decoder, path []string) (any, *api.FieldError, error) {
@@ -127,6 +137,9 @@ func decodeObject(d *json.Decoder, path []string) (any, *api.FieldError, error) 
 		if err != nil {
 			return nil, nil, err
 		}
+		if len(object) == maxMembers {
+			return nil, nil, errTooMany
+		}
 		name, _ := t.(string)
 		inner := append(path[:len(path):len(path)], name)
 		if _, twice := object[name]; twice {
@@ -146,6 +159,9 @@ func decodeObject(d *json.Decoder, path []string) (any, *api.FieldError, error) 
 func decodeArray(d *json.Decoder, path []string) (any, *api.FieldError, error) {
 	array := []any{}
 	for i := 0; d.More(); i++ {
+		if i == maxElements {
+			return nil, nil, errTooMany
+		}
 		value, field, err := decodeValue(d, append(path[:len(path):len(path)], strconv.Itoa(i)))
 		if field != nil || err != nil {
 			return nil, field, err

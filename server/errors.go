@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -109,6 +110,9 @@ func (s *Server) problem(c *gin.Context, err error) {
 
 func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
 	kind, h := kinds[p.code], w.Header()
+	if call.unread { // or net/http would wait for the rest of the body before it sends this
+		h.Set("Connection", "close")
+	}
 	h.Del("Set-Cookie") // only a 2xx sets or clears a cookie, also when it fails half-way
 	body := api.Problem{
 		Type: "urn:accounts:problem:" + string(p.code), Title: kind.title, Status: kind.status, Detail: kind.detail,
@@ -146,5 +150,9 @@ func (s *Server) logProblem(call *call, p *problem) {
 	if kinds[p.code].status < http.StatusInternalServerError || p.cause == nil {
 		return
 	}
-	s.Log.Error("request failed", "request_id", call.id, "code", string(p.code), "error", models.Cause(p.cause).Error())
+	level := slog.LevelError
+	if errors.Is(p.cause, accounts.ErrBusy) { // what anybody can bring about at will is no error line each
+		level = slog.LevelWarn
+	}
+	s.Log.Log(context.Background(), level, "request failed", "request_id", call.id, "code", string(p.code), "error", models.Cause(p.cause).Error())
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -26,8 +25,17 @@ func (s *Server) accessLog(c *gin.Context) {
 	}
 	took := s.Now().Sub(call.received)
 	s.Metrics.request(operation, c.Writer.Status(), took)
-	s.Log.Info("request", "request_id", call.id, "method", c.Request.Method, "route", c.FullPath(), "operation", operation,
+	s.Log.Info("request", "request_id", call.id, "method", known(c.Request.Method), "route", c.FullPath(), "operation", operation,
 		"status", c.Writer.Status(), "ms", float64(took.Microseconds())/1000, "ip", call.client.IP, "user_id", call.userID, "code", call.code)
+}
+
+// known: a method is the sender's text, and may be 15 KB long.
+func known(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace:
+		return method
+	}
+	return "other"
 }
 
 // recoverPanic answers a panic with a bland 500. The log gets the stack and the value of a runtime error; any other
@@ -95,22 +103,26 @@ func corsFor(origins []string) gin.HandlerFunc {
 // crossOriginSend refuses unsafe requests that a browser sends for a page of a foreign origin, login included:
 // without it a page could sign its visitor in as somebody else. Programs that are no browsers send neither header.
 func (s *Server) crossOriginSend(c *gin.Context) {
-	if err := s.origins.Check(c.Request); err != nil || s.downgraded(c.Request) {
+	if s.origins.Check(c.Request) != nil || s.foreign(c.Request) {
 		s.problem(c, problemOf(codeCSRFFailed))
 		return
 	}
 	c.Next()
 }
 
-// downgraded: where this server is https, a plain-http page of the same host is a foreign origin. Whoever can write
-// into the network can make such a page; CrossOriginProtection compares hosts alone.
-func (s *Server) downgraded(r *http.Request) bool {
+// foreign asks for the origin itself where the browser does not vouch for it by Sec-Fetch-Site. CrossOriginProtection
+// then compares its host with the Host header, which takes a plain-http page of the same host, or a name that was
+// pointed at this machine (DNS rebinding), for our own.
+func (s *Server) foreign(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return false
 	}
-	origin, err := url.Parse(r.Header.Get("Origin"))
-	return s.Config.Secure() && err == nil && origin.Scheme == "http" && !slices.Contains(s.Config.CORSOrigins, r.Header.Get("Origin"))
+	origins := r.Header.Values("Origin")
+	if len(origins) == 0 || r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+		return false
+	}
+	return len(origins) > 1 || origins[0] != s.Config.PublicURL && !slices.Contains(s.Config.CORSOrigins, origins[0])
 }
 
 func originsFor(publicURL string, origins []string) (*http.CrossOriginProtection, error) {

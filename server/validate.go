@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -56,7 +57,13 @@ func (s *Server) validate(c *gin.Context) {
 // checkSpelling refuses what the validator takes in several spellings: a parameter that is empty or comes twice, and
 // "1" or "T" for true. Which of two values counts would be a guess.
 func checkSpelling(op *openapi3.Operation, r *http.Request) error {
-	query := r.URL.Query()
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil { // a part that cannot be read is dropped elsewhere, and keep_current with it
+		return malformed(err)
+	}
+	if len(query) > 0 && !declared(op, query) {
+		return problemOf(codeMalformedRequest)
+	}
 	for _, ref := range op.Parameters {
 		p := ref.Value
 		values := map[string][]string{openapi3.ParameterInQuery: query[p.Name], openapi3.ParameterInHeader: r.Header.Values(p.Name)}[p.In]
@@ -68,6 +75,21 @@ func checkSpelling(op *openapi3.Operation, r *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// declared: where an operation has query parameters, another one is a mistyped one of them, and the request would do
+// something else than meant. Elsewhere a query means nothing.
+func declared(op *openapi3.Operation, query url.Values) bool {
+	known := map[string]bool{}
+	for _, p := range op.Parameters {
+		known[p.Value.Name] = known[p.Value.Name] || p.Value.In == openapi3.ParameterInQuery
+	}
+	for name := range query {
+		if !known[name] && slices.Contains(slices.Collect(maps.Values(known)), true) {
+			return false
+		}
+	}
+	return true
 }
 
 // refusal turns a validation error into a problem: parameters are syntax (400), members of the body meaning (422).

@@ -3,6 +3,8 @@ package accounts
 import (
 	"fmt"
 	"time"
+
+	"example.com/accounts/server/credentials"
 )
 
 // Code is a problem code of the contract (ProblemCode).
@@ -24,6 +26,9 @@ const (
 	EmailTaken         Code = "email_taken"
 	Unavailable        Code = "unavailable"
 )
+
+// ErrBusy is the cause of an Unavailable when too many passwords are being hashed.
+var ErrBusy = credentials.ErrBusy
 
 // Error is what a rule answers. The message is the code; the cause is for the log alone.
 type Error struct {

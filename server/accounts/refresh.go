@@ -119,6 +119,9 @@ const refreshTries = 6
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been revoked), Unavailable.
 func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, error) {
 	r := &refreshing{Service: s, in: in, caller: caller, attempt: s.policy.attemptHash(in.Attempt)}
+	if r.heldUp(s.now()) {
+		return Tokens{}, unavailable(errHeldUp)
+	}
 	ctx, cancel := deadline(caller)
 	defer cancel()
 	if t, ok := r.rotateBlind(ctx); ok {
@@ -135,6 +138,15 @@ func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, erro
 		}
 	}
 	return Tokens{}, unavailable(r.failed)
+}
+
+var errHeldUp = errors.New("the request was held up on its way")
+
+// heldUp: a request that took longer than M from its headers to its verdict is an old one. It gets no tokens and
+// proves nothing. It is asked first and of every credential, or a thief could try a stolen token without the alarm by
+// sending the body late, and a current one would come back as if nothing were odd.
+func (r *refreshing) heldUp(now time.Time) bool {
+	return r.policy.RotationInterval > 0 && now.Sub(r.in.Received) > r.policy.Margin
 }
 
 // refreshing is one call of Refresh.
@@ -255,8 +267,8 @@ func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (
 	if err := r.caller.Err(); err != nil {
 		return Tokens{}, true, unavailable(err)
 	}
-	if r.policy.RotationInterval > 0 && now.Sub(r.in.Received) > r.policy.Margin {
-		return Tokens{}, true, unavailable(errors.New("a verdict of reuse on a request that was held up"))
+	if r.heldUp(now) {
+		return Tokens{}, true, unavailable(errHeldUp)
 	}
 	behind := l.Generation - r.in.Credential.Generation
 	event := r.event(l, now, models.EventRefreshReused, fmt.Sprintf("a token %d generations old", behind))

@@ -133,6 +133,7 @@ func (s *Server) NewUser() User {
 type Clock struct {
 	base   func() time.Time
 	offset atomic.Int64
+	reads  atomic.Int64
 }
 
 // Now is the time by this clock.
@@ -141,8 +142,12 @@ func (c *Clock) Now() time.Time {
 	if c.base != nil {
 		base = c.base
 	}
+	c.reads.Add(1)
 	return base().Add(time.Duration(c.offset.Load()))
 }
+
+// Reads is how often the time was asked for: a request has arrived when it grows.
+func (c *Clock) Reads() int64 { return c.reads.Load() }
 
 // Advance moves it.
 func (c *Clock) Advance(by time.Duration) { c.offset.Add(int64(by)) }

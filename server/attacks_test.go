@@ -1,0 +1,131 @@
+package server_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// raw sends text over a connection of its own and reads one answer.
+func raw(t *testing.T, s *servertest.Server, parts ...func(net.Conn)) *http.Response {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	for _, part := range parts {
+		part(conn)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	return answer
+}
+
+func line(format string, args ...any) func(net.Conn) {
+	return func(c net.Conn) { _, _ = fmt.Fprintf(c, format, args...) }
+}
+
+// A thief who sends the body late must neither try a stolen token without the alarm nor get tokens for it: a request
+// that was held up is a 503 whatever it shows, and changes nothing.
+func TestLateBodyProvesNothing(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	u := s.NewUser()
+	for name, age := range map[string]time.Duration{"current": 0, "due": 40 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			c := s.Login(u, accounts.BodyTokens)
+			s.Database.Age(t, age)
+			before := s.Database.Dump(t)
+			body := fmt.Sprintf(`{"refresh_token":%q}`, c.Refresh)
+			reads := s.Clock.Reads()
+			answer := raw(t, s,
+				line("POST /accounts/refresh_token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(body)),
+				func(net.Conn) {
+					waitFor(t, func() bool { return s.Clock.Reads() > reads })
+					s.Clock.Advance(6 * time.Second)
+				},
+				line("%s", body))
+			if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
+				t.Errorf("status %d", answer.StatusCode)
+			}
+			if s.Database.Dump(t) != before {
+				t.Error("a row changed")
+			}
+			c.RefreshTokens().Want(t, http.StatusOK, "")
+		})
+	}
+}
+
+// An overlong body is refused by what it says of itself, and the connection is given up rather than drained.
+func TestOverlongBodyIsNotAwaited(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	start := time.Now()
+	answer := raw(t, s, line("POST /accounts/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 999999999\r\n\r\n{"))
+	if answer.StatusCode != http.StatusRequestEntityTooLarge || !answer.Close || time.Since(start) > 5*time.Second {
+		t.Errorf("status %d, close %t, after %s", answer.StatusCode, answer.Close, time.Since(start))
+	}
+}
+
+// A path with escapes for what needs none is not another spelling of an operation.
+func TestEscapedPaths(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := s.Login(s.NewUser(), accounts.Hybrid)
+	for _, path := range []string{"/accounts%2Fprofile", "/%61ccounts/profile", "/accounts/profil%65", "/accounts%2fprofile"} {
+		c.Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "not_found")
+	}
+}
+
+// A query that is mistyped or cannot be read must not become "everywhere".
+func TestBrokenQueryEndsNothing(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := s.Login(s.NewUser(), accounts.Hybrid)
+	for _, query := range []string{"keep_current=true;", "x=1;keep_current=true", "keep_current=true%zz", "keepcurrent=true", "Keep_Current=true", "keep_current[]=true", "x=1"} {
+		c.Do(http.MethodDelete, "/accounts/sessions?"+query, nil).Want(t, http.StatusBadRequest, "malformed_request")
+	}
+	c.Profile().Want(t, http.StatusOK, "")
+}
+
+// Where the browser does not vouch for the origin, it must be ours to the letter: a Host header that agrees with it
+// proves nothing (DNS rebinding).
+func TestOriginIsNotComparedWithHost(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	u := s.NewUser()
+	body := map[string]any{"username": u.Username, "password": u.Password}
+	for _, origin := range []string{"http://evil.example", "ws://" + strings.TrimPrefix(s.URL, "http://"), "http://evil@" + strings.TrimPrefix(s.URL, "http://"), "null"} {
+		s.Anonymous().Do(http.MethodPost, "/accounts/login", body, servertest.Header("Origin", origin), func(r *http.Request) {
+			r.Host = strings.TrimPrefix(origin, "http://")
+		}).Want(t, http.StatusForbidden, "csrf_failed")
+	}
+	s.Anonymous().Do(http.MethodPost, "/accounts/login", body, servertest.Header("Origin", s.URL)).Want(t, http.StatusOK, "")
+}
+
+// A cookie has one spelling, and what net/http cannot read still counts as a second one.
+func TestCookieSpellings(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := s.Login(s.NewUser(), accounts.Cookies)
+	value := c.CookieValue("access")
+	for _, line := range []string{`access="` + value + `"`, "access=" + value + `; access=a"b`, "access=" + value + "; access"} {
+		s.Anonymous().Profile(servertest.Header("Cookie", line)).Want(t, http.StatusUnauthorized, "access_invalid")
+	}
+}
+
+func waitFor(t *testing.T, ready func() bool) {
+	t.Helper()
+	for range 500 {
+		if ready() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("it did not come in 5 s")
+}
