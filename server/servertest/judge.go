@@ -71,7 +71,7 @@ func Judge(request *http.Request, r *Response) error {
 	clean := request.Clone(context.Background())
 	clean.URL.Host, clean.URL.Scheme, clean.Host = "", "", ""
 	route, params, err := router().FindRoute(clean)
-	if err != nil || strings.HasSuffix(clean.URL.Path, "/") { // the library's router takes /a/ for /a
+	if err != nil || r.Status == http.StatusNotFound && strings.Contains(request.URL.EscapedPath(), "%") || strings.HasSuffix(clean.URL.Path, "/") { // the library's router takes /a/ for /a
 		return judgeStray(r)
 	}
 	if r.Header.Get("X-Request-Id") == "" {
