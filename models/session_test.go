@@ -180,6 +180,27 @@ func TestClockGuard(t *testing.T) {
 	})
 }
 
+// A statement that has waited for its row is judged by the time at which it gets it.
+func TestClockGuardAfterAWait(t *testing.T) {
+	eachMySQL(t, func(t *testing.T, f *fixture) {
+		for way, call := range f.ways() {
+			s := f.login(f.user)
+			other, err := f.db.SQL.BeginTx(t.Context(), nil)
+			ok(t, err)
+			_, err = other.ExecContext(t.Context(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", s.ID)
+			ok(t, err)
+			time.AfterFunc(700*time.Millisecond, func() { _ = other.Rollback() })
+			before := f.db.Dump(t)
+			if done, err := call(s, now(), 300*time.Millisecond); done || err != nil {
+				t.Errorf("%s, 700 ms late: %v %v", way, done, err)
+			}
+			if diff := cmp.Diff(before, f.db.Dump(t)); diff != "" {
+				t.Errorf("%s, 700 ms late, changes\n%s", way, diff)
+			}
+		}
+	})
+}
+
 func TestTouchChangesOneColumn(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)

@@ -120,7 +120,8 @@ func (p *proxy) happened(n int) {
 func (p *proxy) fault(statement []byte) (fault, func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.faults) == 0 || !bytes.Contains(statement, []byte(p.match)) {
+	setUp := bytes.HasPrefix(statement, []byte("SET ")) // of a new connection
+	if len(p.faults) == 0 || setUp || !bytes.Contains(statement, []byte(p.match)) {
 		return none, nil
 	}
 	f := p.faults[0]

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
@@ -38,6 +39,9 @@ func onDatabase(t *testing.T, e servertest.Engine, settings ...string) *shell {
 	return s
 }
 
+// commandTime is more than any command takes that ends by itself.
+const commandTime = 15 * time.Second
+
 type result struct {
 	code     int
 	out, err string
@@ -49,8 +53,10 @@ func (s *shell) run(stdin string, args ...string) result {
 }
 
 func (s *shell) runWith(stdin io.Reader, args ...string) result {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTime) // a server that should not have started
+	defer cancel()
 	var out, err bytes.Buffer
-	code := run(context.Background(), process{args: args, env: s.env, in: stdin, out: &out, err: &err})
+	code := run(ctx, process{args: args, env: s.env, in: stdin, out: &out, err: &err})
 	return result{code, out.String(), err.String()}
 }
 
