@@ -48,6 +48,10 @@ verify: ## everything else: race detector, linters, contract, TypeScript, browse
 bench: ## measure refresh, profile and login beside bare counterparts, on a durable MariaDB
 	scripts/with-mysql.sh --durable -- go run ./scripts/bench
 
+.PHONY: timing
+timing: ## measure whether answers to known and unknown addresses can be told apart
+	scripts/with-mysql.sh --fast -- go run ./scripts/timing
+
 .PHONY: lint
 lint: ## golangci-lint alone (built on first use)
 	@scripts/verify.sh lint

@@ -121,6 +121,8 @@ const (
 	FieldErrorCodeInvalidFormat  FieldErrorCode = "invalid_format"
 	FieldErrorCodeInvalidType    FieldErrorCode = "invalid_type"
 	FieldErrorCodeInvalidValue   FieldErrorCode = "invalid_value"
+	FieldErrorCodePasswordCommon FieldErrorCode = "password_common"
+	FieldErrorCodePasswordWrong  FieldErrorCode = "password_wrong"
 	FieldErrorCodeRequired       FieldErrorCode = "required"
 	FieldErrorCodeTooLong        FieldErrorCode = "too_long"
 	FieldErrorCodeTooShort       FieldErrorCode = "too_short"
@@ -137,6 +139,10 @@ func (e FieldErrorCode) Valid() bool {
 	case FieldErrorCodeInvalidType:
 		return true
 	case FieldErrorCodeInvalidValue:
+		return true
+	case FieldErrorCodePasswordCommon:
+		return true
+	case FieldErrorCodePasswordWrong:
 		return true
 	case FieldErrorCodeRequired:
 		return true
@@ -256,6 +262,24 @@ func (e JwkUse) Valid() bool {
 	}
 }
 
+// Defines values for LinkInvalidProblemCode.
+const (
+	LinkInvalidProblemCodeLinkInvalid      LinkInvalidProblemCode = "link_invalid"
+	LinkInvalidProblemCodeMalformedRequest LinkInvalidProblemCode = "malformed_request"
+)
+
+// Valid indicates whether the value is a known member of the LinkInvalidProblemCode enum.
+func (e LinkInvalidProblemCode) Valid() bool {
+	switch e {
+	case LinkInvalidProblemCodeLinkInvalid:
+		return true
+	case LinkInvalidProblemCodeMalformedRequest:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LoginForbiddenProblemCode.
 const (
 	LoginForbiddenProblemCodeCrossSiteTransport LoginForbiddenProblemCode = "cross_site_transport"
@@ -332,15 +356,18 @@ const (
 	ProblemCodeCsrfFailed           ProblemCode = "csrf_failed"
 	ProblemCodeInternalError        ProblemCode = "internal_error"
 	ProblemCodeInvalidCredentials   ProblemCode = "invalid_credentials"
+	ProblemCodeLinkInvalid          ProblemCode = "link_invalid"
 	ProblemCodeMalformedRequest     ProblemCode = "malformed_request"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
 	ProblemCodeNotFound             ProblemCode = "not_found"
 	ProblemCodeRefreshInvalid       ProblemCode = "refresh_invalid"
 	ProblemCodeRefreshReused        ProblemCode = "refresh_reused"
+	ProblemCodeRegistrationClosed   ProblemCode = "registration_closed"
 	ProblemCodeSessionExpired       ProblemCode = "session_expired"
 	ProblemCodeSessionRevoked       ProblemCode = "session_revoked"
 	ProblemCodeUnavailable          ProblemCode = "unavailable"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
+	ProblemCodeUsernameTaken        ProblemCode = "username_taken"
 	ProblemCodeValidationFailed     ProblemCode = "validation_failed"
 )
 
@@ -363,6 +390,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeInvalidCredentials:
 		return true
+	case ProblemCodeLinkInvalid:
+		return true
 	case ProblemCodeMalformedRequest:
 		return true
 	case ProblemCodeMethodNotAllowed:
@@ -373,6 +402,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeRefreshReused:
 		return true
+	case ProblemCodeRegistrationClosed:
+		return true
 	case ProblemCodeSessionExpired:
 		return true
 	case ProblemCodeSessionRevoked:
@@ -380,6 +411,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeUnavailable:
 		return true
 	case ProblemCodeUnsupportedMediaType:
+		return true
+	case ProblemCodeUsernameTaken:
 		return true
 	case ProblemCodeValidationFailed:
 		return true
@@ -409,6 +442,39 @@ func (e RefreshRefusedProblemCode) Valid() bool {
 	case RefreshRefusedProblemCodeSessionExpired:
 		return true
 	case RefreshRefusedProblemCodeSessionRevoked:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RegisterForbiddenProblemCode.
+const (
+	RegisterForbiddenProblemCodeCsrfFailed         RegisterForbiddenProblemCode = "csrf_failed"
+	RegisterForbiddenProblemCodeRegistrationClosed RegisterForbiddenProblemCode = "registration_closed"
+)
+
+// Valid indicates whether the value is a known member of the RegisterForbiddenProblemCode enum.
+func (e RegisterForbiddenProblemCode) Valid() bool {
+	switch e {
+	case RegisterForbiddenProblemCodeCsrfFailed:
+		return true
+	case RegisterForbiddenProblemCodeRegistrationClosed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StatusResultStatus.
+const (
+	StatusResultStatusOk StatusResultStatus = "ok"
+)
+
+// Valid indicates whether the value is a known member of the StatusResultStatus enum.
+func (e StatusResultStatus) Valid() bool {
+	switch e {
+	case StatusResultStatusOk:
 		return true
 	default:
 		return false
@@ -478,6 +544,21 @@ const (
 func (e UnsupportedMediaTypeProblemCode) Valid() bool {
 	switch e {
 	case UnsupportedMediaTypeProblemCodeUnsupportedMediaType:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UsernameTakenProblemCode.
+const (
+	UsernameTakenProblemCodeUsernameTaken UsernameTakenProblemCode = "username_taken"
+)
+
+// Valid indicates whether the value is a known member of the UsernameTakenProblemCode enum.
+func (e UsernameTakenProblemCode) Valid() bool {
+	switch e {
+	case UsernameTakenProblemCodeUsernameTaken:
 		return true
 	default:
 		return false
@@ -558,6 +639,57 @@ type BodyTooLargeProblem struct {
 // BodyTooLargeProblemCode defines model for BodyTooLargeProblem.Code.
 type BodyTooLargeProblemCode string
 
+// ChangeEmailRequest defines model for ChangeEmailRequest.
+type ChangeEmailRequest struct {
+	// Email A bare address such as `ada@example.com`.
+	//
+	// Example: ada@example.com
+	Email Email `json:"email"`
+
+	// Password The present password.
+	//
+	// Example: correct horse battery staple
+	Password Password `json:"password"`
+}
+
+// ChangePasswordRequest defines model for ChangePasswordRequest.
+type ChangePasswordRequest struct {
+	// CurrentPassword The present password.
+	//
+	// Example: correct horse battery staple
+	CurrentPassword Password `json:"current_password"`
+
+	// NewPassword Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
+	// bytes; not a common password and not the account's own name or address. No rules about kinds of characters.
+	//
+	//
+	// Example: correct horse battery staple
+	NewPassword NewPassword `json:"new_password"`
+}
+
+// ConfirmEmailChangeRequest defines model for ConfirmEmailChangeRequest.
+type ConfirmEmailChangeRequest struct {
+	// Token What the link of the mail holds behind `#token=`.
+	//
+	// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
+	Token OneTimeToken `json:"token"`
+}
+
+// ConfirmPasswordResetRequest defines model for ConfirmPasswordResetRequest.
+type ConfirmPasswordResetRequest struct {
+	// NewPassword Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
+	// bytes; not a common password and not the account's own name or address. No rules about kinds of characters.
+	//
+	//
+	// Example: correct horse battery staple
+	NewPassword NewPassword `json:"new_password"`
+
+	// Token What the link of the mail holds behind `#token=`.
+	//
+	// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
+	Token OneTimeToken `json:"token"`
+}
+
 // CsrfFailedProblem defines model for CsrfFailedProblem.
 type CsrfFailedProblem struct {
 	Code CsrfFailedProblemCode `json:"code"`
@@ -625,6 +757,32 @@ type CsrfResult struct {
 
 // CsrfToken The value of `X-CSRFToken` for this session, in the cookie transports.
 type CsrfToken = string
+
+// Email A bare address such as `ada@example.com`.
+//
+// Example: ada@example.com
+type Email = string
+
+// EmailRequest defines model for EmailRequest.
+type EmailRequest struct {
+	// Email A bare address such as `ada@example.com`.
+	//
+	// Example: ada@example.com
+	Email Email `json:"email"`
+}
+
+// Event defines model for Event.
+type Event struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Detail A few words for people.
+	Detail string `json:"detail"`
+	IP     string `json:"ip"`
+
+	// Kind What happened, such as `refresh_reused`.
+	Kind      string `json:"kind"`
+	UserAgent string `json:"user_agent"`
+}
 
 // ExpiresIn Seconds from now until the access token expires, rounded down.
 type ExpiresIn = int
@@ -745,6 +903,39 @@ type JwkUse string
 type JwkSet struct {
 	Keys []Jwk `json:"keys"`
 }
+
+// LinkInvalidProblem defines model for LinkInvalidProblem.
+type LinkInvalidProblem struct {
+	Code LinkInvalidProblemCode `json:"code"`
+
+	// Detail What happened and what to do, for people.
+	Detail string `json:"detail"`
+
+	// Errors The members and parameters at fault.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	RequestID string `json:"request_id"`
+
+	// Status The HTTP status.
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few words.
+	Title string `json:"title"`
+
+	// Type `urn:accounts:problem:` and the code.
+	//
+	// Example: urn:accounts:problem:not_found
+	Type string `json:"type"`
+}
+
+// LinkInvalidProblemCode defines model for LinkInvalidProblem.Code.
+type LinkInvalidProblemCode string
+
+// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+//
+// Example: ko
+type Locale = string
 
 // LoginForbiddenProblem defines model for LoginForbiddenProblem.
 type LoginForbiddenProblem struct {
@@ -878,6 +1069,12 @@ type MalformedRequestProblem struct {
 // MalformedRequestProblemCode defines model for MalformedRequestProblem.Code.
 type MalformedRequestProblemCode string
 
+// NewPassword Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
+// bytes; not a common password and not the account's own name or address. No rules about kinds of characters.
+//
+// Example: correct horse battery staple
+type NewPassword = string
+
 // NotFoundProblem defines model for NotFoundProblem.
 type NotFoundProblem struct {
 	Code NotFoundProblemCode `json:"code"`
@@ -906,6 +1103,11 @@ type NotFoundProblem struct {
 // NotFoundProblemCode defines model for NotFoundProblem.Code.
 type NotFoundProblemCode string
 
+// OneTimeToken What the link of the mail holds behind `#token=`.
+//
+// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
+type OneTimeToken = string
+
 // OpenapiDocument defines model for OpenapiDocument.
 type OpenapiDocument struct {
 	Info                 map[string]interface{} `json:"info"`
@@ -913,6 +1115,22 @@ type OpenapiDocument struct {
 	Paths                map[string]interface{} `json:"paths"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
+
+// Password The present password.
+//
+// Example: correct horse battery staple
+type Password = string
+
+// PasswordRequest defines model for PasswordRequest.
+type PasswordRequest struct {
+	// Password The present password.
+	//
+	// Example: correct horse battery staple
+	Password Password `json:"password"`
+}
+
+// PersonName defines model for PersonName.
+type PersonName = string
 
 // Problem A problem of RFC 9457.
 type Problem struct {
@@ -942,6 +1160,18 @@ type Problem struct {
 
 // ProblemCode What went wrong, for programs.
 type ProblemCode string
+
+// ProfileExport defines model for ProfileExport.
+type ProfileExport struct {
+	// Events The security log, newest first.
+	Events     []Event   `json:"events"`
+	ExportedAt time.Time `json:"exported_at"`
+
+	// Locale The language of mails, or empty.
+	Locale   string    `json:"locale"`
+	Sessions []Session `json:"sessions"`
+	User     User      `json:"user"`
+}
 
 // ProfileResult defines model for ProfileResult.
 type ProfileResult struct {
@@ -991,6 +1221,61 @@ type RefreshTokenRequest struct {
 	RefreshToken *string `json:"refresh_token,omitempty"`
 }
 
+// RegisterForbiddenProblem defines model for RegisterForbiddenProblem.
+type RegisterForbiddenProblem struct {
+	Code RegisterForbiddenProblemCode `json:"code"`
+
+	// Detail What happened and what to do, for people.
+	Detail string `json:"detail"`
+
+	// Errors The members and parameters at fault.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	RequestID string `json:"request_id"`
+
+	// Status The HTTP status.
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few words.
+	Title string `json:"title"`
+
+	// Type `urn:accounts:problem:` and the code.
+	//
+	// Example: urn:accounts:problem:not_found
+	Type string `json:"type"`
+}
+
+// RegisterForbiddenProblemCode defines model for RegisterForbiddenProblem.Code.
+type RegisterForbiddenProblemCode string
+
+// RegisterRequest defines model for RegisterRequest.
+type RegisterRequest struct {
+	// Email A bare address such as `ada@example.com`.
+	//
+	// Example: ada@example.com
+	Email     Email       `json:"email"`
+	FirstName *PersonName `json:"first_name,omitempty"`
+	LastName  *PersonName `json:"last_name,omitempty"`
+
+	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	//
+	// Example: ko
+	Locale *Locale `json:"locale,omitempty"`
+
+	// Password Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
+	// bytes; not a common password and not the account's own name or address. No rules about kinds of characters.
+	//
+	//
+	// Example: correct horse battery staple
+	Password NewPassword `json:"password"`
+
+	// Username Letters, digits and marks, without `@` and blanks. Compared without regard to case and width.
+	//
+	// Example: ada
+	Username *Username `json:"username,omitempty"`
+}
+
 // Session defines model for Session.
 type Session struct {
 	// CreatedAt The login.
@@ -1034,6 +1319,14 @@ type SessionSummary struct {
 	// ID The id of a session (UUIDv7). Not a secret.
 	ID SessionID `json:"id"`
 }
+
+// StatusResult defines model for StatusResult.
+type StatusResult struct {
+	Status StatusResultStatus `json:"status"`
+}
+
+// StatusResultStatus defines model for StatusResult.Status.
+type StatusResultStatus string
 
 // TokenResult defines model for TokenResult.
 type TokenResult struct {
@@ -1122,6 +1415,22 @@ type UnsupportedMediaTypeProblem struct {
 // UnsupportedMediaTypeProblemCode defines model for UnsupportedMediaTypeProblem.Code.
 type UnsupportedMediaTypeProblemCode string
 
+// UpdateProfileRequest defines model for UpdateProfileRequest.
+type UpdateProfileRequest struct {
+	FirstName *PersonName `json:"first_name,omitempty"`
+	LastName  *PersonName `json:"last_name,omitempty"`
+
+	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	//
+	// Example: ko
+	Locale *Locale `json:"locale,omitempty"`
+
+	// Username Letters, digits and marks, without `@` and blanks. Compared without regard to case and width.
+	//
+	// Example: ada
+	Username *Username `json:"username,omitempty"`
+}
+
 // User defines model for User.
 type User struct {
 	DateJoined    time.Time                    `json:"date_joined"`
@@ -1136,6 +1445,39 @@ type User struct {
 	LastName      string                       `json:"last_name"`
 	Username      string                       `json:"username"`
 }
+
+// Username Letters, digits and marks, without `@` and blanks. Compared without regard to case and width.
+//
+// Example: ada
+type Username = string
+
+// UsernameTakenProblem defines model for UsernameTakenProblem.
+type UsernameTakenProblem struct {
+	Code UsernameTakenProblemCode `json:"code"`
+
+	// Detail What happened and what to do, for people.
+	Detail string `json:"detail"`
+
+	// Errors The members and parameters at fault.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	RequestID string `json:"request_id"`
+
+	// Status The HTTP status.
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few words.
+	Title string `json:"title"`
+
+	// Type `urn:accounts:problem:` and the code.
+	//
+	// Example: urn:accounts:problem:not_found
+	Type string `json:"type"`
+}
+
+// UsernameTakenProblemCode defines model for UsernameTakenProblem.Code.
+type UsernameTakenProblemCode string
 
 // ValidationFailedProblem defines model for ValidationFailedProblem.
 type ValidationFailedProblem struct {
@@ -1165,6 +1507,22 @@ type ValidationFailedProblem struct {
 // ValidationFailedProblemCode defines model for ValidationFailedProblem.Code.
 type ValidationFailedProblemCode string
 
+// VerifyEmailRequest defines model for VerifyEmailRequest.
+type VerifyEmailRequest struct {
+	// Password The present password.
+	//
+	// Example: correct horse battery staple
+	Password Password `json:"password"`
+
+	// Token What the link of the mail holds behind `#token=`.
+	//
+	// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
+	Token OneTimeToken `json:"token"`
+
+	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
+	TokenTransport *TokenTransport `json:"token_transport,omitempty"`
+}
+
 // AccessRefused defines model for AccessRefused.
 type AccessRefused = AccessRefusedProblem
 
@@ -1177,11 +1535,17 @@ type CsrfFailed = CsrfFailedProblem
 // InternalError defines model for InternalError.
 type InternalError = InternalErrorProblem
 
+// LinkInvalid defines model for LinkInvalid.
+type LinkInvalid = LinkInvalidProblem
+
 // MalformedRequest defines model for MalformedRequest.
 type MalformedRequest = MalformedRequestProblem
 
 // NotFound defines model for NotFound.
 type NotFound = NotFoundProblem
+
+// PasswordRefused defines model for PasswordRefused.
+type PasswordRefused = ValidationFailedProblem
 
 // Unavailable defines model for Unavailable.
 type Unavailable = UnavailableProblem
@@ -1207,14 +1571,44 @@ type DeleteSessionsParams struct {
 	KeepCurrent *bool `form:"keep_current,omitempty" json:"keep_current,omitempty"`
 }
 
+// ChangeEmailJSONRequestBody defines body for ChangeEmail for application/json ContentType.
+type ChangeEmailJSONRequestBody = ChangeEmailRequest
+
+// ConfirmEmailChangeJSONRequestBody defines body for ConfirmEmailChange for application/json ContentType.
+type ConfirmEmailChangeJSONRequestBody = ConfirmEmailChangeRequest
+
+// ResendVerificationJSONRequestBody defines body for ResendVerification for application/json ContentType.
+type ResendVerificationJSONRequestBody = EmailRequest
+
+// VerifyEmailJSONRequestBody defines body for VerifyEmail for application/json ContentType.
+type VerifyEmailJSONRequestBody = VerifyEmailRequest
+
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
 
 // LogoutJSONRequestBody defines body for Logout for application/json ContentType.
 type LogoutJSONRequestBody = LogoutRequest
 
+// ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
+type ChangePasswordJSONRequestBody = ChangePasswordRequest
+
+// RequestPasswordResetJSONRequestBody defines body for RequestPasswordReset for application/json ContentType.
+type RequestPasswordResetJSONRequestBody = EmailRequest
+
+// ConfirmPasswordResetJSONRequestBody defines body for ConfirmPasswordReset for application/json ContentType.
+type ConfirmPasswordResetJSONRequestBody = ConfirmPasswordResetRequest
+
+// UpdateProfileJSONRequestBody defines body for UpdateProfile for application/json ContentType.
+type UpdateProfileJSONRequestBody = UpdateProfileRequest
+
+// DeleteProfileJSONRequestBody defines body for DeleteProfile for application/json ContentType.
+type DeleteProfileJSONRequestBody = PasswordRequest
+
 // RefreshTokenJSONRequestBody defines body for RefreshToken for application/json ContentType.
 type RefreshTokenJSONRequestBody = RefreshTokenRequest
+
+// RegisterJSONRequestBody defines body for Register for application/json ContentType.
+type RegisterJSONRequestBody = RegisterRequest
 
 // Getter for additional properties for OpenapiDocument. Returns the specified
 // element and whether it was found
@@ -1403,6 +1797,82 @@ type ClientInterface interface {
 	// Corresponds with GET /accounts/csrf (the `GetCsrf` operationId).
 	GetCsrf(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ChangeEmailWithBody Change my e-mail address
+	//
+	// Sends a link to the new address and a notice to the present one. The present address stays in force until the
+	// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
+	ChangeEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeEmail Change my e-mail address
+	//
+	// Sends a link to the new address and a notice to the present one. The present address stays in force until the
+	// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
+	ChangeEmail(ctx context.Context, body ChangeEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmEmailChangeWithBody Confirm the new e-mail address
+	//
+	// Takes the token of the link that was sent to the new address. Sessions go on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
+	ConfirmEmailChangeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmEmailChange Confirm the new e-mail address
+	//
+	// Takes the token of the link that was sent to the new address. Sessions go on.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
+	ConfirmEmailChange(ctx context.Context, body ConfirmEmailChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResendVerificationWithBody Send the verification mail again
+	//
+	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /accounts/email/resend (the `ResendVerification` operationId).
+	ResendVerificationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResendVerification Send the verification mail again
+	//
+	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /accounts/email/resend (the `ResendVerification` operationId).
+	ResendVerification(ctx context.Context, body ResendVerificationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyEmailWithBody Verify the address and sign in
+	//
+	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
+	// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
+	VerifyEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyEmail Verify the address and sign in
+	//
+	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
+	// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
+	VerifyEmail(ctx context.Context, body VerifyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// LoginWithBody Log in
 	//
 	// Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
@@ -1453,12 +1923,115 @@ type ClientInterface interface {
 	// Corresponds with POST /accounts/logout (the `Logout` operationId).
 	Logout(ctx context.Context, body LogoutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ChangePasswordWithBody Change my password
+	//
+	// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
+	// transport. A mail says that the password was changed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /accounts/password/change (the `ChangePassword` operationId).
+	ChangePasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangePassword Change my password
+	//
+	// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
+	// transport. A mail says that the password was changed.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /accounts/password/change (the `ChangePassword` operationId).
+	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestPasswordResetWithBody Ask for a mail to set a new password
+	//
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
+	RequestPasswordResetWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestPasswordReset Ask for a mail to set a new password
+	//
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
+	RequestPasswordReset(ctx context.Context, body RequestPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmPasswordResetWithBody Set a new password by the link of a mail
+	//
+	// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
+	// log in with the new password.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
+	ConfirmPasswordResetWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmPasswordReset Set a new password by the link of a mail
+	//
+	// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
+	// log in with the new password.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
+	ConfirmPasswordReset(ctx context.Context, body ConfirmPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetProfile Who am I?
 	//
 	// The signed-in user, as the database knows it now.
 	//
 	// Corresponds with GET /accounts/profile (the `GetProfile` operationId).
 	GetProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateProfileWithBody Change my username or names
+	//
+	// Members that are absent stay as they are. The e-mail address has an operation of its own.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
+	UpdateProfileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateProfile Change my username or names
+	//
+	// Members that are absent stay as they are. The e-mail address has an operation of its own.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
+	UpdateProfile(ctx context.Context, body UpdateProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteProfileWithBody Delete my account
+	//
+	// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
+	// DELETE's body is dropped on the way by some proxies.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
+	DeleteProfileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteProfile Delete my account
+	//
+	// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
+	// DELETE's body is dropped on the way by some proxies.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
+	DeleteProfile(ctx context.Context, body DeleteProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportProfile Export my data
+	//
+	// Everything this service keeps about the signed-in user, without secrets.
+	//
+	// Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
+	ExportProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RefreshTokenWithBody Get the next tokens
 	//
@@ -1489,6 +2062,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
 	RefreshToken(ctx context.Context, params *RefreshTokenParams, body RefreshTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RegisterWithBody Sign up
+	//
+	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
+	// either way. No user exists before the address is verified, unless the operator has made verification optional.
+	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /accounts/register (the `Register` operationId).
+	RegisterWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Register Sign up
+	//
+	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
+	// either way. No user exists before the address is verified, unless the operator has made verification optional.
+	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /accounts/register (the `Register` operationId).
+	Register(ctx context.Context, body RegisterJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteSessions Log out everywhere
 	//
@@ -1570,6 +2165,162 @@ func (c *Client) GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 // Corresponds with GET /accounts/csrf (the `GetCsrf` operationId).
 func (c *Client) GetCsrf(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCsrfRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeEmailWithBody Change my e-mail address
+//
+// Sends a link to the new address and a notice to the present one. The present address stays in force until the
+// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
+func (c *Client) ChangeEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeEmailRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeEmail Change my e-mail address
+//
+// Sends a link to the new address and a notice to the present one. The present address stays in force until the
+// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
+func (c *Client) ChangeEmail(ctx context.Context, body ChangeEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeEmailRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmEmailChangeWithBody Confirm the new e-mail address
+//
+// Takes the token of the link that was sent to the new address. Sessions go on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
+func (c *Client) ConfirmEmailChangeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmEmailChangeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmEmailChange Confirm the new e-mail address
+//
+// Takes the token of the link that was sent to the new address. Sessions go on.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
+func (c *Client) ConfirmEmailChange(ctx context.Context, body ConfirmEmailChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmEmailChangeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResendVerificationWithBody Send the verification mail again
+//
+// Always `202`. A mail goes out if a registration of this address waits for its verification.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /accounts/email/resend (the `ResendVerification` operationId).
+func (c *Client) ResendVerificationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResendVerificationRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResendVerification Send the verification mail again
+//
+// Always `202`. A mail goes out if a registration of this address waits for its verification.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /accounts/email/resend (the `ResendVerification` operationId).
+func (c *Client) ResendVerification(ctx context.Context, body ResendVerificationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResendVerificationRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyEmailWithBody Verify the address and sign in
+//
+// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
+// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
+func (c *Client) VerifyEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyEmailRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyEmail Verify the address and sign in
+//
+// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
+// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
+func (c *Client) VerifyEmail(ctx context.Context, body VerifyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyEmailRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1670,6 +2421,124 @@ func (c *Client) Logout(ctx context.Context, body LogoutJSONRequestBody, reqEdit
 	return c.Client.Do(req)
 }
 
+// ChangePasswordWithBody Change my password
+//
+// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
+// transport. A mail says that the password was changed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /accounts/password/change (the `ChangePassword` operationId).
+func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePasswordRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangePassword Change my password
+//
+// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
+// transport. A mail says that the password was changed.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /accounts/password/change (the `ChangePassword` operationId).
+func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestPasswordResetWithBody Ask for a mail to set a new password
+//
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
+func (c *Client) RequestPasswordResetWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestPasswordResetRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestPasswordReset Ask for a mail to set a new password
+//
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
+func (c *Client) RequestPasswordReset(ctx context.Context, body RequestPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestPasswordResetRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmPasswordResetWithBody Set a new password by the link of a mail
+//
+// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
+// log in with the new password.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
+func (c *Client) ConfirmPasswordResetWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmPasswordResetRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmPasswordReset Set a new password by the link of a mail
+//
+// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
+// log in with the new password.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
+func (c *Client) ConfirmPasswordReset(ctx context.Context, body ConfirmPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmPasswordResetRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetProfile Who am I?
 //
 // The signed-in user, as the database knows it now.
@@ -1677,6 +2546,101 @@ func (c *Client) Logout(ctx context.Context, body LogoutJSONRequestBody, reqEdit
 // Corresponds with GET /accounts/profile (the `GetProfile` operationId).
 func (c *Client) GetProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetProfileRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateProfileWithBody Change my username or names
+//
+// Members that are absent stay as they are. The e-mail address has an operation of its own.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
+func (c *Client) UpdateProfileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateProfileRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateProfile Change my username or names
+//
+// Members that are absent stay as they are. The e-mail address has an operation of its own.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
+func (c *Client) UpdateProfile(ctx context.Context, body UpdateProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateProfileRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteProfileWithBody Delete my account
+//
+// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
+// DELETE's body is dropped on the way by some proxies.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
+func (c *Client) DeleteProfileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteProfileRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteProfile Delete my account
+//
+// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
+// DELETE's body is dropped on the way by some proxies.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
+func (c *Client) DeleteProfile(ctx context.Context, body DeleteProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteProfileRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportProfile Export my data
+//
+// Everything this service keeps about the signed-in user, without secrets.
+//
+// Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
+func (c *Client) ExportProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportProfileRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1727,6 +2691,48 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 // Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
 func (c *Client) RefreshToken(ctx context.Context, params *RefreshTokenParams, body RefreshTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRefreshTokenRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RegisterWithBody Sign up
+//
+// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
+// either way. No user exists before the address is verified, unless the operator has made verification optional.
+// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /accounts/register (the `Register` operationId).
+func (c *Client) RegisterWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRegisterRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Register Sign up
+//
+// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
+// either way. No user exists before the address is verified, unless the operator has made verification optional.
+// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /accounts/register (the `Register` operationId).
+func (c *Client) Register(ctx context.Context, body RegisterJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRegisterRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1913,6 +2919,166 @@ func NewGetCsrfRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewChangeEmailRequest calls the generic ChangeEmail builder with application/json body
+func NewChangeEmailRequest(server string, body ChangeEmailJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeEmailRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewChangeEmailRequestWithBody constructs an http.Request for the ChangeEmail method, with any body, and a specified content type
+func NewChangeEmailRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/email/change")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewConfirmEmailChangeRequest calls the generic ConfirmEmailChange builder with application/json body
+func NewConfirmEmailChangeRequest(server string, body ConfirmEmailChangeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewConfirmEmailChangeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewConfirmEmailChangeRequestWithBody constructs an http.Request for the ConfirmEmailChange method, with any body, and a specified content type
+func NewConfirmEmailChangeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/email/change/confirm")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewResendVerificationRequest calls the generic ResendVerification builder with application/json body
+func NewResendVerificationRequest(server string, body ResendVerificationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResendVerificationRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewResendVerificationRequestWithBody constructs an http.Request for the ResendVerification method, with any body, and a specified content type
+func NewResendVerificationRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/email/resend")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewVerifyEmailRequest calls the generic VerifyEmail builder with application/json body
+func NewVerifyEmailRequest(server string, body VerifyEmailJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewVerifyEmailRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewVerifyEmailRequestWithBody constructs an http.Request for the VerifyEmail method, with any body, and a specified content type
+func NewVerifyEmailRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/email/verify")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewLoginRequest calls the generic Login builder with application/json body
 func NewLoginRequest(server string, body LoginJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1993,6 +3159,126 @@ func NewLogoutRequestWithBody(server string, contentType string, body io.Reader)
 	return req, nil
 }
 
+// NewChangePasswordRequest calls the generic ChangePassword builder with application/json body
+func NewChangePasswordRequest(server string, body ChangePasswordJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangePasswordRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewChangePasswordRequestWithBody constructs an http.Request for the ChangePassword method, with any body, and a specified content type
+func NewChangePasswordRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/password/change")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRequestPasswordResetRequest calls the generic RequestPasswordReset builder with application/json body
+func NewRequestPasswordResetRequest(server string, body RequestPasswordResetJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRequestPasswordResetRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRequestPasswordResetRequestWithBody constructs an http.Request for the RequestPasswordReset method, with any body, and a specified content type
+func NewRequestPasswordResetRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/password/reset")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewConfirmPasswordResetRequest calls the generic ConfirmPasswordReset builder with application/json body
+func NewConfirmPasswordResetRequest(server string, body ConfirmPasswordResetJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewConfirmPasswordResetRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewConfirmPasswordResetRequestWithBody constructs an http.Request for the ConfirmPasswordReset method, with any body, and a specified content type
+func NewConfirmPasswordResetRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/password/reset/confirm")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetProfileRequest constructs an http.Request for the GetProfile method
 func NewGetProfileRequest(server string) (*http.Request, error) {
 	var err error
@@ -2003,6 +3289,113 @@ func NewGetProfileRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/accounts/profile")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateProfileRequest calls the generic UpdateProfile builder with application/json body
+func NewUpdateProfileRequest(server string, body UpdateProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateProfileRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUpdateProfileRequestWithBody constructs an http.Request for the UpdateProfile method, with any body, and a specified content type
+func NewUpdateProfileRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/profile")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteProfileRequest calls the generic DeleteProfile builder with application/json body
+func NewDeleteProfileRequest(server string, body DeleteProfileJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDeleteProfileRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewDeleteProfileRequestWithBody constructs an http.Request for the DeleteProfile method, with any body, and a specified content type
+func NewDeleteProfileRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/profile/delete")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewExportProfileRequest constructs an http.Request for the ExportProfile method
+func NewExportProfileRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/profile/export")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -2071,6 +3464,46 @@ func NewRefreshTokenRequestWithBody(server string, params *RefreshTokenParams, c
 		}
 
 	}
+
+	return req, nil
+}
+
+// NewRegisterRequest calls the generic Register builder with application/json body
+func NewRegisterRequest(server string, body RegisterJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRegisterRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRegisterRequestWithBody constructs an http.Request for the Register method, with any body, and a specified content type
+func NewRegisterRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/register")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -2363,6 +3796,82 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /accounts/csrf (the `GetCsrf` operationId).
 	GetCsrfWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCsrfResponse, error)
 
+	// ChangeEmailWithBodyWithResponse Change my e-mail address
+	//
+	// Sends a link to the new address and a notice to the present one. The present address stays in force until the
+	// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
+	ChangeEmailWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeEmailResponse, error)
+
+	// ChangeEmailWithResponse Change my e-mail address
+	//
+	// Sends a link to the new address and a notice to the present one. The present address stays in force until the
+	// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
+	ChangeEmailWithResponse(ctx context.Context, body ChangeEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeEmailResponse, error)
+
+	// ConfirmEmailChangeWithBodyWithResponse Confirm the new e-mail address
+	//
+	// Takes the token of the link that was sent to the new address. Sessions go on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
+	ConfirmEmailChangeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmEmailChangeResponse, error)
+
+	// ConfirmEmailChangeWithResponse Confirm the new e-mail address
+	//
+	// Takes the token of the link that was sent to the new address. Sessions go on.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
+	ConfirmEmailChangeWithResponse(ctx context.Context, body ConfirmEmailChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmEmailChangeResponse, error)
+
+	// ResendVerificationWithBodyWithResponse Send the verification mail again
+	//
+	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/email/resend (the `ResendVerification` operationId).
+	ResendVerificationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResendVerificationResponse, error)
+
+	// ResendVerificationWithResponse Send the verification mail again
+	//
+	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/email/resend (the `ResendVerification` operationId).
+	ResendVerificationWithResponse(ctx context.Context, body ResendVerificationJSONRequestBody, reqEditors ...RequestEditorFn) (*ResendVerificationResponse, error)
+
+	// VerifyEmailWithBodyWithResponse Verify the address and sign in
+	//
+	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
+	// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
+	VerifyEmailWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifyEmailResponse, error)
+
+	// VerifyEmailWithResponse Verify the address and sign in
+	//
+	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
+	// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
+	VerifyEmailWithResponse(ctx context.Context, body VerifyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyEmailResponse, error)
+
 	// LoginWithBodyWithResponse Log in
 	//
 	// Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
@@ -2413,6 +3922,64 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /accounts/logout (the `Logout` operationId).
 	LogoutWithResponse(ctx context.Context, body LogoutJSONRequestBody, reqEditors ...RequestEditorFn) (*LogoutResponse, error)
 
+	// ChangePasswordWithBodyWithResponse Change my password
+	//
+	// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
+	// transport. A mail says that the password was changed.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/password/change (the `ChangePassword` operationId).
+	ChangePasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
+	// ChangePasswordWithResponse Change my password
+	//
+	// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
+	// transport. A mail says that the password was changed.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/password/change (the `ChangePassword` operationId).
+	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
+	// RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
+	//
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
+	RequestPasswordResetWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestPasswordResetResponse, error)
+
+	// RequestPasswordResetWithResponse Ask for a mail to set a new password
+	//
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
+	RequestPasswordResetWithResponse(ctx context.Context, body RequestPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestPasswordResetResponse, error)
+
+	// ConfirmPasswordResetWithBodyWithResponse Set a new password by the link of a mail
+	//
+	// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
+	// log in with the new password.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
+	ConfirmPasswordResetWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmPasswordResetResponse, error)
+
+	// ConfirmPasswordResetWithResponse Set a new password by the link of a mail
+	//
+	// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
+	// log in with the new password.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
+	ConfirmPasswordResetWithResponse(ctx context.Context, body ConfirmPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmPasswordResetResponse, error)
+
 	// GetProfileWithResponse Who am I?
 	//
 	// The signed-in user, as the database knows it now.
@@ -2421,6 +3988,53 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /accounts/profile (the `GetProfile` operationId).
 	GetProfileWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetProfileResponse, error)
+
+	// UpdateProfileWithBodyWithResponse Change my username or names
+	//
+	// Members that are absent stay as they are. The e-mail address has an operation of its own.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
+	UpdateProfileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProfileResponse, error)
+
+	// UpdateProfileWithResponse Change my username or names
+	//
+	// Members that are absent stay as they are. The e-mail address has an operation of its own.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
+	UpdateProfileWithResponse(ctx context.Context, body UpdateProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProfileResponse, error)
+
+	// DeleteProfileWithBodyWithResponse Delete my account
+	//
+	// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
+	// DELETE's body is dropped on the way by some proxies.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
+	DeleteProfileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeleteProfileResponse, error)
+
+	// DeleteProfileWithResponse Delete my account
+	//
+	// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
+	// DELETE's body is dropped on the way by some proxies.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
+	DeleteProfileWithResponse(ctx context.Context, body DeleteProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*DeleteProfileResponse, error)
+
+	// ExportProfileWithResponse Export my data
+	//
+	// Everything this service keeps about the signed-in user, without secrets.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
+	ExportProfileWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ExportProfileResponse, error)
 
 	// RefreshTokenWithBodyWithResponse Get the next tokens
 	//
@@ -2451,6 +4065,28 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
 	RefreshTokenWithResponse(ctx context.Context, params *RefreshTokenParams, body RefreshTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*RefreshTokenResponse, error)
+
+	// RegisterWithBodyWithResponse Sign up
+	//
+	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
+	// either way. No user exists before the address is verified, unless the operator has made verification optional.
+	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/register (the `Register` operationId).
+	RegisterWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RegisterResponse, error)
+
+	// RegisterWithResponse Sign up
+	//
+	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
+	// either way. No user exists before the address is verified, unless the operator has made verification optional.
+	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/register (the `Register` operationId).
+	RegisterWithResponse(ctx context.Context, body RegisterJSONRequestBody, reqEditors ...RequestEditorFn) (*RegisterResponse, error)
 
 	// DeleteSessionsWithResponse Log out everywhere
 	//
@@ -2644,6 +4280,394 @@ func (r GetCsrfResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetCsrfResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangeEmailResponse401Headers the declared response headers of an HTTP 401 response for ChangeEmail
+type ChangeEmailResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ChangeEmailResponse503Headers the declared response headers of an HTTP 503 response for ChangeEmail
+type ChangeEmailResponse503Headers struct {
+	RetryAfter int
+}
+
+type ChangeEmailResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *PasswordRefused
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ChangeEmailResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ChangeEmailResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ChangeEmailResponse) GetApplicationProblemJSON400() *MalformedRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ChangeEmailResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ChangeEmailResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ChangeEmailResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ChangeEmailResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ChangeEmailResponse) GetApplicationProblemJSON422() *PasswordRefused {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ChangeEmailResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ChangeEmailResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeEmailResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeEmailResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeEmailResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeEmailResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ConfirmEmailChangeResponse503Headers the declared response headers of an HTTP 503 response for ConfirmEmailChange
+type ConfirmEmailChangeResponse503Headers struct {
+	RetryAfter int
+}
+
+type ConfirmEmailChangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StatusResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *LinkInvalid
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ConfirmEmailChangeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ConfirmEmailChangeResponse) GetJSON200() *StatusResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON400() *LinkInvalid {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON422() *ValidationFailed {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ConfirmEmailChangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmEmailChangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmEmailChangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ConfirmEmailChangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ResendVerificationResponse503Headers the declared response headers of an HTTP 503 response for ResendVerification
+type ResendVerificationResponse503Headers struct {
+	RetryAfter int
+}
+
+type ResendVerificationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ResendVerificationResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ResendVerificationResponse) GetApplicationProblemJSON400() *MalformedRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ResendVerificationResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ResendVerificationResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ResendVerificationResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ResendVerificationResponse) GetApplicationProblemJSON422() *ValidationFailed {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ResendVerificationResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ResendVerificationResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ResendVerificationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResendVerificationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResendVerificationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResendVerificationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// VerifyEmailResponse503Headers the declared response headers of an HTTP 503 response for VerifyEmail
+type VerifyEmailResponse503Headers struct {
+	RetryAfter int
+}
+
+type VerifyEmailResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LoginResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *LinkInvalid
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *LoginForbiddenProblem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *PasswordRefused
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *VerifyEmailResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VerifyEmailResponse) GetJSON200() *LoginResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r VerifyEmailResponse) GetApplicationProblemJSON400() *LinkInvalid {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r VerifyEmailResponse) GetApplicationProblemJSON403() *LoginForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r VerifyEmailResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r VerifyEmailResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r VerifyEmailResponse) GetApplicationProblemJSON422() *PasswordRefused {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r VerifyEmailResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r VerifyEmailResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyEmailResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyEmailResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyEmailResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyEmailResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2865,6 +4889,304 @@ func (r LogoutResponse) ContentType() string {
 	return ""
 }
 
+// ChangePasswordResponse401Headers the declared response headers of an HTTP 401 response for ChangePassword
+type ChangePasswordResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ChangePasswordResponse503Headers the declared response headers of an HTTP 503 response for ChangePassword
+type ChangePasswordResponse503Headers struct {
+	RetryAfter int
+}
+
+type ChangePasswordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LoginResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *PasswordRefused
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ChangePasswordResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ChangePasswordResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangePasswordResponse) GetJSON200() *LoginResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON400() *MalformedRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON422() *PasswordRefused {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangePasswordResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangePasswordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangePasswordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangePasswordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RequestPasswordResetResponse503Headers the declared response headers of an HTTP 503 response for RequestPasswordReset
+type RequestPasswordResetResponse503Headers struct {
+	RetryAfter int
+}
+
+type RequestPasswordResetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RequestPasswordResetResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON400() *MalformedRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON422() *ValidationFailed {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RequestPasswordResetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RequestPasswordResetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RequestPasswordResetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RequestPasswordResetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ConfirmPasswordResetResponse503Headers the declared response headers of an HTTP 503 response for ConfirmPasswordReset
+type ConfirmPasswordResetResponse503Headers struct {
+	RetryAfter int
+}
+
+type ConfirmPasswordResetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StatusResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *LinkInvalid
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *PasswordRefused
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ConfirmPasswordResetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ConfirmPasswordResetResponse) GetJSON200() *StatusResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON400() *LinkInvalid {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON422() *PasswordRefused {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ConfirmPasswordResetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmPasswordResetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmPasswordResetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ConfirmPasswordResetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetProfileResponse401Headers the declared response headers of an HTTP 401 response for GetProfile
 type GetProfileResponse401Headers struct {
 	WWWAuthenticate string
@@ -2935,6 +5257,304 @@ func (r GetProfileResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateProfileResponse401Headers the declared response headers of an HTTP 401 response for UpdateProfile
+type UpdateProfileResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// UpdateProfileResponse503Headers the declared response headers of an HTTP 503 response for UpdateProfile
+type UpdateProfileResponse503Headers struct {
+	RetryAfter int
+}
+
+type UpdateProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProfileResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *UsernameTakenProblem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateProfileResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UpdateProfileResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateProfileResponse) GetJSON200() *ProfileResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON400() *MalformedRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON409() *UsernameTakenProblem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON422() *ValidationFailed {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteProfileResponse401Headers the declared response headers of an HTTP 401 response for DeleteProfile
+type DeleteProfileResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// DeleteProfileResponse503Headers the declared response headers of an HTTP 503 response for DeleteProfile
+type DeleteProfileResponse503Headers struct {
+	RetryAfter int
+}
+
+type DeleteProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *PasswordRefused
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteProfileResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteProfileResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteProfileResponse) GetApplicationProblemJSON400() *MalformedRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteProfileResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteProfileResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r DeleteProfileResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r DeleteProfileResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DeleteProfileResponse) GetApplicationProblemJSON422() *PasswordRefused {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteProfileResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteProfileResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteProfileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportProfileResponse401Headers the declared response headers of an HTTP 401 response for ExportProfile
+type ExportProfileResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ExportProfileResponse503Headers the declared response headers of an HTTP 503 response for ExportProfile
+type ExportProfileResponse503Headers struct {
+	RetryAfter int
+}
+
+type ExportProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProfileExport
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ExportProfileResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ExportProfileResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExportProfileResponse) GetJSON200() *ProfileExport {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ExportProfileResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ExportProfileResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ExportProfileResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportProfileResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3046,6 +5666,96 @@ func (r RefreshTokenResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RefreshTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RegisterResponse503Headers the declared response headers of an HTTP 503 response for Register
+type RegisterResponse503Headers struct {
+	RetryAfter int
+}
+
+type RegisterResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *RegisterForbiddenProblem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RegisterResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RegisterResponse) GetApplicationProblemJSON400() *MalformedRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RegisterResponse) GetApplicationProblemJSON403() *RegisterForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RegisterResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RegisterResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RegisterResponse) GetApplicationProblemJSON422() *ValidationFailed {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RegisterResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RegisterResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RegisterResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RegisterResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RegisterResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RegisterResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3540,6 +6250,130 @@ func (c *ClientWithResponses) GetCsrfWithResponse(ctx context.Context, reqEditor
 	return ParseGetCsrfResponse(rsp)
 }
 
+// ChangeEmailWithBodyWithResponse Change my e-mail address
+//
+// Sends a link to the new address and a notice to the present one. The present address stays in force until the
+// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
+func (c *ClientWithResponses) ChangeEmailWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeEmailResponse, error) {
+	rsp, err := c.ChangeEmailWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeEmailResponse(rsp)
+}
+
+// ChangeEmailWithResponse Change my e-mail address
+//
+// Sends a link to the new address and a notice to the present one. The present address stays in force until the
+// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
+func (c *ClientWithResponses) ChangeEmailWithResponse(ctx context.Context, body ChangeEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeEmailResponse, error) {
+	rsp, err := c.ChangeEmail(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeEmailResponse(rsp)
+}
+
+// ConfirmEmailChangeWithBodyWithResponse Confirm the new e-mail address
+//
+// Takes the token of the link that was sent to the new address. Sessions go on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
+func (c *ClientWithResponses) ConfirmEmailChangeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmEmailChangeResponse, error) {
+	rsp, err := c.ConfirmEmailChangeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmEmailChangeResponse(rsp)
+}
+
+// ConfirmEmailChangeWithResponse Confirm the new e-mail address
+//
+// Takes the token of the link that was sent to the new address. Sessions go on.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
+func (c *ClientWithResponses) ConfirmEmailChangeWithResponse(ctx context.Context, body ConfirmEmailChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmEmailChangeResponse, error) {
+	rsp, err := c.ConfirmEmailChange(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmEmailChangeResponse(rsp)
+}
+
+// ResendVerificationWithBodyWithResponse Send the verification mail again
+//
+// Always `202`. A mail goes out if a registration of this address waits for its verification.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/email/resend (the `ResendVerification` operationId).
+func (c *ClientWithResponses) ResendVerificationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResendVerificationResponse, error) {
+	rsp, err := c.ResendVerificationWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResendVerificationResponse(rsp)
+}
+
+// ResendVerificationWithResponse Send the verification mail again
+//
+// Always `202`. A mail goes out if a registration of this address waits for its verification.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/email/resend (the `ResendVerification` operationId).
+func (c *ClientWithResponses) ResendVerificationWithResponse(ctx context.Context, body ResendVerificationJSONRequestBody, reqEditors ...RequestEditorFn) (*ResendVerificationResponse, error) {
+	rsp, err := c.ResendVerification(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResendVerificationResponse(rsp)
+}
+
+// VerifyEmailWithBodyWithResponse Verify the address and sign in
+//
+// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
+// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
+func (c *ClientWithResponses) VerifyEmailWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifyEmailResponse, error) {
+	rsp, err := c.VerifyEmailWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyEmailResponse(rsp)
+}
+
+// VerifyEmailWithResponse Verify the address and sign in
+//
+// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
+// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
+func (c *ClientWithResponses) VerifyEmailWithResponse(ctx context.Context, body VerifyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyEmailResponse, error) {
+	rsp, err := c.VerifyEmail(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyEmailResponse(rsp)
+}
+
 // LoginWithBodyWithResponse Log in
 //
 // Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
@@ -3614,6 +6448,100 @@ func (c *ClientWithResponses) LogoutWithResponse(ctx context.Context, body Logou
 	return ParseLogoutResponse(rsp)
 }
 
+// ChangePasswordWithBodyWithResponse Change my password
+//
+// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
+// transport. A mail says that the password was changed.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/password/change (the `ChangePassword` operationId).
+func (c *ClientWithResponses) ChangePasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error) {
+	rsp, err := c.ChangePasswordWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePasswordResponse(rsp)
+}
+
+// ChangePasswordWithResponse Change my password
+//
+// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
+// transport. A mail says that the password was changed.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/password/change (the `ChangePassword` operationId).
+func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error) {
+	rsp, err := c.ChangePassword(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePasswordResponse(rsp)
+}
+
+// RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
+//
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
+func (c *ClientWithResponses) RequestPasswordResetWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestPasswordResetResponse, error) {
+	rsp, err := c.RequestPasswordResetWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestPasswordResetResponse(rsp)
+}
+
+// RequestPasswordResetWithResponse Ask for a mail to set a new password
+//
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
+func (c *ClientWithResponses) RequestPasswordResetWithResponse(ctx context.Context, body RequestPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestPasswordResetResponse, error) {
+	rsp, err := c.RequestPasswordReset(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestPasswordResetResponse(rsp)
+}
+
+// ConfirmPasswordResetWithBodyWithResponse Set a new password by the link of a mail
+//
+// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
+// log in with the new password.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
+func (c *ClientWithResponses) ConfirmPasswordResetWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmPasswordResetResponse, error) {
+	rsp, err := c.ConfirmPasswordResetWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmPasswordResetResponse(rsp)
+}
+
+// ConfirmPasswordResetWithResponse Set a new password by the link of a mail
+//
+// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
+// log in with the new password.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
+func (c *ClientWithResponses) ConfirmPasswordResetWithResponse(ctx context.Context, body ConfirmPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmPasswordResetResponse, error) {
+	rsp, err := c.ConfirmPasswordReset(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmPasswordResetResponse(rsp)
+}
+
 // GetProfileWithResponse Who am I?
 //
 // The signed-in user, as the database knows it now.
@@ -3627,6 +6555,83 @@ func (c *ClientWithResponses) GetProfileWithResponse(ctx context.Context, reqEdi
 		return nil, err
 	}
 	return ParseGetProfileResponse(rsp)
+}
+
+// UpdateProfileWithBodyWithResponse Change my username or names
+//
+// Members that are absent stay as they are. The e-mail address has an operation of its own.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
+func (c *ClientWithResponses) UpdateProfileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProfileResponse, error) {
+	rsp, err := c.UpdateProfileWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateProfileResponse(rsp)
+}
+
+// UpdateProfileWithResponse Change my username or names
+//
+// Members that are absent stay as they are. The e-mail address has an operation of its own.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
+func (c *ClientWithResponses) UpdateProfileWithResponse(ctx context.Context, body UpdateProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProfileResponse, error) {
+	rsp, err := c.UpdateProfile(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateProfileResponse(rsp)
+}
+
+// DeleteProfileWithBodyWithResponse Delete my account
+//
+// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
+// DELETE's body is dropped on the way by some proxies.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
+func (c *ClientWithResponses) DeleteProfileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeleteProfileResponse, error) {
+	rsp, err := c.DeleteProfileWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteProfileResponse(rsp)
+}
+
+// DeleteProfileWithResponse Delete my account
+//
+// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
+// DELETE's body is dropped on the way by some proxies.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
+func (c *ClientWithResponses) DeleteProfileWithResponse(ctx context.Context, body DeleteProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*DeleteProfileResponse, error) {
+	rsp, err := c.DeleteProfile(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteProfileResponse(rsp)
+}
+
+// ExportProfileWithResponse Export my data
+//
+// Everything this service keeps about the signed-in user, without secrets.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
+func (c *ClientWithResponses) ExportProfileWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ExportProfileResponse, error) {
+	rsp, err := c.ExportProfile(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportProfileResponse(rsp)
 }
 
 // RefreshTokenWithBodyWithResponse Get the next tokens
@@ -3669,6 +6674,40 @@ func (c *ClientWithResponses) RefreshTokenWithResponse(ctx context.Context, para
 		return nil, err
 	}
 	return ParseRefreshTokenResponse(rsp)
+}
+
+// RegisterWithBodyWithResponse Sign up
+//
+// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
+// either way. No user exists before the address is verified, unless the operator has made verification optional.
+// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/register (the `Register` operationId).
+func (c *ClientWithResponses) RegisterWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RegisterResponse, error) {
+	rsp, err := c.RegisterWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRegisterResponse(rsp)
+}
+
+// RegisterWithResponse Sign up
+//
+// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
+// either way. No user exists before the address is verified, unless the operator has made verification optional.
+// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/register (the `Register` operationId).
+func (c *ClientWithResponses) RegisterWithResponse(ctx context.Context, body RegisterJSONRequestBody, reqEditors ...RequestEditorFn) (*RegisterResponse, error) {
+	rsp, err := c.Register(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRegisterResponse(rsp)
 }
 
 // DeleteSessionsWithResponse Log out everywhere
@@ -3895,6 +6934,367 @@ func ParseGetCsrfResponse(rsp *http.Response) (*GetCsrfResponse, error) {
 	return response, nil
 }
 
+// ParseChangeEmailResponse parses an HTTP response from a ChangeEmailWithResponse call
+func ParseChangeEmailResponse(rsp *http.Response) (*ChangeEmailResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeEmailResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest CsrfFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest PasswordRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ChangeEmailResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ChangeEmailResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseConfirmEmailChangeResponse parses an HTTP response from a ConfirmEmailChangeWithResponse call
+func ParseConfirmEmailChangeResponse(rsp *http.Response) (*ConfirmEmailChangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmEmailChangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StatusResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest LinkInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest CsrfFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ValidationFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ConfirmEmailChangeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseResendVerificationResponse parses an HTTP response from a ResendVerificationWithResponse call
+func ParseResendVerificationResponse(rsp *http.Response) (*ResendVerificationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResendVerificationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest CsrfFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ValidationFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ResendVerificationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseVerifyEmailResponse parses an HTTP response from a VerifyEmailWithResponse call
+func ParseVerifyEmailResponse(rsp *http.Response) (*VerifyEmailResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyEmailResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LoginResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest LinkInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest LoginForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest PasswordRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers VerifyEmailResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseLoginResponse parses an HTTP response from a LoginWithResponse call
 func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4101,6 +7501,283 @@ func ParseLogoutResponse(rsp *http.Response) (*LogoutResponse, error) {
 	return response, nil
 }
 
+// ParseChangePasswordResponse parses an HTTP response from a ChangePasswordWithResponse call
+func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangePasswordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LoginResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest CsrfFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest PasswordRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ChangePasswordResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ChangePasswordResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRequestPasswordResetResponse parses an HTTP response from a RequestPasswordResetWithResponse call
+func ParseRequestPasswordResetResponse(rsp *http.Response) (*RequestPasswordResetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RequestPasswordResetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest CsrfFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ValidationFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers RequestPasswordResetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseConfirmPasswordResetResponse parses an HTTP response from a ConfirmPasswordResetWithResponse call
+func ParseConfirmPasswordResetResponse(rsp *http.Response) (*ConfirmPasswordResetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmPasswordResetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StatusResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest LinkInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest CsrfFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest PasswordRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ConfirmPasswordResetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetProfileResponse parses an HTTP response from a GetProfileWithResponse call
 func ParseGetProfileResponse(rsp *http.Response) (*GetProfileResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4158,6 +7835,289 @@ func ParseGetProfileResponse(rsp *http.Response) (*GetProfileResponse, error) {
 		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetProfileResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateProfileResponse parses an HTTP response from a UpdateProfileWithResponse call
+func ParseUpdateProfileResponse(rsp *http.Response) (*UpdateProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProfileResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest CsrfFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest UsernameTakenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ValidationFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers UpdateProfileResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers UpdateProfileResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteProfileResponse parses an HTTP response from a DeleteProfileWithResponse call
+func ParseDeleteProfileResponse(rsp *http.Response) (*DeleteProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest CsrfFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest PasswordRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers DeleteProfileResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteProfileResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportProfileResponse parses an HTTP response from a ExportProfileWithResponse call
+func ParseExportProfileResponse(rsp *http.Response) (*ExportProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProfileExport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ExportProfileResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ExportProfileResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -4263,6 +8223,90 @@ func ParseRefreshTokenResponse(rsp *http.Response) (*RefreshTokenResponse, error
 		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RefreshTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRegisterResponse parses an HTTP response from a RegisterWithResponse call
+func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RegisterResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest RegisterForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ValidationFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers RegisterResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -4673,18 +8717,51 @@ type ServerInterface interface {
 	// GetCsrf Get the CSRF token
 	// (GET /accounts/csrf)
 	GetCsrf(c *gin.Context)
+	// ChangeEmail Change my e-mail address
+	// (POST /accounts/email/change)
+	ChangeEmail(c *gin.Context)
+	// ConfirmEmailChange Confirm the new e-mail address
+	// (POST /accounts/email/change/confirm)
+	ConfirmEmailChange(c *gin.Context)
+	// ResendVerification Send the verification mail again
+	// (POST /accounts/email/resend)
+	ResendVerification(c *gin.Context)
+	// VerifyEmail Verify the address and sign in
+	// (POST /accounts/email/verify)
+	VerifyEmail(c *gin.Context)
 	// Login Log in
 	// (POST /accounts/login)
 	Login(c *gin.Context)
 	// Logout Log out
 	// (POST /accounts/logout)
 	Logout(c *gin.Context)
+	// ChangePassword Change my password
+	// (POST /accounts/password/change)
+	ChangePassword(c *gin.Context)
+	// RequestPasswordReset Ask for a mail to set a new password
+	// (POST /accounts/password/reset)
+	RequestPasswordReset(c *gin.Context)
+	// ConfirmPasswordReset Set a new password by the link of a mail
+	// (POST /accounts/password/reset/confirm)
+	ConfirmPasswordReset(c *gin.Context)
 	// GetProfile Who am I?
 	// (GET /accounts/profile)
 	GetProfile(c *gin.Context)
+	// UpdateProfile Change my username or names
+	// (PATCH /accounts/profile)
+	UpdateProfile(c *gin.Context)
+	// DeleteProfile Delete my account
+	// (POST /accounts/profile/delete)
+	DeleteProfile(c *gin.Context)
+	// ExportProfile Export my data
+	// (GET /accounts/profile/export)
+	ExportProfile(c *gin.Context)
 	// RefreshToken Get the next tokens
 	// (POST /accounts/refresh_token)
 	RefreshToken(c *gin.Context, params RefreshTokenParams)
+	// Register Sign up
+	// (POST /accounts/register)
+	Register(c *gin.Context)
 	// DeleteSessions Log out everywhere
 	// (DELETE /accounts/sessions)
 	DeleteSessions(c *gin.Context, params DeleteSessionsParams)
@@ -4743,6 +8820,58 @@ func (siw *ServerInterfaceWrapper) GetCsrf(c *gin.Context) {
 	siw.Handler.GetCsrf(c)
 }
 
+// ChangeEmail operation middleware
+func (siw *ServerInterfaceWrapper) ChangeEmail(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeEmail(c)
+}
+
+// ConfirmEmailChange operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmEmailChange(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ConfirmEmailChange(c)
+}
+
+// ResendVerification operation middleware
+func (siw *ServerInterfaceWrapper) ResendVerification(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResendVerification(c)
+}
+
+// VerifyEmail operation middleware
+func (siw *ServerInterfaceWrapper) VerifyEmail(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.VerifyEmail(c)
+}
+
 // Login operation middleware
 func (siw *ServerInterfaceWrapper) Login(c *gin.Context) {
 
@@ -4769,6 +8898,45 @@ func (siw *ServerInterfaceWrapper) Logout(c *gin.Context) {
 	siw.Handler.Logout(c)
 }
 
+// ChangePassword operation middleware
+func (siw *ServerInterfaceWrapper) ChangePassword(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangePassword(c)
+}
+
+// RequestPasswordReset operation middleware
+func (siw *ServerInterfaceWrapper) RequestPasswordReset(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RequestPasswordReset(c)
+}
+
+// ConfirmPasswordReset operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmPasswordReset(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ConfirmPasswordReset(c)
+}
+
 // GetProfile operation middleware
 func (siw *ServerInterfaceWrapper) GetProfile(c *gin.Context) {
 
@@ -4780,6 +8948,45 @@ func (siw *ServerInterfaceWrapper) GetProfile(c *gin.Context) {
 	}
 
 	siw.Handler.GetProfile(c)
+}
+
+// UpdateProfile operation middleware
+func (siw *ServerInterfaceWrapper) UpdateProfile(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateProfile(c)
+}
+
+// DeleteProfile operation middleware
+func (siw *ServerInterfaceWrapper) DeleteProfile(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteProfile(c)
+}
+
+// ExportProfile operation middleware
+func (siw *ServerInterfaceWrapper) ExportProfile(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExportProfile(c)
 }
 
 // RefreshToken operation middleware
@@ -4820,6 +9027,19 @@ func (siw *ServerInterfaceWrapper) RefreshToken(c *gin.Context) {
 	}
 
 	siw.Handler.RefreshToken(c, params)
+}
+
+// Register operation middleware
+func (siw *ServerInterfaceWrapper) Register(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Register(c)
 }
 
 // DeleteSessions operation middleware
@@ -4973,7 +9193,18 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/accounts/sessions", wrapper.DeleteSessions)
 	router.GET(options.BaseURL+"/accounts/sessions", wrapper.ListSessions)
 	router.DELETE(options.BaseURL+"/accounts/sessions/:session_id", wrapper.DeleteSession)
+	router.POST(options.BaseURL+"/accounts/register", wrapper.Register)
+	router.POST(options.BaseURL+"/accounts/email/verify", wrapper.VerifyEmail)
+	router.POST(options.BaseURL+"/accounts/email/resend", wrapper.ResendVerification)
 	router.GET(options.BaseURL+"/accounts/profile", wrapper.GetProfile)
+	router.PATCH(options.BaseURL+"/accounts/profile", wrapper.UpdateProfile)
+	router.POST(options.BaseURL+"/accounts/profile/delete", wrapper.DeleteProfile)
+	router.GET(options.BaseURL+"/accounts/profile/export", wrapper.ExportProfile)
+	router.POST(options.BaseURL+"/accounts/email/change", wrapper.ChangeEmail)
+	router.POST(options.BaseURL+"/accounts/email/change/confirm", wrapper.ConfirmEmailChange)
+	router.POST(options.BaseURL+"/accounts/password/change", wrapper.ChangePassword)
+	router.POST(options.BaseURL+"/accounts/password/reset", wrapper.RequestPasswordReset)
+	router.POST(options.BaseURL+"/accounts/password/reset/confirm", wrapper.ConfirmPasswordReset)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealthz)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadyz)
 	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetJwks)
@@ -4996,9 +9227,13 @@ type CsrfFailedApplicationProblemPlusJSONResponse CsrfFailedProblem
 
 type InternalErrorApplicationProblemPlusJSONResponse InternalErrorProblem
 
+type LinkInvalidApplicationProblemPlusJSONResponse LinkInvalidProblem
+
 type MalformedRequestApplicationProblemPlusJSONResponse MalformedRequestProblem
 
 type NotFoundApplicationProblemPlusJSONResponse NotFoundProblem
+
+type PasswordRefusedApplicationProblemPlusJSONResponse ValidationFailedProblem
 
 type UnavailableResponseHeaders struct {
 	RetryAfter int
@@ -5124,6 +9359,549 @@ type GetCsrf503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCsrf503ApplicationProblemPlusJSONResponse) VisitGetCsrfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeEmailRequestObject struct {
+	Body *ChangeEmailJSONRequestBody
+}
+
+type ChangeEmailResponseObject interface {
+	VisitChangeEmailResponse(w http.ResponseWriter) error
+}
+
+type ChangeEmail202Response struct {
+}
+
+func (response ChangeEmail202Response) VisitChangeEmailResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
+	return nil
+}
+
+type ChangeEmail400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeEmail400ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeEmail401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeEmail401ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeEmail403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeEmail403ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeEmail413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeEmail413ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeEmail415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeEmail415ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeEmail422ApplicationProblemPlusJSONResponse struct {
+	PasswordRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeEmail422ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeEmail500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeEmail500ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeEmail503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeEmail503ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmEmailChangeRequestObject struct {
+	Body *ConfirmEmailChangeJSONRequestBody
+}
+
+type ConfirmEmailChangeResponseObject interface {
+	VisitConfirmEmailChangeResponse(w http.ResponseWriter) error
+}
+
+type ConfirmEmailChange200JSONResponse StatusResult
+
+func (response ConfirmEmailChange200JSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmEmailChange400ApplicationProblemPlusJSONResponse struct {
+	LinkInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmEmailChange400ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmEmailChange403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmEmailChange403ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmEmailChange413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmEmailChange413ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmEmailChange415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmEmailChange415ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmEmailChange422ApplicationProblemPlusJSONResponse struct {
+	ValidationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmEmailChange422ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmEmailChange500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmEmailChange500ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmEmailChange503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmEmailChange503ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerificationRequestObject struct {
+	Body *ResendVerificationJSONRequestBody
+}
+
+type ResendVerificationResponseObject interface {
+	VisitResendVerificationResponse(w http.ResponseWriter) error
+}
+
+type ResendVerification202Response struct {
+}
+
+func (response ResendVerification202Response) VisitResendVerificationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
+	return nil
+}
+
+type ResendVerification400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification400ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification403ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification413ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification415ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification422ApplicationProblemPlusJSONResponse struct {
+	ValidationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification422ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification500ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification503ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmailRequestObject struct {
+	Body *VerifyEmailJSONRequestBody
+}
+
+type VerifyEmailResponseObject interface {
+	VisitVerifyEmailResponse(w http.ResponseWriter) error
+}
+
+type VerifyEmail200JSONResponse LoginResult
+
+func (response VerifyEmail200JSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail400ApplicationProblemPlusJSONResponse struct {
+	LinkInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail400ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail403ApplicationProblemPlusJSONResponse LoginForbiddenProblem
+
+func (response VerifyEmail403ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail413ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail415ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail422ApplicationProblemPlusJSONResponse struct {
+	PasswordRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail422ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail500ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail503ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5442,6 +10220,422 @@ func (response Logout503ApplicationProblemPlusJSONResponse) VisitLogoutResponse(
 	return err
 }
 
+type ChangePasswordRequestObject struct {
+	Body *ChangePasswordJSONRequestBody
+}
+
+type ChangePasswordResponseObject interface {
+	VisitChangePasswordResponse(w http.ResponseWriter) error
+}
+
+type ChangePassword200JSONResponse LoginResult
+
+func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword403ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword413ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword415ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword422ApplicationProblemPlusJSONResponse struct {
+	PasswordRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword422ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword500ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword503ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPasswordResetRequestObject struct {
+	Body *RequestPasswordResetJSONRequestBody
+}
+
+type RequestPasswordResetResponseObject interface {
+	VisitRequestPasswordResetResponse(w http.ResponseWriter) error
+}
+
+type RequestPasswordReset202Response struct {
+}
+
+func (response RequestPasswordReset202Response) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
+	return nil
+}
+
+type RequestPasswordReset400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPasswordReset400ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPasswordReset403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPasswordReset403ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPasswordReset413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPasswordReset413ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPasswordReset415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPasswordReset415ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPasswordReset422ApplicationProblemPlusJSONResponse struct {
+	ValidationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPasswordReset422ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPasswordReset500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPasswordReset500ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPasswordReset503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPasswordReset503ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPasswordResetRequestObject struct {
+	Body *ConfirmPasswordResetJSONRequestBody
+}
+
+type ConfirmPasswordResetResponseObject interface {
+	VisitConfirmPasswordResetResponse(w http.ResponseWriter) error
+}
+
+type ConfirmPasswordReset200JSONResponse StatusResult
+
+func (response ConfirmPasswordReset200JSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPasswordReset400ApplicationProblemPlusJSONResponse struct {
+	LinkInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPasswordReset400ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPasswordReset403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPasswordReset403ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPasswordReset413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPasswordReset413ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPasswordReset415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPasswordReset415ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPasswordReset422ApplicationProblemPlusJSONResponse struct {
+	PasswordRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPasswordReset422ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPasswordReset500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPasswordReset500ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPasswordReset503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPasswordReset503ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProfileRequestObject struct {
 }
 
@@ -5501,6 +10695,389 @@ type GetProfile503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetProfile503ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProfileRequestObject struct {
+	Body *UpdateProfileJSONRequestBody
+}
+
+type UpdateProfileResponseObject interface {
+	VisitUpdateProfileResponse(w http.ResponseWriter) error
+}
+
+type UpdateProfile200JSONResponse ProfileResult
+
+func (response UpdateProfile200JSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProfile400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateProfile400ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProfile401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateProfile401ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProfile403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateProfile403ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProfile409ApplicationProblemPlusJSONResponse UsernameTakenProblem
+
+func (response UpdateProfile409ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProfile413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateProfile413ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProfile415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateProfile415ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProfile422ApplicationProblemPlusJSONResponse struct {
+	ValidationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateProfile422ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProfile500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateProfile500ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProfile503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateProfile503ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProfileRequestObject struct {
+	Body *DeleteProfileJSONRequestBody
+}
+
+type DeleteProfileResponseObject interface {
+	VisitDeleteProfileResponse(w http.ResponseWriter) error
+}
+
+type DeleteProfile204Response struct {
+}
+
+func (response DeleteProfile204Response) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteProfile400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteProfile400ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProfile401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteProfile401ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProfile403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteProfile403ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProfile413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteProfile413ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProfile415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteProfile415ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProfile422ApplicationProblemPlusJSONResponse struct {
+	PasswordRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteProfile422ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProfile500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteProfile500ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProfile503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteProfile503ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProfileRequestObject struct {
+}
+
+type ExportProfileResponseObject interface {
+	VisitExportProfileResponse(w http.ResponseWriter) error
+}
+
+type ExportProfile200JSONResponse ProfileExport
+
+func (response ExportProfile200JSONResponse) VisitExportProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProfile401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProfile401ApplicationProblemPlusJSONResponse) VisitExportProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProfile500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProfile500ApplicationProblemPlusJSONResponse) VisitExportProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProfile503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProfile503ApplicationProblemPlusJSONResponse) VisitExportProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5659,6 +11236,133 @@ type RefreshToken503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RefreshToken503ApplicationProblemPlusJSONResponse) VisitRefreshTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RegisterRequestObject struct {
+	Body *RegisterJSONRequestBody
+}
+
+type RegisterResponseObject interface {
+	VisitRegisterResponse(w http.ResponseWriter) error
+}
+
+type Register202Response struct {
+}
+
+func (response Register202Response) VisitRegisterResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
+	return nil
+}
+
+type Register400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Register400ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Register403ApplicationProblemPlusJSONResponse RegisterForbiddenProblem
+
+func (response Register403ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Register413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response Register413ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Register415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response Register415ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Register422ApplicationProblemPlusJSONResponse struct {
+	ValidationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response Register422ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Register500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response Register500ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Register503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response Register503ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6133,18 +11837,51 @@ type StrictServerInterface interface {
 	// GetCsrf Get the CSRF token
 	// (GET /accounts/csrf)
 	GetCsrf(ctx context.Context, request GetCsrfRequestObject) (GetCsrfResponseObject, error)
+	// ChangeEmail Change my e-mail address
+	// (POST /accounts/email/change)
+	ChangeEmail(ctx context.Context, request ChangeEmailRequestObject) (ChangeEmailResponseObject, error)
+	// ConfirmEmailChange Confirm the new e-mail address
+	// (POST /accounts/email/change/confirm)
+	ConfirmEmailChange(ctx context.Context, request ConfirmEmailChangeRequestObject) (ConfirmEmailChangeResponseObject, error)
+	// ResendVerification Send the verification mail again
+	// (POST /accounts/email/resend)
+	ResendVerification(ctx context.Context, request ResendVerificationRequestObject) (ResendVerificationResponseObject, error)
+	// VerifyEmail Verify the address and sign in
+	// (POST /accounts/email/verify)
+	VerifyEmail(ctx context.Context, request VerifyEmailRequestObject) (VerifyEmailResponseObject, error)
 	// Login Log in
 	// (POST /accounts/login)
 	Login(ctx context.Context, request LoginRequestObject) (LoginResponseObject, error)
 	// Logout Log out
 	// (POST /accounts/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
+	// ChangePassword Change my password
+	// (POST /accounts/password/change)
+	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
+	// RequestPasswordReset Ask for a mail to set a new password
+	// (POST /accounts/password/reset)
+	RequestPasswordReset(ctx context.Context, request RequestPasswordResetRequestObject) (RequestPasswordResetResponseObject, error)
+	// ConfirmPasswordReset Set a new password by the link of a mail
+	// (POST /accounts/password/reset/confirm)
+	ConfirmPasswordReset(ctx context.Context, request ConfirmPasswordResetRequestObject) (ConfirmPasswordResetResponseObject, error)
 	// GetProfile Who am I?
 	// (GET /accounts/profile)
 	GetProfile(ctx context.Context, request GetProfileRequestObject) (GetProfileResponseObject, error)
+	// UpdateProfile Change my username or names
+	// (PATCH /accounts/profile)
+	UpdateProfile(ctx context.Context, request UpdateProfileRequestObject) (UpdateProfileResponseObject, error)
+	// DeleteProfile Delete my account
+	// (POST /accounts/profile/delete)
+	DeleteProfile(ctx context.Context, request DeleteProfileRequestObject) (DeleteProfileResponseObject, error)
+	// ExportProfile Export my data
+	// (GET /accounts/profile/export)
+	ExportProfile(ctx context.Context, request ExportProfileRequestObject) (ExportProfileResponseObject, error)
 	// RefreshToken Get the next tokens
 	// (POST /accounts/refresh_token)
 	RefreshToken(ctx context.Context, request RefreshTokenRequestObject) (RefreshTokenResponseObject, error)
+	// Register Sign up
+	// (POST /accounts/register)
+	Register(ctx context.Context, request RegisterRequestObject) (RegisterResponseObject, error)
 	// DeleteSessions Log out everywhere
 	// (DELETE /accounts/sessions)
 	DeleteSessions(ctx context.Context, request DeleteSessionsRequestObject) (DeleteSessionsResponseObject, error)
@@ -6273,6 +12010,174 @@ func (sh *strictHandler) GetCsrf(ctx *gin.Context) {
 	}
 }
 
+// ChangeEmail operation middleware
+func (sh *strictHandler) ChangeEmail(ctx *gin.Context) {
+	var request ChangeEmailRequestObject
+
+	var body ChangeEmailJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeEmail(ctx, request.(ChangeEmailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeEmail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeEmailResponseObject); ok {
+		if err := validResponse.VisitChangeEmailResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmEmailChange operation middleware
+func (sh *strictHandler) ConfirmEmailChange(ctx *gin.Context) {
+	var request ConfirmEmailChangeRequestObject
+
+	var body ConfirmEmailChangeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmEmailChange(ctx, request.(ConfirmEmailChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmEmailChange")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ConfirmEmailChangeResponseObject); ok {
+		if err := validResponse.VisitConfirmEmailChangeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResendVerification operation middleware
+func (sh *strictHandler) ResendVerification(ctx *gin.Context) {
+	var request ResendVerificationRequestObject
+
+	var body ResendVerificationJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResendVerification(ctx, request.(ResendVerificationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResendVerification")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResendVerificationResponseObject); ok {
+		if err := validResponse.VisitResendVerificationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// VerifyEmail operation middleware
+func (sh *strictHandler) VerifyEmail(ctx *gin.Context) {
+	var request VerifyEmailRequestObject
+
+	var body VerifyEmailJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyEmail(ctx, request.(VerifyEmailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyEmail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(VerifyEmailResponseObject); ok {
+		if err := validResponse.VisitVerifyEmailResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Login operation middleware
 func (sh *strictHandler) Login(ctx *gin.Context) {
 	var request LoginRequestObject
@@ -6360,6 +12265,132 @@ func (sh *strictHandler) Logout(ctx *gin.Context) {
 	}
 }
 
+// ChangePassword operation middleware
+func (sh *strictHandler) ChangePassword(ctx *gin.Context) {
+	var request ChangePasswordRequestObject
+
+	var body ChangePasswordJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangePassword(ctx, request.(ChangePasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangePassword")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangePasswordResponseObject); ok {
+		if err := validResponse.VisitChangePasswordResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RequestPasswordReset operation middleware
+func (sh *strictHandler) RequestPasswordReset(ctx *gin.Context) {
+	var request RequestPasswordResetRequestObject
+
+	var body RequestPasswordResetJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RequestPasswordReset(ctx, request.(RequestPasswordResetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RequestPasswordReset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RequestPasswordResetResponseObject); ok {
+		if err := validResponse.VisitRequestPasswordResetResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmPasswordReset operation middleware
+func (sh *strictHandler) ConfirmPasswordReset(ctx *gin.Context) {
+	var request ConfirmPasswordResetRequestObject
+
+	var body ConfirmPasswordResetJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmPasswordReset(ctx, request.(ConfirmPasswordResetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmPasswordReset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ConfirmPasswordResetResponseObject); ok {
+		if err := validResponse.VisitConfirmPasswordResetResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetProfile operation middleware
 func (sh *strictHandler) GetProfile(ctx *gin.Context) {
 	var request GetProfileRequestObject
@@ -6377,6 +12408,114 @@ func (sh *strictHandler) GetProfile(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetProfileResponseObject); ok {
 		if err := validResponse.VisitGetProfileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateProfile operation middleware
+func (sh *strictHandler) UpdateProfile(ctx *gin.Context) {
+	var request UpdateProfileRequestObject
+
+	var body UpdateProfileJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateProfile(ctx, request.(UpdateProfileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateProfile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateProfileResponseObject); ok {
+		if err := validResponse.VisitUpdateProfileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteProfile operation middleware
+func (sh *strictHandler) DeleteProfile(ctx *gin.Context) {
+	var request DeleteProfileRequestObject
+
+	var body DeleteProfileJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteProfile(ctx, request.(DeleteProfileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteProfile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteProfileResponseObject); ok {
+		if err := validResponse.VisitDeleteProfileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExportProfile operation middleware
+func (sh *strictHandler) ExportProfile(ctx *gin.Context) {
+	var request ExportProfileRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportProfile(ctx, request.(ExportProfileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportProfile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExportProfileResponseObject); ok {
+		if err := validResponse.VisitExportProfileResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -6424,6 +12563,48 @@ func (sh *strictHandler) RefreshToken(ctx *gin.Context, params RefreshTokenParam
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RefreshTokenResponseObject); ok {
 		if err := validResponse.VisitRefreshTokenResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Register operation middleware
+func (sh *strictHandler) Register(ctx *gin.Context) {
+	var request RegisterRequestObject
+
+	var body RegisterJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Register(ctx, request.(RegisterRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Register")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RegisterResponseObject); ok {
+		if err := validResponse.VisitRegisterResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -6608,157 +12789,206 @@ func (sh *strictHandler) GetReadyz(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rchs3muiroHq3ypK2SZHUxRZVU3sYjT2W49tYcpzE9BHBbpBE1AQYAC2KsVV13uG84XmSU/gAdKMv",
-	"vEiyEs+Of+ysQ3WjP3z47jd8DiI+nXFGmJJB93NArvF0lhD4N44iIuUFuZ5RQWL9yxVOUqL/EfGYBN3y",
-	"E2EQE4VpEnSD8wlB5q9I8UvC0ARLZJ9rondkJIicIKqaQRgI8ntKpLqgcdANWu2jJ6NDctCI2vhx43G0",
-	"RxpH8cFBozVsj9pRJ94j+6MgDKTCKpVBd7/VDgNFVaLB6fkfzIFSi5n+aypYF0cRT5mS3Zngw4RMu6Ud",
-	"3NyEblOUXeGErtq2e2LVtqlEjCuEUzUhTNEoRFygCE8JGi4QZlxNiEBzvEBqghmiSiJJpKScPZIPhxoN",
-	"kQN9A+S4fWrkRILEeiM4kRdTKiVl4zoM1T1WQpPdGoqwEJRoNKH8LY0OhdSESsRnRGBFOUMKX5Kvi5WT",
-	"HEyUg7kKJXUbA7xIMboYYZrUM4r/5xIeJgTHRKCfGydn756dO6Kxa2tqsSQEyMiIA+hI+WjkUyLRSPAp",
-	"wmjEBaFjhrigY8ruj7I9H2VcyoakKv+0IKNUruU0HwUaY8LIgFV8Vn6kQkFGinhk862w27sqaJsyXXnT",
-	"GlcWyFWiuPxICVf2zyCGBcHRhMSwfcLiJnrJx4gyhMf4axCLh4Yz+9XNZHF5C/7OBbnil6t37h5ZsfMh",
-	"0YqBxeRP2bT+zoZbdrDf6D0biQAq+B1RYtHojRQR+j9jIiNBZ1oawocizmIt1NEcU4WGRPM9wvJSS45s",
-	"Y1alB9222aShICVSEgYympAp1ktPKaPTdApPWYgpU2RMBJzDhw8fGj3HVViRKjQa19EEJwlhY2Lk97tn",
-	"J+io3W5pkCTiI0SuiFig/Vb7GGEnNtAPBAsiPH2JpyRGWOrT0SscPj5oFfYR2DcEwcn0b/3AYbUfBKt2",
-	"aHcllTBC+yYMZljgKVEZsoHzekqR6UxVd9juPEECs5hP0VDzDpao09F7FjjSa+gdDrEkh/upSJoIiE+L",
-	"HiBYpCkCtu/EFh8hzgiKOL+kBP2GRWjFN1sghYdhn6VM0QRhhjCTcyLQUEMuESNzhy95rJUA0yLfrMlI",
-	"E32gSptW3otwGnMsUcKl0toBJZyN0ZZMCJmFSKWMkSTsM54qPCbbKMIMDYGSSAyPAzFpGapVTpRQwpRZ",
-	"FBakKkSYxfrvjA95vEDzCQeG04+bg8UJwPYKXxK04KlAfM7CPpNpNNGIHPz+ZO/q6W/vPpAXJ+IP8uTs",
-	"9bNf9y97gy7CFn/wORDgEl0yPkczwRWJFEj8CWXjZp8FYUD1SRkOCsJA01LQDX5u2LNtuMP1CeM/BRkF",
-	"3eA/dnNTeNf8Ve6WaOLGaC4540waI9kYVu+sCgSpxBRhQD54Nks0t1DOdi3H/9dvUtPSOkO7DiT3xm7Z",
-	"Zq0zWTdZINMwS826lavUmkK1umrlMhWpXyv0N1oil6KbHm/h9N6aIzKHXGT919yZ9XPNXGCL5ftvIpDQ",
-	"aFA8mYFj9WOEzd9Lex0A1wxK4A/6LPF1E5C1pxPqRHHdHu0ru5XnYX8/8HhxzvlLLMbk9mTrqV/N7xeK",
-	"84sElvK0by+zEEEmTPECTfAVQVihqRYbh/voR/rDvXVv27NO9a6Q4hw5YFYp3xLkGxONj7oVNOM7OYAA",
-	"7cxcEZHt+yYMTqQYPcu8hjuIjpLfsZphSxb4ZrvNQVyzV+2/5Frcc2Du6b2g10a+gwKLJpiNSQzIO2WK",
-	"CIaTp0JwcS8apnalCwJLeTR8xqfEfl3rvLnQelP7omBZiisi7ku/B61WTr9uS8gBsop+S1BvfKIFvK04",
-	"1B4a4TRR2lDxtgt2jRZQTr9HOJUEpSwmhTN9JBE15/QKJyMupiR+Z/5yr6OausUu7HeWxRWA5bTpgjIr",
-	"T9s1mhiH+ikcg1GpcSCD7sfsA3FqwCEXI0qSkjuhCZtMh0QgHkWpkEjNaUT0QjMOxxF0g90ZlnLORRzc",
-	"fLqvW+GRRoZFlG98FXVUEbUxgZQPbDMh90giuWAKX2v2N4yy9eLszesQERbxmLJx6B/GI6kZfbq9nL9f",
-	"c/WMpyy+F70wri5GsEqRTgSxwQL4tP7v+zuB+/lpvebazjafXXVKOXgbn45Dy+pTcftDYGHDLkHqUuWC",
-	"JNoKl4Do9wxfYZrgYXI/UyD11ql44eKKRsRxoPVLBB1PFGJ83kTnYmG9DDnhQiWL+8tVzy44J9MZF1jQ",
-	"ZIGKUK46HP/JjY/HQ+YavjEC1ZkFCccxiUMkJ6lSmiZj7SGZ+BXgDMI2ELSJscLa0Wyinry0WLMWphcw",
-	"GCBpAgTNYFVMYZXp6D8Km3jPZDqbcaFI/IrEFJ8D9u5FMtmCF1O94gUciK+BCYtBr4BAxxL1gxPztYb+",
-	"ehf5H9Qf6gehNp7fnz9rPAEDWyNPb04QKUl8f3vzIKcrDx8IwEcW/NVkVbvnW1BY9RDWkJqzPzUqBmWE",
-	"DTJ0eRLCR9hNGPykPUV45a7mqnfoV9liS2LiTodrEwM7jQsBgNyyDFHKLhmfazsR8RTMlKGWi7Jer2eB",
-	"oSUKnUrkHnkwfd7p5KSTYxRlSFhFNVWkbUww5cPbkFjmJEkaxhAI0TBV+VFscgrHaGAOYQARPYm0+Fqm",
-	"7LOtVGMqDlhNZUnyZgRnumq32e7Cz8FM8BkRilpnCSjhc0BYOg26H5dkqSrZvUqWsxprL0cgPoWVcGP2",
-	"Cx/+RiIV3Hy6Ce1OIetTjTf20IsP52gLoqitwyfbEIkbaFeeC/oHnOcgRJwlC83AEGoTmEktGSQaTBZD",
-	"QV2IQR/poIl+JGQG/M30SXIBSrYEaDE08IDYL7nfm6Ks6o8+BGV4rvJtAPt2abaaS/t6VGx2LtPE6II4",
-	"ppo2cfLW28kIJ5KE5c1pNCtH/euiEIZNNAj6HxcZsa97F947z542IVyXJfjoA1Fd+lNlw2a7S1hWi08b",
-	"7h+hgZfTHQDz+lGQ0DGtTQDkvFvLlE/hlOQpW54HgvAJ43Nk8gaqXItgDlqGSGgBTWKwMPXHstxPq5r7",
-	"CYNn2g3OYiy3OV1LuqvOJl/8RD99kyvn8i6fcYFmhM8S0kSviTacJzyJJZq73IZMh1OqlFHfFfxlfmf9",
-	"oWkVpc9MO6hqEqLfUyIgfGDT89nrxUzUJSGziygVQttBdV91VkSNbD978xq9NX83Qv7wqNXeRpQpXoiN",
-	"aTlZ/GpukdQxaIG2NVIznNYRc+kAKoB+sFaXcegh+p2ZAcXoSggkPhN8LPDUGGFWZnmml7UW8thKJdqi",
-	"NQK4gPbfCQcJZ+XWhbZHsPJ+sAa3+0+THf5UcxbPCU7U5E5yyhlwuRjml/XS0Ue+fasO67UhuAfQFqUQ",
-	"4aYC/dQg0yuPeVAYzcl5mm1jQF/ML295lDgZ+x9/Gv/9rFdLLpG4Kj7YOThoH9U+emlyblWporn68eHe",
-	"E6Qm6XQ4E5SpWuF0qRb+t978+Lb2O6ksIE7Sce1j1/XAzNJhQiN0SRahl6ZeK0I0bAYbemWz2RDQaACq",
-	"I+8X88szclsmuyQL+P9Ukalcpzf0wd+EwRRfn5rH24cZHFgIvKjuQy9fB+xLPqbsGRdDGseE/UlGpcYo",
-	"l/JCUkVqzY3VdA8we+H0W6A50x1VIsHGSsCRSiDSoj8cF1VPxIUgkUITLiRBQ6yU1pNS4RlE06x07gae",
-	"hpri65eEjdUk6LZbnX0wN7Ifasj3ntYdUKUwif86NnB/dSko0phimiAcx4JIWdwtjnFxA52DdfCXqC6D",
-	"JcxRspQI76SbrKW/kRXtu5uuaPH25re1Iy/o2tdyo7VQ8Ldh0UXxtY3gtG9moFpbe91rtmTrLJ1OsVh8",
-	"FSK0C9j46Pp3bQRQ08va+J+0RVk+oXmHUkB1dSs5VuznltAjT9Vf5c6WndVbiEWA+i5ysUJnZYPd1W0Z",
-	"ZypLihaduQzNWczFVWMZN08iLAiEYROufWyEwSLwRMzhwcHe4Qb7reZVH/CYqsnETY+knK16AODyHNqm",
-	"QL2ZEYZn9O88Sqcugl1LKaaGsPh5ykZ83RuVs+LmizV1iFoxqIm85Yol7nfLhwY6t2YdZ3sHUaZwG2rW",
-	"tA1Bx/2DxxAKv7VXb7+xzqUH33KCZzPCNCew2DjziqOYW2/SOPx1NrOL8NfpeOOfSlgyr/FEWJmKBr3e",
-	"RlamF/ooGputVtnaLGYG6oAa/NywjNo4jQdGgFBpU6G1W8zdzupqz8/P3yLzgBUgJoRzcHTkBXT2W7Uh",
-	"HZuDqFv3krJYw+ZogUJxKZkjbbrUh6ackisuNqjNYph4tAl7xaRoba1JkK8ztVzmDfaWIS+jvtAFQ7xz",
-	"WsEfK6IheSXQ8pBHXZnKw6Ub6sK77hdBbHNGnZ8dbuKUhIUiiilREx5f6J9wkvA5vFcpAlya163L/VXK",
-	"r/zEe52H+1bwEU3InezlO1tYS22lat34DPwiTTD/+2Ov8Stu/NFqHF00Pn3udG7+s46Fcot3fXTXZPrn",
-	"ExpNTBW9aaWTKE6JEaI0SUytODAaI9fKVouvD/ZaQL4Vw+92xG9JfVMroOAsVPD+pi6vVpdJ0w/MEqw0",
-	"vz+SSJIoFQRJxQUe16su/8MPYqz63VEFc/XPNE/Pct/rNkkDQbAWGljVbyvhtqMtCzXEWJGGolNSh2oX",
-	"m6+R5ASawUAHU+kb86bSAMtLX90NOU8ILvi/y0DEQ8mTVBFortoY0uV1+yUv9RQy/3S2pAXHNGfYcIY7",
-	"9wRLZVCHuECCK5DAtcSpH73QfLT8CIqLGTorZpWQzWFMeCo2R8FXifxc4HHtgYMJpgV7o6cfGKxGTZhV",
-	"qXcODr0en/XxUmr0aEbFJYwWyKcAMZxpnbvuaPjTciY7XWJz0tgktRxlb71/f/r3q8em6BJ+jwRRhRNK",
-	"U9iBr8JajSPcGH36/OSmkf17f4N/t5doOwv0S3pruWf3sXmc2Amhgvl+0FoTK84+swLlLlh0uw3cRnaU",
-	"YgzHWkwzyHxO+ZXphH4A0VJHzh7UdRixiux78PLfOnj5FQKSS4nr3N9LRZELkjcayqLAUwJfkeQYSWKf",
-	"0T4FgtkC+oVZE/Ws8DftjARfEakZjacKjYlXSOV7d+YncCnBaoItiCsiLiYmia2Nq1rPJcdXZSMn0AMD",
-	"GfaBzxcDWx3weP9o2wfCdMHWfqWmBvkBTPjVXlq9zb2qdvVBQKx1QzeG1vqKt5BoWhBf/MYpMzWymwlo",
-	"MrXxsfq/XFwRQUfUrFi1R0dUSHXhMl5LpH8GCGXqcN+PGB21Wo/bR0edg/3H+62jo064shc8DKi8wJGi",
-	"V6QeGiovpMKj0fK/pjMinBdefQKsJWDJpfhjaWKbFQqx0ZINuxQhfn5wA1vOS+GZcypg3P+YjxsPEaVd",
-	"Vw41LBBNAQN1AnFZNe8DsE81WLMZ54DyilJB1eJMf9RX9icgMpdYP365WtlllWhgxW3WN5uJ3EETPVdq",
-	"pn32EJ3hKTmjivztJb4O0Rn441oDKDRcGGHfZ3oBq5Sa6A3TDjxlaKLUTCsHrN3f2RBHl2iifQDlKsSo",
-	"dLJ54LWbG7DydvOLi+dcqoZ5MOd3PKM/ElDQQxDdvVQ71J/tfz1zlP7iw3kQ3gE51YJfpzgOWttN5PSk",
-	"cXcTKhWJQ4RZuaK4z2zJW0wiGhNpOvePVwQIABFAXMDKRi1lu9Y4dfbaklDLq1QqvT0+nWG2QNiVRGYj",
-	"E+aCKmI6D011JZWmytz5mb6JbHpJKUOD3EQEb6969OUaTHjDvGAmGkDQbfCPp+do10WmoY12sHLYQFb1",
-	"WXf29tOr2GB16KZ81I4pbscC+t0+uyML2NcMptYzgv94FSVaWricWsSZwhFYeXYJh3YtiEVi6Ul2d11b",
-	"czPi0+xsgmoPq/1L6EjEJIWcqaidqefn5281bUHTC1Pa0YeCx4m1Em2blkiZ7EL7leCpIjKEf+cSMuwz",
-	"GAqSd9pr+1N/DObsQLYKmCcmgl4RS1vAj7HNQzb7rM/+4z/QKYPJIFPKUkX6rN1Eg7dvznwahCMcuHLM",
-	"rKRli4tSPcs2QICRKz4xTGTb76TCmpww2tmx2NnZafZZp4mypqudHV/s7OyYTxquNNOUbH6jiU4VSqi2",
-	"nkdcWNihCSTzAwZI4oVEEz6H8SPNPtsDscQygjIP2YA3zArQcGs5xYWNe2MEyhcN9lvtQYginCQV7BS8",
-	"rkEXLXiqbXm9oT5DyETEZ5gK4C0ghTDLSznPYcyJRJw1+2y/Fv88VQPtpRdDh1ghziIS+uNeoMLVnW3F",
-	"XTEeShcNSm7RoM9OJlwSWBPOO0SXZKZsITlBCR2RUogAPvKluhT6UtQeX0oi5gua4pjAyl/67Euj0Sj8",
-	"H6zpZM5WTCCJuo2+OOlpyOkY8Cw15RRVSteO+NFgOBHlJO4XJCkbJ6Qxw2OC8Gwmkflcpurr3qn+EiVY",
-	"ShqhoeBzqckkX8k3E2rfZZyRbh5csT6gx/pfisvaaTpMIcbLsjpVksbEftko4bugadkbecYBmrS+oCkf",
-	"0oSEKCbyUvFZqLXfVJNyQhmA0Wc9L+qf7fBSmkJzOxOta/3O5QaW3ms23AFWgcywBiO0L5vtMt5nFrXu",
-	"SUnsgCBslwAMGj29bC4bnzPTkgeJKCO2Kp0SaM7FpSbbPhsJzpThR8sTOzswfUlSRXZ2oJxRy9re21O0",
-	"5b4IOOECyXTYiPlU6z8q0Ygysn3shjGZJ2HgXSqJ3WWfcYFmqVEQeskhmVDYoNA7lgTNBL9eaFDcsCNY",
-	"wkoBLQYcVyPPHrEHronHlth7jFdkijJZO2KrYd+MhQtRhTATE4sZ0SssiERf0P/7P/83+1/4Bd4sStTS",
-	"Y+WHfbPLLev/LzwPT3q6ISwogbAqw8JsUE79qvn3tTocoC0b02fJYnv1C86y1ebRFzSoMVr0x3PT0HvI",
-	"+gLhXd8q/FnLIcOyG1ljas6zFQcF81wrRRJnnoph5rLNBtrIhhy1kCgKMirRzg4kQ0i8s9MFpaaljz8/",
-	"EKOICAXN52OCtvYOMtU9XKBMS+AScdsQF1USpn9pCLmATvZsap0bsmTnpxmItrBdHoajAUakGyQQwleU",
-	"WGyjMZggO+7lHZR9w8gJbOYLoPmEJuTYDcubptEEJViZ3lZ4GSbQQChR8UTLLA1FF/42n/AkV/kgc4wE",
-	"LCaiNZZ7hWlpU7xAMHMNqYng6XhidYmGBQS8NFVChVllehlQWBh1rq81lUqYCpAQrC1Ke/JWwFobaXDQ",
-	"2huUMSgVTRIQmdKdf800zxEXYyIWGnRwu7K+a8+yJTDrLfPTGCHWDLKuY6HzTVuGcrXfZpyR1Y4b2sxv",
-	"Q1uC4BiivMMFMq5AphJ6b08fGdWiuWg7BDG+1MfLsClIwnHcRD8QUO4aIaHDF6xdnFhkmNBpLotpqCKT",
-	"ffYUjEJwB0w0YUnnvHXej/YPHm830dmcqmiijcpBxGMyCK0m5wwpcq1kU9vDrYFe0cxgCdFgv9PRP/TZ",
-	"lGAGrdpgM5thjNrU22Jkvu2NMZPwxN7Agm4VZmbfP8WR4+FsaG+xpi0zovvMG3xIZVYlYfb3CDxIV4Q1",
-	"6KLfU65Ausy1M6CNHSxBraMJSWbGv0xoRJjpf7GeYW+mxVCj02xVfMP5fN7E8OcmF+Nd+67cfXl68vT1",
-	"2VN4Jy+D831MrbyN59hqts1TWelmsNdsNfcCr2Bztwk98tDStvvb/FI23dCDMVmS4IO2vw9kiH4kC3RG",
-	"lDnmxwftx9tGiJjCHmt1mKkpEkGscFEw4mXeGa6dh8VsYOhJ/ddvczUI+2yAk7H5DZqctLqhmTbAaTwA",
-	"Ms3N3EfStQi9f/dyu4le4QUaamUCwl6fxoheOa9UmlPJhjOfxkFXb/rF/FIGpRGJnVZrxbiImjERphPo",
-	"o23Wsj1atiMra8SybVfB5Vvx48Xv0+ufPuBffuodzec/PDs8Tfne1U9//PH4/Pr5yfn85x8WY3G2fxnY",
-	"TitosLLtVNBFBT1TQbv9+y+9X368PhGjn84uHp8vPvzz+Zvx40l09RbP6KtEzE8xfhs9f/+Om/TAZtMX",
-	"bDPUkmELeq/GujV+rbYBtO4pT205AWI/4UwJXlNKOzBHF6Ipvm7gMfnbXqs1CFaOP70JgwNzMnXQZydY",
-	"HBcW+LHdoPvxUxhIlwgvdZmZTJxPsUEYKDyWkGFfSEWmAYSKi2J3Jfes7K3O1clcO85OOWxxUZgxu209",
-	"j8zIyCRcD4EXqs0n2Wcg/cyhFBVBaOSUtYYYL/rWxvm6guBB5j5Yow2zzGHQj0luZ/v0mVZaSzRaE53A",
-	"nIx80Ck6ZSX7H2czlh0wuQumf5gp0ER1HHuicX5fjvWT8cFj+aI1/yV+vT/9tZXsXf3Umb4QT15M24vf",
-	"r9qsM23J90fTw8vfW9edpzXZ4K7Lrt5qQqGtPljCZPANmGOz32p/H9JaO3x95TKVoeT/YnNea2ZzrBmb",
-	"plk4ryLg4Fdk8YsRF82HGMp6F3ms39pb/5Y/460kwz+XcxIfP92E5XSd+c1PXH38dFOQ/v8wEVZvDqgv",
-	"712FR1HgZ3neGZc1Iv/MBagZmWcxTuPgayNwYK6EgK+uaetEPZZNKtKPao/RjDRwkfEQ4T6LCaRvwcNJ",
-	"IeCnnSr9qsvWZpWVOEkMUWRelg1JG2WR+150asI+vYycXBwrb3+BIe5D4gxl54tpUgQ7H8dci/AuuL3g",
-	"DCVzvJBoCvsv4eeU6a2Ug2Wedsn8IaOcvHiatgizW1p6BgUwhMsWQx60sjzKsVkhiYlUfWbc7jle1GkZ",
-	"c8pZ58UPPF5srl6AvWz8FUoAM4LrlWPHaMuojhBAcxEI03RgrgzIm5/XdTLnRQLQBazJdrh46uo0ciB+",
-	"WJRILQTKsCY6dYct7wZFVTnmyxUh/F9ePgygNZHhMsbMrxpZZTjzePPXAhWKoGoxaWyX5ySJi/C9XhZP",
-	"z72UrwVcsV6rAuPGmqXQiX9TLCBRIiU39zGtDO1bdsnRZBGb4aFYRRmQxYvJ8B8RfUNfPPv16bvzf56d",
-	"ytOpmv16cnp4SvfTl/RUnrJ3B5H+7+mz1o+d2V588uKoSRYvZtHeK/qGnqYv6T4d/bMZdRI2nD5rxT+/",
-	"SIJi9eReq1Wsi+zstyoVjz4wp+//OG2/piuAYS9uA4xXH+mX1QadVuew0e40Op3z1lF3r9VttX4NTB0U",
-	"TOxrjQ5J4yBq42UT+25WULNfGulK8PK27UL1lwWk3Wi1z1tPui0HiK32qnBttdrLlDf59V1BD0YS6L3s",
-	"dwq1WObZvPrKVqcVC67sj36NVQZlCV1eDVXwkl+RBEdkCac4mVQg0iwgrR2dArPlF7jc3WtYT4h/LnUU",
-	"xfK/LylY361ACVm17F8gsP4HkViGxu8iqEx3t9XWy2IFZ3TMSIwoa6IzomSdyRyZmozcrN5aVlq+fYwG",
-	"hahdFzHekIoLAjVTEI3YwN+rjM+/axijcOFBXS9wYQZv2aFyxlY2DC67xMF6c9CC6vlPMEpYlqxjcw2a",
-	"pa6veu2WnVmGiltafX9CFQm3uERh2Yi0JTEo7yso5oAHPoOrmzLH7Q3LSrNGXNj6Ibhe4UGiDfsmbnCX",
-	"W0fq2sRrr4GsbScvzl8G742aaLFfbeGHS+39UsYLzPAnSbFm65HM0+DwaVhINtF7SVC/LFL7QbcPVl0/",
-	"AFLerJzDsMKY2DwiFHV81fsV7QbsFqHAxd/M2vspazBec0HlA1wUUz9Hbc3FOCsufkFbAw+QwXbo5k2O",
-	"SYVWspymO3+q+iziaRLbAAqQCtRPbA3qcDTYdiK5vUEwrXB5Erx0sEkErmZ2vn6501n/cmX++l8WLSzE",
-	"/MwlihvF+Xiqlgf6npbrKJ22ze/PlBM+Z12X3vCLpvK+L6r81Hs+MoGz0EjTOVz00Wc9tsjrGWonOpkp",
-	"CjEPEU4k11JamzCSxEazeQkXzmzxRcwpG2sY4FIYV0nW7DP/mllT7omwIdfVlavHBQMEKnsSbe7FS4Js",
-	"GsX3ibJFWU162XgP0Xp3blnQqRyt+NMiBLezC73BYTfVa/46rf36jKR/vai5WfTPN+zc4IRvJjt0a7xv",
-	"cP9eDmtoLhVjNaVJx9mNPoX7BR7OeFp9wt71bt9VyyaJKK9J6OOncLO8VFh86yb8fFPRUUYyrlFSMzNV",
-	"aGUBggQPsUGzLJJRW+5GHriZFPqHGZ8369LtdnTRvTPu/8bu/qbCpTglaokhqlf3KwNWE2/xttc/mVEy",
-	"iv4w4QhP0el/ezTtiLdE05UBBEsSrRNNtkVXquZ6dZMN9ap4vT4WCmnxiHTzoVNjwtzd/VA/DJWBM0Ek",
-	"YabQSXt9SYwI4+l4EpbqVaW70FpLedsAULjp3S+XqSu/7rMtVzwf5rXz22Hdi1lJNrkizNT3OPtuq1Bq",
-	"Y9yQckG8yZ/1GXRlbJla/O0m6hUrZEtlsb1K76Wrn6US0THj+uvWYO2zXv0VsmH1/tgCgLYUOcuRo2lq",
-	"5t3kF8za22tt1bDVrn1mIxFYIZwkIZRk1lVnl8gjz4bXFjJXRKLwh14Ub+Re0sacP1K5nfnTd+v3LtZv",
-	"3TyyWhv4e+ryf1rq8nv6rlIN8D2N9delsW4htPyhU6vKPnPLpIlOvFCKJMrenTbK6voYmZuLBk3gGWqx",
-	"J7YTcYJhuh1P1XGffVuJnW/O/6+M5KzJDVTm0xazAsU6oDm0nc20RxAjyW1ZHcJjHiLJtb+V3S4/JNDq",
-	"xBPCjNHoR2jgjxCmOS7aQF8zE/WuADpEIiEiuCZ0X0LIzb9ajW396Nj6YI7lzOxOtJwQm2hQQ5XFHkZH",
-	"aDBQwASBGERhwXLNo0F98ytcDgZsPFyUfBz94xwvjv1qyIkgBCTEiDKcdIt0Ahbs92DSv20wyRU5e0OV",
-	"1weW/KmVMUmIIksyICbjW8qBFENO+YQJc/d+kkDnFigpFiWp1lEpS4iUaODfTvc3JVIyaKKnLKZs3GeV",
-	"t7PiZNNXSlWWTK1z28w2ztzGKo5bcXM/mpbX0oTdqS3e9poM/XnwLpykF4Dr+PK5MqVr93L5ZGt+s5fL",
-	"48WMh3iLuL4dQ/L1Ivu3jC/dQTL8VexW6g3YgLnqwrRenq6WscLlsVm/ZUMu4R7OoOw5JtBXGYLFJ5Vp",
-	"8wq9Mvdq7DahUnn0fr/obS4RPhZHXi+LjWZzrE3Q9eva6WaadNBp7TVbzXZ7r/m4PLW4AFe7lUeWV9j3",
-	"/jDm4BX/gyYJ3j1ottDWz+32MXpJWXqNrp8cXhzub6NnVJARv95t7x80W7fprvRnCS+9Z98g+18tzKv3",
-	"hKaZPriFotn97Mw4Gt+s1Trg5qzSOV2ELce42TcSpi+ECOeTcUytijG5zdhpbadDQJQkkjySfeY+kt16",
-	"QmKU0EvjaMHKMTdtjohcU+g5B22FvqayWqerYE44NRe0YB8vpREBDteD4iUmmzIcg0vy1CRXavmRBeUm",
-	"glsyA4xx/vTXZrAfXs/tmw2tfsVdP/UvrBifMqgx0SS4iTCYwDW3fyzNYvZs/qbTaiHgYzZ2WcyZ4KZ3",
-	"GDNUiP7DeJas/xj4+RgJAvPjCm9Se6nRCNNE1uY/n1vw7q1Brecd8MvNizYLVwDXaIueNiGawdfvjD8t",
-	"Ihjr7/z3snZ4O3Bi9SyJD1kSxg1v0HLx/buX3gVLJvWE7VQVEwOrOxN7HdoLydm9z8VNcrzvbI3N4w7l",
-	"y9yWWAH6sd7b03zYYvAQAxD8IZJYwrSPdce8wNPkzzzmX/T3bnXMDsJcy1nYuwiOrc/0qXfRZzj0risI",
-	"lyGyR95FcOI3fQbH20Wfb/KhsfXTKb6ZI/yl9+rlsiMUBMeL5aJWi1g6KhaI2PS5mR5q9q/tIWvfh84d",
-	"BuQ/kihKeHSJ8FgQf2KFW+2R9EbuZDLYWFBykiqlpTXc8l8/++Gdgf+blMUAW/MbqXM9m0AtsX84ZqKo",
-	"wKMRjepF+e3tAFD8wOj1limVVg5A4VHv5OTN+9fnZxdv3//w8vTkQksFKwYgkpLPROru7iY8wsmES9V9",
-	"0nrSglS5hbj8GVPTG+azthLjmR/7EZzN/OtmxbqFoePryqq811xZS/W1Z1yghOMYDXGCWQQ8VZqaZCb9",
-	"8qQAhzmem083/z8AAP//",
+	"7L35chu3mij+Kqg+U2VJ06JILbZF1akZWbFP5Di2jyXHWeifCHaDJMImQANoUYytqt873De8T3ILH4Bu",
+	"9MJNi+Oc6I+ZE4vdaODDt6+fg4iPJ5wRpmTQ/hyQKzyeJAT+G0cRkfKCXE2oILH+yyVOUqL/I+IxCdrl",
+	"J8IgJgrTJGgH50OCzK9I8RFhaIglss810DvSF0QOEVWNIAwE+ZQSqS5oHLSDZuvwaf8xOdiOWvjJ9pNo",
+	"j2wfxgcH281eq9+KduM9st8PwkAqrFIZtPebrTBQVCV6O8f+B/NNqdlE/5oK1sZRxFOmZHsieC8h43bp",
+	"BNfXoTsUZZc4oYuO7Z5YdGwqEeMK4VQNCVM0ChEXKMJjgnozhBlXQyLQFM+QGmKGqJJIEikpZ4/k/YFG",
+	"78htfQXguHNq4ESCxPogOJEXYyolZYM6CNU9VgKTPRqKsBCUaDCh/C0NDoXUkErEJ0RgRTlDCo/I3ULl",
+	"JN8myre5CCR1BwO4SNG/6GOa1BOK/3MJDkOCYyLQz9snZ+9enDuksWtrbLEoBMDIkAPwSPlg5GMiUV/w",
+	"McKozwWhA4a4oAPKbg+yPR9kXMptSVX+aUH6qVxKaT4INMSE4QGL6Kz8SAWDDBfx0OZbIbd31a2tSnTl",
+	"Q2tY2U0uYsXlR0qwsj8DGxYER0MSw/EJixvoFR8gyhAe4LtAFg8MZ/arq/Hi8hH8kwtyyUeLT+4eWXDy",
+	"HtGCgcXkqxxaf2fFI7u9X+szG44AIvgdUWK2fdxXROh/xkRGgk40N4QPRZzFmqmjKaYK9Yime4TlSHOO",
+	"7GBWpAftljmkwSAlUhIGMhqSMdZLjymj43QMT9kdU6bIgAi4hw8fPmwfO6rCilR3o2EdDXGSEDYghn+/",
+	"e3GCDlutpt6SRLyPyCURM7TfbB0h7NgGekawIMKTl3hMYoSlvh29wuMnB83COQL7hiA4Gf+zEziodoJg",
+	"0QntqaQShmlfh8EECzwmKgM2UN6xUmQ8UdUTtnafIoFZzMeop2kHS7S7q88scKTX0CfsYUke76ciaSBA",
+	"Ps16AGGRxgg4vmNbvI84IyjifEQJ+h2L0LJvNkMK98IOS5miCcIMYSanRKCe3rlEjEwdvOSRFgJMs3yz",
+	"JiMN9IEqrVp5L8JtTLFECZdKSweUcDZAGzIhZBIilTJGkrDDeKrwgGyiCDPUA0wiMTwOyKR5qBY5UUIJ",
+	"U2ZRWJCqEGEW698Z7/F4hqZDDgSnHzcXixPY2494RNCMpwLxKQs7TKbRUAOy++np3uXz3999IC9PxB/k",
+	"6dnrF7/uj467bYQt/OBzwMAlGjE+RRPBFYkUcPwhZYNGhwVhQPVNGQoKwkDjUtAOft62d7vtLtdHjP8S",
+	"pB+0g3/s5KrwjvlV7pRw4tpILjnhTBol2ShW76wIBK7EFGGAPngySTS1UM52LMX/9+9S49IyRbtuS+6N",
+	"nbLOWqeyrrJAJmHmqnULV6lVhWpl1cJlKly/lumvtETORVe93sLtvTVXZC65SPqvuVPrp5q4QBfLz99A",
+	"wKFRt3gzXUfqRwib30tn7QLVdEvb73ZY4ssmQGtPJtSx4roz2ld2Ks/D+Z7xeHbO+SssBmR9tPXEr6b3",
+	"C8X5RQJLedL3ONMQgSeM8QwN8SVBWKGxZhuP99EP9NmtZW/L0071qZDiHLnNLBK+pZ2vjDQ+6BbgjG/k",
+	"AAC0MXNJRHbu6zA4kaL/IrMabsA6SnbHYoItaeCrnTbf4pKzavsll+KeAXNL6wW9NvwdBFg0xGxAYgDe",
+	"KVNEMJw8F4KLW+EwtStdEFjKw+EzPib261rmTYWWm9oWBc1SXBJxW/w9aDZz/HVHQm4ji/C3tOuVb7QA",
+	"twWXeoz6OE2UVlS844JeoxmUk+8RTiVBKYtJ4U4fSUTNPb2ibHSai6YbYHlC2WiRoVj4vaD/U4n0jxoj",
+	"U6bVBhYi0DrTSYgEmSQ4IqC4YKtWaZWMi9xVdSxHRgPSv4N+Ne++9XVHe0TftX/VzYKd4N21BgtiHFQx",
+	"IlayDQvn1Bc2xkmfizGJL+yW6qBTfWiOKwa4FJw1U4y1Kqjpt6efwvGdHf5HtyeU72nRyatnuF6dhXkI",
+	"uBq/fiSRnDGFrzTeAM1nHEtfwSPPu3cjrNJUkUHgXX5zN2Zgd3zFwFBk0P4t+0Ccmu2Qiz4lSZXIxmTc",
+	"0+eMolRIpKY0AkKZcGBSQTvYmWApp1zEwfXH2xrbd4tHq2JR+cJuikpo4+XZm9chIiziMdWo5V3GI6m5",
+	"zXhzvtR7zdULnrL4VvjCuLrowypFPBHEutDg0/rft3eN7Oe39Zpr69N8dtEt5dtb+XYcWBbfijsfArsT",
+	"TgmUTZVzHWrbVAKg31qEvbFt58EbeA88PMcL7OhTC1XsqAlM3lyXCh2z0TvmKQjmnj6zrKdZR3EXgHYV",
+	"ks38ygQJOhgq5J5fm3BXYf67uzka/JRBA2XQWIQOVeitjBb5p5bqsMcO7CtBHB1n8MruqQhOzfOpRN3i",
+	"NXRDxIi2AnCH7TdbIZKURc6nInPnEEMY7Tdb2vq7DoP3DF9imuBecjtjLfXWqfhJxSXVOzHSwHqOzFEY",
+	"nzbQuZhZP5AccqGS2e01X89yOyfjCRdY0GSGirtchBn+kyvjhAfMJTzcqLzOcEs4jkkcIjlMldL8MQbB",
+	"zzMJCo51cKvHWOEelsTojwZq1gfguXS7SBoXbiNY5PVdZNz7j8Ih3jOZTiZcKBL/SGKKzwF6t0KZbMGL",
+	"sV7xAi7Et5EIiwHvQbnAEnWCE/O1bf31NvI/qD/UCUJEGXp//mL7KbhANPD04QSRksS39wgc5HjlwQPB",
+	"9pHd/mK0qj3zGhhWvYQlqOY8BBoU3TLAuhm4PGnlA+w6DMqc7q8nrzLX/RzlkkrkHrk33fLbF1M+skxJ",
+	"kmwbpTREvVTlV7HKLRyhrrmELsRcJNLsa57imR2l6vV2m9VYliRv+nCni06bnS78HEwEnxChqHVnASZ8",
+	"DghLx0H7tzl5BJX8i0oeSjUaWvYRfwwrAaHsL7z3O4lUcP3xOrQnhbh8NSJ0jF5+OEcbEOdqPn66CZ6C",
+	"7nGqhlzQP+A+uyHiLJlpAoZgiMBMas4gUXc46wnqnMD6SrsN9AMhE6Bvpm+SCxCypY0Wnbf3CP2Sg3RV",
+	"kJ0A0jwfY5p4ti2OY6oBgpO33kf7OJEkLO2DjIH4Fx8D1g8giGeJf8kLbzMmce2HCX+zn/MW+lg5ljtU",
+	"bhPc5FxRKgRh6mL9HYcBI9OV33tNpnMPW9lDaenas3PWp2IMEDdwuNn5laOiRZt/w8g5HRNDceXdmxUW",
+	"7DG/IEnUzXZ5Y0iHd3bAVe6k4pa/D/brRQxWpn4p+t+uYKimFN2dqDAnl2myNl/QYF4Jd/QnLOJYbLvI",
+	"JMqyd+G98+zpCmPIN1Fdeh4GzpGLWkexWQ991PVS27ogIf1gUOgko82DyAVkreR77kRDWRD3sCAIx7HW",
+	"iFGWVYBj/L9Wu21EfNwt5pGUfg3CYIyvXhE2UMOgvXuwHwZjyty/9+bt5v5lXK28qruS55dO218D+QTB",
+	"2s7B8KJWJvV/BTFWZFvRMam7BaeeV6+hT6ZI8yxwY6IJ4Rq2dUvQSU1OThiMqPFsFtf9oA2LIZ5MCAMD",
+	"3F2vo2ZBNLvp1n4olURc4IEFTJWQfcjC10MfJNlZYceF1WovAJiIPGXzs7UgyMn4FJnsHlXOGDZ8SIZI",
+	"aCWdxOBl0CfLMrSa1QytMHhBSRJnkdB17t9y1kV4mC9+op9egAEv8ltHr8HPNeRJLNHUZSDJtDemShkT",
+	"rnJZmR+8nqdoM0WzFIwmWA1D9CklAsIZNok2e71I5yNCJhdW8an9qrMka/T7szev0Vvzu1H0Hx82W5uI",
+	"MsULEWytKxe/uuOpWIvRDq4gg2kdXpUuoJ5AsgAD5KhkpmAx2hMawhR8IPDYGOJWpHrmt7UY81hPJfqj",
+	"rQJwA9r/ToyH2YrVC8tG8j9Yp4v7pwlR5ir3RcTHY878vxin9cea6/qe4EQNbyRpnZ2fKxJ8VC/f/fux",
+	"b9VdTG0s/R70nVKsf1WVxEY9vTz3e92juVxPN1t5oy+nozWvEicD/+PP4+/OjmvRJRKXxQd3Dw5ah7WP",
+	"jmhcz3g04T95vPcUqWE67k0EZaqWf43UzP/Wmx/e1n4nlQXASVqP6Ff1m5mkvYRGaERmoZdvupTL6L0Z",
+	"aOiVzWFDAKPZUB16v5yOzsi6RDYiM/hfqshYLhMt+uIhkeHq1DzeepztAwuBZ9Vz6OXrNlsT5r8HLK8L",
+	"tRfyMlZF+Vc8wsmcROoEs0GKByDstLYn0cazk7do/8lmA52TKyURuaIS3ETP2SChcghepB+4IJgdIcxm",
+	"xodHEknQgCjpHisJRl7UefcONANWmtUE7eD/++14+1e8/cfHz7vh0+uNbfvP5vbhx8+t8On15tZ/1dHA",
+	"Kz6g7AUXPRrHhH0l61QjNpfyQlJFau2WZXcxoOxmirzvKihdJDb6HI5UAnER/eG4eAMRF4JECg25kAT1",
+	"APYzJBWeQOwrU8c9XcK7r1Zzt2iktGru45ZmotF5TSJ1Haq6X12CDNnWCOtMsYrBtdjIai1jYtlelrjr",
+	"7IXeQEWwLoOVzHHfOeyKwNa3463Gf0GXvpabF4UCqhWT2IuvrbRP+2a2VWu0L3vNlsCcpeMxFrM7QUK7",
+	"gI1mLn/Xxus0viyN1klb5FIwsvNLKYC6epQcKvZzc/CRp+rP8ouVvV5rsEXY9U34YgXPyqaVS3UwZm+W",
+	"ZFr0CmVgziIkrrrF+IskwoJA0DThfERihEEx81jM44ODvccrnLeakfdVlYhVr8T3OK8qcdCxQgnBUqFW",
+	"oV5pgwtjmGtImzpbbUtrK52ozTBL1N89eOy/pjUNLXk6rDdTRB6ZkktkTLg8K8YF9q2Hg6dMPZKITxly",
+	"4sLJCPSaI5Em+jJ7PFVoRFkM1VT5R00VxFeVm+WMsntAgzzPbdXrLwQP6t0ALkvVkRSIY+OF6ZEhZTHq",
+	"/gNo7p8ld+hL1RpcPfuenf+x9+HT749fjd40+y/Hu/HT8dPeU/7zp/1Poyc//dprXTV/uQE430wIwxP6",
+	"HY/S8UIvpanbKwKOsj5f9kaFnrn5Yq2fcYLVUK65YklCuOVDszu3Zh33X0Cx2p4TRBJWzL/7qph+u6jm",
+	"reOvCxW5t0RIzl5b9dM/2UGz7ig5sZbljU3T0GQBAfv9gyeQRrK2N9R+Y5krtOC0Bm5oeC1HMQ+Xucdd",
+	"dkwdvhi/nuHDeQWr5tZQr6HXW8n09lzGRQu82Syb4MWsmrpNdX/etuizfRp3De+h0qYR1h4x98VVV/v+",
+	"/PwtMg9YcW5c3weHh54jfL9Z6wq3+Tt162rJovfmcIFC6ayLWdRu06mcxcW6tRlAJpfDRLNiUqTjJYnO",
+	"ywwfl7UGZ8uA54UnrBPZu6dacvJwtx5j8zqn+a7iOh/I/aXq1EVti5Efz7PsOx/DVVwEeq0Blco0GbmI",
+	"Em4WLNUUOcPzQmEbofeubkzUkMcX+k84SfgUFqgURs7NpKzLtquUpPmprh/rOV+fJuT5lbOv1glGXrr+",
+	"P3U5sFEqqJqhhA9CKGeRCvWpkKszGhOWLPOYOi5Drix81olGJus40iCBkownqj6zyuLe6v5La+oWT3dQ",
+	"c7TbWKIZTOwy2Zm9DYfuFueQvUaOGzlEbrzxucZwtdFC1enY3D682P74eXf3utbJmLs0lgdaTeL1dEij",
+	"oWk7YXpPSRSnxMhlmiSmuQLwbkaulG2vsDzuajfyrVj26/FTyz1XNT4K3qAK3N/UpTnWJTbqByYJVpq6",
+	"H0nDYAiSigs8qNeG/A/fizfCbydU8Ed8Tf/DO5BDRHx933mdBFwdKcyuv0aqJ4idC+eLXgiJ3GzQEgLf",
+	"7LVMsCysLjVPrZGJWsoa9P3ry5gsPHejBNaz3HV74+ygGvnKbYOx1US1S8KoUT0J9OZStjLN8wWasgIs",
+	"R75+3uM8IbjgPp+3RdyTPEkVgV5XK++UxitK/tM4T2eq6YhkeuW4xDTLVTQ+GtBpbURwBZRXy/oAdTWX",
+	"nn8FxcUMFyumDyGbrDLkqVgdBHcSOMpTr2psRo3R28f6ge5i0MzzRS6PetNKQlcBogX0KezYJnxVvf0O",
+	"hxcQ2ekcI5nGJnvJYfbG+/en310+MdW+8PdIEFW4oTSFE/gKUnP7EG/3P35+er2d/ff+Cv/dmqNL2U2/",
+	"omtz7/vSlsv5N+4zC0DuYk1rip81eEcpRHGklQBTyjnml6Yx5T2wljp09nZdCxHwDXwb+VFWZXuIw/6t",
+	"47B3EFudi1zn/lkqSoUgeQ86WWS+SuBLkhwhSewzuJdAcyrzwqSBjq0gMp3uCL4kUhM9T5XJqXEVXL5r",
+	"zPwJ/HFgH8ARxCURF0OTOanNiFoHTg6vykFOoD0SpHV2fbro2pTUJ/uHm/4mTIPE2q/UFD/fg3mx2FlV",
+	"b0gsKpq9ly3WeuNW3u1E8/jMr3IT2+cbt2ZuZJZUaPS99R6tARcN2IvfOWWmiHk1oZoZkvW/XFwSQfvU",
+	"rFi1IYpXMUdiZxuhTD3e98MSh83mk9bh4e7B/pP95uHhbriwnWoYUHmBI0UvSf1uqLyQCvf7839NJ0Q4",
+	"v1z1CUAQYF1z4cfSxHaTKIQ6S3bHXID4uLGC/u1lbTlb1YO4/zEfNh4gSqeuXGpYQJoCBD7OQcr6jLZX",
+	"ROvZMkQxHUCPVxajMRYjGQL71ay/+78mzNNLMBvJBjrh4wkWJM4eEGSARaxtrghL52GM1XBJLhwENJdE",
+	"at3GIdHjPpljMdqxKlOcV8Z+DzusxkxW3qRGmtktSrduUr57g8rQuy7wc7V9C7xEoFmacM+ZXtTXxE9A",
+	"n5ljJvkFTGXPqURdqwtl/U4zfajbQN8rNXnDklmIzvCYnFFF/vkKX4XoDNzCWj1TqDczmliH6QWsxthA",
+	"bxiaJJgyNFRqojU3jBLOJz0cjdCQS6PJQbIRlU5x6nptgs228jbBFxffc6m2zYO5kMET+gMB7bkHetVx",
+	"qsnzs/3XC8deX344D8IbAKfaBsBpdQfNzQZySqzxiyVUKhKHCLNyn4EOs0VQMYloTKTpuHy0wE8NgADk",
+	"AflhdMbs1Bqmzpia4/H/MZUKUrvGE8xmkAIGNZxZq+upoIqYjpGmHJRK03vCOaR8W9r0AKUMdXP7DdxC",
+	"1asvF43CG+YF04kaYj/dfz0/Rzsu5g7tT7sLm0RnZap1d28/vYgMFkcQylftiGI9EtDvdtgNScC+ZiC1",
+	"nBD8x6sg0dzC5WVFnCkcAYeySziwa+kvEotPsr2z4xXcZncTVJtx2V9ChyJGFDs77pIIyBHRuAWtcJgS",
+	"ODIlcC4HzjZvEimTbWjKJHiqiAzhv3PxEXYYCPq8Q7I2DvXHYD4C5OEA8cRE0EticQvoMba5bI0O67B/",
+	"/AOdMmj6NaYsVaTDWg3UffvmzMdBuMKuK9DLUuc3uCjlzW/CDnCeEwZEZJtySYU1OmG0tWWhs7XV6LDd",
+	"BspaMW1t+Wxna8t80lClmYJhMzca6FShhGrTts+F3Tu0hsmM9C6SeCbRkE+hV2mjw/aALbG8ABcesnFX",
+	"6PGs9635FBc2/IpNzgDq7jdb3RBFOEkq0Cm4RLptNOOpNrT1gToMIROYnWAqgLYAFcIs48aZ9QNOJOKs",
+	"0WH7tfDnqeoiAnMTvLewQpxFJPTb9EPNo7vbii/BuA/aqFuS0t0OOxlySWBNuO8QjchE2cp3ghLaJyVf",
+	"InzkS3Up9KUoPb6UWMwXNMYxgZW/dNiX7e3twv/Bmo7nbMQE0sM20RfHPQ06HQGcpcacokhp29EMehuO",
+	"RTmO+wVJygYJ2Z7gAUF4MpHIfC4T9XXvVP8SJVhKGqGe4FOp0SRfyVcTat9lnJF27oW1DhqP9L8Ul7VT",
+	"EJhCjJd5daokjYn9shHCNwHTvDfywDe0bvqCxrxHExKimMiR4pMQsqc1KieUwTY67NgLPmcnHElTemxn",
+	"2bStU2i+gqXPmjWrhVUg501vI7Qvm+My3mEWtO5JSexgB2yXAAgaOT1vng6fMtOoC/IhDNuqtHZAUy6g",
+	"rXKH9QVnytCjpYmtLZiaIakiW1uQxK557fHbU7Thvggw4QLJtLcd87GWf1SiPmVk88gN0TBPwqCiVBJ7",
+	"yg7jAk1SIyD0kjYjGiOhTywJmgh+NdNbcUMqYAnLBTQbcFSNPH3EXrhGHlt07RFekSjKaO2QrYZ8MxIu",
+	"uPzCjE3MJkSvMCMSfUH/9///P9n/h7/Am0WOWnqs/LCvdrll/f8Pz8OTnmwIC0IgrPKwMBtwUL9q/n0t",
+	"Drtowwb/WDLbXPyC02y1evQFdWuUFv3xXDX0HrK2QHjTtwo/az5kSHYlbUxNebZit6Cea6FI4sxSMcRc",
+	"1tlAGtl4gGYSRUZGJdragqgpibe22iDUNPfx5z5hFBGhoCXlgKCNvYNMdPdmKJMSuITc1v9MlYSpLXqH",
+	"XEB/y2zakBuOYefemB1tYLs8DLUBiEjXXjSErygx20QDUEG23MtbKPuG4RPYdB1F0yFNyJEbcjROoyFK",
+	"sDId7+BlmBwAfn7FE82z9C7a8Nt0yJNc5APPMRyw3EdEw9WfcjPGMwSzcpAaCp4OhlaW6L0Ag5cm/7kw",
+	"Y0YvAwILo92rK42lEnqFJgRrjdLevGWwVkfqHjT3umUISkWTBFimdPdfM4Wtz8WAiJneOphdWTdGT7N1",
+	"TcktQ2aEWDXImo6FVj1aM5SL7TZjjCw23NBqdhvaEATHEILpzZAxBTKRcPz21JYOaSraDIGNz7XxMmgK",
+	"knAcN9AzAsJdAyR08IK1i5MmDBE6yWUhfUYHTGNaOumwqr5qUp+6GYl0d5u7XY1npsWvHMk2mtrUFsyy",
+	"NBDomslcVRSgLk8AuFaE6se1+R6i3qzDtGFgJKmp5YGem1DiYw0Jzoxj1yDMEdgNmrRB4UhporaBoxLQ",
+	"x6HD9aZFW6qQ4tWTgXt1B9yrsy5SfGCOAJ/bAiLNmx/PJuBOQH4S2dZWaBMux3hklbIUFDGN7AZYHZbQ",
+	"EQGGAGM+3kwIQNoezag8pgGlzCraQyS5gYKMMGMa5mM8c5cFxQyyw56DBg+2m3H9zGl+aj0th/sHTzYb",
+	"6GxKVQStl7sRj0nWqZkzpMiVkg1tvDS7ekXT0j1E3f3dXf2HDhsTzGB/YOCYiWdaL99gZLrpzQqS8MRe",
+	"1+KZ1W4yY+w5jhzDzSZjFksrMounw7zpYlRmmZXmfI/A3He1AN02+pRyBaJgqi03rZliO9piSJKJcQYk",
+	"NCLM9KawZvzxRMuM7d1Gs2LIT6fTBoafG1wMduy7cufV6cnz12fP4Z28GsN3CGhNy5j5zUbLPJXVagV7",
+	"jWZjL/AqtHYa0OYUOtLs/D4dyYbrWzsgc9I2oGvPB9JDP5AZOiPKXPOTg9aTTYPDBjetimgaX0tk0L1g",
+	"ccm8uae29GaTrsEn9d+/T1U37LAuTgbmb9CAROsGNBPdOI27wFNym+SRdO073r97tdlAP+IZ6mnJD5JZ",
+	"30afXjoXgq16zCagnsZBWx/65XQkg9Icst1mc0HH35pOv6ZLx2+2kYrtn2K7pWRNUmxLlGD0Vvxw8Wl8",
+	"9dMH/MtPx4fT6bMXj09Tvnf50x9/PDm/+v7kfPrzs9lAnO2PAtsFBZqf2FYn0OEE+pkErdanX45/+eHq",
+	"RPR/Ort4cj778O/v3wyeDKPLt3hCf0zE9BTjt9H3799x465frYGubVQyp1+uPqthoMYJoRU2rSiUG2+f",
+	"ALKfcKYEr6no6pqrC9EYX23jAfnnXrPZDRbOGLwOgwNzM3W7z26wOJOn4IgP2r99DAPp0ptKHWBMToOP",
+	"sUEYKDyQkJczk4qMg496uaKMXEg9Czv35bJ/OuQyk+QbXBQGOW5aMzHTCDMOd2xkk9Z1ZYcB9zOXUpTa",
+	"oeFTVnVlvOgIMZbyJXh6MlvPatiYZdadfkxy2569w7SGMUf9aKATK2ncNEF0ykrGGs4GmbrN5Pay/sNE",
+	"gdpQR7EnGua3pVg/rSl4Il82p7/Er/fHvzaTvcufdscvxdOX49bs02WL7Y6b8v3h+PHoU/Nq93lNXk3b",
+	"5amsNQbM5nHNITL4BrQi32+2HiYh1k44XrhMZfLvX2yYYk3n1yVTWDQJ5/lYHIzAzNnU56JxH5MPb8KP",
+	"9Vt7y9/yx3SUePjncgDpt4/XYTm2av7mRxl/+3hd4P7/Mu5wb9iez+9drlyR4Rtl3mjSEL/mUtWVTWl7",
+	"wCrf1sxjZJrZLMYPyLiiEXG/u8p1GO3ql7JnjVgVnoFm2uciInnLS637m6lskenbDF0qkql+2tpQmeAo",
+	"zKYJEU4kR7Rf2V/JpsKJ5vazOn4c5f3J84LZZzyerceObcZRAN8jUpZayeZZAotL+Fcnr2pb9etijF+J",
+	"lFxXpMxuXTE8mFAUxKc2OcGFW7lzy8xXIJfKMLNcCix+sTg+F95agc68sZn6ldYKrxTmncJLB6vQc80w",
+	"Ff3y7u7yl8vzo/5E1lPiKDV8pxDnLzMdg3loPCsFKT3WMzGJkItYz44l9fks6DzzFRQi6IYjZQ1kwStX",
+	"xVV05gLFA45MMU2J7Ctd7G9D/U4PW6dpyuqkPrfh/koUv6Ze6ZL+Az5afYuFIoM5GqHPnmkuBlZnK/7k",
+	"0P8o3lAZ1vOnMYcioRu8y2jrZuQOOkA8n8x9Oa/tQfiGCdunSot2XPAl5r1ELCpNsRZZfRiEZL02Frur",
+	"RG/28pP3zF2I/HLj+JWp5k6k92kFQgCREOEasX5bGf5AcfdKcVnCjo/G5hohpObRnH/j9YRnHJhry1f9",
+	"7iM7J9ll0yx274cL3PrIePVhiD1lmr5NU/JsxYgzmY5zT8sREmRCsHLtFyA1qKT+21mKko4nEFAza9fo",
+	"9pd5cu9tCH1V5T28kR5wF/6Ymizm+9ANilV4AZm9HPb+FdE39OWLX5+/O//32ak8HavJryenj0/pfvqK",
+	"nspT9u4g0v8ev2j+sDvZi09eHjbI7OUk2vuRvqGn6Su6T/v/bkS7CeuNXzTjn18mQXgb75ZfuLfXbBZL",
+	"8nb3m4V6Ob/kU/PXx9ut3e3d3fPmYXuv2W42fw1MvQeMjmv2H5Ptg6iF542Ou15wl8ViOVeUlXeCKdS5",
+	"2K20tput8+bTdtNtZZ7Iqda1mEIOv5IlOIYaA32a/d1C1Yl5Nq8zsXnuxdIS+0e/miTbZQlgXrVI8Ipf",
+	"kgRHxK/7MOUOa0zs9tr31iiXP9lDGwcvHTASI8q8XGdpZ7bb9gS30zdv4Mf022ss9R56z64JoUqnkLqx",
+	"tjWweDCYV5fQhtGatD7PFQZ5JivL56wYa47vzSX0aqXb5YSahChNPl2kCuJ2QbttdMyyeY/6Ua0UFuVv",
+	"qGVzTIATQEaIJ8BRyi4z0nKHTRLjl82yUmwKr4nX5LkqdGzS5I4zj67L+8sbIUptufeIi1W73BUq3VDk",
+	"mE8UidsOXRE2toJRN0rwOWX6KOXkQi/Ak+WPmPiQl3+IBcmG8aNjAwJwINouEwfNLO/8yKyQxESqDjNp",
+	"SlNc61g0t3xDtQP4hs1XBas8w8Djcq4t2jASJoStuYwt00guXVN/qWHRvVk2ZSvfxLOy8ycEzLBRcuou",
+	"W95sF1UZmi9X3GHR7roOA5NJW4aY+asGVnmfeX7uXW0VKrrrhR2ED78nSVzc3+t5+cd5osBdba5YfF7Z",
+	"47oS+X40TYP7llxyMFnAZnD4esroco2y1L7B38zp+z9OW6/pgs2wl+ts5usqrxboD6prlVIcTyogaaZz",
+	"aqWgQGwZ3v4HmTZFtvz3RQVr4hUwITP7/gSG9WA9/x3w7q7s5zNnMjfQGVGyTmWOTA1brlZvzOuTs3mE",
+	"uoXEuTZifFsqLgjUmN5BDHk9CzxvFzCnK7Tr2F47vyjzU7pxiqH7xUvX9u0nG4coasdQau2wq1Hsy22I",
+	"o/+YHGxHLfxkHnHkHdL3m608j9b6J1DxSJZKapuM1wFhZUyaP0FwTtDP+wqKOcCBTwjLGy810BuWlbL2",
+	"ubD1lhFOJbmXhJ9buHHqGoa3P3uS3aDZnMbiHp5RadIeqUnY9KvT/IxFk9xtrcAMfpIUa1wfydzTBZ+G",
+	"hWQDvZcEdcostRO0O6DVdQJA5dXK3wwpDIitu4AiuFuj8V6Oxif2APaIUBDoH2YJTtdC/Po6/JY8b+ee",
+	"h8Nkw5rSxFLZCdroehvpboZuYqvpWl7AlayswN0/VR0W8TSJrQMFUAXqzTa6dTDqbjqW/BCmW8MJ+IoP",
+	"is6+Oal2pr58vqPvebnu3EnbjGkiOeRT1nYZxn6Rad7Ejiq/VCnvdM5ZaLjpdEgEaXTYMZvl9V+1k7ZM",
+	"8/OY28Q6jECFkSQ2ks3LeYb6Ib2fmFM2gMqhKY2Iq7xtdJgnJGx5vPPEL670PyooIFAJmWh1L57jZNMg",
+	"vo2XLcp6eJSV9xAtN+fmOZ3K3oqv5iFYTy/0BrpdWz9OwW2zP28MhEGXIZaIsFgrNV9dsXMdqb+ZBO21",
+	"4b4sOfo191gBCAIoLq6Uch654DmkxJn8uvg+laeHDJA7TcgsJFuGq6WGl1M0w8/XFRllOOMSIeUsnKUp",
+	"4SCttrZAomxtlWWWCS9BZhakZ7AoSWPTm6qcDGKCOW1XrupFcZxHXuIx6bBMTcnSwqDzjHItfTLbzMf6",
+	"uRneb/OJaDdOBLHNvi9Wd8EzMvWf1gKUKSpIMkMx7feJsAnz6yZ+l4e0PWR7PPir/h7ZHgb/LWPJsj0Q",
+	"ZmR6+5SPh8qFv0flgjceM0tizhphzpGPgkiiVstjDt24W1DKbNeCTIpZuQcZln6is59UktUvKSiCM5up",
+	"S2g2s4mzK9Jb/E9IaVauLjAv4nrIaP4LukqObVcJe3WKQ38mo/TdmAhvVzvEWUQaCLRZ42uu0WSBfv3+",
+	"iOC01q/nckcixqF/G2VtyG9Gfs8j/4C1Sqk5wp1R7sqKZvhVipUK5/rLliv50Z+HeqVvPDXzrMJYUG9W",
+	"mH9umNAq7MYWNC3qi2FUz22aZVYafhNjhXtYEjRifAodlRifNuq6QNhpEbduBPFgUuAVZnR7A0/nELxe",
+	"vXFzhf9rUkCG8x+GHOExOv2f2mo8aJsUDWtadduZ4WaWnoDJVlo+SIVnFpFn+u+mjL8Uy7aqaYbPJgQB",
+	"gcEqnqf+YJTbyLciIqaDVCqMNEKujAS1M1ruQyQ9EOTdEaTGRmpSwjUb/WvY8c3DW6WpVIaLZ5kDZ3xM",
+	"QOUkiSRAiOBwdS800MmQcxgyYrVWNj9MH7Xwk2iPHMYHB75Xq1kI0R/mIXo3bAS5XS0KyJeOsDqN1k00",
+	"qUtZWgKIB0Pt6/pT/LQp/b8rVIfbP+/EJCFqQdjhHYGBirlpBiaWq8eACDezo3kyI02GroW7mf/ABRpw",
+	"Hh85MxTiCJI30DF6++bsPESSwrMd9t3zV8/Pnz+SpjM3lSgWfDKBeLdpGotn0JGUj012DK1vy2cOdQdi",
+	"7877xtwocLA/d9CLS4EbwHSReYH7B//rg/81aAffAVVofmExZ3UuQa5ctl2tQQYtXo23FQSB7eKJRoRM",
+	"JMI9brPcykabG9JlRu3Kqv5qvntXpprhVSbm643S9rWuVjPXDTO5jyUM6YGu2oWG9oV2XPZvRm3Kpxbr",
+	"5fcazUartdd4Aj08mXEdmzjZQOCIxMVpx+3gR/4HTRK8c9BoBvoSDRzq95triXamYAD6QT4OWKPFg1K8",
+	"qlL8/MqmL9YqxTFW+K9mpZoTabrXu19O9JVhuHPqZId8KkuZsC47zkuh8xMQMvdsXgEITr229dleKTQg",
+	"LDNstVIA/em81nYQfkhiRBhPB8Ow1J5doh7pc2GSdOy8i3wrVBYajtZNG+iwDTcrIsxHRWyGdS9mEwg0",
+	"XzEdUl163kahWanJIi3PfzDJFh0Gqs6GGT2xqXWiQkP4Uhf448qoMdcunkpEB4zrr9t8ww47hqrgbqkR",
+	"pTcFwjWW7BY2aDvv5zrfODVz4CHSq9lgAx37TfJtclSH2URyrBBOkhCaWtcNIyihR17MXNu3vybs5g1g",
+	"DoMJFnhMFGRazRlpmD/ipjfb9YG7PiQvrp+86A/BXpjC+FB5+p9WefpQfVkp5n6oQvzzsrrWYFqWWy1t",
+	"nO2FG9GJZ1BLomAWkumLZ2LbjEyh84atG4Ju9kM7eGuIGaTup+qow76turxvLn07X8KoH3WlXaUnykVd",
+	"xTYOU5iyNNFmQWw8RjCVBQ84zC2hZpIQDEjsEZjswxPCjNLoJ9jDj5Blf1TUge6ykPBdYetQSAIFHUsc",
+	"vSWAXP/VupTbY6+Ui28p00w+oNJTIhuoW4OVxZFdDtFgfqaJvDE3hIfxPJm/Y/4KzW2BjG0QO7dx9B+n",
+	"eHbkN7MZCkKAQ/Qpw0m7iCegwT7UAvxtawFcm3iwb6tzQerrAtw4q1UzHosGlrPDql2hsglYgPeqkPVI",
+	"JaRNsCMzOdfvBNthhLr5kg30mhu7kFxRqTybu7CU8xKFKGUJTAvR9AKGHDcNnmBeaqHXJp+Yse8w9G1K",
+	"5ZDEhc5btvQGwlqWMu2ES8vnYaKa9SG4MjkzXyjCDIb7mPxlM6eu3ri0gL+NXdhPk1LLpg8m69SeyR0p",
+	"NOGazApOMBukttZUw7/QwWm+W67GATfHO5b5CEd8jbb49V61oXUJe+mGSZLdESMkJvFq+185zLKOZDHX",
+	"eB/d+e8k6fVrNjIMC/3wLqKEz1Wwqo95WtZrMnWxA6MQAwVbCZmRtmsRbaMAtwuB7/k6ktdlWSsAbn+L",
+	"NaTqiW6ARndYYp61sCjwQrO1QmPfhzD6+kmIGszpZMVGkHmI5HOQx8Fryu5qE5WLwax8aLlrmwzz5cAQ",
+	"tMV4Tg52R4RMLmwx2z81J+pCQjRlgw6rvJ31bzSjSjULsn6W+ZFvN32h6hwtHu4HM0XVG/tjBqyOyqMQ",
+	"wSdg42gubqMX+JQSMQtCN6DQP1hhFJtti5i9bCm2x3lCMAuujRd2jdJnO9n+7oqf7z++/ReNGttKVq+V",
+	"Qa3yGs5P1fUHS8k51MMZdIaMCUx/DMGrIpUZRhd6nUCrIeKESuXh+y3T2fOg6fwYse/Ycshuo5t36wur",
+	"jR+DYqfRcGHseoEPbV6gGW383GodoVeUpVfo6unji8f7m+gFFaTPr3Za+yYUvXqOv4HkKyrnutocsP9q",
+	"8VR9JjTO5MEKxpx7cuezc5XQ+Hqp1AFX4iKZ00bYUkw+kSfhQDCubZEmnSkXI+PWorFeSPrZe49kh2Xl",
+	"39Iajto+oiPjzISVY25GBBiLz0krdJfCapms0vvv0rhr54nncClNnXaw7haE1soEpz81wWqYC7X8yoKy",
+	"BbEmMZzGN5B0d9zk42vk3+4vf+U1Vy94yv7KgvE5A/8CmOorMIMhwYka/jE3h+rY5kjsNpsI6JgNXFHL",
+	"RHAz4RQzVIiww8T/bHYH0PMREkQqbFtvuzepNcm0QShry2G+t9v7UwrCzMfnB2aOtQrRCO5+fu9pEcBY",
+	"f+d/5g3ttWOxF0+8/pD54dyIac0X3797lfl4XHoHtoP6bVlbzZ28MR98Ke2gpNvcC2V9DqPSbjkBfHXT",
+	"2e7+Ox6lY73HOVqAfuz47SmK7XP3cc0QHdKwEjhSmqpenr15veyaZ3icfM1r/kV/b61rdjvMpZzdexvB",
+	"tXWYvvU2+gyX3s5cNyGyV95GcOPXHQbX20afr0FML5ih/c1c4S/HP76ad4UwbXQ+q9Us1hb8Z/WCNkUt",
+	"BJ3FnB98TEa/D505DMB/BO6aaITwQBB/rrZb7ZEMHR50WMaDjQYlh6mC8Uoxn7I5E6rfmf1/k7wY9tb4",
+	"Vvw9Q2i36F8OGhCFlMD9Po3qWfn6egAIfiD0es3UOjttHerxycmb96/Pzy7evn/26vTkQnMFywbAk5KK",
+	"RNtjSk3aOzvgkB9yqdpPm09Nsq/dcfkzpu1h6KLcIQQZeaqOfA/OavZ1o6LdBvrY1b7EKJ3Y0BJm5UJE",
+	"5+ifCH7pIi8JZSNv8YLzrfqFah2v5aNeww27kktVrS5iq2CwN1OFCxcQMs7XAVeKMFDWejPw5/sru9hD",
+	"dekXXKCE4xj1cIJZBOzB9v80rm0buOE8KYDUYNr1x+v/FwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"context"
 	"time"
 
 	"gorm.io/gorm"
@@ -22,6 +23,13 @@ type Event struct {
 	IP        string
 	UserAgent string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
+}
+
+// Events are the user's newest events.
+func (s *Store) Events(ctx context.Context, userID int64, limit int) ([]Event, error) {
+	var list []Event
+	err := s.reads.WithContext(ctx).Where("user_id = ?", userID).Order("created_at DESC, id DESC").Limit(limit).Find(&list).Error
+	return list, translate(err)
 }
 
 func addEvent(tx *gorm.DB, e Event) error { return tx.Create(&e).Error }

@@ -63,7 +63,7 @@ func (s *Store) clockGuard(now time.Time, tolerance time.Duration) (string, []an
 const sessionColumns = `s.id, s.user_id, s.epoch, s.generation, s.rotated_at, s.created_at, s.idle_expires_at, s.expires_at,
 	s.attempt, s.revoked_at, s.revoke_reason, s.transport, s.user_agent, s.ip, s.last_used_at,
 	u.id, u.username, u.email, u.first_name, u.last_name, u.is_active, u.is_staff, u.is_superuser, u.email_verified_at,
-	u.session_epoch, u.last_login, u.date_joined`
+	u.session_epoch, u.last_login, u.date_joined, u.locale`
 
 // Session reads a session and its user in one statement. On Galera the read is causal. The user comes without the
 // password hash. ErrNotFound.
@@ -83,7 +83,7 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 		&l.ID, &l.UserID, &l.Epoch, &l.Generation, &l.RotatedAt, &l.CreatedAt, &l.IdleExpiresAt, &l.ExpiresAt,
 		&l.Attempt, &l.RevokedAt, &l.RevokeReason, &l.Transport, &l.UserAgent, &l.IP, &l.LastUsedAt,
 		&u.ID, &u.Username, &u.Email, &u.FirstName, &u.LastName, &u.IsActive, &u.IsStaff, &u.IsSuperuser, &u.EmailVerifiedAt,
-		&u.SessionEpoch, &u.LastLogin, &u.DateJoined,
+		&u.SessionEpoch, &u.LastLogin, &u.DateJoined, &u.Locale,
 	}
 	if s.mysql {
 		columns = append(columns, &l.DBNow)
@@ -231,18 +231,7 @@ func (s *Store) Sessions(ctx context.Context, userID, epoch int64, now time.Time
 // DeleteExpired removes at most limit sessions whose absolute end was before the instant given, and says how many.
 // A token of a session that is gone is refused like one of a session that was revoked, so nothing comes back to life.
 func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
-	var ids []ID
-	err := s.reads.WithContext(ctx).Model(&Session{}).Where("expires_at < ?", before).Order("expires_at").Limit(limit).Pluck("id", &ids).Error
-	if err != nil || len(ids) == 0 {
-		return 0, translate(err)
-	}
-	var deleted int64
-	err = retry(ctx, func() error {
-		result := s.db.WithContext(ctx).Where("id IN ? AND expires_at < ?", ids, before).Delete(&Session{})
-		deleted = result.RowsAffected
-		return result.Error
-	})
-	return deleted, err
+	return s.deleteOld(ctx, &Session{}, "expires_at < ?", before, limit)
 }
 
 // change makes one guarded statement, once: a repetition needs a new "now", so it is the caller's.

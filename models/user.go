@@ -18,6 +18,7 @@ type User struct {
 	EmailNorm       string
 	FirstName       string
 	LastName        string
+	Locale          string // of mails; empty: by the request
 	Password        string
 	IsActive        bool
 	IsStaff         bool
@@ -50,6 +51,48 @@ func (s *Store) user(ctx context.Context, where string, value any) (User, error)
 	var u User
 	err := s.reads.WithContext(ctx).Where(where, value).Take(&u).Error
 	return u, translate(err)
+}
+
+// UserByID finds a user. ErrNotFound.
+func (s *Store) UserByID(ctx context.Context, id int64) (User, error) {
+	return s.user(ctx, "id = ?", id)
+}
+
+// ProfileChange are the members of a profile that a user may change; nil leaves one as it is.
+type ProfileChange struct {
+	Username, UsernameNorm, FirstName, LastName, Locale *string
+}
+
+// UpdateProfile changes a user's own data. ErrConflict: the username is taken. ErrNotFound: there is no such user.
+func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange) error {
+	set := map[string]any{}
+	for column, value := range map[string]*string{
+		"username": c.Username, "username_norm": c.UsernameNorm, "first_name": c.FirstName, "last_name": c.LastName, "locale": c.Locale,
+	} {
+		if value != nil {
+			set[column] = *value
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	return s.updateUser(ctx, set, "id = ?", id)
+}
+
+// DeleteUser removes the user with everything that hangs on it and queues the notice, in one transaction. The id is
+// never used again. ErrNotFound: the epoch or the password changed meanwhile.
+func (s *Store) DeleteUser(ctx context.Context, u User, notice Mail) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := one(tx.Where("id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password).Delete(&User{})); err != nil {
+			return err
+		}
+		for _, model := range []any{&Session{}, &Event{}, &OneTimeToken{}} {
+			if err := tx.Where("user_id = ?", u.ID).Delete(model).Error; err != nil {
+				return err
+			}
+		}
+		return tx.Create(&notice).Error
+	})
 }
 
 // Users calls f with every user, by id.

@@ -22,7 +22,7 @@ redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
 types      TypeScript types of the contract, and a program that uses them, compile strictly
 swagger    the embedded Swagger UI is the published package
-browser    the documentation page in a real browser
+browser    the pages in a real browser: documentation, and the life of an account
 readme     links and shell blocks of the README
 race       the whole suite under the race detector
 '
@@ -85,7 +85,7 @@ step_types() {
 
 step_swagger() { scripts/update-swagger-ui.sh --check; }
 
-step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs; }
+step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs && VIEW=light node scripts/browser/pages.mjs; }
 
 step_readme() { scripts/check-readme.sh; }
 

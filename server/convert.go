@@ -35,6 +35,21 @@ func session(s models.Session, current models.ID) api.Session {
 	}
 }
 
+func event(e models.Event) api.Event {
+	return api.Event{Kind: e.Kind, CreatedAt: e.CreatedAt, Detail: e.Detail, IP: e.IP, UserAgent: e.UserAgent}
+}
+
+func export(data accounts.Export, current models.ID) api.ProfileExport {
+	e := api.ProfileExport{ExportedAt: data.At, User: user(data.User), Locale: data.User.Locale, Sessions: []api.Session{}, Events: []api.Event{}}
+	for _, s := range data.Sessions {
+		e.Sessions = append(e.Sessions, session(s, current))
+	}
+	for _, each := range data.Events {
+		e.Events = append(e.Events, event(each))
+	}
+	return e
+}
+
 func jwks(set accounts.JWKS) api.JwkSet {
 	keys := make([]api.Jwk, 0, len(set.Keys))
 	for _, k := range set.Keys {

@@ -167,13 +167,21 @@ func without2(good map[string]any, name string) map[string]any {
 
 // bodyOperations are the operations that take one, with a user who may call them.
 func bodyOperations(t *testing.T, f func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation)) {
-	s := servertest.Start(t, servertest.Options{})
+	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	ada := newUser(t, s, "ada")
+	s.Database.Snapshot(t)
 	for _, op := range servertest.Operations() {
 		if op.Operation.RequestBody != nil {
 			t.Run(op.ID, func(t *testing.T) { f(t, s, ada, op) })
+			s.Database.Restore(t) // it may have taken the user away
 		}
 	}
+}
+
+// understood says whether the operation itself answered: what it refuses for its own reasons, such as a link that
+// nobody has sent, it has read.
+func understood(r *servertest.Response) bool {
+	return r.Status < 300 || r.Code() == "link_invalid"
 }
 
 func TestBadBodies(t *testing.T) {
@@ -237,7 +245,7 @@ func TestBodySize(t *testing.T) {
 		}
 		unchanged(t, s, before)
 		e.body = strings.Repeat(" ", 64<<10-len(good)) + good
-		if r := send(c.Copy(), e, chunked); r.Status >= 300 {
+		if r := send(c.Copy(), e, chunked); !understood(r) {
 			t.Errorf("exactly 64 KiB: %d %s", r.Status, r.Code())
 		}
 	})
@@ -265,9 +273,10 @@ func TestMediaTypes(t *testing.T) {
 		send(c.Copy(), e, second).Want(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
 		unchanged(t, s, before)
 		for _, kind := range []string{"application/json", "Application/JSON", "application/json; charset=UTF-8", `application/json;charset="utf-8"`} {
-			if r := send(s.Login(ada, accounts.Cookies), e, servertest.Header("Content-Type", kind)); r.Status >= 300 {
+			if r := send(s.Login(ada, accounts.Cookies), e, servertest.Header("Content-Type", kind)); !understood(r) {
 				t.Errorf("%q: %d %s", kind, r.Status, r.Code())
 			}
+			s.Database.Restore(t)
 		}
 	})
 }

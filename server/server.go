@@ -104,19 +104,22 @@ func texts(prefixes []netip.Prefix) []string {
 
 // mountPages serves what is not in the contract: pages for people.
 func (s *Server) mountPages(engine *gin.Engine) {
-	if !s.Config.Docs {
-		return
-	}
-	docs := gin.WrapH(web.Docs(func(w http.ResponseWriter, r *http.Request, status int) {
+	fail := func(w http.ResponseWriter, r *http.Request, status int) {
 		code := codeNotFound
 		if status == http.StatusMethodNotAllowed {
 			code = codeMethodNotAllowed
 		}
 		s.writeProblem(w, callOf(r.Context()), problemOf(code))
-	}))
-	for _, path := range []string{"/docs", "/docs/*path"} {
-		engine.GET(path, docs)
-		engine.HEAD(path, docs)
+	}
+	mount := func(handler http.Handler, paths ...string) {
+		for _, path := range paths {
+			engine.GET(path, gin.WrapH(handler))
+			engine.HEAD(path, gin.WrapH(handler))
+		}
+	}
+	mount(web.Pages(fail), "/pages/*path")
+	if s.Config.Docs {
+		mount(web.Docs(fail), "/docs", "/docs/*path")
 	}
 }
 

@@ -7,17 +7,15 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/api"
+	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 )
 
 func (h handlers) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginResponseObject, error) {
-	call, transport := callOf(ctx), accounts.Hybrid
-	if r.Body.TokenTransport != nil {
-		transport = accounts.Transport(*r.Body.TokenTransport)
-	}
-	// The browser would take the cookies and never send them back: better said now than found out later.
-	if call.crossSite && transport != accounts.BodyTokens {
-		return nil, problemOf(codeCrossSiteTransport)
+	call := callOf(ctx)
+	transport, err := call.transport(r.Body.TokenTransport)
+	if err != nil {
+		return nil, err
 	}
 	tokens, u, err := h.Service.Login(ctx, accounts.LoginInput{
 		Name: r.Body.Username, Password: r.Body.Password, Transport: transport, Client: call.client,
@@ -25,9 +23,27 @@ func (h handlers) Login(ctx context.Context, r api.LoginRequestObject) (api.Logi
 	if err != nil {
 		return nil, err
 	}
+	return h.signedIn(call, tokens, u), nil
+}
+
+// transport is the one that the body of a login asks for.
+func (c *call) transport(wanted *api.TokenTransport) (accounts.Transport, error) {
+	transport := accounts.Hybrid
+	if wanted != nil {
+		transport = accounts.Transport(*wanted)
+	}
+	// The browser would take the cookies and never send them back: better said now than found out later.
+	if c.crossSite && transport != accounts.BodyTokens {
+		return "", problemOf(codeCrossSiteTransport)
+	}
+	return transport, nil
+}
+
+// signedIn is the answer of a login and of what answers like one.
+func (h handlers) signedIn(call *call, tokens accounts.Tokens, u models.User) loginAnswer {
 	call.userID = u.ID
 	d := h.cookies.deliver(tokens, true)
-	return loginAnswer{api.Login200JSONResponse(login(d.body, u)), d.cookies}, nil
+	return loginAnswer{login(d.body, u), d.cookies}
 }
 
 func (h handlers) RefreshToken(ctx context.Context, r api.RefreshTokenRequestObject) (api.RefreshTokenResponseObject, error) {
@@ -109,13 +125,21 @@ func (h handlers) cleared(p accounts.Principal, own bool) cleared {
 // The generated answers, with cookies: OpenAPI cannot declare two Set-Cookie lines.
 
 type loginAnswer struct {
-	api.Login200JSONResponse
+	body    api.LoginResult
 	cookies []*http.Cookie
 }
 
 func (a loginAnswer) VisitLoginResponse(w http.ResponseWriter) error {
 	setCookies(w, a.cookies)
-	return a.Login200JSONResponse.VisitLoginResponse(w)
+	return api.Login200JSONResponse(a.body).VisitLoginResponse(w)
+}
+
+func (a loginAnswer) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+	return a.VisitLoginResponse(w)
+}
+
+func (a loginAnswer) VisitChangePasswordResponse(w http.ResponseWriter) error {
+	return a.VisitLoginResponse(w)
 }
 
 type refreshAnswer struct {
@@ -134,6 +158,10 @@ type cleared struct{ cookies []*http.Cookie }
 func (a cleared) VisitLogoutResponse(w http.ResponseWriter) error {
 	setCookies(w, a.cookies)
 	return api.Logout204Response{}.VisitLogoutResponse(w)
+}
+
+func (a cleared) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+	return a.VisitLogoutResponse(w)
 }
 
 func (a cleared) VisitDeleteSessionResponse(w http.ResponseWriter) error {

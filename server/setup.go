@@ -29,3 +29,13 @@ func Policy(cfg config.Config) accounts.Policy {
 		SessionMaxAge: cfg.SessionMaxAge, RotationInterval: cfg.RotationInterval, Margin: cfg.Margin(),
 	}
 }
+
+// Settings say how accounts live.
+func Settings(cfg config.Config) accounts.Settings {
+	return accounts.Settings{
+		MinPassword: cfg.PasswordMinLength, RegistrationClosed: cfg.Registration == "closed", VerificationOptional: cfg.EmailVerification == "optional",
+		VerifyTTL: cfg.VerifyTTL, EmailChangeTTL: cfg.EmailChangeTTL, ResetTTL: cfg.ResetTTL,
+		VerifyURL: cfg.VerifyURL, EmailChangeURL: cfg.EmailChangeURL, ResetURL: cfg.ResetURL,
+		MailsPerRecipient: cfg.MailsPerRecipient.N, MailBudgetPer: cfg.MailsPerRecipient.Per, MailPause: cfg.MailPause(),
+	}
+}

@@ -66,7 +66,12 @@ func exampleOf(t *testing.T, op servertest.Operation) example {
 	if op.Operation.RequestBody == nil {
 		return e
 	}
-	examples := op.Operation.RequestBody.Value.Content["application/json"].Examples
+	media := op.Operation.RequestBody.Value.Content["application/json"]
+	if media.Example != nil {
+		e.body = media.Example
+		return e
+	}
+	examples := media.Examples
 	for _, name := range slices.Sorted(maps.Keys(examples)) {
 		value := examples[name].Value.Value.(map[string]any)
 		if _, hasToken := value["refresh_token"]; !hasToken {

@@ -185,6 +185,8 @@ var fieldDetails = map[api.FieldErrorCode]string{
 	api.FieldErrorCodeInvalidFormat:  "This does not have the right form.",
 	api.FieldErrorCodeInvalidType:    "This is not of the right type.",
 	api.FieldErrorCodeInvalidValue:   "This is not one of the values allowed.",
+	api.FieldErrorCodePasswordCommon: "This is a password that is guessed early: a common one, or made of the account's own data.",
+	api.FieldErrorCodePasswordWrong:  "This is not the right password.",
 }
 
 func parameterError(p *openapi3.Parameter, code api.FieldErrorCode) api.FieldError {

@@ -7,11 +7,7 @@ import (
 	"errors"
 
 	"example.com/accounts/models"
-	"example.com/accounts/server/credentials"
 )
-
-// MinPassword is the least number of characters of a new password.
-const MinPassword = 12
 
 // NewUser is a user as an operator adds one: active, with a verified address.
 type NewUser struct {
@@ -55,7 +51,7 @@ func (s *Service) newUser(n NewUser) (models.User, error) {
 	if !isName(n.LastName) {
 		return u, invalid("last_name", "invalid_format")
 	}
-	return u, checkNewPassword(n.Password)
+	return u, s.checkNewPassword(n.Password, u)
 }
 
 // newEpoch is where a user's epoch starts: 48 random bits, so that a user who is removed and added again (a restored
@@ -64,15 +60,6 @@ func newEpoch() int64 {
 	var b [8]byte
 	_, _ = rand.Read(b[2:]) // never fails (crypto/rand)
 	return int64(binary.BigEndian.Uint64(b[:]))
-}
-
-func checkNewPassword(password string) error {
-	err := credentials.CheckPolicy(password, MinPassword)
-	var refused *credentials.PolicyError
-	if errors.As(err, &refused) {
-		return invalid("password", refused.Code)
-	}
-	return err
 }
 
 func invalid(field, reason string) error {
@@ -99,14 +86,16 @@ func (s *Service) Users(ctx context.Context, f func(models.User) error) error {
 // SetPassword replaces a user's password and ends all sessions of the user.
 // Errors: NotFound, ValidationFailed, Unavailable.
 func (s *Service) SetPassword(ctx context.Context, username, password string) error {
-	if err := checkNewPassword(password); err != nil {
-		return err
-	}
 	hash, err := s.hasher.Hash(ctx, password)
 	if err != nil {
 		return hashError(err)
 	}
-	return s.changeUser(ctx, username, func(u models.User) error { return s.store.SetPassword(ctx, u, hash) })
+	return s.changeUser(ctx, username, func(u models.User) error {
+		if err := s.checkNewPassword(password, u); err != nil {
+			return err
+		}
+		return s.store.SetPassword(ctx, u, hash)
+	})
 }
 
 // SetActive activates or deactivates a user and ends all sessions of the user. Errors: NotFound, Unavailable.

@@ -232,7 +232,7 @@ func TestDeleteExpired(t *testing.T) {
 		want int64
 	}{{0, 0}, {20 * 24 * time.Hour, 0}, {24*time.Hour + time.Second, 1}, {0, 0}} {
 		clock.Advance(step.by)
-		n, err := s.replicas[0].Service.DeleteExpired(context.Background())
+		n, err := s.replicas[0].Service.CleanUp(context.Background())
 		must(t, err)
 		if n != step.want {
 			t.Errorf("%d sessions removed, want %d", n, step.want)

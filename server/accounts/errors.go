@@ -23,7 +23,9 @@ const (
 	NotFound           Code = "not_found"
 	ValidationFailed   Code = "validation_failed"
 	UsernameTaken      Code = "username_taken"
-	EmailTaken         Code = "email_taken"
+	EmailTaken         Code = "email_taken" // to operators alone: anybody else would learn who has an account
+	RegistrationClosed Code = "registration_closed"
+	LinkInvalid        Code = "link_invalid"
 	Unavailable        Code = "unavailable"
 )
 

@@ -31,7 +31,7 @@ func canonicalUsername(name string) (string, bool) {
 // since mail programs disagree about those and a header could be built from them.
 func canonicalEmail(address string) (string, bool) {
 	local, domain, ok := strings.Cut(address, "@")
-	if !ok || len(local) > maxLocal || !isDotAtom(local) {
+	if !ok || len(local) > maxLocal || !isDotAtom(local) || strings.Contains(local, "=?") { // "=?": an encoded-word, RFC 2047
 		return "", false
 	}
 	ascii, err := idna.Registration.ToASCII(strings.ToLower(domain))
@@ -40,6 +40,18 @@ func canonicalEmail(address string) (string, bool) {
 	}
 	canonical := strings.ToLower(local) + "@" + ascii
 	return canonical, len(canonical) <= maxEmail
+}
+
+// mailbox is an address as a mail program takes it: the local part as its owner writes it, since only the owner's server
+// knows what its case means, and the domain in ASCII (RFC 5890 A-labels), which needs no SMTPUTF8.
+func mailbox(address string) string {
+	canonical, ok := canonicalEmail(address)
+	if !ok {
+		return address // the sender refuses it
+	}
+	local, _, _ := strings.Cut(address, "@")
+	_, domain, _ := strings.Cut(canonical, "@")
+	return local + "@" + domain
 }
 
 // isDotAtom is RFC 5322's dot-atom-text, in ASCII.

@@ -115,7 +115,7 @@ func TestCanonicalEmail(t *testing.T) {
 		{"A@B.CO", "a@b.co"},
 		{"a+tag@b.co", "a+tag@b.co"},
 		{"first.last@mail.b.co", "first.last@mail.b.co"},
-		{"!#$%&'*+-/=?^_`{|}~@b.co", "!#$%&'*+-/=?^_`{|}~@b.co"},
+		{"!#$%&'*+-/?=^_`{|}~@b.co", "!#$%&'*+-/?=^_`{|}~@b.co"}, {"a=?b@b.co", ""},
 		{"-oQ/tmp@x.co", "-oq/tmp@x.co"}, // a bare addr-spec; no shell ever sees it
 		{"a@b\u00fccher.example", "a@xn--bcher-kva.example"},
 		{"a@B\u00dcCHER.example", "a@xn--bcher-kva.example"},

@@ -21,6 +21,18 @@ type Policy struct {
 	Margin            time.Duration // M
 }
 
+// Settings are about accounts, where Policy is about sessions.
+type Settings struct {
+	MinPassword                         int
+	RegistrationClosed                  bool
+	VerificationOptional                bool // users exist, and may log in, before their address is verified
+	VerifyTTL, EmailChangeTTL, ResetTTL time.Duration
+	VerifyURL, EmailChangeURL, ResetURL string // of the pages that links in mails lead to
+	MailsPerRecipient                   int    // in MailBudgetPer; 0 is no bound
+	MailBudgetPer                       time.Duration
+	MailPause                           time.Duration // at least that long between two mails to one address
+}
+
 const (
 	// maxSessions is how many live sessions a user has; the oldest give way (ASVS 7.1.2).
 	maxSessions = 50
@@ -41,21 +53,23 @@ func (p Policy) tolerance() time.Duration {
 
 // Service is the rules over one database and one key ring.
 type Service struct {
-	store   *models.Store
-	hasher  *credentials.Hasher
-	ring    *token.KeyRing
-	issuer  *token.Issuer
-	access  *token.Verifier
-	refresh *token.RefreshVerifier
-	policy  Policy
-	now     func() time.Time
-	observe func(event string)
-
+	store    *models.Store
+	hasher   *credentials.Hasher
+	ring     *token.KeyRing
+	issuer   *token.Issuer
+	access   *token.Verifier
+	refresh  *token.RefreshVerifier
+	policy   Policy
+	settings Settings
+	mailWake chan struct{}
+	now      func() time.Time
+	observe  func(event string)
 	schemaOK atomic.Bool
 }
 
 // Events are what Observe can be told.
-var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "state_regression", "clock_off", "rehash_skipped", "hash_unusable"}
+var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "state_regression", "clock_off", "rehash_skipped", "hash_unusable",
+	"mail_retried", "mail_sent", "mail_dropped", "mail_expired", "mail_refused"}
 
 // Options are what a Service is made of. Now is the clock of every rule; Observe, which may be nil, is told what
 // happened, in the words of Events.
@@ -65,6 +79,7 @@ type Options struct {
 	Ring      *token.KeyRing
 	PublicURL string
 	Policy    Policy
+	Settings  Settings
 	Now       func() time.Time
 	Observe   func(event string)
 }
@@ -76,10 +91,11 @@ func New(o Options) *Service {
 		o.Observe = func(string) {}
 	}
 	return &Service{
-		store: o.Store, hasher: o.Hasher, ring: o.Ring, policy: o.Policy, now: now, observe: o.Observe,
-		issuer:  token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
-		access:  token.NewVerifier(o.Ring, o.PublicURL, now),
-		refresh: token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
+		store: o.Store, hasher: o.Hasher, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
+		mailWake: make(chan struct{}, 1),
+		issuer:   token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
+		access:   token.NewVerifier(o.Ring, o.PublicURL, now),
+		refresh:  token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
 	}
 }
 
@@ -97,8 +113,8 @@ const (
 // JWKS is a JSON Web Key Set (RFC 7517).
 type JWKS = token.JWKS
 
-// Client is where a request comes from, as sessions and events show it.
-type Client struct{ IP, UserAgent string }
+// Client is where a request comes from, as sessions and events show it, and the languages its sender reads.
+type Client struct{ IP, UserAgent, AcceptLanguage string }
 
 // deadline detaches from the caller, who may hang up: a write that has begun is brought to an end and its outcome
 // is known. The deadline stays.

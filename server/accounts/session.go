@@ -70,7 +70,7 @@ func (s *Service) checkPassword(ctx context.Context, name, password string) (mod
 	if err != nil {
 		return u, "", hashError(err)
 	}
-	if !ok || !u.IsActive || u.EmailVerifiedAt == nil {
+	if !ok || !u.IsActive || u.EmailVerifiedAt == nil && !s.settings.VerificationOptional {
 		return u, "", refuse(InvalidCredentials)
 	}
 	if !weak {

@@ -77,13 +77,22 @@ const (
 	deleteAtOnce = 500
 )
 
-// DeleteExpired removes sessions that ended a day ago or earlier, in small steps, and says how many.
-func (s *Service) DeleteExpired(ctx context.Context) (total int64, err error) {
-	for ctx.Err() == nil {
-		n, err := s.store.DeleteExpired(ctx, s.now().Add(-keepExpired), deleteAtOnce)
-		total += n
-		if err != nil || n < deleteAtOnce {
-			return total, err
+// CleanUp removes what ended a day ago or earlier, in small steps, and says how many rows: sessions, one-time tokens,
+// mails (a week).
+func (s *Service) CleanUp(ctx context.Context) (total int64, err error) {
+	for _, old := range []struct {
+		remove func(context.Context, time.Time, int) (int64, error)
+		keep   time.Duration
+	}{{s.store.DeleteExpired, keepExpired}, {s.store.DeleteOldTokens, keepExpired}, {s.store.DeleteOldMails, keepMail}} {
+		for ctx.Err() == nil {
+			n, err := old.remove(ctx, s.now().Add(-old.keep), deleteAtOnce)
+			total += n
+			if err != nil {
+				return total, err
+			}
+			if n < deleteAtOnce {
+				break
+			}
 		}
 	}
 	return total, ctx.Err()

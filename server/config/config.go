@@ -28,6 +28,19 @@ type Config struct {
 	ServerHeldIdleTTL time.Duration  `env:"SERVER_HELD_IDLE_TTL" envDefault:"30m"`
 	SessionMaxAge     time.Duration  `env:"SESSION_MAX_AGE" envDefault:"30d"`
 	RotationInterval  time.Duration  `env:"ROTATION_INTERVAL" envDefault:"30s"`
+	Registration      string         `env:"REGISTRATION" envDefault:"open"`                    // open or closed
+	EmailVerification string         `env:"EMAIL_VERIFICATION" envDefault:"required"`          // required or optional
+	PasswordMinLength int            `env:"PASSWORD_MIN_LENGTH" envDefault:"12"`               // code points
+	VerifyURL         string         `env:"VERIFY_URL" shown:"'PUBLIC_URL' + '/pages/verify'"` // of a page, without a fragment
+	ResetURL          string         `env:"RESET_URL" shown:"'PUBLIC_URL' + '/pages/reset'"`
+	EmailChangeURL    string         `env:"EMAIL_CHANGE_URL" shown:"'PUBLIC_URL' + '/pages/email-change'"`
+	VerifyTTL         time.Duration  `env:"VERIFY_TTL" envDefault:"24h"`
+	ResetTTL          time.Duration  `env:"RESET_TTL" envDefault:"1h"`
+	EmailChangeTTL    time.Duration  `env:"EMAIL_CHANGE_TTL" envDefault:"24h"`
+	Mail              string         `env:"MAIL" shown:"'smtp' with 'SMTP_URL', else 'files' on loopback"`     // MailSMTP or MailFiles
+	SMTPURL           Secret         `env:"SMTP_URL" shown:"required unless on loopback or 'MAIL' is 'files'"` // "" is none
+	MailFrom          string         `env:"MAIL_FROM" shown:"required with 'SMTP_URL', else 'Accounts <no-reply@HOST>' with the host of 'PUBLIC_URL'"`
+	MailsPerRecipient Budget         `env:"MAILS_PER_RECIPIENT" envDefault:"5/1h"`
 	CORSOrigins       []string       `env:"CORS_ORIGINS" shown:"'http://localhost:3000,http://localhost:5173' on loopback http, else 'none'"`
 	TrustedProxies    []netip.Prefix `env:"TRUSTED_PROXIES" shown:"'none'"`
 	MetricsAddr       string         `env:"METRICS_ADDR" shown:"'off'"` // "" is off
@@ -60,6 +73,15 @@ func (c Config) Margin() time.Duration {
 		return c.RotationInterval / 5
 	}
 	return 5 * time.Second
+}
+
+// MailPause is the least time between two mails to one address: 1 minute, or 0
+// where MailsPerRecipient is switched off.
+func (c Config) MailPause() time.Duration {
+	if c.MailsPerRecipient.N == 0 {
+		return 0
+	}
+	return time.Minute
 }
 
 var levels = map[string]slog.Level{

@@ -14,7 +14,7 @@ import (
 func TestSecretsAreRedacted(t *testing.T) {
 	c, _ := mustLoad(t, production)
 	var out bytes.Buffer
-	for _, value := range []any{c, &c, c.SecretKeys, c.SecretKeys[0], c.Database, &c.Database, c.Database.Password,
+	for _, value := range []any{c, &c, c.SecretKeys, c.SecretKeys[0], c.Database, &c.Database, c.Database.Password, c.SMTPURL, &c.SMTPURL,
 		map[string]Secret{"key": c.Database.Password}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t", "%5.2f"} {
 			fmt.Fprintf(&out, verb+"\n", value)
@@ -92,7 +92,9 @@ func TestMetricsAddrCollides(t *testing.T) {
 // one row, a default, and nothing is described that does not exist.
 func TestSettings(t *testing.T) {
 	want := []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL",
-		"SESSION_MAX_AGE", "ROTATION_INTERVAL", "CORS_ORIGINS", "TRUSTED_PROXIES", "METRICS_ADDR", "DOCS", "AUTO_MIGRATE", "DB_MAX_CONNS",
+		"SESSION_MAX_AGE", "ROTATION_INTERVAL", "REGISTRATION", "EMAIL_VERIFICATION", "PASSWORD_MIN_LENGTH",
+		"VERIFY_URL", "RESET_URL", "EMAIL_CHANGE_URL", "VERIFY_TTL", "RESET_TTL", "EMAIL_CHANGE_TTL",
+		"MAIL", "SMTP_URL", "MAIL_FROM", "MAILS_PER_RECIPIENT", "CORS_ORIGINS", "TRUSTED_PROXIES", "METRICS_ADDR", "DOCS", "AUTO_MIGRATE", "DB_MAX_CONNS",
 		"LOG_LEVEL", "SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"}
 	if !slices.Equal(names(), want) || len(docs) != len(want) {
 		t.Fatalf("settings %v, %d of them documented", names(), len(docs))
@@ -121,7 +123,7 @@ func TestShownDefaultsLoad(t *testing.T) {
 			environ = append(environ, s.Name+"="+value)
 		}
 	}
-	if len(environ) != 13 {
+	if len(environ) != 20 {
 		t.Fatalf("%d values among the defaults: %q", len(environ), environ)
 	}
 	mustLoad(t, environ)

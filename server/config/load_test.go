@@ -18,6 +18,8 @@ var production = []string{
 	"ACCOUNTS_PUBLIC_URL=https://accounts.example.com",
 	"ACCOUNTS_DATABASE_URL=mysql://acc:s3cr3t@db.example.com/accounts?tls=true",
 	"ACCOUNTS_SECRET_KEYS=s3cr3t-new,s3cr3t-old",
+	"ACCOUNTS_SMTP_URL=smtp://acc:s3cr3t@mail.example.com",
+	"ACCOUNTS_MAIL_FROM=Example <no-reply@example.com>",
 }
 
 // environ makes an environment of settings without their prefix.
@@ -47,6 +49,11 @@ func defaults() Config {
 		Database:  Database{Engine: SQLite, Path: "data/accounts.db"},
 		AccessTTL: 5 * time.Minute, RefreshIdleTTL: 7 * day, ServerHeldIdleTTL: 30 * time.Minute,
 		SessionMaxAge: 30 * day, RotationInterval: 30 * time.Second,
+		Registration: "open", EmailVerification: "required", PasswordMinLength: 12,
+		VerifyURL: "http://localhost:8080/pages/verify", ResetURL: "http://localhost:8080/pages/reset",
+		EmailChangeURL: "http://localhost:8080/pages/email-change",
+		VerifyTTL:      24 * time.Hour, ResetTTL: time.Hour, EmailChangeTTL: 24 * time.Hour,
+		Mail: MailFiles, MailFrom: "Accounts <no-reply@localhost.localdomain>", MailsPerRecipient: Budget{5, time.Hour},
 		CORSOrigins: []string{"http://localhost:3000", "http://localhost:5173"},
 		Docs:        true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
 		ShutdownTimeout: 15 * time.Second,
@@ -66,7 +73,7 @@ func TestDefaults(t *testing.T) {
 			if diff := cmp.Diff(defaults(), c, plain); diff != "" || len(warnings) != 0 {
 				t.Fatalf("warnings %q, difference (-want +got):\n%s", warnings, diff)
 			}
-			if !c.Loopback() || c.Secure() || !c.SQLite() || c.Margin() != 5*time.Second {
+			if !c.Loopback() || c.Secure() || !c.SQLite() || c.Margin() != 5*time.Second || c.MailPause() != time.Minute {
 				t.Fatal("a method disagrees")
 			}
 		})
@@ -80,6 +87,9 @@ func TestProduction(t *testing.T) {
 	want.Database = Database{Engine: MySQL, Host: "db.example.com:3306", User: "acc", Password: "s3cr3t", Name: "accounts", TLS: "true"}
 	want.SecretKeys = []Secret{"s3cr3t-new", "s3cr3t-old"}
 	want.CORSOrigins, want.AutoMigrate, want.ShutdownDelay = nil, false, 5*time.Second
+	want.VerifyURL, want.ResetURL = "https://accounts.example.com/pages/verify", "https://accounts.example.com/pages/reset"
+	want.EmailChangeURL = "https://accounts.example.com/pages/email-change"
+	want.Mail, want.SMTPURL, want.MailFrom = MailSMTP, "smtp://acc:s3cr3t@mail.example.com", "Example <no-reply@example.com>"
 	if diff := cmp.Diff(want, c, plain); diff != "" || len(warnings) != 0 {
 		t.Fatalf("warnings %q, difference (-want +got):\n%s", warnings, diff)
 	}
@@ -93,13 +103,21 @@ func TestEverythingSet(t *testing.T) {
 		DATABASE_URL=sqlite:/srv/a.db SECRET_KEYS=one ACCESS_TTL=80s REFRESH_IDLE_TTL=1d12h SERVER_HELD_IDLE_TTL=1h30m
 		SESSION_MAX_AGE=400d ROTATION_INTERVAL=15s CORS_ORIGINS=https://App.example.com:443,https://b.example:8443/
 		TRUSTED_PROXIES=10.1.2.3/8,192.0.2.7,fd00::/8,2001:db8::1 METRICS_ADDR=127.0.0.1:9090 DOCS=false AUTO_MIGRATE=false
+		REGISTRATION=closed EMAIL_VERIFICATION=required PASSWORD_MIN_LENGTH=128 VERIFY_URL=HTTPS://App.example.com:443/Verify?a=B%20c
+		RESET_URL=https://app.example.com EMAIL_CHANGE_URL=https://[2001:DB8:0::1]:3000/%C3%BC/ VERIFY_TTL=7d RESET_TTL=1s EMAIL_CHANGE_TTL=90m
+		MAIL=smtp SMTP_URL=smtp://u%40x:p%2F@[::1]:2525/?starttls=off MAIL_FROM=no-reply@Example.com MAILS_PER_RECIPIENT=1000000/24h
 		DB_MAX_CONNS=1000 LOG_LEVEL=debug SHUTDOWN_DELAY=0 SHUTDOWN_TIMEOUT=1m`))
 	want := Config{
 		Addr: "[::1]:443", PublicURL: "https://accounts.example.com", DataDir: "/var/lib/accounts",
 		Database: Database{Engine: SQLite, Path: "/srv/a.db"}, SecretKeys: []Secret{"one"},
 		AccessTTL: 80 * time.Second, RefreshIdleTTL: 36 * time.Hour, ServerHeldIdleTTL: 90 * time.Minute,
 		SessionMaxAge: 400 * day, RotationInterval: 15 * time.Second,
-		CORSOrigins: []string{"https://app.example.com", "https://b.example:8443"},
+		Registration: "closed", EmailVerification: "required", PasswordMinLength: 128,
+		VerifyURL: "https://app.example.com/Verify?a=B%20c", ResetURL: "https://app.example.com", EmailChangeURL: "https://[2001:db8::1]:3000/%C3%BC/",
+		VerifyTTL: 7 * day, ResetTTL: time.Second, EmailChangeTTL: 90 * time.Minute,
+		Mail: MailSMTP, SMTPURL: "smtp://u%40x:p%2F@[::1]:2525/?starttls=off", MailFrom: "no-reply@Example.com",
+		MailsPerRecipient: Budget{1_000_000, 24 * time.Hour},
+		CORSOrigins:       []string{"https://app.example.com", "https://b.example:8443"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"),
 			netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("2001:db8::1/128")},
 		MetricsAddr: "127.0.0.1:9090", DBMaxConns: 1000, LogLevel: "debug", ShutdownTimeout: time.Minute,
@@ -116,6 +134,10 @@ func TestGood(t *testing.T) {
 	margin := func(c Config) any { return c.Margin() }
 	database := func(c Config) any { return c.Database }
 	cors := func(c Config) any { return len(c.CORSOrigins) }
+	sender := func(c Config) any { return c.Mail + " from " + c.MailFrom }
+	page := func(c Config) any { return c.VerifyURL }
+	budget := func(c Config) any { return c.MailsPerRecipient }
+	smtp := func(c Config) any { return string(c.SMTPURL) }
 	for _, test := range []struct {
 		settings string
 		get      func(Config) any
@@ -131,9 +153,9 @@ func TestGood(t *testing.T) {
 		{"PUBLIC_URL=http://[::1]", loopback, true},
 		{"PUBLIC_URL=https://localhost", loopback, true},
 		{"PUBLIC_URL=https://localhost", cors, 0},
-		{"PUBLIC_URL=https://localhost.example.com SECRET_KEYS=k", loopback, false},
-		{"PUBLIC_URL=https://128.0.0.1 SECRET_KEYS=k", loopback, false},
-		{"PUBLIC_URL=https://xn--bcher-kva.example SECRET_KEYS=k", publicURL, "https://xn--bcher-kva.example"},
+		{"PUBLIC_URL=https://localhost.example.com SECRET_KEYS=k MAIL=files", loopback, false},
+		{"PUBLIC_URL=https://128.0.0.1 SECRET_KEYS=k MAIL=files", loopback, false},
+		{"PUBLIC_URL=https://xn--bcher-kva.example SECRET_KEYS=k MAIL=files", publicURL, "https://xn--bcher-kva.example"},
 		{"CORS_ORIGINS=none", cors, 0},
 		{"CORS_ORIGINS=http://localhost:3000,http://[::1]:3000", cors, 2},
 		{"TRUSTED_PROXIES=none", func(c Config) any { return len(c.TrustedProxies) }, 0},
@@ -155,6 +177,24 @@ func TestGood(t *testing.T) {
 			Database{Engine: MySQL, Host: "[::1]:3307", User: "u", Password: "p@:/#", Name: "n", TLS: "true"}},
 		{"SECRET_KEYS=k DATABASE_URL=mysql://u@db/n?tls=skip-verify", database,
 			Database{Engine: MySQL, Host: "db:3306", User: "u", Name: "n", TLS: "skip-verify"}},
+		{"PASSWORD_MIN_LENGTH=8", func(c Config) any { return c.PasswordMinLength }, 8},
+		{"EMAIL_VERIFICATION=optional", func(c Config) any { return c.EmailVerification }, "optional"},
+		{"PUBLIC_URL=https://Accounts.example.com SECRET_KEYS=k MAIL=files", sender, "files from Accounts <no-reply@accounts.example.com>"},
+		{"PUBLIC_URL=https://192.0.2.1 SECRET_KEYS=k MAIL=files", sender, "files from Accounts <no-reply@localhost.localdomain>"},
+		{"PUBLIC_URL=https://[2001:db8::1] SECRET_KEYS=k MAIL=files", sender, "files from Accounts <no-reply@localhost.localdomain>"},
+		{"PUBLIC_URL=https://intranet SECRET_KEYS=k MAIL=files", sender, "files from Accounts <no-reply@localhost.localdomain>"},
+		{"MAIL=files SMTP_URL=smtp://u:p@mail.example", sender, "files from Accounts <no-reply@localhost.localdomain>"},
+		{"SMTP_URL=smtp://localhost:25?starttls=off MAIL_FROM=<a.b+c@d.example>", sender, "smtp from <a.b+c@d.example>"},
+		{"SMTP_URL=smtps://u:p@mail.example MAIL_FROM=a@d.example", smtp, "smtps://u:p@mail.example"},
+		{"PUBLIC_URL=http://localhost:3000", page, "http://localhost:3000/pages/verify"},
+		{"VERIFY_URL=http://127.0.0.1:08080/v?", page, "http://127.0.0.1:8080/v"},
+		{"VERIFY_URL=https://App.example/?next=/%23", page, "https://app.example/?next=/%23"},
+		{"MAILS_PER_RECIPIENT=1/1s", budget, Budget{1, time.Second}},
+		{"MAILS_PER_RECIPIENT=10/1d", budget, Budget{10, 24 * time.Hour}},
+		{"MAILS_PER_RECIPIENT=0", budget, Budget{}},
+		{"MAILS_PER_RECIPIENT=0/1h", budget, Budget{}},
+		{"MAILS_PER_RECIPIENT=0", func(c Config) any { return c.MailPause() }, time.Duration(0)},
+		{"MAILS_PER_RECIPIENT=1/24h", func(c Config) any { return c.MailPause() }, time.Minute},
 	} {
 		c, _, err := Load(environ(test.settings))
 		if err != nil {
@@ -177,6 +217,15 @@ const (
 	lineMySQL  = "ACCOUNTS_DATABASE_URL must be mysql://user:password@host:port/name?tls=..., with %-encoding for special characters in user and password"
 	lineEvery  = " must not be every address: anyone could then choose the address the server sees"
 	lineCIDR   = " must be an IP address or a CIDR such as 10.0.0.0/8"
+	lineSMTP   = "ACCOUNTS_SMTP_URL is required unless PUBLIC_URL is on loopback, such as smtp://user:password@mail.example.com; or ACCOUNTS_MAIL=files has mails written into DATA_DIR, where nobody receives them"
+	lineServer = "ACCOUNTS_SMTP_URL must be smtp://user:password@host:port, with %-encoding for special characters in user and password"
+	lineHost   = "ACCOUNTS_SMTP_URL must name a host and, if any, a port from 1 to 65535"
+	linePair   = "ACCOUNTS_SMTP_URL must hold both a user and a password, or neither"
+	lineSender = "ACCOUNTS_MAIL_FROM must be one address, such as Accounts <no-reply@example.com>"
+	linePage   = " must be the URL of a page, scheme://host[:port]/path with http or https, in ASCII without spaces"
+	lineHash   = " must not have a fragment: the token of the link is put there"
+	lineBudget = "ACCOUNTS_MAILS_PER_RECIPIENT must be 0 or N/duration such as 5/1h, N at most 1000000 and the duration from 1s to 24h in whole seconds"
+	lineLink   = " must be from 1s to 7d in whole seconds"
 	lineStar   = " must be one origin, not * or null, which stand for every site"
 )
 
@@ -231,42 +280,42 @@ func TestBad(t *testing.T) {
 		"PUBLIC_URL=http://a.example":                  "ACCOUNTS_PUBLIC_URL" + lineHTTPS,
 		"PUBLIC_URL=http://localhost.example":          "ACCOUNTS_PUBLIC_URL" + lineHTTPS,
 		"PUBLIC_URL=http://10.0.0.1":                   "ACCOUNTS_PUBLIC_URL" + lineHTTPS,
-		"PUBLIC_URL=https://a.example":                 lineKeys,
+		"PUBLIC_URL=https://a.example MAIL=files":      lineKeys,
 		"DATABASE_URL=mysql://u@localhost/n?tls=false": lineKeys,
 
-		"SECRET_KEYS=s3cr3t,":                                            "ACCOUNTS_SECRET_KEYS entry 2 must not be empty",
-		"SECRET_KEYS=s3cr3t,other,s3cr3t":                                "ACCOUNTS_SECRET_KEYS entry 3 must not repeat an earlier one",
-		"SECRET_KEYS_FILE=/no/such/s3cr3t":                               "ACCOUNTS_SECRET_KEYS_FILE cannot be read: no such file or directory",
-		"PUBLIC_URL=https://a.example SECRET_KEYS_FILE=/no/such":         "ACCOUNTS_SECRET_KEYS_FILE cannot be read: no such file or directory",
-		"SECRET_KEYS_FILE=/":                                             "ACCOUNTS_SECRET_KEYS_FILE must name a regular file",
-		"SECRET_KEYS_FILE=/dev/null":                                     "ACCOUNTS_SECRET_KEYS_FILE must name a regular file",
-		"SECRET_KEYS_FILE=/x SECRET_KEYS=s3cr3t":                         "ACCOUNTS_SECRET_KEYS and ACCOUNTS_SECRET_KEYS_FILE must not both be set",
-		"SECRET_KEYS=k DATABASE_URL_FILE=/x DATABASE_URL=s3cr3t":         "ACCOUNTS_DATABASE_URL and ACCOUNTS_DATABASE_URL_FILE must not both be set",
-		"SECRET_KEYS=k DATABASE_URL_FILE=/no/such ADDR=localhost:7":      "ACCOUNTS_DATABASE_URL_FILE cannot be read: no such file or directory",
-		"DATABASE_URL=postgres://u:s3cr3t@db/n":                          "ACCOUNTS_DATABASE_URL must begin with sqlite: or mysql://",
-		"DATABASE_URL=u:s3cr3t@tcp(db)/n":                                "ACCOUNTS_DATABASE_URL must begin with sqlite: or mysql://",
-		"DATABASE_URL=sqlite:":                                           "ACCOUNTS_DATABASE_URL needs the path of a file, as in sqlite:PATH",
-		"DATABASE_URL=sqlite::memory:":                                   "ACCOUNTS_DATABASE_URL needs the path of a file, as in sqlite:PATH",
-		"DATABASE_URL=sqlite:a.db?_pragma=x":                             "ACCOUNTS_DATABASE_URL must be sqlite:PATH without options",
-		"DATABASE_URL=sqlite:///var/a.db":                                "ACCOUNTS_DATABASE_URL must be sqlite:PATH without //, such as sqlite:/var/lib/accounts/accounts.db",
-		"DATABASE_URL=mysql://u:s3cr3t#x@db/n?tls=true":                  lineMySQL,
-		"DATABASE_URL=mysql://u:s3cr3t%zz@db/n?tls=true":                 lineMySQL,
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true#x":                  lineMySQL,
-		"DATABASE_URL=mysql://u:s3cr3t@/n?tls=true":                      "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
-		"DATABASE_URL=mysql://u:s3cr3t@db:/n?tls=true":                   "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
-		"DATABASE_URL=mysql://u:s3cr3t@db:99999/n?tls=true":              "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
-		"DATABASE_URL=mysql://u:s3cr3t@db?tls=true":                      "ACCOUNTS_DATABASE_URL must name one database after the host",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n/m?tls=true":                  "ACCOUNTS_DATABASE_URL must name one database after the host",
-		"DATABASE_URL=mysql://:s3cr3t@db/n?tls=true":                     "ACCOUNTS_DATABASE_URL must name a user before the host",
-		"DATABASE_URL=mysql://db/n?tls=true":                             "ACCOUNTS_DATABASE_URL must name a user before the host",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n":                             lineTLS,
-		"DATABASE_URL=mysql://u:s3cr3t@10.0.0.1/n":                       lineTLS,
-		"DATABASE_URL=mysql://u:s3cr3t@localhost.example/n":              lineTLS,
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=":                        "ACCOUNTS_DATABASE_URL must have true, skip-verify, preferred or false as tls=",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=1":                       "ACCOUNTS_DATABASE_URL must have true, skip-verify, preferred or false as tls=",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&tls=false":          "ACCOUNTS_DATABASE_URL must have no option but one tls=",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&parseTime=1":        "ACCOUNTS_DATABASE_URL must have no option but one tls=",
-		"DATABASE_URL=mysql://u:s3cr3t@localhost/n?multiStatements=true": "ACCOUNTS_DATABASE_URL must have no option but one tls=",
+		"SECRET_KEYS=s3cr3t,":                                               "ACCOUNTS_SECRET_KEYS entry 2 must not be empty",
+		"SECRET_KEYS=s3cr3t,other,s3cr3t":                                   "ACCOUNTS_SECRET_KEYS entry 3 must not repeat an earlier one",
+		"SECRET_KEYS_FILE=/no/such/s3cr3t":                                  "ACCOUNTS_SECRET_KEYS_FILE cannot be read: no such file or directory",
+		"PUBLIC_URL=https://a.example SECRET_KEYS_FILE=/no/such MAIL=files": "ACCOUNTS_SECRET_KEYS_FILE cannot be read: no such file or directory",
+		"SECRET_KEYS_FILE=/":                                                "ACCOUNTS_SECRET_KEYS_FILE must name a regular file",
+		"SECRET_KEYS_FILE=/dev/null":                                        "ACCOUNTS_SECRET_KEYS_FILE must name a regular file",
+		"SECRET_KEYS_FILE=/x SECRET_KEYS=s3cr3t":                            "ACCOUNTS_SECRET_KEYS and ACCOUNTS_SECRET_KEYS_FILE must not both be set",
+		"SECRET_KEYS=k DATABASE_URL_FILE=/x DATABASE_URL=s3cr3t":            "ACCOUNTS_DATABASE_URL and ACCOUNTS_DATABASE_URL_FILE must not both be set",
+		"SECRET_KEYS=k DATABASE_URL_FILE=/no/such ADDR=localhost:7":         "ACCOUNTS_DATABASE_URL_FILE cannot be read: no such file or directory",
+		"DATABASE_URL=postgres://u:s3cr3t@db/n":                             "ACCOUNTS_DATABASE_URL must begin with sqlite: or mysql://",
+		"DATABASE_URL=u:s3cr3t@tcp(db)/n":                                   "ACCOUNTS_DATABASE_URL must begin with sqlite: or mysql://",
+		"DATABASE_URL=sqlite:":                                              "ACCOUNTS_DATABASE_URL needs the path of a file, as in sqlite:PATH",
+		"DATABASE_URL=sqlite::memory:":                                      "ACCOUNTS_DATABASE_URL needs the path of a file, as in sqlite:PATH",
+		"DATABASE_URL=sqlite:a.db?_pragma=x":                                "ACCOUNTS_DATABASE_URL must be sqlite:PATH without options",
+		"DATABASE_URL=sqlite:///var/a.db":                                   "ACCOUNTS_DATABASE_URL must be sqlite:PATH without //, such as sqlite:/var/lib/accounts/accounts.db",
+		"DATABASE_URL=mysql://u:s3cr3t#x@db/n?tls=true":                     lineMySQL,
+		"DATABASE_URL=mysql://u:s3cr3t%zz@db/n?tls=true":                    lineMySQL,
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true#x":                     lineMySQL,
+		"DATABASE_URL=mysql://u:s3cr3t@/n?tls=true":                         "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
+		"DATABASE_URL=mysql://u:s3cr3t@db:/n?tls=true":                      "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
+		"DATABASE_URL=mysql://u:s3cr3t@db:99999/n?tls=true":                 "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
+		"DATABASE_URL=mysql://u:s3cr3t@db?tls=true":                         "ACCOUNTS_DATABASE_URL must name one database after the host",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n/m?tls=true":                     "ACCOUNTS_DATABASE_URL must name one database after the host",
+		"DATABASE_URL=mysql://:s3cr3t@db/n?tls=true":                        "ACCOUNTS_DATABASE_URL must name a user before the host",
+		"DATABASE_URL=mysql://db/n?tls=true":                                "ACCOUNTS_DATABASE_URL must name a user before the host",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n":                                lineTLS,
+		"DATABASE_URL=mysql://u:s3cr3t@10.0.0.1/n":                          lineTLS,
+		"DATABASE_URL=mysql://u:s3cr3t@localhost.example/n":                 lineTLS,
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=":                           "ACCOUNTS_DATABASE_URL must have true, skip-verify, preferred or false as tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=1":                          "ACCOUNTS_DATABASE_URL must have true, skip-verify, preferred or false as tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&tls=false":             "ACCOUNTS_DATABASE_URL must have no option but one tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&parseTime=1":           "ACCOUNTS_DATABASE_URL must have no option but one tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@localhost/n?multiStatements=true":    "ACCOUNTS_DATABASE_URL must have no option but one tls=",
 
 		"ACCESS_TTL=5":                                    "ACCOUNTS_ACCESS_TTL" + lineSpan,
 		"ACCESS_TTL=-5m":                                  "ACCOUNTS_ACCESS_TTL" + lineSpan,
@@ -322,6 +371,82 @@ func TestBad(t *testing.T) {
 		"SHUTDOWN_TIMEOUT=1h":                             "ACCOUNTS_SHUTDOWN_TIMEOUT must be from 1s to 5m",
 		"ADDR=x METRICS_ADDR=:1":                          lineAddr,
 		"ADDR=x DATABASE_URL=sqlite:x":                    lineAddr,
+
+		"REGISTRATION=yes":                                    "ACCOUNTS_REGISTRATION must be open or closed",
+		"EMAIL_VERIFICATION=Optional":                         "ACCOUNTS_EMAIL_VERIFICATION must be required or optional",
+		"PASSWORD_MIN_LENGTH=7":                               "ACCOUNTS_PASSWORD_MIN_LENGTH must be from 8 to 128",
+		"PASSWORD_MIN_LENGTH=129":                             "ACCOUNTS_PASSWORD_MIN_LENGTH must be from 8 to 128",
+		"PASSWORD_MIN_LENGTH=s3cr3t":                          "ACCOUNTS_PASSWORD_MIN_LENGTH must be a whole number",
+		"VERIFY_TTL=0":                                        "ACCOUNTS_VERIFY_TTL" + lineLink,
+		"VERIFY_TTL=7d1s":                                     "ACCOUNTS_VERIFY_TTL" + lineLink,
+		"RESET_TTL=500ms":                                     "ACCOUNTS_RESET_TTL" + lineLink,
+		"EMAIL_CHANGE_TTL=1.5s":                               "ACCOUNTS_EMAIL_CHANGE_TTL" + lineLink,
+		"EMAIL_CHANGE_TTL=24":                                 "ACCOUNTS_EMAIL_CHANGE_TTL" + lineSpan,
+		"VERIFY_URL=/pages/verify":                            "ACCOUNTS_VERIFY_URL" + linePage,
+		"VERIFY_URL=app.example/verify":                       "ACCOUNTS_VERIFY_URL" + linePage,
+		"VERIFY_URL=javascript:s3cr3t":                        "ACCOUNTS_VERIFY_URL" + linePage,
+		"VERIFY_URL=https:app.example":                        "ACCOUNTS_VERIFY_URL" + linePage,
+		"VERIFY_URL=https:///verify":                          "ACCOUNTS_VERIFY_URL" + linePage,
+		"VERIFY_URL=https://app.example:0/verify":             "ACCOUNTS_VERIFY_URL" + linePage,
+		"VERIFY_URL=https://app..example/verify":              "ACCOUNTS_VERIFY_URL" + linePage,
+		"VERIFY_URL=https://app.example/%zz":                  "ACCOUNTS_VERIFY_URL" + linePage,
+		"VERIFY_URL=https://app.example/\u00fc":               "ACCOUNTS_VERIFY_URL" + linePage,
+		"VERIFY_URL=https://app.example/?a=\"><b>":            "ACCOUNTS_VERIFY_URL" + linePage,
+		"VERIFY_URL=https://app.example\\@s3cr3t/":            "ACCOUNTS_VERIFY_URL" + linePage,
+		"RESET_URL=https://s3cr3t:s3cr3t@app.example":         "ACCOUNTS_RESET_URL must not hold a user or password",
+		"RESET_URL=https://app.example/#/reset":               "ACCOUNTS_RESET_URL" + lineHash,
+		"RESET_URL=https://app.example/#":                     "ACCOUNTS_RESET_URL" + lineHash,
+		"EMAIL_CHANGE_URL=http://app.example/":                "ACCOUNTS_EMAIL_CHANGE_URL" + lineHTTPS,
+		"EMAIL_CHANGE_URL=http://localhost.example/":          "ACCOUNTS_EMAIL_CHANGE_URL" + lineHTTPS,
+		"MAIL=sendmail":                                       "ACCOUNTS_MAIL must be smtp or files",
+		"MAIL=smtp MAIL_FROM=a@d.example":                     "ACCOUNTS_MAIL must not be smtp without SMTP_URL",
+		"MAIL=smtp":                                           "ACCOUNTS_MAIL must not be smtp without SMTP_URL",
+		"MAIL=smtp SMTP_URL_FILE=/no/such":                    "ACCOUNTS_SMTP_URL_FILE cannot be read: no such file or directory",
+		"SMTP_URL_FILE=/x SMTP_URL=s3cr3t":                    "ACCOUNTS_SMTP_URL and ACCOUNTS_SMTP_URL_FILE must not both be set",
+		"PUBLIC_URL=https://a.example SECRET_KEYS=k":          lineSMTP,
+		"SMTP_URL=smtp://u:s3cr3t@mail.example":               "ACCOUNTS_MAIL_FROM is required with SMTP_URL: the sender of all mails, such as Accounts <no-reply@example.com>",
+		"SMTP_URL=mail.example:587":                           "ACCOUNTS_SMTP_URL must begin with smtp:// or smtps://",
+		"SMTP_URL=https://u:s3cr3t@mail.example":              "ACCOUNTS_SMTP_URL must begin with smtp:// or smtps://",
+		"SMTP_URL=smtp://u:s3cr3t#x@mail.example":             lineServer,
+		"SMTP_URL=smtp://u:s3cr3t%zz@mail.example":            lineServer,
+		"SMTP_URL=smtp://u:s3cr3t/x@mail.example":             lineServer,
+		"SMTP_URL=smtp://u:s3cr3t@mail.example/inbox":         lineServer,
+		"SMTP_URL=smtp://u:s3cr3t@mail.example#x":             lineServer,
+		"SMTP_URL=smtp://u:s3cr3t@":                           lineHost,
+		"SMTP_URL=smtp://u:s3cr3t@mail.example:":              lineHost,
+		"SMTP_URL=smtp://u:s3cr3t@mail.example:0":             lineHost,
+		"SMTP_URL=smtp://u:s3cr3t@mail.example:65536":         lineHost,
+		"SMTP_URL=smtp://u:s3cr3t@mail_example:25":            lineHost,
+		"SMTP_URL=smtp://s3cr3t@mail.example":                 linePair,
+		"SMTP_URL=smtp://s3cr3t:@mail.example":                linePair,
+		"SMTP_URL=smtp://:s3cr3t@mail.example":                linePair,
+		"MAIL_FROM=Accounts":                                  lineSender,
+		"MAIL_FROM=a@intranet":                                lineSender,
+		"MAIL_FROM=a@[127.0.0.1]":                             lineSender,
+		"MAIL_FROM=a@127.0.0.1":                               lineSender,
+		"MAIL_FROM=a@b.example,c@d.example":                   lineSender,
+		"MAIL_FROM=a@b.example(c)":                            lineSender,
+		"MAIL_FROM=\"@\"@b.example":                           lineSender,
+		"MAIL_FROM==?utf-8?q?a?=@b.example":                   lineSender,
+		"MAIL_FROM==?utf-8?q?=0d=0aBcc?=<a@b.example>":        lineSender,
+		"MAIL_FROM=\x7f<a@b.example>":                         lineSender,
+		"MAIL_FROM=b\u00fccher@b.example":                     lineSender,
+		"MAIL_FROM=" + strings.Repeat("a", 65) + "@b.example": lineSender,
+		"MAILS_PER_RECIPIENT=5":                               lineBudget,
+		"MAILS_PER_RECIPIENT=5/":                              lineBudget,
+		"MAILS_PER_RECIPIENT=/1h":                             lineBudget,
+		"MAILS_PER_RECIPIENT=-5/1h":                           lineBudget,
+		"MAILS_PER_RECIPIENT=+5/1h":                           lineBudget,
+		"MAILS_PER_RECIPIENT=1.5/1h":                          lineBudget,
+		"MAILS_PER_RECIPIENT=1000001/1h":                      lineBudget,
+		"MAILS_PER_RECIPIENT=99999999999999999999/1h":         lineBudget,
+		"MAILS_PER_RECIPIENT=5/0s":                            lineBudget,
+		"MAILS_PER_RECIPIENT=0/0s":                            lineBudget,
+		"MAILS_PER_RECIPIENT=5/999ms":                         lineBudget,
+		"MAILS_PER_RECIPIENT=5/1.5s":                          lineBudget,
+		"MAILS_PER_RECIPIENT=5/24h1s":                         lineBudget,
+		"MAILS_PER_RECIPIENT=5/1h/1h":                         lineBudget,
+		"MAILS_PER_RECIPIENT=s3cr3t/1h":                       lineBudget,
 	} {
 		c, warnings, err := Load(environ(settings))
 		if err == nil {
@@ -357,9 +482,10 @@ func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
 
 // Whatever secret is put wherever, no fault prints it.
 func TestFaultsHoldNoValue(t *testing.T) {
-	for _, name := range append(names(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SECRET_KEY", "TYPO") {
+	for _, name := range append(names(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "SECRET_KEY", "TYPO") {
 		for _, value := range []string{"s3cr3t", "s3cr3t,s3cr3t", "mysql://u:s3cr3t@h:x/", "mysql://u:s3cr3t@h/n?s3cr3t=1", "https://u:s3cr3t@h/%zz",
-			"http://[s3cr3t", "1s3cr3t", "s3cr3t:s3cr3t:1", "\x7fs3cr3t\n"} {
+			"http://[s3cr3t", "1s3cr3t", "s3cr3t:s3cr3t:1", "\x7fs3cr3t\n",
+			"smtp://u:s3cr3t@h:x", "smtp://s3cr3t@h", "smtp://u:s3cr3t@h/s3cr3t?s3cr3t=1", "s3cr3t <s3cr3t@s3cr3t>", "s3cr3t/s3cr3t"} {
 			_, _, err := Load([]string{Prefix + name + "=" + value})
 			if err != nil && strings.Contains(err.Error(), "s3cr3t") {
 				t.Errorf("%s=%q: %v", name, value, err)
@@ -381,13 +507,14 @@ func TestSecretFiles(t *testing.T) {
 	}
 	keys := write("s3cr3t-new,s3cr3t-old\r\n", 0o600)
 	url := write("mysql://u:s3cr3t@db/n?tls=true\n", 0o640)
+	smtp := write("smtps://u:s3cr3t@mail.example\n", 0o600)
 	link := filepath.Join(t.TempDir(), "link") // Kubernetes mounts secrets as links
 	if err := os.Symlink(keys, link); err != nil {
 		t.Fatal(err)
 	}
-	c, _ := mustLoad(t, environ("SECRET_KEYS_FILE="+link+" DATABASE_URL_FILE="+url))
-	if diff := cmp.Diff([]Secret{"s3cr3t-new", "s3cr3t-old"}, c.SecretKeys); diff != "" || c.Database.Password != "s3cr3t" {
-		t.Fatal(diff, c.Database)
+	c, _ := mustLoad(t, environ("SECRET_KEYS_FILE="+link+" DATABASE_URL_FILE="+url+" SMTP_URL_FILE="+smtp+" MAIL_FROM=a@b.example"))
+	if diff := cmp.Diff([]Secret{"s3cr3t-new", "s3cr3t-old"}, c.SecretKeys); diff != "" || c.Database.Password != "s3cr3t" || c.SMTPURL != "smtps://u:s3cr3t@mail.example" || c.Mail != MailSMTP {
+		t.Fatal(diff, c)
 	}
 
 	const open = "ACCOUNTS_SECRET_KEYS_FILE must name a file that others can neither read nor write (chmod o-rw)"
@@ -408,16 +535,25 @@ func TestSecretFiles(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	for settings, want := range map[string]string{
-		"ROTATION_INTERVAL=0":                                 "ACCOUNTS_ROTATION_INTERVAL is 0, the strict profile: two tabs that refresh at once, or one answer lost on the network, end the session",
-		"ROTATION_INTERVAL=10s":                               "ACCOUNTS_ROTATION_INTERVAL is under 15s: a client has 8s to repeat a lost refresh before it counts as theft",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=false":        "ACCOUNTS_DATABASE_URL has tls=false for a host that is not on loopback: all data crosses the network in the clear",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=preferred":    "ACCOUNTS_DATABASE_URL has tls=preferred: whoever is on the way can turn encryption off",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=skip-verify":  "ACCOUNTS_DATABASE_URL has tls=skip-verify: whoever is on the way can pose as the database",
-		"DATABASE_URL=mysql://u:s3cr3t@127.0.0.1/n?tls=false": "",
-		"CORS_ORIGINS=https://a.example,http://localhost:1":   "ACCOUNTS_CORS_ORIGINS trusts http://localhost:1, which is any program on a visitor's own machine",
-		"CORS_ORIGINS=http://[::1]:1":                         "ACCOUNTS_CORS_ORIGINS trusts http://[::1]:1, which is any program on a visitor's own machine",
-		"PUBLIC_URL=http://localhost":                         "ACCOUNTS_ADDR is reachable from other machines while PUBLIC_URL is on loopback: the defaults of loopback hold for them too",
-		"ROTATION_INTERVAL=15s":                               "",
+		"ROTATION_INTERVAL=0":                                     "ACCOUNTS_ROTATION_INTERVAL is 0, the strict profile: two tabs that refresh at once, or one answer lost on the network, end the session",
+		"ROTATION_INTERVAL=10s":                                   "ACCOUNTS_ROTATION_INTERVAL is under 15s: a client has 8s to repeat a lost refresh before it counts as theft",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=false":            "ACCOUNTS_DATABASE_URL has tls=false for a host that is not on loopback: all data crosses the network in the clear",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=preferred":        "ACCOUNTS_DATABASE_URL has tls=preferred: whoever is on the way can turn encryption off",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=skip-verify":      "ACCOUNTS_DATABASE_URL has tls=skip-verify: whoever is on the way can pose as the database",
+		"DATABASE_URL=mysql://u:s3cr3t@127.0.0.1/n?tls=false":     "",
+		"CORS_ORIGINS=https://a.example,http://localhost:1":       "ACCOUNTS_CORS_ORIGINS trusts http://localhost:1, which is any program on a visitor's own machine",
+		"CORS_ORIGINS=http://[::1]:1":                             "ACCOUNTS_CORS_ORIGINS trusts http://[::1]:1, which is any program on a visitor's own machine",
+		"PUBLIC_URL=http://localhost":                             "ACCOUNTS_ADDR is reachable from other machines while PUBLIC_URL is on loopback: the defaults of loopback hold for them too",
+		"ROTATION_INTERVAL=15s":                                   "",
+		"EMAIL_VERIFICATION=optional":                             "ACCOUNTS_EMAIL_VERIFICATION is optional: a stranger can take an address until its owner resets the password by mail, and logging in tells whether a username or address is taken",
+		"PASSWORD_MIN_LENGTH=11":                                  "ACCOUNTS_PASSWORD_MIN_LENGTH is under 12: short passwords are guessed sooner from a copy of the database",
+		"PASSWORD_MIN_LENGTH=12":                                  "",
+		"MAIL=files":                                              "ACCOUNTS_MAIL is files while PUBLIC_URL is not on loopback: mails are written into DATA_DIR and nobody receives them",
+		"PUBLIC_URL=http://localhost ADDR=localhost:1 MAIL=files": "",
+		"MAILS_PER_RECIPIENT=0":                                   "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address",
+		"MAILS_PER_RECIPIENT=0/1h":                                "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address",
+		"RESET_URL=http://localhost:3000/r":                       "ACCOUNTS_RESET_URL is on loopback while PUBLIC_URL is not: links in mails lead to the reader's own machine",
+		"RESET_URL=https://app.example.com/r":                     "",
 	} {
 		_, warnings := mustLoad(t, environ(settings, production...))
 		if got := strings.Join(warnings, "\n"); got != want {

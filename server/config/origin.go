@@ -45,12 +45,45 @@ func parseOrigin(text string) (origin, error) {
 	if u.Path != "" || strings.ContainsAny(text, "?#") {
 		return origin{}, errors.New("must be an origin without path, query or fragment")
 	}
-	host, hostOK := canonicalHost(u)
-	port, portOK := canonicalPort(u)
-	if !hostOK || !portOK {
+	o, ok := originOf(u)
+	if !ok {
 		return origin{}, errOrigin
 	}
-	return origin{u.Scheme, host, port}, nil
+	return o, nil
+}
+
+func originOf(u *url.URL) (origin, bool) {
+	host, hostOK := canonicalHost(u)
+	port, portOK := canonicalPort(u)
+	return origin{u.Scheme, host, port}, hostOK && portOK
+}
+
+var errPage = errors.New("must be the URL of a page, scheme://host[:port]/path with http or https, in ASCII without spaces")
+
+// parsePage reads the URL of a page that a link in a mail leads to, and brings
+// its origin into the browsers' spelling. The link adds the token as fragment,
+// which no server on the way sees, so there must be none yet.
+func parsePage(text string) (page string, o origin, err error) {
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" ||
+		strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"<>\\", r) }) {
+		return "", origin{}, errPage
+	}
+	if u.User != nil {
+		return "", origin{}, errors.New("must not hold a user or password")
+	}
+	if strings.Contains(text, "#") {
+		return "", origin{}, errors.New("must not have a fragment: the token of the link is put there")
+	}
+	o, ok := originOf(u)
+	if !ok {
+		return "", origin{}, errPage
+	}
+	page = o.String() + u.EscapedPath()
+	if u.RawQuery != "" {
+		page += "?" + u.RawQuery
+	}
+	return page, o, nil
 }
 
 func canonicalHost(u *url.URL) (string, bool) {

@@ -25,6 +25,8 @@ func (l *loader) resolve() {
 	if l.given["CORS_ORIGINS"] == "" && c.Loopback() && !c.Secure() {
 		c.CORSOrigins = []string{"http://localhost:3000", "http://localhost:5173"}
 	}
+	l.resolvePages()
+	l.resolveMail()
 	if l.given["SHUTDOWN_DELAY"] == "" && !c.Loopback() {
 		c.ShutdownDelay = 5 * time.Second
 	}
@@ -57,11 +59,46 @@ func (l *loader) resolvePublicURL() {
 	c.PublicURL = parsed.String()
 }
 
+// pages are the settings that links in mails lead to, and the paths of the
+// server's own pages, which are the defaults.
+func (c *Config) pages() []page {
+	return []page{
+		{"VERIFY_URL", "/pages/verify", &c.VerifyURL},
+		{"RESET_URL", "/pages/reset", &c.ResetURL},
+		{"EMAIL_CHANGE_URL", "/pages/email-change", &c.EmailChangeURL},
+	}
+}
+
+type page struct {
+	name, path string
+	url        *string
+}
+
+// resolvePages: a page that others can change would hand them the tokens of all
+// links, so it is https by the rule of PUBLIC_URL.
+func (l *loader) resolvePages() {
+	for _, p := range l.config.pages() {
+		if *p.url == "" {
+			*p.url = l.config.PublicURL + p.path
+			continue
+		}
+		text, origin, err := parsePage(*p.url)
+		if err != nil {
+			l.fault(p.name, err.Error())
+			continue
+		}
+		*p.url = text
+		l.require(origin.acceptable(), p.name, "must be https unless its host is on loopback")
+	}
+}
+
 // check applies the rules a type cannot express.
 func (l *loader) check() {
 	l.checkSecretKeys()
 	l.checkRotation()
 	l.checkLifetimes()
+	l.checkRegistration()
+	l.checkMail()
 	l.checkOperation()
 }
 
@@ -104,6 +141,19 @@ func (l *loader) checkLifetimes() {
 		l.require(whole(idle.ttl), idle.name, "must be whole seconds")
 		l.require(idle.ttl > c.AccessTTL, idle.name, "must be longer than ACCESS_TTL", "ACCESS_TTL")
 		l.require(idle.ttl <= c.SessionMaxAge, idle.name, "must be at most SESSION_MAX_AGE", "SESSION_MAX_AGE")
+	}
+}
+
+func (l *loader) checkRegistration() {
+	c := l.config
+	l.require(c.Registration == "open" || c.Registration == "closed", "REGISTRATION", "must be open or closed")
+	l.require(c.EmailVerification == "required" || c.EmailVerification == "optional", "EMAIL_VERIFICATION", "must be required or optional")
+	l.require(c.PasswordMinLength >= 8 && c.PasswordMinLength <= 128, "PASSWORD_MIN_LENGTH", "must be from 8 to 128")
+	for _, link := range []struct {
+		name string
+		ttl  time.Duration
+	}{{"VERIFY_TTL", c.VerifyTTL}, {"RESET_TTL", c.ResetTTL}, {"EMAIL_CHANGE_TTL", c.EmailChangeTTL}} {
+		l.require(link.ttl >= time.Second && link.ttl <= 7*day && whole(link.ttl), link.name, "must be from 1s to 7d in whole seconds")
 	}
 }
 
@@ -150,6 +200,14 @@ func (l *loader) warn() {
 	}
 	host, _, _ := splitAddr(c.Addr)
 	say(c.Loopback() && !isLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the defaults of loopback hold for them too")
+	say(c.EmailVerification == "optional", "EMAIL_VERIFICATION is optional: a stranger can take an address until its owner resets the password by mail, and logging in tells whether a username or address is taken")
+	say(c.PasswordMinLength < 12, "PASSWORD_MIN_LENGTH is under 12: short passwords are guessed sooner from a copy of the database")
+	say(c.Mail == MailFiles && !c.Loopback(), "MAIL is files while PUBLIC_URL is not on loopback: mails are written into DATA_DIR and nobody receives them")
+	say(c.MailsPerRecipient.N == 0, "MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address")
+	for _, p := range c.pages() {
+		_, origin, err := parsePage(*p.url)
+		say(err == nil && !c.Loopback() && origin.loopback(), "%s is on loopback while PUBLIC_URL is not: links in mails lead to the reader's own machine", p.name)
+	}
 	for _, text := range c.CORSOrigins {
 		origin, err := parseOrigin(text)
 		say(err == nil && !c.Loopback() && origin.loopback(), "CORS_ORIGINS trusts %s, which is any program on a visitor's own machine", text)

@@ -32,6 +32,25 @@ var docs = map[string]string{
 	"ROTATION_INTERVAL": "How long a refresh token that was replaced is still answered with the current tokens, so that a second tab or a retry after a lost answer does not end the session: 1s to 60s. A stolen token is noticed at its first use after that time. " +
 		"Under 15s clients have little time to retry, and the server warns at start. " +
 		"`0` is the strict profile, literal one-time use (RFC 9700): any second use of a refresh token counts as theft and ends the session, so two tabs without a lock between them, or one answer lost on the network, log the user out, by design.",
+	"REGISTRATION": "Whether people may register by themselves: `open` or `closed`. Closed, only an operator makes users.",
+	"EMAIL_VERIFICATION": "Whether an address is verified before it has a user: `required` or `optional`. " +
+		"`optional` makes the user at once, and gives two things away: a stranger can take an address until its owner resets the password by mail, and whether a username or an address is taken can be found out by logging in. The server warns at start.",
+	"PASSWORD_MIN_LENGTH": "The fewest characters (code points) of a new password: 8 to 128. Passwords that are in use stay good. Under 12 a copy of the database gives them up sooner, and the server warns at start.",
+	"VERIFY_URL": "The page that the link in the mail of a registration leads to: an absolute URL without user or fragment, `https` unless on loopback. The link adds `#token=…`, and the page posts it to the server, so whoever controls the page can use the token. " +
+		"The default is a page of the server itself.",
+	"RESET_URL":        "The same for the link that resets a password.",
+	"EMAIL_CHANGE_URL": "The same for the link that confirms a new address.",
+	"VERIFY_TTL":       "How long a registration waits to be verified, and its link is good for: 1s to 7d. Whoever reads the mailbox can use a link as long as it lives.",
+	"RESET_TTL":        "How long the link that resets a password is good for: 1s to 7d. Whoever reads the mailbox in that time can take the account.",
+	"EMAIL_CHANGE_TTL": "How long the link that confirms a new address is good for: 1s to 7d.",
+	"MAIL": "How mails leave the server: `smtp`, or `files`, which writes them to `DATA_DIR/mail/*.eml` and sends none: whoever can read that folder can use the links in them. " +
+		"Off loopback `files` must be stated, and the server warns at start.",
+	"SMTP_URL": "The mail server: `smtp://user:password@host:port`, which turns to TLS by STARTTLS (port 587 by default), or `smtps://…`, which begins with TLS (port 465), with special characters in user and password %-encoded. " +
+		"A server that does not offer STARTTLS gets nothing; `?starttls=off` does without TLS, on loopback only. " +
+		"`ACCOUNTS_SMTP_URL_FILE` names a file with the value instead.",
+	"MAIL_FROM": "The sender of all mails, as `Name <address>` or an address alone. The mail server must accept it, and the domain should publish that it does (SPF, DKIM), or mails end as spam.",
+	"MAILS_PER_RECIPIENT": "How many mails one address gets at most because somebody typed it, as `N/duration`: N up to 1000000, the duration from 1s to 24h; they are also at least 1 minute apart. " +
+		"A registration, resend or reset over it is still answered 202, without a mail. `0` switches both off, so that anyone can flood any mailbox, and the server warns at start.",
 	"CORS_ORIGINS":     "Front ends on other origins that may call with the user's cookies, as exact origins separated by commas, or `none`; `https` unless on loopback. `*` and `null` are refused. They are also exempt from the cross-origin check on writes, so list only what you run yourself.",
 	"TRUSTED_PROXIES":  "IP addresses and CIDRs, separated by commas, of the proxies whose `X-Forwarded-For` is believed, or `none`. Too wide a range lets callers choose the address that is logged.",
 	"METRICS_ADDR":     "Where Prometheus metrics are served, as `host:port`, never that of `ADDR`; `off` for nowhere. They need no credential, so keep it where only the operator can reach it.",

@@ -17,11 +17,12 @@ const (
 	CodeTooShort      = "too_short"
 	CodeTooLong       = "too_long"
 	CodeInvalidFormat = "invalid_format"
+	CodeCommon        = "password_common"
 )
 
 // PolicyError says which rule a new password breaks. It never holds the password.
 type PolicyError struct {
-	Code string // CodeTooShort, CodeTooLong or CodeInvalidFormat
+	Code string // CodeTooShort, CodeTooLong, CodeInvalidFormat or CodeCommon
 }
 
 func (e *PolicyError) Error() string { return "credentials: password " + e.Code }
@@ -32,8 +33,12 @@ func (e *PolicyError) Error() string { return "credentials: password " + e.Code 
 // typed: leading and trailing spaces count, and there is no Unicode
 // normalisation, so a code point is counted as it was sent.
 //
+// What attackers try first is refused as CodeCommon: the most common passwords
+// and the given words (of the account: its names, its address), as they are,
+// backwards, or dressed up with digits and punctuation at either end.
+//
 // It returns nil or a *PolicyError.
-func CheckPolicy(password string, minLength int) error {
+func CheckPolicy(password string, minLength int, words ...string) error {
 	if len(password) > maxBytes {
 		return &PolicyError{CodeTooLong}
 	}
@@ -45,6 +50,9 @@ func CheckPolicy(password string, minLength int) error {
 		return &PolicyError{CodeTooShort}
 	case n > maxCodePoints:
 		return &PolicyError{CodeTooLong}
+	}
+	if isCommon(strings.ToLower(password), words) {
+		return &PolicyError{CodeCommon}
 	}
 	return nil
 }

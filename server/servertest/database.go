@@ -132,11 +132,38 @@ func (d *Database) shift(t testing.TB, column string, by time.Duration) {
 	}
 }
 
+var tables = []string{"users", "sessions", "events", "one_time_tokens", "outbox"}
+
+// Snapshot keeps every row as it is now, and Restore brings them back, as often as a test likes: what requests
+// changed, removed or added is undone, and tokens that were good are good again.
+func (d *Database) Snapshot(t testing.TB) {
+	t.Helper()
+	for _, table := range tables {
+		d.Exec(t, "DROP TABLE IF EXISTS kept_"+table)
+		d.Exec(t, "CREATE TABLE kept_"+table+" AS SELECT * FROM "+table)
+	}
+}
+
+// Restore brings the rows of the last Snapshot back.
+func (d *Database) Restore(t testing.TB) {
+	t.Helper()
+	tx, err := d.SQL.BeginTx(context.Background(), nil)
+	must(t, err)
+	defer func() { _ = tx.Rollback() }()
+	for _, table := range tables {
+		_, err := tx.ExecContext(context.Background(), "DELETE FROM "+table)
+		must(t, err)
+		_, err = tx.ExecContext(context.Background(), "INSERT INTO "+table+" SELECT * FROM kept_"+table)
+		must(t, err)
+	}
+	must(t, tx.Commit())
+}
+
 // Dump is every value of every table as text, for looking for secrets and for changes.
 func (d *Database) Dump(t testing.TB) string {
 	t.Helper()
 	var dump strings.Builder
-	for _, table := range []string{"users", "sessions", "events"} {
+	for _, table := range tables {
 		rows, err := d.SQL.QueryContext(context.Background(), "SELECT * FROM "+table+" ORDER BY id")
 		must(t, err)
 		columns, err := rows.Columns()

@@ -19,6 +19,7 @@ import (
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/mail"
 	"example.com/accounts/server/token"
 	"example.com/accounts/server/token/tokentest"
 )
@@ -30,6 +31,8 @@ type Options struct {
 	Settings []string  // "ACCOUNTS_ROTATION_INTERVAL=2s" …
 	Now      func() time.Time
 	Hasher   *credentials.Hasher
+	Mail     mail.Sender // Server.Mails if nil
+	HoldMail bool        // no worker runs: what is queued stays as it is, so that a dump shows what requests did
 }
 
 // Server is a running replica.
@@ -42,7 +45,10 @@ type Server struct {
 	Database *Database
 	Clock    *Clock
 	Log      *Log
+	Mails    *Mails
 	t        testing.TB
+
+	StopMails func() // ends the mail worker, as a SIGTERM does, and returns when it has ended
 }
 
 // SecretKey is the secret of every test server, so that tests can forge tokens (see tokentest).
@@ -60,12 +66,12 @@ func Start(t testing.TB, o Options) *Server {
 	if o.Database == nil {
 		o.Database = NewDatabase(t, o.Engine)
 	}
-	s := &Server{Database: o.Database, Clock: &Clock{base: o.Now}, Log: &Log{}, t: t}
+	s := &Server{Database: o.Database, Clock: &Clock{base: o.Now}, Log: &Log{}, Mails: &Mails{}, t: t}
 	front := httptest.NewUnstartedServer(nil)
 	public := "http://" + strings.Replace(front.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	settings := append(slices.Clone(o.Settings), // the first of two equal names counts
 		"ACCOUNTS_PUBLIC_URL="+public, "ACCOUNTS_DATABASE_URL="+o.Database.URL, "ACCOUNTS_DATA_DIR="+t.TempDir(),
-		"ACCOUNTS_SECRET_KEYS="+SecretKey, "ACCOUNTS_AUTO_MIGRATE=true")
+		"ACCOUNTS_SECRET_KEYS="+SecretKey, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_MAIL=files", "ACCOUNTS_MAILS_PER_RECIPIENT=0")
 	var err error
 	s.Config, _, err = config.Load(settings)
 	must(t, err)
@@ -105,10 +111,32 @@ func (s *Server) open(t testing.TB, o Options) {
 	metrics := server.NewMetrics()
 	s.Service = accounts.New(accounts.Options{
 		Store: s.Store, Hasher: o.Hasher, Ring: ring, PublicURL: cfg.PublicURL, Now: s.Clock.Now, Observe: metrics.Event,
-		Policy: server.Policy(cfg),
+		Policy: server.Policy(cfg), Settings: server.Settings(cfg),
 	})
+	if !o.HoldMail {
+		s.sendMails(t, o.Mail, log)
+	}
 	s.Server, err = server.New(server.Options{Config: cfg, Service: s.Service, Metrics: metrics, Log: log, Now: s.Clock.Now})
 	must(t, err)
+}
+
+// sendMails runs the mail worker until the test ends.
+func (s *Server) sendMails(t testing.TB, sender mail.Sender, log *slog.Logger) {
+	if sender == nil {
+		sender = s.Mails
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Service.SendMails(ctx, sender, func(m models.Mail, givenUp bool, err error) {
+			if givenUp {
+				log.Error("a mail was given up", "kind", m.Kind, "error", err.Error())
+			}
+		})
+	}()
+	s.StopMails = func() { stop(); <-done }
+	t.Cleanup(s.StopMails)
 }
 
 // User is a user with the password that logs in.

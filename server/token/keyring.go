@@ -38,6 +38,7 @@ type keySet struct {
 	access  ed25519.PrivateKey
 	refresh []byte
 	csrf    []byte
+	link    []byte
 }
 
 // NewKeyRing derives the keys. It refuses an empty list, a zero [Secret] and a
@@ -65,8 +66,8 @@ func NewKeyRing(secrets []Secret) (*KeyRing, error) {
 
 func derive(secret Secret) (keySet, error) {
 	root := secret.key()
-	var seed, refresh, csrf []byte
-	for purpose, key := range map[string]*[]byte{"at": &seed, "rt": &refresh, "csrf": &csrf} {
+	var seed, refresh, csrf, link []byte
+	for purpose, key := range map[string]*[]byte{"at": &seed, "rt": &refresh, "csrf": &csrf, "link": &link} {
 		var err error
 		if *key, err = hkdf.Key(sha256.New, root[:], nil, "accounts/v1/"+purpose, 32); err != nil {
 			return keySet{}, err
@@ -74,7 +75,7 @@ func derive(secret Secret) (keySet, error) {
 	}
 	access := ed25519.NewKeyFromSeed(seed)
 	public := access.Public().(ed25519.PublicKey)
-	return keySet{kid: thumbprint(public), public: public, access: access, refresh: refresh, csrf: csrf}, nil
+	return keySet{kid: thumbprint(public), public: public, access: access, refresh: refresh, csrf: csrf, link: link}, nil
 }
 
 func (r *KeyRing) signing() keySet { return r.keys()[0] }
@@ -118,6 +119,29 @@ func (r *KeyRing) ValidCSRF(sid uuid.UUID, presented string) bool {
 func (s keySet) csrfValue(sid uuid.UUID) string {
 	mac := hmac.New(sha256.New, s.csrf)
 	mac.Write(sid[:])
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// OneTime returns the value of the one-time token with that id: an HMAC-SHA256,
+// 43 base64url characters. It can be made again for a mail that is sent again,
+// so it need not be stored; nobody without the secret can make it from the id.
+func (r *KeyRing) OneTime(id uuid.UUID) string {
+	return r.signing().oneTime(id)
+}
+
+// OneTimes returns the values under every key of the ring: a mail that was
+// queued before a rotation of the secret is sent after it.
+func (r *KeyRing) OneTimes(id uuid.UUID) []string {
+	var values []string
+	for _, set := range r.keys() {
+		values = append(values, set.oneTime(id))
+	}
+	return values
+}
+
+func (s keySet) oneTime(id uuid.UUID) string {
+	mac := hmac.New(sha256.New, s.link)
+	mac.Write(id[:])
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 

@@ -1,10 +1,11 @@
 // Package web holds the pages that are compiled into the binary and serves
 // them: the API documentation under /docs/ (Swagger UI, our own start page and
-// script around it).
+// script around it), and under /pages/ what the links of our mails open.
 //
 // It is plain net/http over embedded files. It must not know gin, the contract
-// (the page fetches /openapi.json by itself, from the origin it was loaded
-// from), accounts, sessions or the configuration, and imports nothing of ours.
+// (the pages fetch /openapi.json and call the operations by themselves, on the
+// origin they were loaded from), accounts, sessions or the configuration, and
+// imports nothing of ours.
 //
 // The files in docs/swagger-ui are copies from the npm package
 // swagger-ui-dist; scripts/update-swagger-ui.sh makes them and is the only way

@@ -54,7 +54,7 @@ func Docs(fail func(w http.ResponseWriter, r *http.Request, status int)) http.Ha
 			fail(w, r, http.StatusNotFound)
 			return
 		}
-		asset.serve(w, r)
+		asset.serve(w, r, docsPolicy)
 	})
 }
 
@@ -133,9 +133,9 @@ func unpack(name string, packed []byte) []byte {
 	return plain
 }
 
-func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
+func (a *asset) serve(w http.ResponseWriter, r *http.Request, policy string) {
 	header := w.Header()
-	header.Set("Content-Security-Policy", docsPolicy)
+	header.Set("Content-Security-Policy", policy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")

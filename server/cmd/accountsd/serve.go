@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"example.com/accounts/models"
 	"example.com/accounts/server"
+	"example.com/accounts/server/config"
+	"example.com/accounts/server/mail"
 )
 
 const cleanUpEvery = 10 * time.Minute
@@ -47,9 +52,39 @@ func (p process) runServer(ctx context.Context) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	defer stopMetrics()
-	go a.cleanUp(ctx)
+	sender, err := mailSender(a.cfg, a.log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	workers := a.startWorkers(ctx, sender)
+	defer workers.Wait()
 	p.banner(ctx, a)
 	return s.Serve(ctx, listener)
+}
+
+// mailSender is how mails leave: by SMTP, or into files that only this machine's operator sees.
+func mailSender(cfg config.Config, log *slog.Logger) (mail.Sender, error) {
+	if cfg.Mail == config.MailFiles {
+		return mail.NewFiles(filepath.Join(cfg.DataDir, "mail"), cfg.MailFrom, log)
+	}
+	return mail.NewSMTP(string(cfg.SMTPURL), cfg.MailFrom)
+}
+
+// startWorkers starts what runs beside requests, until ctx ends. A mail that is being sent is brought to its end.
+func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGroup {
+	var workers sync.WaitGroup
+	workers.Go(func() { a.cleanUp(ctx) })
+	workers.Go(func() {
+		a.service.SendMails(ctx, sender, func(m models.Mail, givenUp bool, err error) {
+			log := a.log.With("mail", m.ID.String(), "kind", m.Kind, "attempts", m.Attempts, "error", err.Error())
+			if givenUp {
+				log.Error("a mail was given up")
+				return
+			}
+			log.Warn("a mail could not be sent yet")
+		})
+	})
+	return &workers
 }
 
 // banner tells a newcomer where to go next.
@@ -57,6 +92,9 @@ func (p process) banner(ctx context.Context, a *app) {
 	_, _ = fmt.Fprintf(p.out, "accounts %s at %s, database %s\n", version, a.cfg.PublicURL, a.cfg.Database)
 	if a.cfg.Docs {
 		_, _ = fmt.Fprintf(p.out, "  try it:            %s/docs/\n", a.cfg.PublicURL)
+	}
+	if a.cfg.Mail == config.MailFiles {
+		_, _ = fmt.Fprintf(p.out, "  mails are files:   %s\n", filepath.Join(a.cfg.DataDir, "mail"))
 	}
 	if a.hasUsers(ctx) {
 		return
@@ -98,10 +136,10 @@ func (a *app) cleanUp(ctx context.Context) {
 			return
 		case <-time.After(cleanUpEvery):
 		}
-		n, err := a.service.DeleteExpired(ctx)
+		n, err := a.service.CleanUp(ctx)
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("clean-up failed, and will be tried again", "error", err.Error())
 		}
-		a.log.Debug("clean-up", "sessions", n)
+		a.log.Debug("clean-up", "rows", n)
 	}
 }

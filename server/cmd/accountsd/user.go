@@ -39,7 +39,7 @@ func (p process) userCreate() *cobra.Command {
 				}
 				u, err := a.service.CreateUser(ctx, n)
 				if err != nil {
-					return explain(err)
+					return a.explain(err)
 				}
 				_, err = fmt.Fprintf(p.out, "user %d: %s <%s>\n", u.ID, u.Username, u.Email)
 				return err
@@ -71,7 +71,7 @@ func (p process) userSetPassword() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return explain(a.service.SetPassword(ctx, args[0], password))
+				return a.explain(a.service.SetPassword(ctx, args[0], password))
 			})
 		},
 	}
@@ -84,7 +84,7 @@ func (p process) userSetActive(use, short string, active bool) *cobra.Command {
 		Use: use + " USERNAME", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
-				return explain(a.service.SetActive(ctx, args[0], active))
+				return a.explain(a.service.SetActive(ctx, args[0], active))
 			})
 		},
 	}
@@ -190,7 +190,7 @@ func (p process) ask(terminal *os.File, prompt string) (string, error) {
 }
 
 // explain turns a rule's error into a sentence for a terminal.
-func explain(err error) error {
+func (a *app) explain(err error) error {
 	var rule *accounts.Error
 	if !errors.As(err, &rule) {
 		return err
@@ -203,7 +203,7 @@ func explain(err error) error {
 	case accounts.NotFound:
 		return errors.New("there is no such user")
 	case accounts.ValidationFailed:
-		return errors.New(explainField(rule.Field, rule.Reason))
+		return errors.New(a.explainField(rule.Field, rule.Reason))
 	default:
 	}
 	if rule.Cause != nil {
@@ -212,7 +212,7 @@ func explain(err error) error {
 	return err
 }
 
-func explainField(field, reason string) string {
+func (a *app) explainField(field, reason string) string {
 	switch field {
 	case "username":
 		return "the username is not valid: letters, digits and marks, at most 150, no blanks and no @"
@@ -221,9 +221,11 @@ func explainField(field, reason string) string {
 	case "password":
 		switch reason {
 		case "too_short":
-			return fmt.Sprintf("the password is too short: at least %d characters", accounts.MinPassword)
+			return fmt.Sprintf("the password is too short: at least %d characters", a.cfg.PasswordMinLength)
 		case "too_long":
 			return "the password is too long: at most 256 characters and 1024 bytes"
+		case "password_common":
+			return "the password is one that is guessed early: a common one, or made of the user's own data"
 		}
 	}
 	return "the " + strings.ReplaceAll(field, "_", " ") + " is not valid"

@@ -1,0 +1,222 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// OneTimeToken is what a link in a mail stands for. The token itself is not here, only its SHA-256; it is a function
+// of the id and the server's secret.
+//
+// A registration that waits for its verification is a token of its own, with what the user is to be made of.
+type OneTimeToken struct {
+	ID        ID `gorm:"primaryKey"`
+	Purpose   string
+	Hash      []byte
+	UserID    int64 // 0: a registration without a user yet
+	Email     string
+	EmailNorm string
+	Username  string
+	FirstName string
+	LastName  string
+	Locale    string
+	Password  string    // the hash
+	CreatedAt time.Time `gorm:"autoCreateTime:false"`
+	ExpiresAt time.Time
+	UsedAt    *time.Time
+}
+
+// Purposes of a one-time token; a token of one is worth nothing for another.
+const (
+	PurposeVerify      = "verify"
+	PurposeReset       = "reset"
+	PurposeEmailChange = "email_change"
+)
+
+// Token finds a token by the hash of its value. ErrNotFound: there is none of this purpose.
+func (s *Store) Token(ctx context.Context, purpose string, hash []byte) (OneTimeToken, error) {
+	var t OneTimeToken
+	err := s.reads.WithContext(ctx).Where("hash = ? AND purpose = ?", hash, purpose).Take(&t).Error
+	return t, translate(err)
+}
+
+// PendingRegistration is the newest registration of an address that waits for its verification. ErrNotFound.
+func (s *Store) PendingRegistration(ctx context.Context, emailNorm string, now time.Time) (OneTimeToken, error) {
+	var t OneTimeToken
+	err := s.reads.WithContext(ctx).Where("email_norm = ? AND purpose = ? AND used_at IS NULL AND expires_at > ?", emailNorm, PurposeVerify, now).
+		Order("created_at DESC, id DESC").Take(&t).Error
+	return t, translate(err)
+}
+
+// AddRegistration stores a registration and the mail about it, in one transaction.
+func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Create(&t).Error; err != nil {
+			return err
+		}
+		return tx.Create(&m).Error
+	})
+}
+
+// AddUserRegistration makes a user whose address is not verified, with the token and the mail, in one transaction.
+// ErrConflict: the username or the address is taken.
+func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		u.ID = 0
+		if err := tx.Create(u).Error; err != nil {
+			return err
+		}
+		t.UserID, m.UserID = u.ID, u.ID
+		if err := tx.Create(&t).Error; err != nil {
+			return err
+		}
+		return tx.Create(&m).Error
+	})
+}
+
+// CompleteRegistration consumes the token of a registration, ends every other one of the same address and makes the
+// user, in one transaction. ErrNotFound: the token is used or expired. ErrConflict: the username or the address is
+// taken; nothing has happened.
+func (s *Store) CompleteRegistration(ctx context.Context, t OneTimeToken, u *User, now time.Time) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := consume(tx, t, now); err != nil {
+			return err
+		}
+		if err := endTokens(tx, now, "email_norm = ? AND purpose = ?", t.EmailNorm, PurposeVerify); err != nil {
+			return err
+		}
+		u.ID = 0
+		if err := tx.Create(u).Error; err != nil {
+			return err
+		}
+		return one(tx.Model(&OneTimeToken{}).Where("id = ?", t.ID).Updates(map[string]any{"user_id": u.ID}))
+	})
+}
+
+// VerifyUser consumes the token and notes that the user's address is verified, if it is still the token's address.
+// ErrNotFound: it is not, or the token is used or expired.
+func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := consume(tx, t, now); err != nil {
+			return err
+		}
+		return one(tx.Model(&User{}).Where("id = ? AND email_norm = ?", t.UserID, t.EmailNorm).Updates(map[string]any{"email_verified_at": now}))
+	})
+}
+
+// AddResetToken stores the token of a reset: the newest request kills the older ones of the user, in whatever order
+// they are stored, since mails may be delivered out of order. Storing it again changes nothing.
+func (s *Store) AddResetToken(ctx context.Context, t OneTimeToken) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		stored, err := some(tx, "id = ?", t.ID)
+		if err != nil || stored {
+			return err
+		}
+		if err := endTokens(tx, t.CreatedAt, "user_id = ? AND purpose = ? AND created_at <= ?", t.UserID, t.Purpose, t.CreatedAt); err != nil {
+			return err
+		}
+		late, err := some(tx, "user_id = ? AND purpose = ? AND created_at > ?", t.UserID, t.Purpose, t.CreatedAt)
+		if err != nil {
+			return err
+		}
+		if late {
+			t.UsedAt = &t.CreatedAt
+		}
+		return tx.Create(&t).Error
+	})
+}
+
+// some says whether there is such a token.
+func some(tx *gorm.DB, where string, args ...any) (bool, error) {
+	var n int64
+	err := tx.Model(&OneTimeToken{}).Where(where, args...).Count(&n).Error
+	return n > 0, err
+}
+
+// ResetPassword consumes the token of a reset, sets the password, ends every session and every other token of the user
+// and queues the notice, in one transaction. The link proves the mailbox, so the address counts as verified.
+// ErrNotFound: the token is used or expired, or the user is inactive or has another address by now.
+func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, now time.Time, notice Mail) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := consume(tx, t, now); err != nil {
+			return err
+		}
+		err := one(tx.Model(&User{}).Where("id = ? AND email_norm = ? AND is_active", t.UserID, t.EmailNorm).Updates(map[string]any{
+			"password": hash, "session_epoch": gorm.Expr("session_epoch + 1"),
+			"email_verified_at": gorm.Expr("COALESCE(email_verified_at, ?)", now),
+		}))
+		if err != nil {
+			return err
+		}
+		if err := endTokens(tx, now, "user_id = ?", t.UserID); err != nil {
+			return err
+		}
+		return tx.Create(&notice).Error
+	})
+}
+
+// ChangePassword sets the password, ends every session and every open token of the user, begins the session n in the
+// next epoch and queues the notice, in one transaction. ErrNotFound: the epoch or the password changed meanwhile.
+func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Session, tolerance time.Duration, notice Mail) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		err := one(tx.Model(&User{}).Where("id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password).
+			Updates(map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}))
+		if err != nil {
+			return err
+		}
+		if err := endTokens(tx, n.CreatedAt, "user_id = ?", u.ID); err != nil {
+			return err
+		}
+		if err := s.insertSession(tx, n, tolerance); err != nil {
+			return err
+		}
+		return tx.Create(&notice).Error
+	})
+}
+
+// AddEmailChange stores the token of a change of address, which kills the older ones of the user, and queues the mails
+// to the new and the old address, in one transaction.
+func (s *Store) AddEmailChange(ctx context.Context, t OneTimeToken, mails ...Mail) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := endTokens(tx, t.CreatedAt, "user_id = ? AND purpose = ?", t.UserID, t.Purpose); err != nil {
+			return err
+		}
+		if err := tx.Create(&t).Error; err != nil {
+			return err
+		}
+		return tx.Create(&mails).Error
+	})
+}
+
+// ChangeEmail consumes the token and puts its address into force; every other open token of the user ends, since they
+// were sent to the old one. ErrNotFound: the token is used or expired, or the user is inactive. ErrConflict: somebody
+// else has the address.
+func (s *Store) ChangeEmail(ctx context.Context, t OneTimeToken, now time.Time) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := consume(tx, t, now); err != nil {
+			return err
+		}
+		err := one(tx.Model(&User{}).Where("id = ? AND is_active", t.UserID).
+			Updates(map[string]any{"email": t.Email, "email_norm": t.EmailNorm, "email_verified_at": now}))
+		if err != nil {
+			return err
+		}
+		return endTokens(tx, now, "user_id = ?", t.UserID)
+	})
+}
+
+// consume is the one use of a token: a conditional UPDATE in the transaction that has the effect.
+func consume(tx *gorm.DB, t OneTimeToken, now time.Time) error {
+	return one(tx.Model(&OneTimeToken{}).Where("id = ? AND used_at IS NULL AND expires_at > ?", t.ID, now).Updates(map[string]any{"used_at": now}))
+}
+
+func endTokens(tx *gorm.DB, now time.Time, where string, args ...any) error {
+	return tx.Model(&OneTimeToken{}).Where("used_at IS NULL").Where(where, args...).Updates(map[string]any{"used_at": now}).Error
+}
+
+// DeleteOldTokens removes at most limit tokens that expired before the instant given.
+func (s *Store) DeleteOldTokens(ctx context.Context, before time.Time, limit int) (int64, error) {
+	return s.deleteOld(ctx, &OneTimeToken{}, "expires_at < ?", before, limit)
+}

@@ -1,0 +1,122 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+)
+
+// Mail is a mail to be sent, stored in the transaction that it announces. It holds no token: the link is made from
+// TokenID and the server's secret when the mail is sent.
+type Mail struct {
+	ID        ID `gorm:"primaryKey"`
+	Kind      string
+	UserID    int64 // 0: unknown, or none
+	Email     string
+	EmailNorm string
+	Locale    string
+	Name      string
+	NewEmail  string
+	TokenID   *ID
+	CreatedAt time.Time `gorm:"autoCreateTime:false"`
+	ExpiresAt time.Time // after which it is of no use any more
+	Attempts  int
+	NextAt    time.Time // not before; also the end of a lease
+	Lease     *ID
+	DoneAt    *time.Time
+	Outcome   string
+}
+
+// TableName is GORM's hook.
+func (Mail) TableName() string { return "outbox" }
+
+// Outcomes of a mail.
+const (
+	MailSent    = "sent"
+	MailDropped = "dropped" // there was nobody to send it to
+	MailExpired = "expired"
+	MailRefused = "refused" // by the recipient's server, for good
+)
+
+// AddMail queues a mail that announces nothing but itself.
+func (s *Store) AddMail(ctx context.Context, m Mail) error {
+	return retry(ctx, func() error { return s.db.WithContext(ctx).Create(&m).Error })
+}
+
+// ClaimMail takes one mail that is due, for the time of a lease: until then no other worker takes it, and if this one
+// dies somebody else does. ErrNotFound: nothing is due.
+//
+// The claim is an UPDATE guarded by what was read, which works without SKIP LOCKED and on every node of a cluster.
+func (s *Store) ClaimMail(ctx context.Context, now time.Time, lease time.Duration) (Mail, error) {
+	var due []Mail
+	err := s.reads.WithContext(ctx).Where("done_at IS NULL AND next_at <= ?", now).Order("next_at").Limit(16).Find(&due).Error
+	if err != nil {
+		return Mail{}, translate(err)
+	}
+	for _, m := range due {
+		mine := ID(uuid.Must(uuid.NewV7()))
+		result := s.db.WithContext(ctx).Model(&Mail{}).Where("id = ? AND done_at IS NULL AND next_at = ? AND attempts = ?", m.ID, m.NextAt, m.Attempts).
+			Updates(map[string]any{"lease": mine, "next_at": now.Add(lease), "attempts": m.Attempts + 1})
+		if err := translate(result.Error); errors.Is(err, ErrTransient) { // another worker was faster
+			continue
+		} else if err != nil {
+			return Mail{}, err
+		}
+		if result.RowsAffected == 1 {
+			m.Lease, m.Attempts = &mine, m.Attempts+1
+			return m, nil
+		}
+	}
+	return Mail{}, ErrNotFound
+}
+
+// FinishMail notes the end of a mail, RetryMail when to try again. Both do nothing if the lease was lost meanwhile.
+func (s *Store) FinishMail(ctx context.Context, m Mail, now time.Time, outcome string) error {
+	return s.releaseMail(ctx, m, map[string]any{"done_at": now, "outcome": outcome, "lease": nil})
+}
+
+// RetryMail gives the lease back.
+func (s *Store) RetryMail(ctx context.Context, m Mail, next time.Time) error {
+	return s.releaseMail(ctx, m, map[string]any{"next_at": next, "lease": nil})
+}
+
+func (s *Store) releaseMail(ctx context.Context, m Mail, set map[string]any) error {
+	return retry(ctx, func() error {
+		return s.db.WithContext(ctx).Model(&Mail{}).Where("id = ? AND lease = ? AND done_at IS NULL", m.ID, m.Lease).Updates(set).Error
+	})
+}
+
+// MailsTo counts the mails queued for an address since the instant given, and says when the newest was.
+func (s *Store) MailsTo(ctx context.Context, emailNorm string, since time.Time) (int, time.Time, error) {
+	var times []time.Time
+	err := s.reads.WithContext(ctx).Model(&Mail{}).Where("email_norm = ? AND created_at > ?", emailNorm, since).
+		Order("created_at DESC").Limit(100).Pluck("created_at", &times).Error
+	if err != nil || len(times) == 0 {
+		return 0, time.Time{}, translate(err)
+	}
+	return len(times), times[0], nil
+}
+
+// DeleteOldMails removes at most limit mails that were finished before the instant given.
+func (s *Store) DeleteOldMails(ctx context.Context, before time.Time, limit int) (int64, error) {
+	return s.deleteOld(ctx, &Mail{}, "done_at < ?", before, limit)
+}
+
+// deleteOld removes rows in small steps, which keep locks short.
+func (s *Store) deleteOld(ctx context.Context, model any, where string, before time.Time, limit int) (int64, error) {
+	var ids []ID
+	err := s.reads.WithContext(ctx).Model(model).Where(where, before).Limit(limit).Pluck("id", &ids).Error
+	if err != nil || len(ids) == 0 {
+		return 0, translate(err)
+	}
+	var deleted int64
+	err = retry(ctx, func() error {
+		result := s.db.WithContext(ctx).Session(&gorm.Session{}).Where("id IN ?", ids).Where(where, before).Delete(model)
+		deleted = result.RowsAffected
+		return result.Error
+	})
+	return deleted, err
+}

@@ -1,0 +1,92 @@
+// What the browser tests share: a server of their own with a data directory of its own, a browser that reaches no
+// other host, and an eye on what must not happen in a page.
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+function freePort() {
+  return new Promise((done, fail) => {
+    const probe = createServer();
+    probe.once("error", fail);
+    probe.listen(0, "localhost", () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
+  });
+}
+
+// Settings of whoever calls (a database, say) are not for this server.
+function withoutSettings(env) {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("ACCOUNTS_")));
+}
+
+// startServer returns once the server is ready. Stop it with stopServer.
+export async function startServer(binary, settings = {}) {
+  if (!existsSync(binary)) throw new Error(`there is no server at ${binary}`);
+  const dataDir = mkdtempSync(join(tmpdir(), "accounts-browser-"));
+  const port = await freePort();
+  const env = { ...withoutSettings(process.env), ACCOUNTS_ADDR: `localhost:${port}`, ACCOUNTS_DATA_DIR: dataDir, ...settings };
+  const child = spawn(binary, ["serve"], { env, cwd: dataDir, stdio: ["ignore", "pipe", "pipe"] });
+  const server = { origin: `http://localhost:${port}`, env, dataDir, child, log: "", ended: false };
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (text) => { server.log = (server.log + text).slice(-200_000); });
+  }
+  server.exit = new Promise((done) => {
+    child.once("error", (error) => { server.log += error.message; server.ended = true; done(); });
+    child.once("exit", () => { server.ended = true; done(); });
+  });
+  for (const end = Date.now() + 30_000; Date.now() < end && !server.ended;) {
+    const answer = await fetch(`${server.origin}/readyz`).catch(() => null);
+    if (answer?.ok) return server;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  await stopServer(server);
+  throw new Error(`the server does not get ready\n${server.log.slice(-3000)}`);
+}
+
+export async function stopServer(server) {
+  if (!server.ended) {
+    server.child.kill("SIGTERM");
+    const timer = setTimeout(() => server.child.kill("SIGKILL"), 20_000);
+    await server.exit;
+    clearTimeout(timer);
+  }
+  rmSync(server.dataDir, { recursive: true, force: true });
+}
+
+export function launch(executablePath) {
+  if (!existsSync(executablePath)) throw new Error(`there is no browser at ${executablePath}`);
+  return chromium.launch({
+    executablePath,
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost"],
+  });
+}
+
+// watch records what the caller reads at the end: policy violations, errors and failed requests, requests to other
+// hosts, every request there was, and every line in the console.
+export async function watch(page, origin) {
+  const seen = { violations: [], errors: [], foreign: [], requests: [], lines: [] };
+  await page.exposeFunction("reportViolation", (text) => seen.violations.push(text));
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) => {
+      window.reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+    });
+  });
+  page.on("pageerror", (error) => seen.errors.push(String(error)));
+  page.on("console", (message) => {
+    const line = `${message.text()} (${new URL(message.location().url || origin).pathname})`;
+    seen.lines.push(line);
+    if (message.type() === "error" || message.type() === "warning") seen.errors.push(line);
+  });
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.origin !== origin && !["data:", "blob:"].includes(url.protocol)) seen.foreign.push(request.url());
+    seen.requests.push(request);
+  });
+  page.on("requestfailed", (request) => seen.errors.push(`${request.failure()?.errorText} (${new URL(request.url()).pathname})`));
+  return seen;
+}

@@ -1,0 +1,441 @@
+// Opens the links of our mails as a person would, in the built-in pages: verify an address, set a new password,
+// confirm a new address, and everything that can go wrong on the way.
+//
+//   node scripts/browser/pages.mjs [ACCOUNTSD | ORIGIN]
+//
+// ACCOUNTSD   the server's binary (default bin/accountsd; build it first)
+// ORIGIN      http://localhost:PORT of anything that serves /pages/: only the part with answers of its own is run
+// VIEW        only the views whose name holds this
+// SHOTS       directory for the screenshots (default .cache/shots)
+// CHROMIUM    the browser (default /usr/bin/chromium)
+//
+// In the first part the answers of the API are written here, so that each state can be seen in each language, colour
+// scheme and width; in the second the server answers, and the links come from its mail files. It fails on a wrong
+// text or focus, a token that stays in the address or leaves in anything but a POST body, a Content-Security-Policy
+// violation, an unexpected line in the console, a request to another host, or a page wider than its window.
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { texts } from "../../server/web/pages/texts.js";
+import { launch, startServer, stopServer, watch } from "./harness.mjs";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const subject = process.argv[2] ?? join(root, "bin/accountsd");
+const shots = resolve(process.env.SHOTS ?? join(root, ".cache/shots"));
+const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+const views = [
+  { name: "light-1280-en", colorScheme: "light", width: 1280, height: 860, language: "en" },
+  { name: "light-390-ko", colorScheme: "light", width: 390, height: 844, language: "ko" },
+  { name: "dark-1280-ko", colorScheme: "dark", width: 1280, height: 860, language: "ko", parts: [scriptedVerify, scriptedReset] },
+  { name: "dark-390-en", colorScheme: "dark", width: 390, height: 844, language: "en", parts: [scriptedVerify, scriptedReset] },
+  { name: "light-320-en", colorScheme: "light", width: 320, height: 640, language: "en", parts: [scriptedReset, scriptedChange] },
+];
+const chosen = views.filter((view) => view.name.includes(process.env.VIEW ?? ""));
+const everyPart = [scriptedVerify, scriptedStale, scriptedReset, scriptedChange, manners];
+const locales = { en: "en-GB", ko: "ko-KR" };
+const secret = "Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y";
+const password = "nine green lamps over the harbour";
+
+const faults = [];
+function check(holds, text) {
+  if (!holds) console.log(`  FAIL ${text}`);
+  if (!holds) faults.push(text);
+}
+
+// ---------------------------------------------------------------- a visitor
+
+// visitor is a page in a context of its own and what a person does in it.
+async function visitor(browser, origin, view) {
+  const context = await browser.newContext({
+    viewport: { width: view.width, height: view.height }, colorScheme: view.colorScheme,
+    reducedMotion: "reduce", locale: locales[view.language],
+  });
+  context.setDefaultTimeout(10_000);
+  const page = await context.newPage();
+  const seen = await watch(page, origin);
+  const say = (key, values) => {
+    const text = texts[view.language][key];
+    return typeof text === "function" ? text(values) : text;
+  };
+  return { context, page, seen, say, view, origin, secrets: [], expected: [] };
+}
+
+// open follows a link of a mail in a new document and sees that the token is gone from the address.
+async function open(v, name, token) {
+  await v.page.goto("about:blank");
+  const before = posts(v);
+  await v.page.goto(`${v.origin}/pages/${name}${token ? `#token=${token}` : ""}`);
+  await v.page.locator("[data-view]:visible").waitFor();
+  if (token) v.secrets.push(token);
+  check(v.page.url() === `${v.origin}/pages/${name}`, `${v.view.name}: the address is ${v.page.url()}`);
+  check(posts(v) === before, `${v.view.name}: opening ${name} sends a POST`);
+  check(await v.page.locator("html").getAttribute("lang") === v.view.language, `${v.view.name}: lang of ${name}`);
+}
+
+function posts(v) {
+  return v.seen.requests.filter((request) => request.method() === "POST").length;
+}
+
+async function submit(v, fields = {}) {
+  const card = v.page.locator("[data-view]:visible");
+  for (const [name, value] of Object.entries(fields)) await card.locator(`[name=${name}]`).fill(value);
+  await card.locator("button[type=submit]").click();
+}
+
+// expect waits for a heading or a text, by its key, and takes a picture.
+async function expect(v, shot, heading, key, values) {
+  const card = v.page.locator("[data-view]:visible");
+  const title = v.say(heading);
+  try {
+    await card.getByRole("heading", { name: title, exact: true }).waitFor();
+    if (key) await card.getByText(v.say(key, values), { exact: true }).waitFor();
+  } catch {
+    check(false, `${v.view.name} ${shot}: "${title}", "${key ? v.say(key, values) : ""}" is expected, it says: ${await card.innerText()}`);
+  }
+  check(await v.page.title() === `${title} – accounts`, `${v.view.name} ${shot}: the title is ${await v.page.title()}`);
+  const width = await v.page.evaluate(() => document.documentElement.scrollWidth);
+  check(width <= v.view.width, `${v.view.name} ${shot}: the page is ${width} px wide, the window ${v.view.width}`);
+  await v.page.screenshot({ path: join(shots, `pages-${v.view.name}-${shot}.png`), fullPage: true });
+}
+
+async function focused(v, selector, what) {
+  const holds = await v.page.waitForFunction((s) => document.activeElement?.matches(s), selector, { timeout: 3000 }).catch(() => null);
+  check(holds !== null, `${v.view.name} ${what}: the focus is not on ${selector}`);
+}
+
+// The browser itself writes a line to the console for each answer from 400 up: those named in expected are allowed, once.
+async function leave(v) {
+  const left = [...v.expected];
+  const errors = v.seen.errors.filter((text) => {
+    const at = left.findIndex((pattern) => pattern.test(text));
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+  check(errors.length === 0, `${v.view.name}: lines in the console ${errors.join(" | ")}`);
+  check(v.seen.violations.length === 0, `${v.view.name}: policy violations ${v.seen.violations.join(" | ")}`);
+  check(v.seen.foreign.length === 0, `${v.view.name}: requests to other hosts ${v.seen.foreign.join(" | ")}`);
+  for (const request of v.seen.requests) {
+    const sent = request.url().split("#")[0] + JSON.stringify(request.headers());
+    check(!v.secrets.some((token) => sent.includes(token)), `${v.view.name}: a token is in the address or headers of ${request.url().split("#")[0]}`);
+  }
+  check(!v.seen.lines.some((line) => [...v.secrets, password].some((word) => line.includes(word))), `${v.view.name}: a secret is in the console`);
+  await v.context.close();
+}
+
+// ---------------------------------------------------------------- answers of our own
+
+const problem = (status, code, more = {}, headers = {}) => ({
+  status, headers, contentType: "application/problem+json",
+  body: JSON.stringify({ type: `urn:accounts:problem:${code}`, title: "The kind of problem", status, detail: "…", code, request_id: "0198f6e5c1a7", ...more }),
+});
+const field = (name, code) => problem(422, "validation_failed", { errors: [{ pointer: `/${name}`, code, detail: "…" }] });
+const ok = (status, body) => ({ status, contentType: "application/json", body: body === undefined ? "" : JSON.stringify(body) });
+const stale = problem(400, "link_invalid");
+
+// answers makes the next POSTs to path get these answers, one each, and sees what they hold.
+async function answers(v, path, wanted, list) {
+  const rest = [...list];
+  const url = `${v.origin}/accounts/${path}`;
+  await v.page.unroute(url);
+  await v.page.route(url, async (route) => {
+    const request = route.request();
+    const answer = rest.shift();
+    check(request.method() === "POST" && request.headers()["content-type"] === "application/json", `${v.view.name}: ${request.method()} ${path}`);
+    check(request.headers().referer === undefined, `${v.view.name}: ${path} sends a Referer`);
+    check(request.postData() === JSON.stringify(wanted), `${v.view.name}: ${path} sends ${request.postData()}`);
+    if (answer === undefined) {
+      check(false, `${v.view.name}: one POST too many to ${path}`);
+      return route.abort("failed");
+    }
+    if (answer === "lost") {
+      v.expected.push(/ERR_FAILED/, /ERR_FAILED/);
+      return route.abort("failed");
+    }
+    if (answer.status >= 400) v.expected.push(new RegExp(`status of ${answer.status} .*\\(/accounts/${path}\\)$`));
+    return route.fulfill(answer);
+  });
+}
+
+async function scriptedVerify(v) {
+  await open(v, "verify", secret);
+  await expect(v, "verify", "verify.title", "verify.lead");
+  await submit(v);
+  await expect(v, "verify-empty", "verify.title", "fault.password");
+  await focused(v, "#password", "an empty field");
+
+  const sent = { token: secret, password, token_transport: "cookies" };
+  await answers(v, "email/verify", sent, [
+    field("password", "password_wrong"), problem(429, "rate_limited", {}, { "Retry-After": "37" }),
+    problem(429, "rate_limited", {}, { "Retry-After": "600" }),
+    problem(503, "unavailable", {}, { "Retry-After": "1" }), problem(503, "unavailable"), "lost",
+    problem(500, "internal_error"), ok(200, { user: { username: "ada" } }),
+  ]);
+  await submit(v, { password });
+  await expect(v, "verify-wrong", "verify.title", "fault.password_wrong");
+  await focused(v, "#password", "a wrong password");
+  for (const [shot, key, values] of [
+    ["seconds", "fault.limited", { wait: 37 }], ["minutes", "fault.limited", { wait: 600 }],
+    ["busy", "fault.unavailable", { wait: 1 }], ["busy-moment", "fault.unavailable", { wait: NaN }],
+    ["network", "fault.network"], ["other", "fault.other", { title: "The kind of problem", id: "0198f6e5c1a7" }],
+  ]) {
+    await submit(v, { password });
+    await expect(v, `verify-${shot}`, "verify.title", key, values);
+  }
+  await submit(v, { password });
+  await expect(v, "verify-done", "verify.done.title", "verify.done", { username: "ada" });
+  await focused(v, "h1", "done");
+}
+
+async function scriptedStale(v) {
+  await answers(v, "email/verify", { token: secret, password, token_transport: "cookies" }, [stale]);
+  await open(v, "verify", secret);
+  await submit(v, { password });
+  await expect(v, "verify-stale", "stale.title", "verify.stale");
+  await focused(v, "h1", "a stale link");
+  await submit(v, { email: "ada at home" });
+  await expect(v, "verify-no-address", "stale.title", "fault.email_invalid");
+  await answers(v, "email/resend", { email: "ada@example.com" }, [field("email", "invalid_format"), ok(202)]);
+  await submit(v, { email: "ada@example.com" });
+  await expect(v, "verify-refused-address", "stale.title", "fault.email_invalid");
+  await submit(v, { email: "ada@example.com" });
+  await expect(v, "verify-sent", "sent.title", "verify.sent", { email: "ada@example.com" });
+  await v.page.locator("[data-show]:visible").click();
+  await expect(v, "verify-again", "stale.title", "verify.request");
+}
+
+async function scriptedReset(v) {
+  await open(v, "reset");
+  await expect(v, "reset-forgotten", "reset.forgotten.title", "reset.forgotten");
+  await answers(v, "password/reset", { email: "ada@example.com" }, [ok(202)]);
+  await submit(v, { email: "ada@example.com" });
+  await expect(v, "reset-sent", "sent.title", "reset.sent", { email: "ada@example.com" });
+
+  await open(v, "reset", secret);
+  await expect(v, "reset", "reset.title", "reset.hint");
+  await submit(v, { new_password: password, repeat: "nine green lamps" });
+  await expect(v, "reset-mismatch", "reset.title", "fault.mismatch");
+  await focused(v, "#repeat", "two passwords");
+  await answers(v, "password/reset/confirm", { token: secret, new_password: password }, [
+    ...["too_short", "too_long", "password_common", "invalid_format"].map((code) => field("new_password", code)), ok(200, { status: "ok" }),
+  ]);
+  for (const key of ["fault.too_short", "fault.too_long", "fault.password_common", "fault.invalid"]) {
+    await submit(v, { new_password: password, repeat: password });
+    await expect(v, key.replace("fault.", "reset-"), "reset.title", key);
+    await focused(v, "#password", key);
+  }
+  await submit(v);
+  await expect(v, "reset-done", "reset.done.title", "reset.done");
+
+  await answers(v, "password/reset/confirm", { token: secret, new_password: password }, [stale]);
+  await open(v, "reset", secret);
+  await submit(v, { new_password: password, repeat: password });
+  await expect(v, "reset-stale", "stale.title", "reset.stale");
+}
+
+async function scriptedChange(v) {
+  await open(v, "email-change");
+  await expect(v, "change-missing", "change.missing.title", "change.missing");
+  await answers(v, "email/change/confirm", { token: secret }, [ok(200, { status: "ok" }), stale, field("token", "too_long")]);
+  await open(v, "email-change", secret);
+  await expect(v, "change", "change.title", "change.lead");
+  await submit(v);
+  await expect(v, "change-done", "change.done.title", "change.done");
+  for (const shot of ["change-stale", "change-no-token"]) {
+    await open(v, "email-change", secret);
+    await submit(v);
+    await expect(v, shot, "stale.title", "change.stale");
+  }
+}
+
+// What was typed and what was said stays when the language changes; a mail may name its own; show and hide; no mouse.
+async function manners(v) {
+  const other = v.view.language === "en" ? "ko" : "en";
+  const { page } = v;
+  await open(v, "reset", secret);
+  await submit(v, { new_password: password, repeat: "another" });
+  await page.locator(`[data-language=${other}]`).click();
+  check(await page.locator("#repeat-fault").innerText() === texts[other]["fault.mismatch"], `${v.view.name}: the fault speaks ${other}`);
+  check(await page.locator("html").getAttribute("lang") === other, `${v.view.name}: lang follows the switch`);
+  check(await page.locator("#password").inputValue() === password, `${v.view.name}: what was typed stays`);
+  check(await page.title() === `${texts[other]["reset.title"]} – accounts`, `${v.view.name}: the title follows the switch`);
+  const blank = await page.locator("[data-view]:visible [data-text]").evaluateAll((all) => all.filter((e) => !e.textContent).length);
+  check(blank === 0, `${v.view.name}: ${blank} elements without a word`);
+
+  await page.locator(".peek").click();
+  check(await page.locator("#repeat").getAttribute("type") === "text", `${v.view.name}: the passwords are shown`);
+  check(await page.locator(".peek").getAttribute("aria-label") === texts[other]["hide.label"], `${v.view.name}: the button offers to hide them`);
+  await submit(v, { repeat: "another one" });
+  check(await page.locator("#password").getAttribute("type") === "text", `${v.view.name}: a typing error stays in sight`);
+  await page.locator(".peek").click();
+
+  // The same tab, the link of another mail: no new document.
+  await page.evaluate((token) => { location.hash = `#token=${token}&lang=en`; }, `${secret}2`);
+  v.secrets.push(`${secret}2`);
+  await page.waitForFunction(() => location.hash === "" && document.documentElement.lang === "en");
+  check(await page.locator("#password").inputValue() === "", `${v.view.name}: another link begins anew`);
+  await answers(v, "password/reset/confirm", { token: `${secret}2`, new_password: password }, [ok(200, { status: "ok" })]);
+
+  await page.locator("[data-language=ko]").focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Tab");
+  await focused(v, "#password", "Tab");
+  await page.keyboard.type(password);
+  await page.keyboard.press("Tab");
+  await focused(v, ".peek", "Tab, Tab");
+  await page.keyboard.press("Space");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type(password);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: texts.ko["reset.done.title"] }).waitFor();
+  await focused(v, "h1", "Enter");
+  check(await page.locator("#password").evaluate((e) => e.type === "password" && e.value === ""), `${v.view.name}: nothing of the password is left`);
+}
+
+async function scripted(browser, origin) {
+  for (const view of chosen) {
+    console.log(view.name);
+    const v = await visitor(browser, origin, view);
+    for (const part of view.parts ?? everyPart) await part(v);
+    await open(v, "verify");
+    await expect(v, "verify-missing", "verify.missing.title", "verify.missing");
+    await leave(v);
+  }
+}
+
+function checkTexts() {
+  const keys = Object.keys(texts.en).sort().join();
+  for (const [language, all] of Object.entries(texts)) check(Object.keys(all).sort().join() === keys, `${language} has other keys than en`);
+  for (const name of ["verify", "reset", "email-change"]) {
+    const page = readFileSync(join(root, "server/web/pages", `${name}.html`), "utf8");
+    for (const [, key] of page.matchAll(/data-text="([^"]*)"/g)) check(Object.hasOwn(texts.en, key), `${name}: there is no text ${key}`);
+  }
+}
+
+// ---------------------------------------------------------------- the server's answers
+
+async function call(server, path, body, token) {
+  const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
+  const response = await fetch(`${server.origin}/accounts/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+  const text = await response.text();
+  return { status: response.status, body: text === "" ? null : JSON.parse(text) };
+}
+
+async function must(status, promise, what) {
+  const answer = await promise;
+  if (answer.status !== status) throw new Error(`${what}: ${answer.status}, expected ${status} ${JSON.stringify(answer.body)}`);
+  return answer.body;
+}
+
+// decoded undoes the two transfer encodings of mail text (RFC 2045), as far as a link needs it.
+function decoded(mail) {
+  const parts = mail.split(/\r?\n--/);
+  return parts.map((part) => {
+    const [, head, body] = /^([\s\S]*?)\r?\n\r?\n([\s\S]*)$/.exec(part) ?? [null, "", part];
+    if (/^content-transfer-encoding:\s*base64/im.test(head)) return head + Buffer.from(body, "base64").toString();
+    if (!/^content-transfer-encoding:\s*quoted-printable/im.test(head)) return head + body;
+    return head + body.replace(/=\r?\n/g, "").replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
+  }).join("\n");
+}
+
+const opened = new Set(); // mail files that were read
+
+// link waits for a mail to address with a link to the page and returns its token.
+async function link(server, address, name) {
+  const dir = join(server.dataDir, "mail");
+  const pattern = new RegExp(`${server.origin}/pages/${name}#(?:[^\\s"<>]*&(?:amp;)?)?token=([A-Za-z0-9_-]+)`);
+  for (const end = Date.now() + 20_000; Date.now() < end;) {
+    let files = [];
+    try { files = readdirSync(dir).filter((file) => file.endsWith(".eml") && !opened.has(file)); } catch { /* not made yet */ }
+    for (const file of files) {
+      const mail = readFileSync(join(dir, file), "utf8");
+      const found = pattern.exec(decoded(mail));
+      if (!mail.includes(address) || !found) continue;
+      opened.add(file);
+      return found[1];
+    }
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error(`no mail to ${address} with a link to ${name}`);
+}
+
+async function live(browser, server, view) {
+  const { language } = view;
+  console.log(`${view.name}, the server's answers`);
+  const v = await visitor(browser, server.origin, { ...view, name: `live-${view.name}` });
+  const email = `ada-${language}@example.com`;
+  const username = `ada-${language}`;
+  const allow = (status, path) => v.expected.push(new RegExp(`status of ${status} .*\\(/accounts/${path}\\)$`));
+
+  await must(202, call(server, "register", { email, username, password, locale: language }), "register");
+  const first = await link(server, email, "verify");
+  await open(v, "verify");
+  await submit(v, { email });
+  await expect(v, "verify-sent", "sent.title", "verify.sent", { email });
+  await open(v, "verify", first);
+  allow(422, "email/verify");
+  await submit(v, { password: "someone else's guess" });
+  await expect(v, "verify-wrong", "verify.title", "fault.password_wrong");
+  await submit(v, { password });
+  await expect(v, "verify-done", "verify.done.title", "verify.done", { username });
+  const session = (await v.context.cookies()).map((cookie) => cookie.name);
+  check(session.some((name) => name.includes("refreshtoken")), `${v.view.name}: the session is in cookies ${session.join()}`);
+
+  await open(v, "reset");
+  await submit(v, { email });
+  await expect(v, "reset-sent", "sent.title", "reset.sent", { email });
+  const second = await link(server, email, "reset");
+  await open(v, "reset", second);
+  allow(422, "password/reset/confirm");
+  await submit(v, { new_password: "short", repeat: "short" });
+  await expect(v, "reset-too_short", "reset.title", "fault.too_short");
+  const renewed = `${password}, again`;
+  await submit(v, { new_password: renewed, repeat: renewed });
+  await expect(v, "reset-done", "reset.done.title", "reset.done");
+  await open(v, "reset", second);
+  allow(400, "password/reset/confirm");
+  await submit(v, { new_password: renewed, repeat: renewed });
+  await expect(v, "reset-stale", "stale.title", "reset.stale");
+
+  const login = (name) => call(server, "login", { username: name, password: renewed, token_transport: "body" });
+  const { access_token } = await must(200, login(username), "login with the new password");
+  const next = `countess-${language}@example.com`;
+  await must(202, call(server, "email/change", { email: next, password: renewed }, access_token), "email/change");
+  await open(v, "email-change", await link(server, next, "email-change"));
+  await submit(v);
+  await expect(v, "change-done", "change.done.title", "change.done");
+  await must(200, login(next), "login with the new address");
+  check(!v.secrets.some((token) => server.log.includes(token)), `${v.view.name}: a token is in the server's log`);
+  await leave(v);
+}
+
+// ---------------------------------------------------------------- the run
+
+async function main() {
+  mkdirSync(shots, { recursive: true });
+  checkTexts();
+  const external = /^https?:/.test(subject);
+  const settings = { ACCOUNTS_MAILS_PER_RECIPIENT: "0" }; // one person's mails of many days follow each other in seconds
+  const server = external ? { origin: new URL(subject).origin } : await startServer(resolve(subject), settings);
+  let browser;
+  try {
+    browser = await launch(browserPath);
+    await scripted(browser, server.origin);
+    for (const view of external ? [] : chosen.filter((view) => !view.parts)) await live(browser, server, view);
+  } catch (error) {
+    if (server.log) console.error(`--- the server's last lines\n${server.log.slice(-3000)}\n---`);
+    throw error;
+  } finally {
+    await browser?.close();
+    if (!external) await stopServer(server);
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  faults.push(String(error));
+  console.error(error);
+}
+console.log(faults.length === 0 ? `pages: all of it held; screenshots in ${shots}` : `pages: ${faults.length} FAILED`);
+process.exit(faults.length === 0 ? 0 : 1);

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/token"
+)
+
+const (
+	program   = "example.com/accounts/server/cmd/accountsd"
+	password  = "correct horse battery staple"
+	addresses = 200 // known ones, which take turns, so that no cache tells them from the unknown ones
+)
+
+// target is a server of our own on a database of our own.
+type target struct {
+	dir, base, databaseURL, secret string
+	options                        models.Options
+	command                        *exec.Cmd
+	undo                           []func() error
+}
+
+// build makes the program, once for all targets.
+func build(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, "accountsd")
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, program)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, text)
+	}
+	return binary, nil
+}
+
+// start fills a database and starts a server on it. mysqlURL is empty for SQLite.
+func start(ctx context.Context, binary, dir, mysqlURL string) (*target, error) {
+	t := &target{dir: dir, options: models.Options{SQLite: filepath.Join(dir, "accounts.db"), MaxConns: 4, Log: slog.New(slog.DiscardHandler)}}
+	t.databaseURL = "sqlite:" + t.options.SQLite
+	if mysqlURL != "" {
+		if err := t.createDatabase(ctx, mysqlURL); err != nil {
+			return t, err
+		}
+	}
+	if err := t.fill(ctx); err != nil {
+		return t, err
+	}
+	return t, t.serve(ctx, binary)
+}
+
+func (t *target) createDatabase(ctx context.Context, base string) error {
+	u, err := url.Parse(base)
+	if err != nil {
+		return errors.New("TEST_MYSQL_URL is not a URL")
+	}
+	c := mysql.NewConfig()
+	c.User, c.Net, c.Addr = u.User.Username(), "tcp", u.Host
+	c.Passwd, _ = u.User.Password()
+	admin, err := sql.Open("mysql", c.FormatDSN())
+	if err != nil {
+		return err
+	}
+	var suffix [6]byte
+	_, _ = rand.Read(suffix[:]) // never fails; see its documentation
+	name := "timing_" + hex.EncodeToString(suffix[:])
+	if _, err := admin.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
+		return errors.Join(err, admin.Close())
+	}
+	t.undo = append(t.undo, func() error {
+		_, err := admin.ExecContext(context.WithoutCancel(ctx), "DROP DATABASE "+name)
+		return errors.Join(err, admin.Close())
+	})
+	u.Path = "/" + name
+	t.databaseURL, t.options.SQLite = u.String(), ""
+	t.options.MySQL = &models.MySQL{Addr: u.Host, User: c.User, Password: c.Passwd, Name: name, TLS: "false"}
+	return nil
+}
+
+// fill adds users and registrations that wait for their verification, with one hash for all: making it is what takes
+// the time.
+func (t *target) fill(ctx context.Context) (err error) {
+	if t.secret, err = token.NewSecret(); err != nil {
+		return err
+	}
+	secret, err := token.ParseSecret(t.secret)
+	if err != nil {
+		return err
+	}
+	ring, err := token.NewKeyRing([]token.Secret{secret})
+	if err != nil {
+		return err
+	}
+	hash, err := credentials.NewHasher(credentials.Default, 1, 1, time.Second).Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	store, err := models.Open(ctx, t.options)
+	if err != nil {
+		return models.Cause(err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if _, err := store.Migrate(ctx); err != nil {
+		return models.Cause(err)
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	for i := range addresses {
+		if err := addUser(ctx, store, hash, now, i); err != nil {
+			return models.Cause(err)
+		}
+		if err := addPending(ctx, store, ring, hash, now, i); err != nil {
+			return models.Cause(err)
+		}
+	}
+	return nil
+}
+
+func addUser(ctx context.Context, store *models.Store, hash string, now time.Time, i int) error {
+	name := fmt.Sprintf("known%06d", i)
+	return store.CreateUser(ctx, &models.User{
+		Username: name, UsernameNorm: name, Email: address(known, i), EmailNorm: address(known, i), FirstName: "Ada", LastName: "Lovelace",
+		Password: hash, IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: 1,
+	})
+}
+
+func addPending(ctx context.Context, store *models.Store, ring *token.KeyRing, hash string, now time.Time, i int) error {
+	id := uuid.Must(uuid.NewV7())
+	value := sha256.Sum256([]byte(ring.OneTime(id)))
+	t := models.OneTimeToken{
+		ID: models.ID(id), Purpose: models.PurposeVerify, Hash: value[:], Email: address(pending, i), EmailNorm: address(pending, i), Locale: "en",
+		Password: hash, CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour),
+	}
+	m := models.Mail{ID: t.ID, Kind: "verify", Email: t.Email, EmailNorm: t.EmailNorm, Locale: "en", TokenID: &t.ID, CreatedAt: now, NextAt: now, ExpiresAt: t.ExpiresAt}
+	return store.AddRegistration(ctx, t, m)
+}
+
+func (t *target) serve(ctx context.Context, binary string) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	addr := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		return err
+	}
+	t.base = "http://" + addr
+	t.command = exec.Command(binary, "serve")
+	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ACCOUNTS_") })
+	t.command.Env = append(inherited,
+		"ACCOUNTS_ADDR="+addr, "ACCOUNTS_PUBLIC_URL="+t.base, "ACCOUNTS_DATA_DIR="+t.dir, "ACCOUNTS_DATABASE_URL="+t.databaseURL,
+		"ACCOUNTS_SECRET_KEYS="+t.secret, "ACCOUNTS_MAIL=files", "ACCOUNTS_MAILS_PER_RECIPIENT=0")
+	if err := t.command.Start(); err != nil {
+		return err
+	}
+	t.undo = append(t.undo, func() error {
+		return errors.Join(t.command.Process.Signal(syscall.SIGTERM), t.command.Wait())
+	})
+	return t.ready(ctx)
+}
+
+func (t *target) ready(ctx context.Context) error {
+	for range 400 {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.base+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		if answer, err := http.DefaultClient.Do(request); err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return errors.New("the server is not ready")
+}
+
+// close undoes everything, the last first.
+func (t *target) close() error {
+	var faults []error
+	for _, undo := range slices.Backward(t.undo) {
+		faults = append(faults, undo())
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,541 @@
+package accounts_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	netmail "net/mail"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gosmtp "github.com/emersion/go-smtp"
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token/tokentest"
+)
+
+const (
+	longest = 15 * time.Minute // between two attempts
+	lease   = time.Minute
+	secret  = "correct horse battery"
+)
+
+// postOffice is a real SMTP server that can be away, silent, slow or refuse, and counts what it is given.
+type postOffice struct {
+	t       testing.TB
+	address string
+
+	mu     sync.Mutex
+	end    func()
+	refuse error
+	data   func()         // called before a message is accepted
+	mails  map[string]int // by Message-ID
+}
+
+func newPostOffice(t testing.TB) *postOffice {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	o := &postOffice{t: t, address: l.Addr().String(), end: func() { _ = l.Close() }, mails: map[string]int{}}
+	t.Cleanup(func() { o.end() })
+	o.away()
+	return o
+}
+
+func (o *postOffice) sender() mail.Sender {
+	o.t.Helper()
+	s, err := mail.NewSMTP("smtp://"+o.address+"?starttls=off", "Accounts <no-reply@example.com>")
+	must(o.t, err)
+	return s
+}
+
+// away refuses connections from now on, silence takes them and says nothing, open works.
+func (o *postOffice) away() { o.end() }
+
+func (o *postOffice) listen() net.Listener {
+	o.t.Helper()
+	o.end()
+	l, err := net.Listen("tcp", o.address)
+	must(o.t, err)
+	return l
+}
+
+func (o *postOffice) silence() {
+	o.t.Helper()
+	l := o.listen()
+	var mu sync.Mutex
+	var held []net.Conn
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			held = append(held, c)
+			mu.Unlock()
+		}
+	}()
+	o.end = func() {
+		_ = l.Close()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range held {
+			_ = c.Close()
+		}
+	}
+}
+
+func (o *postOffice) open() *postOffice {
+	o.t.Helper()
+	l := o.listen()
+	server := gosmtp.NewServer(gosmtp.BackendFunc(func(*gosmtp.Conn) (gosmtp.Session, error) { return &delivery{o}, nil }))
+	server.Domain = "127.0.0.1"
+	go func() { _ = server.Serve(l) }()
+	o.end = func() { _ = server.Close() }
+	return o
+}
+
+func (o *postOffice) answer(refuse error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.refuse = refuse
+}
+
+// count is how many different mails arrived; more than once is an error.
+func (o *postOffice) count() int {
+	o.t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for id, n := range o.mails {
+		if n != 1 {
+			o.t.Errorf("%s arrived %d times", id, n)
+		}
+	}
+	return len(o.mails)
+}
+
+type delivery struct{ office *postOffice }
+
+func (*delivery) Reset()                                 {}
+func (*delivery) Logout() error                          { return nil }
+func (*delivery) Mail(string, *gosmtp.MailOptions) error { return nil }
+
+func (d *delivery) Rcpt(string, *gosmtp.RcptOptions) error {
+	d.office.mu.Lock()
+	defer d.office.mu.Unlock()
+	return d.office.refuse
+}
+
+func (d *delivery) Data(r io.Reader) error {
+	m, err := netmail.ReadMessage(r)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, m.Body); err != nil {
+		return err
+	}
+	if d.office.data != nil {
+		d.office.data()
+	}
+	d.office.mu.Lock()
+	defer d.office.mu.Unlock()
+	d.office.mails[m.Header.Get("Message-ID")]++
+	return nil
+}
+
+func refusal(code int) error {
+	return &gosmtp.SMTPError{Code: code, EnhancedCode: gosmtp.EnhancedCode{code / 100, 1, 1}, Message: "no such mailbox: somebody@example.com"}
+}
+
+// senderFunc is a sender that fails as it likes.
+type senderFunc func(ctx context.Context, m mail.Message) error
+
+func (f senderFunc) Send(ctx context.Context, m mail.Message) error { return f(ctx, m) }
+
+func register(t testing.TB, s *servertest.Server, email string) {
+	t.Helper()
+	s.Anonymous().Do(http.MethodPost, "/accounts/register", map[string]any{"email": email, "password": secret}).Want(t, http.StatusAccepted, "")
+}
+
+func requestReset(t testing.TB, s *servertest.Server, email string) {
+	t.Helper()
+	s.Anonymous().Do(http.MethodPost, "/accounts/password/reset", map[string]any{"email": email}).Want(t, http.StatusAccepted, "")
+}
+
+// pass lets time go by, as the server sees it, and wakes its worker by a request that leads to no mail.
+func pass(t testing.TB, s *servertest.Server, by time.Duration) {
+	t.Helper()
+	s.Clock.Advance(by)
+	requestReset(t, s, "nobody@example.com")
+}
+
+// eventually waits for what a worker does.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("never: " + what)
+		}
+	}
+}
+
+// settled waits until every mail has its outcome, and says how often each came out.
+func settled(t testing.TB, db *servertest.Database) map[string]int {
+	t.Helper()
+	eventually(t, "every mail has an outcome", func() bool { return db.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 0 })
+	outcomes := map[string]int{}
+	rows, err := db.SQL.QueryContext(t.Context(), "SELECT outcome FROM outbox WHERE email_norm <> 'nobody@example.com'")
+	must(t, err)
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var outcome string
+		must(t, rows.Scan(&outcome))
+		outcomes[outcome]++
+	}
+	must(t, rows.Err())
+	return outcomes
+}
+
+// row is what the outbox says of the mail to an address that no worker has.
+func row(t testing.TB, db *servertest.Database, email string) (attempts int, next time.Time) {
+	t.Helper()
+	eventually(t, "the lease is given back", func() bool {
+		err := db.SQL.QueryRowContext(t.Context(), "SELECT attempts, next_at FROM outbox WHERE email_norm = ? AND lease IS NULL AND attempts > 0", email).Scan(&attempts, &next)
+		return err == nil
+	})
+	return attempts, next
+}
+
+func errorLines(s *servertest.Server) (lines []string) {
+	for line := range strings.Lines(s.Log.String()) {
+		if strings.Contains(line, `"level":"ERROR"`) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// The mail server is away for a while: no request notices, and every mail arrives afterwards, once. The server beside
+// it, whose mails go out, takes turns with it: so both meet the same machine.
+func TestMailServerAway(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		for name, away := range map[string]func(*postOffice){"refuses": (*postOffice).away, "is silent": (*postOffice).silence} {
+			t.Run(name, func(t *testing.T) {
+				office := newPostOffice(t)
+				away(office)
+				usual := servertest.Start(t, servertest.Options{Engine: e})
+				s := servertest.Start(t, servertest.Options{Engine: e, Mail: office.sender()})
+				const rounds = 30
+				sameTime(t, rounds, usual, s)
+				office.open()
+				eventually(t, "the attempt under way has failed", func() bool {
+					return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE lease IS NOT NULL") == 0
+				})
+				pass(t, s, longest)
+				if got := settled(t, s.Database)[models.MailSent]; got != 3*rounds || office.count() != got {
+					t.Errorf("%d mails were sent and %d arrived, want %d", got, office.count(), 3*rounds)
+				}
+			})
+		}
+	})
+}
+
+// sameTime compares the medians of every operation that queues a mail, and of login.
+func sameTime(t *testing.T, rounds int, usual, other *servertest.Server) {
+	t.Helper()
+	took := map[string][2][]time.Duration{}
+	for round := range rounds {
+		users := [2]servertest.User{usual.NewUser(), other.NewUser()} // of several resets of one user the newest alone is sent
+		email := fmt.Sprintf("new%d@example.com", round)
+		for operation, body := range map[string]func(u servertest.User) any{
+			"/accounts/register":       func(servertest.User) any { return map[string]any{"email": email, "password": secret} },
+			"/accounts/email/resend":   func(servertest.User) any { return map[string]any{"email": "new0@example.com"} },
+			"/accounts/password/reset": func(u servertest.User) any { return map[string]any{"email": u.Email} },
+			"/accounts/login":          func(u servertest.User) any { return map[string]any{"username": u.Username, "password": secret} },
+		} {
+			both := took[operation]
+			for k := range 2 {
+				i := (k + round) % 2
+				s := []*servertest.Server{usual, other}[i]
+				began := time.Now()
+				s.Anonymous().Do(http.MethodPost, operation, body(users[i]))
+				both[i] = append(both[i], time.Since(began))
+			}
+			took[operation] = both
+		}
+	}
+	for operation, both := range took {
+		a, b := median(both[0]), median(both[1])
+		t.Logf("%s: %v usually, %v without a mail server", operation, a, b)
+		if b > a*12/10+3*time.Millisecond {
+			t.Errorf("%s takes %v without a mail server and %v with one", operation, b, a)
+		}
+	}
+}
+
+func median(list []time.Duration) time.Duration {
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// A refusal for now is tried again, each time twice as late, and never later than the longest pause.
+func TestMailIsRetriedWithBackOff(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		office := newPostOffice(t).open()
+		office.answer(refusal(451))
+		s := servertest.Start(t, servertest.Options{Engine: e, Mail: office.sender()})
+		began := s.Clock.Now()
+		register(t, s, "ada@example.com")
+		for i, want := range []int{5, 10, 20, 40, 80, 160, 320, 640, 900, 900} {
+			want := time.Duration(want) * time.Second
+			var attempts int
+			var next time.Time
+			eventually(t, "the next attempt", func() bool { attempts, next = row(t, s.Database, "ada@example.com"); return attempts > i })
+			if early, late := began.Add(want-time.Millisecond), s.Clock.Now().Add(want); attempts != i+1 || next.Before(early) || next.After(late) {
+				t.Errorf("after attempt %d the next is at %v, not %v after %v", attempts, next, want, began)
+			}
+			began = s.Clock.Now().Add(want)
+			pass(t, s, want)
+		}
+		office.answer(nil)
+		pass(t, s, longest)
+		if got := settled(t, s.Database); got[models.MailSent] != 1 || office.count() != 1 || len(errorLines(s)) != 0 {
+			t.Errorf("outcomes %v, %d arrived\n%s", got, office.count(), errorLines(s))
+		}
+	})
+}
+
+// A refusal for good, and a mail that nobody took before its link expired: given up, once, loudly, and without saying
+// whose mailbox it was or what would have opened the account.
+func TestMailIsGivenUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		refusal error
+		later   time.Duration
+		outcome string
+	}{
+		"refused": {refusal(550), 0, models.MailRefused},
+		"expired": {refusal(451), 24 * time.Hour, models.MailExpired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+				t.Parallel()
+				office := newPostOffice(t).open()
+				office.answer(c.refusal)
+				s := servertest.Start(t, servertest.Options{Engine: e, Mail: office.sender()})
+				register(t, s, "ada@example.com")
+				row(t, s.Database, "ada@example.com")
+				office.answer(nil)
+				pass(t, s, c.later)
+				if got := settled(t, s.Database); got[c.outcome] != 1 || len(got) != 1 || office.count() != 0 {
+					t.Errorf("outcomes %v, %d arrived", got, office.count())
+				}
+				pass(t, s, longest)
+				settled(t, s.Database)
+				if lines := errorLines(s); len(lines) != 1 {
+					t.Errorf("the log has %d lines of errors, want one:\n%s", len(lines), lines)
+				}
+				for _, private := range []string{"ada@", "somebody@", "token=", "/pages/verify"} {
+					if strings.Contains(s.Log.String(), private) {
+						t.Errorf("the log has %q", private)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A replica dies while it delivers: another one does it, when the lease has run out and not before. If the mail had
+// gone out already it goes out again, as the same mail with the same link.
+func TestWorkerDies(t *testing.T) {
+	for name, sent := range map[string]bool{"before it is sent": false, "after it was sent": true} {
+		t.Run(name, func(t *testing.T) {
+			servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+				t.Parallel()
+				mails, dead := &servertest.Mails{}, make(chan struct{})
+				a := servertest.Start(t, servertest.Options{Engine: e, Mail: senderFunc(func(ctx context.Context, m mail.Message) error {
+					if sent {
+						_ = mails.Send(ctx, m)
+					}
+					close(dead)
+					runtime.Goexit() // nothing of the worker runs after this
+					return nil
+				})})
+				u := a.NewUser()
+				requestReset(t, a, u.Email)
+				<-dead
+				b := servertest.Start(t, servertest.Options{Engine: e, Database: a.Database, Mail: mails, Settings: []string{"ACCOUNTS_PUBLIC_URL=" + a.Config.PublicURL}})
+				before := len(mails.To(u.Email))
+				pass(t, b, lease/2)
+				eventually(t, "the worker has looked", func() bool { return a.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 1 })
+				if n := len(mails.To(u.Email)); n != before {
+					t.Errorf("%d mails while the lease was held", n-before)
+				}
+				pass(t, b, lease/2)
+				m := mails.Wait(t, u.Email, before+1)
+				if sent && (m.ID != mails.To(u.Email)[0].ID || m.Link != mails.To(u.Email)[0].Link) {
+					t.Error("the second one is another mail")
+				}
+				confirm := map[string]any{"token": servertest.Token(t, m), "new_password": "another horse battery"}
+				b.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", confirm).Want(t, http.StatusOK, "")
+				settled(t, a.Database)
+			})
+		})
+	}
+}
+
+// Two replicas share the work.
+func TestTwoReplicasSendEachMailOnce(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		if e != servertest.MySQL {
+			return // one process by design
+		}
+		t.Parallel()
+		office := newPostOffice(t).open()
+		a := servertest.Start(t, servertest.Options{Engine: e})
+		a.StopMails()
+		const mails = 200
+		now := time.Now().UTC().Truncate(time.Microsecond)
+		for i := range mails {
+			must(t, a.Store.AddMail(t.Context(), models.Mail{
+				ID: models.ID(uuid.Must(uuid.NewV7())), Kind: string(mail.PasswordChanged), Email: fmt.Sprintf("u%d@example.com", i), Locale: "en",
+				CreatedAt: now, NextAt: now, ExpiresAt: now.Add(time.Hour),
+			}))
+		}
+		shares := make([]int, 2)
+		for i := range shares {
+			smtp := office.sender()
+			servertest.Start(t, servertest.Options{Engine: e, Database: a.Database, Mail: senderFunc(func(ctx context.Context, m mail.Message) error {
+				shares[i]++
+				return smtp.Send(ctx, m)
+			})})
+		}
+		if got := settled(t, a.Database); got[models.MailSent] != mails || office.count() != mails {
+			t.Errorf("outcomes %v, %d arrived", got, office.count())
+		}
+		if n := a.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE attempts <> 1"); n != 0 {
+			t.Errorf("%d mails were tried several times", n)
+		}
+	})
+}
+
+// A worker that is told to stop brings the mail in its hands to its end, and begins no other.
+func TestStopDuringDelivery(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		office := newPostOffice(t)
+		taken, release := make(chan struct{}), make(chan struct{})
+		office.data = func() { close(taken); <-release }
+		s := servertest.Start(t, servertest.Options{Engine: e, Mail: office.open().sender()})
+		register(t, s, "first@example.com")
+		<-taken
+		register(t, s, "second@example.com")
+		stopped := make(chan struct{})
+		go func() { s.StopMails(); close(stopped) }()
+		select {
+		case <-stopped:
+			t.Error("the worker ended in the middle of a mail")
+		case <-time.After(100 * time.Millisecond):
+		}
+		close(release)
+		select {
+		case <-stopped:
+		case <-time.After(5 * time.Second):
+			t.Fatal("the worker goes on")
+		}
+		for email, want := range map[string]string{"first@example.com": models.MailSent, "second@example.com": ""} {
+			if s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email_norm = ? AND outcome = ? AND attempts <= 1 AND lease IS NULL", email, want) != 1 {
+				t.Errorf("the mail to %s is not %q", email, want)
+			}
+		}
+		if n := office.count(); n != 1 {
+			t.Errorf("%d mails arrived", n)
+		}
+	})
+}
+
+// The secret is changed while mails wait: those that were tried before, and whose links have a row, and those that
+// were not.
+func TestSecretChangesBeforeMailIsSent(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		old, next := tokentest.Secret("a"), tokentest.Secret("b")
+		down := senderFunc(func(context.Context, mail.Message) error { return errors.New("down") })
+		a := servertest.Start(t, servertest.Options{Engine: e, Settings: []string{"ACCOUNTS_SECRET_KEYS=" + old}, Mail: down})
+		tried, fresh := a.NewUser(), a.NewUser()
+		register(t, a, "tried@example.com")
+		requestReset(t, a, tried.Email)
+		for _, email := range []string{"tried@example.com", tried.Email} {
+			row(t, a.Database, email)
+		}
+		a.StopMails()
+		register(t, a, "fresh@example.com")
+		requestReset(t, a, fresh.Email)
+
+		b := servertest.Start(t, servertest.Options{Engine: e, Database: a.Database, Settings: []string{"ACCOUNTS_SECRET_KEYS=" + next + "," + old}})
+		// MySQL's clock cannot be moved, and logging in is refused where it differs.
+		b.Database.Exec(t, "UPDATE outbox SET next_at = created_at WHERE done_at IS NULL")
+		pass(t, b, 0)
+		for _, s := range []*servertest.Server{b, a} { // the old replica may still be there
+			email, user := "fresh@example.com", fresh
+			if s == a {
+				email, user = "tried@example.com", tried
+			}
+			verify := map[string]any{"token": servertest.Token(t, b.Mails.Wait(t, email, 1)), "password": secret}
+			s.Anonymous().Do(http.MethodPost, "/accounts/email/verify", verify).Want(t, http.StatusOK, "")
+			reset := map[string]any{"token": servertest.Token(t, b.Mails.Wait(t, user.Email, 1)), "new_password": "another horse battery"}
+			s.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", reset).Want(t, http.StatusOK, "")
+		}
+	})
+}
+
+// Whoever reads the database cannot open an account by it: no token is there, nor anything that a token could be made
+// from without the server's secret, nor a password.
+func TestOutboxHoldsNothingSecret(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		u := s.NewUser()
+		register(t, s, "new@example.com")
+		requestReset(t, s, u.Email)
+		c := s.Login(u, "body")
+		c.Do(http.MethodPost, "/accounts/email/change", map[string]any{"email": "moved@example.com", "password": secret}).Want(t, http.StatusAccepted, "")
+		var tokens []string
+		for _, email := range []string{"new@example.com", u.Email, "moved@example.com"} {
+			eventually(t, "a mail with a link", func() bool {
+				return slices.ContainsFunc(s.Mails.To(email), func(m mail.Message) bool { return m.Link != "" })
+			})
+			for _, m := range s.Mails.To(email) {
+				if m.Link != "" {
+					tokens = append(tokens, servertest.Token(t, m))
+				}
+			}
+		}
+		dump := s.Database.Dump(t)
+		_, outbox, _ := strings.Cut(dump, "outbox.")
+		for _, value := range tokens {
+			raw, err := base64.RawURLEncoding.DecodeString(value)
+			must(t, err)
+			hash := sha256.Sum256([]byte(value))
+			if strings.Contains(dump, value) || strings.Contains(dump, string(raw)) || strings.Contains(outbox, string(hash[:])) || !strings.Contains(dump, string(hash[:])) {
+				t.Error("a token is in the database, or its hash is where it should not be")
+			}
+		}
+		if len(tokens) != 3 || strings.Contains(dump, secret) {
+			t.Errorf("%d tokens; or the password is in the database", len(tokens))
+		}
+	})
+}

@@ -1,0 +1,178 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/token"
+)
+
+// checkNewPassword judges a new password by the policy and by the user's own data, which attackers try first.
+func (s *Service) checkNewPassword(password string, u models.User) error {
+	local, domain, _ := strings.Cut(u.EmailNorm, "@")
+	host, _, _ := strings.Cut(domain, ".")
+	err := credentials.CheckPolicy(password, s.settings.MinPassword,
+		u.UsernameNorm, u.EmailNorm, local, host, u.FirstName, u.LastName, u.FirstName+u.LastName, u.FirstName+" "+u.LastName)
+	var refused *credentials.PolicyError
+	if errors.As(err, &refused) {
+		return invalid("password", refused.Code)
+	}
+	return err
+}
+
+// onField names another member of the request as the one at fault.
+func onField(field string, err error) error {
+	var rule *Error
+	if errors.As(err, &rule) && rule.Field != "" {
+		return &Error{Code: rule.Code, Field: field, Reason: rule.Reason, Cause: rule.Cause}
+	}
+	return err
+}
+
+// passwordWrong is what a signed-in user gets for a wrong present password: never a 401, on which clients refresh.
+func passwordWrong(field string) error { return invalid(field, "password_wrong") }
+
+// confirmPassword asks a signed-in user for the password once more, before what a stolen session must not do. The
+// answer is the user with the password hash. Errors: ValidationFailed (password_wrong), SessionRevoked, Unavailable.
+func (s *Service) confirmPassword(ctx context.Context, p Principal, field, password string) (models.User, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	u, err := s.store.UserByID(ctx, p.User.ID)
+	if errors.Is(err, models.ErrNotFound) || err == nil && (u.SessionEpoch != p.User.SessionEpoch || !u.IsActive) {
+		return u, refuse(SessionRevoked)
+	}
+	if err != nil {
+		return u, storeError(err)
+	}
+	ok, _, err := s.hasher.Verify(ctx, u.Password, password)
+	if err != nil {
+		return u, hashError(err)
+	}
+	if !ok {
+		return u, passwordWrong(field)
+	}
+	return u, nil
+}
+
+// ChangePassword ends every session of the principal's user, whoever holds them, and begins a new one in the same
+// transport: nothing that existed before works. Errors: ValidationFailed, SessionRevoked, Unavailable.
+func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next string, client Client) (Tokens, models.User, error) {
+	u, err := s.confirmPassword(ctx, p, "current_password", current)
+	if err != nil {
+		return Tokens{}, u, err
+	}
+	if err := onField("new_password", s.checkNewPassword(next, u)); err != nil {
+		return Tokens{}, u, err
+	}
+	hash, err := s.hasher.Hash(ctx, next)
+	if err != nil {
+		return Tokens{}, u, hashError(err)
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	after := u
+	after.SessionEpoch++
+	l := s.newSession(after, LoginInput{Transport: token.Transport(p.Session.Transport), Client: client})
+	notice := s.mailTo(u, mail.PasswordChanged, client)
+	err = s.store.ChangePassword(ctx, u, hash, l.Session, s.policy.tolerance(), notice)
+	if errors.Is(err, models.ErrNotFound) {
+		return Tokens{}, u, refuse(SessionRevoked)
+	}
+	if err != nil {
+		return Tokens{}, u, storeError(err)
+	}
+	s.wakeMail()
+	t, err := s.mint(grantOf(l), l.CreatedAt, true)
+	return t, after, err
+}
+
+// RequestReset queues a mail with a link to set a new password. Whether the address has an account is found out when
+// the mail is sent: the request does the same for every address, and so takes the same time.
+// Errors: ValidationFailed, Unavailable.
+func (s *Service) RequestReset(ctx context.Context, email string, client Client) error {
+	return s.request(ctx, mail.Reset, email, s.settings.ResetTTL, client)
+}
+
+// request queues a mail of which only an address is known.
+func (s *Service) request(ctx context.Context, kind mail.Kind, email string, life time.Duration, client Client) error {
+	norm, ok := canonicalEmail(email)
+	if !ok {
+		return invalid("email", "invalid_format")
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	allowed, err := s.mailAllowed(ctx, norm)
+	if err != nil || !allowed {
+		return storeError(err)
+	}
+	m := s.newMail(kind, life, client)
+	m.Email, m.EmailNorm = email, norm
+	if err := s.store.AddMail(ctx, m); err != nil {
+		return storeError(err)
+	}
+	s.wakeMail()
+	return nil
+}
+
+// ConfirmReset sets a new password by the token of a reset mail, once. It ends every session and every other open link
+// of the user and signs nobody in. Errors: LinkInvalid, ValidationFailed, Unavailable.
+func (s *Service) ConfirmReset(ctx context.Context, value, password string, client Client) error {
+	t, err := s.openToken(ctx, models.PurposeReset, value)
+	if err != nil {
+		return err
+	}
+	u, err := s.store.UserByID(ctx, t.UserID)
+	if errors.Is(err, models.ErrNotFound) {
+		return refuse(LinkInvalid)
+	}
+	if err != nil {
+		return storeError(err)
+	}
+	if err := onField("new_password", s.checkNewPassword(password, u)); err != nil {
+		return err
+	}
+	hash, err := s.hasher.Hash(ctx, password)
+	if err != nil {
+		return hashError(err)
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err = s.store.ResetPassword(ctx, t, hash, s.now(), s.mailTo(u, mail.PasswordChanged, client))
+	if errors.Is(err, models.ErrNotFound) {
+		return refuse(LinkInvalid)
+	}
+	s.wakeMail()
+	return storeError(err)
+}
+
+// token makes a one-time token's row; its value is a function of the id and the server's secret.
+func (s *Service) oneTime(id uuid.UUID, purpose string, created time.Time, life time.Duration) models.OneTimeToken {
+	return models.OneTimeToken{ID: models.ID(id), Purpose: purpose, Hash: hashOf(s.ring.OneTime(id)), CreatedAt: created, ExpiresAt: created.Add(life)}
+}
+
+// openToken finds a token that can still be used. Errors: LinkInvalid, Unavailable.
+func (s *Service) openToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
+	t, err := s.findToken(ctx, purpose, value)
+	if err == nil && t.UsedAt != nil {
+		return t, refuse(LinkInvalid)
+	}
+	return t, err
+}
+
+// findToken also finds one that has been used.
+func (s *Service) findToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	t, err := s.store.Token(ctx, purpose, hashOf(value))
+	if errors.Is(err, models.ErrNotFound) || err == nil && !s.now().Before(t.ExpiresAt) {
+		return t, refuse(LinkInvalid)
+	}
+	return t, storeError(err)
+}

@@ -1,0 +1,136 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/mail"
+)
+
+// ProfileChange is what a user changes of the own profile; nil leaves a member as it is.
+type ProfileChange struct{ Username, FirstName, LastName, Locale *string }
+
+// UpdateProfile changes the principal's profile. Errors: ValidationFailed, UsernameTaken, Unavailable.
+func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange) (models.User, error) {
+	change := models.ProfileChange{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale}
+	if c.Username != nil {
+		norm, ok := canonicalUsername(*c.Username)
+		if !ok {
+			return models.User{}, invalid("username", "invalid_format")
+		}
+		change.UsernameNorm = &norm
+	}
+	if c.FirstName != nil && !isName(*c.FirstName) {
+		return models.User{}, invalid("first_name", "invalid_format")
+	}
+	if c.LastName != nil && !isName(*c.LastName) {
+		return models.User{}, invalid("last_name", "invalid_format")
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	if err := s.store.UpdateProfile(ctx, p.User.ID, change); err != nil {
+		switch {
+		case errors.Is(err, models.ErrConflict): // a username is public, so this gives nothing away
+			return models.User{}, refuse(UsernameTaken)
+		case errors.Is(err, models.ErrNotFound):
+			return models.User{}, refuse(SessionRevoked)
+		}
+		return models.User{}, storeError(err)
+	}
+	u, err := s.store.UserByID(ctx, p.User.ID)
+	if errors.Is(err, models.ErrNotFound) {
+		return u, refuse(SessionRevoked)
+	}
+	return u, storeError(err)
+}
+
+// DeleteProfile removes the principal's user for good, after the password. Errors: ValidationFailed (password_wrong),
+// SessionRevoked, Unavailable.
+func (s *Service) DeleteProfile(ctx context.Context, p Principal, password string, client Client) error {
+	u, err := s.confirmPassword(ctx, p, "password", password)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err = s.store.DeleteUser(ctx, u, s.mailTo(u, mail.AccountDeleted, client))
+	if errors.Is(err, models.ErrNotFound) {
+		return refuse(SessionRevoked)
+	}
+	s.wakeMail()
+	return storeError(err)
+}
+
+// Export is what is kept about a user, without secrets.
+type Export struct {
+	At       time.Time
+	User     models.User
+	Sessions []models.Session
+	Events   []models.Event
+}
+
+const maxExportedEvents = 10_000
+
+// ExportProfile collects it. Errors: Unavailable.
+func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error) {
+	sessions, err := s.ListSessions(ctx, p)
+	if err != nil {
+		return Export{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	events, err := s.store.Events(ctx, p.User.ID, maxExportedEvents)
+	return Export{At: s.now(), User: p.User, Sessions: sessions, Events: events}, storeError(err)
+}
+
+// ChangeEmail sends a link to the new address and a notice to the present one, after the password. The present address
+// stays in force until the link is confirmed. Whether the new one has an account already is found out when the mail is
+// sent, and told to its owner alone. Errors: ValidationFailed, SessionRevoked, Unavailable.
+func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password string, client Client) error {
+	norm, ok := canonicalEmail(email)
+	if !ok {
+		return invalid("email", "invalid_format")
+	}
+	u, err := s.confirmPassword(ctx, p, "password", password)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	allowed, err := s.mailAllowed(ctx, norm)
+	if err != nil || !allowed {
+		return storeError(err)
+	}
+	notice := s.mailTo(u, mail.EmailChangeNotice, client)
+	notice.NewEmail = email
+	link := s.mailTo(u, mail.EmailChange, client)
+	link.Email, link.EmailNorm, link.ExpiresAt = email, norm, link.CreatedAt.Add(s.settings.EmailChangeTTL)
+	t := s.oneTime(uuid.UUID(link.ID), models.PurposeEmailChange, link.CreatedAt, s.settings.EmailChangeTTL)
+	t.UserID, t.Email, t.EmailNorm = u.ID, email, norm
+	link.TokenID = &t.ID
+	if err := s.store.AddEmailChange(ctx, t, link, notice); err != nil {
+		return storeError(err)
+	}
+	s.wakeMail()
+	return nil
+}
+
+// ConfirmEmailChange puts the new address into force. Errors: LinkInvalid (also if somebody else has the address by
+// now), Unavailable.
+func (s *Service) ConfirmEmailChange(ctx context.Context, value string) error {
+	t, err := s.openToken(ctx, models.PurposeEmailChange, value)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err = s.store.ChangeEmail(ctx, t, s.now())
+	if errors.Is(err, models.ErrNotFound) || errors.Is(err, models.ErrConflict) {
+		return refuse(LinkInvalid)
+	}
+	return storeError(err)
+}

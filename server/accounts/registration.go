@@ -1,0 +1,184 @@
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/mail"
+)
+
+// Registration is a sign-up as it came; all but the first two may be empty.
+type Registration struct {
+	Email, Password                       string
+	Username, FirstName, LastName, Locale string
+	Client                                Client
+}
+
+// Register stores a registration that waits for its verification, and queues a mail. No user exists before that, so
+// nothing that a squatter typed can become the owner's account: who has no mailbox has no link, and who clicks a
+// stranger's link does not know the stranger's password.
+//
+// The same is stored for an address that has an account: which mail goes out is decided when it is sent, and an
+// observer of this request sees no difference. Where verification is optional the user is made at once.
+// Errors: RegistrationClosed, ValidationFailed, Unavailable.
+func (s *Service) Register(ctx context.Context, r Registration) error {
+	if s.settings.RegistrationClosed {
+		return refuse(RegistrationClosed)
+	}
+	u, err := s.registrant(r)
+	if err != nil {
+		return err
+	}
+	if u.Password, err = s.hasher.Hash(ctx, r.Password); err != nil {
+		return hashError(err)
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	allowed, err := s.mailAllowed(ctx, u.EmailNorm)
+	if err != nil || !allowed {
+		return storeError(err)
+	}
+	if err := s.storeRegistration(ctx, u, r); err != nil {
+		return storeError(err)
+	}
+	s.wakeMail()
+	return nil
+}
+
+// registrant checks what was typed and shapes the user it would become.
+func (s *Service) registrant(r Registration) (models.User, error) {
+	now := s.now()
+	u := models.User{Email: r.Email, Username: r.Username, FirstName: r.FirstName, LastName: r.LastName, Locale: r.Locale,
+		IsActive: true, DateJoined: now, SessionEpoch: newEpoch()}
+	var ok bool
+	if u.EmailNorm, ok = canonicalEmail(r.Email); !ok {
+		return u, invalid("email", "invalid_format")
+	}
+	if u.UsernameNorm, ok = canonicalUsername(r.Username); !ok && r.Username != "" {
+		return u, invalid("username", "invalid_format")
+	}
+	if !isName(r.FirstName) {
+		return u, invalid("first_name", "invalid_format")
+	}
+	if !isName(r.LastName) {
+		return u, invalid("last_name", "invalid_format")
+	}
+	return u, s.checkNewPassword(r.Password, u)
+}
+
+func (s *Service) storeRegistration(ctx context.Context, u models.User, r Registration) error {
+	m := s.newMail(mail.Verify, s.settings.VerifyTTL, r.Client)
+	if r.Locale != "" {
+		m.Locale = r.Locale
+	}
+	m.Email, m.EmailNorm, m.Name = u.Email, u.EmailNorm, u.FirstName
+	t := s.oneTime(uuid.UUID(m.ID), models.PurposeVerify, m.CreatedAt, s.settings.VerifyTTL)
+	t.Email, t.EmailNorm, t.Username, t.FirstName, t.LastName, t.Locale, t.Password = u.Email, u.EmailNorm, u.Username, u.FirstName, u.LastName, m.Locale, u.Password
+	m.TokenID = &t.ID
+	if !s.settings.VerificationOptional {
+		return s.store.AddRegistration(ctx, t, m)
+	}
+	err := s.store.AddUserRegistration(ctx, withUsername(&u), t, m)
+	if errors.Is(err, models.ErrConflict) && u.Username != "" { // the wished username, perhaps
+		u.Username, u.UsernameNorm = "", ""
+		err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m)
+	}
+	if errors.Is(err, models.ErrConflict) { // the address: its owner is told, and nobody else
+		m.TokenID = nil
+		return s.store.AddMail(ctx, m)
+	}
+	return err
+}
+
+// withUsername gives a user without a username a generated one: user- and 8 characters of base32.
+func withUsername(u *models.User) *models.User {
+	if u.UsernameNorm == "" {
+		var b [5]byte
+		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+		u.Username = "user-" + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+		u.UsernameNorm = u.Username
+	}
+	return u
+}
+
+// Resend queues the mail of a registration that waits for its verification once more. Errors: ValidationFailed,
+// Unavailable.
+func (s *Service) Resend(ctx context.Context, email string, client Client) error {
+	return s.request(ctx, resend, email, s.settings.VerifyTTL, client)
+}
+
+// VerifyInput is the token of a verification mail, with the password typed at registration.
+type VerifyInput struct {
+	Token, Password string
+	Transport       Transport
+	Client          Client
+}
+
+// Verify makes the user of a registration, or verifies the address of one that exists, and signs in. A wrong password
+// consumes nothing. Doing it again with the right one is simply a login, so a lost answer does no harm; it never
+// re-activates a user that an operator has disabled.
+// Errors: LinkInvalid, ValidationFailed (password_wrong), Unavailable.
+func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
+	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
+	if err != nil {
+		return Tokens{}, models.User{}, err
+	}
+	ok, _, err := s.hasher.Verify(ctx, t.Password, in.Password)
+	if err != nil {
+		return Tokens{}, models.User{}, hashError(err)
+	}
+	if !ok {
+		return Tokens{}, models.User{}, passwordWrong("password")
+	}
+	if t.UsedAt == nil {
+		if err := s.completeRegistration(ctx, t); err != nil {
+			return Tokens{}, models.User{}, err
+		}
+	}
+	tokens, u, err := s.Login(ctx, LoginInput{Name: t.EmailNorm, Password: in.Password, Transport: in.Transport, Client: in.Client})
+	if errors.Is(err, refuse(InvalidCredentials)) { // another registration of the address was first, or the user is disabled
+		return tokens, u, refuse(LinkInvalid)
+	}
+	return tokens, u, err
+}
+
+func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToken) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err := s.makeUser(ctx, t)
+	if errors.Is(err, models.ErrNotFound) || errors.Is(err, models.ErrConflict) {
+		// Used a moment ago, perhaps by a twin of this request: then what follows is a login. Otherwise it fails there.
+		return nil
+	}
+	return storeError(err)
+}
+
+// makeUser: the wished username is given if it is free, else a generated one.
+func (s *Service) makeUser(ctx context.Context, t models.OneTimeToken) error {
+	now := s.now()
+	if t.UserID != 0 {
+		return s.store.VerifyUser(ctx, t, now)
+	}
+	u := models.User{Email: t.Email, EmailNorm: t.EmailNorm, FirstName: t.FirstName, LastName: t.LastName, Locale: t.Locale, Password: t.Password,
+		IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch()}
+	if norm, ok := canonicalUsername(t.Username); ok {
+		u.Username, u.UsernameNorm = t.Username, norm
+		if err := s.store.CompleteRegistration(ctx, t, &u, now); !errors.Is(err, models.ErrConflict) {
+			return err
+		}
+		u.Username, u.UsernameNorm = "", ""
+	}
+	return s.store.CompleteRegistration(ctx, t, withUsername(&u), now)
+}
+
+func hashOf(value string) []byte {
+	sum := sha256.Sum256([]byte(value))
+	return sum[:]
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"unicode"
+
+	netmail "net/mail"
+)
+
+// Values of Config.Mail.
+const (
+	MailSMTP  = "smtp"
+	MailFiles = "files"
+)
+
+// resolveMail chooses how mails leave the server. Files are a default only where
+// the reader sits at the same machine: elsewhere a forgotten SMTP_URL would let
+// people register and never hear from the server, so it must be said.
+func (l *loader) resolveMail() {
+	c := &l.config
+	if c.MailFrom == "" {
+		c.MailFrom = "Accounts <no-reply@" + mailHost(c.PublicURL) + ">"
+	}
+	switch {
+	case c.Mail != "":
+	case l.given["SMTP_URL"] != "":
+		c.Mail = MailSMTP
+	default:
+		c.Mail = MailFiles
+		l.require(c.Loopback(), "SMTP_URL", "is required unless PUBLIC_URL is on loopback, such as smtp://user:password@mail.example.com; "+
+			"or ACCOUNTS_MAIL=files has mails written into DATA_DIR, where nobody receives them", "PUBLIC_URL")
+	}
+}
+
+// mailHost is the host of PUBLIC_URL if an address can end with it: a name with a
+// dot. localdomain is a name that nobody owns.
+func mailHost(publicURL string) string {
+	u, err := url.Parse(publicURL)
+	if err != nil || !strings.Contains(u.Hostname(), ".") {
+		return "localhost.localdomain"
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return "localhost.localdomain"
+	}
+	return u.Hostname()
+}
+
+// checkMail: a mail server refuses senders it does not know, so with one the
+// sender is not guessed.
+func (l *loader) checkMail() {
+	c := l.config
+	l.require(c.Mail == MailSMTP || c.Mail == MailFiles, "MAIL", "must be smtp or files")
+	l.require(c.Mail != MailSMTP || c.SMTPURL != "", "MAIL", "must not be smtp without SMTP_URL", "SMTP_URL")
+	l.require(c.Mail != MailSMTP || l.given["MAIL_FROM"] != "", "MAIL_FROM",
+		"is required with SMTP_URL: the sender of all mails, such as Accounts <no-reply@example.com>", "SMTP_URL", "MAIL")
+	l.require(l.given["MAIL_FROM"] == "" || isSender(c.MailFrom), "MAIL_FROM", "must be one address, such as Accounts <no-reply@example.com>")
+}
+
+// isSender reports whether text is one address (RFC 5322 §3.4), with a name or
+// without, whose part before the @ needs no quotes and whose domain has a dot.
+// A line end would begin another header (CWE-93), encoded as well (RFC 2047); a
+// comment would make an address that is not written there.
+func isSender(text string) bool {
+	address, err := netmail.ParseAddress(text)
+	if err != nil || strings.ContainsAny(text, "()") || !isGraphic(text) || !isGraphic(address.Name) {
+		return false
+	}
+	local, domain, _ := strings.Cut(address.Address, "@")
+	return len(address.Address) <= 254 && len(local) <= 64 && isDotAtom(local) && !strings.Contains(local, "=?") &&
+		strings.Contains(domain, ".") && isHostname(strings.ToLower(domain))
+}
+
+func isGraphic(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) })
+}
+
+// isDotAtom reports whether s is a dot-atom (RFC 5322 §3.2.3), in ASCII.
+func isDotAtom(s string) bool {
+	const atext = "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-/=?^_`{|}~"
+	for atom := range strings.SplitSeq(strings.ToLower(s), ".") {
+		if atom == "" || strings.Trim(atom, atext) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// parseSMTPURL checks the shape of SMTP_URL; its options are for the mail package
+// to judge. No error of net/url is passed on, as it would quote the password.
+func parseSMTPURL(text string) (any, error) {
+	if !strings.HasPrefix(text, "smtp://") && !strings.HasPrefix(text, "smtps://") {
+		return nil, errors.New("must begin with smtp:// or smtps://")
+	}
+	u, err := url.Parse(text)
+	if err != nil || strings.Contains(text, "#") || u.Path != "" && u.Path != "/" {
+		return nil, errors.New("must be smtp://user:password@host:port, with %-encoding for special characters in user and password")
+	}
+	host, hostOK := canonicalHost(u)
+	_, port, portOK := splitAddr(net.JoinHostPort(strings.Trim(host, "[]"), u.Port()))
+	if !hostOK || u.Port() != "" && (!portOK || port == 0) || strings.HasSuffix(u.Host, ":") {
+		return nil, errors.New("must name a host and, if any, a port from 1 to 65535")
+	}
+	if password, _ := u.User.Password(); u.User != nil && (u.User.Username() == "" || password == "") {
+		return nil, errors.New("must hold both a user and a password, or neither")
+	}
+	return Secret(text), nil
+}

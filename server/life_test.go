@@ -1,0 +1,161 @@
+package server_test
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+)
+
+// What the tests of registration, passwords and profiles have in common.
+
+const otherPassword = "an entirely different one"
+
+type object = map[string]any
+
+// life runs a scenario on each engine, with a server whose settings are the defaults but for those given.
+func life(t *testing.T, f func(t *testing.T, s *servertest.Server), settings ...string) {
+	t.Helper()
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		f(t, servertest.Start(t, servertest.Options{Engine: engine, Settings: settings}))
+	})
+}
+
+// newName is a username that nobody has; address is one to it.
+func newName() string { return "u" + strings.ReplaceAll(uuid.NewString(), "-", "")[:16] }
+
+func address(name string) string { return name + "@example.com" }
+
+// shouted is another spelling of the same address, with a mailbox that a test can tell from the first one.
+func shouted(email string) string {
+	local, domain, _ := strings.Cut(email, "@")
+	return strings.ToUpper(local) + "@" + domain
+}
+
+// post is a request of somebody without a session.
+func post(s *servertest.Server, path string, body any, options ...servertest.Option) *servertest.Response {
+	return s.Anonymous().Do(http.MethodPost, path, body, options...)
+}
+
+// register signs up and answers with the token of the mail, which is the nth to that address.
+func register(t *testing.T, s *servertest.Server, n int, body object) string {
+	t.Helper()
+	post(s, "/accounts/register", body).Want(t, http.StatusAccepted, "")
+	return linkToken(t, s, body["email"].(string), n, mail.Verify)
+}
+
+// linkToken is the token of the nth mail to an address, which must be of a kind.
+func linkToken(t *testing.T, s *servertest.Server, to string, n int, kind mail.Kind) string {
+	t.Helper()
+	m := s.Mails.Wait(t, to, n)
+	if m.Kind != kind {
+		t.Fatalf("mail %d to %s is a %s, want a %s", n, to, m.Kind, kind)
+	}
+	return servertest.Token(t, m)
+}
+
+func verify(s *servertest.Server, token, password string) *servertest.Response {
+	return post(s, "/accounts/email/verify", object{"token": token, "password": password})
+}
+
+// signIn is a login of somebody whose name and password may be wrong.
+func signIn(s *servertest.Server, name, password string) *servertest.Response {
+	return post(s, "/accounts/login", object{"username": name, "password": password})
+}
+
+// mailKinds are the kinds of all mails to an address, once nothing waits to be sent any more.
+func mailKinds(t *testing.T, s *servertest.Server, to string) []mail.Kind {
+	t.Helper()
+	settle(t, s)
+	var kinds []mail.Kind
+	for _, m := range s.Mails.To(to) {
+		kinds = append(kinds, m.Kind)
+	}
+	return kinds
+}
+
+func wantMails(t *testing.T, s *servertest.Server, to string, want ...mail.Kind) {
+	t.Helper()
+	if got := mailKinds(t, s, to); !slices.Equal(got, want) {
+		t.Errorf("mails to %s: %v, want %v", to, got, want)
+	}
+}
+
+// settle waits until the outbox is empty.
+func settle(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	for range 2000 {
+		if s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal("the outbox is not empty after 10 s")
+}
+
+// wantField asks for a 422 with one error, which names the member and what is wrong with it.
+func wantField(t *testing.T, r *servertest.Response, pointer, code string) {
+	t.Helper()
+	list, _ := r.Want(t, http.StatusUnprocessableEntity, "validation_failed").JSON["errors"].([]any)
+	if len(list) != 1 || list[0].(object)["pointer"] != pointer || list[0].(object)["code"] != code {
+		t.Errorf("errors %v, want %s at %s", list, code, pointer)
+	}
+}
+
+// nothing asks for an answer that holds no body, cookie or credential.
+func nothing(t *testing.T, r *servertest.Response) {
+	t.Helper()
+	if len(r.Raw) != 0 || len(r.Cookies()) != 0 {
+		t.Errorf("%s, cookies %v: want neither", r.Raw, r.Cookies())
+	}
+}
+
+// alike are the status, the headers and the body of an answer, without what is new in each.
+func alike(r *servertest.Response) string {
+	h := r.Header.Clone()
+	h.Del("Date")
+	h.Del("X-Request-Id")
+	var text strings.Builder
+	_ = h.Write(&text) // sorted
+	return http.StatusText(r.Status) + "\n" + text.String() + requestID.ReplaceAllString(string(r.Raw), "")
+}
+
+// stored is the user with an address, as the database has it.
+func stored(t *testing.T, s *servertest.Server, email string) models.User {
+	t.Helper()
+	u, err := s.Store.UserByEmail(context.Background(), strings.ToLower(email))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func profileOf(t *testing.T, r *servertest.Response) object {
+	t.Helper()
+	u, _ := r.Want(t, http.StatusOK, "").JSON["user"].(object)
+	return u
+}
+
+func usersWith(t *testing.T, s *servertest.Server, email string) int64 {
+	t.Helper()
+	return s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE email_norm = ?", strings.ToLower(email))
+}
+
+// statuses counts answers.
+func statuses(answers []*servertest.Response) map[int]int {
+	count := map[int]int{}
+	for _, r := range answers {
+		if r != nil {
+			count[r.Status]++
+		}
+	}
+	return count
+}

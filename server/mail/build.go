@@ -1,0 +1,41 @@
+package mail
+
+import (
+	"bytes"
+	"fmt"
+	netmail "net/mail"
+	"strings"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+// build writes the message as RFC 5322 wants it: multipart/alternative, lines
+// ending in CR LF. The headers are exactly From, To, Subject, Date, Message-ID,
+// Auto-Submitted, Content-Language and those of MIME; To is the only one with
+// something a user typed, and check has judged it.
+func (m Message) build(from *netmail.Address, encoding gomail.Encoding) ([]byte, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	r, err := m.render(from.Name)
+	if err != nil {
+		return nil, err
+	}
+	msg := gomail.NewMsg(gomail.WithEncoding(encoding), gomail.WithNoDefaultUserAgent())
+	msg.FromMailAddress(from)
+	msg.ToMailAddress(&netmail.Address{Address: m.To})
+	msg.Subject(r.subject)
+	msg.SetDateWithValue(m.Date.UTC())
+	msg.SetMessageIDWithValue(m.ID + "@" + domainOf(from.Address))
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834, 5: no out-of-office replies
+	msg.SetGenHeader(gomail.HeaderContentLang, r.lang)
+	msg.SetBodyString(gomail.TypeTextPlain, crlf(r.text))
+	msg.AddAlternativeString(gomail.TypeTextHTML, crlf(r.html))
+	var b bytes.Buffer
+	if _, err := msg.WriteTo(&b); err != nil {
+		return nil, fmt.Errorf("mail: a message of kind %s cannot be written", m.Kind)
+	}
+	return b.Bytes(), nil
+}
+
+func crlf(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }

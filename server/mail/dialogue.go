@@ -1,0 +1,103 @@
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/textproto"
+	"time"
+
+	"github.com/wneessen/go-mail/smtp"
+)
+
+// dialogue is a conversation with an SMTP server: steps, of which the first to
+// fail is the last to be made.
+type dialogue struct {
+	ctx    context.Context
+	conn   net.Conn
+	client *smtp.Client
+	step   time.Duration // how long an answer may take
+	final  bool          // from here on a 5xx is about the recipient or the message
+	err    error
+}
+
+func (d *dialogue) do(name string, step func() error) {
+	if d.err != nil {
+		return
+	}
+	_ = d.conn.SetDeadline(time.Now().Add(d.step)) // fails on a closed connection alone, as the step will
+	if err := step(); err != nil {
+		d.err = failure(d.ctx, name, err)
+		if d.final && refused(err) {
+			d.err = permanent(d.err.Error())
+		}
+	}
+}
+
+// patient leaves the current step as much time as the context has.
+func (d *dialogue) patient() { _ = d.conn.SetDeadline(time.Time{}) }
+
+// quit ends a dialogue that went well, as a courtesy: the message is the server's by
+// now, whatever becomes of the QUIT. After a failure the connection is just closed,
+// since a command in the middle of DATA would end the message where it is.
+func (d *dialogue) quit() {
+	_ = d.conn.SetDeadline(time.Now().Add(min(d.step, time.Second)))
+	_ = d.client.Quit()
+}
+
+// plainly is an error of our own, with nothing in it to hide.
+type plainly string
+
+func (p plainly) Error() string { return string(p) }
+
+// refused tells a refusal of the recipient or the message from one of the client:
+// 530, 535 and 538 ask for a login or a better one (RFC 4954, 6).
+func refused(err error) bool {
+	var answer *textproto.Error
+	return errors.As(err, &answer) && answer.Code >= 500 && answer.Code <= 599 &&
+		answer.Code != 530 && answer.Code != 535 && answer.Code != 538
+}
+
+// failure is err in words of our own, since err may hold what the server said.
+func failure(ctx context.Context, step string, err error) error {
+	var (
+		answer      *textproto.Error
+		own         plainly
+		record      tls.RecordHeaderError
+		certificate *tls.CertificateVerificationError
+		network     *net.OpError
+		timeout     net.Error
+	)
+	switch {
+	case errors.As(err, &answer):
+		return fmt.Errorf("mail: %s: the server answered %d%s", step, answer.Code, enhanced(answer.Msg))
+	case ctx.Err() != nil: // its doing, since it closes the connection
+		return fmt.Errorf("mail: %s: %w", step, ctx.Err())
+	case errors.As(err, &own):
+		return fmt.Errorf("mail: %s: %w", step, own)
+	case errors.As(err, &certificate):
+		return fmt.Errorf("mail: %s: %w", step, certificate)
+	case errors.As(err, &record):
+		return fmt.Errorf("mail: %s: the server does not speak TLS here", step)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("mail: %s: %w", step, context.DeadlineExceeded)
+	case errors.As(err, &network):
+		return fmt.Errorf("mail: %s: %w", step, network)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("mail: %s: the server closed the connection", step)
+	}
+	return fmt.Errorf("mail: %s failed", step)
+}
+
+// enhanced is the status code of RFC 3463 at the beginning of an answer, as
+// " 5.1.1", or "".
+func enhanced(text string) string {
+	var class, subject, detail uint16
+	if n, _ := fmt.Sscanf(text, "%1d.%3d.%3d", &class, &subject, &detail); n != 3 {
+		return ""
+	}
+	return fmt.Sprintf(" %d.%d.%d", class, subject, detail)
+}

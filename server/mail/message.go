@@ -1,0 +1,106 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Kind is what a message is about. It is stored and named in files, so the values
+// never change.
+type Kind string
+
+const (
+	Verify            Kind = "verify"              // to a new address; Link and ValidFor required
+	AlreadyRegistered Kind = "already_registered"  // instead of Verify, to the owner of the address; Link may be the reset page
+	Reset             Kind = "reset"               // Link and ValidFor required
+	PasswordChanged   Kind = "password_changed"    // Link may be the reset page
+	EmailChange       Kind = "email_change"        // to the new address; Link and ValidFor required
+	EmailChangeNotice Kind = "email_change_notice" // to the old address; NewEmail required, Link may be the reset page
+	AccountDeleted    Kind = "account_deleted"     // Link is not shown
+)
+
+// Message is one mail to one person.
+type Message struct {
+	Kind     Kind
+	To       string        // bare addr-spec in ASCII: an internationalised domain as A-labels
+	Locale   string        // BCP 47 tag; all but Korean is answered in English
+	Name     string        // what to call the recipient: untrusted, may be empty
+	Link     string        // absolute http or https URL
+	ValidFor time.Duration // how long Link is good for; 0 says nothing about it
+	NewEmail string        // shown masked
+	ID       string        // 1 to 64 of A-Z a-z 0-9 _ -; the same for each attempt, it becomes the Message-ID
+	Date     time.Time     // when the message was caused, not when it is sent
+}
+
+// Sender makes one attempt to hand a message over. It returns nil only once the
+// message is somebody else's responsibility, so after an error it may be sent
+// again, with the same ID, and may then arrive twice. An error that is
+// ErrPermanent means that no further attempt can succeed. No error text holds the
+// recipient, the name, the link or a password.
+type Sender interface {
+	Send(ctx context.Context, m Message) error
+}
+
+// ErrPermanent marks errors, to be found with errors.Is, after which a message is
+// not to be sent again: it is malformed, or it was refused for good (5xx).
+var ErrPermanent = errors.New("mail: permanent failure")
+
+// permanent is an error that is ErrPermanent and keeps its own text.
+type permanent string
+
+func (p permanent) Error() string        { return string(p) }
+func (p permanent) Is(target error) bool { return target == ErrPermanent }
+
+// needsLink has every kind, and whether it is of no use without a link.
+var needsLink = map[Kind]bool{
+	Verify:            true,
+	AlreadyRegistered: false,
+	Reset:             true,
+	PasswordChanged:   false,
+	EmailChange:       true,
+	EmailChangeNotice: false,
+	AccountDeleted:    false,
+}
+
+// check says what is wrong with m without repeating any of it but the kind.
+func (m Message) check() error {
+	needed, known := needsLink[m.Kind]
+	switch {
+	case !known:
+		// Not permanent: a newer replica wrote it and can send it.
+		return fmt.Errorf("mail: unknown kind %q", m.Kind)
+	case !isAddrSpec(m.To):
+		return permanent("mail: the recipient is not a bare e-mail address")
+	case !isID(m.ID):
+		return permanent("mail: malformed id")
+	case m.Date.IsZero():
+		return permanent("mail: no date")
+	case needed && (m.Link == "" || m.ValidFor <= 0):
+		return permanent("mail: a message of kind " + string(m.Kind) + " needs a link and its life")
+	case m.Link != "" && !isLink(m.Link):
+		return permanent("mail: malformed link")
+	case m.Kind == EmailChangeNotice && !strings.Contains(m.NewEmail, "@"):
+		return permanent("mail: a notice without the new address")
+	}
+	return nil
+}
+
+// isID keeps the id harmless where it is used: in a header and in a file name.
+func isID(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool { return r != '_' && r != '-' && !isAlnum(r) })
+}
+
+// isLink asks for a URL that is the same text in a plain text, in an
+// href and in the address bar: visible ASCII, and written as net/url writes it.
+func isLink(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return false
+	}
+	visible := !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'<>\\^`{|}", r) })
+	return visible && u.String() == s
+}

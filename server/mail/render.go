@@ -1,0 +1,161 @@
+package mail
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	htmltemplate "html/template"
+	"regexp"
+	"strings"
+	texttemplate "text/template"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+//go:embed templates
+var templates embed.FS
+
+// locales are the primary subtags that have a templates/*.tmpl; the first is the
+// answer to every other.
+var locales = []string{"en", "ko"}
+
+var (
+	sentences  = parseSentences()
+	textLayout = texttemplate.Must(texttemplate.ParseFS(templates, "templates/layout.txt"))
+	htmlLayout = htmltemplate.Must(htmltemplate.ParseFS(templates, "templates/layout.html"))
+)
+
+func parseSentences() map[string]*texttemplate.Template {
+	parsed := make(map[string]*texttemplate.Template)
+	for _, locale := range locales {
+		parsed[locale] = texttemplate.Must(texttemplate.ParseFS(templates, "templates/"+locale+".tmpl"))
+	}
+	return parsed
+}
+
+// facts are what a sentence may mention.
+type facts struct {
+	Name     string // tidy, may be empty
+	Product  string // the name of the sender, may be empty
+	Link     string
+	ValidFor string // "24 hours", or empty
+	NewEmail string // masked
+}
+
+// content is what a layout shows, plain text all of it: the HTML layout escapes.
+type content struct {
+	Lang                    string
+	Subject, Greeting, Lead string
+	Action, Link, Life      string // what Link is for, Link, how long it is good for; all empty without a link
+	Warning, Footer         string // Warning says what to do if it was not you; it may be empty
+}
+
+// rendered is a message as it is read.
+type rendered struct{ lang, subject, text, html string }
+
+// render fills the templates. product is the display name of the sender, which is
+// the operator's text.
+func (m Message) render(product string) (rendered, error) {
+	c := m.content(product)
+	var text, html bytes.Buffer
+	if err := errors.Join(textLayout.Execute(&text, c), htmlLayout.Execute(&html, c)); err != nil {
+		return rendered{}, fmt.Errorf("mail: template of kind %s failed", m.Kind)
+	}
+	return rendered{c.Lang, c.Subject, text.String(), html.String()}, nil
+}
+
+func (m Message) content(product string) content {
+	lang := language(m.Locale)
+	f := facts{Name: greetable(m.Name), Product: tidy(product), Link: m.Link, ValidFor: duration(m.ValidFor, lang), NewEmail: mask(m.NewEmail)}
+	say := func(name string) string { return sentence(lang, name, f) }
+	kind := string(m.Kind)
+	c := content{
+		Lang: lang, Subject: say(kind + ".subject"), Greeting: say("greeting"), Lead: say(kind + ".lead"),
+		Action: say(kind + ".action"), Warning: say(kind + ".warning"), Footer: say("footer"),
+	}
+	if c.Action == "" || m.Link == "" {
+		c.Action = ""
+		return c
+	}
+	c.Link = m.Link
+	if f.ValidFor != "" {
+		c.Life = say("life")
+	}
+	return c
+}
+
+// sentence is one of the texts in templates/<lang>.tmpl. A test executes each with
+// each combination of facts that changes one.
+func sentence(lang, name string, f facts) string {
+	var b strings.Builder
+	if err := sentences[lang].ExecuteTemplate(&b, name, f); err != nil {
+		panic("mail: " + err.Error())
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// language picks the locale by its primary subtag: ko, ko-KR and ko_KR are Korean.
+func language(tag string) string {
+	primary, _, _ := strings.Cut(strings.ReplaceAll(tag, "_", "-"), "-")
+	for _, locale := range locales {
+		if strings.EqualFold(primary, locale) {
+			return locale
+		}
+	}
+	return locales[0]
+}
+
+const maxGreeting = 64 // characters of a name
+
+// linkable is what mail programs turn into a link on their own: a name with a
+// scheme, an @ or something like a domain in it.
+var linkable = regexp.MustCompile(`[@/\\:]|(?i:www)\.|[\pL\pN][.。．｡]\pL{2}`)
+
+// greetable is a name as it may stand in a greeting, or "". Who registers with a
+// stranger's address chooses the name, and with it a line of a mail to the
+// stranger: "visit evil.example to claim your prize" must not be one.
+func greetable(name string) string {
+	name = tidy(name)
+	if utf8.RuneCountInString(name) > maxGreeting || linkable.MatchString(name) {
+		return ""
+	}
+	return name
+}
+
+// tidy makes one line of visible characters: no line ends, no control characters,
+// no invisible ones, nothing that overrides the direction of the text around it.
+func tidy(s string) string {
+	visible := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.IsGraphic(r) && r != utf8.RuneError {
+			return r
+		}
+		return -1
+	}, s)
+	return strings.Join(strings.Fields(visible), " ")
+}
+
+// duration is d in words, in the largest unit that gives 2 or more, or exactly 1,
+// and rounded down: a link must not be said to live longer than it does.
+func duration(d time.Duration, lang string) string {
+	units := []struct {
+		size   time.Duration
+		en, ko string
+	}{{24 * time.Hour, "day", "일"}, {time.Hour, "hour", "시간"}, {time.Minute, "minute", "분"}, {time.Second, "second", "초"}}
+	for _, unit := range units {
+		n := int64(d / unit.size)
+		// One day is 24 hours to say: that is how long it is, whatever the date.
+		if n < 1 || n == 1 && (d != unit.size || unit.en == "day") {
+			continue
+		}
+		switch {
+		case lang == "ko":
+			return fmt.Sprintf("%d%s", n, unit.ko)
+		case n == 1:
+			return "1 " + unit.en
+		}
+		return fmt.Sprintf("%d %ss", n, unit.en)
+	}
+	return ""
+}

@@ -1,0 +1,192 @@
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	netmail "net/mail"
+	"net/url"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
+)
+
+// MaxSend bounds one Send of SMTP, whatever the server does. Within it each answer
+// has to come in 10 seconds, but for the one after the message: who gives up there
+// sends a mail twice, so that one may take what is left.
+const MaxSend = 30 * time.Second
+
+const maxStep = 10 * time.Second
+
+// SMTP is a Sender to one SMTP server (RFC 5321), on a connection of its own for
+// each message. It is safe for concurrent use.
+type SMTP struct {
+	host, port         string
+	username, password string // no AUTH if username is empty
+	from               *netmail.Address
+	implicit           bool // smtps: TLS from the first byte (RFC 8314)
+	plain              bool // starttls=off: no TLS, on loopback only
+	tls                *tls.Config
+	step, total        time.Duration
+}
+
+// NewSMTP takes smtps://[user:password@]host[:465], TLS from the start, or
+// smtp://[user:password@]host[:587], where STARTTLS is mandatory: a server that
+// does not offer it gets neither the password nor the message. Certificates are
+// verified. Only for a host on loopback smtp://…?starttls=off does without TLS.
+// from is as in ParseFrom. No error holds any part of smtpURL.
+func NewSMTP(smtpURL string, from string) (*SMTP, error) {
+	sender, err := parseFrom(from)
+	if err != nil {
+		return nil, fmt.Errorf("mail: %w", err)
+	}
+	s := &SMTP{from: sender, step: maxStep, total: MaxSend}
+	if err := s.parse(smtpURL); err != nil {
+		return nil, fmt.Errorf("mail: SMTP URL: %w", err)
+	}
+	s.tls = &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12}
+	return s, nil
+}
+
+func (s *SMTP) parse(smtpURL string) error {
+	u, err := url.Parse(smtpURL)
+	if err != nil {
+		return errors.New("not a URL (are special characters of the password percent-encoded?)") // err holds the password
+	}
+	switch u.Scheme {
+	case "smtp":
+		s.port = "587"
+	case "smtps":
+		s.port, s.implicit = "465", true
+	default:
+		return errors.New("it begins with smtp:// or smtps://")
+	}
+	s.host = u.Hostname()
+	if u.Port() != "" {
+		s.port = u.Port()
+	}
+	s.username = u.User.Username()
+	s.password, _ = u.User.Password()
+	switch {
+	case s.host == "":
+		return errors.New("the host is missing")
+	case u.Path != "" && u.Path != "/" || u.Fragment != "":
+		return errors.New("nothing may follow the host and port but ?starttls=off")
+	case (s.username == "") != (s.password == ""):
+		return errors.New("user and password go together, as in user:password@host")
+	}
+	return s.parseQuery(u.RawQuery)
+}
+
+func (s *SMTP) parseQuery(query string) error {
+	switch {
+	case query == "":
+		return nil
+	case query != "starttls=off" || s.implicit:
+		return errors.New("the only option is ?starttls=off, for smtp://")
+	case !isLoopback(s.host):
+		return errors.New("?starttls=off is for a host on loopback: elsewhere the links in the mails could be read on the way")
+	}
+	s.plain = true
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// Send is one attempt, over within MaxSend. Its errors are the step that failed
+// and the codes of the answer, never the server's words: servers repeat the
+// recipient, and could repeat the rest. ErrPermanent is a 5xx to the recipient or
+// the message; a 5xx to the greeting, the login or the sender is the operator's to
+// mend, and the message waits for that.
+func (s *SMTP) Send(ctx context.Context, m Message) error {
+	data, err := m.build(s.from, gomail.EncodingQP)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.total)
+	defer cancel()
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return failure(ctx, "connecting", err)
+	}
+	defer func() { _ = conn.Close() }()
+	// Deadlines bound a step. This bounds all of them, and obeys a cancelled caller.
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+
+	d := &dialogue{ctx: ctx, conn: conn, step: s.step}
+	s.login(d)
+	s.deliver(d, m.To, data)
+	if d.err == nil {
+		d.quit()
+	}
+	return d.err
+}
+
+func (s *SMTP) dial(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.step)
+	defer cancel()
+	address := net.JoinHostPort(s.host, s.port)
+	if s.implicit {
+		return (&tls.Dialer{Config: s.tls}).DialContext(ctx, "tcp", address)
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+}
+
+// login goes from the greeting to where mail is accepted.
+func (s *SMTP) login(d *dialogue) {
+	d.do("greeting", func() (err error) { d.client, err = smtp.NewClient(d.conn, s.host); return err })
+	d.do("EHLO", func() error {
+		d.client.SkipSMTPUTF8(true) // addresses are ASCII
+		return d.client.Hello(domainOf(s.from.Address))
+	})
+	if !s.implicit && !s.plain {
+		d.do("STARTTLS", func() error {
+			// Carrying on in the clear is what someone in the middle wants who takes the offer away.
+			if offered, _ := d.client.Extension("STARTTLS"); !offered {
+				return plainly("the server does not offer it")
+			}
+			return d.client.StartTLS(s.tls)
+		})
+	}
+	if s.username != "" {
+		d.do("AUTH", func() error { return s.auth(d.client) })
+	}
+}
+
+// auth uses PLAIN or LOGIN, inside TLS or on loopback.
+func (s *SMTP) auth(client *smtp.Client) error {
+	_, offered := client.Extension("AUTH")
+	for mechanism := range strings.FieldsSeq(offered) {
+		switch strings.ToUpper(mechanism) {
+		case "PLAIN":
+			return client.Auth(smtp.PlainAuth("", s.username, s.password, s.host, s.plain))
+		case "LOGIN":
+			return client.Auth(smtp.LoginAuth(s.username, s.password, s.host, s.plain))
+		}
+	}
+	return plainly("the server offers neither PLAIN nor LOGIN")
+}
+
+func (s *SMTP) deliver(d *dialogue, to string, data []byte) {
+	d.do("MAIL", func() error { return d.client.Mail("<" + s.from.Address + ">") })
+	d.final = true
+	d.do("RCPT", func() error { return d.client.Rcpt("<" + to + ">") })
+	d.do("DATA", func() error {
+		w, err := d.client.Data()
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(data); err != nil {
+			return err
+		}
+		d.patient()
+		return w.Close()
+	})
+}

@@ -1,0 +1,25 @@
+package server
+
+import (
+	"context"
+
+	"example.com/accounts/api"
+)
+
+func (h handlers) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObject) (api.ChangePasswordResponseObject, error) {
+	call := callOf(ctx)
+	tokens, u, err := h.Service.ChangePassword(ctx, call.principal, r.Body.CurrentPassword, r.Body.NewPassword, call.client)
+	if err != nil {
+		return nil, err
+	}
+	return h.signedIn(call, tokens, u), nil
+}
+
+func (h handlers) RequestPasswordReset(ctx context.Context, r api.RequestPasswordResetRequestObject) (api.RequestPasswordResetResponseObject, error) {
+	return api.RequestPasswordReset202Response{}, h.Service.RequestReset(ctx, r.Body.Email, callOf(ctx).client)
+}
+
+func (h handlers) ConfirmPasswordReset(ctx context.Context, r api.ConfirmPasswordResetRequestObject) (api.ConfirmPasswordResetResponseObject, error) {
+	err := h.Service.ConfirmReset(ctx, r.Body.Token, r.Body.NewPassword, callOf(ctx).client)
+	return api.ConfirmPasswordReset200JSONResponse{Status: api.StatusResultStatusOk}, err
+}

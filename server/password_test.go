@@ -1,0 +1,259 @@
+package server_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+)
+
+// requestReset asks for a reset and answers with the token of the mail, which is the nth to that address.
+func requestReset(t *testing.T, s *servertest.Server, email string, n int) string {
+	t.Helper()
+	post(s, "/accounts/password/reset", object{"email": email}).Want(t, http.StatusAccepted, "")
+	return linkToken(t, s, email, n, mail.Reset)
+}
+
+func confirmReset(s *servertest.Server, token, next string) *servertest.Response {
+	return post(s, "/accounts/password/reset/confirm", object{"token": token, "new_password": next})
+}
+
+func changePassword(c *servertest.Client, current, next string) *servertest.Response {
+	return c.Do(http.MethodPost, "/accounts/password/change", object{"current_password": current, "new_password": next})
+}
+
+// sessionsInEach are sessions of a user in every transport.
+func sessionsInEach(s *servertest.Server, u servertest.User) []*servertest.Client {
+	var list []*servertest.Client
+	for _, transport := range transports {
+		list = append(list, s.Login(u, transport))
+	}
+	return list
+}
+
+// wantEnded asks that nothing of the sessions works any more, without telling the clients.
+func wantEnded(t *testing.T, clients []*servertest.Client) {
+	t.Helper()
+	for _, c := range clients {
+		c.Copy().Profile().Want(t, http.StatusUnauthorized, "session_revoked")
+		c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
+	}
+}
+
+func TestChangePassword(t *testing.T) {
+	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
+		others := sessionsInEach(s, u)
+		bystander := s.Login(s.NewUser(), transport)
+		reset := requestReset(t, s, u.Email, 1)
+		next := address(newName())
+		change := requestEmailChange(t, s, others[0], next, u.Password, 1)
+		c := s.Login(u, transport)
+		old := c.Copy()
+		likeLogin := shape(login(s.Anonymous(), u, transport))
+		r := changePassword(c, u.Password, otherPassword).Want(t, http.StatusOK, "")
+		if diff := cmp.Diff(likeLogin, shape(r)); diff != "" {
+			t.Errorf("not like a login (-login +change):\n%s", diff)
+		}
+		wantEnded(t, append(others, old))
+		if c.SessionID == old.SessionID || profileOf(t, c.Profile())["username"] != u.Username {
+			t.Error("no new session of the same user")
+		}
+		c.RefreshTokens().Want(t, http.StatusOK, "")
+		bystander.Profile().Want(t, http.StatusOK, "")
+		signIn(s, u.Username, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, u.Username, otherPassword).Want(t, http.StatusOK, "")
+		confirmReset(s, reset, password).Want(t, http.StatusBadRequest, "link_invalid")
+		post(s, "/accounts/email/change/confirm", object{"token": change}).Want(t, http.StatusBadRequest, "link_invalid")
+		wantMails(t, s, u.Email, mail.Reset, mail.EmailChangeNotice, mail.PasswordChanged)
+	})
+}
+
+func TestChangePasswordRefuses(t *testing.T) {
+	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
+		c := s.Login(u, transport)
+		before := s.Database.Dump(t)
+		wantField(t, changePassword(c.Copy(), u.Password+"x", otherPassword), "/current_password", "password_wrong")
+		wantField(t, changePassword(c.Copy(), "x", "password1234"), "/current_password", "password_wrong") // a thief learns nothing of the rest
+		for next, code := range map[string]string{"elevenchars": "too_short", strings.Repeat("z", 257): "too_long", "password1234": "password_common", u.Email: "password_common", "12345" + u.Username: "password_common"} {
+			wantField(t, changePassword(c.Copy(), u.Password, next), "/new_password", code)
+		}
+		unchanged(t, s, before)
+		c.Profile().Want(t, http.StatusOK, "")
+	})
+}
+
+// Of many changes at once from one session one wins: its password, and a session that lives.
+func TestParallelChangesOfThePassword(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		const n = 10
+		u := s.NewUser()
+		c := s.Login(u, accounts.BodyTokens)
+		clients := make([]*servertest.Client, n)
+		for i := range clients {
+			clients[i] = c.Copy()
+		}
+		answers := parallel(n, func(i int) *servertest.Response {
+			return changePassword(clients[i], u.Password, otherPassword+strings.Repeat("!", i))
+		})
+		got := statuses(answers)
+		if got[http.StatusOK] != 1 || got[http.StatusUnauthorized]+got[http.StatusUnprocessableEntity] != n-1 {
+			t.Fatalf("answers by status: %v", got)
+		}
+		for i, r := range answers {
+			if r.Status == http.StatusOK {
+				clients[i].Profile().Want(t, http.StatusOK, "")
+				signIn(s, u.Username, otherPassword+strings.Repeat("!", i)).Want(t, http.StatusOK, "")
+			}
+		}
+		wantMails(t, s, u.Email, mail.PasswordChanged)
+	})
+}
+
+func TestResetPassword(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u, next := s.NewUser(), address(newName())
+		sessions := sessionsInEach(s, u)
+		change := requestEmailChange(t, s, sessions[0], next, u.Password, 1)
+		old := requestReset(t, s, u.Email, 2)
+		token := requestReset(t, s, u.Email, 3)
+		before := stored(t, s, u.Email)
+		confirmReset(s, old, otherPassword).Want(t, http.StatusBadRequest, "link_invalid") // the newer kills the older
+		for value, code := range map[string]string{"x": "too_short", "password1234": "password_common", u.Email: "password_common"} {
+			wantField(t, confirmReset(s, token, value), "/new_password", code) // and consumes nothing
+		}
+		if diff := cmp.Diff(before, stored(t, s, u.Email)); diff != "" {
+			t.Errorf("the user was changed:\n%s", diff)
+		}
+		sessions[0].Profile().Want(t, http.StatusOK, "") // asking for a mail ends nothing
+		r := confirmReset(s, token, otherPassword).Want(t, http.StatusOK, "")
+		if diff := cmp.Diff(object{"status": "ok"}, r.JSON); diff != "" || len(r.Cookies()) != 0 { // it signs nobody in
+			t.Errorf("%s, cookies %v", r.Raw, r.Cookies())
+		}
+		wantEnded(t, sessions)
+		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, u.Email, otherPassword).Want(t, http.StatusOK, "")
+		confirmReset(s, token, password).Want(t, http.StatusBadRequest, "link_invalid")
+		post(s, "/accounts/email/change/confirm", object{"token": change}).Want(t, http.StatusBadRequest, "link_invalid")
+		signIn(s, u.Email, otherPassword).Want(t, http.StatusOK, "")
+		wantMails(t, s, u.Email, mail.EmailChangeNotice, mail.Reset, mail.Reset, mail.PasswordChanged)
+	})
+}
+
+// Known, unknown, inactive, pending: the same answer. A mail goes to an active account alone.
+func TestResetRequestIsUniform(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		active, inactive, pending, unknown := s.NewUser(), s.NewUser(), address(newName()), address(newName())
+		setActive(t, s, inactive, false)
+		register(t, s, 1, object{"email": pending, "password": password})
+		first := post(s, "/accounts/password/reset", object{"email": unknown}).Want(t, http.StatusAccepted, "")
+		nothing(t, first)
+		for _, email := range []string{active.Email, inactive.Email, pending, shouted(active.Email)} {
+			r := post(s, "/accounts/password/reset", object{"email": email}).Want(t, http.StatusAccepted, "")
+			if diff := cmp.Diff(alike(first), alike(r)); diff != "" {
+				t.Errorf("%s: the answer differs:\n%s", email, diff)
+			}
+		}
+		wantMails(t, s, unknown)
+		wantMails(t, s, inactive.Email)
+		wantMails(t, s, pending, mail.Verify)
+		wantMails(t, s, shouted(active.Email)) // it goes where the account says
+		wantMails(t, s, active.Email, mail.Reset, mail.Reset)
+		wantField(t, post(s, "/accounts/password/reset", object{"email": "x@y"}), "/email", "invalid_format")
+	})
+}
+
+// A link is for the user, the address and the state in which it was asked for.
+func TestResetLinkOfAUserWhoIsDisabled(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u, gone := s.NewUser(), s.NewUser()
+		token, orphan := requestReset(t, s, u.Email, 1), requestReset(t, s, gone.Email, 1)
+		settle(t, s)
+		setActive(t, s, u, false)
+		s.Login(gone, accounts.BodyTokens).Do(http.MethodPost, "/accounts/profile/delete", object{"password": gone.Password}).Want(t, http.StatusNoContent, "")
+		settle(t, s)
+		before := s.Database.Dump(t)
+		confirmReset(s, token, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmReset(s, orphan, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		unchanged(t, s, before)
+		setActive(t, s, u, true)
+		signIn(s, u.Email, u.Password).Want(t, http.StatusOK, "")
+	})
+}
+
+func TestParallelUsesOfAResetLink(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		token := requestReset(t, s, u.Email, 1)
+		const n = 20
+		answers := parallel(n, func(i int) *servertest.Response { return confirmReset(s, token, otherPassword+strings.Repeat("!", i)) })
+		if got := statuses(answers); got[http.StatusOK] != 1 || got[http.StatusBadRequest] != n-1 {
+			t.Fatalf("answers by status: %v", got)
+		}
+		for i, r := range answers {
+			want := http.StatusUnauthorized
+			if r.Status == http.StatusOK {
+				want = http.StatusOK
+			}
+			signIn(s, u.Email, otherPassword+strings.Repeat("!", i)).Want(t, want, "")
+		}
+		wantMails(t, s, u.Email, mail.Reset, mail.PasswordChanged)
+	})
+}
+
+// A token of one purpose is worth nothing for another, and what merely looks like one is worth nothing at all.
+func TestTokensHaveOnePurpose(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		c := s.Login(u, accounts.BodyTokens)
+		tokens := map[string]string{
+			"verify": register(t, s, 1, object{"email": address(newName()), "password": password}),
+			"change": requestEmailChange(t, s, c, address(newName()), u.Password, 1),
+			"reset":  requestReset(t, s, u.Email, 2), // after the notice of the change
+		}
+		settle(t, s)
+		before := s.Database.Dump(t)
+		confirm := map[string]func(token string) *servertest.Response{
+			"verify": func(token string) *servertest.Response { return verify(s, token, password) },
+			"reset":  func(token string) *servertest.Response { return confirmReset(s, token, otherPassword) },
+			"change": func(token string) *servertest.Response {
+				return post(s, "/accounts/email/change/confirm", object{"token": token})
+			},
+		}
+		for purpose, use := range confirm {
+			own := tokens[purpose]
+			raw, err := base64.RawURLEncoding.DecodeString(own)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list := []string{c.Access, c.Refresh, "x", " " + own, own + " ", own + "=", own[:42], own + "A", own[1:], strings.ToUpper(own), strings.Repeat("A", 43), base64.StdEncoding.EncodeToString(raw) + "=", string(lastBit(own)), c.SessionID, "%", "' OR 1=1 --"}
+			for other, token := range tokens {
+				if other != purpose {
+					list = append(list, token)
+				}
+			}
+			for _, token := range list {
+				if r := use(token); r.Code() != "link_invalid" {
+					t.Errorf("%s by %q: %d %s", purpose, token, r.Status, r.Code())
+				}
+			}
+		}
+		unchanged(t, s, before)
+		for _, purpose := range []string{"reset", "verify"} { // the reset ends the link of the change
+			confirm[purpose](tokens[purpose]).Want(t, http.StatusOK, "")
+		}
+	})
+}
+
+// lastBit is another spelling of the same bytes to a decoder that does not look at the bits that base64 leaves over.
+func lastBit(token string) []byte {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	b := []byte(token)
+	b[len(b)-1] = alphabet[strings.IndexByte(alphabet, b[len(b)-1])^1]
+	return b
+}

@@ -1,0 +1,326 @@
+package server_test
+
+import (
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+)
+
+// requestEmailChange asks for a new address and answers with the token of the mail, which is the nth to it.
+func requestEmailChange(t *testing.T, s *servertest.Server, c *servertest.Client, next, password string, n int) string {
+	t.Helper()
+	nothing(t, changeEmail(c, next, password).Want(t, http.StatusAccepted, ""))
+	return linkToken(t, s, next, n, mail.EmailChange)
+}
+
+func changeEmail(c *servertest.Client, next, password string) *servertest.Response {
+	return c.Do(http.MethodPost, "/accounts/email/change", object{"email": next, "password": password})
+}
+
+func confirmEmail(s *servertest.Server, token string) *servertest.Response {
+	return post(s, "/accounts/email/change/confirm", object{"token": token})
+}
+
+func patch(c *servertest.Client, body object) *servertest.Response {
+	return c.Do(http.MethodPatch, "/accounts/profile", body)
+}
+
+func TestUpdateProfile(t *testing.T) {
+	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
+		c := s.Login(u, transport)
+		want := profileOf(t, c.Profile())
+		for _, change := range []object{
+			{}, {"first_name": "Augusta Ada"}, {"last_name": ""}, {"first_name": "에이다", "last_name": "King-Noel"},
+			{"username": strings.ToUpper(u.Username)}, {"username": u.Username}, {"username": newName()},
+		} {
+			maps.Copy(want, change)
+			if diff := cmp.Diff(want, profileOf(t, patch(c, change))); diff != "" {
+				t.Errorf("after %v (-want +got):\n%s", change, diff)
+			}
+			if diff := cmp.Diff(want, profileOf(t, c.Profile())); diff != "" {
+				t.Errorf("then, after %v (-want +got):\n%s", change, diff)
+			}
+		}
+		signIn(s, want["username"].(string), u.Password).Want(t, http.StatusOK, "")
+		signIn(s, u.Username, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		patch(c, object{"locale": "ko"}).Want(t, http.StatusOK, "")
+		requestReset(t, s, u.Email, 1)
+		if m := s.Mails.To(u.Email)[0]; m.Locale != "ko" {
+			t.Errorf("a mail in %q", m.Locale)
+		}
+	})
+}
+
+func TestUpdateProfileRefuses(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := s.Login(s.NewUser(), accounts.Hybrid)
+	before := s.Database.Dump(t)
+	for _, e := range []struct {
+		member string
+		value  any
+		code   string
+	}{
+		{"username", nil, "invalid_type"}, {"first_name", nil, "invalid_type"}, {"last_name", nil, "invalid_type"}, {"locale", nil, "invalid_type"},
+		{"username", "", "too_short"}, {"username", "a@b", "invalid_format"}, {"username", "a b", "invalid_format"}, {"username", "a\u202eb", "invalid_format"}, {"username", strings.Repeat("a", 151), "too_long"},
+		{"first_name", "a\x00b", "invalid_format"}, {"last_name", "a\r\nb", "invalid_format"}, {"first_name", strings.Repeat("a", 151), "too_long"}, {"locale", "x", "invalid_format"}, {"locale", "", "invalid_format"},
+		{"email", "x@example.com", "unknown_field"}, {"password", otherPassword, "unknown_field"}, {"is_staff", true, "unknown_field"}, {"is_superuser", true, "unknown_field"}, {"is_active", true, "unknown_field"},
+		{"id", 1, "unknown_field"}, {"email_verified", true, "unknown_field"}, {"date_joined", "2020-01-01T00:00:00Z", "unknown_field"}, {"session_epoch", 1, "unknown_field"},
+	} {
+		wantField(t, patch(c, object{e.member: e.value}), "/"+e.member, e.code)
+		if e.member != "first_name" { // nothing of a request that is refused is done
+			wantField(t, patch(c, object{"first_name": "Mallory", e.member: e.value}), "/"+e.member, e.code)
+		}
+	}
+	unchanged(t, s, before)
+}
+
+// Names that look or compare alike are one name.
+func TestUsernameTaken(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		other, c := s.NewUser(), s.Login(s.NewUser(), accounts.Cookies)
+		before := s.Database.Dump(t)
+		for _, name := range []string{other.Username, strings.ToUpper(other.Username), fullwidth(other.Username)} {
+			patch(c, object{"username": name, "first_name": "Mallory"}).Want(t, http.StatusConflict, "username_taken")
+		}
+		unchanged(t, s, before)
+		const n = 10
+		names := newName()
+		clients := make([]*servertest.Client, n)
+		for i := range clients {
+			clients[i] = s.Login(s.NewUser(), accounts.BodyTokens)
+		}
+		answers := parallel(n, func(i int) *servertest.Response { return patch(clients[i], object{"username": names}) })
+		if got := statuses(answers); got[http.StatusOK] != 1 || got[http.StatusConflict] != n-1 {
+			t.Errorf("ten at once: answers by status %v", got)
+		}
+	})
+}
+
+func TestExport(t *testing.T) {
+	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
+		stranger := s.NewUser()
+		s.Login(stranger, accounts.Hybrid)
+		victim := s.Login(u, accounts.BodyTokens)
+		stolen := victim.Copy()
+		for range 2 { // makes an event: a token two generations old
+			s.Database.Age(t, rotation)
+			victim.RefreshTokens().Want(t, http.StatusOK, "")
+		}
+		stolen.RefreshTokens().Want(t, http.StatusUnauthorized, "refresh_reused")
+		c := s.Login(u, transport)
+		patch(c, object{"locale": "ko"}).Want(t, http.StatusOK, "")
+		r := c.Do(http.MethodGet, "/accounts/profile/export", nil).Want(t, http.StatusOK, "")
+		if diff := cmp.Diff(profileOf(t, c.Profile()), r.JSON["user"]); diff != "" {
+			t.Errorf("user (-profile +export):\n%s", diff)
+		}
+		sessions, events := r.JSON["sessions"].([]any), r.JSON["events"].([]any)
+		if len(sessions) != 1 || sessions[0].(object)["id"] != c.SessionID || sessions[0].(object)["current"] != true {
+			t.Errorf("sessions %v", sessions)
+		}
+		if len(events) != 1 || events[0].(object)["kind"] != "refresh_reused" || r.Text("locale") != "ko" {
+			t.Errorf("events %v, locale %q", events, r.Text("locale"))
+		}
+		if r.Header.Get("Cache-Control") != "no-store" {
+			t.Error("the answer may be stored")
+		}
+		for what, secret := range map[string]string{
+			"hash": stored(t, s, u.Email).Password, "password": u.Password, "argon2": "argon2", "access token": accessOf(c), "refresh token": refreshOf(c), "CSRF token": c.CSRF, "stranger": stranger.Email,
+		} {
+			if secret != "" && strings.Contains(string(r.Raw), secret) {
+				t.Errorf("the export holds the %s", what)
+			}
+		}
+	})
+}
+
+func TestDeleteProfile(t *testing.T) {
+	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
+		bystander := s.Login(s.NewUser(), transport)
+		others := sessionsInEach(s, u)
+		c := s.Login(u, transport)
+		reset := requestReset(t, s, u.Email, 1)
+		change := requestEmailChange(t, s, others[0], address(newName()), u.Password, 1)
+		s.Database.Exec(t, "UPDATE sessions SET generation = generation + 2 WHERE user_id = ? AND id = ?", u.ID, idBytes(t, others[3]))
+		settle(t, s)
+		before := s.Database.Dump(t)
+		wantField(t, c.Copy().Do(http.MethodPost, "/accounts/profile/delete", object{"password": otherPassword}), "/password", "password_wrong")
+		unchanged(t, s, before)
+		others[3].Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "refresh_reused") // an event
+
+		old := c.Copy()
+		r := c.Do(http.MethodPost, "/accounts/profile/delete", object{"password": u.Password}).Want(t, http.StatusNoContent, "")
+		for _, cookie := range r.Cookies() {
+			if cookie.MaxAge >= 0 || cookie.Value != "" {
+				t.Errorf("the cookie %s is set", cookie.Name)
+			}
+		}
+		if c.CookieValue("access")+c.CookieValue("refreshtoken")+c.CookieValue("csrftoken") != "" || transport != accounts.BodyTokens && len(r.Cookies()) == 0 {
+			t.Errorf("cookies are not cleared: %v", r.Cookies())
+		}
+		wantEnded(t, append(others, old))
+		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		confirmReset(s, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmEmail(s, change).Want(t, http.StatusBadRequest, "link_invalid")
+		for _, table := range []string{"sessions", "events", "one_time_tokens"} {
+			if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?", u.ID); n != 0 {
+				t.Errorf("%d rows in %s", n, table)
+			}
+		}
+		if usersWith(t, s, u.Email) != 0 {
+			t.Error("the user is still there")
+		}
+		wantMails(t, s, u.Email, mail.Reset, mail.EmailChangeNotice, mail.AccountDeleted)
+		bystander.Profile().Want(t, http.StatusOK, "")
+
+		// The names are free again, the id is not: old tokens must not find somebody new behind their subject.
+		token := register(t, s, 4, object{"email": u.Email, "password": password, "username": u.Username})
+		again := profileOf(t, verify(s, token, password))
+		if again["username"] != u.Username || again["id"].(float64) <= float64(u.ID) {
+			t.Errorf("user %v, before: %d", again, u.ID)
+		}
+		wantEnded(t, append(others, old))
+	})
+}
+
+func idBytes(t *testing.T, c *servertest.Client) []byte {
+	t.Helper()
+	id := sessionID(t, c)
+	return id[:]
+}
+
+func TestChangeEmail(t *testing.T) {
+	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
+		c, name := s.Login(u, transport), newName()
+		next := address("New." + name)
+		before := s.Database.Dump(t)
+		wantField(t, changeEmail(c, next, otherPassword), "/password", "password_wrong")
+		wantField(t, changeEmail(c, "nowhere", u.Password), "/email", "invalid_format")
+		unchanged(t, s, before)
+
+		older := requestEmailChange(t, s, c, address("older"+name), u.Password, 1)
+		reset := requestReset(t, s, u.Email, 2)
+		token := requestEmailChange(t, s, c, next, u.Password, 1)
+		if got := profileOf(t, c.Profile())["email"]; got != u.Email {
+			t.Errorf("the address is %v before it is confirmed", got)
+		}
+		signIn(s, next, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, u.Email, u.Password).Want(t, http.StatusOK, "")
+		wantMails(t, s, u.Email, mail.EmailChangeNotice, mail.Reset, mail.EmailChangeNotice)
+		if m := s.Mails.To(u.Email)[2]; m.NewEmail != next || m.Link != "" {
+			t.Errorf("notice %+v", m)
+		}
+		confirmEmail(s, older).Want(t, http.StatusBadRequest, "link_invalid")
+
+		r := confirmEmail(s, token).Want(t, http.StatusOK, "")
+		if diff := cmp.Diff(object{"status": "ok"}, r.JSON); diff != "" || len(r.Cookies()) != 0 {
+			t.Errorf("%s, cookies %v", r.Raw, r.Cookies())
+		}
+		if got := profileOf(t, c.Profile()); got["email"] != next || got["email_verified"] != true || got["id"] != float64(u.ID) { // the session goes on
+			t.Errorf("user %v", got)
+		}
+		c.RefreshTokens().Want(t, http.StatusOK, "")
+		signIn(s, strings.ToLower(next), u.Password).Want(t, http.StatusOK, "")
+		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		confirmEmail(s, token).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmReset(s, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid") // it went to the old address
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
+			t.Errorf("%d links are still open, and would be good again if the old address came back", n)
+		}
+		post(s, "/accounts/password/reset", object{"email": u.Email}).Want(t, http.StatusAccepted, "")
+		wantMails(t, s, u.Email, mail.EmailChangeNotice, mail.Reset, mail.EmailChangeNotice)
+	})
+}
+
+// Whether an address has an account is told to its owner alone, also to users.
+func TestChangeEmailToATakenAddress(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		other, u := s.NewUser(), s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		free := address(newName())
+		first := changeEmail(c, free, u.Password).Want(t, http.StatusAccepted, "")
+		linkToken(t, s, free, 1, mail.EmailChange)
+		if diff := cmp.Diff(alike(first), alike(changeEmail(c, other.Email, u.Password))); diff != "" {
+			t.Errorf("the answer differs (-free +taken):\n%s", diff)
+		}
+		wantMails(t, s, other.Email, mail.AlreadyRegistered)
+		wantMails(t, s, u.Email, mail.EmailChangeNotice, mail.EmailChangeNotice)
+		if m := s.Mails.To(other.Email)[0]; m.Link != "" {
+			t.Error("the owner of the address got a link")
+		}
+		// Taken between request and confirmation.
+		token := requestEmailChange(t, s, c, free, u.Password, 2)
+		taker := register(t, s, 3, object{"email": free, "password": password})
+		verify(s, taker, password).Want(t, http.StatusOK, "")
+		settle(t, s)
+		before := s.Database.Dump(t)
+		confirmEmail(s, token).Want(t, http.StatusBadRequest, "link_invalid")
+		unchanged(t, s, before)
+		if got := profileOf(t, c.Profile())["email"]; got != u.Email {
+			t.Errorf("the address is %v", got)
+		}
+	})
+}
+
+func TestChangeEmailOfADisabledUser(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		token := requestEmailChange(t, s, s.Login(u, accounts.Hybrid), address(newName()), u.Password, 1)
+		settle(t, s)
+		setActive(t, s, u, false)
+		before := s.Database.Dump(t)
+		confirmEmail(s, token).Want(t, http.StatusBadRequest, "link_invalid")
+		unchanged(t, s, before)
+	})
+}
+
+// Nothing that opens an account is stored or logged: no password, no token of any link (only its hash), no session token.
+func TestNoSecretIsStoredOrLogged(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		name := newName()
+		email, next := address(name), address("new"+name)
+		var secrets []string
+		note := func(list ...string) { secrets = append(secrets, list...) }
+		token := register(t, s, 1, object{"email": email, "password": password, "username": name, "first_name": "Ada"})
+		note(password, otherPassword, token, register(t, s, 1, object{"email": address(newName()), "password": password + " pending"}), password+" pending")
+		verify(s, token, "a wrong guess at it").Want(t, http.StatusUnprocessableEntity, "")
+		verify(s, token, password).Want(t, http.StatusOK, "")
+		for _, transport := range transports {
+			c := s.Login(servertest.User{User: stored(t, s, email), Password: password}, transport)
+			note(accessOf(c), refreshOf(c), c.CSRF)
+		}
+		c := s.Login(servertest.User{User: stored(t, s, email), Password: password}, accounts.Hybrid)
+		changePassword(c, password, "password1234").Want(t, http.StatusUnprocessableEntity, "")
+		changePassword(c, password, otherPassword).Want(t, http.StatusOK, "")
+		note("a wrong guess at it", "password1234", accessOf(c), refreshOf(c), requestEmailChange(t, s, c, next, otherPassword, 1))
+		settle(t, s)
+		reset := requestReset(t, s, email, len(s.Mails.To(email))+1)
+		note(reset, "twelve chars of a third")
+		confirmReset(s, reset, "twelve chars of a third").Want(t, http.StatusOK, "")
+		settle(t, s)
+		stored := s.Database.Dump(t)
+		log := s.Log.String()
+		for i, secret := range slices.DeleteFunc(secrets, func(s string) bool { return s == "" }) {
+			raw, err := base64.RawURLEncoding.DecodeString(secret)
+			if strings.Contains(stored, secret) || err == nil && strings.Contains(stored, string(raw)) {
+				t.Errorf("secret %d of %d is in the database", i, len(secrets))
+			}
+			if strings.Contains(log, secret) {
+				t.Errorf("secret %d of %d is in the log", i, len(secrets))
+			}
+		}
+		for _, who := range []string{email, next} {
+			if strings.Contains(log, who) {
+				t.Error("an e-mail address is in the log")
+			}
+		}
+	})
+}

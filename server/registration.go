@@ -1,0 +1,42 @@
+package server
+
+import (
+	"context"
+
+	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
+)
+
+func (h handlers) Register(ctx context.Context, r api.RegisterRequestObject) (api.RegisterResponseObject, error) {
+	err := h.Service.Register(ctx, accounts.Registration{
+		Email: r.Body.Email, Password: r.Body.Password, Username: orEmpty(r.Body.Username),
+		FirstName: orEmpty(r.Body.FirstName), LastName: orEmpty(r.Body.LastName), Locale: orEmpty(r.Body.Locale), Client: callOf(ctx).client,
+	})
+	return api.Register202Response{}, err
+}
+
+func (h handlers) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestObject) (api.VerifyEmailResponseObject, error) {
+	call := callOf(ctx)
+	transport, err := call.transport(r.Body.TokenTransport)
+	if err != nil {
+		return nil, err
+	}
+	tokens, u, err := h.Service.Verify(ctx, accounts.VerifyInput{
+		Token: r.Body.Token, Password: r.Body.Password, Transport: transport, Client: call.client,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.signedIn(call, tokens, u), nil
+}
+
+func (h handlers) ResendVerification(ctx context.Context, r api.ResendVerificationRequestObject) (api.ResendVerificationResponseObject, error) {
+	return api.ResendVerification202Response{}, h.Service.Resend(ctx, r.Body.Email, callOf(ctx).client)
+}
+
+func orEmpty[T ~string](p *T) string {
+	if p == nil {
+		return ""
+	}
+	return string(*p)
+}

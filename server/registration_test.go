@@ -1,0 +1,547 @@
+package server_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+)
+
+var generated = regexp.MustCompile(`^user-[a-z2-7]{8}$`)
+
+func TestRegistrationToFirstLogin(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		eachTransport(t, func(t *testing.T, transport accounts.Transport) {
+			name := newName()
+			email := address(name)
+			r := post(s, "/accounts/register", object{"email": email, "password": password, "username": name, "first_name": "Ada", "last_name": "Lovelace"}).Want(t, http.StatusAccepted, "")
+			nothing(t, r)
+			m := s.Mails.Wait(t, email, 1)
+			token := servertest.Token(t, m)
+			if m.Kind != mail.Verify || m.Link != s.Config.VerifyURL+"#token="+token || len(token) != 43 || m.ValidFor != 24*time.Hour || m.Name != "Ada" {
+				t.Errorf("mail %+v", m)
+			}
+			unknown := alike(signIn(s, address(newName()), password))
+			for _, n := range []string{name, email} {
+				if diff := cmp.Diff(unknown, alike(signIn(s, n, password).Want(t, http.StatusUnauthorized, "invalid_credentials"))); diff != "" {
+					t.Errorf("a login before verification (-unknown +pending):\n%s", diff)
+				}
+			}
+			if usersWith(t, s, email) != 0 {
+				t.Error("a user before verification")
+			}
+			c := s.Anonymous()
+			r = c.Do(http.MethodPost, "/accounts/email/verify", object{"token": token, "password": password, "token_transport": transport})
+			first := profileOf(t, r)
+			want := login(s.Anonymous(), servertest.User{User: stored(t, s, email), Password: password}, transport).Want(t, http.StatusOK, "")
+			if diff := cmp.Diff(shape(want), shape(r)); diff != "" {
+				t.Errorf("not like a login (-login +verification):\n%s", diff)
+			}
+			if first["username"] != name || first["email"] != email || first["first_name"] != "Ada" || first["email_verified"] != true || first["is_active"] != true || first["is_staff"] != false || first["is_superuser"] != false {
+				t.Errorf("user %v", first)
+			}
+			if diff := cmp.Diff(first, profileOf(t, c.Profile()), cmp.FilterPath(func(p cmp.Path) bool { return strings.Contains(p.GoString(), "last_login") }, cmp.Ignore())); diff != "" {
+				t.Errorf("profile (-verification +profile):\n%s", diff)
+			}
+			c.RefreshTokens().Want(t, http.StatusOK, "")
+			wantMails(t, s, email, mail.Verify)
+		})
+	})
+}
+
+// shape is which members and cookies an answer has.
+func shape(r *servertest.Response) []string {
+	list := slices.Sorted(maps.Keys(r.JSON))
+	for _, c := range r.Cookies() {
+		list = append(list, fmt.Sprintf("cookie %s %v HttpOnly %v %s", c.Name, c.MaxAge >= 0, c.HttpOnly, c.Path))
+	}
+	slices.Sort(list)
+	return append(list, r.Header.Get("Cache-Control"), r.Text("token_transport"))
+}
+
+// Known or not: the same answer and one mail, which only the owner reads. Nothing of the account changes.
+func TestRegistrationOfAKnownAddress(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		active, inactive, unknown := s.NewUser(), s.NewUser(), address(newName())
+		setActive(t, s, inactive, false)
+		c := s.Login(active, accounts.Hybrid)
+		before := stored(t, s, active.Email)
+		want := alike(post(s, "/accounts/register", object{"email": unknown, "password": otherPassword}))
+		for _, email := range []string{active.Email, shouted(active.Email), inactive.Email} {
+			r := post(s, "/accounts/register", object{"email": email, "password": otherPassword, "username": "mallory", "first_name": "Mallory"}).Want(t, http.StatusAccepted, "")
+			if diff := cmp.Diff(want, alike(r)); diff != "" {
+				t.Errorf("%s: the answer differs (-unknown +known):\n%s", email, diff)
+			}
+			wantMails(t, s, email, mail.AlreadyRegistered)
+			if m := s.Mails.To(email)[0]; m.Link != "" {
+				t.Error("a link in a mail about an account that exists")
+			}
+		}
+		wantMails(t, s, unknown, mail.Verify)
+		if diff := cmp.Diff(before, stored(t, s, active.Email)); diff != "" {
+			t.Errorf("the user was changed:\n%s", diff)
+		}
+		c.Profile().Want(t, http.StatusOK, "")
+		signIn(s, active.Email, otherPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+	})
+}
+
+func TestWishedUsername(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		taken, both := s.NewUser().Username, newName()
+		pending := register(t, s, 1, object{"email": address("second" + both), "password": password, "username": both})
+		first := register(t, s, 1, object{"email": address("first" + both), "password": password, "username": both})
+		if got := profileOf(t, verify(s, first, password))["username"]; got != both {
+			t.Errorf("username %v, want the free %s", got, both)
+		}
+		if got := profileOf(t, verify(s, pending, password))["username"]; !generated.MatchString(got.(string)) {
+			t.Errorf("username %v: it was taken meanwhile", got)
+		}
+		for _, wish := range []string{taken, strings.ToUpper(taken), fullwidth(taken), ""} {
+			body := object{"email": address(newName()), "password": password}
+			if wish != "" {
+				body["username"] = wish
+			}
+			if got := profileOf(t, verify(s, register(t, s, 1, body), password))["username"]; !generated.MatchString(got.(string)) {
+				t.Errorf("wished %q: username %v, want a generated one", wish, got)
+			}
+		}
+	})
+}
+
+// fullwidth are the same letters as typed with an East Asian keyboard.
+func fullwidth(s string) string {
+	return strings.Map(func(r rune) rune { return r + 0xfee0 }, s)
+}
+
+// The first registration of an address that is verified wins, whoever came first: the stranger has no mailbox.
+func TestSquatterLosesTheAddress(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		email := address(newName())
+		squatters := register(t, s, 1, object{"email": email, "password": otherPassword, "first_name": "Mallory", "username": "m" + newName()})
+		owners := register(t, s, 2, object{"email": email, "password": password, "first_name": "Ada"})
+		settle(t, s)
+		before := s.Database.Dump(t)
+		// The owner clicks the stranger's link: without the stranger's password nothing comes of it, and nothing is used up.
+		wantField(t, verify(s, squatters, password), "/password", "password_wrong")
+		wantField(t, verify(s, owners, otherPassword), "/password", "password_wrong")
+		unchanged(t, s, before)
+		if u := profileOf(t, verify(s, owners, password)); u["first_name"] != "Ada" {
+			t.Errorf("user %v", u)
+		}
+		after := s.Database.Dump(t)
+		verify(s, squatters, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		unchanged(t, s, after)
+		signIn(s, email, otherPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, email, password).Want(t, http.StatusOK, "")
+		if n := usersWith(t, s, email); n != 1 {
+			t.Errorf("%d users", n)
+		}
+	})
+}
+
+// A lost answer does no harm; but neither a changed password nor an operator's decision is undone.
+func TestVerifyingAgainIsALogin(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		email := address(newName())
+		token := register(t, s, 1, object{"email": email, "password": password})
+		c := s.Anonymous()
+		c.Do(http.MethodPost, "/accounts/email/verify", object{"token": token, "password": password}).Want(t, http.StatusOK, "")
+		again := s.Anonymous()
+		again.Do(http.MethodPost, "/accounts/email/verify", object{"token": token, "password": password}).Want(t, http.StatusOK, "")
+		if c.SessionID == again.SessionID {
+			t.Error("a session was adopted")
+		}
+		c.Profile().Want(t, http.StatusOK, "")
+		wantField(t, verify(s, token, otherPassword), "/password", "password_wrong")
+		u := servertest.User{User: stored(t, s, email), Password: password}
+		setActive(t, s, u, false)
+		before := s.Database.Dump(t)
+		verify(s, token, password).Want(t, http.StatusBadRequest, "link_invalid")
+		unchanged(t, s, before)
+		setActive(t, s, u, true)
+		c = s.Login(u, accounts.Hybrid)
+		c.Do(http.MethodPost, "/accounts/password/change", object{"current_password": password, "new_password": otherPassword}).Want(t, http.StatusOK, "")
+		verify(s, token, password).Want(t, http.StatusBadRequest, "link_invalid")
+	})
+}
+
+func TestLinksExpire(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		email := address(newName())
+		token := register(t, s, 1, object{"email": email, "password": password})
+		u := s.NewUser()
+		reset := requestReset(t, s, u.Email, 1)
+		change := requestEmailChange(t, s, s.Login(u, accounts.Hybrid), address(newName()), u.Password, 1)
+		settle(t, s)
+		s.Database.Exec(t, "UPDATE one_time_tokens SET expires_at = created_at")
+		before := s.Database.Dump(t)
+		verify(s, token, password).Want(t, http.StatusBadRequest, "link_invalid")
+		verify(s, token, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmReset(s, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		post(s, "/accounts/email/change/confirm", object{"token": change}).Want(t, http.StatusBadRequest, "link_invalid")
+		unchanged(t, s, before)
+		post(s, "/accounts/email/resend", object{"email": email}).Want(t, http.StatusAccepted, "")
+		wantMails(t, s, email, mail.Verify)
+	})
+}
+
+// The lifetimes are the settings', to the second.
+func TestLifetimesOfLinks(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	s := servertest.Start(t, servertest.Options{Now: func() time.Time { return now }, Settings: []string{"ACCOUNTS_VERIFY_TTL=30s", "ACCOUNTS_RESET_TTL=20s", "ACCOUNTS_EMAIL_CHANGE_TTL=10s"}})
+	u, name := s.NewUser(), newName()
+	c := s.Login(u, accounts.Hybrid)
+	token := register(t, s, 1, object{"email": address(name), "password": password})
+	reset := requestReset(t, s, u.Email, 1)
+	change := requestEmailChange(t, s, c, address("new"+name), u.Password, 1)
+	settle(t, s)
+	s.Database.Snapshot(t)
+	for _, link := range []struct {
+		life    time.Duration
+		confirm func() *servertest.Response
+	}{
+		{10 * time.Second, func() *servertest.Response { return post(s, "/accounts/email/change/confirm", object{"token": change}) }},
+		{20 * time.Second, func() *servertest.Response { return confirmReset(s, reset, otherPassword) }},
+		{30 * time.Second, func() *servertest.Response { return verify(s, token, password) }},
+	} {
+		s.Clock.Advance(link.life - time.Second)
+		link.confirm().Want(t, http.StatusOK, "")
+		settle(t, s)
+		s.Database.Restore(t)
+		s.Clock.Advance(time.Second)
+		link.confirm().Want(t, http.StatusBadRequest, "link_invalid")
+		s.Clock.Advance(-link.life)
+	}
+}
+
+// Mail scanners open every link, and with it the page: that must change nothing.
+func TestOpeningALinkConsumesNothing(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		email := address(newName())
+		u := s.NewUser()
+		tokens := map[string]string{
+			"/accounts/email/verify":           register(t, s, 1, object{"email": email, "password": password}),
+			"/accounts/password/reset/confirm": requestReset(t, s, u.Email, 1),
+			"/accounts/email/change/confirm":   requestEmailChange(t, s, s.Login(u, accounts.Hybrid), address(newName()), u.Password, 1),
+		}
+		settle(t, s)
+		before := s.Database.Dump(t)
+		for path, token := range tokens {
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				s.Anonymous().Do(method, path+"?token="+token+"&password="+password[:7], nil).Want(t, http.StatusMethodNotAllowed, "")
+				for _, page := range []string{s.Config.VerifyURL, s.Config.ResetURL, s.Config.EmailChangeURL} {
+					answer, err := open(method, page+"?token="+token+"#token="+token)
+					if err != nil || answer != http.StatusOK {
+						t.Errorf("%s %s: %d %v", method, page, answer, err)
+					}
+				}
+			}
+		}
+		unchanged(t, s, before)
+		verify(s, tokens["/accounts/email/verify"], password).Want(t, http.StatusOK, "")
+	})
+}
+
+// open opens a page as a browser does.
+func open(method, url string) (int, error) {
+	request, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	return answer.StatusCode, answer.Body.Close()
+}
+
+func TestResend(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		pending, unknown, known := address(newName()), address(newName()), s.NewUser().Email
+		token := register(t, s, 1, object{"email": pending, "password": password})
+		var first string
+		for _, email := range []string{unknown, known, pending, shouted(pending)} {
+			r := post(s, "/accounts/email/resend", object{"email": email}).Want(t, http.StatusAccepted, "")
+			nothing(t, r)
+			if first == "" {
+				first = alike(r)
+			}
+			if diff := cmp.Diff(first, alike(r)); diff != "" {
+				t.Errorf("%s: the answer differs:\n%s", email, diff)
+			}
+		}
+		wantMails(t, s, unknown)
+		wantMails(t, s, known)
+		wantMails(t, s, shouted(pending)) // a mail goes to the address as it was registered
+		wantMails(t, s, pending, mail.Verify, mail.Verify, mail.Verify)
+		if again := linkToken(t, s, pending, 2, mail.Verify); again != token {
+			t.Error("another link, and the first one may have been clicked")
+		}
+		verify(s, token, password).Want(t, http.StatusOK, "")
+		post(s, "/accounts/email/resend", object{"email": pending}).Want(t, http.StatusAccepted, "")
+		wantMails(t, s, pending, mail.Verify, mail.Verify, mail.Verify)
+		wantField(t, post(s, "/accounts/email/resend", object{"email": "ada@localhost"}), "/email", "invalid_format")
+	})
+}
+
+func TestClosedRegistration(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		email := address(newName())
+		token := register(t, s, 1, object{"email": email, "password": password})
+		closed := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_REGISTRATION=closed"}})
+		settle(t, s)
+		before := s.Database.Dump(t)
+		for _, body := range []object{{"email": address(newName()), "password": password}, {"email": email, "password": "x"}} {
+			post(closed, "/accounts/register", body).Want(t, http.StatusForbidden, "registration_closed")
+		}
+		unchanged(t, s, before)
+		verify(closed, token, password).Want(t, http.StatusOK, "") // who was let in before stays in
+	})
+}
+
+func TestOptionalVerification(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		name := newName()
+		email := address(name)
+		token := register(t, s, 1, object{"email": email, "password": password, "username": name})
+		if u := profileOf(t, signIn(s, name, password)); u["email_verified"] != false || u["username"] != name {
+			t.Errorf("user %v", u)
+		}
+		before := stored(t, s, email)
+		post(s, "/accounts/register", object{"email": email, "password": otherPassword, "username": newName()}).Want(t, http.StatusAccepted, "")
+		wantMails(t, s, email, mail.Verify, mail.AlreadyRegistered)
+		if diff := cmp.Diff(before, stored(t, s, email)); diff != "" {
+			t.Errorf("another registration changed the user:\n%s", diff)
+		}
+		post(s, "/accounts/email/resend", object{"email": email}).Want(t, http.StatusAccepted, "")
+		if linkToken(t, s, email, 3, mail.Verify) != token {
+			t.Error("the mail that was sent again has another link")
+		}
+		u := servertest.User{User: before, Password: password}
+		setActive(t, s, u, false)
+		verify(s, token, password).Want(t, http.StatusBadRequest, "link_invalid")
+		if stored(t, s, email).IsActive {
+			t.Error("a link has activated a user")
+		}
+		setActive(t, s, u, true)
+		if u := profileOf(t, verify(s, token, password)); u["email_verified"] != true {
+			t.Errorf("user %v", u)
+		}
+		second := register(t, s, 1, object{"email": address("second" + name), "password": password, "username": strings.ToUpper(name)})
+		if u := profileOf(t, verify(s, second, password)); !generated.MatchString(u["username"].(string)) {
+			t.Errorf("user %v: the username was taken", u)
+		}
+	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
+}
+
+func TestWhatARegistrationRefuses(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	before := s.Database.Dump(t)
+	good := object{"email": "augusta@lovelace.example", "password": password, "first_name": "Augusta", "last_name": "King-Noel"}
+	for _, c := range []struct{ member, value, code string }{
+		{"password", "elevenchars", "too_short"}, {"password", "ééééééééééé", "too_short"},
+		{"password", strings.Repeat("zq", 128) + "x", "too_long"}, {"password", strings.Repeat("😀", 257), "too_long"},
+		{"password", "password1234", "password_common"}, {"password", "PASSWORD!!!!", "password_common"}, {"password", "augusta@lovelace.example", "password_common"},
+		{"password", "12345augusta", "password_common"}, {"password", "lovelace2026", "password_common"}, {"password", "augustaking-noel", "password_common"}, {"password", "accounts1234", "password_common"},
+		{"email", "augusta", "invalid_format"}, {"email", "a@localhost", "invalid_format"}, {"email", "a@b@c.example", "invalid_format"}, {"email", "A <a@b.example>", "invalid_format"}, {"email", "a@b.example\r\nBcc: x@y.example", "invalid_format"},
+		{"email", `"a b"@c.example`, "invalid_format"}, {"email", "a@[127.0.0.1]", "invalid_format"}, {"email", "a@127.0.0.1", "invalid_format"}, {"email", "ａ@b.example", "invalid_format"}, {"email", strings.Repeat("a", 65) + "@b.example", "invalid_format"},
+		{"username", "a@b", "invalid_format"}, {"username", "a b", "invalid_format"}, {"username", "a\u202eb", "invalid_format"}, {"username", "\u200b", "invalid_format"},
+		{"first_name", "a\nb", "invalid_format"}, {"last_name", "\x7f", "invalid_format"}, {"locale", "ko_KR", "invalid_format"}, {"locale", "../../etc/passwd", "invalid_format"},
+	} {
+		body := maps.Clone(good)
+		body[c.member] = c.value
+		wantField(t, post(s, "/accounts/register", body), "/"+c.member, c.code)
+	}
+	for _, member := range []string{"id", "is_active", "is_staff", "is_superuser", "email_verified", "email_norm", "date_joined", "session_epoch", "user_id", "token"} {
+		body := maps.Clone(good)
+		body[member] = 1
+		wantField(t, post(s, "/accounts/register", body), "/"+member, "unknown_field")
+	}
+	unchanged(t, s, before)
+	for _, fine := range []string{strings.Repeat("zq", 128), strings.Repeat("😀", 256), "            ", "twelve chars"} {
+		post(s, "/accounts/register", object{"email": address(newName()), "password": fine}).Want(t, http.StatusAccepted, "")
+	}
+}
+
+// A password is taken as typed: neither trimmed nor normalised.
+func TestPasswordIsTakenAsTyped(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	typed := "  pässwörter sind schön\t"
+	token := register(t, s, 1, object{"email": "typed@example.com", "password": typed})
+	for _, other := range []string{strings.TrimSpace(typed), "  pa\u0308sswo\u0308rter sind scho\u0308n\t", typed + " ", strings.ToUpper(typed)} {
+		wantField(t, verify(s, token, other), "/password", "password_wrong")
+	}
+	verify(s, token, typed).Want(t, http.StatusOK, "")
+	signIn(s, "typed@example.com", typed).Want(t, http.StatusOK, "")
+}
+
+func TestLanguageOfMails(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	for _, c := range []struct{ locale, accept, want string }{
+		{"", "", "en"}, {"", "ko-KR,ko;q=0.9,en;q=0.8", "ko"}, {"", "fr,ko;q=0.1", "ko"}, {"", "de", "en"}, {"", ";;;", "en"}, {"", strings.Repeat("ko,", 3000), "ko"},
+		{"ko", "en", "ko"}, {"en", "ko", "en"}, {"ko-KR", "", "ko-KR"},
+	} {
+		email := address(newName())
+		body := object{"email": email, "password": password}
+		if c.locale != "" {
+			body["locale"] = c.locale
+		}
+		accept := servertest.Header("Accept-Language", c.accept)
+		post(s, "/accounts/register", body, accept).Want(t, http.StatusAccepted, "")
+		m := s.Mails.Wait(t, email, 1)
+		if m.Locale != c.want {
+			t.Errorf("locale %q, Accept-Language %.30q: a mail in %q, want %q", c.locale, c.accept, m.Locale, c.want)
+		}
+		// What the owner chose decides from then on, whoever asks.
+		verify(s, servertest.Token(t, m), password).Want(t, http.StatusOK, "")
+		post(s, "/accounts/password/reset", object{"email": email}, servertest.Header("Accept-Language", "de")).Want(t, http.StatusAccepted, "")
+		if m := s.Mails.Wait(t, email, 2); m.Locale != c.want {
+			t.Errorf("locale %q, Accept-Language %.30q: then a mail in %q, want %q", c.locale, c.accept, m.Locale, c.want)
+		}
+	}
+}
+
+// Fifty at once: nobody is told anything, and one of the links makes the one user.
+func TestParallelRegistrationsOfOneAddress(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		const n = 50
+		local := newName()
+		passwordOf := func(i int) string { return fmt.Sprintf("%s %d", password, i) }
+		answers := parallel(n, func(i int) *servertest.Response {
+			email := local + []string{"@example.com", "@EXAMPLE.com", "@Example.Com"}[i%3]
+			return post(s, "/accounts/register", object{"email": email, "password": passwordOf(i), "username": local, "first_name": strconv.Itoa(i)})
+		})
+		if got := statuses(answers); got[http.StatusAccepted] != n {
+			t.Fatalf("answers by status: %v", got)
+		}
+		settle(t, s)
+		mails := s.Mails.To(address(local))
+		if len(mails) != n {
+			t.Fatalf("%d mails", len(mails))
+		}
+		verified := parallel(n, func(i int) *servertest.Response {
+			mine, _ := strconv.Atoi(mails[i].Name)
+			return verify(s, servertest.Token(t, mails[i]), passwordOf(mine))
+		})
+		if got := statuses(verified); got[http.StatusOK] != 1 || got[http.StatusBadRequest] != n-1 {
+			t.Errorf("verifications by status: %v, want one 200", got)
+		}
+		if got := usersWith(t, s, address(local)); got != 1 {
+			t.Errorf("%d users", got)
+		}
+		if got := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL"); got != 0 {
+			t.Errorf("%d links are still open", got)
+		}
+	})
+}
+
+// What goes out because somebody typed an address is bounded; the answer does not say so.
+func TestMailBudget(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}})
+	email, known := address(newName()), s.NewUser().Email
+	for i, request := range []func(email string) *servertest.Response{
+		func(email string) *servertest.Response {
+			return post(s, "/accounts/register", object{"email": email, "password": password})
+		},
+		func(email string) *servertest.Response {
+			return post(s, "/accounts/password/reset", object{"email": email})
+		},
+		func(email string) *servertest.Response {
+			return post(s, "/accounts/email/resend", object{"email": email})
+		},
+	} {
+		for range 4 {
+			first := alike(request(email).Want(t, http.StatusAccepted, ""))
+			if at := alike(request(known).Want(t, http.StatusAccepted, "")); at != first {
+				t.Errorf("request %d: %s\n%s", i, first, at)
+			}
+			if again := alike(request(strings.ToUpper(email)).Want(t, http.StatusAccepted, "")); again != first { // less than a minute later
+				t.Errorf("request %d: %s\n%s", i, first, again)
+			}
+			s.Clock.Advance(time.Minute)
+		}
+	}
+	queued := func(email string) int64 {
+		return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email_norm = ?", email)
+	}
+	if queued(email) != 5 || queued(known) != 5 {
+		t.Errorf("%d and %d mails were queued", queued(email), queued(known))
+	}
+	// The link of the last registration that was let through is good, and the next hour is another one.
+	settle(t, s)
+	verify(s, servertest.Token(t, s.Mails.To(email)[0]), password).Want(t, http.StatusOK, "")
+	s.Clock.Advance(time.Hour)
+	post(s, "/accounts/password/reset", object{"email": email}).Want(t, http.StatusAccepted, "")
+	if queued(email) != 6 {
+		t.Errorf("%d mails were queued", queued(email))
+	}
+}
+
+// Whoever asks for a mail to somebody else must not choose where its link leads.
+func TestLinksLeadWhereTheConfigurationSays(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	evil := func(r *http.Request) {
+		r.Host = "evil.example"
+		for _, name := range []string{"X-Forwarded-Host", "X-Host", "X-Original-Host", "X-Forwarded-Server", "X-HTTP-Host-Override"} {
+			r.Header.Set(name, "evil.example")
+		}
+		r.Header.Set("X-Forwarded-Proto", "https")
+		r.Header.Set("Forwarded", "host=evil.example;proto=https")
+		r.Header.Set("Referer", s.URL+"@evil.example/")
+	}
+	u, fresh, next := s.NewUser(), address(newName()), address(newName())
+	post(s, "/accounts/register", object{"email": fresh, "password": password}, evil).Want(t, http.StatusAccepted, "")
+	post(s, "/accounts/email/resend", object{"email": fresh}, evil).Want(t, http.StatusAccepted, "")
+	post(s, "/accounts/password/reset", object{"email": u.Email}, evil).Want(t, http.StatusAccepted, "")
+	s.Login(u, accounts.BodyTokens).Do(http.MethodPost, "/accounts/email/change", object{"email": next, "password": u.Password}, evil).Want(t, http.StatusAccepted, "")
+	for page, m := range map[string]mail.Message{
+		s.Config.VerifyURL: s.Mails.Wait(t, fresh, 2), s.Config.ResetURL: s.Mails.Wait(t, u.Email, 1), s.Config.EmailChangeURL: s.Mails.Wait(t, next, 1),
+	} {
+		if m.Link != page+"#token="+servertest.Token(t, m) || strings.Contains(fmt.Sprint(m), "evil") {
+			t.Errorf("a link to %s", m.Link)
+		}
+	}
+}
+
+// An address in letters of any script is reached: mails go to the domain's ASCII form, the account shows what was typed.
+func TestInternationalAddress(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	typed, ascii := "Ada.Lovelace@Bücher.example", "Ada.Lovelace@xn--bcher-kva.example"
+	post(s, "/accounts/register", object{"email": typed, "password": password}).Want(t, http.StatusAccepted, "")
+	if u := profileOf(t, verify(s, linkToken(t, s, ascii, 1, mail.Verify), password)); u["email"] != typed {
+		t.Errorf("user %v", u)
+	}
+	for _, name := range []string{typed, ascii, strings.ToLower(ascii), strings.ToUpper(typed)} {
+		signIn(s, name, password).Want(t, http.StatusOK, "")
+	}
+	requestReset(t, s, ascii, 2)
+}
+
+// parallel makes n requests at once.
+func parallel(n int, request func(i int) *servertest.Response) []*servertest.Response {
+	answers := make([]*servertest.Response, n)
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			answers[i] = request(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+	return answers
+}

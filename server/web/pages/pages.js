@@ -1,0 +1,290 @@
+// What the links of our mails open: each page takes the token out of the address, says what is about to happen, and
+// acts only when a person asks it to, by one POST. Mail scanners that open every link change nothing.
+import { texts } from "./texts.js";
+
+const flows = {
+  "verify": {
+    form: "verify",
+    missing: ["verify.missing.title", "verify.missing"],
+    stale: ["stale.title", "verify.stale"],
+    confirm: verify,
+    request: "email/resend",
+  },
+  "reset": {
+    form: "reset",
+    missing: ["reset.forgotten.title", "reset.forgotten"],
+    stale: ["stale.title", "reset.stale"],
+    confirm: reset,
+    request: "password/reset",
+  },
+  "email-change": {
+    form: "change",
+    missing: ["change.missing.title", "change.missing"],
+    stale: ["stale.title", "change.stale"],
+    confirm: change,
+  },
+};
+
+const flow = flows[document.body.dataset.page];
+const status = document.getElementById("status");
+
+// ---------------------------------------------------------------- the token
+
+// It stays in this variable and goes nowhere but into the body of a POST.
+let token = "";
+
+// takeToken reads #token=… and takes it out of the address bar before anything else happens, so that it is not in a
+// bookmark, a shared address or the history. A fragment is not part of any request or Referer.
+function takeToken() {
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  if (location.hash !== "") history.replaceState(null, "", location.pathname + location.search);
+  token = (fragment.get("token") ?? "").trim();
+  return fragment.get("lang") ?? ""; // a mail may say which language it was written in
+}
+
+// ---------------------------------------------------------------- words
+
+let language = "en";
+const said = new Map(); // element → what it says, to say it again in another language
+
+function word(key, values) {
+  const text = texts[language][key];
+  return typeof text === "function" ? text(values) : text;
+}
+
+function say(element, key, values) {
+  if (key === "") {
+    said.delete(element);
+    element.textContent = "";
+    return;
+  }
+  said.set(element, [key, values]);
+  element.textContent = word(key, values);
+}
+
+function speak(wanted) {
+  language = wanted;
+  document.documentElement.lang = language;
+  for (const [element, [key, values]] of said) element.textContent = word(key, values);
+  for (const button of document.querySelectorAll("[data-language]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.language === language));
+  }
+  for (const button of document.querySelectorAll(".peek")) namePeek(button);
+  entitle();
+}
+
+// The first language of the reader that there are texts for.
+function preferred(first) {
+  const wanted = [first, ...(navigator.languages ?? [])].map((tag) => tag.toLowerCase().split("-")[0]);
+  return wanted.find((tag) => Object.hasOwn(texts, tag)) ?? "en";
+}
+
+// ---------------------------------------------------------------- views
+
+function view(name) {
+  return document.querySelector(`[data-view="${name}"]`);
+}
+
+// show turns to another view. Its heading gets the focus, so that it is read out and the next Tab goes on from there.
+function show(name, { heading, lead, values, focus = true } = {}) {
+  for (const section of document.querySelectorAll("[data-view]")) section.hidden = section.dataset.view !== name;
+  const section = view(name);
+  if (heading) say(section.querySelector("h1"), heading, values);
+  if (lead) say(section.querySelector(".lead"), lead, values);
+  entitle();
+  if (focus) section.querySelector("h1").focus();
+}
+
+function entitle() {
+  const heading = document.querySelector("[data-view]:not([hidden]) h1");
+  if (heading) document.title = `${heading.textContent} – accounts`;
+}
+
+// ---------------------------------------------------------------- forms
+
+function refuse(input, key) {
+  say(document.getElementById(`${input.id}-fault`), key);
+  input.setAttribute("aria-invalid", "true");
+}
+
+function refuseForm(form, key, values) {
+  say(form.querySelector("[role=alert]"), key, values);
+}
+
+function clear(form) {
+  for (const element of form.querySelectorAll(".fault")) say(element, "");
+  for (const input of form.querySelectorAll("input")) input.removeAttribute("aria-invalid");
+}
+
+function empty(form) {
+  form.reset();
+  clear(form);
+  conceal(form);
+}
+
+// The browser's own bubbles speak the browser's language and vanish; these stay until the next try.
+function complete(form) {
+  for (const input of form.elements) {
+    if (!(input instanceof HTMLInputElement)) continue;
+    if (input.validity.valueMissing) refuse(input, `fault.${input.name}`);
+    else if (!input.validity.valid) refuse(input, "fault.email_invalid");
+    else if (input.name === "repeat" && input.value !== form.elements.new_password.value) refuse(input, "fault.mismatch");
+  }
+  return focusFault(form);
+}
+
+// focusFault reports whether there is none.
+function focusFault(form) {
+  const first = form.querySelector("[aria-invalid]");
+  first?.focus();
+  return first === null;
+}
+
+function onSubmit(form, act) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (form.getAttribute("aria-busy") === "true") return;
+    clear(form);
+    if (!complete(form)) return;
+    conceal(form); // a browser remembers what stood in a field of type text
+    form.setAttribute("aria-busy", "true"); // not disabled: that would lose the focus
+    say(status, "busy");
+    await act(form, Object.fromEntries(new FormData(form)));
+    form.removeAttribute("aria-busy");
+    say(status, "");
+  });
+}
+
+// ---------------------------------------------------------------- show and hide
+
+function conceal(form) {
+  for (const button of form.querySelectorAll(".peek")) peek(button, false);
+}
+
+function peek(button, open) {
+  for (const input of button.form.querySelectorAll("[autocomplete$=password]")) input.type = open ? "text" : "password";
+  say(button, open ? "hide" : "show");
+  namePeek(button);
+}
+
+function namePeek(button) {
+  button.setAttribute("aria-label", word(`${said.get(button)[0]}.label`));
+}
+
+// ---------------------------------------------------------------- requests
+
+async function post(path, body) {
+  try {
+    const response = await fetch(`../accounts/${path}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "Accept-Language": language }, // the mail that follows, too
+      body: JSON.stringify(body),
+      cache: "no-store",
+      redirect: "error",
+      signal: AbortSignal.timeout(30_000),
+    });
+    const answer = await response.json().catch(() => ({})); // a 202 has no body
+    return { status: response.status, answer, wait: Number.parseInt(response.headers.get("Retry-After"), 10) };
+  } catch {
+    return { status: 0, answer: {} };
+  }
+}
+
+// explain says what no field is to blame for.
+function explain(form, { status, answer, wait }) {
+  if (status === 0) return refuseForm(form, "fault.network");
+  if (status === 429) return refuseForm(form, "fault.limited", { wait });
+  if (status === 503) return refuseForm(form, "fault.unavailable", { wait });
+  return refuseForm(form, "fault.other", { title: answer.title ?? `HTTP ${status}`, id: answer.request_id });
+}
+
+// stale: unknown, used, expired, or no token at all by its form.
+function stale({ status, answer }) {
+  return (status === 400 && answer.code === "link_invalid") || fieldCode({ status, answer }, "token") !== undefined;
+}
+
+function fieldCode({ status, answer }, name) {
+  return status === 422 ? answer.errors?.find((error) => error.pointer === `/${name}`)?.code : undefined;
+}
+
+function done(form, values) {
+  token = "";
+  empty(form);
+  show("done", { lead: values && `${flow.form}.done`, values });
+}
+
+// refused deals with what is alike on all pages: links that are no longer good, and the rest that no field explains.
+function refused(form, result) {
+  if (!stale(result)) return explain(form, result);
+  token = "";
+  empty(form);
+  const [heading, lead] = flow.stale;
+  show("request", { heading, lead });
+}
+
+// ---------------------------------------------------------------- the three flows
+
+// The answer is that of a login. With "cookies" the session goes where this script cannot read it, and whoever
+// verified is signed in in this browser; a transport with tokens in the body would leave a session that nobody holds.
+async function verify(form, { password }) {
+  const result = await post("email/verify", { token, password, token_transport: "cookies" });
+  if (result.status === 200) return done(form, { username: result.answer.user.username });
+  if (fieldCode(result, "password") === undefined) return refused(form, result);
+  refuse(form.elements.password, "fault.password_wrong");
+  form.elements.password.select();
+}
+
+async function reset(form, { new_password }) {
+  const result = await post("password/reset/confirm", { token, new_password });
+  if (result.status === 200) return done(form);
+  const code = fieldCode(result, "new_password");
+  if (code === undefined) return refused(form, result);
+  const known = ["too_short", "too_long", "password_common"].includes(code);
+  refuse(form.elements.new_password, known ? `fault.${code}` : "fault.invalid");
+  focusFault(form);
+}
+
+async function change(form) {
+  const result = await post("email/change/confirm", { token });
+  return result.status === 200 ? done(form) : refused(form, result);
+}
+
+async function request(form, { email }) {
+  const result = await post(flow.request, { email });
+  if (result.status === 202) {
+    empty(form);
+    return show("sent", { lead: `${flow.form}.sent`, values: { email } });
+  }
+  if (fieldCode(result, "email") === undefined) return explain(form, result);
+  refuse(form.elements.email, "fault.email_invalid");
+  focusFault(form);
+}
+
+// ---------------------------------------------------------------- the start
+
+function begin(focus) {
+  const lang = takeToken();
+  for (const form of document.forms) empty(form);
+  speak(preferred(lang));
+  if (token !== "") return show("link", { focus });
+  const [heading, lead] = flow.missing;
+  show("request", { heading, lead, focus });
+}
+
+for (const element of document.querySelectorAll("[data-text]")) {
+  if (typeof texts.en[element.dataset.text] === "string") said.set(element, [element.dataset.text]); // the others wait for values
+}
+for (const button of document.querySelectorAll("[data-language]")) {
+  button.addEventListener("click", () => speak(button.dataset.language));
+}
+for (const button of document.querySelectorAll(".peek")) {
+  button.addEventListener("click", () => peek(button, said.get(button)[0] === "show"));
+}
+for (const button of document.querySelectorAll("[data-show]")) {
+  button.addEventListener("click", () => show(button.dataset.show));
+}
+for (const form of document.forms) onSubmit(form, form.id === "request" ? request : flow.confirm);
+
+// The same link opened once more in this tab is no new page to the browser, only a new fragment.
+window.addEventListener("hashchange", () => { if (location.hash !== "") begin(true); });
+begin(false);

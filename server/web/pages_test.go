@@ -1,0 +1,164 @@
+package web
+
+import (
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var pages = Pages(func(w http.ResponseWriter, _ *http.Request, status int) {
+	http.Error(w, "refused", status)
+})
+
+func askPages(method, target string) *httptest.ResponseRecorder {
+	recorder := httptest.NewRecorder()
+	pages.ServeHTTP(recorder, httptest.NewRequest(method, target, nil))
+	return recorder
+}
+
+func TestPagesStatus(t *testing.T) {
+	for _, test := range []struct {
+		method, target string
+		want           int
+	}{
+		{"GET", "/pages/verify", 200},
+		{"HEAD", "/pages/verify", 200},
+		{"GET", "/pages/reset", 200},
+		{"GET", "/pages/email-change", 200},
+		{"GET", "/pages/verify?utm_source=mail", 200},
+		{"GET", "/pages/verify.html", 404}, // one page, one address
+		{"GET", "/pages/verify/", 404},
+		{"GET", "/pages/", 404}, // no listing
+		{"GET", "/pages", 404},
+		{"GET", "/pages/nothing", 404},
+		{"GET", "/pages/../web.go", 404},
+		{"GET", "/docs/", 404},
+		{"POST", "/pages/verify", 405},
+		{"OPTIONS", "/pages/reset", 405},
+		{"DELETE", "/pages/nothing", 405},
+	} {
+		t.Run(test.method+" "+test.target, func(t *testing.T) {
+			response := askPages(test.method, test.target)
+			if response.Code != test.want {
+				t.Errorf("status %d, want %d", response.Code, test.want)
+			}
+			if got := response.Header().Get("Allow"); (got == "GET, HEAD") != (test.want == 405) {
+				t.Errorf("Allow %q", got)
+			}
+			if test.method == "HEAD" && response.Body.Len() != 0 {
+				t.Errorf("HEAD answers %d bytes", response.Body.Len())
+			}
+		})
+	}
+}
+
+func TestPagesHeaders(t *testing.T) {
+	types := map[string]string{
+		"/pages/verify":       "text/html; charset=utf-8",
+		"/pages/reset":        "text/html; charset=utf-8",
+		"/pages/email-change": "text/html; charset=utf-8",
+		"/pages/pages.js":     "text/javascript; charset=utf-8",
+		"/pages/texts.js":     "text/javascript; charset=utf-8",
+		"/pages/style.css":    "text/css; charset=utf-8",
+		"/pages/favicon.svg":  "image/svg+xml; charset=utf-8",
+	}
+	if served := len(load(pageFiles, "pages")); served != len(types) {
+		t.Errorf("%d files are served, %d are expected here", served, len(types))
+	}
+	for target, mediaType := range types {
+		t.Run(target, func(t *testing.T) {
+			response := askPages("GET", target)
+			got := response.Header().Clone()
+			if got.Get("Etag") == "" || got.Get("Content-Length") == "" {
+				t.Error("no ETag or no Content-Length")
+			}
+			got.Del("Etag")
+			got.Del("Content-Length")
+			want := http.Header{
+				"Content-Type": {mediaType},
+				"Content-Security-Policy": {"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+					"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+				"X-Content-Type-Options":       {"nosniff"},
+				"Referrer-Policy":              {"no-referrer"},
+				"Cross-Origin-Opener-Policy":   {"same-origin"},
+				"Cross-Origin-Resource-Policy": {"same-origin"},
+				"Cache-Control":                {"no-cache"},
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// pageSources calls judge with each file below pages/.
+func pageSources(t *testing.T, judge func(name, source string)) {
+	t.Helper()
+	err := fs.WalkDir(pageFiles, "pages", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		source, err := fs.ReadFile(pageFiles, name)
+		judge(name, string(source))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The policy would block them, and a page that asks another host tells it who has just got a mail.
+func TestPagesNameNoOtherHost(t *testing.T) {
+	outside := regexp.MustCompile(`[a-z]+://[^\s"'<>]+|(src|href|action)="(//|[a-z]+:)[^"]*`)
+	pageSources(t, func(name, source string) {
+		source = strings.ReplaceAll(source, `xmlns="http://www.w3.org/2000/svg"`, "")
+		if found := outside.FindString(source); found != "" {
+			t.Errorf("%s names %q", name, found)
+		}
+	})
+}
+
+// Scripts and styles in the markup are blocked in every browser; markup made from text is how one gets in.
+func TestPagesKeepToThePolicy(t *testing.T) {
+	inline := regexp.MustCompile(`(?i)<script>|<style|\sstyle=|\son[a-z]+=|javascript:`)
+	unsafe := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function`)
+	leaks := regexp.MustCompile(`console\.|localStorage|sessionStorage|document\.cookie|sendBeacon|postMessage`)
+	pageSources(t, func(name, source string) {
+		for _, pattern := range []*regexp.Regexp{inline, unsafe, leaks} {
+			if found := pattern.FindString(source); found != "" {
+				t.Errorf("%s has %q", name, found)
+			}
+		}
+	})
+}
+
+// Fields that a script fails to take over must not be sent by the browser into an address.
+func TestPagesFormsPost(t *testing.T) {
+	form := regexp.MustCompile(`<form [^>]*>`)
+	pageSources(t, func(name, source string) {
+		for _, tag := range form.FindAllString(source, -1) {
+			if !strings.Contains(tag, `method="post"`) || strings.Contains(tag, "action") {
+				t.Errorf("%s: %s", name, tag)
+			}
+		}
+	})
+}
+
+// Whoever opens a mail on a phone waits for these bytes.
+func TestPagesAreSmall(t *testing.T) {
+	total := 0
+	pageSources(t, func(name, source string) {
+		total += len(source)
+		if len(source) > 16<<10 {
+			t.Errorf("%s has %d bytes", name, len(source))
+		}
+	})
+	if total > 56<<10 {
+		t.Errorf("the pages have %d bytes together", total)
+	}
+}
