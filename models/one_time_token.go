@@ -178,8 +178,16 @@ func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Sessi
 
 // AddEmailChange stores the token of a change of address, which kills the older ones of the user, and queues the mails
 // to the new and the old address, in one transaction.
-func (s *Store) AddEmailChange(ctx context.Context, t OneTimeToken, mails ...Mail) error {
+//
+// It locks the user and asks whether the password that was just verified is still the one: a change that was asked for
+// with an old password must not outlive the reset that took the account back. ErrNotFound: it is not.
+func (s *Store) AddEmailChange(ctx context.Context, u User, t OneTimeToken, mails ...Mail) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
+		err := one(tx.Model(&User{}).Where("id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password).
+			Updates(map[string]any{"session_epoch": u.SessionEpoch}))
+		if err != nil {
+			return err
+		}
 		if err := endTokens(tx, t.CreatedAt, "user_id = ? AND purpose = ?", t.UserID, t.Purpose); err != nil {
 			return err
 		}

@@ -90,7 +90,7 @@ func TestResetIsUsedOnce(t *testing.T) {
 func TestResetEndsEveryOtherToken(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		change, reset := newToken(models.PurposeEmailChange, f.user, now()), f.reset(now())
-		ok(t, f.AddEmailChange(t.Context(), change, newMail(now())))
+		ok(t, f.AddEmailChange(t.Context(), f.reload(f.user), change, newMail(now())))
 		other := newToken(models.PurposeReset, f.newUser("bob"), now())
 		ok(t, f.AddResetToken(t.Context(), other))
 		ok(t, f.ResetPassword(t.Context(), reset, "new", now(), newMail(now())))

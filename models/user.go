@@ -115,18 +115,29 @@ func (s *Store) Users(ctx context.Context, f func(User) error) error {
 	}
 }
 
-// SetPassword replaces the password hash and ends every session of the user, in one statement. The guards are what
+// SetPassword replaces the password hash and ends every session and open link of the user, in one transaction. The guards are what
 // the caller read: an epoch or a hash that changed meanwhile gives ErrNotFound and changes nothing.
 func (s *Store) SetPassword(ctx context.Context, u User, hash string) error {
-	return s.updateUser(ctx, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1},
+	return s.endEverything(ctx, u, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1},
 		"id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password)
 }
 
-// SetActive activates or deactivates the user. Both end every session: deactivation at once, and activation never
+// SetActive activates or deactivates the user. Both end every session and open link: deactivation at once, and activation never
 // revives one. ErrNotFound: the epoch changed meanwhile.
 func (s *Store) SetActive(ctx context.Context, u User, active bool) error {
-	return s.updateUser(ctx, map[string]any{"is_active": active, "session_epoch": u.SessionEpoch + 1},
+	return s.endEverything(ctx, u, map[string]any{"is_active": active, "session_epoch": u.SessionEpoch + 1},
 		"id = ? AND session_epoch = ?", u.ID, u.SessionEpoch)
+}
+
+// endEverything changes the user and ends the open links too: an operator who takes an account back from a thief takes
+// back what the thief has asked for.
+func (s *Store) endEverything(ctx context.Context, u User, set map[string]any, where string, args ...any) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := one(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
+			return err
+		}
+		return endTokens(tx, s.db.NowFunc(), "user_id = ?", u.ID)
+	})
 }
 
 // EndSessions ends every session of the user. ErrNotFound: the epoch is not the one given, or the user is inactive.

@@ -178,9 +178,7 @@ func (s *Service) compose(ctx context.Context, m models.Mail) (mail.Message, err
 			return message, err
 		}
 		return s.withLink(ctx, message, models.PurposeEmailChange, s.settings.EmailChangeURL, *m.TokenID)
-	case mail.PasswordChanged, mail.EmailChangeNotice: // whoever did not do this needs a new password first
-		message.Link = s.settings.ResetURL
-	case mail.AlreadyRegistered, mail.AccountDeleted:
+	case mail.PasswordChanged, mail.EmailChangeNotice, mail.AlreadyRegistered, mail.AccountDeleted: // nothing to look up
 	}
 	return message, nil
 }

@@ -52,6 +52,10 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 		return u, storeError(err)
 	}
 	ok, _, err := s.hasher.Verify(ctx, u.Password, password)
+	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
+		s.observe("hash_unusable")
+		return u, passwordWrong(field)
+	}
 	if err != nil {
 		return u, hashError(err)
 	}

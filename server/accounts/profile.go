@@ -112,7 +112,11 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	t := s.oneTime(uuid.UUID(link.ID), models.PurposeEmailChange, link.CreatedAt, s.settings.EmailChangeTTL)
 	t.UserID, t.Email, t.EmailNorm = u.ID, email, norm
 	link.TokenID = &t.ID
-	if err := s.store.AddEmailChange(ctx, t, link, notice); err != nil {
+	err = s.store.AddEmailChange(ctx, u, t, link, notice)
+	if errors.Is(err, models.ErrNotFound) {
+		return refuse(SessionRevoked)
+	}
+	if err != nil {
 		return storeError(err)
 	}
 	s.wakeMail()
