@@ -136,7 +136,8 @@ func (s *Store) endEverything(ctx context.Context, u User, set map[string]any, w
 		if err := one(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
 			return err
 		}
-		return endTokens(tx, s.db.NowFunc(), "user_id = ?", u.ID)
+		// A verification stays: it gives nobody anything without the password typed at registration.
+		return endTokens(tx, s.db.NowFunc(), "user_id = ? AND purpose <> ?", u.ID, PurposeVerify)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 
 // A replica whose clock is off decides nothing and says so; one that is within its tolerance works.
 func TestClockGuard(t *testing.T) {
+	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.MySQL {
 			return

@@ -25,11 +25,11 @@ type faulty struct {
 
 func eachFaulty(t *testing.T, settings []string, f func(t *testing.T, f *faulty)) {
 	t.Helper()
+	t.Parallel() // they wait most of the time
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.MySQL {
 			return
 		}
-		t.Parallel()
 		s := newSite(t, e, 1, settings...)
 		p, db := throughProxy(t, s.db)
 		far := s.add(servertest.Options{Settings: settings, Database: db})
