@@ -118,7 +118,8 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	}
 	defer func() { _ = conn.Close() }()
 	// Deadlines bound a step. This bounds all of them, and obeys a cancelled caller.
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 
 	d := &dialogue{ctx: ctx, conn: conn, step: s.step}
 	s.login(d)
