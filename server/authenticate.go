@@ -103,7 +103,7 @@ func (s *Server) authenticate(c *gin.Context) {
 	}
 	call.credential, call.userID = credential, credential.Subject
 	if !wants.lists(accounts.RefreshCookie) {
-		if call.principal, err = s.Service.Authenticate(c, credential); err != nil {
+		if call.principal, err = s.Service.Authenticate(ctx, credential); err != nil {
 			s.problem(c, err)
 			return
 		}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"example.com/accounts/api"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/credentials"
@@ -62,6 +64,38 @@ func TestEveryOperationAnswers500(t *testing.T) {
 	}
 	if log := s.Log.String(); !strings.Contains(log, "faults_test.go") || strings.Count(log, secret) != 1 {
 		t.Error("the log needs the stack of a panic, the text of an unknown error, and not the value of a panic")
+	}
+}
+
+// keeper keeps the contexts it is given, as a driver may do for a moment.
+type keeper struct {
+	api.StrictServerInterface
+	kept []context.Context
+}
+
+func (k *keeper) GetHealthz(ctx context.Context, _ api.GetHealthzRequestObject) (api.GetHealthzResponseObject, error) {
+	k.kept = append(k.kept, ctx)
+	return api.GetHealthz200JSONResponse{Status: api.HealthResultStatusOk}, nil
+}
+
+// gin gives its contexts to one request after the other.
+func TestAContextBelongsToOneRequest(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	operations := &keeper{}
+	handler, err := s.HandlerOf(operations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/healthz", nil))
+	}
+	seen := map[any]bool{}
+	for _, ctx := range operations.kept {
+		request := ctx.Value(gin.ContextRequestKey)
+		if seen[request] || seen[ctx] || len(operations.kept) != 3 {
+			t.Errorf("%d requests, and one has the context of another", len(operations.kept))
+		}
+		seen[request], seen[ctx] = true, true
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/gin-contrib/cors"
 	"github.com/gin-gonic/gin"
+
+	"example.com/accounts/api"
 )
 
 // accessLog writes one line a request. It names the route, not the path, and no query, header, cookie or body: those
@@ -133,4 +135,10 @@ func originsFor(publicURL string, origins []string) (*http.CrossOriginProtection
 		}
 	}
 	return p, nil
+}
+
+// ownContext hands an operation a context that stays this request's. gin gives the one it made to the next request as
+// soon as this one is answered, while a driver may still be looking whether it has been cancelled.
+func ownContext(operation api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
+	return func(c *gin.Context, request any) (any, error) { return operation(c.Copy(), request) }
 }

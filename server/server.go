@@ -84,7 +84,7 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 		s.authenticate,
 		s.validate,
 	)
-	api.RegisterHandlersWithOptions(routes, api.NewStrictHandlerWithOptions(operations, nil, api.StrictGinServerOptions{
+	api.RegisterHandlersWithOptions(routes, api.NewStrictHandlerWithOptions(operations, []api.StrictMiddlewareFunc{ownContext}, api.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  s.problem,
 		HandlerErrorFunc:         s.problem,
 		ResponseErrorHandlerFunc: s.problem,

@@ -132,10 +132,7 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	if err != nil {
 		return err
 	}
-	// A context of our own: the caller's is used again for another request once this one is answered.
-	read, done := context.WithTimeout(ctx, callTime)
-	defer done()
-	u, err := s.store.UserByID(read, t.UserID)
+	u, err := s.store.UserByID(ctx, t.UserID)
 	if errors.Is(err, models.ErrNotFound) {
 		return refuse(LinkInvalid)
 	}
