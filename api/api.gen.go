@@ -360,6 +360,7 @@ const (
 	ProblemCodeMalformedRequest     ProblemCode = "malformed_request"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
 	ProblemCodeNotFound             ProblemCode = "not_found"
+	ProblemCodeRateLimited          ProblemCode = "rate_limited"
 	ProblemCodeRefreshInvalid       ProblemCode = "refresh_invalid"
 	ProblemCodeRefreshReused        ProblemCode = "refresh_reused"
 	ProblemCodeRegistrationClosed   ProblemCode = "registration_closed"
@@ -398,6 +399,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeNotFound:
 		return true
+	case ProblemCodeRateLimited:
+		return true
 	case ProblemCodeRefreshInvalid:
 		return true
 	case ProblemCodeRefreshReused:
@@ -415,6 +418,21 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeUsernameTaken:
 		return true
 	case ProblemCodeValidationFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RateLimitedProblemCode.
+const (
+	RateLimitedProblemCodeRateLimited RateLimitedProblemCode = "rate_limited"
+)
+
+// Valid indicates whether the value is a known member of the RateLimitedProblemCode enum.
+func (e RateLimitedProblemCode) Valid() bool {
+	switch e {
+	case RateLimitedProblemCodeRateLimited:
 		return true
 	default:
 		return false
@@ -1168,7 +1186,12 @@ type ProfileExport struct {
 	ExportedAt time.Time `json:"exported_at"`
 
 	// Locale The language of mails, or empty.
-	Locale   string    `json:"locale"`
+	Locale string `json:"locale"`
+
+	// NewEmail The address that a change waits for confirmation at, or empty.
+	NewEmail string `json:"new_email"`
+
+	// Sessions Those that live.
 	Sessions []Session `json:"sessions"`
 	User     User      `json:"user"`
 }
@@ -1177,6 +1200,34 @@ type ProfileExport struct {
 type ProfileResult struct {
 	User User `json:"user"`
 }
+
+// RateLimitedProblem defines model for RateLimitedProblem.
+type RateLimitedProblem struct {
+	Code RateLimitedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, for people.
+	Detail string `json:"detail"`
+
+	// Errors The members and parameters at fault.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	RequestID string `json:"request_id"`
+
+	// Status The HTTP status.
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few words.
+	Title string `json:"title"`
+
+	// Type `urn:accounts:problem:` and the code.
+	//
+	// Example: urn:accounts:problem:not_found
+	Type string `json:"type"`
+}
+
+// RateLimitedProblemCode defines model for RateLimitedProblem.Code.
+type RateLimitedProblemCode string
 
 // RefreshAttempt defines model for RefreshAttempt.
 type RefreshAttempt = string
@@ -1546,6 +1597,9 @@ type NotFound = NotFoundProblem
 
 // PasswordRefused defines model for PasswordRefused.
 type PasswordRefused = ValidationFailedProblem
+
+// RateLimited defines model for RateLimited.
+type RateLimited = RateLimitedProblem
 
 // Unavailable defines model for Unavailable.
 type Unavailable = UnavailableProblem
@@ -4291,6 +4345,11 @@ type ChangeEmailResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ChangeEmailResponse429Headers the declared response headers of an HTTP 429 response for ChangeEmail
+type ChangeEmailResponse429Headers struct {
+	RetryAfter int
+}
+
 // ChangeEmailResponse503Headers the declared response headers of an HTTP 503 response for ChangeEmail
 type ChangeEmailResponse503Headers struct {
 	RetryAfter int
@@ -4311,12 +4370,16 @@ type ChangeEmailResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *PasswordRefused
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ChangeEmailResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ChangeEmailResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ChangeEmailResponse503Headers
 }
@@ -4349,6 +4412,11 @@ func (r ChangeEmailResponse) GetApplicationProblemJSON415() *UnsupportedMediaTyp
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ChangeEmailResponse) GetApplicationProblemJSON422() *PasswordRefused {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ChangeEmailResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4390,6 +4458,11 @@ func (r ChangeEmailResponse) ContentType() string {
 	return ""
 }
 
+// ConfirmEmailChangeResponse429Headers the declared response headers of an HTTP 429 response for ConfirmEmailChange
+type ConfirmEmailChangeResponse429Headers struct {
+	RetryAfter int
+}
+
 // ConfirmEmailChangeResponse503Headers the declared response headers of an HTTP 503 response for ConfirmEmailChange
 type ConfirmEmailChangeResponse503Headers struct {
 	RetryAfter int
@@ -4410,10 +4483,14 @@ type ConfirmEmailChangeResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ConfirmEmailChangeResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ConfirmEmailChangeResponse503Headers
 }
@@ -4446,6 +4523,11 @@ func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON415() *UnsupportedM
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON422() *ValidationFailed {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4487,6 +4569,11 @@ func (r ConfirmEmailChangeResponse) ContentType() string {
 	return ""
 }
 
+// ResendVerificationResponse429Headers the declared response headers of an HTTP 429 response for ResendVerification
+type ResendVerificationResponse429Headers struct {
+	RetryAfter int
+}
+
 // ResendVerificationResponse503Headers the declared response headers of an HTTP 503 response for ResendVerification
 type ResendVerificationResponse503Headers struct {
 	RetryAfter int
@@ -4505,10 +4592,14 @@ type ResendVerificationResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ResendVerificationResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ResendVerificationResponse503Headers
 }
@@ -4536,6 +4627,11 @@ func (r ResendVerificationResponse) GetApplicationProblemJSON415() *UnsupportedM
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ResendVerificationResponse) GetApplicationProblemJSON422() *ValidationFailed {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ResendVerificationResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4577,6 +4673,11 @@ func (r ResendVerificationResponse) ContentType() string {
 	return ""
 }
 
+// VerifyEmailResponse429Headers the declared response headers of an HTTP 429 response for VerifyEmail
+type VerifyEmailResponse429Headers struct {
+	RetryAfter int
+}
+
 // VerifyEmailResponse503Headers the declared response headers of an HTTP 503 response for VerifyEmail
 type VerifyEmailResponse503Headers struct {
 	RetryAfter int
@@ -4597,10 +4698,14 @@ type VerifyEmailResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *PasswordRefused
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *VerifyEmailResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *VerifyEmailResponse503Headers
 }
@@ -4633,6 +4738,11 @@ func (r VerifyEmailResponse) GetApplicationProblemJSON415() *UnsupportedMediaTyp
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r VerifyEmailResponse) GetApplicationProblemJSON422() *PasswordRefused {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r VerifyEmailResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4679,6 +4789,11 @@ type LoginResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// LoginResponse429Headers the declared response headers of an HTTP 429 response for Login
+type LoginResponse429Headers struct {
+	RetryAfter int
+}
+
 // LoginResponse503Headers the declared response headers of an HTTP 503 response for Login
 type LoginResponse503Headers struct {
 	RetryAfter int
@@ -4701,12 +4816,16 @@ type LoginResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *LoginResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *LoginResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *LoginResponse503Headers
 }
@@ -4744,6 +4863,11 @@ func (r LoginResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r LoginResponse) GetApplicationProblemJSON422() *ValidationFailed {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r LoginResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4894,6 +5018,11 @@ type ChangePasswordResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ChangePasswordResponse429Headers the declared response headers of an HTTP 429 response for ChangePassword
+type ChangePasswordResponse429Headers struct {
+	RetryAfter int
+}
+
 // ChangePasswordResponse503Headers the declared response headers of an HTTP 503 response for ChangePassword
 type ChangePasswordResponse503Headers struct {
 	RetryAfter int
@@ -4916,12 +5045,16 @@ type ChangePasswordResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *PasswordRefused
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ChangePasswordResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ChangePasswordResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ChangePasswordResponse503Headers
 }
@@ -4959,6 +5092,11 @@ func (r ChangePasswordResponse) GetApplicationProblemJSON415() *UnsupportedMedia
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ChangePasswordResponse) GetApplicationProblemJSON422() *PasswordRefused {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5000,6 +5138,11 @@ func (r ChangePasswordResponse) ContentType() string {
 	return ""
 }
 
+// RequestPasswordResetResponse429Headers the declared response headers of an HTTP 429 response for RequestPasswordReset
+type RequestPasswordResetResponse429Headers struct {
+	RetryAfter int
+}
+
 // RequestPasswordResetResponse503Headers the declared response headers of an HTTP 503 response for RequestPasswordReset
 type RequestPasswordResetResponse503Headers struct {
 	RetryAfter int
@@ -5018,10 +5161,14 @@ type RequestPasswordResetResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RequestPasswordResetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RequestPasswordResetResponse503Headers
 }
@@ -5049,6 +5196,11 @@ func (r RequestPasswordResetResponse) GetApplicationProblemJSON415() *Unsupporte
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RequestPasswordResetResponse) GetApplicationProblemJSON422() *ValidationFailed {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5090,6 +5242,11 @@ func (r RequestPasswordResetResponse) ContentType() string {
 	return ""
 }
 
+// ConfirmPasswordResetResponse429Headers the declared response headers of an HTTP 429 response for ConfirmPasswordReset
+type ConfirmPasswordResetResponse429Headers struct {
+	RetryAfter int
+}
+
 // ConfirmPasswordResetResponse503Headers the declared response headers of an HTTP 503 response for ConfirmPasswordReset
 type ConfirmPasswordResetResponse503Headers struct {
 	RetryAfter int
@@ -5110,10 +5267,14 @@ type ConfirmPasswordResetResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *PasswordRefused
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ConfirmPasswordResetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ConfirmPasswordResetResponse503Headers
 }
@@ -5146,6 +5307,11 @@ func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON415() *Unsupporte
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON422() *PasswordRefused {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5386,6 +5552,11 @@ type DeleteProfileResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// DeleteProfileResponse429Headers the declared response headers of an HTTP 429 response for DeleteProfile
+type DeleteProfileResponse429Headers struct {
+	RetryAfter int
+}
+
 // DeleteProfileResponse503Headers the declared response headers of an HTTP 503 response for DeleteProfile
 type DeleteProfileResponse503Headers struct {
 	RetryAfter int
@@ -5406,12 +5577,16 @@ type DeleteProfileResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *PasswordRefused
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteProfileResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteProfileResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeleteProfileResponse503Headers
 }
@@ -5444,6 +5619,11 @@ func (r DeleteProfileResponse) GetApplicationProblemJSON415() *UnsupportedMediaT
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r DeleteProfileResponse) GetApplicationProblemJSON422() *PasswordRefused {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteProfileResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5672,6 +5852,11 @@ func (r RefreshTokenResponse) ContentType() string {
 	return ""
 }
 
+// RegisterResponse429Headers the declared response headers of an HTTP 429 response for Register
+type RegisterResponse429Headers struct {
+	RetryAfter int
+}
+
 // RegisterResponse503Headers the declared response headers of an HTTP 503 response for Register
 type RegisterResponse503Headers struct {
 	RetryAfter int
@@ -5690,10 +5875,14 @@ type RegisterResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RegisterResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RegisterResponse503Headers
 }
@@ -5721,6 +5910,11 @@ func (r RegisterResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RegisterResponse) GetApplicationProblemJSON422() *ValidationFailed {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RegisterResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -6993,6 +7187,13 @@ func ParseChangeEmailResponse(rsp *http.Response) (*ChangeEmailResponse, error) 
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7020,6 +7221,16 @@ func ParseChangeEmailResponse(rsp *http.Response) (*ChangeEmailResponse, error) 
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ChangeEmailResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ChangeEmailResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7091,6 +7302,13 @@ func ParseConfirmEmailChangeResponse(rsp *http.Response) (*ConfirmEmailChangeRes
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7108,6 +7326,16 @@ func ParseConfirmEmailChangeResponse(rsp *http.Response) (*ConfirmEmailChangeRes
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers ConfirmEmailChangeResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ConfirmEmailChangeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7175,6 +7403,13 @@ func ParseResendVerificationResponse(rsp *http.Response) (*ResendVerificationRes
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7192,6 +7427,16 @@ func ParseResendVerificationResponse(rsp *http.Response) (*ResendVerificationRes
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers ResendVerificationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ResendVerificationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7263,6 +7508,13 @@ func ParseVerifyEmailResponse(rsp *http.Response) (*VerifyEmailResponse, error) 
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7280,6 +7532,16 @@ func ParseVerifyEmailResponse(rsp *http.Response) (*VerifyEmailResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers VerifyEmailResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers VerifyEmailResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7358,6 +7620,13 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7385,6 +7654,16 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers LoginResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers LoginResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7564,6 +7843,13 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7591,6 +7877,16 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ChangePasswordResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ChangePasswordResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7658,6 +7954,13 @@ func ParseRequestPasswordResetResponse(rsp *http.Response) (*RequestPasswordRese
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7675,6 +7978,16 @@ func ParseRequestPasswordResetResponse(rsp *http.Response) (*RequestPasswordRese
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers RequestPasswordResetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers RequestPasswordResetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7746,6 +8059,13 @@ func ParseConfirmPasswordResetResponse(rsp *http.Response) (*ConfirmPasswordRese
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7763,6 +8083,16 @@ func ParseConfirmPasswordResetResponse(rsp *http.Response) (*ConfirmPasswordRese
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers ConfirmPasswordResetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ConfirmPasswordResetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8019,6 +8349,13 @@ func ParseDeleteProfileResponse(rsp *http.Response) (*DeleteProfileResponse, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8046,6 +8383,16 @@ func ParseDeleteProfileResponse(rsp *http.Response) (*DeleteProfileResponse, err
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteProfileResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteProfileResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8288,6 +8635,13 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8305,6 +8659,16 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers RegisterResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers RegisterResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -9235,6 +9599,15 @@ type NotFoundApplicationProblemPlusJSONResponse NotFoundProblem
 
 type PasswordRefusedApplicationProblemPlusJSONResponse ValidationFailedProblem
 
+type RateLimitedResponseHeaders struct {
+	RetryAfter int
+}
+type RateLimitedApplicationProblemPlusJSONResponse struct {
+	Body RateLimitedProblem
+
+	Headers RateLimitedResponseHeaders
+}
+
 type UnavailableResponseHeaders struct {
 	RetryAfter int
 }
@@ -9484,6 +9857,23 @@ func (response ChangeEmail422ApplicationProblemPlusJSONResponse) VisitChangeEmai
 	return err
 }
 
+type ChangeEmail429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeEmail429ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangeEmail500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -9619,6 +10009,23 @@ func (response ConfirmEmailChange422ApplicationProblemPlusJSONResponse) VisitCon
 	return err
 }
 
+type ConfirmEmailChange429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmEmailChange429ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ConfirmEmailChange500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -9744,6 +10151,23 @@ func (response ResendVerification422ApplicationProblemPlusJSONResponse) VisitRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification429ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9877,6 +10301,23 @@ func (response VerifyEmail422ApplicationProblemPlusJSONResponse) VisitVerifyEmai
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail429ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10032,6 +10473,23 @@ func (response Login422ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Login429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response Login429ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10339,6 +10797,23 @@ func (response ChangePassword422ApplicationProblemPlusJSONResponse) VisitChangeP
 	return err
 }
 
+type ChangePassword429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangePassword500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -10464,6 +10939,23 @@ func (response RequestPasswordReset422ApplicationProblemPlusJSONResponse) VisitR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPasswordReset429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response RequestPasswordReset429ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10599,6 +11091,23 @@ func (response ConfirmPasswordReset422ApplicationProblemPlusJSONResponse) VisitC
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmPasswordReset429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmPasswordReset429ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10986,6 +11495,23 @@ func (response DeleteProfile422ApplicationProblemPlusJSONResponse) VisitDeletePr
 	return err
 }
 
+type DeleteProfile429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteProfile429ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteProfile500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -11338,6 +11864,23 @@ func (response Register422ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Register429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response Register429ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12789,207 +13332,212 @@ func (sh *strictHandler) GetReadyz(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35chu3mij+Kqg+U2VJ06JILbZF1akZWbFP5Di2jyXHWeifCHaDJMImQANoUYytqt873De8T3ILH4Bu",
-	"9MJNi+Oc6I+ZE4vdaODDt6+fg4iPJ5wRpmTQ/hyQKzyeJAT+G0cRkfKCXE2oILH+yyVOUqL/I+IxCdrl",
-	"J8IgJgrTJGgH50OCzK9I8RFhaIglss810DvSF0QOEVWNIAwE+ZQSqS5oHLSDZuvwaf8xOdiOWvjJ9pNo",
-	"j2wfxgcH281eq9+KduM9st8PwkAqrFIZtPebrTBQVCV6O8f+B/NNqdlE/5oK1sZRxFOmZHsieC8h43bp",
-	"BNfXoTsUZZc4oYuO7Z5YdGwqEeMK4VQNCVM0ChEXKMJjgnozhBlXQyLQFM+QGmKGqJJIEikpZ4/k/YFG",
-	"78htfQXguHNq4ESCxPogOJEXYyolZYM6CNU9VgKTPRqKsBCUaDCh/C0NDoXUkErEJ0RgRTlDCo/I3ULl",
-	"JN8myre5CCR1BwO4SNG/6GOa1BOK/3MJDkOCYyLQz9snZ+9enDuksWtrbLEoBMDIkAPwSPlg5GMiUV/w",
-	"McKozwWhA4a4oAPKbg+yPR9kXMptSVX+aUH6qVxKaT4INMSE4QGL6Kz8SAWDDBfx0OZbIbd31a2tSnTl",
-	"Q2tY2U0uYsXlR0qwsj8DGxYER0MSw/EJixvoFR8gyhAe4LtAFg8MZ/arq/Hi8hH8kwtyyUeLT+4eWXDy",
-	"HtGCgcXkqxxaf2fFI7u9X+szG44AIvgdUWK2fdxXROh/xkRGgk40N4QPRZzFmqmjKaYK9Yime4TlSHOO",
-	"7GBWpAftljmkwSAlUhIGMhqSMdZLjymj43QMT9kdU6bIgAi4hw8fPmwfO6rCilR3o2EdDXGSEDYghn+/",
-	"e3GCDlutpt6SRLyPyCURM7TfbB0h7NgGekawIMKTl3hMYoSlvh29wuMnB83COQL7hiA4Gf+zEziodoJg",
-	"0QntqaQShmlfh8EECzwmKgM2UN6xUmQ8UdUTtnafIoFZzMeop2kHS7S7q88scKTX0CfsYUke76ciaSBA",
-	"Ps16AGGRxgg4vmNbvI84IyjifEQJ+h2L0LJvNkMK98IOS5miCcIMYSanRKCe3rlEjEwdvOSRFgJMs3yz",
-	"JiMN9IEqrVp5L8JtTLFECZdKSweUcDZAGzIhZBIilTJGkrDDeKrwgGyiCDPUA0wiMTwOyKR5qBY5UUIJ",
-	"U2ZRWJCqEGEW698Z7/F4hqZDDgSnHzcXixPY2494RNCMpwLxKQs7TKbRUAOy++np3uXz3999IC9PxB/k",
-	"6dnrF7/uj467bYQt/OBzwMAlGjE+RRPBFYkUcPwhZYNGhwVhQPVNGQoKwkDjUtAOft62d7vtLtdHjP8S",
-	"pB+0g3/s5KrwjvlV7pRw4tpILjnhTBol2ShW76wIBK7EFGGAPngySTS1UM52LMX/9+9S49IyRbtuS+6N",
-	"nbLOWqeyrrJAJmHmqnULV6lVhWpl1cJlKly/lumvtETORVe93sLtvTVXZC65SPqvuVPrp5q4QBfLz99A",
-	"wKFRt3gzXUfqRwib30tn7QLVdEvb73ZY4ssmQGtPJtSx4roz2ld2Ks/D+Z7xeHbO+SssBmR9tPXEr6b3",
-	"C8X5RQJLedL3ONMQgSeM8QwN8SVBWKGxZhuP99EP9NmtZW/L0071qZDiHLnNLBK+pZ2vjDQ+6BbgjG/k",
-	"AAC0MXNJRHbu6zA4kaL/IrMabsA6SnbHYoItaeCrnTbf4pKzavsll+KeAXNL6wW9NvwdBFg0xGxAYgDe",
-	"KVNEMJw8F4KLW+EwtStdEFjKw+EzPib261rmTYWWm9oWBc1SXBJxW/w9aDZz/HVHQm4ji/C3tOuVb7QA",
-	"twWXeoz6OE2UVlS844JeoxmUk+8RTiVBKYtJ4U4fSUTNPb2ibHSai6YbYHlC2WiRoVj4vaD/U4n0jxoj",
-	"U6bVBhYi0DrTSYgEmSQ4IqC4YKtWaZWMi9xVdSxHRgPSv4N+Ne++9XVHe0TftX/VzYKd4N21BgtiHFQx",
-	"IlayDQvn1Bc2xkmfizGJL+yW6qBTfWiOKwa4FJw1U4y1Kqjpt6efwvGdHf5HtyeU72nRyatnuF6dhXkI",
-	"uBq/fiSRnDGFrzTeAM1nHEtfwSPPu3cjrNJUkUHgXX5zN2Zgd3zFwFBk0P4t+0Ccmu2Qiz4lSZXIxmTc",
-	"0+eMolRIpKY0AkKZcGBSQTvYmWApp1zEwfXH2xrbd4tHq2JR+cJuikpo4+XZm9chIiziMdWo5V3GI6m5",
-	"zXhzvtR7zdULnrL4VvjCuLrowypFPBHEutDg0/rft3eN7Oe39Zpr69N8dtEt5dtb+XYcWBbfijsfArsT",
-	"TgmUTZVzHWrbVAKg31qEvbFt58EbeA88PMcL7OhTC1XsqAlM3lyXCh2z0TvmKQjmnj6zrKdZR3EXgHYV",
-	"ks38ygQJOhgq5J5fm3BXYf67uzka/JRBA2XQWIQOVeitjBb5p5bqsMcO7CtBHB1n8MruqQhOzfOpRN3i",
-	"NXRDxIi2AnCH7TdbIZKURc6nInPnEEMY7Tdb2vq7DoP3DF9imuBecjtjLfXWqfhJxSXVOzHSwHqOzFEY",
-	"nzbQuZhZP5AccqGS2e01X89yOyfjCRdY0GSGirtchBn+kyvjhAfMJTzcqLzOcEs4jkkcIjlMldL8MQbB",
-	"zzMJCo51cKvHWOEelsTojwZq1gfguXS7SBoXbiNY5PVdZNz7j8Ih3jOZTiZcKBL/SGKKzwF6t0KZbMGL",
-	"sV7xAi7Et5EIiwHvQbnAEnWCE/O1bf31NvI/qD/UCUJEGXp//mL7KbhANPD04QSRksS39wgc5HjlwQPB",
-	"9pHd/mK0qj3zGhhWvYQlqOY8BBoU3TLAuhm4PGnlA+w6DMqc7q8nrzLX/RzlkkrkHrk33fLbF1M+skxJ",
-	"kmwbpTREvVTlV7HKLRyhrrmELsRcJNLsa57imR2l6vV2m9VYliRv+nCni06bnS78HEwEnxChqHVnASZ8",
-	"DghLx0H7tzl5BJX8i0oeSjUaWvYRfwwrAaHsL7z3O4lUcP3xOrQnhbh8NSJ0jF5+OEcbEOdqPn66CZ6C",
-	"7nGqhlzQP+A+uyHiLJlpAoZgiMBMas4gUXc46wnqnMD6SrsN9AMhE6Bvpm+SCxCypY0Wnbf3CP2Sg3RV",
-	"kJ0A0jwfY5p4ti2OY6oBgpO33kf7OJEkLO2DjIH4Fx8D1g8giGeJf8kLbzMmce2HCX+zn/MW+lg5ljtU",
-	"bhPc5FxRKgRh6mL9HYcBI9OV33tNpnMPW9lDaenas3PWp2IMEDdwuNn5laOiRZt/w8g5HRNDceXdmxUW",
-	"7DG/IEnUzXZ5Y0iHd3bAVe6k4pa/D/brRQxWpn4p+t+uYKimFN2dqDAnl2myNl/QYF4Jd/QnLOJYbLvI",
-	"JMqyd+G98+zpCmPIN1Fdeh4GzpGLWkexWQ991PVS27ogIf1gUOgko82DyAVkreR77kRDWRD3sCAIx7HW",
-	"iFGWVYBj/L9Wu21EfNwt5pGUfg3CYIyvXhE2UMOgvXuwHwZjyty/9+bt5v5lXK28qruS55dO218D+QTB",
-	"2s7B8KJWJvV/BTFWZFvRMam7BaeeV6+hT6ZI8yxwY6IJ4Rq2dUvQSU1OThiMqPFsFtf9oA2LIZ5MCAMD",
-	"3F2vo2ZBNLvp1n4olURc4IEFTJWQfcjC10MfJNlZYceF1WovAJiIPGXzs7UgyMn4FJnsHlXOGDZ8SIZI",
-	"aCWdxOBl0CfLMrSa1QytMHhBSRJnkdB17t9y1kV4mC9+op9egAEv8ltHr8HPNeRJLNHUZSDJtDemShkT",
-	"rnJZmR+8nqdoM0WzFIwmWA1D9CklAsIZNok2e71I5yNCJhdW8an9qrMka/T7szev0Vvzu1H0Hx82W5uI",
-	"MsULEWytKxe/uuOpWIvRDq4gg2kdXpUuoJ5AsgAD5KhkpmAx2hMawhR8IPDYGOJWpHrmt7UY81hPJfqj",
-	"rQJwA9r/ToyH2YrVC8tG8j9Yp4v7pwlR5ir3RcTHY878vxin9cea6/qe4EQNbyRpnZ2fKxJ8VC/f/fux",
-	"b9VdTG0s/R70nVKsf1WVxEY9vTz3e92juVxPN1t5oy+nozWvEicD/+PP4+/OjmvRJRKXxQd3Dw5ah7WP",
-	"jmhcz3g04T95vPcUqWE67k0EZaqWf43UzP/Wmx/e1n4nlQXASVqP6Ff1m5mkvYRGaERmoZdvupTL6L0Z",
-	"aOiVzWFDAKPZUB16v5yOzsi6RDYiM/hfqshYLhMt+uIhkeHq1DzeepztAwuBZ9Vz6OXrNlsT5r8HLK8L",
-	"tRfyMlZF+Vc8wsmcROoEs0GKByDstLYn0cazk7do/8lmA52TKyURuaIS3ETP2SChcghepB+4IJgdIcxm",
-	"xodHEknQgCjpHisJRl7UefcONANWmtUE7eD/++14+1e8/cfHz7vh0+uNbfvP5vbhx8+t8On15tZ/1dHA",
-	"Kz6g7AUXPRrHhH0l61QjNpfyQlJFau2WZXcxoOxmirzvKihdJDb6HI5UAnER/eG4eAMRF4JECg25kAT1",
-	"APYzJBWeQOwrU8c9XcK7r1Zzt2iktGru45ZmotF5TSJ1Haq6X12CDNnWCOtMsYrBtdjIai1jYtlelrjr",
-	"7IXeQEWwLoOVzHHfOeyKwNa3463Gf0GXvpabF4UCqhWT2IuvrbRP+2a2VWu0L3vNlsCcpeMxFrM7QUK7",
-	"gI1mLn/Xxus0viyN1klb5FIwsvNLKYC6epQcKvZzc/CRp+rP8ouVvV5rsEXY9U34YgXPyqaVS3UwZm+W",
-	"ZFr0CmVgziIkrrrF+IskwoJA0DThfERihEEx81jM44ODvccrnLeakfdVlYhVr8T3OK8qcdCxQgnBUqFW",
-	"oV5pgwtjmGtImzpbbUtrK52ozTBL1N89eOy/pjUNLXk6rDdTRB6ZkktkTLg8K8YF9q2Hg6dMPZKITxly",
-	"4sLJCPSaI5Em+jJ7PFVoRFkM1VT5R00VxFeVm+WMsntAgzzPbdXrLwQP6t0ALkvVkRSIY+OF6ZEhZTHq",
-	"/gNo7p8ld+hL1RpcPfuenf+x9+HT749fjd40+y/Hu/HT8dPeU/7zp/1Poyc//dprXTV/uQE430wIwxP6",
-	"HY/S8UIvpanbKwKOsj5f9kaFnrn5Yq2fcYLVUK65YklCuOVDszu3Zh33X0Cx2p4TRBJWzL/7qph+u6jm",
-	"reOvCxW5t0RIzl5b9dM/2UGz7ig5sZbljU3T0GQBAfv9gyeQRrK2N9R+Y5krtOC0Bm5oeC1HMQ+Xucdd",
-	"dkwdvhi/nuHDeQWr5tZQr6HXW8n09lzGRQu82Syb4MWsmrpNdX/etuizfRp3De+h0qYR1h4x98VVV/v+",
-	"/PwtMg9YcW5c3weHh54jfL9Z6wq3+Tt162rJovfmcIFC6ayLWdRu06mcxcW6tRlAJpfDRLNiUqTjJYnO",
-	"ywwfl7UGZ8uA54UnrBPZu6dacvJwtx5j8zqn+a7iOh/I/aXq1EVti5Efz7PsOx/DVVwEeq0Blco0GbmI",
-	"Em4WLNUUOcPzQmEbofeubkzUkMcX+k84SfgUFqgURs7NpKzLtquUpPmprh/rOV+fJuT5lbOv1glGXrr+",
-	"P3U5sFEqqJqhhA9CKGeRCvWpkKszGhOWLPOYOi5Drix81olGJus40iCBkownqj6zyuLe6v5La+oWT3dQ",
-	"c7TbWKIZTOwy2Zm9DYfuFueQvUaOGzlEbrzxucZwtdFC1enY3D682P74eXf3utbJmLs0lgdaTeL1dEij",
-	"oWk7YXpPSRSnxMhlmiSmuQLwbkaulG2vsDzuajfyrVj26/FTyz1XNT4K3qAK3N/UpTnWJTbqByYJVpq6",
-	"H0nDYAiSigs8qNeG/A/fizfCbydU8Ed8Tf/DO5BDRHx933mdBFwdKcyuv0aqJ4idC+eLXgiJ3GzQEgLf",
-	"7LVMsCysLjVPrZGJWsoa9P3ry5gsPHejBNaz3HV74+ygGvnKbYOx1US1S8KoUT0J9OZStjLN8wWasgIs",
-	"R75+3uM8IbjgPp+3RdyTPEkVgV5XK++UxitK/tM4T2eq6YhkeuW4xDTLVTQ+GtBpbURwBZRXy/oAdTWX",
-	"nn8FxcUMFyumDyGbrDLkqVgdBHcSOMpTr2psRo3R28f6ge5i0MzzRS6PetNKQlcBogX0KezYJnxVvf0O",
-	"hxcQ2ekcI5nGJnvJYfbG+/en310+MdW+8PdIEFW4oTSFE/gKUnP7EG/3P35+er2d/ff+Cv/dmqNL2U2/",
-	"omtz7/vSlsv5N+4zC0DuYk1rip81eEcpRHGklQBTyjnml6Yx5T2wljp09nZdCxHwDXwb+VFWZXuIw/6t",
-	"47B3EFudi1zn/lkqSoUgeQ86WWS+SuBLkhwhSewzuJdAcyrzwqSBjq0gMp3uCL4kUhM9T5XJqXEVXL5r",
-	"zPwJ/HFgH8ARxCURF0OTOanNiFoHTg6vykFOoD0SpHV2fbro2pTUJ/uHm/4mTIPE2q/UFD/fg3mx2FlV",
-	"b0gsKpq9ly3WeuNW3u1E8/jMr3IT2+cbt2ZuZJZUaPS99R6tARcN2IvfOWWmiHk1oZoZkvW/XFwSQfvU",
-	"rFi1IYpXMUdiZxuhTD3e98MSh83mk9bh4e7B/pP95uHhbriwnWoYUHmBI0UvSf1uqLyQCvf7839NJ0Q4",
-	"v1z1CUAQYF1z4cfSxHaTKIQ6S3bHXID4uLGC/u1lbTlb1YO4/zEfNh4gSqeuXGpYQJoCBD7OQcr6jLZX",
-	"ROvZMkQxHUCPVxajMRYjGQL71ay/+78mzNNLMBvJBjrh4wkWJM4eEGSARaxtrghL52GM1XBJLhwENJdE",
-	"at3GIdHjPpljMdqxKlOcV8Z+DzusxkxW3qRGmtktSrduUr57g8rQuy7wc7V9C7xEoFmacM+ZXtTXxE9A",
-	"n5ljJvkFTGXPqURdqwtl/U4zfajbQN8rNXnDklmIzvCYnFFF/vkKX4XoDNzCWj1TqDczmliH6QWsxthA",
-	"bxiaJJgyNFRqojU3jBLOJz0cjdCQS6PJQbIRlU5x6nptgs228jbBFxffc6m2zYO5kMET+gMB7bkHetVx",
-	"qsnzs/3XC8deX344D8IbAKfaBsBpdQfNzQZySqzxiyVUKhKHCLNyn4EOs0VQMYloTKTpuHy0wE8NgADk",
-	"AflhdMbs1Bqmzpia4/H/MZUKUrvGE8xmkAIGNZxZq+upoIqYjpGmHJRK03vCOaR8W9r0AKUMdXP7DdxC",
-	"1asvF43CG+YF04kaYj/dfz0/Rzsu5g7tT7sLm0RnZap1d28/vYgMFkcQylftiGI9EtDvdtgNScC+ZiC1",
-	"nBD8x6sg0dzC5WVFnCkcAYeySziwa+kvEotPsr2z4xXcZncTVJtx2V9ChyJGFDs77pIIyBHRuAWtcJgS",
-	"ODIlcC4HzjZvEimTbWjKJHiqiAzhv3PxEXYYCPq8Q7I2DvXHYD4C5OEA8cRE0EticQvoMba5bI0O67B/",
-	"/AOdMmj6NaYsVaTDWg3UffvmzMdBuMKuK9DLUuc3uCjlzW/CDnCeEwZEZJtySYU1OmG0tWWhs7XV6LDd",
-	"BspaMW1t+Wxna8t80lClmYJhMzca6FShhGrTts+F3Tu0hsmM9C6SeCbRkE+hV2mjw/aALbG8ABcesnFX",
-	"6PGs9635FBc2/IpNzgDq7jdb3RBFOEkq0Cm4RLptNOOpNrT1gToMIROYnWAqgLYAFcIs48aZ9QNOJOKs",
-	"0WH7tfDnqeoiAnMTvLewQpxFJPTb9EPNo7vbii/BuA/aqFuS0t0OOxlySWBNuO8QjchE2cp3ghLaJyVf",
-	"InzkS3Up9KUoPb6UWMwXNMYxgZW/dNiX7e3twv/Bmo7nbMQE0sM20RfHPQ06HQGcpcacokhp29EMehuO",
-	"RTmO+wVJygYJ2Z7gAUF4MpHIfC4T9XXvVP8SJVhKGqGe4FOp0SRfyVcTat9lnJF27oW1DhqP9L8Ul7VT",
-	"EJhCjJd5daokjYn9shHCNwHTvDfywDe0bvqCxrxHExKimMiR4pMQsqc1KieUwTY67NgLPmcnHElTemxn",
-	"2bStU2i+gqXPmjWrhVUg501vI7Qvm+My3mEWtO5JSexgB2yXAAgaOT1vng6fMtOoC/IhDNuqtHZAUy6g",
-	"rXKH9QVnytCjpYmtLZiaIakiW1uQxK557fHbU7Thvggw4QLJtLcd87GWf1SiPmVk88gN0TBPwqCiVBJ7",
-	"yg7jAk1SIyD0kjYjGiOhTywJmgh+NdNbcUMqYAnLBTQbcFSNPH3EXrhGHlt07RFekSjKaO2QrYZ8MxIu",
-	"uPzCjE3MJkSvMCMSfUH/9///P9n/h7/Am0WOWnqs/LCvdrll/f8Pz8OTnmwIC0IgrPKwMBtwUL9q/n0t",
-	"Drtowwb/WDLbXPyC02y1evQFdWuUFv3xXDX0HrK2QHjTtwo/az5kSHYlbUxNebZit6Cea6FI4sxSMcRc",
-	"1tlAGtl4gGYSRUZGJdragqgpibe22iDUNPfx5z5hFBGhoCXlgKCNvYNMdPdmKJMSuITc1v9MlYSpLXqH",
-	"XEB/y2zakBuOYefemB1tYLs8DLUBiEjXXjSErygx20QDUEG23MtbKPuG4RPYdB1F0yFNyJEbcjROoyFK",
-	"sDId7+BlmBwAfn7FE82z9C7a8Nt0yJNc5APPMRyw3EdEw9WfcjPGMwSzcpAaCp4OhlaW6L0Ag5cm/7kw",
-	"Y0YvAwILo92rK42lEnqFJgRrjdLevGWwVkfqHjT3umUISkWTBFimdPdfM4Wtz8WAiJneOphdWTdGT7N1",
-	"TcktQ2aEWDXImo6FVj1aM5SL7TZjjCw23NBqdhvaEATHEILpzZAxBTKRcPz21JYOaSraDIGNz7XxMmgK",
-	"knAcN9AzAsJdAyR08IK1i5MmDBE6yWUhfUYHTGNaOumwqr5qUp+6GYl0d5u7XY1npsWvHMk2mtrUFsyy",
-	"NBDomslcVRSgLk8AuFaE6se1+R6i3qzDtGFgJKmp5YGem1DiYw0Jzoxj1yDMEdgNmrRB4UhporaBoxLQ",
-	"x6HD9aZFW6qQ4tWTgXt1B9yrsy5SfGCOAJ/bAiLNmx/PJuBOQH4S2dZWaBMux3hklbIUFDGN7AZYHZbQ",
-	"EQGGAGM+3kwIQNoezag8pgGlzCraQyS5gYKMMGMa5mM8g8v6EerkFQcbzEFa32jPZMK0sxySAw38IU+F",
-	"IT543lo+GllmwKw09ThLIKMw/Zz+eFbZQOIOw/ocpv+m65xOJeQzElcFZ94ypkma2YtQeyE77Dl8BkxN",
-	"46ma06vVOoYO9w+ebDbQ2ZSqCDpFdyMek6yxNGdIkSslG9rWanZhL9CBPkTd/d1d/YcOGxPMAJxgj5kB",
-	"bfp8G4xMN73RRhKe2OtasrDKWGY7PseRkw/ZIM9iJUhmoHWYNwyNyiwR1JzvEXgnXOlCt40+pVyB5Jpq",
-	"Q1Mr0thO4hiSZGJ8FwmNCDOtNKzX4XiiRdz2bqNZ8TtMp9MGhp8bXAx27Lty59XpyfPXZ8/hnbx4xPdf",
-	"aMXQeCWajZZ5KistC/YazcZe4BWU7TSgKys00Nn5fTqSDddmd0DmZJlAk6EPpId+IDN0RpS55icHrSeb",
-	"huQMKVmN1vTplshQZ8FAlHkvUm2YziZdg0/qv3+fqm7YYV2cDMzfoF+KVmVopmngNO4CweQm1CPpuo28",
-	"f/dqs4F+xDPU04oKKBL6Nvr00nk8bJFmNrD1NA7a+tAvpyMZlMam7TabCxoU1zQmNk1FfrN9X2y7F9vc",
-	"JevpYju4BKO34oeLT+Ornz7gX346PpxOn714fJryvcuf/vjjyfnV9yfn05+fzQbibH8U2KYt0KvFdmaB",
-	"hizQfiVotT79cvzLD1cnov/T2cWT89mHf3//ZvBkGF2+xRP6YyKmpxi/jb5//46b6MJq/X5tX5U57X31",
-	"WQ2/Nz4TzaC0XlPuE34CyH7CmRK8pgCta64uRGN8tY0H5J97zWY3WDgS8ToMDszN1O0+u8HiCKFC3CBo",
-	"//YxDKTLxio1rDEpGD7GBmGg8EBCGtFMKjIOPurliiJ9IfUsbDSYqyrTIZeZ4rHBRWHu5Ka1ajMFNuNw",
-	"x0aUatVcdhhwP3MpRSUjNHzKatqMF/02xrC/BMdUZppagwCzzBjVj0luu8l3mFaI5mhLDXRiBaMbfohO",
-	"Wcm2xNncVbeZ3LzXf5go0HLqKPZEw/y2FOtnYQVP5Mvm9Jf49f7412ayd/nT7vilePpy3Jp9umyx3XFT",
-	"vj8cPx59al7tPq9JA2q7tJq1ppbZtLM5RAbfgM7p+83Ww+DG2oHMC5epDCr+i81+rGlUu2RojCbhPH2M",
-	"g82a+cb6XDTuY1DjTfixfmtv+Vv+VJESD/9cjnf99vE6LIeCzd/8oOhvH68L3P9fxnvvzQb0+b1L7Ssy",
-	"fGN7GMUfwu1cqroqL22+WFvBWqWMTHPFH7x6jCsaEfe7K7SHSbR+5X3WN1bhGWimfS4iknfo1KaKGSIX",
-	"mTbT0FQjmeqnrcmXCY7CKJ0Q4URyRPuV/ZVMQJxobj+r48dR3k49r+99xuPZeuzYJkgF8D0iZanzbZ7U",
-	"sLjjwOrkVe0Cf11MSVAiJdcVKbNbV7vvjC5unMzgca7cuWXmK5BLZfZaLgUWv1ic9gtvrUBn3pRP/Upr",
-	"hVcK41nhpYNV6Llm9ot+eXd3+cvlcVd/IuspcZQavlNISygzHYN5aDwrxVQ91jMxeZuLWM+OJfX5LOg8",
-	"c20UAv6GI2X9bsGJWMVVdObi2gOOTO1PiewrTfdvQ/1OD1unx8vqpD53PsBKFL+mXulqFAI+Wn2LhZqI",
-	"ORqhz55pLgZWZyv+oNP/KN5QmS30pzGHIqEbvMto62bkDjpAPJ/MfTmv7cGCK0+LdlxwfeatTywqTbEW",
-	"WX2Y22S9Nha7q0Rv9vKT98xdiPxyn/uVqeZOpPdpBUIAkdDzpeZi/bYy/IHi7pXisvwiH43NNUIE0KM5",
-	"/8brCc84MNeWr/rdR3ass0v+WRyNCBdEIZAJQsDMfco0fZse6tmKEWcyHeeeliMkyIRg5bpFQCZTSf23",
-	"ox8lHU8g/mfWrtHtL/Nc5NsQ+qrKe3gjPeAu/DE1Sdf3oRsUiwYDMns57P0rom/oyxe/Pn93/u+zU3k6",
-	"VpNfT04fn9L99BU9lafs3UGk/z1+0fxhd7IXn7w8bJDZy0m09yN9Q0/TV3Sf9v/diHYT1hu/aMY/v0yC",
-	"8DbeLb/OcK/ZLFYQ7u43C+V9foWq5q+Pt1u727u7583D9l6z3Wz+GpjyFJh01+w/JtsHUQvPm3R3veAu",
-	"i7V9roYsb1xTKMuxW2ltN1vnzaftptvKPJFTLcMxdSd+4U1wDCUR+jT7u4UiGfNsXhZj0/KLlTD2j37x",
-	"S7bLEsC84pbgFb8kCY6IX6ZiqjPWGDDudRuuUS5/soc2Dl46YCRGlHmp2dLGFm03hdvpmzfwY/rdQJZ6",
-	"D71n14RQpbFJ3RTeGlg8GMyrS2jDaE0WoucKg7SYleVzVjs2x/fm8o+10u1SWE3+liafLlIFcbugOzg6",
-	"Ztl4Sv2oVgqL8jfUsjkmwAkggcUT4ChllxlpucMmifHLZkk0NuPYxGvy1Bo6Nll9x5lH16Up5n0bIZ2g",
-	"R1ys2iUCUOlmOMd8oiCzwOW6GFvBqBsl+JwyfZRyLqQX4MnSXUx8yEuXxIK4WI7WUAAE4EB0CQ3NLE3+",
-	"yKyQxESqDjNZVVNc61g0t3xDtQP4hk2vBas8w8Djcmow2jASJoStuQQz0/cuXVN/qWHRvVk2FCzfxLOy",
-	"8ycEzLBRcuouW95sF1UZmi9X3GHR7roOA5P4W4aY+asGVnmfeTrxXW0VCtDrhR2ED78nSVzc3+t56dJ5",
-	"osBdba5YK1/Z47oS+X40TYP7llxyMFnAZnD4esroco2y1G3C38zp+z9OW6/pgs2wl+ts5usqrxboD6pr",
-	"lVIcTyogaaZzaqWgQGwZ3v4HmTZFtvz3RQVr4hUwITP7/gSG9WA9/x3w7q7s5zNnMjfQGVGyTmWOTMld",
-	"rlZvzGvrs3mEuoXEuTZifBuydaEk9g5iyOtZ4Hl3gzlNrF2D+dpxS5mf0k1/DN0vXna5bz/ZOERRO4bK",
-	"cIddjWIbcUMc/cfkYDtq4SfziCNv6L7fbOV5tNY/gYpHslRS2xO9DggrY9L8gYdzgn7eV1DMAQ58Qlje",
-	"J6qB3rCs8rbPhU0Kj3Aqyb0k/NzCjVPX37z92ZPsBs3m9EH38IxKk/ZITcKmX0znZyya5G5rBWbwk6RY",
-	"kvtI5p4u+DQsJBvovSSoU2apnaDdAa2uEwAqr1atZ0hhQGyZCNTs3RqN93I0PrEHsEeE+kX/MEtwuhbi",
-	"19fht+R5O/c8HCYb1lRSlqpk0EbX20h3M3QDZk2T9QKuZGUF7v6p6rCIp0lsHSiAKlAet9Gtg1F307Hk",
-	"hzDdGk7AV3xQdPbNSbUz5fDzHX3Py2XyTtpmTBPJIZ+ytssw9mti8557VPmVVXljds5Cw02nQyJIo8OO",
-	"2SwvV6sdDGZ6tcfcJtZhBCqMJLGRbF7OM5Q76f3EHCpyFFJTGhFXKNzoME9I2Gp+54lf3JjgqKCAQOFm",
-	"otW9eI6TTYP4Nl62KGs5UlbeQ7TcnJvndCp7K76ah2A9vdCbP3dt/TgFt83+vKkVBl2GWCLCYq3UfHXF",
-	"zjXQ/mYStNeG+7Lk6NfcYwUgCKAWulJ5epQVxk2xtDV98X0qTw8ZIHeakFlItgxXSw0vp2iGn68rMspw",
-	"xiVCylk4S1PCQVptbYFE2doqyywTXoLMLEjPYFGSxqaVVjkZxARz2q661oviOI+8xGPSYZmakqWFQaMc",
-	"5ToQZbaZj/VzM7zf5gPcbpwIYnuTX6zugmdk6j+tBShTVJBkhmLa7xNhE+bXTfwuz5R7yPZ48Ff9PbI9",
-	"DP5bxpJleyDMyPT2KR8PlQt/j8oFb5pnlsSc9e2cIx8FkUStlsccuum8oJTZJguZFLNyDzIs/URnP6kk",
-	"q19SUARnNlOX0GxGKWdXpLf4n5DSrFxdYF7E9ZDR/Bd0lRzbrhL26hSHdlJG6bsxEd6udoiziDQQaLPG",
-	"11yjyQL9+u0cwWmtX8/ljkSMQ7s5ytqQ34z8Fk3+AWuVUnOEO6PclRXN8KsUKxXO9ZctV/KjPw/1St94",
-	"auZZhbGg3qwwrt0woVXYjS1oWtQXw6ie2zTLrDT8JsYK97AkaMT4FBpAMT5t1HWBsMMtbt0I4sGkwCuM",
-	"FPfms84heL164+YK/9ekgAznPww5wmN0+j+11XjQNika1nQWtyPOzeg/AYO4tHyQCs8sIs/0300ZfymW",
-	"bVXTDJ9NCAICg1U8T/05LreRb0VETAepVBhphFwZCWpHytyHSHogyLsjSI2N1KSEazb617Djm4e3SlOp",
-	"zELPMgfO+JiAykkSSYAQweHqXmigkyHnMBPFaq1sfpg+auEn0R45jA8OfK9WsxCiP8xD9G42CnK7WhSQ",
-	"Lx1hdRqtG8BSl7K0BBAPhtrX9af4aVP6f1eoDrd/3olJQtSCsMM7AvMfc9MMTCxXjwERbmYnCWVGmgxd",
-	"x3kzroILNOA8PnJmKMQRJG+gY/T2zdl5iCSFZzvsu+evnp8/fyRNI3EqUSz4ZALxbtPjFs+ggSofm+wY",
-	"Wt+WzxzqDsTenfeNuVHgYH/uXBqXAjeAYSjzAvcP/tcH/2vQDr4DqtD8wmLO6lyCXLlsu1qDDFq8Gm8r",
-	"CALbxRONCJlIhHvcZrmVjTY3U8xMBpZV/dV8965MNcOrTMzXm/zta12tZq4bZnIfS5gpBE3AC/33C+24",
-	"7N+M2pQPWdbL7zWajVZrr/EEengy4zo2cbKBwBGJi8OZ28GP/A+aJHjnoNEM9CUaONTvN9cS7QjEAPSD",
-	"fHqxRosHpXhVpfj5lU1frFWKY6zwX81KNSfSdK93v5zoK7N759TJDvlUljJhXXacl0LnJyBk7tm8AhCc",
-	"em3rs71SaEBYZthqpQD603mt7SD8kMSIMJ4OhmGpm7xEPdLnwiTp2PEc+VaoLDQcrRuO0GEbbrRFmE+2",
-	"2AzrXswGJmi+YjqkuvS8jUKzUpNFWh5XYZItOgxUnQ0zKWNT60SF/vWlpvXHlclorrs9lYgOGHTltvmG",
-	"HXYMVcHdUiNKb2iFayzZLWzQDgrIdb5xasbWQ6RXs8EGOvZ7+tvkqA6zieRYIZwkITS1rpudUEKPvJi5",
-	"dsxATdjNmxcdBhMs8JgoyLSaM4Exf8QNm7brA3d9SF5cP3nRn9m9MIXxofL0P63y9KH6slLM/VCF+Odl",
-	"da3BtCy3Wto42ws3ohPPoJZEwegm0xfPxLYZmULnDVs3BN3sh3ZO2BAzSN1P1VGHfVt1ed9c+na+hFE/",
-	"6kq7Sk+Ui7qKbRymMBRqos2C2HiMYIgMHnAYs0LN4COY59gjMIiIJ4QZpdFPsIcfIcv+qKgD3WUh4bvC",
-	"1qGQBAo6ljh6SwC5/qt1KbfHXikX31KmmXxApadENlC3BiuLE8YcosG4TxN5Y25mEON5Mn/H/BWa2wIZ",
-	"2yB2buPoP07x7MhvZjMUhACH6FOGk3YRT0CDfagF+NvWArg28WDfVueC1NcFuOlbq2Y8Fg0sZ4dVu0Jl",
-	"A7sA71Uh65FKSJtgR2bQr98JtsMIdeMwG+g1N3YhuaJSeTZ3YSnnJQpRyhKYFqLpBQw5bho8wXjXQq9N",
-	"PjFT6mFG3ZTKIYkLnbds6Q2EtSxl2oGcls/DADjrQ3Blcma+UIQZDPcx+ctmrF69cWkBfxu7sJ8mpZZN",
-	"H0zWqT2TO1JowjWZFZxgNkhtramGf6GD03y3XI0Dbo53LPMRjvgabfHrvWpD6xL20g2TJLsjRkhM4tX2",
-	"v3KYZR3JYq7xPrrz30nS69dsZBgW+uFdRAmfq2BVH/O0rNdk6mIHRiEGCrYSMiNt1yLaRgFuFwLf83Uk",
-	"r8uyVgDc/hZrSNUT3QCN7rDEPGthUeCFZmuFxr4PYfT1kxA1mNPJio0g8xDJ5yCPg9eU3dUmKheDWfmM",
-	"ddc2GebLgSFoi/GcHOyOCJlc2GK2f2pO1IWEaMoGHVZ5O+vfaCarahZk/SzzI99u+kLVOVo83A9m6Ks3",
-	"9sfMgx2VRyGCT8DG0VzcRi/wKSViFoRuQKF/sMIoNtsWMXvZUmyP84RgFlwbL+wapc92EP/dFT/ff3z7",
-	"Lxo1tpWsXiuDWuU1nJ+q6w+WknOohzPoDBkTmP4YgldFKjOMLvQ6gVZDxAmVysP3W6az50HT+TFi37Hl",
-	"kN1GN+/WF1YbPwbFTqPhwtj1Ah/avEAz2vi51TpCryhLr9DV08cXj/c30QsqSJ9f7bT2TSh69Rx/A8lX",
-	"VM51tTlg/9XiqfpMaJzJgxWMOffkzmfnKqHx9VKpA67ERTKnjbClmHwiT8KBYFzbIk06Uy5Gxq1FY72Q",
-	"9LP3HskOy8q/87m/plY8a3cQczMiwFh8TlqhuxRWy2SV3n+Xxl07/jyHS2lItoN1tyC0ViY4/akJVsNc",
-	"qOVXFpQtiDWJ4TS+gaS74yYfXyP/dn/5K6+5esFT9lcWjM/tcG1tqq/ADIYEJ2r4x9wcqmObI7HbbCKg",
-	"YzZwRS0Twc2EU8xQIcLeQMdylM3uAHo+QoJIhW3rbfcmtSaZNghlbTnM93Z7f0pBmPn4/MDMsVYhGsHd",
-	"z+89LQIY6+/8z7yhvXYs9uKJ1x8yP5wbMa354vt3rzIfj0vvAMdPXtZWcydvzAdfSjso6Tb3Qlmfw6i0",
-	"W04AX910trv/jkfpWO9xjhagHzt+e4pi+9x9XDNEhzSsBI6UpqqXZ29eL7vmGR4nX/Oaf9HfW+ua3Q5z",
-	"KWf33kZwbR2mb72NPsOltzPXTYjslbcR3Ph1h8H1ttHnaxDTC2ZofzNX+Mvxj6/mXSFMG53PajWLtQX/",
-	"Wb2gTVELQWcx5wcfk9HvQ2cOA/AfgbsmGiE8EMSfq+1WeyRDhwcdlvFgo0HJYapgvFLMp2zOhOp3Zv/f",
-	"JC+GvTW+FX/PENot+peDBkQhJXC/T6N6Vr6+HgCCHwi9XjO1zk5bh3p8cvLm/evzs4u375+9Oj250FzB",
-	"sgHwpKQi0faYUpP2zg445IdcqvbT5lOT7Gt3XP6MaXsYuih3CEFGnqoj34Ozmn3dqGi3gT52tS8xSic2",
-	"tIRZuRDROfongl+6yEtC2chbvOB8q36hWsdr+ajXcMOu5FJVq4vYKhjszVThwgWEjPN1wJUiDJS13gz8",
-	"+f7KLvZQXfoFFyjhOEY9nGAWAXuw/T+Na9sGbjhPCiA1mHb98fr/BQAA//8=",
+	"7L37cts2mzB+Kxi+OxPbSyuSD0kszzu7jptsnbpJNnaaHpSfBZGQhIoCFAK0rCae+d3Dd4fflXyDBwAJ",
+	"niTKhzRt/cfu21gkCDx4zsfPXsCnM84Ik8LrfvbIFZ7OIgL/jYOACHFBrmY0JqH6yyWOEqL+I+Ah8brF",
+	"J3wvJBLTyOt652OC9K9I8glhaIwFMs+10DsyjIkYIypbnu/F5FNChLygodf12p2DZ8MnZH876OCn20+D",
+	"XbJ9EO7vb7cHnWEn2Al3yd7Q8z0hsUyE191rd3xPUhmp7Ry5H8w2JRcz9WsSsy4OAp4wKbqzmA8iMu0W",
+	"TnB97dtDUXaJI7rs2PaJZcemAjEuEU7kmDBJAx/xGAV4StBggTDjckxiNMcLJMeYISoFEkQIytkjcX+g",
+	"UTuyW28AHHtOBZwgJqE6CI7ExZQKQdmoCkJVjxXAZI6GAhzHlCgwoewtBQ6J5JgKxGckxpJyhiSekLuF",
+	"ynG2TZRtcxlIqg4GcBHx8GKIaVRNKO7PBTiMCQ5JjH7ePj579/LcIo1ZW2GLQSEARoocgEfSBSOfEoGG",
+	"MZ8ijIY8JnTEEI/piLLbg2zXBRkXYltQmX06JsNErKQ0FwQKYrHmAcvorPhICYM0F3HQ5lsht3flrTUl",
+	"uuKhFazMJpex4uIjBViZn4ENxwQHYxLC8QkLW+iUjxBlCI/wXSCLA4Yz89VmvLh4BPfkMbnkk+Unt48s",
+	"OfmAKMHAQvJVDq2+0/DIdu/X6syaI4AIfkdkvNg+GkoSq3+GRAQxnSluCB8KOAsVU0dzTCUaEEX3CIuJ",
+	"4hzpwYxI97odfUiNQTJOiO+JYEymWC09pYxOkyk8ZXZMmSQjEsM9fPjwYfvIUhWWpLwbBetgjKOIsBHR",
+	"/Pvdy2N00Om01ZYE4kNELkm8QHvtziHClm2g5wTHJHbkJZ6SEGGhbket8OTpfjt3Ds+8ERMcTf/d8yxU",
+	"e5637ITmVELGmmlf+94Mx3hKZApsoLwjKcl0Jssn7Ow8QzFmIZ+igaIdLNDOjjpzjAO1hjrhAAvyZC+J",
+	"oxYC5FOsBxAWKYyA41u2xYeIM4ICzieUoN9x7Bv2zRZI4oHfYwmTNEKYIczEnMRooHYuECNzCy9xqIQA",
+	"Uyxfr8lIC32gUqlWzotwG3MsUMSFVNIBRZyN0IaICJn5SCaMkcjvMZ5IPCKbKMAMDQCTSAiPAzIpHqpE",
+	"ThBRwqReFBak0keYhep3xgc8XKD5mAPBqcf1xeII9vYjnhC04EmM+Jz5PSaSYKwA2f/0bPfyxe/vPpBX",
+	"x/Ef5NnZ65e/7k2O+l2EDfzgc8DABZowPkezmEsSSOD4Y8pGrR7zfI+qm9IU5PmewiWv6/28be52216u",
+	"ixj/EZOh1/X+9ThThR/rX8XjAk5ca8klZpwJrSRrxeqdEYHAlZgkDNAHz2aRohbK2WND8f/5u1C4tErR",
+	"rtqSfeNxUWetUlmbLJBKmFq1bukqlapQpaxaukyJ61cy/UZLZFy06fXmbu+tviJ9yXnSf82tWj9XxAW6",
+	"WHb+FgIOjfr5m+lbUj9EWP9eOGsfqKZf2H6/xyJXNgFaOzKhihVXndG88rj0PJzvOQ8X55yf4nhE1kdb",
+	"R/wqer+QnF9EsJQjfY9SDRF4whQv0BhfEoQlmiq28WQP/UCf31r2dhztVJ0KSc6R3cwy4VvYeWOkcUG3",
+	"BGdcIwcAoIyZSxKn5772vWMRD1+mVsMNWEfB7lhOsAUNvNlpsy2uOKuyXzIp7hgwt7Re0GvN30GABWPM",
+	"RiQE4J0wSWKGoxdxzONb4TA1K10QWMrB4TM+JebrSubNYyU3lS0KmmV8SeLb4u9+u53hrz0SshtZhr+F",
+	"XTe+0RzcllzqERriJJJKUXGOC3qNYlBWvgc4EQQlLCS5O30kENX3dErZ5CQTTTfA8oiyyTJDMfd7Tv+n",
+	"AqkfFUYmTKkNzEegdSYzH8VkFuGAgOKCjVqlVDIeZ66qIzHRGpD6HfSruvtW1x3sEnXX7lW3c3aCc9cK",
+	"LIhxUMVI3Mg2zJ1TXdgUR0MeT0l4YbZUBZ3yQzWuGOBScNZUMVaqoKLfgXoKh3d2+B/tnlC2p2UnL5/h",
+	"ujkLcxCwGb9+JJBYMImvFN4AzaccS13BI8e7dyOsUlSRQuBddnM3ZmB3fMXAUITX/S39QJjo7ZCLISVR",
+	"mcimZDpQ5wyCJBZIzmkAhDLjwKS8rvd4hoWY8zj0rj/e1ti+WzxqikXFC7spKqGNV2dvXvuIsICHVKGW",
+	"cxmPhOI20816qfeay5c8YeGt8IVxeTGEVfJ4EhPjQoNPq3/f3jWyl93Wa66sT/3ZZbeUba/x7ViwLL8V",
+	"ez4EdiecEiibSus6VLapAEC/NQh7Y9vOgTfwHni4xgts6VMJVWypCUzeTJfyLbNRO+YJCOaBOrOopllL",
+	"cReAdiWSTf3KBMV0NJbIPr824TZh/js7GRr8lEIDpdBYhg5l6DVGi+xTK3XYIwv2RhBHRym80nvKg1Px",
+	"fCpQP38NfR8xoqwA3GN77Y6PBGWB9amIzDnEEEZ77Y6y/q597x2W5JROqbwlHsaKg0dmoRLpz9X/U9bT",
+	"FLOFUftEipuihT5gKhG4kdhI/a/jnkQCL27vQ985yLDk3G7Efn+V49w9W2MEcSC7FDcGSTgicMtG0Hcz",
+	"SCmkTGIiNMiMCxMiD3CrWnconiZ9WD+UY/g99rv6XAj+gZQbO4IA1FLtlDOuBecq+khoz3DLW+ZMXuYz",
+	"cB8FcLxn+BLTCA+i23kLEmedkqM+vqSKFLQ6YlyXmpYYn7fQebwwZxZjHstocXvTy3EdnJPpjMc4ptEC",
+	"5Xe5DOncJxvjnAPMFUqEtrms5yDiOCShj8Q4kVKhRAiaJ09VOIjsQFwnxBIPsCB/BqaIZDbjsSThjySk",
+	"+BygdyuUSRe8mKoVL+BCXCOdsBAYL2i3WKCed6y/tq2+3kXuB9WHep6PKEPvz19uP7M0htThYiIECW/v",
+	"ktrP8MqBB4LtI7P95WhVeeY1MKx8CStQzbqoFCj6RYD1U3A56pILsGvfK4rav57ClMaOaqwbKpB95N6M",
+	"m29fT3KRZU6iaFtbRT4aJDK7iia3cIj6+hL6IDEFUuyrzvJJj1IOu9jNKiyLojdDuNNlp01P53/2ZjGf",
+	"kVhS408FTPjsEZZMve5vNYkspQSgUiJUORxfDFJ89EsRyfQvfPA7CaR3/fHaNyeFxJBySPIIvfpwjjYg",
+	"0Np+8mwTXFX9o0SOeUz/gPvs+4izaKEIGKJxMWZCcQaB+uPFIKY2CqGutN9CPxAyA/pm6iZ5DEK2sNF8",
+	"9OAeoV/w0DcF2TEgzYspppHjXMFhSBVAcPTW+egQR4L4hX2QKRD/8mPA+h5EkQ3xr3jhbcokrt049W/m",
+	"c85CH0vHsofKjNKbnCtI4pgwebH+jn2PkXnj916Tee1hS3soLF15ds6GNJ4CxDUcbnZ+aalo2ebfMHJO",
+	"p0RTXHH3eoUle8wuSBB5s13eGNL+nR2wyZ2U4kL3wX6dkFVj6hfx8NsVDOWctrsTFfrkIonW5gsKzI1w",
+	"R33CII7BtotUoqx6F947T58uMYZsE+Wl6zCwRi4qHcWk3QxR38mt7IOEdKORvpWMJhEnE5CVku+FFQ0l",
+	"BwGOCcJhqDRilKa14BD/t9FuWwGf9vOJTIVfPd+b4qtTwkZy7HV39vd8b0qZ/fdu3W7uX8ZVyquqK3lx",
+	"abX9NZAvJljZORheVMqk+i8vxJJsSzolVbdg1fPyNQzJHCmeBX50NCNcwbZqCTqrSArzvQnVrvX8uh+U",
+	"YTHGsxlhYIDb67XUHBPFbvqVH0oEiS/wyACmTMguZOHrvguS9Kyw49xqlRcATEScsPp0QYiyMz5HOr1M",
+	"FlPWNR8SPoqVkk5C8DKok6Upgu1yiqDvvaQkCtNQ/Dr3bzjrMjzMFj9WTy/BgJfZraPX4Ggd8ygUaG5T",
+	"4EQymFIptQlXuqw0EFPNU7RjbwgRGzn20aeExBBPM1nc6et5Op8QMrswik/lV60lWaHfn715jd7q37Wi",
+	"/+Sg3dlElEmeS6FQunL+q48dFWs52sEVpDCtwqvCBVQTSBrhgiSp1BTMhxt9TZgxH8V4qg1xI1Id89tY",
+	"jFmwsRR+VFYBuAHNf0c6xGHE6oVhI9kfjNPF/lPHyDOV+yLg0yln7l901ORjxXV9T3AkxzeStNbOzxQJ",
+	"PqmW7+79mLeqLqYymeMe9J1CsklTlcSE3Z1Ci3vdo75cRzdrvNFX88maV4mjkfvxF+F3Z0eV6BLEl/kH",
+	"d/b3OweVj05oWM14FOE/fbL7DMlxMh3MYspkJf+ayIX7rTc/vK38TiJygBO0GtGvqjczSwYRDdCELHwn",
+	"4Xkll1F709BQK+vD+gBGvaEq9H41n5yRdYlsQhbwv1SSqVglWtTFQybN1Yl+vPMk3QeOY7won0MtX7XZ",
+	"ijyTe8DyqlyPXGJQU5Q/5QGOajL5I8xGCR6BsFPankAbz4/for2nmy10Tq6kQOSKCnATvWCjiIoxeJF+",
+	"4DHB7BBhttA+PBIJgkZECvtYQTDyvM67u68YsFSsxut6/99vR9u/4u0/Pn7e8Z9db2ybf7a3Dz5+7vjP",
+	"rje3/qOKBk75iLKXPB7QMCTsK1mnCrG5EBeCSlJpt6y6ixFlN1PkXVdB4SKx1udwICOIi6gPh/kbCHgc",
+	"k0CiMY8FQQOA/QIJiWcQ+0rVcUeXcO6r097JGymdivu4pZmodV6dyV+FqvZXm6FFthXCWlOsZHAtN7I6",
+	"q5hYupcV7jpzoTdQEYzLoJE57jqHbRXi+na80fgv6MrXMvMiV8HXsIoi/1qjfZo3060ao33Va6YG6yyZ",
+	"TnG8uBMkNAuYaObqd028TuHLymidMFVWOSM7u5QcqMtHyaBiPleDjzyRf5ZfrOj1WoMtwq5vwhdLeFY0",
+	"rWyujTZ70yznvFcoBXMaIbHlVdpfJBCOCQRNI84nJEQYFDOHxTzZ39990uC85ZTQr6pENL0S1+PcVOKg",
+	"I4kigoVEnVzB3AaPtWGuIK0LvZUtrax0Ijf9tFJkZ/+J+5rSNJTk6bHBQhJxqGt+kTbhsrQsG9g3Hg6e",
+	"MPlIID5naX6OlRHoNUdxEqnLHPBEogllISToZB/VZThfVW4WUxrvAQ2yRMum158LHlS7AWyatCUpEMfa",
+	"CzMgY8pC1P8X0Ny/C+7QV7Izunr+PTv/Y/fDp9+fnE7etIevpjvhs+mzwTP+86e9T5OnP/066Fy1f7kB",
+	"ON/MCMMz+h0PkulSL6UuHM0DjrIhX/VGiZ65/mKln3GG5VisuWJBQtjlfb07u2YV919Cscqei4kgLJ8A",
+	"+lUx/XZRzVvHX5cqcm9JLDh7bdRP92T77aqjZMRalDcmTUORBQTs9/afQhrJ2t5Q841VrtCc0xq4oea1",
+	"HIXcX+Uet9kxVfii/XqaD2cl1IpbQ8GQWq+R6e24jPMWeLtdNMHzWTVVm+r/vG3QZ/sk7KfZlTqNsPKI",
+	"mS+uvNr35+dvkX7AiHPt+t4/OHAc4XvtSle4yd+pWldJFrU3iwsUardtzKJym1blzC/Wr8wA0rkcOpoV",
+	"kjwdr8i0X2X42Kw1OFsKPCc8YZzIzj1VkpODu9UYmxXa1buKq3wg95eqUxW1zUd+HM+y63z0m7gI1Foj",
+	"KqTucnMRRFwvWChqs4bnhcQmQu9c3ZTIMQ8v1J9wFPE5LFCqzK3NpKzKtiukipdKJN3M14/VjHBII/Li",
+	"yppb68QmL20/qqqU2CCJqVygiI98KK8SEg1pLJrzHR2lLLKcKqZDrgy41glORuv41SCfkkxnsjrRipH5",
+	"BakOOUOvKRNvhsRHbLLloBuIjn8GOilF5xBiueJjBu8rAc+FacEQ0UvSGNLGDs/Der8C0Lcxk9MbMsuk",
+	"N+CCzzmdb/Grhj8ptL2R5+bGh6i12iuqE+7BCsiRelNDoNwtpey4bW8fXGx//Lyzc13pqM3cQquD1Tp5",
+	"fT6mwVj3jtEN5AQKE6J1GxpFukMKyD9GrqTpkbI6dm028q14R9aTSUYCrXlvNQbcm6pU0arkUPXALMJS",
+	"scRHQnNlgoTkMR5Va5Tuh+/Fo+P2BMv5dL6mD+cdyHISf/34Q5UW0Rwp9K6/RrosyOoL689fConM9FJi",
+	"Fd/stVQaLy0R10+tkc1byLx0YxSr+D88d6Mk4LPM/X3jDKsKpYSbLoHN9BubyFKhvhNosCdNeanjTzUa",
+	"ipi4Ns6A84jgXAiibot4IHiUSAIN6xrvlIYNFZSTMEsJq2hrphteWWXLcBWFjxp0SquKuQTKq2R9gLqK",
+	"S9dfQX4xzcXyKVjIJPyMeRI3B8GdBN+y9LUKu1th9PaReqC/HDR1/tzVmQO0lBSXg2gOfXI7Nklz5YiJ",
+	"xeElRHZS42igoc4As5i98f79yXeXT3XJPvw9iInM3VCSwAlcBam9fYC3hx8/P7veTv97r8F/d2p0KbPp",
+	"U7o293a1/rtU6os5TPYzS0Bu43Vrip81eEchzHOolABdjz3ll7q77D2wlip0dnZdCRHwr3wbOWZGZXuI",
+	"Zf+jY9l3EJ+uRa5z9ywlpSImWSNJkWe+MsaXJDpEgphn8CCCDnP6hVkLHRlBpJ0XBF8SoYieJ1LnJdkq",
+	"ONe9qP8EPk2wD+AI8SWJL8Y6+1SZEZVerwxepYMcQ48zSI3tu3TRN2m9T/cONt1N6C6nlV+pKCC/B/Ni",
+	"uYev2pBYVnh8L1us9Gg23u1M8fjU5XMT2+cbt2ZuZJaUaPS9cWytARcF2IvfOWW6ELyZUE0NyepfLi5J",
+	"TIdUr1i2IfJXUSOx041QJp/suaGdg3b7aefgYGd/7+le++Bgx1/aE9n3qLjAgaSXpHo3VFwIiYfD+l+T",
+	"GYmty7D8BCAIsK5a+LEkMh05cuHigt1RCxAXNxro307mm7VVHYi7H3Nh4wCicOrSpfo5pMlB4GMNUlZn",
+	"BZ4SpWcLH4V0BI2aWYimOJ4IH9ivYv39/9ahskGE2US00DGfznBMwvSBmIxwHCqbK8DCehhDOV6RTwhB",
+	"4RXRbrtxSJa5T+aYjxg1ZYp1rQDuYYfluFPjTSqkWdyi/O0mJdA3qK696yJJWx+5xEsEmqWOkZ2pRV1N",
+	"/Bj0mRozyS0CK3pOBeobXShtWpzqQ/0W+l7K2RsWLXx0hqfkjEry71N85aMzcAsr9UyiwUJrYj2mFjAa",
+	"Ywu9YWgWYcrQWMoZgjBWxPlsgIMJGnOhNTlI2KLCKk59p9e33lbW6/vi4nsu5LZ+MBMyeEZ/IKA9D0Cv",
+	"OkoUeX42/3pp2eurD+eefwPglFspWK1uv73ZQlaJ1X6xiApJQh9hVuzV0GOmkCwkAQ2J0G3TD5f4qQEQ",
+	"gDwgP7TOmJ5awdQaUzUe/x8TISE9bjrDbAFpdFAHm/arn8dUEt32VZfUUqH7d1iHlGtL60a+lKF+Zr+B",
+	"W6h89cXCW3hDv6DbyUPsp/8/L87RY5u3AD2M+0s7vaelvlV3bz69jAyWRxCKV22JYj0SUO/22A1JwLym",
+	"IbWaENzHyyBR3MLmtgWcSRwAhzJLWLAr6R9HBp9E9/Fjp2g5vRuv3DXN/OJbFNGi2NpxlySGPBuFW9BO",
+	"iMkYB7qM0OYRmgZYccJEFxpbxTyRRPjw35n48HsMBH3W5hwC3swMOYFcJiCekMT0khjcAnoMTT5gq8d6",
+	"7F//QicMOvdNKUsk6bFOC/XfvjlzcRCusG+LHNPygw0eF2oPNmEHOMurAyIyjc2ExAqdMNraMtDZ2mr1",
+	"2E4Lpe2strZctrO1pT+pqVKPsjHZLy10ogPzOuqv9w7tdVIjvQ8N+tCYz6F7X6vHdoEtsayIGR4ycVdo",
+	"1K72rfgUj034FetEC9Tfa3f6PgpwFJWgk3OJ9LtowRNlaKsD9RhCOjA7wzQG2gJU8NOsJWvWjzgRiLNW",
+	"j+1Vwp8nso8IDD9x3sIScRYQ3521AXWj9m5LvgTtPuiifkFK93vseMwFgTXhvn00ITNpugcQFNEhKfgS",
+	"4SNfykuhL3np8aXAYr6gKQ4JrPylx75sb2/n/g/WtDxnIySQYreJvljuqdHpEOAsFObkRUrXzFdR27As",
+	"ynLcL0hQNorI9gyPCMKzmUD6c6mor3qn/JcgwkLQAA1iPhcKTbKVXDWh8l3GGelmXljjoHFI/0t+WTPK",
+	"hEnEeJFXJ1LQkJgvayF8EzDVvZEFvqH91Rc05QMaER+FREwkn/mQga5QOaIMttFjR07wOT3hROjybTOQ",
+	"qmucQvUKljpr2nEaVoG8QbUN37ysj8t4jxnQ2icFMdNZsFkCIKjldN1QLD5nutkZ5ENotlVqj4HmPIbe",
+	"6D02jDmTmh4NTWxtwegbQSXZ2oJCAMVrj96eoA37RYAJj5FIBtshnyr5RwUaUkY2D+0kHP0kTBtLBDGn",
+	"7DEeo1miBYRa0mSVYxSrEwuCZjG/ggamdtIMLGG4gGIDlqqRo4+YC1fIYwrXHcLLE0URrS2yVZBvSsI5",
+	"l5+fsonFjKgVFkSgL+j//v//J/3/8Bd4M89RC48VH3bVLrus+//heXjSkQ1+Tgj4ZR7mp1NKqlfNvq/E",
+	"YR9tmOAfixaby1+wmq1Sj76gfoXSoj6eqYbOQ8YW8G/6Vu5nxYc0yTbSxuScpyv2c+q5EookTC0VTcxF",
+	"nQ2kkYkHKCaRZ2RUoK0tiJqScGurC0JNcR93eBtGAYkltPUcEbSxu5+K7sECpVICF5Db+J+pFDB6Se2Q",
+	"x9AjNB0ZZifcmOFVekcb2CwPk6kAIsK2aPXhKzJebKIRqCBb9uUtlH5D8wmsO7ei+ZhG5NBOKpsmwRhF",
+	"WOqugfAyjP8AP7/kkeJZahdd+G0+5lEm8oHnaA5Y7MWi4OqOqpriBYKBV0iOY56MxkaWqL0Agxc6hzw3",
+	"KEotAwILo52rK4WlQjf2JVhplObmDYM1OlJ/v73bL0JQSBpFwDKFvf+KUYpDHo9IvFBbB7Mr7WjpaLZ2",
+	"soBhyIwQowYZ0zHX7khphmK53aaNkeWGG2pmt6GNmOAQQjCDBdKmQCoSjt6emPIrRUWbPrDxWhsvhWZM",
+	"Io7DFnpOQLgrgPi5Jsr5cTGaCK3kMpA+oyOmMC2Z9VhZX9WpT/2URPo77Z2+wjPdp1tMRBfNTWoLZmka",
+	"CHQeZbayDFCXRwBcI0LV48p899Fg0WPKMNCSVNdDQd9SKJMyhgRn2rGrEeYQ7AZF2qBwJDSS28BRCejj",
+	"0KZ+06AtlUjy8snAvfoY3KuLPpJ8pI8An9sCIs06mC9m4E5AbhLZ1pZvEi6neGKUsgQUMYXsGlg9FtEJ",
+	"AYYAs3rezAhA2hxNqzw6LVmkXQF8JLiGgggwYwrmU7yAy/oReg1IDjaYhbS60YHOhOmmOST7CvhjnsSa",
+	"+OB5Y/kYchS24baiWoVAC2BgiqKsdQBY1GN6wAvsKC0ZUfBQZ9N9TW0TbiogxzFtza1f0uZKktqQz6FZ",
+	"uOixD9AOx4I5dxJQ+KFfs7IefQfDFqBeKgSh0sxPMg4R+0Y+IelQgRPHpMfc2xMOlYBRCJBVy7hJ4aJu",
+	"0Ty8Mn0YXBB7Owfa/u2xXDtpH+FIcMtfClMF0Jl1AozU9aIpwQyYr1VP4aIU4wCY8hkYaDY9LR2GBgCG",
+	"oiHRYy/gHsG+1+7BmibDxht3sLf/dLOFzuZUBtBjvx/wkKQt+TlDklwpXOnvtdt9uGyY3eGrI++oP/SY",
+	"2jbgMBjBerSlguEGI/NNZyicgCd2+4YXGQ04NdhfKJAbkNoRyPkSptQq7jFnjCQVafatPt8jcAnZmpt+",
+	"F31KuAR1Ya6se2W9YDPDaEyimXYYRTQgTPeAMa6eo5nSK7Z3Wu2Ss2c+n7cw/Nzi8eixeVc8Pj05fvH6",
+	"7AW8k1U9uU4jpY1rV1C71dFPpTWR3m6r3dr1nErIxy1oJwydnx7/Pp+Ilu0PPSI1qT3QHesDGaAfyAKd",
+	"Eamv+el+5+mm5nOafxkzQjeYF0izxJxVLrImul3Ul4tZX+OT/M/f57Lv91gfRyP9N2j0o/RHmqp3OAn7",
+	"QNuZ3fpI2DY579+dbrbQj3iBBko7BO1N3caQXlo3k6kuTkddn4ReVx361XwivMLAyZ12e0ln7YqO2rob",
+	"zm+mYZHpU2S6EqXNiEzrIW/yNv7h4tP06qcP+Jefjg7m8+cvn5wkfPfypz/+eHp+9f3x+fzn54tRfLY3",
+	"8Uy3IWgyZFoKQSch6BvkdTqffjn65Yer43j409nF0/PFh//9/s3o6Ti4fItn9Mconp9g/Db4/v07rkM6",
+	"zRpVm4ZANX2p1Vm1kNWOKiUVlDJZbHB/DMh+zJmMeUVpTV9fnY+m+Gobj8i/d9vtvrd0mOy17+3rm6na",
+	"fXqD+eFruWCN1/3to+8JmwJX6LSk815cjPV8T+KRgNythZBk6n1Uy+X1qKXUs7RDZqYfzqH4x2h7GzzO",
+	"TezdNK6E1GpIOdyR1l+UPSR6DLifvpS8ZudrPmXMG8bzzjLtTbkEb2DqDzBWGGapB0A9JrgZg6DkIA5r",
+	"VNQWOjbaiB0bi05YwaDH6cRqu5nMp6L+MJOgWlZR7LGC+W0p1k19856KV+35L+Hrvemv7Wj38qed6av4",
+	"2atpZ/HpssN2pm3x/mD6ZPKpfbXzoiL3qmtzmdaa92hy/WqIDL4BLf/32p2HkbeVo+yXLlMa8f4Xm5pb",
+	"0WF5xbgtRcJZzh4HR0HqkBzyuHUfI25vwo/VW7ur33LH4RR4+OdikPG3j9d+Mf6u/+ZGon/7eJ3j/v+j",
+	"QybOVFWX39t8yjzD1waftrYgx4ELWVVap2xGY6AZVZ2ReWZtgTLOuKQBsb/bDhEww9ttGZE2PJZ4AZrp",
+	"kMcByVrLKvtQj980Vgd0g4nm6mljZ6eCI2cuGFOCDkv7K9jdOFLcflHFj4NsDkBWmP6ch4v12LHJSvPg",
+	"e0SIQsvmLJNkeauM5uRVHl9wnc8DkXFCrktSZqeq6YQ1arn27IObv3Tnhpk3IJfS1MpMCix/MT8nHd5q",
+	"QGfOfGT1SqfBK7nB1vDSfhN6rhhapF7e2Vn9cnFQILx3sPo9d6jbn8iuClyoglfl8keKjEpjK5ouCsFv",
+	"h13NdILtMnb12LCHerZ1nvqgcpkZmoulzZ3B21vG74LvoVVmFaUJE7fhGFZ3W6ehUXP2UDsMoxGXWFMX",
+	"tcUkHp8032KueKVGi3RZOs1ER3NW5I6V/lvxk9Igrb8UQ8kzB42rKT3ejEWArhHWswZXn1B2Z84nq1QI",
+	"nPNrZ72BDPpl/TIgqwjykYO0mjPPKPRefnKeuQvVojgIojGl3YmWcFKCEEDEd3zimfpwW13hgUq/OSpN",
+	"E85c1NdXD153h05dLKkmVu1cXVuOq3cfmWH9NhtseXjKXxKWQjoq1WMmLHVkBhOkKwaciWSaeYEOUUxm",
+	"BEvbPgRS2wqmiRnoK+h0BgFhvXaF3XGZJaffhjk0NSz8G+kbd+ErqsjCvw8dJF9F6pHFq/HgfwL6hr56",
+	"+euLd+f/e3YiTqZy9uvxyZMTupec0hNxwt7tB+rf05ftH3Zmu+Hxq4MWWbyaBbs/0jf0JDmle3T4v61g",
+	"J2KD6ct2+POryPNv43lzC0932+18SenOXjtX7+mWLCue/GS7s7O9s3PePujutrvt9q+erleC8ZHt4ROy",
+	"vR90cN34yOsld5kv9rRFhVnDpVydltlKZ7vdOW8/67btVurEVLkuSxciuZVY3hHUyKjT7O3kqqb0s1md",
+	"lKnTyJdGmT+61VDpLgsAc6qdvFN+SSIcELduSZfrNHdzuS28K5TYn8yhtfOZjhgJEWVOrr5WKSyfuKVe",
+	"ewMfq9seZqVn03l2TQiVOt1Uzc+ugMWDMX+/Ul0zZx26d1x7kFvVWKanBYg1vkSbxK6Ue5sHrZMAFcn1",
+	"kcyJ6CVt+tERS+fEqkeV8pmX2b6S5yEB7gFZUI7QRwm7TMnRHjaKtJ85zcQyaes6/pTlZ9GpTg09Sj3U",
+	"Ntc1a6AKOSkDYmPvNl+LCjvNP+QzCekpNl1B2yRaRSnA54SpoxQTap2AVZozpeNdTs4tjomNTSmtBkAA",
+	"DlGbFdNOay0O9QpRCCkuOjVvjisdpfqWb6iqAK8xOdrgMUgx8KiYX442tFTyYWs2S1E3oEzW1Hkq2Ppg",
+	"kU7nyzbxvOiY8gEzTNSf2ssWN9tFWe5my+V3mLfvrn1PZ48XIab/qoBV3GeWg3NXW4UuBtUCEsKh35Mo",
+	"zO/vdV3OfZb4cFebyzdcKO1xXSl+P9qpxn1DLhmYDGBTOHw9BXa1FlpoWeJu5uT9Hyed13TJZtirdTbz",
+	"dRVeA/QHdbdMKZYn5ZA01VOVUpAjthRv/0bmUJ4t/3NRwZiFOUxITcU/gWE9WNz/BLy7K5v7zJrZLXRG",
+	"pKhSmQNdt5mp1Rt1vaE2D1E/lwjYRYxvQ3o31FXfQUx8Pas9a5FR003eTnqonHuW+jbtGFbf/uKUKLj2",
+	"k4l35LVjaC9gsauV7+eviWP4hOxvBx38tI44sskKe+1OlhdsfBoofyRDJZXDCaqA0BiT6ieP1gQkna+g",
+	"kAMc+IywrNlYC71haRo8pM1D9nmAE0HuJYHpFq6fqkED3c+OZNdoVjOQwMEzKnQaJ9UJqG5FppuBqZPV",
+	"jRWYwk+QfF33I5F5x+DTsJBoofeCoF6Rpfa8bg+0up4HqNys5FOTwoiYWiMo/Lw1Gu9maHxsDmCOCEWw",
+	"7mFW4HQlxK+v/W/JW3fueDh0dq8uxy2UWqGNvrOR/qZvJz3r8QY5XEnLJOz9U9ljAU+i0DhQAFWgxnKj",
+	"XwWj/qZlyQ/hwHt2HJ7yUd5BWJNuqPsw1DsHXxT7M1gJnTJaJMZ8zro2y9otxs6aPVLplvRlEwE48zUH",
+	"no9JTFo9dsQWWZ1k5VQ/PSQg5Ca5ECNQewQJtTR08r6hzk7tJ+RQ9iWRnNOA2Ar1Vo85gsW0kbAe/+Ud",
+	"MQ5zSgtUDEdKRQxrHHMKxLfxzAVpr5uiwu+j1SZgnaOq6OH4al6F9XRJZ3jktfH95Fw9e3UzZjS6jLFA",
+	"hIVKEfrqyqDt3P7NJKmvDfdVCeKvucMKfF3pyCpKng/T6ss5FqaYNLxPhetvmp3yZyWY5pJH/Wbp8cWU",
+	"U//zdUlGac64QkhZq2hlWjxIq60tkChbW0WZpUNSkDUGaSAsiJJQ93ArJp3oAFDXlnU7kR/rxRd4Snos",
+	"VW3SlDXo0JTW26b2nIv1tVnub7PpizdOODFN8S+au+0ZmbtPKwHKJI1JtEAhHQ5JbIoG1k1+Lw6EfMgq",
+	"efBx/TOySjT+G8aSZpUgzMj89qklD9UbD9UbddUbzvjeNCk7bTJbI1OhY0OzvGzfjuMGRc50BEkln5GV",
+	"kP3pJm67yStp3ZeE4kG9maoEbT07Pb1WtcW/Q4q2tPWUWfHbQ4b2P8Qlc2Q6eJjrlhz6pWnl8saEe7ua",
+	"K84C0kKgNWs/eIXGDDTv9isFh7p6PZNvAjEODW8o60K+NnJ7kLkHrFR+9RHujNobK7T+Vynyyp3rL1vm",
+	"5UamHuq8/oappmclZoQGC4dVDA3jasKiTCHYsr4lWi3epmmmqOZRIZZ4gAVBE8bn0DyL8XmrqkuHmfhy",
+	"60YdD+bOSh6Rn6dcwyTU6q2bGyNfkwJSnP8w5ghP0cl/VVYxQlurYFzRbh9ay9qJ3TFMp1MyRUi8MIi8",
+	"UH/XbRYKsXmjAqf4rMMjEOgs43niDje6jUzMI2IySoTESCFkYySonLN0H2LsgSDvjiCRbkAIDVzmfxUf",
+	"Q/vgVmk3hZE5TibEGZ8SUFNJJAgQIjiD7QstdDzmHAYFGU2X1acdBB38NNglB+H+vutxa+dSDg6ylAM7",
+	"MAjZXS1LMCgcoTmNVk0lqkrBWgGIh6DI1/XbuGlg6n8bVNWbPz8OSUTkkpDIOwJDUTNzDswyW18C0Xdm",
+	"xmulhp3w7RiGtGXpiPPw0JquEOMQvIWO0Ns3Z+c+EhSe7bHvXpy+OH/xSOju+lSgMOazGcTideNnvICu",
+	"wnyqs31oddtEfag7EHt33tfnRkGNvdphTTalbwQTguqSCh58ww++4RvymO+AkhSPMdjWnLOQK5txWGnE",
+	"Qdte7QkG4WE6s6IJITOB8ICbTL+ioWeH8+kR26Ks8+rv3pV5p/mbjmE7I/RdTa3TzvTJVFfAAoZzQTf9",
+	"3CCLXIs18zetamXTytXyu612q9PZbT2FvqxMu7V13G8U44CE+SnnXe9H/geNIvx4v9X21CVqOFTvN9Ms",
+	"zSxRD3QKRuYXViPOaneExpIHvbqpXv3iymR0VurVIZb4r2bo6hMpNqB2v5oHlGZi15QOj/lcFJKDbfKf",
+	"kyHo5lekXuGsKBJ8iV3jKr6SaERYahsrvQJaEDrdCyFSEoWIMJ6Mxn5hSoNAAzLksc5BMmNvsq1Qkesp",
+	"WzV0pMc27MgYP5sYs+lXvZgOIlFsRjfBtdmHG7l+tDqxtjgGRueS9BhoSxt6As2mUqtycyEKwyCOShMH",
+	"7dQIKhAdMehsb9IpewyauqeTX2yvUWcYjO0d2s9t0AzgyNTGaSJg3g5K27ijI3dWhsn96jGTW48lwlHk",
+	"Q9/yqpkkBfTI6rsrx3dURAidOey+N8MxnhIJiWQ1k02zR+wQd7M+MNuH3Mz1czPdWfhLMzQfinH/bsW4",
+	"DwWppfr2h8LMPy9pbQ2mZbjVyt7oTpQTHTs2uSASRqLploQ6pM7IHJqRmFIqGFgwNvP3xhgGxfBEHvbY",
+	"t1Wq+M1lp2dLaPWjqtqt8ESxzi3f2WIOw9ZmyiwItdMJhjPhEYfxRVQPFIM5qQMCA754RJhWGt36AfgR",
+	"iggO8zrQXdZWvsttHepkoF5lha+4AJDrv1ojenPsRqUGhjL1cAsqHCWyhfoVWJmf3GcRDcbo6uAds7O4",
+	"GM9qFXr6r9CLGMjYxMEzG0f9cY4Xh25/n3FMCHCIIWU46ubxBDTYh1KHf2ypg50EAPZtefRLddmDnWrX",
+	"NDkzb2BZO6zcKCsdU6bnkuUSNKmAzAt2qAdou014e4xQO2a2hV5zbReSKyqkY3PnlrJeIh8lLIKBMIpe",
+	"wJDjuucVjE3OtSzlcDgcwezHORVjEuaakZnKIoiMGco0g24Nn4fBisaHYKsA9QipADOY36TTs/W4ymrj",
+	"0gD+NnbhMIkKXaw+6ARZcyZ7JF9HfFIrOMJslJjyW5j35qqO9W65CgdcjXcsdRlO+BqTD6q9amPjIXay",
+	"HKMovSNGSEjCZvtvHKlZR7Loa7yPAQx3kp/7NftB+rkWgRdBxGsVrPJjjpb1msxtKEErxEDBRkKmpG27",
+	"c5ugwO2i6LuujuQ0uFYKgN3fcg2pfKIboNEdVt2nXT1yvFBvLdcfufWQmv1Vch/V1SSzhv00s7DKZy8L",
+	"v1dUIlbmVOfjYTbQ7qcdq2HsIBiPpj7Rys7+hJDZhanv+7fiXn3I3aZs1GOlt9M2mHrKsWJbxjdTH3C3",
+	"AzbKDtX84X7QA5idaVB6NvOkOCET/AgmFGdjPWqBTwmJF55v51a6B8tN6DPdJdOXDZUPOI8IZt619tyu",
+	"UQ0utLF3d/Xg9x9W/4sGnk1xr9PdoVLh9eszhN15Y6KGejiDBpshgaGgPnhihNQzCn2noWo5yhxRIR18",
+	"v2XmfRZorQ8zu84wi+wmInq3/rPKEDQogwoNl4a/l/jd6mLVaOPnTucQnVKWXKGrZ08unuxtopc0JkN+",
+	"9bizp6PZzcsRNCRPqah1z1lg/9VisOpMaJrKgwYGoH3y8WfrXqHh9UqpA+7HZTKni7ChmGzoUsSBYGz3",
+	"J0U6cx5PtCuMhmoh4SYNPhI9llbEO+O2oXw+7QARcj2dQVuJVlqhuxRWq2SV2n+fhn1dwODApTCw3sK6",
+	"nxNajQlOfWqG5TgTatmVeUWrY01iOAlvIOnuuO/J10j73Vv9ymsuX/KE/ZUF4wsz6F6Z9w2YwZjgSI7/",
+	"qE3DOjJ5FTvtNgI6ZiNbSzOLuR58ixnKReVb6EhM0rEpQM+HKCZCYtPB3L5JjRmnjEhRWYXzvdnen1K7",
+	"pj9eH8w5UipEy7v7sc4neQBj9Z3/qpvlbKalLx+E/iH13dnJ44ovvn93mvqFbEoIOIuyCryKO3mjP/hK",
+	"mLlWt7kXyoYcpuHdcjB8c3Pb7P47HiRTtccaLUA9dvT2BIXmufu4ZogoKVjFOJCKql6dvXm96poXeBp9",
+	"zWv+RX1vrWu2O8yknNl7F8G19Zi69S76DJfeTd09PjJX3kVw49c9BtfbRZ+vQUwvGa3+zVzhL0c/ntZd",
+	"IQyhrWe1isWafgZpmaJJa/NBZ9HnB7+U1u99aw4D8B+BiyeYIDyKiTtu3a72SPgWD3os5cFagxLjRMJk",
+	"q5DPWc3g8nd6/98kL4a9tb4Vf88Yula6l4NGRCIZ4+GQBtWsfH09AAQ/EHq1ZmocpKb89ej4+M371+dn",
+	"F2/fPz89Ob5QXMGwAfCkJHGk7DEpZ93Hj8GJP+ZCdp+1n+l8YbPj4md0J0jfRsZ9CEzyRB66Hpxm9nWr",
+	"pN166tjl9s4omZlwFGbF+kcbHJjF/NJGayLKJs7iOedb+Qvl8mHDR51+ImYlm95aXsQU32BnNA2PbRBJ",
+	"O2xHXErCQFkbLCAG4K5s4xXlpV/yGEUch2iAI8wCYA+mjap2h5tgD+dRDqQa064/Xv+/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -42,10 +43,25 @@ func (s *Store) Token(ctx context.Context, purpose string, hash []byte) (OneTime
 	return t, translate(err)
 }
 
+// TokenByID finds a token by its id. ErrNotFound: there is none of this purpose.
+func (s *Store) TokenByID(ctx context.Context, purpose string, id ID) (OneTimeToken, error) {
+	var t OneTimeToken
+	err := s.reads.WithContext(ctx).Where("id = ? AND purpose = ?", id, purpose).Take(&t).Error
+	return t, translate(err)
+}
+
 // PendingRegistration is the newest registration of an address that waits for its verification. ErrNotFound.
 func (s *Store) PendingRegistration(ctx context.Context, emailNorm string, now time.Time) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("email_norm = ? AND purpose = ? AND used_at IS NULL AND expires_at > ?", emailNorm, PurposeVerify, now).
+		Order("created_at DESC, id DESC").Take(&t).Error
+	return t, translate(err)
+}
+
+// PendingEmailChange is the change of the user's address that waits for its confirmation. ErrNotFound.
+func (s *Store) PendingEmailChange(ctx context.Context, userID int64, now time.Time) (OneTimeToken, error) {
+	var t OneTimeToken
+	err := s.reads.WithContext(ctx).Where("user_id = ? AND purpose = ? AND used_at IS NULL AND expires_at > ?", userID, PurposeEmailChange, now).
 		Order("created_at DESC, id DESC").Take(&t).Error
 	return t, translate(err)
 }
@@ -106,18 +122,38 @@ func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time) e
 	})
 }
 
-// AddResetToken stores the token of a reset: the newest request kills the older ones of the user, in whatever order
-// they are stored, since mails may be delivered out of order. Storing it again changes nothing.
-func (s *Store) AddResetToken(ctx context.Context, t OneTimeToken) error {
+// AddResetToken stores the token of a reset, whose id is that of its mail: the newest request kills the older ones of
+// the user, in whatever order they are stored, since mails may be delivered out of order. Storing it again changes
+// nothing.
+//
+// It locks the user, so that two workers store two tokens one after the other, and asks whether the mail still waits:
+// a link must not be born after the event that ended all of them. ErrConflict: the user is not as given any more.
+// ErrNotFound: the mail has been dropped.
+func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		stored, err := some(tx, "id = ?", t.ID)
+		err := one(tx.Model(&User{}).Where("id = ? AND session_epoch = ? AND email_norm = ? AND is_active", u.ID, u.SessionEpoch, u.EmailNorm).
+			Updates(map[string]any{"session_epoch": u.SessionEpoch}))
+		if errors.Is(err, ErrNotFound) {
+			return ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+		waits, err := some(tx, &Mail{}, "id = ? AND done_at IS NULL", t.ID)
+		if err == nil && !waits {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		stored, err := some(tx, &OneTimeToken{}, "id = ?", t.ID)
 		if err != nil || stored {
 			return err
 		}
 		if err := endTokens(tx, t.CreatedAt, "user_id = ? AND purpose = ? AND created_at <= ?", t.UserID, t.Purpose, t.CreatedAt); err != nil {
 			return err
 		}
-		late, err := some(tx, "user_id = ? AND purpose = ? AND created_at > ?", t.UserID, t.Purpose, t.CreatedAt)
+		late, err := some(tx, &OneTimeToken{}, "user_id = ? AND purpose = ? AND created_at > ?", t.UserID, t.Purpose, t.CreatedAt)
 		if err != nil {
 			return err
 		}
@@ -128,10 +164,10 @@ func (s *Store) AddResetToken(ctx context.Context, t OneTimeToken) error {
 	})
 }
 
-// some says whether there is such a token.
-func some(tx *gorm.DB, where string, args ...any) (bool, error) {
+// some says whether there is such a row.
+func some(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 	var n int64
-	err := tx.Model(&OneTimeToken{}).Where(where, args...).Count(&n).Error
+	err := tx.Model(model).Where(where, args...).Count(&n).Error
 	return n > 0, err
 }
 
@@ -153,11 +189,14 @@ func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, 
 		if err := endTokens(tx, now, "user_id = ?", t.UserID); err != nil {
 			return err
 		}
+		if err := dropResets(tx, now, t.EmailNorm); err != nil {
+			return err
+		}
 		return tx.Create(&notice).Error
 	})
 }
 
-// ChangePassword sets the password, ends every session and every open token of the user, begins the session n in the
+// ChangePassword sets the password, ends every session and every open link of the user, begins the session n in the
 // next epoch and queues the notice, in one transaction. ErrNotFound: the epoch or the password changed meanwhile.
 func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Session, tolerance time.Duration, notice Mail) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
@@ -166,7 +205,7 @@ func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Sessi
 		if err != nil {
 			return err
 		}
-		if err := endTokens(tx, n.CreatedAt, "user_id = ?", u.ID); err != nil {
+		if err := endLinks(tx, n.CreatedAt, u); err != nil {
 			return err
 		}
 		if err := s.insertSession(tx, n, tolerance); err != nil {
@@ -222,6 +261,15 @@ func consume(tx *gorm.DB, t OneTimeToken, now time.Time) error {
 
 func endTokens(tx *gorm.DB, now time.Time, where string, args ...any) error {
 	return tx.Model(&OneTimeToken{}).Where("used_at IS NULL").Where(where, args...).Updates(map[string]any{"used_at": now}).Error
+}
+
+// endLinks ends the links that are on their way to a user whose password changes. A verification stays: it gives
+// nobody anything without the password.
+func endLinks(tx *gorm.DB, now time.Time, u User) error {
+	if err := endTokens(tx, now, "user_id = ? AND purpose <> ?", u.ID, PurposeVerify); err != nil {
+		return err
+	}
+	return dropResets(tx, now, u.EmailNorm)
 }
 
 // DeleteOldTokens removes at most limit tokens that expired before the instant given.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,8 +38,23 @@ func registered(t models.OneTimeToken, username string) *models.User {
 
 func (f *fixture) reset(at time.Time) models.OneTimeToken {
 	f.t.Helper()
-	t := newToken(models.PurposeReset, f.user, at)
-	ok(f.t, f.AddResetToken(f.t.Context(), t))
+	return f.resetOf(f.user, at)
+}
+
+// resetOf asks for a reset and composes its mail, as a request and the worker do.
+func (f *fixture) resetOf(u models.User, at time.Time) models.OneTimeToken {
+	f.t.Helper()
+	t := f.resetWaiting(u, at)
+	ok(f.t, f.AddResetToken(f.t.Context(), f.reload(u), t))
+	return t
+}
+
+// resetWaiting asks for a reset whose token is yet to be made.
+func (f *fixture) resetWaiting(u models.User, at time.Time) models.OneTimeToken {
+	f.t.Helper()
+	t, m := newToken(models.PurposeReset, u, at), newMail(at)
+	m.ID, m.Kind, m.Email, m.EmailNorm = t.ID, models.KindReset, u.Email, u.EmailNorm
+	ok(f.t, f.AddMail(f.t.Context(), m))
 	return t
 }
 
@@ -80,7 +96,7 @@ func TestResetIsUsedOnce(t *testing.T) {
 			return s.ResetPassword(context.Background(), token, fmt.Sprintf("hash %d", i), now(), newMail(now()))
 		})
 		u := f.reload(f.user)
-		if won != 1 || u.SessionEpoch != f.user.SessionEpoch+1 || u.EmailVerifiedAt == nil || f.db.Count(t, "SELECT COUNT(*) FROM outbox") != 1 {
+		if won != 1 || u.SessionEpoch != f.user.SessionEpoch+1 || u.EmailVerifiedAt == nil || f.db.Count(t, "SELECT COUNT(*) FROM outbox WHERE kind <> 'reset'") != 1 {
 			t.Errorf("%d of 20 set the password, epoch %d, verified at %v", won, u.SessionEpoch, u.EmailVerifiedAt)
 		}
 	})
@@ -91,8 +107,7 @@ func TestResetEndsEveryOtherToken(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		change, reset := newToken(models.PurposeEmailChange, f.user, now()), f.reset(now())
 		ok(t, f.AddEmailChange(t.Context(), f.reload(f.user), change, newMail(now())))
-		other := newToken(models.PurposeReset, f.newUser("bob"), now())
-		ok(t, f.AddResetToken(t.Context(), other))
+		other := f.resetOf(f.newUser("bob"), now())
 		ok(t, f.ResetPassword(t.Context(), reset, "new", now(), newMail(now())))
 		if f.isOpen(change) || f.isOpen(reset) || !f.isOpen(other) {
 			t.Errorf("open: change %v, reset %v, another user's %v", f.isOpen(change), f.isOpen(reset), f.isOpen(other))
@@ -187,15 +202,14 @@ func TestResetTokenIsStoredOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		token := f.reset(now())
 		before := f.db.Dump(t)
-		ok(t, f.AddResetToken(t.Context(), token))
+		ok(t, f.AddResetToken(t.Context(), f.user, token))
 		if f.db.Dump(t) != before {
 			t.Error("storing it again changed something")
 		}
 		ok(t, f.ResetPassword(t.Context(), token, "new", now(), newMail(now())))
 		before = f.db.Dump(t)
-		ok(t, f.AddResetToken(t.Context(), token))
-		if f.db.Dump(t) != before || f.isOpen(token) {
-			t.Error("storing it again opened it again")
+		if err := f.AddResetToken(t.Context(), f.reload(f.user), token); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before || f.isOpen(token) {
+			t.Errorf("storing it again opened it again, or changed something: %v", err)
 		}
 	})
 }
@@ -208,8 +222,7 @@ func TestNewestResetKillsTheOlder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachStore(t, func(t *testing.T, f *fixture) {
-				bob := newToken(models.PurposeReset, f.newUser("bob"), at)
-				ok(t, f.AddResetToken(t.Context(), bob))
+				bob := f.resetOf(f.newUser("bob"), at)
 				for _, after := range order {
 					f.reset(at.Add(after))
 				}
@@ -223,6 +236,76 @@ func TestNewestResetKillsTheOlder(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A link must not be born after what ends all of them: neither by a worker that has read the user before, nor by one
+// that reads him afterwards.
+func TestNoResetLinkAfterTheEnd(t *testing.T) {
+	for name, end := range map[string]func(f *fixture, u models.User) error{
+		"reset": func(f *fixture, u models.User) error {
+			return f.ResetPassword(f.t.Context(), f.reset(now()), "new", now(), newMail(now()))
+		},
+		"change": func(f *fixture, u models.User) error {
+			n := newSession(u, now())
+			n.Epoch++
+			return f.ChangePassword(f.t.Context(), u, "new", n, time.Minute, newMail(now()))
+		},
+		"an operator's password": func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new") },
+		"deactivation":           func(f *fixture, u models.User) error { return f.SetActive(f.t.Context(), u, false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, f *fixture) {
+				waiting, bob := f.resetWaiting(f.user, now()), f.newUser("bob")
+				bobs, change := f.resetOf(bob, now()), newToken(models.PurposeEmailChange, f.user, now())
+				ok(t, f.AddEmailChange(t.Context(), f.user, change, newMail(now())))
+				ok(t, end(f, f.user))
+				if err := f.AddResetToken(t.Context(), f.user, waiting); !errors.Is(err, models.ErrConflict) {
+					t.Errorf("as read before: %v", err)
+				}
+				if err := f.AddResetToken(t.Context(), f.reload(f.user), waiting); err == nil {
+					t.Error("a link was born after the end")
+				}
+				if f.isOpen(change) || !f.isOpen(bobs) {
+					t.Errorf("open: the change of address %v, another user's reset %v", f.isOpen(change), f.isOpen(bobs))
+				}
+			})
+		})
+	}
+}
+
+// A change of address that was asked for with a password that is no longer the one.
+func TestEmailChangeNeedsThePresentPassword(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		for name, end := range map[string]func(u models.User) error{
+			"another password": func(u models.User) error { return f.SetPassword(t.Context(), u, "new") },
+			"another epoch":    func(u models.User) error { return f.EndSessions(t.Context(), u.ID, u.SessionEpoch) },
+			"disabled":         func(u models.User) error { return f.SetActive(t.Context(), u, false) },
+		} {
+			u := f.reload(f.newUser(strings.ReplaceAll(name, " ", "")))
+			ok(t, end(u))
+			before := f.db.Dump(t)
+			if err := f.AddEmailChange(t.Context(), u, newToken(models.PurposeEmailChange, u, now()), newMail(now())); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
+				t.Errorf("%s: %v, or something was written", name, err)
+			}
+		}
+	})
+}
+
+// Two workers that compose two resets of one user at once leave one open.
+func TestTwoResetsAtOnce(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		for round := range 10 {
+			at := now().Add(time.Duration(round) * time.Second)
+			var list []models.OneTimeToken
+			for i := range 4 {
+				list = append(list, f.resetWaiting(f.user, at.Add(time.Duration(i)*time.Microsecond)))
+			}
+			f.together(len(list), func(s *models.Store, i int) error { return s.AddResetToken(context.Background(), f.user, list[i]) })
+			if n := f.db.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL"); n != 1 || !f.isOpen(list[3]) {
+				t.Fatalf("round %d: %d are open", round, n)
+			}
+		}
+	})
 }
 
 func TestPendingRegistrationIsTheNewest(t *testing.T) {

@@ -33,6 +33,9 @@ type Mail struct {
 // TableName is GORM's hook.
 func (Mail) TableName() string { return "outbox" }
 
+// KindReset is the one kind of mail that is known here: its token is made when it is sent.
+const KindReset = "reset"
+
 // Outcomes of a mail.
 const (
 	MailSent    = "sent"
@@ -89,15 +92,11 @@ func (s *Store) releaseMail(ctx context.Context, m Mail, set map[string]any) err
 	})
 }
 
-// MailsTo counts the mails queued for an address since the instant given, and says when the newest was.
-func (s *Store) MailsTo(ctx context.Context, emailNorm string, since time.Time) (int, time.Time, error) {
-	var times []time.Time
-	err := s.reads.WithContext(ctx).Model(&Mail{}).Where("email_norm = ? AND created_at > ?", emailNorm, since).
-		Order("created_at DESC").Limit(100).Pluck("created_at", &times).Error
-	if err != nil || len(times) == 0 {
-		return 0, time.Time{}, translate(err)
-	}
-	return len(times), times[0], nil
+// dropResets ends the requests for a reset link that wait in the outbox: their link would be younger than the event
+// that must end every link of the user.
+func dropResets(tx *gorm.DB, now time.Time, emailNorm string) error {
+	return tx.Model(&Mail{}).Where("email_norm = ? AND kind = ? AND done_at IS NULL", emailNorm, KindReset).
+		Updates(map[string]any{"done_at": now, "outcome": MailDropped, "lease": nil}).Error
 }
 
 // DeleteOldMails removes at most limit mails that were finished before the instant given.

@@ -160,24 +160,6 @@ func TestMailsAreClaimedInOrder(t *testing.T) {
 	})
 }
 
-func TestMailsToAnAddress(t *testing.T) {
-	eachStore(t, func(t *testing.T, f *fixture) {
-		at := now()
-		for i := range 3 {
-			f.queue(at.Add(-time.Duration(i) * time.Hour))
-		}
-		for since, want := range map[time.Duration]int{time.Minute: 1, time.Hour: 1, time.Hour + time.Microsecond: 2, 3 * time.Hour: 3} {
-			n, newest, err := f.MailsTo(t.Context(), "ada@example.com", at.Add(-since))
-			if ok(t, err); n != want || !newest.Equal(at) {
-				t.Errorf("%d mails in %v, the newest at %v; want %d, %v", n, since, newest, want, at)
-			}
-		}
-		if n, _, err := f.MailsTo(t.Context(), "bob@example.com", at.Add(-time.Hour)); err != nil || n != 0 {
-			t.Errorf("%d mails to somebody else, %v", n, err)
-		}
-	})
-}
-
 func TestDeleteOldMails(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()

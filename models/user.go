@@ -79,15 +79,20 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange) er
 	return s.updateUser(ctx, set, "id = ?", id)
 }
 
-// DeleteUser removes the user with everything that hangs on it and queues the notice, in one transaction. The id is
-// never used again. ErrNotFound: the epoch or the password changed meanwhile.
+// DeleteUser removes the user with everything that hangs on it, the mails and the registrations of the address
+// included, and queues the notice, in one transaction. The id is never used again. ErrNotFound: the epoch or the password changed meanwhile.
 func (s *Store) DeleteUser(ctx context.Context, u User, notice Mail) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := one(tx.Where("id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password).Delete(&User{})); err != nil {
 			return err
 		}
-		for _, model := range []any{&Session{}, &Event{}, &OneTimeToken{}} {
+		for _, model := range []any{&Session{}, &Event{}, &OneTimeToken{}, &Mail{}} {
 			if err := tx.Where("user_id = ?", u.ID).Delete(model).Error; err != nil {
+				return err
+			}
+		}
+		for _, model := range []any{&OneTimeToken{}, &Mail{}} {
+			if err := tx.Where("email_norm = ?", u.EmailNorm).Delete(model).Error; err != nil {
 				return err
 			}
 		}
@@ -136,8 +141,7 @@ func (s *Store) endEverything(ctx context.Context, u User, set map[string]any, w
 		if err := one(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
 			return err
 		}
-		// A verification stays: it gives nobody anything without the password typed at registration.
-		return endTokens(tx, s.db.NowFunc(), "user_id = ? AND purpose <> ?", u.ID, PurposeVerify)
+		return endLinks(tx, s.db.NowFunc(), u)
 	})
 }
 

@@ -40,7 +40,7 @@ func event(e models.Event) api.Event {
 }
 
 func export(data accounts.Export, current models.ID) api.ProfileExport {
-	e := api.ProfileExport{ExportedAt: data.At, User: user(data.User), Locale: data.User.Locale, Sessions: []api.Session{}, Events: []api.Event{}}
+	e := api.ProfileExport{ExportedAt: data.At, User: user(data.User), Locale: data.User.Locale, NewEmail: data.NewEmail, Sessions: []api.Session{}, Events: []api.Event{}}
 	for _, s := range data.Sessions {
 		e.Sessions = append(e.Sessions, session(s, current))
 	}

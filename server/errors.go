@@ -55,6 +55,7 @@ var kinds = map[accounts.Code]struct {
 	codeMethodNotAllowed:        {405, "Method not allowed", "This path does not take this method; the header Allow lists those it takes."},
 	codeBodyTooLarge:            {413, "Body too large", "A request body may have at most 64 KiB."},
 	codeUnsupportedMediaType:    {415, "Unsupported media type", `Send the body as "Content-Type: application/json", in UTF-8 and not compressed.`},
+	accounts.RateLimited:        {429, "Too many requests", "There were too many of these requests. Wait as long as Retry-After says."},
 	codeValidationFailed:        {422, "Validation failed", "The request has a member that is missing, unknown or out of bounds."},
 	codeInternalError:           {500, "Internal error", "Something went wrong on the server."},
 	codeUnavailable:             {503, "Temporarily unavailable", "The service cannot answer right now. Try again shortly."},
@@ -127,8 +128,8 @@ func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
 	switch kind.status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", challenge(p.code))
-	case http.StatusServiceUnavailable:
-		h.Set("Retry-After", strconv.Itoa(max(1, int(p.retryAfter/time.Second))))
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		h.Set("Retry-After", strconv.Itoa(max(1, int((p.retryAfter+time.Second-1)/time.Second))))
 	}
 	h.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(kind.status)

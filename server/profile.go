@@ -41,5 +41,5 @@ func (h handlers) ChangeEmail(ctx context.Context, r api.ChangeEmailRequestObjec
 }
 
 func (h handlers) ConfirmEmailChange(ctx context.Context, r api.ConfirmEmailChangeRequestObject) (api.ConfirmEmailChangeResponseObject, error) {
-	return api.ConfirmEmailChange200JSONResponse{Status: api.StatusResultStatusOk}, h.Service.ConfirmEmailChange(ctx, r.Body.Token)
+	return api.ConfirmEmailChange200JSONResponse{Status: api.StatusResultStatusOk}, h.Service.ConfirmEmailChange(ctx, r.Body.Token, callOf(ctx).client)
 }

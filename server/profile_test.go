@@ -215,7 +215,7 @@ func TestChangeEmail(t *testing.T) {
 		signIn(s, next, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
 		signIn(s, u.Email, u.Password).Want(t, http.StatusOK, "")
 		wantMails(t, s, u.Email, mail.EmailChangeNotice, mail.Reset, mail.EmailChangeNotice)
-		if m := s.Mails.To(u.Email)[2]; m.NewEmail != next || m.Link != "" {
+		if m := s.Mails.To(u.Email)[2]; m.NewEmail != next || m.Link != s.Config.ResetURL+"#lang=en" || m.ValidFor != 0 {
 			t.Errorf("notice %+v", m)
 		}
 		confirmEmail(s, older).Want(t, http.StatusBadRequest, "link_invalid")
@@ -253,8 +253,8 @@ func TestChangeEmailToATakenAddress(t *testing.T) {
 		}
 		wantMails(t, s, other.Email, mail.AlreadyRegistered)
 		wantMails(t, s, u.Email, mail.EmailChangeNotice, mail.EmailChangeNotice)
-		if m := s.Mails.To(other.Email)[0]; m.Link != "" {
-			t.Error("the owner of the address got a link")
+		if m := s.Mails.To(other.Email)[0]; m.Link != s.Config.ResetURL {
+			t.Errorf("the owner of the address got the link %s", m.Link)
 		}
 		// Taken between request and confirmation.
 		token := requestEmailChange(t, s, c, free, u.Password, 2)

@@ -36,6 +36,12 @@ func Settings(cfg config.Config) accounts.Settings {
 		MinPassword: cfg.PasswordMinLength, RegistrationClosed: cfg.Registration == "closed", VerificationOptional: cfg.EmailVerification == "optional",
 		VerifyTTL: cfg.VerifyTTL, EmailChangeTTL: cfg.EmailChangeTTL, ResetTTL: cfg.ResetTTL,
 		VerifyURL: cfg.VerifyURL, EmailChangeURL: cfg.EmailChangeURL, ResetURL: cfg.ResetURL,
-		MailsPerRecipient: cfg.MailsPerRecipient.N, MailBudgetPer: cfg.MailsPerRecipient.Per, MailPause: cfg.MailPause(),
+		Budgets: accounts.Budgets{
+			LoginFailuresPerAccount: budget(cfg.LoginFailuresPerAccount), LoginFailuresPerClient: budget(cfg.LoginFailuresPerClient),
+			RegistrationsPerClient: budget(cfg.RegistrationsPerClient), ConfirmationsPerClient: budget(cfg.ConfirmationsPerClient),
+			MailsPerRecipient: accounts.Budget{N: cfg.MailsPerRecipient.N, Per: cfg.MailsPerRecipient.Per, Pause: cfg.MailPause()},
+		},
 	}
 }
+
+func budget(b config.Budget) accounts.Budget { return accounts.Budget{N: b.N, Per: b.Per} }

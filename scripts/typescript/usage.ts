@@ -15,7 +15,7 @@ type ProblemOf<Operation extends keyof operations, Status extends keyof operatio
     : never;
 
 /** Everything that login, and everything that refreshToken can answer instead of tokens. */
-type LoginProblem = ProblemOf<"login", 400 | 401 | 403 | 413 | 415 | 422 | 500 | 503>;
+type LoginProblem = ProblemOf<"login", 400 | 401 | 403 | 413 | 415 | 422 | 429 | 500 | 503>;
 type RefreshProblem = ProblemOf<"refreshToken", 400 | 401 | 403 | 413 | 415 | 422 | 500 | 503>;
 
 function unreachable(code: never): never {
@@ -37,6 +37,8 @@ export function loginMessage(problem: LoginProblem): string {
     case "body_too_large":
     case "unsupported_media_type":
       return `Our mistake. Please quote ${problem.request_id}.`;
+    case "rate_limited":
+      return "There were too many tries. Wait a while, or reset your password by mail.";
     case "internal_error":
     case "unavailable":
       return "Please try again in a moment.";

@@ -26,6 +26,7 @@ const (
 	EmailTaken         Code = "email_taken" // to operators alone: anybody else would learn who has an account
 	RegistrationClosed Code = "registration_closed"
 	LinkInvalid        Code = "link_invalid"
+	RateLimited        Code = "rate_limited"
 	Unavailable        Code = "unavailable"
 )
 
@@ -35,7 +36,7 @@ var ErrBusy = credentials.ErrBusy
 // Error is what a rule answers. The message is the code; the cause is for the log alone.
 type Error struct {
 	Code       Code
-	RetryAfter time.Duration // with Unavailable
+	RetryAfter time.Duration // with Unavailable and RateLimited
 	Field      string        // with ValidationFailed: the member at fault
 	Reason     string        // with ValidationFailed: a FieldErrorCode of the contract
 	Cause      error

@@ -1,8 +1,11 @@
 package accounts
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,16 +61,19 @@ func locale(accept string) string {
 
 // mailAllowed bounds the mails that anybody can have sent to an address: it is somebody's mailbox. The answer to the
 // request is the same without a mail.
-func (s *Service) mailAllowed(ctx context.Context, emailNorm string) (bool, error) {
-	budget := s.settings.MailsPerRecipient
-	if budget == 0 {
-		return true, nil
+//
+// Resets have a budget of their own. Otherwise who signs up with somebody's address again and again keeps the owner
+// from ever getting a new password. Notices are not bounded: nobody causes one without the password.
+func (s *Service) mailAllowed(ctx context.Context, kind mail.Kind, emailNorm string) (bool, error) {
+	group := "register"
+	if kind == mail.Reset {
+		group = "reset"
 	}
-	n, newest, err := s.store.MailsTo(ctx, emailNorm, s.now().Add(-s.settings.MailBudgetPer))
-	if err != nil {
-		return false, err
+	err := s.spend(ctx, use(s.settings.MailsPerRecipient, mailsTo+group, emailNorm))
+	if errors.Is(err, refuse(RateLimited)) {
+		return false, nil
 	}
-	return n < budget && s.now().Sub(newest) >= s.settings.MailPause, nil
+	return err == nil, err
 }
 
 // wakeMail tells this process's worker that there is something to send.
@@ -141,6 +147,8 @@ func (s *Service) deliver(ctx context.Context, m models.Mail, sender mail.Sender
 	switch {
 	case errors.Is(err, models.ErrNotFound):
 		return models.MailDropped, nil
+	case errors.Is(err, errNoSecret):
+		return models.MailDropped, err
 	case err != nil:
 		return "", err
 	}
@@ -173,32 +181,50 @@ func (s *Service) compose(ctx context.Context, m models.Mail) (mail.Message, err
 	case mail.Reset:
 		return s.composeReset(ctx, m, message)
 	case mail.EmailChange:
-		if known, err := s.known(ctx, m.EmailNorm, m.UserID); err != nil || known {
-			message.Kind = mail.AlreadyRegistered
-			return message, err
-		}
-		return s.withLink(ctx, message, models.PurposeEmailChange, s.settings.EmailChangeURL, *m.TokenID)
-	case mail.PasswordChanged, mail.EmailChangeNotice, mail.AlreadyRegistered, mail.AccountDeleted: // nothing to look up
+		return s.unlessOwned(ctx, m, message, models.PurposeEmailChange, s.settings.EmailChangeURL)
+	case mail.PasswordChanged, mail.EmailChangeNotice, mail.AlreadyRegistered:
+		message.Link, message.ValidFor = link(s.settings.ResetURL, "", message.Locale), 0
+	case mail.AccountDeleted: // nothing to open
 	}
 	return message, nil
 }
 
-// composeVerify: the owner of an address that has an account hears that, and gets no link.
+// composeVerify: in the mail of a registration is the link, if nobody has the address.
 func (s *Service) composeVerify(ctx context.Context, m models.Mail, message mail.Message) (mail.Message, error) {
-	if known, err := s.known(ctx, m.EmailNorm, m.UserID); err != nil || known || m.TokenID == nil {
-		message.Kind = mail.AlreadyRegistered
-		return message, err
-	}
-	return s.withLink(ctx, message, models.PurposeVerify, s.settings.VerifyURL, *m.TokenID)
+	return s.unlessOwned(ctx, m, message, models.PurposeVerify, s.settings.VerifyURL)
 }
 
-// known says whether somebody else than the user has the address.
-func (s *Service) known(ctx context.Context, emailNorm string, userID int64) (bool, error) {
-	u, err := s.store.UserByEmail(ctx, emailNorm)
-	if errors.Is(err, models.ErrNotFound) {
-		return false, nil
+// unlessOwned adds the link, unless somebody else than the mail's user has the address: then its owner hears that, by
+// the name, in the language and at the spelling of the account, and nothing of what a stranger typed.
+func (s *Service) unlessOwned(ctx context.Context, m models.Mail, message mail.Message, purpose, page string) (mail.Message, error) {
+	owner, err := s.store.UserByEmail(ctx, m.EmailNorm)
+	switch {
+	case err == nil && owner.ID != m.UserID:
+		message.Kind, message.Link = mail.AlreadyRegistered, link(s.settings.ResetURL, "", owner.Locale)
+		message.To, message.Name, message.Locale, message.ValidFor = owner.Email, owner.FirstName, owner.Locale, 0
+		return message, nil
+	case err != nil && !errors.Is(err, models.ErrNotFound):
+		return message, err
+	case m.TokenID == nil: // its owner has left meanwhile
+		return message, models.ErrNotFound
 	}
-	return u.ID != userID, err
+	return s.withLink(ctx, message, purpose, page, *m.TokenID)
+}
+
+// link leads to a page, which is told what is behind the #: browsers send that to no server and put it into no Referer.
+// The language is that of the mail.
+func link(page, token, locale string) string {
+	var told []string
+	if token != "" {
+		told = append(told, "token="+token)
+	}
+	if locale != "" {
+		told = append(told, "lang="+url.QueryEscape(locale))
+	}
+	if told == nil {
+		return page
+	}
+	return page + "#" + strings.Join(told, "&")
 }
 
 // composeReset makes the token now, under the mail's own id: sent twice, it is the same link.
@@ -212,8 +238,8 @@ func (s *Service) composeReset(ctx context.Context, m models.Mail, message mail.
 	}
 	t := s.oneTime(uuid.UUID(m.ID), models.PurposeReset, m.CreatedAt, s.settings.ResetTTL)
 	t.UserID, t.Email, t.EmailNorm = u.ID, u.Email, u.EmailNorm
-	if err := s.store.AddResetToken(ctx, t); err != nil {
-		return message, err
+	if err := s.store.AddResetToken(ctx, u, t); err != nil {
+		return message, err // ErrConflict: a change of the user came in between; the next attempt reads it
 	}
 	message.To, message.Name = u.Email, u.FirstName
 	if u.Locale != "" {
@@ -222,23 +248,25 @@ func (s *Service) composeReset(ctx context.Context, m models.Mail, message mail.
 	return s.withLink(ctx, message, models.PurposeReset, s.settings.ResetURL, t.ID)
 }
 
-// withLink adds the link. The token is behind a #, which browsers send to no server and put into no Referer. The
-// host comes from the configuration alone: a Host header would let a stranger have the owner's link sent to himself.
-// ErrNotFound: the token is no longer open.
+// withLink adds the link. Its host comes from the configuration alone: by a Host header a stranger could have the
+// owner's link sent to himself.
+// ErrNotFound: the token is no longer open. errNoSecret.
 func (s *Service) withLink(ctx context.Context, message mail.Message, purpose, page string, id models.ID) (mail.Message, error) {
-	for _, value := range s.ring.OneTimes(uuid.UUID(id)) {
-		t, err := s.store.Token(ctx, purpose, hashOf(value))
-		if errors.Is(err, models.ErrNotFound) {
-			continue // it was made under another secret of the ring
-		}
-		if err != nil {
-			return message, err
-		}
-		if t.UsedAt != nil || !s.now().Before(t.ExpiresAt) {
-			break
-		}
-		message.Link = page + "#token=" + value
-		return message, nil
+	t, err := s.store.TokenByID(ctx, purpose, id)
+	if err != nil {
+		return message, err
 	}
-	return message, models.ErrNotFound
+	if t.UsedAt != nil || !s.now().Before(t.ExpiresAt) {
+		return message, models.ErrNotFound
+	}
+	for _, value := range s.ring.OneTimes(uuid.UUID(id)) {
+		if bytes.Equal(hashOf(value), t.Hash) {
+			message.Link = link(page, value, message.Locale)
+			return message, nil
+		}
+	}
+	return message, errNoSecret
 }
+
+// errNoSecret: an operator took a secret away too soon.
+var errNoSecret = errors.New("the secret that its link was made with is no longer configured")

@@ -40,7 +40,8 @@ func onField(field string, err error) error {
 func passwordWrong(field string) error { return invalid(field, "password_wrong") }
 
 // confirmPassword asks a signed-in user for the password once more, before what a stolen session must not do. The
-// answer is the user with the password hash. Errors: ValidationFailed (password_wrong), SessionRevoked, Unavailable.
+// answer is the user with the password hash. Errors: ValidationFailed (password_wrong), SessionRevoked, RateLimited,
+// Unavailable.
 func (s *Service) confirmPassword(ctx context.Context, p Principal, field, password string) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -51,22 +52,48 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 	if err != nil {
 		return u, storeError(err)
 	}
-	ok, _, err := s.hasher.Verify(ctx, u.Password, password)
-	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
+	return u, s.comparePassword(ctx, u.Password, use(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password)
+}
+
+// comparePassword verifies a password within a budget of failures: who has stolen a session, or somebody's mail, is
+// not to find it by trying. Errors: ValidationFailed (password_wrong), RateLimited, Unavailable.
+func (s *Service) comparePassword(ctx context.Context, hash string, failure models.Spending, field, password string) error {
+	if err := s.spend(ctx, failure); err != nil {
+		return err
+	}
+	ok, _, err := s.hasher.Verify(ctx, hash, password)
+	if err == nil && ok || errors.Is(err, credentials.ErrBusy) {
+		if err := s.refund(ctx, failure); err != nil {
+			return err
+		}
+	}
+	switch {
+	case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
 		s.observe("hash_unusable")
-		return u, passwordWrong(field)
+		return passwordWrong(field)
+	case err != nil:
+		return hashError(err)
+	case !ok:
+		return passwordWrong(field)
 	}
-	if err != nil {
-		return u, hashError(err)
+	return nil
+}
+
+// overtaken is the answer to a change that found another user than the one the password was confirmed for. If only
+// the hash is another, renewed by a login at the same moment, the session lives: the same request may be made again.
+func (s *Service) overtaken(ctx context.Context, u models.User) error {
+	now, err := s.store.UserByID(ctx, u.ID)
+	switch {
+	case errors.Is(err, models.ErrNotFound) || err == nil && (now.SessionEpoch != u.SessionEpoch || !now.IsActive):
+		return refuse(SessionRevoked)
+	case err != nil:
+		return storeError(err)
 	}
-	if !ok {
-		return u, passwordWrong(field)
-	}
-	return u, nil
+	return unavailable(errors.New("the user changed meanwhile"))
 }
 
 // ChangePassword ends every session of the principal's user, whoever holds them, and begins a new one in the same
-// transport: nothing that existed before works. Errors: ValidationFailed, SessionRevoked, Unavailable.
+// transport: nothing that existed before works. Errors: ValidationFailed, SessionRevoked, RateLimited, Unavailable.
 func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next string, client Client) (Tokens, models.User, error) {
 	u, err := s.confirmPassword(ctx, p, "current_password", current)
 	if err != nil {
@@ -87,7 +114,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	notice := s.mailTo(u, mail.PasswordChanged, client)
 	err = s.store.ChangePassword(ctx, u, hash, l.Session, s.policy.tolerance(), notice)
 	if errors.Is(err, models.ErrNotFound) {
-		return Tokens{}, u, refuse(SessionRevoked)
+		return Tokens{}, u, s.overtaken(ctx, u)
 	}
 	if err != nil {
 		return Tokens{}, u, storeError(err)
@@ -99,7 +126,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 
 // RequestReset queues a mail with a link to set a new password. Whether the address has an account is found out when
 // the mail is sent: the request does the same for every address, and so takes the same time.
-// Errors: ValidationFailed, Unavailable.
+// Errors: ValidationFailed, RateLimited, Unavailable.
 func (s *Service) RequestReset(ctx context.Context, email string, client Client) error {
 	return s.request(ctx, mail.Reset, email, s.settings.ResetTTL, client)
 }
@@ -112,12 +139,15 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	allowed, err := s.mailAllowed(ctx, norm)
-	if err != nil || !allowed {
-		return storeError(err)
+	if err := s.spend(ctx, use(s.settings.RegistrationsPerClient, string(kind)+requestsOf, clientOf(client))); err != nil {
+		return err
 	}
 	m := s.newMail(kind, life, client)
 	m.Email, m.EmailNorm = email, norm
+	allowed, err := s.mailAllowed(ctx, kind, norm)
+	if err != nil || !allowed {
+		return storeError(err)
+	}
 	if err := s.store.AddMail(ctx, m); err != nil {
 		return storeError(err)
 	}
@@ -126,8 +156,11 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 }
 
 // ConfirmReset sets a new password by the token of a reset mail, once. It ends every session and every other open link
-// of the user and signs nobody in. Errors: LinkInvalid, ValidationFailed, Unavailable.
+// of the user and signs nobody in. Errors: LinkInvalid, ValidationFailed, RateLimited, Unavailable.
 func (s *Service) ConfirmReset(ctx context.Context, value, password string, client Client) error {
+	if err := s.spendConfirmation(ctx, client); err != nil {
+		return err
+	}
 	t, err := s.openToken(ctx, models.PurposeReset, value)
 	if err != nil {
 		return err
@@ -152,8 +185,11 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	if errors.Is(err, models.ErrNotFound) {
 		return refuse(LinkInvalid)
 	}
+	if err != nil {
+		return storeError(err)
+	}
 	s.wakeMail()
-	return storeError(err)
+	return s.release(ctx, u)
 }
 
 // token makes a one-time token's row; its value is a function of the id and the server's secret.

@@ -49,7 +49,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 }
 
 // DeleteProfile removes the principal's user for good, after the password. Errors: ValidationFailed (password_wrong),
-// SessionRevoked, Unavailable.
+// SessionRevoked, RateLimited, Unavailable.
 func (s *Service) DeleteProfile(ctx context.Context, p Principal, password string, client Client) error {
 	u, err := s.confirmPassword(ctx, p, "password", password)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Service) DeleteProfile(ctx context.Context, p Principal, password strin
 	defer cancel()
 	err = s.store.DeleteUser(ctx, u, s.mailTo(u, mail.AccountDeleted, client))
 	if errors.Is(err, models.ErrNotFound) {
-		return refuse(SessionRevoked)
+		return s.overtaken(ctx, u)
 	}
 	s.wakeMail()
 	return storeError(err)
@@ -69,6 +69,7 @@ func (s *Service) DeleteProfile(ctx context.Context, p Principal, password strin
 type Export struct {
 	At       time.Time
 	User     models.User
+	NewEmail string // that a change waits for confirmation at, or empty
 	Sessions []models.Session
 	Events   []models.Event
 }
@@ -83,13 +84,17 @@ func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
+	change, err := s.store.PendingEmailChange(ctx, p.User.ID, s.now())
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return Export{}, storeError(err)
+	}
 	events, err := s.store.Events(ctx, p.User.ID, maxExportedEvents)
-	return Export{At: s.now(), User: p.User, Sessions: sessions, Events: events}, storeError(err)
+	return Export{At: s.now(), User: p.User, NewEmail: change.Email, Sessions: sessions, Events: events}, storeError(err)
 }
 
 // ChangeEmail sends a link to the new address and a notice to the present one, after the password. The present address
 // stays in force until the link is confirmed. Whether the new one has an account already is found out when the mail is
-// sent, and told to its owner alone. Errors: ValidationFailed, SessionRevoked, Unavailable.
+// sent, and told to its owner alone. Errors: ValidationFailed, SessionRevoked, RateLimited, Unavailable.
 func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password string, client Client) error {
 	norm, ok := canonicalEmail(email)
 	if !ok {
@@ -101,20 +106,24 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	allowed, err := s.mailAllowed(ctx, norm)
+	link := s.mailTo(u, mail.EmailChange, client)
+	link.Email, link.EmailNorm, link.ExpiresAt = email, norm, link.CreatedAt.Add(s.settings.EmailChangeTTL)
+	// Each wrong address is somebody's mailbox, and each time the present one gets a notice.
+	if err := s.spend(ctx, use(Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}, changesOfUser, subjectOf(u))); err != nil {
+		return err
+	}
+	allowed, err := s.mailAllowed(ctx, mail.EmailChange, norm)
 	if err != nil || !allowed {
 		return storeError(err)
 	}
 	notice := s.mailTo(u, mail.EmailChangeNotice, client)
 	notice.NewEmail = email
-	link := s.mailTo(u, mail.EmailChange, client)
-	link.Email, link.EmailNorm, link.ExpiresAt = email, norm, link.CreatedAt.Add(s.settings.EmailChangeTTL)
 	t := s.oneTime(uuid.UUID(link.ID), models.PurposeEmailChange, link.CreatedAt, s.settings.EmailChangeTTL)
 	t.UserID, t.Email, t.EmailNorm = u.ID, email, norm
 	link.TokenID = &t.ID
 	err = s.store.AddEmailChange(ctx, u, t, link, notice)
 	if errors.Is(err, models.ErrNotFound) {
-		return refuse(SessionRevoked)
+		return s.overtaken(ctx, u)
 	}
 	if err != nil {
 		return storeError(err)
@@ -124,8 +133,11 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 }
 
 // ConfirmEmailChange puts the new address into force. Errors: LinkInvalid (also if somebody else has the address by
-// now), Unavailable.
-func (s *Service) ConfirmEmailChange(ctx context.Context, value string) error {
+// now), RateLimited, Unavailable.
+func (s *Service) ConfirmEmailChange(ctx context.Context, value string, client Client) error {
+	if err := s.spendConfirmation(ctx, client); err != nil {
+		return err
+	}
 	t, err := s.openToken(ctx, models.PurposeEmailChange, value)
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ type Registration struct {
 //
 // The same is stored for an address that has an account: which mail goes out is decided when it is sent, and an
 // observer of this request sees no difference. Where verification is optional the user is made at once.
-// Errors: RegistrationClosed, ValidationFailed, Unavailable.
+// Errors: RegistrationClosed, ValidationFailed, RateLimited, Unavailable.
 func (s *Service) Register(ctx context.Context, r Registration) error {
 	if s.settings.RegistrationClosed {
 		return refuse(RegistrationClosed)
@@ -36,16 +36,24 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if err != nil {
 		return err
 	}
+	if err := s.spend(ctx, use(s.settings.RegistrationsPerClient, "register"+requestsOf, clientOf(r.Client))); err != nil {
+		return err
+	}
 	if u.Password, err = s.hasher.Hash(ctx, r.Password); err != nil {
 		return hashError(err)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	allowed, err := s.mailAllowed(ctx, u.EmailNorm)
+	m := s.newMail(mail.Verify, s.settings.VerifyTTL, r.Client)
+	if r.Locale != "" {
+		m.Locale = r.Locale
+	}
+	m.Email, m.EmailNorm, m.Name = u.Email, u.EmailNorm, u.FirstName
+	allowed, err := s.mailAllowed(ctx, mail.Verify, u.EmailNorm)
 	if err != nil || !allowed {
 		return storeError(err)
 	}
-	if err := s.storeRegistration(ctx, u, r); err != nil {
+	if err := s.storeRegistration(ctx, u, m); err != nil {
 		return storeError(err)
 	}
 	s.wakeMail()
@@ -73,12 +81,7 @@ func (s *Service) registrant(r Registration) (models.User, error) {
 	return u, s.checkNewPassword(r.Password, u)
 }
 
-func (s *Service) storeRegistration(ctx context.Context, u models.User, r Registration) error {
-	m := s.newMail(mail.Verify, s.settings.VerifyTTL, r.Client)
-	if r.Locale != "" {
-		m.Locale = r.Locale
-	}
-	m.Email, m.EmailNorm, m.Name = u.Email, u.EmailNorm, u.FirstName
+func (s *Service) storeRegistration(ctx context.Context, u models.User, m models.Mail) error {
 	t := s.oneTime(uuid.UUID(m.ID), models.PurposeVerify, m.CreatedAt, s.settings.VerifyTTL)
 	t.Email, t.EmailNorm, t.Username, t.FirstName, t.LastName, t.Locale, t.Password = u.Email, u.EmailNorm, u.Username, u.FirstName, u.LastName, m.Locale, u.Password
 	m.TokenID = &t.ID
@@ -109,7 +112,7 @@ func withUsername(u *models.User) *models.User {
 }
 
 // Resend queues the mail of a registration that waits for its verification once more. Errors: ValidationFailed,
-// Unavailable.
+// RateLimited, Unavailable.
 func (s *Service) Resend(ctx context.Context, email string, client Client) error {
 	return s.request(ctx, resend, email, s.settings.VerifyTTL, client)
 }
@@ -124,18 +127,17 @@ type VerifyInput struct {
 // Verify makes the user of a registration, or verifies the address of one that exists, and signs in. A wrong password
 // consumes nothing. Doing it again with the right one is simply a login, so a lost answer does no harm; it never
 // re-activates a user that an operator has disabled.
-// Errors: LinkInvalid, ValidationFailed (password_wrong), Unavailable.
+// Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited, Unavailable.
 func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
+	if err := s.spendConfirmation(ctx, in.Client); err != nil {
+		return Tokens{}, models.User{}, err
+	}
 	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	ok, _, err := s.hasher.Verify(ctx, t.Password, in.Password)
-	if err != nil {
-		return Tokens{}, models.User{}, hashError(err)
-	}
-	if !ok {
-		return Tokens{}, models.User{}, passwordWrong("password")
+	if err := s.confirmRegistrant(ctx, t, in.Password); err != nil {
+		return Tokens{}, models.User{}, err
 	}
 	if t.UsedAt == nil {
 		if err := s.completeRegistration(ctx, t); err != nil {
@@ -147,6 +149,21 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 		return tokens, u, refuse(LinkInvalid)
 	}
 	return tokens, u, err
+}
+
+// confirmRegistrant asks for the password typed at registration, or for the present one of the user that was made of it.
+func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string) error {
+	if t.UserID != 0 {
+		u, err := s.store.UserByID(ctx, t.UserID)
+		if errors.Is(err, models.ErrNotFound) {
+			return refuse(LinkInvalid)
+		}
+		if err != nil {
+			return storeError(err)
+		}
+		t.Password = u.Password
+	}
+	return s.comparePassword(ctx, t.Password, use(s.settings.LoginFailuresPerAccount, passwordOfLink, t.ID.String()), "password", password)
 }
 
 func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToken) error {

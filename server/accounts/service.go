@@ -28,9 +28,7 @@ type Settings struct {
 	VerificationOptional                bool // users exist, and may log in, before their address is verified
 	VerifyTTL, EmailChangeTTL, ResetTTL time.Duration
 	VerifyURL, EmailChangeURL, ResetURL string // of the pages that links in mails lead to
-	MailsPerRecipient                   int    // in MailBudgetPer; 0 is no bound
-	MailBudgetPer                       time.Duration
-	MailPause                           time.Duration // at least that long between two mails to one address
+	Budgets
 }
 
 const (
@@ -65,10 +63,11 @@ type Service struct {
 	now      func() time.Time
 	observe  func(event string)
 	schemaOK atomic.Bool
+	spent    spentBudgets
 }
 
 // Events are what Observe can be told.
-var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "state_regression", "clock_off", "rehash_skipped", "hash_unusable",
+var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "state_regression", "clock_off", "rehash_skipped", "hash_unusable", "rate_limited",
 	"mail_retried", "mail_sent", "mail_dropped", "mail_expired", "mail_refused"}
 
 // Options are what a Service is made of. Now is the clock of every rule; Observe, which may be nil, is told what

@@ -27,15 +27,30 @@ const loginTries = 3
 // new, so nobody can fix it beforehand.
 //
 // An unknown user, a wrong password, an inactive user and an unverified address give the same error after the same
-// work, so that nobody learns which names exist. Errors: InvalidCredentials, Unavailable (also when too many
-// passwords are being hashed).
+// work, so that nobody learns which names exist. Each guess is counted before it is judged, and given back if it was
+// right. Errors: InvalidCredentials, RateLimited, Unavailable (also when too many passwords are being hashed).
 func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
+	uses := s.loginUses(in)
+	if err := s.spend(ctx, uses...); err != nil {
+		return Tokens{}, models.User{}, err
+	}
 	u, rehash, err := s.checkPassword(ctx, in.Name, in.Password)
+	if !errors.Is(err, refuse(InvalidCredentials)) {
+		if err := s.refund(ctx, uses...); err != nil {
+			return Tokens{}, models.User{}, err
+		}
+	}
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
+	return s.begin(ctx, u, rehash, in)
+}
+
+// begin begins a session of a user whose password was right.
+func (s *Service) begin(ctx context.Context, u models.User, rehash string, in LoginInput) (Tokens, models.User, error) {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
+	var err error
 	for try := range loginTries {
 		l := s.newSession(u, in)
 		err = s.store.CreateSession(ctx, l.Session, u.Password, rehash, maxSessions, s.policy.tolerance())
@@ -87,14 +102,22 @@ func (s *Service) checkPassword(ctx context.Context, name, password string) (mod
 func (s *Service) userByName(ctx context.Context, name string) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	if strings.Contains(name, "@") {
-		if norm, ok := canonicalEmail(name); ok {
-			return s.store.UserByEmail(ctx, norm)
-		}
-	} else if norm, ok := canonicalUsername(name); ok {
-		return s.store.UserByUsername(ctx, norm)
+	norm, ok := canonicalName(name)
+	switch {
+	case !ok:
+		return models.User{}, models.ErrNotFound
+	case strings.Contains(name, "@"):
+		return s.store.UserByEmail(ctx, norm)
 	}
-	return models.User{}, models.ErrNotFound
+	return s.store.UserByUsername(ctx, norm)
+}
+
+// canonicalName is the canonical form of what somebody logs in with: with an @ it is an e-mail address.
+func canonicalName(name string) (string, bool) {
+	if strings.Contains(name, "@") {
+		return canonicalEmail(name)
+	}
+	return canonicalUsername(name)
 }
 
 func hashError(err error) error {

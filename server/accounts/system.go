@@ -78,12 +78,12 @@ const (
 )
 
 // CleanUp removes what ended a day ago or earlier, in small steps, and says how many rows: sessions, one-time tokens,
-// mails (a week).
+// mails (a week), used up budgets (at once).
 func (s *Service) CleanUp(ctx context.Context) (total int64, err error) {
 	for _, old := range []struct {
 		remove func(context.Context, time.Time, int) (int64, error)
 		keep   time.Duration
-	}{{s.store.DeleteExpired, keepExpired}, {s.store.DeleteOldTokens, keepExpired}, {s.store.DeleteOldMails, keepMail}} {
+	}{{s.store.DeleteExpired, keepExpired}, {s.store.DeleteOldTokens, keepExpired}, {s.store.DeleteOldMails, keepMail}, {s.store.DeleteOldThrottles, 0}} {
 		for ctx.Err() == nil {
 			n, err := old.remove(ctx, s.now().Add(-old.keep), deleteAtOnce)
 			total += n

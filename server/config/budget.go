@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Budget allows N events in any span of Per. The zero Budget is switched off and
+// Budget allows N events in a span of Per that begins with the first. The zero Budget is switched off and
 // allows all.
 type Budget struct {
 	N   int           // 1 to 1,000,000, or 0

@@ -18,38 +18,44 @@ const Prefix = "ACCOUNTS_"
 // as Settings describes it, where that depends on other settings; a tag cannot
 // hold a back quote, so there ' stands for it.
 type Config struct {
-	Addr              string         `env:"ADDR" envDefault:"localhost:8080"`
-	PublicURL         string         `env:"PUBLIC_URL" shown:"'http://localhost:PORT' if 'ADDR' is on loopback, else required"` // scheme://host[:port], in lower case
-	DataDir           string         `env:"DATA_DIR" envDefault:"./data"`
-	Database          Database       `env:"DATABASE_URL" shown:"'sqlite:DATA_DIR/accounts.db'"`
-	SecretKeys        []Secret       `env:"SECRET_KEYS" shown:"created in 'DATA_DIR' on loopback with SQLite, else required"` // nil if none is set
-	AccessTTL         time.Duration  `env:"ACCESS_TTL" envDefault:"5m"`
-	RefreshIdleTTL    time.Duration  `env:"REFRESH_IDLE_TTL" envDefault:"7d"`
-	ServerHeldIdleTTL time.Duration  `env:"SERVER_HELD_IDLE_TTL" envDefault:"30m"`
-	SessionMaxAge     time.Duration  `env:"SESSION_MAX_AGE" envDefault:"30d"`
-	RotationInterval  time.Duration  `env:"ROTATION_INTERVAL" envDefault:"30s"`
-	Registration      string         `env:"REGISTRATION" envDefault:"open"`                    // open or closed
-	EmailVerification string         `env:"EMAIL_VERIFICATION" envDefault:"required"`          // required or optional
-	PasswordMinLength int            `env:"PASSWORD_MIN_LENGTH" envDefault:"12"`               // code points
-	VerifyURL         string         `env:"VERIFY_URL" shown:"'PUBLIC_URL' + '/pages/verify'"` // of a page, without a fragment
-	ResetURL          string         `env:"RESET_URL" shown:"'PUBLIC_URL' + '/pages/reset'"`
-	EmailChangeURL    string         `env:"EMAIL_CHANGE_URL" shown:"'PUBLIC_URL' + '/pages/email-change'"`
-	VerifyTTL         time.Duration  `env:"VERIFY_TTL" envDefault:"24h"`
-	ResetTTL          time.Duration  `env:"RESET_TTL" envDefault:"1h"`
-	EmailChangeTTL    time.Duration  `env:"EMAIL_CHANGE_TTL" envDefault:"24h"`
-	Mail              string         `env:"MAIL" shown:"'smtp' with 'SMTP_URL', else 'files' on loopback"`     // MailSMTP or MailFiles
-	SMTPURL           Secret         `env:"SMTP_URL" shown:"required unless on loopback or 'MAIL' is 'files'"` // "" is none
-	MailFrom          string         `env:"MAIL_FROM" shown:"required with 'SMTP_URL', else 'Accounts <no-reply@HOST>' with the host of 'PUBLIC_URL'"`
-	MailsPerRecipient Budget         `env:"MAILS_PER_RECIPIENT" envDefault:"5/1h"`
-	CORSOrigins       []string       `env:"CORS_ORIGINS" shown:"'http://localhost:3000,http://localhost:5173' on loopback http, else 'none'"`
-	TrustedProxies    []netip.Prefix `env:"TRUSTED_PROXIES" shown:"'none'"`
-	MetricsAddr       string         `env:"METRICS_ADDR" shown:"'off'"` // "" is off
-	Docs              bool           `env:"DOCS" envDefault:"true"`
-	AutoMigrate       bool           `env:"AUTO_MIGRATE" shown:"'true' for SQLite, 'false' for MySQL"`
-	DBMaxConns        int            `env:"DB_MAX_CONNS" envDefault:"32"`
-	LogLevel          string         `env:"LOG_LEVEL" envDefault:"info"` // debug, info, warn or error
-	ShutdownDelay     time.Duration  `env:"SHUTDOWN_DELAY" shown:"'0' on loopback, else '5s'"`
-	ShutdownTimeout   time.Duration  `env:"SHUTDOWN_TIMEOUT" envDefault:"15s"`
+	Addr              string        `env:"ADDR" envDefault:"localhost:8080"`
+	PublicURL         string        `env:"PUBLIC_URL" shown:"'http://localhost:PORT' if 'ADDR' is on loopback, else required"` // scheme://host[:port], in lower case
+	DataDir           string        `env:"DATA_DIR" envDefault:"./data"`
+	Database          Database      `env:"DATABASE_URL" shown:"'sqlite:DATA_DIR/accounts.db'"`
+	SecretKeys        []Secret      `env:"SECRET_KEYS" shown:"created in 'DATA_DIR' on loopback with SQLite, else required"` // nil if none is set
+	AccessTTL         time.Duration `env:"ACCESS_TTL" envDefault:"5m"`
+	RefreshIdleTTL    time.Duration `env:"REFRESH_IDLE_TTL" envDefault:"7d"`
+	ServerHeldIdleTTL time.Duration `env:"SERVER_HELD_IDLE_TTL" envDefault:"30m"`
+	SessionMaxAge     time.Duration `env:"SESSION_MAX_AGE" envDefault:"30d"`
+	RotationInterval  time.Duration `env:"ROTATION_INTERVAL" envDefault:"30s"`
+	Registration      string        `env:"REGISTRATION" envDefault:"open"`                    // open or closed
+	EmailVerification string        `env:"EMAIL_VERIFICATION" envDefault:"required"`          // required or optional
+	PasswordMinLength int           `env:"PASSWORD_MIN_LENGTH" envDefault:"12"`               // code points
+	VerifyURL         string        `env:"VERIFY_URL" shown:"'PUBLIC_URL' + '/pages/verify'"` // of a page, without a fragment
+	ResetURL          string        `env:"RESET_URL" shown:"'PUBLIC_URL' + '/pages/reset'"`
+	EmailChangeURL    string        `env:"EMAIL_CHANGE_URL" shown:"'PUBLIC_URL' + '/pages/email-change'"`
+	VerifyTTL         time.Duration `env:"VERIFY_TTL" envDefault:"24h"`
+	ResetTTL          time.Duration `env:"RESET_TTL" envDefault:"1h"`
+	EmailChangeTTL    time.Duration `env:"EMAIL_CHANGE_TTL" envDefault:"24h"`
+	Mail              string        `env:"MAIL" shown:"'smtp' with 'SMTP_URL', else 'files' on loopback"`     // MailSMTP or MailFiles
+	SMTPURL           Secret        `env:"SMTP_URL" shown:"required unless on loopback or 'MAIL' is 'files'"` // "" is none
+	MailFrom          string        `env:"MAIL_FROM" shown:"required with 'SMTP_URL', else 'Accounts <no-reply@HOST>' with the host of 'PUBLIC_URL'"`
+	MailsPerRecipient Budget        `env:"MAILS_PER_RECIPIENT" envDefault:"5/1h"`
+
+	LoginFailuresPerAccount Budget `env:"LOGIN_FAILURES_PER_ACCOUNT" envDefault:"10/15m"`
+	LoginFailuresPerClient  Budget `env:"LOGIN_FAILURES_PER_CLIENT" envDefault:"100/15m"`
+	RegistrationsPerClient  Budget `env:"REGISTRATIONS_PER_CLIENT" envDefault:"20/1h"`
+	ConfirmationsPerClient  Budget `env:"CONFIRMATIONS_PER_CLIENT" envDefault:"10/1m"`
+
+	CORSOrigins     []string       `env:"CORS_ORIGINS" shown:"'http://localhost:3000,http://localhost:5173' on loopback http, else 'none'"`
+	TrustedProxies  []netip.Prefix `env:"TRUSTED_PROXIES" shown:"'none'"`
+	MetricsAddr     string         `env:"METRICS_ADDR" shown:"'off'"` // "" is off
+	Docs            bool           `env:"DOCS" envDefault:"true"`
+	AutoMigrate     bool           `env:"AUTO_MIGRATE" shown:"'true' for SQLite, 'false' for MySQL"`
+	DBMaxConns      int            `env:"DB_MAX_CONNS" envDefault:"32"`
+	LogLevel        string         `env:"LOG_LEVEL" envDefault:"info"` // debug, info, warn or error
+	ShutdownDelay   time.Duration  `env:"SHUTDOWN_DELAY" shown:"'0' on loopback, else '5s'"`
+	ShutdownTimeout time.Duration  `env:"SHUTDOWN_TIMEOUT" envDefault:"15s"`
 }
 
 // Loopback reports whether the host of PUBLIC_URL is localhost, in 127.0.0.0/8 or

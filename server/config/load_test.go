@@ -54,6 +54,8 @@ func defaults() Config {
 		EmailChangeURL: "http://localhost:8080/pages/email-change",
 		VerifyTTL:      24 * time.Hour, ResetTTL: time.Hour, EmailChangeTTL: 24 * time.Hour,
 		Mail: MailFiles, MailFrom: "Accounts <no-reply@localhost.localdomain>", MailsPerRecipient: Budget{5, time.Hour},
+		LoginFailuresPerAccount: Budget{10, 15 * time.Minute}, LoginFailuresPerClient: Budget{100, 15 * time.Minute},
+		RegistrationsPerClient: Budget{20, time.Hour}, ConfirmationsPerClient: Budget{10, time.Minute},
 		CORSOrigins: []string{"http://localhost:3000", "http://localhost:5173"},
 		Docs:        true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
 		ShutdownTimeout: 15 * time.Second,
@@ -106,6 +108,7 @@ func TestEverythingSet(t *testing.T) {
 		REGISTRATION=closed EMAIL_VERIFICATION=required PASSWORD_MIN_LENGTH=128 VERIFY_URL=HTTPS://App.example.com:443/Verify?a=B%20c
 		RESET_URL=https://app.example.com EMAIL_CHANGE_URL=https://[2001:DB8:0::1]:3000/%C3%BC/ VERIFY_TTL=7d RESET_TTL=1s EMAIL_CHANGE_TTL=90m
 		MAIL=smtp SMTP_URL=smtp://u%40x:p%2F@[::1]:2525/?starttls=off MAIL_FROM=no-reply@Example.com MAILS_PER_RECIPIENT=1000000/24h
+		LOGIN_FAILURES_PER_ACCOUNT=3/1m LOGIN_FAILURES_PER_CLIENT=4/1h REGISTRATIONS_PER_CLIENT=5/1s CONFIRMATIONS_PER_CLIENT=6/1m
 		DB_MAX_CONNS=1000 LOG_LEVEL=debug SHUTDOWN_DELAY=0 SHUTDOWN_TIMEOUT=1m`))
 	want := Config{
 		Addr: "[::1]:443", PublicURL: "https://accounts.example.com", DataDir: "/var/lib/accounts",
@@ -116,8 +119,9 @@ func TestEverythingSet(t *testing.T) {
 		VerifyURL: "https://app.example.com/Verify?a=B%20c", ResetURL: "https://app.example.com", EmailChangeURL: "https://[2001:db8::1]:3000/%C3%BC/",
 		VerifyTTL: 7 * day, ResetTTL: time.Second, EmailChangeTTL: 90 * time.Minute,
 		Mail: MailSMTP, SMTPURL: "smtp://u%40x:p%2F@[::1]:2525/?starttls=off", MailFrom: "no-reply@Example.com",
-		MailsPerRecipient: Budget{1_000_000, 24 * time.Hour},
-		CORSOrigins:       []string{"https://app.example.com", "https://b.example:8443"},
+		MailsPerRecipient: Budget{1_000_000, 24 * time.Hour}, LoginFailuresPerAccount: Budget{3, time.Minute}, LoginFailuresPerClient: Budget{4, time.Hour},
+		RegistrationsPerClient: Budget{5, time.Second}, ConfirmationsPerClient: Budget{6, time.Minute},
+		CORSOrigins: []string{"https://app.example.com", "https://b.example:8443"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"),
 			netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("2001:db8::1/128")},
 		MetricsAddr: "127.0.0.1:9090", DBMaxConns: 1000, LogLevel: "debug", ShutdownTimeout: time.Minute,
@@ -551,6 +555,10 @@ func TestWarnings(t *testing.T) {
 		"MAIL=files":                                              "ACCOUNTS_MAIL is files while PUBLIC_URL is not on loopback: mails are written into DATA_DIR and nobody receives them",
 		"PUBLIC_URL=http://localhost ADDR=localhost:1 MAIL=files": "",
 		"MAILS_PER_RECIPIENT=0":                                   "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address",
+		"LOGIN_FAILURES_PER_ACCOUNT=0":                            "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT is 0: anyone can guess at the password of an account without end",
+		"LOGIN_FAILURES_PER_CLIENT=0":                             "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT is 0: one client can try common passwords on every account",
+		"REGISTRATIONS_PER_CLIENT=0":                              "ACCOUNTS_REGISTRATIONS_PER_CLIENT is 0: one client can fill the database with registrations and have mails sent to any number of addresses",
+		"CONFIRMATIONS_PER_CLIENT=0":                              "ACCOUNTS_CONFIRMATIONS_PER_CLIENT is 0: one client can guess at links without end",
 		"MAILS_PER_RECIPIENT=0/1h":                                "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address",
 		"RESET_URL=http://localhost:3000/r":                       "ACCOUNTS_RESET_URL is on loopback while PUBLIC_URL is not: links in mails lead to the reader's own machine",
 		"RESET_URL=https://app.example.com/r":                     "",

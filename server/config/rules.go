@@ -204,6 +204,10 @@ func (l *loader) warn() {
 	say(c.PasswordMinLength < 12, "PASSWORD_MIN_LENGTH is under 12: short passwords are guessed sooner from a copy of the database")
 	say(c.Mail == MailFiles && !c.Loopback(), "MAIL is files while PUBLIC_URL is not on loopback: mails are written into DATA_DIR and nobody receives them")
 	say(c.MailsPerRecipient.N == 0, "MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address")
+	say(c.LoginFailuresPerAccount.N == 0, "LOGIN_FAILURES_PER_ACCOUNT is 0: anyone can guess at the password of an account without end")
+	say(c.LoginFailuresPerClient.N == 0, "LOGIN_FAILURES_PER_CLIENT is 0: one client can try common passwords on every account")
+	say(c.RegistrationsPerClient.N == 0, "REGISTRATIONS_PER_CLIENT is 0: one client can fill the database with registrations and have mails sent to any number of addresses")
+	say(c.ConfirmationsPerClient.N == 0, "CONFIRMATIONS_PER_CLIENT is 0: one client can guess at links without end")
 	for _, p := range c.pages() {
 		_, origin, err := parsePage(*p.url)
 		say(err == nil && !c.Loopback() && origin.loopback(), "%s is on loopback while PUBLIC_URL is not: links in mails lead to the reader's own machine", p.name)

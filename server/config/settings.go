@@ -36,7 +36,7 @@ var docs = map[string]string{
 	"EMAIL_VERIFICATION": "Whether an address is verified before it has a user: `required` or `optional`. " +
 		"`optional` makes the user at once, and gives two things away: a stranger can take an address until its owner resets the password by mail, and whether a username or an address is taken can be found out by logging in. The server warns at start.",
 	"PASSWORD_MIN_LENGTH": "The fewest characters (code points) of a new password: 8 to 128. Passwords that are in use stay good. Under 12 a copy of the database gives them up sooner, and the server warns at start.",
-	"VERIFY_URL": "The page that the link in the mail of a registration leads to: an absolute URL without user or fragment, `https` unless on loopback. The link adds `#token=…`, and the page posts it to the server, so whoever controls the page can use the token. " +
+	"VERIFY_URL": "The page that the link in the mail of a registration leads to: an absolute URL without user or fragment, `https` unless on loopback. The link adds `#token=…&lang=…`, and the page posts the token to the server, so whoever controls the page can use the token. " +
 		"The default is a page of the server itself.",
 	"RESET_URL":        "The same for the link that resets a password.",
 	"EMAIL_CHANGE_URL": "The same for the link that confirms a new address.",
@@ -49,17 +49,21 @@ var docs = map[string]string{
 		"A server that does not offer STARTTLS gets nothing; `?starttls=off` does without TLS, on loopback only. " +
 		"`ACCOUNTS_SMTP_URL_FILE` names a file with the value instead.",
 	"MAIL_FROM": "The sender of all mails, as `Name <address>` or an address alone. The mail server must accept it, and the domain should publish that it does (SPF, DKIM), or mails end as spam.",
-	"MAILS_PER_RECIPIENT": "How many mails one address gets at most because somebody typed it, as `N/duration`: N up to 1000000, the duration from 1s to 24h; they are also at least 1 minute apart. " +
+	"MAILS_PER_RECIPIENT": "How many mails one address gets at most because somebody typed it, resets counted for themselves, as `N/duration`: N up to 1000000, the duration from 1s to 24h; they are also at least 1 minute apart. " +
 		"A registration, resend or reset over it is still answered 202, without a mail. `0` switches both off, so that anyone can flood any mailbox, and the server warns at start.",
-	"CORS_ORIGINS":     "Front ends on other origins that may call with the user's cookies, as exact origins separated by commas, or `none`; `https` unless on loopback. `*` and `null` are refused. They are also exempt from the cross-origin check on writes, so list only what you run yourself.",
-	"TRUSTED_PROXIES":  "IP addresses and CIDRs, separated by commas, of the proxies whose `X-Forwarded-For` is believed, or `none`. Too wide a range lets callers choose the address that is logged.",
-	"METRICS_ADDR":     "Where Prometheus metrics are served, as `host:port`, never that of `ADDR`; `off` for nowhere. They need no credential, so keep it where only the operator can reach it.",
-	"DOCS":             "Whether Swagger UI is served at `/docs/`. It shows nothing that `openapi.yaml` does not.",
-	"AUTO_MIGRATE":     "Whether the server brings the database's schema up to date at start. Otherwise `accountsd migrate up` does, and the server refuses to start on an older schema. Switched on, its database user must be allowed to change tables.",
-	"DB_MAX_CONNS":     "Connections to the database that a server opens at most: 1 to 1000. The replicas together must stay under the limit of the database.",
-	"LOG_LEVEL":        "The least severe messages that are logged: `debug`, `info`, `warn` or `error`. No level logs passwords, tokens or cookies.",
-	"SHUTDOWN_DELAY":   "How long a server that is told to stop answers as before while `/readyz` says 503, so that load balancers turn away first; at most 5m.",
-	"SHUTDOWN_TIMEOUT": "How long, after that delay, requests in flight may take to finish before they are cut off: 1s to 5m.",
+	"LOGIN_FAILURES_PER_ACCOUNT": "How many wrong passwords are judged for one name, known or not; further ones, and the right one too, are answered 429 until the time that began with the first is over. Sessions go on, and a reset by mail opens the login again. `0` switches it off, with a warning.",
+	"LOGIN_FAILURES_PER_CLIENT":  "The same for one client address, whatever the names. An IPv6 client is its /64. Behind a proxy set `ACCOUNTS_TRUSTED_PROXIES`, or all clients share one budget.",
+	"REGISTRATIONS_PER_CLIENT":   "How many registrations one client address may ask for, and as many mails of each other kind that need no sign-in (resend, reset); further ones are answered 429.",
+	"CONFIRMATIONS_PER_CLIENT":   "How many links one client address may confirm (verification, reset, change of address), whether good or not; further ones are answered 429.",
+	"CORS_ORIGINS":               "Front ends on other origins that may call with the user's cookies, as exact origins separated by commas, or `none`; `https` unless on loopback. `*` and `null` are refused. They are also exempt from the cross-origin check on writes, so list only what you run yourself.",
+	"TRUSTED_PROXIES":            "IP addresses and CIDRs, separated by commas, of the proxies whose `X-Forwarded-For` is believed, or `none`. Too wide a range lets callers choose the address that is logged.",
+	"METRICS_ADDR":               "Where Prometheus metrics are served, as `host:port`, never that of `ADDR`; `off` for nowhere. They need no credential, so keep it where only the operator can reach it.",
+	"DOCS":                       "Whether Swagger UI is served at `/docs/`. It shows nothing that `openapi.yaml` does not.",
+	"AUTO_MIGRATE":               "Whether the server brings the database's schema up to date at start. Otherwise `accountsd migrate up` does, and the server refuses to start on an older schema. Switched on, its database user must be allowed to change tables.",
+	"DB_MAX_CONNS":               "Connections to the database that a server opens at most: 1 to 1000. The replicas together must stay under the limit of the database.",
+	"LOG_LEVEL":                  "The least severe messages that are logged: `debug`, `info`, `warn` or `error`. No level logs passwords, tokens or cookies.",
+	"SHUTDOWN_DELAY":             "How long a server that is told to stop answers as before while `/readyz` says 503, so that load balancers turn away first; at most 5m.",
+	"SHUTDOWN_TIMEOUT":           "How long, after that delay, requests in flight may take to finish before they are cut off: 1s to 5m.",
 }
 
 // Settings lists every setting in the order of Config.

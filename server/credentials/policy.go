@@ -35,7 +35,7 @@ func (e *PolicyError) Error() string { return "credentials: password " + e.Code 
 //
 // What attackers try first is refused as CodeCommon: the most common passwords
 // and the given words (of the account: its names, its address), as they are,
-// backwards, or dressed up with digits and punctuation at either end.
+// backwards, or dressed up with digits and symbols at either end, and digits in a row.
 //
 // It returns nil or a *PolicyError.
 func CheckPolicy(password string, minLength int, words ...string) error {
@@ -51,7 +51,7 @@ func CheckPolicy(password string, minLength int, words ...string) error {
 	case n > maxCodePoints:
 		return &PolicyError{CodeTooLong}
 	}
-	if isCommon(strings.ToLower(password), words) {
+	if lower := strings.ToLower(password); isCommon(lower, words) || isPattern(lower) {
 		return &PolicyError{CodeCommon}
 	}
 	return nil

@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"context"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -53,8 +54,10 @@ func (m *Mails) Wait(t testing.TB, address string, n int) mail.Message {
 // Token is what the link of a mail carries.
 func Token(t testing.TB, m mail.Message) string {
 	t.Helper()
-	_, token, ok := strings.Cut(m.Link, "#token=")
-	if !ok {
+	_, fragment, _ := strings.Cut(m.Link, "#")
+	values, err := url.ParseQuery(fragment)
+	token := values.Get("token")
+	if err != nil || token == "" {
 		t.Fatalf("no token in the link of a %s mail", m.Kind)
 	}
 	return token

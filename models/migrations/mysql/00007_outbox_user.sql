@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX outbox_user ON outbox (user_id);

@@ -1,0 +1,95 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Throttle counts what was done of a budget in the window that its first use opened. The id is a hash of whose it is.
+type Throttle struct {
+	ID     ID `gorm:"primaryKey"`
+	Kind   string
+	Hits   int
+	LastAt time.Time
+	EndsAt time.Time
+}
+
+// Spending is one use of a budget: of Limit uses in Per, each at least Pause after the one before.
+type Spending struct {
+	ID         ID
+	Kind       string
+	Limit      int
+	Per, Pause time.Duration
+}
+
+// OverBudget says that a budget is used up, and when there is something in it again.
+type OverBudget struct {
+	ID    ID
+	Until time.Time
+}
+
+func (o *OverBudget) Error() string { return "models: the budget is used up" }
+
+// Spend uses all of these budgets once, or none of them. It counts before what is counted is done, so that requests at
+// the same moment, here or on another replica, cannot all go through on the last unit. Errors: *OverBudget.
+func (s *Store) Spend(ctx context.Context, now time.Time, list ...Spending) error {
+	list = slices.Clone(list) // locked in one order, or two requests could wait for each other
+	slices.SortFunc(list, func(a, b Spending) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		for _, each := range list {
+			if err := spend(tx, now, each); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func spend(tx *gorm.DB, now time.Time, b Spending) error {
+	// MySQL assigns from left to right: hits is counted by the window's end as it was.
+	result := tx.Exec(`UPDATE throttles SET hits = CASE WHEN ends_at <= ? THEN 1 ELSE hits + 1 END, last_at = ?, ends_at = CASE WHEN ends_at <= ? THEN ? ELSE ends_at END
+		WHERE id = ? AND (ends_at <= ? OR hits < ?) AND (? OR last_at <= ?)`,
+		now, now, now, now.Add(b.Per), b.ID, now, b.Limit, b.Pause == 0, now.Add(-b.Pause)) // without a pause, requests may overtake each other
+	if result.Error != nil || result.RowsAffected > 0 {
+		return result.Error
+	}
+	var found Throttle
+	err := translate(tx.Where("id = ?", b.ID).Take(&found).Error)
+	if errors.Is(err, ErrNotFound) {
+		err = translate(tx.Create(&Throttle{ID: b.ID, Kind: b.Kind, Hits: 1, LastAt: now, EndsAt: now.Add(b.Per)}).Error)
+		if errors.Is(err, ErrConflict) { // somebody else was faster: all of it again
+			return ErrTransient
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	over := &OverBudget{b.ID, found.LastAt.Add(b.Pause)}
+	if found.Hits >= b.Limit && found.EndsAt.After(over.Until) {
+		over.Until = found.EndsAt
+	}
+	return over
+}
+
+// Refund gives back one use of each of these budgets.
+func (s *Store) Refund(ctx context.Context, now time.Time, ids ...ID) error {
+	slices.SortFunc(ids, func(a, b ID) int { return slices.Compare(a[:], b[:]) })
+	return retry(ctx, func() error {
+		return s.db.WithContext(ctx).Exec("UPDATE throttles SET hits = hits - 1 WHERE id IN ? AND hits > 0 AND ends_at > ?", ids, now).Error
+	})
+}
+
+// Release fills these budgets up again.
+func (s *Store) Release(ctx context.Context, ids ...ID) error {
+	return retry(ctx, func() error { return s.db.WithContext(ctx).Where("id IN ?", ids).Delete(&Throttle{}).Error })
+}
+
+// DeleteOldThrottles removes at most limit windows that ended before the instant given.
+func (s *Store) DeleteOldThrottles(ctx context.Context, before time.Time, limit int) (int64, error) {
+	return s.deleteOld(ctx, &Throttle{}, "ends_at < ?", before, limit)
+}

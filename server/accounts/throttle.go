@@ -1,0 +1,185 @@
+package accounts
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/accounts/models"
+)
+
+// Budget allows N of something in a window of Per that begins with the first, each at least Pause after the one
+// before. N = 0 allows all.
+type Budget struct {
+	N          int
+	Per, Pause time.Duration
+}
+
+// Budgets bound what strangers can do, however many they are and however many replicas they ask. They are kept in the
+// database. None is ever a lock: after Per there is something in it again.
+type Budgets struct {
+	LoginFailuresPerAccount Budget
+	LoginFailuresPerClient  Budget
+	RegistrationsPerClient  Budget // also of requests for a mail, each for itself
+	ConfirmationsPerClient  Budget
+	MailsPerRecipient       Budget
+}
+
+// Kinds of budgets, which keep equal subjects apart.
+const (
+	loginOfAccount  = "login_account"
+	loginOfClient   = "login_client"
+	passwordOfUser  = "password_user"
+	passwordOfLink  = "password_link"
+	confirmOfClient = "confirm_client"
+	changesOfUser   = "email_change_user"
+	mailsTo         = "mail_" // and the group of kinds
+	requestsOf      = "_client"
+)
+
+// use is one use of a budget.
+func use(b Budget, kind, subject string) models.Spending {
+	sum := sha256.Sum256([]byte(kind + "\x00" + subject))
+	return models.Spending{ID: models.ID(sum[:16]), Kind: kind, Limit: b.N, Per: b.Per, Pause: b.Pause}
+}
+
+// clientOf is whom a client's budget belongs to. An IPv6 customer has at least a /64, so a single address is not one.
+func clientOf(c Client) string {
+	a, err := netip.ParseAddr(c.IP)
+	if err != nil || a.Unmap().Is4() {
+		return c.IP
+	}
+	return netip.PrefixFrom(a.WithZone(""), 64).Masked().String()
+}
+
+// loginUses are the budgets of a guess at a password. An unknown name has one just as a known one has. It is that of
+// the name as it was typed: if the username and the address of a user shared one, exhausting it by one name would show
+// by the other that both belong to one account.
+func (s *Service) loginUses(in LoginInput) []models.Spending {
+	name := strings.ToLower(in.Name)
+	if norm, ok := canonicalName(in.Name); ok {
+		name = norm
+	}
+	return []models.Spending{
+		use(s.settings.LoginFailuresPerAccount, loginOfAccount, name), use(s.settings.LoginFailuresPerClient, loginOfClient, clientOf(in.Client)),
+	}
+}
+
+// subjectOf names a user whatever the names are.
+func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
+
+// spendConfirmation bounds guesses at what links carry.
+func (s *Service) spendConfirmation(ctx context.Context, client Client) error {
+	return s.spend(ctx, use(s.settings.ConfirmationsPerClient, confirmOfClient, clientOf(client)))
+}
+
+// spend uses budgets before what they bound is done. Errors: RateLimited, Unavailable.
+func (s *Service) spend(ctx context.Context, list ...models.Spending) error {
+	list = bounded(list)
+	if len(list) == 0 {
+		return nil
+	}
+	now := s.now()
+	if until, ok := s.spent.until(list, now); ok {
+		return s.rateLimited(until)
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err := s.store.Spend(ctx, now, list...)
+	var over *models.OverBudget
+	if errors.As(err, &over) {
+		s.spent.remember(over, now)
+		return s.rateLimited(over.Until)
+	}
+	return storeError(err)
+}
+
+// refund gives back what turned out not to be a failure.
+func (s *Service) refund(ctx context.Context, list ...models.Spending) error {
+	if list = bounded(list); len(list) == 0 {
+		return nil
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	return storeError(s.store.Refund(ctx, s.now(), idsOf(list)...))
+}
+
+// release lets the owner log in who has just proved to hold the mailbox, whatever somebody else has used up.
+func (s *Service) release(ctx context.Context, u models.User) error {
+	list := []models.Spending{
+		use(Budget{}, loginOfAccount, u.UsernameNorm), use(Budget{}, loginOfAccount, u.EmailNorm), use(Budget{}, passwordOfUser, subjectOf(u)),
+	}
+	s.spent.forget(list)
+	return storeError(s.store.Release(ctx, idsOf(list)...))
+}
+
+// bounded leaves out the budgets that are switched off.
+func bounded(list []models.Spending) []models.Spending {
+	var on []models.Spending
+	for _, each := range list {
+		if each.Limit > 0 {
+			on = append(on, each)
+		}
+	}
+	return on
+}
+
+func idsOf(list []models.Spending) []models.ID {
+	ids := make([]models.ID, 0, len(list))
+	for _, each := range list {
+		ids = append(ids, each.ID)
+	}
+	return ids
+}
+
+func (s *Service) rateLimited(until time.Time) error {
+	s.observe("rate_limited")
+	return &Error{Code: RateLimited, RetryAfter: max(time.Second, until.Sub(s.now()))}
+}
+
+// spentBudgets remembers for a moment what is used up, so that a flood is answered without the database. Only for a
+// moment: what a reset by mail or an operator releases on another replica is to be seen here.
+type spentBudgets struct {
+	mu   sync.Mutex
+	over map[models.ID]spentUntil
+}
+
+type spentUntil struct{ budget, memory time.Time }
+
+const (
+	spentMemory = time.Second
+	maxSpent    = 10_000
+)
+
+func (b *spentBudgets) until(list []models.Spending, now time.Time) (time.Time, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, each := range list {
+		if found, ok := b.over[each.ID]; ok && now.Before(found.memory) && now.Before(found.budget) {
+			return found.budget, true
+		}
+	}
+	return time.Time{}, false
+}
+
+func (b *spentBudgets) remember(over *models.OverBudget, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.over) >= maxSpent || b.over == nil {
+		b.over = map[models.ID]spentUntil{} // what is forgotten is asked of the database
+	}
+	b.over[over.ID] = spentUntil{over.Until, now.Add(spentMemory)}
+}
+
+func (b *spentBudgets) forget(list []models.Spending) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, each := range list {
+		delete(b.over, each.ID)
+	}
+}

@@ -1,0 +1,265 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// Budgets: what strangers can do is bounded, without ever taking from its owner what he needs.
+
+// from is a request of another client, where the proxy is trusted to say so.
+func from(ip string) servertest.Option {
+	return func(r *http.Request) { r.Header.Set("X-Forwarded-For", ip) }
+}
+
+const trusted = "ACCOUNTS_TRUSTED_PROXIES=127.0.0.0/8,::1"
+
+// wantLimited asks for the one 429 and says how long it asks to wait.
+func wantLimited(t *testing.T, r *servertest.Response) time.Duration {
+	t.Helper()
+	r.Want(t, http.StatusTooManyRequests, "rate_limited")
+	seconds, err := strconv.Atoi(r.Header.Get("Retry-After"))
+	if err != nil || seconds < 1 {
+		t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// guess tries wrong passwords, each from another address, until it is told to wait, and says how many were judged.
+func guess(t *testing.T, s *servertest.Server, name string, most int) int {
+	t.Helper()
+	for i := range most {
+		r := post(s, "/accounts/login", object{"username": name, "password": fmt.Sprint("a wrong one ", i)}, from(fmt.Sprintf("192.0.2.%d", i)))
+		if r.Status != http.StatusUnauthorized {
+			wantLimited(t, r)
+			return i
+		}
+	}
+	return most
+}
+
+// The owner of an account that somebody guesses at keeps the sessions, and gets in again by mail; nobody can tell from
+// the answers that the account is there.
+func TestControl14And15GuessesAtAnAccount(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		if n, unknown := guess(t, s, u.Username, 101), guess(t, s, newName(), 101); n != 10 || unknown != 10 {
+			t.Errorf("%d guesses at an account were judged, and %d at a name that nobody has; want 10", n, unknown)
+		}
+		right := post(s, "/accounts/login", object{"username": u.Username, "password": u.Password}, from("198.51.100.1"))
+		wrong := post(s, "/accounts/login", object{"username": u.Username, "password": "a wrong one"}, from("198.51.100.1"))
+		if wait := wantLimited(t, right); wait < 14*time.Minute || wait > 15*time.Minute || alike(right) != alike(wrong) {
+			t.Errorf("Retry-After %v; or the right password has another answer", wait)
+		}
+		c.RefreshTokens().Want(t, http.StatusOK, "")
+		c.Profile().Want(t, http.StatusOK, "")
+
+		confirmReset(s, requestReset(t, s, u.Email, 1), otherPassword).Want(t, http.StatusOK, "")
+		signIn(s, u.Username, otherPassword).Want(t, http.StatusOK, "")
+
+		if n := guess(t, s, u.Username, 101); n != 10 {
+			t.Errorf("after the reset %d guesses were judged", n)
+		}
+		s.Clock.Advance(15 * time.Minute)
+		if s.Database.Engine == servertest.SQLite { // MySQL's clock cannot be moved, and a login compares them
+			signIn(s, u.Username, otherPassword).Want(t, http.StatusOK, "")
+		}
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
+}
+
+// Right passwords cost nothing, and wrong ones of one client count whatever the names are.
+func TestControl14GuessesOfAClient(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		for range 10 {
+			signIn(s, u.Username, u.Password).Want(t, http.StatusOK, "")
+		}
+		for range 5 {
+			signIn(s, newName(), password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		}
+		wantLimited(t, signIn(s, newName(), password))
+		wantLimited(t, signIn(s, u.Username, u.Password))
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=5/15m")
+}
+
+// Two names of one account have a budget each: otherwise using up one would show that the other is the same person's.
+func TestControl15NamesOfAnAccount(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		if guess(t, s, u.Email, 20) != 10 || guess(t, s, u.Username, 20) != 10 {
+			t.Error("guessing at the address shows whose username belongs to it")
+		}
+		if n := guess(t, s, shouted(u.Email), 20); n != 0 {
+			t.Errorf("%d more guesses at the address in capitals", n)
+		}
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
+}
+
+// Guesses at the same moment, over two replicas, and a replica that starts anew, have one budget.
+func TestControl80BudgetsHoldOverReplicas(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		settings := []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=7/1h", trusted}
+		a := servertest.Start(t, servertest.Options{Engine: engine, Settings: settings})
+		b := servertest.Start(t, servertest.Options{Engine: engine, Settings: settings, Database: a.Database})
+		u := a.NewUser()
+		replicas := []*servertest.Server{a, b}
+		for path, want := range map[string]struct {
+			status, n int
+			body      object
+		}{
+			"/accounts/login":    {http.StatusUnauthorized, 10, object{"username": u.Username, "password": "a wrong one"}},
+			"/accounts/register": {http.StatusAccepted, 7, object{"email": address(newName()), "password": password}},
+		} {
+			answers := parallel(40, func(i int) *servertest.Response { return post(replicas[i%2], path, want.body) })
+			if got := statuses(answers); got[want.status] != want.n || got[http.StatusTooManyRequests] != 40-want.n {
+				t.Errorf("%s: %v, want %d times %d and else 429", path, got, want.n, want.status)
+			}
+			c := servertest.Start(t, servertest.Options{Engine: engine, Settings: settings, Database: a.Database})
+			wantLimited(t, post(c, path, want.body))
+		}
+	})
+}
+
+// Whoever is behind one address, or one IPv6 network, is one client; nobody becomes another one by a header.
+func TestControl79Clients(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings []string
+		ips      []string
+		judged   int
+	}{
+		"a header that is not trusted": {nil, []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"}, 2},
+		"IPv4":                         {[]string{trusted}, []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"}, 3},
+		"IPv4 in IPv6":                 {[]string{trusted}, []string{"192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:201"}, 2},
+		"one IPv6 network":             {[]string{trusted}, []string{"2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3"}, 2},
+		"IPv6 networks":                {[]string{trusted}, []string{"2001:db8:0:1::1", "2001:db8:0:2::1", "2001:db8:0:3::1"}, 3},
+		"what a client adds itself":    {[]string{trusted}, []string{"10.0.0.1, 192.0.2.1", "10.0.0.2, 192.0.2.1", "10.0.0.3, 192.0.2.1"}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := servertest.Start(t, servertest.Options{Settings: append(c.settings, "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=2/15m")})
+			judged := 0
+			for _, ip := range c.ips {
+				r := post(s, "/accounts/login", object{"username": newName(), "password": password}, from(ip))
+				if r.Status == http.StatusUnauthorized {
+					judged++
+				} else {
+					wantLimited(t, r)
+				}
+			}
+			if judged != c.judged {
+				t.Errorf("%d of %d were judged, want %d", judged, len(c.ips), c.judged)
+			}
+		})
+	}
+}
+
+// Registrations and requests for mails have a budget each; so have confirmations, good or not, all together.
+func TestControl8And56And65BudgetsOfAClient(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		requests := map[string]func() *servertest.Response{
+			"register": func() *servertest.Response {
+				return post(s, "/accounts/register", object{"email": address(newName()), "password": password})
+			},
+			"resend": func() *servertest.Response {
+				return post(s, "/accounts/email/resend", object{"email": address(newName())})
+			},
+			"reset": func() *servertest.Response {
+				return post(s, "/accounts/password/reset", object{"email": address(newName())})
+			},
+		}
+		for name, request := range requests {
+			for range 3 {
+				request().Want(t, http.StatusAccepted, "")
+			}
+			before := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens") + s.Database.Count(t, "SELECT COUNT(*) FROM outbox")
+			if wait := wantLimited(t, request()); wait > time.Hour || wait < 59*time.Minute {
+				t.Errorf("%s: Retry-After %v", name, wait)
+			}
+			if s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens")+s.Database.Count(t, "SELECT COUNT(*) FROM outbox") != before {
+				t.Errorf("%s: something was stored", name)
+			}
+		}
+		post(s, "/accounts/register", object{"email": "no address", "password": password}).Want(t, http.StatusUnprocessableEntity, "validation_failed")
+
+		none := "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+		confirm := []func() *servertest.Response{
+			func() *servertest.Response { return verify(s, none, password) },
+			func() *servertest.Response { return confirmReset(s, none, password) },
+			func() *servertest.Response { return confirmEmail(s, none) },
+		}
+		for i := range 4 {
+			confirm[i%3]().Want(t, http.StatusBadRequest, "link_invalid")
+		}
+		for _, each := range confirm {
+			if wait := wantLimited(t, each()); wait > time.Minute {
+				t.Errorf("Retry-After %v", wait)
+			}
+		}
+		s.Clock.Advance(time.Minute)
+		confirm[0]().Want(t, http.StatusBadRequest, "link_invalid")
+	}, "ACCOUNTS_REGISTRATIONS_PER_CLIENT=3/1h", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=4/1m")
+}
+
+// Who has stolen a session, or somebody's mail, cannot find the password by trying; the session lives on.
+func TestControl58PasswordsAskedForAgain(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		requests := []func(password string) *servertest.Response{
+			func(p string) *servertest.Response {
+				return c.Do(http.MethodPost, "/accounts/password/change", object{"current_password": p, "new_password": otherPassword})
+			},
+			func(p string) *servertest.Response {
+				return c.Do(http.MethodPost, "/accounts/profile/delete", object{"password": p})
+			},
+			func(p string) *servertest.Response { return changeEmail(c, address(newName()), p) },
+		}
+		for i := range 4 {
+			requests[i%3]("a wrong password").Want(t, http.StatusUnprocessableEntity, "validation_failed")
+		}
+		before := stored(t, s, u.Email)
+		for _, request := range requests {
+			wantLimited(t, request(u.Password))
+		}
+		if diff := cmp.Diff(before, stored(t, s, u.Email)); diff != "" {
+			t.Errorf("the user was changed:\n%s", diff)
+		}
+		c.Profile().Want(t, http.StatusOK, "")
+		signIn(s, u.Username, u.Password).Want(t, http.StatusOK, "") // a thief of a session does not keep the owner out
+
+		email := address(newName())
+		token := register(t, s, 1, object{"email": email, "password": password})
+		for range 4 {
+			wantField(t, verify(s, token, "a wrong password"), "/password", "password_wrong")
+		}
+		wantLimited(t, verify(s, token, password))
+		s.Clock.Advance(15 * time.Minute)
+		if s.Database.Engine == servertest.SQLite {
+			verify(s, token, password).Want(t, http.StatusOK, "")
+		}
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=4/15m")
+}
+
+// A change of address is somebody's mailbox and a notice each time.
+func TestControl65ChangesOfAnAddress(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		for range 5 {
+			changeEmail(c, address(newName()), u.Password).Want(t, http.StatusAccepted, "")
+		}
+		wantLimited(t, changeEmail(c, address(newName()), u.Password))
+		settle(t, s)
+		if n := len(s.Mails.To(u.Email)); n != 5 {
+			t.Errorf("%d notices", n)
+		}
+	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
+}
