@@ -173,8 +173,9 @@ func some(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 
 // ResetPassword consumes the token of a reset, sets the password, ends every session and every other token of the user
 // and queues the notice, in one transaction. The link proves the mailbox, so the address counts as verified.
-// ErrNotFound: the token is used or expired, or the user is inactive or has another address by now.
-func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, now time.Time, notice Mail) error {
+// The budgets given are filled up again. ErrNotFound: the token is used or expired, or the user is inactive or has
+// another address by now.
+func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, now time.Time, notice Mail, budgets ...ID) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := consume(tx, t, now); err != nil {
 			return err
@@ -191,6 +192,11 @@ func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, 
 		}
 		if err := dropResets(tx, now, t.EmailNorm); err != nil {
 			return err
+		}
+		if len(budgets) > 0 {
+			if err := tx.Where("id IN ?", budgets).Delete(&Throttle{}).Error; err != nil {
+				return err
+			}
 		}
 		return tx.Create(&notice).Error
 	})

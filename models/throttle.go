@@ -84,11 +84,6 @@ func (s *Store) Refund(ctx context.Context, now time.Time, ids ...ID) error {
 	})
 }
 
-// Release fills these budgets up again.
-func (s *Store) Release(ctx context.Context, ids ...ID) error {
-	return retry(ctx, func() error { return s.db.WithContext(ctx).Where("id IN ?", ids).Delete(&Throttle{}).Error })
-}
-
 // DeleteOldThrottles removes at most limit windows that ended before the instant given.
 func (s *Store) DeleteOldThrottles(ctx context.Context, before time.Time, limit int) (int64, error) {
 	return s.deleteOld(ctx, &Throttle{}, "ends_at < ?", before, limit)

@@ -248,6 +248,21 @@ func TestControl58PasswordsAskedForAgain(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=4/15m")
 }
 
+// A flood is answered without the database; after a second it is asked again.
+func TestControl80SpentBudgetsAreRemembered(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m"}})
+	name := newName()
+	signIn(s, name, password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+	wantLimited(t, signIn(s, name, password))
+	if err := s.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantLimited(t, signIn(s, name, password))
+	signIn(s, newName(), password).Want(t, http.StatusServiceUnavailable, "unavailable")
+	s.Clock.Advance(time.Second)
+	signIn(s, name, password).Want(t, http.StatusServiceUnavailable, "unavailable")
+}
+
 // A change of address is somebody's mailbox and a notice each time.
 func TestControl65ChangesOfAnAddress(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {

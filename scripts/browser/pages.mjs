@@ -415,7 +415,7 @@ async function main() {
   mkdirSync(shots, { recursive: true });
   checkTexts();
   const external = /^https?:/.test(subject);
-  const settings = { ACCOUNTS_MAILS_PER_RECIPIENT: "0" }; // one person's mails of many days follow each other in seconds
+  const settings = { ACCOUNTS_MAILS_PER_RECIPIENT: "0", ACCOUNTS_CONFIRMATIONS_PER_CLIENT: "0", ACCOUNTS_REGISTRATIONS_PER_CLIENT: "0" }; // one person's mails of many days follow each other in seconds
   const server = external ? { origin: new URL(subject).origin } : await startServer(resolve(subject), settings);
   let browser;
   try {

@@ -167,7 +167,9 @@ func (t *target) serve(ctx context.Context, binary string) error {
 	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ACCOUNTS_") })
 	t.command.Env = append(inherited,
 		"ACCOUNTS_ADDR="+addr, "ACCOUNTS_PUBLIC_URL="+t.base, "ACCOUNTS_DATA_DIR="+t.dir, "ACCOUNTS_DATABASE_URL="+t.databaseURL,
-		"ACCOUNTS_SECRET_KEYS="+t.secret, "ACCOUNTS_MAIL=files", "ACCOUNTS_MAILS_PER_RECIPIENT=0")
+		"ACCOUNTS_SECRET_KEYS="+t.secret, "ACCOUNTS_MAIL=files", "ACCOUNTS_MAILS_PER_RECIPIENT=0",
+		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
+		"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0")
 	if err := t.command.Start(); err != nil {
 		return err
 	}

@@ -181,15 +181,18 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err = s.store.ResetPassword(ctx, t, hash, s.now(), s.mailTo(u, mail.PasswordChanged, client))
+	// Who holds the mailbox is the owner, and gets in whatever somebody else has used up.
+	budgets := ownBudgets(u)
+	err = s.store.ResetPassword(ctx, t, hash, s.now(), s.mailTo(u, mail.PasswordChanged, client), budgets...)
 	if errors.Is(err, models.ErrNotFound) {
 		return refuse(LinkInvalid)
 	}
 	if err != nil {
 		return storeError(err)
 	}
+	s.spent.forget(budgets)
 	s.wakeMail()
-	return s.release(ctx, u)
+	return nil
 }
 
 // token makes a one-time token's row; its value is a function of the id and the server's secret.

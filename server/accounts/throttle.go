@@ -109,13 +109,10 @@ func (s *Service) refund(ctx context.Context, list ...models.Spending) error {
 	return storeError(s.store.Refund(ctx, s.now(), idsOf(list)...))
 }
 
-// release lets the owner log in who has just proved to hold the mailbox, whatever somebody else has used up.
-func (s *Service) release(ctx context.Context, u models.User) error {
-	list := []models.Spending{
-		use(Budget{}, loginOfAccount, u.UsernameNorm), use(Budget{}, loginOfAccount, u.EmailNorm), use(Budget{}, passwordOfUser, subjectOf(u)),
-	}
-	s.spent.forget(list)
-	return storeError(s.store.Release(ctx, idsOf(list)...))
+// ownBudgets are those that keep a user from logging in and from changing the account.
+func ownBudgets(u models.User) []models.ID {
+	var off Budget
+	return idsOf([]models.Spending{use(off, loginOfAccount, u.UsernameNorm), use(off, loginOfAccount, u.EmailNorm), use(off, passwordOfUser, subjectOf(u))})
 }
 
 // bounded leaves out the budgets that are switched off.
@@ -176,10 +173,10 @@ func (b *spentBudgets) remember(over *models.OverBudget, now time.Time) {
 	b.over[over.ID] = spentUntil{over.Until, now.Add(spentMemory)}
 }
 
-func (b *spentBudgets) forget(list []models.Spending) {
+func (b *spentBudgets) forget(ids []models.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, each := range list {
-		delete(b.over, each.ID)
+	for _, id := range ids {
+		delete(b.over, id)
 	}
 }
