@@ -52,6 +52,10 @@ bench: ## measure refresh, profile and login beside bare counterparts, on a dura
 timing: ## measure whether answers to known and unknown addresses can be told apart
 	scripts/with-mysql.sh --fast -- go run ./scripts/timing
 
+.PHONY: storm
+storm: ## 1,000 parallel logins for a minute: memory, refusals, and refresh and profile beside them
+	go run ./scripts/storm
+
 .PHONY: lint
 lint: ## golangci-lint alone (built on first use)
 	@scripts/verify.sh lint

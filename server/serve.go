@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // Bounds on what a client can hold on to (ASVS 15.2.2): a connection that sends or reads one byte a second is cut.
@@ -17,6 +19,7 @@ const (
 	writeTimeout      = 30 * time.Second
 	idleTimeout       = 120 * time.Second
 	maxHeaderBytes    = 16 << 10
+	maxConnections    = 10_000 // further ones wait to be accepted until one of these is closed
 )
 
 // Serve answers on the listener until ctx ends, and then shuts down: readyz says 503 at once, for ShutdownDelay
@@ -33,7 +36,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(listener) }()
+	go func() { failed <- srv.Serve(netutil.LimitListener(listener, maxConnections)) }()
 	select {
 	case err := <-failed:
 		return err

@@ -153,6 +153,7 @@ func (p *prepared) configure(ctx context.Context) (err error) {
 		"ACCOUNTS_ADDR="+p.productAddr, "ACCOUNTS_PUBLIC_URL="+p.publicURL(), "ACCOUNTS_DATA_DIR="+p.dir,
 		"ACCOUNTS_DATABASE_URL="+base.String(), "ACCOUNTS_SECRET_KEYS="+text,
 		"ACCOUNTS_ROTATION_INTERVAL=0", "ACCOUNTS_ACCESS_TTL="+tokenLife.String(),
+		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
 	)
 	p.bareEnv = append(slices.Clone(inherited), bareKey+"="+hex.EncodeToString(p.bareKey[:]), bareDatabase+"="+dsn(base, p.name))
 	return nil

@@ -24,6 +24,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"example.com/accounts/scripts/timing/statistics"
 )
 
 // settings are the flags.
@@ -120,21 +122,17 @@ func measureEngine(ctx context.Context, s settings, binary, dir, mysqlURL string
 // print says what was measured, and whether it tells known from unknown. The second line is no part of the verdict: it
 // is what the next request sees of the work that a mail makes.
 func (r *result) print(name string) (told bool) {
-	c, echo := compare(r.took[0], r.took[1]), compare(r.after[0], r.after[1])
+	c, echo := statistics.Compare(r.took[0], r.took[1]), statistics.Compare(r.after[0], r.after[1])
 	alike := len(r.seen[0]) == 1 && maps.Equal(r.seen[0], r.seen[1]) && maps.Equal(r.bytes[0], r.bytes[1])
 	verdict := "alike"
 	if !alike {
 		verdict = "DIFFERENT ANSWERS"
-	} else if !c.same() {
+	} else if !c.Same() {
 		verdict = "DIFFERENT TIMES"
 	}
 	fmt.Printf("         %-14s %s  %s  %s\n", name, c, sizes(r.bytes), verdict)
 	fmt.Printf("         %-14s %s\n", "  what follows", echo)
 	return verdict != "alike"
-}
-
-func (c comparison) String() string {
-	return fmt.Sprintf("%6.2f ms %6.2f ms %+6.2f ms %+6.1f %% %7.3f", c.a, c.b, c.difference, c.percent, c.p)
 }
 
 func sizes(bytes [2]map[int]bool) string {

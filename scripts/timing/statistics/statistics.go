@@ -1,6 +1,8 @@
-package main
+// Package statistics says whether two samples of durations can be told apart.
+package statistics
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -14,23 +16,29 @@ const (
 	pBound       = 0.01
 )
 
-// comparison is two samples beside each other. Difference is b's median minus a's.
-type comparison struct {
-	a, b       float64 // medians, in ms
-	difference float64 // ms
-	percent    float64 // of a
-	p          float64
+// Comparison is two samples beside each other. Difference is B's median minus A's.
+type Comparison struct {
+	A, B       float64 // medians, in ms
+	Difference float64 // ms
+	Percent    float64 // of A
+	P          float64 // how often two samples of one distribution differ at least this much
 }
 
-func compare(a, b []time.Duration) comparison {
-	c := comparison{a: median(a), b: median(b), p: mannWhitney(a, b)}
-	c.difference = c.b - c.a
-	c.percent = 100 * c.difference / c.a
+// Compare compares two samples of at least one duration each.
+func Compare(a, b []time.Duration) Comparison {
+	c := Comparison{A: median(a), B: median(b), P: mannWhitney(a, b)}
+	c.Difference = c.B - c.A
+	c.Percent = 100 * c.Difference / c.A
 	return c
 }
 
-func (c comparison) same() bool {
-	return (math.Abs(c.difference) < msBound || math.Abs(c.percent) < percentBound) && c.p > pBound
+// Same says that nobody can tell the samples apart.
+func (c Comparison) Same() bool {
+	return (math.Abs(c.Difference) < msBound || math.Abs(c.Percent) < percentBound) && c.P > pBound
+}
+
+func (c Comparison) String() string {
+	return fmt.Sprintf("%6.2f ms %6.2f ms %+6.2f ms %+6.1f %% %7.3f", c.A, c.B, c.Difference, c.Percent, c.P)
 }
 
 // median is in ms.

@@ -1,4 +1,4 @@
-package main
+package statistics
 
 import (
 	"math"
@@ -36,15 +36,15 @@ func TestMannWhitney(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	for name, c := range map[string]struct {
-		c    comparison
+		c    Comparison
 		want bool
 	}{
-		"close":                      {comparison{difference: 1.9, percent: 90, p: 0.5}, true},
-		"close in per cent":          {comparison{difference: -3, percent: -4.9, p: 0.011}, true},
-		"far":                        {comparison{difference: -3, percent: -6, p: 0.5}, false},
-		"close, but not by accident": {comparison{difference: 0.1, percent: 0.1, p: 0.01}, false},
+		"close":                      {Comparison{Difference: 1.9, Percent: 90, P: 0.5}, true},
+		"close in per cent":          {Comparison{Difference: -3, Percent: -4.9, P: 0.011}, true},
+		"far":                        {Comparison{Difference: -3, Percent: -6, P: 0.5}, false},
+		"close, but not by accident": {Comparison{Difference: 0.1, Percent: 0.1, P: 0.01}, false},
 	} {
-		if c.c.same() != c.want {
+		if c.c.Same() != c.want {
 			t.Errorf("%s: %v", name, !c.want)
 		}
 	}

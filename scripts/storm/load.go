@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// answer is what came back; status 0 is none at all.
+type answer struct {
+	status     int
+	took       time.Duration
+	retryAfter time.Duration
+	body       []byte
+}
+
+func newClient() *http.Client {
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
+}
+
+func send(ctx context.Context, c *http.Client, method, url string, body any, access string) answer {
+	var reader io.Reader
+	if body != nil {
+		text, _ := json.Marshal(body) // strings alone
+		reader = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, url, reader)
+	if err != nil {
+		return answer{}
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if access != "" {
+		r.Header.Set("Authorization", "Bearer "+access)
+	}
+	began := time.Now()
+	response, err := c.Do(r)
+	if err != nil {
+		return answer{took: time.Since(began)}
+	}
+	a := answer{status: response.StatusCode}
+	a.body, err = io.ReadAll(response.Body)
+	a.took = time.Since(began)
+	if err = errors.Join(err, response.Body.Close()); err != nil {
+		return answer{took: a.took}
+	}
+	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
+	a.retryAfter = time.Duration(seconds) * time.Second
+	return a
+}
+
+func (s *storms) login(ctx context.Context, c *http.Client, name, word string) answer {
+	return send(ctx, c, http.MethodPost, s.url+"/accounts/login", map[string]string{"username": name, "password": word, "token_transport": "body"}, "")
+}
+
+// regular is a client that goes about its day.
+type regular struct {
+	http                 *http.Client
+	url, access, refresh string
+}
+
+func (r *regular) take(body []byte) error {
+	var tokens struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	if err := json.Unmarshal(body, &tokens); err != nil {
+		return err
+	}
+	r.access, r.refresh = tokens.Access, tokens.Refresh
+	return nil
+}
+
+func (s *storms) logIn(ctx context.Context, n int) ([]*regular, error) {
+	var list []*regular
+	for i := range n {
+		r := &regular{http: newClient(), url: s.url}
+		a := s.login(ctx, r.http, userName(i), password)
+		if a.status != http.StatusOK {
+			return nil, fmt.Errorf("a login was answered %d: %.200s", a.status, a.body)
+		}
+		if err := r.take(a.body); err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// warmUp has every slot hash at once, a few times, so that the memory of hashing is not mistaken for that of the storm.
+func (s *storms) warmUp(ctx context.Context) error {
+	var all sync.WaitGroup
+	for range 2 * s.slots {
+		all.Go(func() { s.login(ctx, s.http, userName(0), "a wrong one") })
+	}
+	all.Wait()
+	return ctx.Err()
+}
+
+// pace is how often a regular client comes.
+const pace = 200 * time.Millisecond
+
+// day is what the regular clients met.
+type day struct {
+	refresh, profile []time.Duration
+	failures         map[int]int // by status
+}
+
+func everyday(ctx context.Context, clients []*regular, d time.Duration) day {
+	days := make([]day, len(clients))
+	end := time.Now().Add(d)
+	var all sync.WaitGroup
+	for i, c := range clients {
+		all.Go(func() {
+			time.Sleep(pace * time.Duration(i) / time.Duration(len(clients))) // not all at once
+			days[i] = c.live(ctx, end)
+		})
+	}
+	all.Wait()
+	sum := day{failures: map[int]int{}}
+	for _, one := range days {
+		sum.refresh, sum.profile = append(sum.refresh, one.refresh...), append(sum.profile, one.profile...)
+		for status, n := range one.failures {
+			sum.failures[status] += n
+		}
+	}
+	return sum
+}
+
+func (r *regular) live(ctx context.Context, end time.Time) day {
+	d := day{failures: map[int]int{}}
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
+	for ; time.Now().Before(end) && ctx.Err() == nil; <-tick.C {
+		a := send(ctx, r.http, http.MethodPost, r.url+"/accounts/refresh_token", map[string]string{"refresh_token": r.refresh}, "")
+		if a.status != http.StatusOK || r.take(a.body) != nil {
+			d.failures[a.status]++
+			continue
+		}
+		d.refresh = append(d.refresh, a.took)
+		if a = send(ctx, r.http, http.MethodGet, r.url+"/accounts/profile", nil, r.access); a.status != http.StatusOK {
+			d.failures[a.status]++
+			continue
+		}
+		d.profile = append(d.profile, a.took)
+	}
+	return d
+}
+
+// logins is what the storm was answered.
+type logins struct {
+	statuses map[int]int
+	refused  []time.Duration // how long a 503 or a 429 took
+	rude     int             // refusals without Retry-After
+}
+
+// storm is a third right passwords, a third wrong ones and a third names that nobody has. Whoever is refused comes
+// again when told to.
+func storm(ctx context.Context, s *storms, clients int) logins {
+	results := make([]logins, clients)
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			l, c := logins{statuses: map[int]int{}}, newClient()
+			for ctx.Err() == nil {
+				name, word := userName(i%regularUsers), []string{password, "a wrong one", "a wrong one"}[i%3]
+				if i%3 == 2 {
+					name = fmt.Sprintf("nobody%d", i)
+				}
+				l.note(ctx, s.login(ctx, c, name, word))
+			}
+			results[i] = l
+		})
+	}
+	all.Wait()
+	sum := logins{statuses: map[int]int{}}
+	for _, l := range results {
+		sum.refused, sum.rude = append(sum.refused, l.refused...), sum.rude+l.rude
+		for status, n := range l.statuses {
+			sum.statuses[status] += n
+		}
+	}
+	return sum
+}
+
+func (l *logins) note(ctx context.Context, a answer) {
+	if ctx.Err() != nil { // cut off by the end of the storm
+		return
+	}
+	l.statuses[a.status]++
+	if a.status != http.StatusServiceUnavailable && a.status != http.StatusTooManyRequests {
+		return
+	}
+	l.refused = append(l.refused, a.took)
+	if a.retryAfter == 0 {
+		l.rude++
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(max(a.retryAfter, time.Second)):
+	}
+}
+
+// probe asks in turn with a wrong password of somebody and of nobody, and keeps how long the answer took.
+type probe struct{ known, unknown []time.Duration }
+
+func (s *storms) probe(ctx context.Context) probe {
+	var p probe
+	c := newClient()
+	for i := 0; ctx.Err() == nil; i++ {
+		into, name := &p.known, userName(i%regularUsers)
+		if i%2 == 1 {
+			into, name = &p.unknown, fmt.Sprintf("nothere%d", i%regularUsers)
+		}
+		if a := s.login(ctx, c, name, "a wrong one"); a.status == http.StatusUnauthorized {
+			*into = append(*into, a.took)
+		} else if ctx.Err() == nil {
+			time.Sleep(20 * time.Millisecond) // refused: it comes in turn again
+			i--
+		}
+	}
+	return p
+}

@@ -1,0 +1,66 @@
+// Storm has a thousand clients log in at once, again and again, and measures what that does to everybody else: the
+// memory of the server, the time of its refusals, and refresh and profile beside the same load without the storm.
+//
+//	storm [-clients 1000] [-seconds 60] [-database URL]
+//
+// It builds the server and starts it on a throwaway SQLite file, or on the empty database given. Budgets are off:
+// what is measured is what is left of a server that cannot tell the storm from its users. Exit status 1: a bound of
+// the report was missed.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+)
+
+func main() {
+	clients := flag.Int("clients", 1000, "clients that log in")
+	seconds := flag.Int("seconds", 60, "how long each of the two loads lasts")
+	database := flag.String("database", "", "ACCOUNTS_DATABASE_URL of an empty database; without it SQLite")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ok, err := run(ctx, *clients, time.Duration(*seconds)*time.Second, *database)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "storm:", err)
+	}
+	if err != nil || !ok {
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, clients int, d time.Duration, database string) (ok bool, err error) {
+	s, err := start(ctx, database)
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		if stopped := s.stop(); err == nil {
+			err = stopped
+		}
+	}()
+	regulars, err := s.logIn(ctx, regularUsers)
+	if err != nil {
+		return false, err
+	}
+	if err := s.warmUp(ctx); err != nil {
+		return false, err
+	}
+	fmt.Printf("%d regular clients for %v, each %v: refresh, then profile\n", len(regulars), d, pace)
+	quiet := everyday(ctx, regulars, d)
+	base := s.memory("VmRSS")
+	fmt.Printf("the same, and %d clients that log in\n", clients)
+	probing, storming := make(chan probe, 1), make(chan logins, 1)
+	during, end := context.WithTimeout(ctx, d)
+	defer end()
+	go func() { storming <- storm(during, s, clients) }()
+	go func() { probing <- s.probe(during) }()
+	stormy := everyday(ctx, regulars, d)
+	r := report{slots: s.slots, base: base, peak: s.memory("VmHWM"), quiet: quiet, stormy: stormy, logins: <-storming, probe: <-probing}
+	return r.print(), ctx.Err()
+}
