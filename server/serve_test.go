@@ -1,0 +1,133 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/servertest"
+)
+
+// served is a server behind the listener and the time-outs that it has in production.
+func served(t *testing.T) (addr string, s *servertest.Server) {
+	t.Helper()
+	s = servertest.Start(t, servertest.Options{})
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+	})
+	return listener.Addr().String(), s
+}
+
+// drip sends the beginning of a request at once and the rest by the byte, and says how long the server took part.
+func drip(t *testing.T, addr, begin string, every time.Duration) time.Duration {
+	t.Helper()
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	defer func() { _ = c.Close() }()
+	began, closed := time.Now(), make(chan struct{})
+	go func() {
+		defer close(closed)
+		for r := bufio.NewReader(c); ; {
+			if _, err := r.ReadByte(); err != nil {
+				return
+			}
+		}
+	}()
+	_, _ = c.Write([]byte(begin))
+	for {
+		select {
+		case <-closed:
+			return time.Since(began)
+		case <-time.After(every):
+			_, _ = c.Write([]byte("a"))
+		}
+		if time.Since(began) > time.Minute {
+			t.Error("a connection was held for a minute")
+			return time.Since(began)
+		}
+	}
+}
+
+// Hundreds of connections that send a byte now and then are cut, and until then are in nobody's way.
+func TestControl82SlowClientsAreCut(t *testing.T) {
+	t.Parallel()
+	addr, _ := served(t)
+	const each = 100
+	var all sync.WaitGroup
+	for name, c := range map[string]struct {
+		begin string
+		most  time.Duration
+	}{
+		"headers":        {"GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nX-", 8 * time.Second},
+		"body":           {"POST /accounts/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{\"username\":\"", 18 * time.Second},
+		"nothing at all": {"", 8 * time.Second},
+	} {
+		for range each {
+			all.Go(func() {
+				if took := drip(t, addr, c.begin, 500*time.Millisecond); took > c.most {
+					t.Errorf("%s: held for %v", name, took)
+				}
+			})
+		}
+	}
+	for range 30 { // somebody else, meanwhile
+		began := time.Now()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/healthz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if took := time.Since(began); answer.StatusCode != http.StatusOK || took > time.Second {
+			t.Errorf("somebody else: status %d after %v", answer.StatusCode, took)
+		}
+		time.Sleep(100 * time.Millisecond) // spread over the time in which the others drip
+	}
+	all.Wait()
+}
+
+// What is too large is refused before it is read.
+func TestControl82HeadersAreBounded(t *testing.T) {
+	addr, _ := served(t)
+	for name, header := range map[string]string{
+		"one header of 1 MB": "X-Filler: " + strings.Repeat("a", 1<<20),
+		"5000 cookies":       "Cookie: " + strings.Repeat("a=b; ", 5000),
+		"5000 headers":       strings.TrimSuffix(strings.Repeat("X-Filler: a\r\n", 5000), "\r\n"),
+	} {
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			_, _ = fmt.Fprintf(c, "GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n", header)
+		}()
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%s: %v, %v", name, answer, err)
+		}
+		_ = c.Close()
+	}
+}
