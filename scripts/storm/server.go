@@ -41,7 +41,7 @@ func start(ctx context.Context, database string) (*storms, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &storms{dir: dir, slots: runtime.GOMAXPROCS(0), http: newClient()}
+	s := &storms{dir: dir, slots: max(1, runtime.GOMAXPROCS(0)-1), http: newClient()}
 	if s.log, err = os.Create(filepath.Join(dir, "log")); err != nil { //nolint:gosec // a directory of our own
 		return nil, err
 	}

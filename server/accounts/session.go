@@ -30,6 +30,9 @@ const loginTries = 3
 // work, so that nobody learns which names exist. Each guess is counted before it is judged, and given back if it was
 // right. Errors: InvalidCredentials, RateLimited, Unavailable (also when too many passwords are being hashed).
 func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
+	if s.hasher.Full() { // a storm is not to reach the database
+		return Tokens{}, models.User{}, hashError(credentials.ErrBusy)
+	}
 	uses := s.loginUses(in)
 	if err := s.spend(ctx, uses...); err != nil {
 		return Tokens{}, models.User{}, err

@@ -147,3 +147,7 @@ func (h *Hasher) acquire(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// Full says that a call would be refused as ErrBusy right now. It is for callers that would do work first which is
+// then of no use.
+func (h *Hasher) Full() bool { return len(h.slots) == cap(h.slots) && len(h.queue) == cap(h.queue) }

@@ -67,7 +67,7 @@ func (p process) open(ctx context.Context, observe func(string)) (*app, error) {
 	if err := a.prepareSchema(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	slots := runtime.GOMAXPROCS(0)
+	slots := max(1, runtime.GOMAXPROCS(0)-1) // hashing never has every core: sessions go on in a storm of logins
 	a.service = accounts.New(accounts.Options{
 		Store: store, Ring: ring, PublicURL: cfg.PublicURL, Now: time.Now, Observe: observe,
 		Hasher: credentials.NewHasher(credentials.Default, slots, slots*queuePerSlot, queueTime),
