@@ -56,6 +56,17 @@ timing: ## measure whether answers to known and unknown addresses can be told ap
 storm: ## 1,000 parallel logins for a minute: memory, refusals, and refresh and profile beside them
 	go run ./scripts/storm
 
+.PHONY: fuzz
+fuzz: ## send N=100000 requests drawn from the contract (SEED=…, ENGINE=mysql)
+	$(if $(filter mysql,$(ENGINE)),scripts/with-mysql.sh --fast --) go run ./scripts/fuzz -n $(or $(N),100000) $(if $(SEED),-seed $(SEED)) -engine $(or $(ENGINE),sqlite)
+
+.PHONY: fuzz-native
+fuzz-native: ## fuzz each parser for TIME=60s
+	@set -e; for file in $$(git ls-files -co --exclude-standard '*_test.go' | xargs grep -l '^func Fuzz'); do \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$file); do echo "$$target"; \
+	    go test ./$$(dirname $$file) -run='^$$' -fuzz="^$$target$$" -fuzztime=$(or $(TIME),60s); \
+	  done; done
+
 .PHONY: lint
 lint: ## golangci-lint alone (built on first use)
 	@scripts/verify.sh lint

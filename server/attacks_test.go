@@ -95,6 +95,17 @@ func TestBrokenQueryEndsNothing(t *testing.T) {
 	c.Profile().Want(t, http.StatusOK, "")
 }
 
+// Where an operation has no parameters a query means nothing, also one that cannot be read: its contract knows no 400.
+func TestQueryOfNoMeaning(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := s.Login(s.NewUser(), accounts.Hybrid)
+	for _, op := range servertest.Operations() {
+		if op.Method == http.MethodGet {
+			c.Do(op.Method, op.Path+"?next=%&;=%zz", nil).Want(t, http.StatusOK, "")
+		}
+	}
+}
+
 // Where the browser does not vouch for the origin, it must be ours to the letter: a Host header that agrees with it
 // proves nothing (DNS rebinding).
 func TestOriginIsNotComparedWithHost(t *testing.T) {

@@ -58,11 +58,13 @@ func (s *Server) validate(c *gin.Context) {
 // "1" or "T" for true. Which of two values counts would be a guess.
 func checkSpelling(op *openapi3.Operation, r *http.Request) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil { // a part that cannot be read is dropped elsewhere, and keep_current with it
-		return malformed(err)
-	}
-	if len(query) > 0 && !declared(op, query) {
-		return problemOf(codeMalformedRequest)
+	if known := queryParameters(op); len(known) > 0 {
+		if err != nil { // a part that cannot be read is dropped elsewhere, and keep_current with it
+			return malformed(err)
+		}
+		if !declared(known, query) {
+			return problemOf(codeMalformedRequest)
+		}
 	}
 	for _, ref := range op.Parameters {
 		p := ref.Value
@@ -77,15 +79,22 @@ func checkSpelling(op *openapi3.Operation, r *http.Request) error {
 	return nil
 }
 
-// declared: where an operation has query parameters, another one is a mistyped one of them, and the request would do
-// something else than meant. Elsewhere a query means nothing.
-func declared(op *openapi3.Operation, query url.Values) bool {
-	known := map[string]bool{}
+// queryParameters are the names of those that an operation has. Where it has none, a query means nothing, whatever is
+// in it, and the contract has no 400 for it.
+func queryParameters(op *openapi3.Operation) (names []string) {
 	for _, p := range op.Parameters {
-		known[p.Value.Name] = known[p.Value.Name] || p.Value.In == openapi3.ParameterInQuery
+		if p.Value.In == openapi3.ParameterInQuery {
+			names = append(names, p.Value.Name)
+		}
 	}
+	return names
+}
+
+// declared: where an operation has query parameters, another one is a mistyped one of them, and the request would do
+// something else than meant.
+func declared(known []string, query url.Values) bool {
 	for name := range query {
-		if !known[name] && slices.Contains(slices.Collect(maps.Values(known)), true) {
+		if !slices.Contains(known, name) {
 			return false
 		}
 	}

@@ -44,6 +44,8 @@ type Database struct {
 	Engine Engine
 	URL    string // as ACCOUNTS_DATABASE_URL takes it
 	SQL    *sql.DB
+
+	changes *sql.Stmt // after Watch
 }
 
 // NewDatabase makes one.

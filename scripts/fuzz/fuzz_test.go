@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"example.com/accounts/server/servertest"
+)
+
+// A short search on every engine, always the same. `make fuzz` is the long one.
+func TestFuzz(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		const seed = 20
+		var out bytes.Buffer
+		missing, err := search(settings{n: 4000, seed: seed, engine: string(engine)}, &out)
+		t.Logf("seed %d\n%s", seed, out.String())
+		if err != nil {
+			t.Error(err)
+		}
+		if len(missing) > 0 {
+			t.Errorf("the contract promises what no request has met: %v", missing)
+		}
+	})
+}
+
+// What is looked for is found where it is: behind a server that has each fault, but seldom.
+func TestFaultsAreFound(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		if err := within(func(t2 scope) error { return eachFault(t, t2, engine) }); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// fault spoils an answer, and says whether there was something to spoil.
+type fault struct {
+	want  string // is in the failure
+	spoil func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool
+}
+
+var faults = map[string]fault{
+	"a status that is not documented": {"status is not supported", func(_ *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
+		return change(a.Code == http.StatusCreated || r.URL.Path == "/accounts/login" && a.Code == http.StatusOK, func() { a.Code = http.StatusCreated })
+	}},
+	"another member in an answer": {"against the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+		return replace(a, `{"user":{`, `{"user":{"password":"x",`)
+	}},
+	"another member in a problem": {"another member", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+		return a.Code == http.StatusConflict && replace(a, `{"code":`, `{"sql":"x","code":`)
+	}},
+	"a 401 without a challenge": {"against the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+		return change(a.Code == http.StatusUnauthorized, func() { a.Result().Header.Del("WWW-Authenticate") })
+	}},
+	"an error that is no problem": {"against the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+		return change(a.Code == http.StatusUnsupportedMediaType, func() { a.Result().Header.Set("Content-Type", "application/json") })
+	}},
+	"a cookie of a refusal": {"a Set-Cookie", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+		return change(a.Code == http.StatusForbidden, func() { a.Result().Header.Set("Set-Cookie", "access=") })
+	}},
+	"a 500 for a name": {"a 500", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+		return change(a.Code == http.StatusUnprocessableEntity && strings.Contains(a.Body.String(), "first_name"), func() { a.Code = http.StatusInternalServerError })
+	}},
+	"a 503": {"a 503", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+		return change(a.Code == http.StatusAccepted, func() { a.Code = http.StatusServiceUnavailable })
+	}},
+	"a row that a refusal writes": {"refused, and yet an UPDATE of users", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+		return change(a.Code == http.StatusUnprocessableEntity, func() { f.world.s.Database.Exec(f.world.t, "UPDATE users SET last_login = last_login") })
+	}},
+	"a row of a reading": {"a GET with an INSERT of events", func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
+		return change(r.URL.Path == "/accounts/csrf" && a.Code == http.StatusOK, func() {
+			f.world.s.Database.Exec(f.world.t, "INSERT INTO events (id, user_id, kind, detail, ip, user_agent, created_at) VALUES ('0123456789abcdef', 1, '', '', '', '', '2026-01-01')")
+		})
+	}},
+	"a row of another user": {"an UPDATE of sessions of another user", func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
+		return change(r.Method == http.MethodDelete && a.Code == http.StatusNoContent, func() { f.world.s.Database.Exec(f.world.t, "UPDATE sessions SET ip = ''") })
+	}},
+	"another user": {"shows another user", func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
+		u, next := f.world.users[0].id, f.world.users[1].id
+		return r.Method == http.MethodGet && replace(a, fmt.Sprintf(`"id":%d,`, u), fmt.Sprintf(`"id":%d,`, next))
+	}},
+	"an address of another user": {"shows an address of another user", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+		return replace(a, `"detail":"There is nothing here.`, `"detail":"`+f.world.users[2].email)
+	}},
+	"a session of another user": {"shows a session of another user", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+		return replace(a, `"detail":"The access token has expired.`, `"detail":"`+f.world.sessions[0].id)
+	}},
+	"a handler that breaks off": {"broken off", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+		if a.Code == http.StatusRequestEntityTooLarge {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}},
+}
+
+func change(where bool, how func()) bool {
+	if where {
+		how()
+	}
+	return where
+}
+
+func replace(a *httptest.ResponseRecorder, old, text string) bool {
+	before := a.Body.String()
+	after := strings.Replace(before, old, text, 1)
+	a.Body.Reset()
+	a.Body.WriteString(after)
+	return before != after
+}
+
+func eachFault(t *testing.T, scope scope, engine servertest.Engine) error {
+	f, err := newFuzzer(scope, engine)
+	if err != nil {
+		return err
+	}
+	whole := f.world.handler
+	for name, each := range faults {
+		t.Run(name, func(t *testing.T) {
+			spoilt := 0
+			f.world.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				whole.ServeHTTP(w, r)
+				if each.spoil(f, r, w.(*httptest.ResponseRecorder)) {
+					spoilt++
+				}
+			})
+			for seed := range 100 {
+				if failed := f.try(f.plans.Example(seed)); failed != nil {
+					if !strings.Contains(failed.key, each.want) {
+						t.Errorf("%s, want %s", failed.key, each.want)
+					}
+					return
+				}
+			}
+			t.Errorf("not found in 100 runs, with %d spoilt answers", spoilt)
+		})
+	}
+	return nil
+}

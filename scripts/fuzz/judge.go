@@ -1,0 +1,257 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/accounts/server/servertest"
+)
+
+// answer is what came of a request.
+type answer struct {
+	*servertest.Response
+	took    time.Duration
+	changes []servertest.Change
+	log     string
+	aborted any // the handler gave up the connection
+}
+
+// slowest is the longest that an answer may take: the contract's 503 for what cannot be had comes before.
+const slowest = 5 * time.Second
+
+// mayWrite are the refusals that change rows, by their code and how: a replaced refresh token that comes again is taken
+// for stolen, so its session ends and its user's security log says why. There is no other.
+var mayWrite = map[string][]string{
+	"refresh_reused": {"UPDATE sessions", "INSERT events"},
+}
+
+// verdict is what is wrong with an answer, in words without anything that differs from one run to the next; or empty.
+func (f *fuzzer) verdict(r *request, a *answer) string {
+	switch {
+	case a.aborted != nil:
+		return "the handler has broken off"
+	case a.Status >= 500:
+		return fmt.Sprintf("a %d", a.Status)
+	case a.took > slowest:
+		return "too slow"
+	case strings.Contains(a.log, `"level":"ERROR"`):
+		return "an error in the log"
+	}
+	if err := servertest.Judge(r.http, a.Response); err != nil {
+		return "against the contract: " + firstLine(err)
+	}
+	for _, judge := range []func(*request, *answer) string{judgeProblem, f.judgeChanges, f.judgePrivacy} {
+		if fault := judge(r, a); fault != "" {
+			return fault
+		}
+	}
+	return ""
+}
+
+// firstLine names the place in the schema, and leaves out the value.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// problemMembers are all that a problem may have: its schema leaves room, since the codes of each answer are added.
+var problemMembers = []string{"type", "title", "status", "detail", "code", "request_id", "errors"}
+
+// judgeProblem is what a schema cannot say: that the members agree with the answer they are in.
+func judgeProblem(r *request, a *answer) string {
+	if a.Status < 400 || len(a.Raw) == 0 && r.http.Method == http.MethodHead {
+		return ""
+	}
+	for name := range a.JSON {
+		if !slices.Contains(problemMembers, name) {
+			return "a problem with another member"
+		}
+	}
+	status, _ := a.JSON["status"].(float64)
+	switch {
+	case a.Header.Get("Content-Type") != "application/problem+json":
+		return "an error that is no problem"
+	case int(status) != a.Status:
+		return "a problem of another status"
+	case a.Text("request_id") != a.Header.Get("X-Request-Id"):
+		return "a problem of another request"
+	case a.Text("type") != "urn:accounts:problem:"+a.Code():
+		return "a problem of another type"
+	}
+	return ""
+}
+
+// judgeChanges: what is refused, and what only reads, changes no row; nobody changes a row of somebody else.
+func (f *fuzzer) judgeChanges(r *request, a *answer) string {
+	for _, c := range a.changes {
+		switch {
+		case a.Status >= 400:
+			if !slices.Contains(mayWrite[a.Code()], c.Op+" "+c.Table) {
+				return fmt.Sprintf("refused, and yet an %s of %s", c.Op, c.Table)
+			}
+		case r.http.Method == http.MethodGet:
+			return fmt.Sprintf("a GET with an %s of %s", c.Op, c.Table)
+		}
+		if !f.mine(r, a, c.UserID) {
+			return fmt.Sprintf("an %s of %s of another user", c.Op, c.Table)
+		}
+	}
+	return ""
+}
+
+// mine: the rows of the users whose credentials a request shows, or who had to type their password for this answer;
+// rows of nobody; and what has come into being by it.
+func (f *fuzzer) mine(r *request, a *answer, userID int64) bool {
+	if userID == 0 || slices.Contains(r.owners, userID) {
+		return true
+	}
+	i := slices.IndexFunc(f.world.users, func(u user) bool { return u.id == userID })
+	if i < 0 {
+		return r.op.ID == "verifyEmail"
+	}
+	typed, _ := r.member("password", f.lookupFor(r))
+	signedIn := (r.op.ID == "login" || r.op.ID == "verifyEmail") && a.Status == http.StatusOK
+	return signedIn && typed == f.world.users[i].password
+}
+
+// judgePrivacy: an answer holds nothing of users whose credentials the request does not show.
+func (f *fuzzer) judgePrivacy(r *request, a *answer) string {
+	if u, ok := a.JSON["user"].(map[string]any); ok {
+		id, _ := u["id"].(float64)
+		if !f.mine(r, a, int64(id)) {
+			return "shows another user"
+		}
+	}
+	if r.op.Path == "/openapi.json" || r.op.Path == "/openapi.yaml" {
+		return ""
+	}
+	said := string(a.Raw)
+	for _, u := range f.world.users {
+		if !u.gone && strings.Contains(said, u.email) && !f.mine(r, a, u.id) && !strings.Contains(r.raw, u.email) {
+			return "shows an address of another user"
+		}
+	}
+	for _, s := range f.world.sessions {
+		if id := f.world.users[s.who].id; strings.Contains(said, s.id) && !f.mine(r, a, id) {
+			return "shows a session of another user"
+		}
+	}
+	return ""
+}
+
+// ------------------------------------------------------------------ what is learned
+
+// learn keeps the world in step with what an answer says.
+func (f *fuzzer) learn(r *request, a *answer) {
+	w := f.world
+	if a.Status == http.StatusUnauthorized && r.shows != nil && len(r.shown) == 0 && r.csrf == csrfOwn && !r.strange {
+		r.shows.ended = true
+	}
+	if len(a.changes) == 0 {
+		return
+	}
+	w.seq = a.changes[len(a.changes)-1].Seq
+	if slices.ContainsFunc(a.changes, func(c servertest.Change) bool { return c.Table == "one_time_tokens" }) {
+		w.readLinks()
+	}
+	if a.Status >= 400 {
+		return
+	}
+	switch r.op.ID {
+	case "changePassword":
+		f.learnPassword(r, a.userID(), "new_password")
+	case "confirmPasswordReset":
+		if r.link != nil {
+			f.learnPassword(r, r.link.userID, "new_password")
+		}
+	case "verifyEmail":
+		f.learnUser(r, a)
+	case "updateProfile", "confirmEmailChange":
+		w.readUsers()
+	case "deleteProfile":
+		w.dropUsers()
+	}
+	f.learnSession(a)
+}
+
+func (a *answer) userID() int64 {
+	u, _ := a.JSON["user"].(map[string]any)
+	id, _ := u["id"].(float64)
+	return int64(id)
+}
+
+func (f *fuzzer) lookupFor(r *request) func(ref) string {
+	return func(x ref) string { return f.lookup(r, x) }
+}
+
+func (f *fuzzer) learnPassword(r *request, id int64, member string) {
+	typed, ok := r.member(member, f.lookupFor(r))
+	for i := range f.world.users {
+		if f.world.users[i].id == id && ok {
+			f.world.users[i].password = typed
+		}
+	}
+}
+
+// learnUser: a verification makes one, unless it has done so before.
+func (f *fuzzer) learnUser(r *request, a *answer) {
+	typed, _ := r.member("password", f.lookupFor(r))
+	if id := a.userID(); id != 0 && !slices.ContainsFunc(f.world.users, func(u user) bool { return u.id == id }) {
+		f.world.users = append(f.world.users, user{id: id, password: typed})
+		f.world.readUsers()
+	}
+}
+
+// learnSession notes the tokens of a session that has begun or gone on.
+func (f *fuzzer) learnSession(a *answer) {
+	summary, ok := a.JSON["session"].(map[string]any)
+	if !ok {
+		return
+	}
+	id, _ := summary["id"].(string)
+	one := session{who: -1, state: live, transport: a.Text("token_transport"), id: id, csrf: a.Text("csrf_token"), access: a.Text("access_token"), refresh: a.Text("refresh_token")}
+	for _, c := range a.Cookies() {
+		switch {
+		case c.Value == "":
+		case c.Name == "access":
+			one.access = c.Value
+		case c.Name == "refreshtoken":
+			one.refresh = c.Value
+		}
+	}
+	if _, begun := a.JSON["user"]; !begun {
+		f.refreshed(one)
+		return
+	}
+	one.who = slices.IndexFunc(f.world.users, func(u user) bool { return u.id == a.userID() })
+	if one.who >= 0 {
+		f.world.sessions = append(f.world.sessions, one)
+	}
+}
+
+// refreshed: a cookie that was not set is still good.
+func (f *fuzzer) refreshed(next session) {
+	for i := range f.world.sessions {
+		s := &f.world.sessions[i]
+		if s.id != next.id || s.state != live && s.state != due {
+			continue
+		}
+		if next.access != "" {
+			s.access = next.access
+		}
+		if next.refresh != "" {
+			s.refresh = next.refresh
+		}
+	}
+}
+
+// parse is an answer read to its end.
+func parse(status int, header http.Header, raw []byte) *servertest.Response {
+	r := &servertest.Response{Status: status, Header: header, Raw: raw}
+	_ = json.Unmarshal(raw, &r.JSON) // not every answer is an object
+	return r
+}

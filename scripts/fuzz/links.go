@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+	"example.com/accounts/server/token/tokentest"
+)
+
+// addLinks opens links of each purpose: of registrations, of new addresses and of forgotten passwords. The mail worker
+// runs for the last ones, whose tokens it makes, and never again.
+func (w *world) addLinks() {
+	ctx, stop := context.WithCancel(context.Background())
+	mails, done := &servertest.Mails{}, make(chan struct{})
+	for _, name := range []string{"five", "six"} {
+		w.must(w.s.Service.Register(ctx, accounts.Registration{Email: "Zq-" + name + "@example.com", Password: goodPassword, Username: "zq-" + name}))
+	}
+	for i, u := range w.kept.users {
+		w.must(w.s.Service.RequestReset(ctx, u.email, accounts.Client{}))
+		if i < 2 {
+			p := accounts.Principal{User: models.User{ID: u.id, SessionEpoch: w.epoch(u.id)}}
+			w.must(w.s.Service.ChangeEmail(ctx, p, "Zq-new-"+u.username+"@example.com", goodPassword, accounts.Client{}))
+		}
+	}
+	go func() {
+		defer close(done)
+		w.s.Service.SendMails(ctx, mails, func(m models.Mail, _ bool, err error) { w.t.Errorf("a mail of kind %s: %v", m.Kind, err) })
+	}()
+	for _, u := range w.kept.users {
+		mails.Wait(w.t, u.email, 1)
+	}
+	for w.s.Database.Count(w.t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	<-done
+	w.readLinks()
+	w.kept.links = w.links
+}
+
+func (w *world) must(err error) {
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) epoch(id int64) int64 {
+	return w.s.Database.Count(w.t, "SELECT session_epoch FROM users WHERE id = ?", id)
+}
+
+// readLinks finds the links that have not been used. What is in a mail is a function of the row's id and the secret.
+func (w *world) readLinks() {
+	w.links = map[string][]link{}
+	rows, err := w.s.Database.SQL.QueryContext(context.Background(), "SELECT id, purpose, user_id, email FROM one_time_tokens WHERE used_at IS NULL ORDER BY id")
+	w.must(err)
+	defer rows.Close()
+	for rows.Next() {
+		var id []byte
+		var purpose string
+		var l link
+		w.must(rows.Scan(&id, &purpose, &l.userID, &l.email))
+		l.value = w.ring.OneTime(uuid.UUID(id))
+		w.links[purpose] = append(w.links[purpose], l)
+	}
+	w.must(rows.Err())
+}
+
+// hostileTokens are the corpus of tokens, for both doors, as far as a header can carry them.
+func (w *world) hostileTokens() (list []string) {
+	for _, s := range w.kept.sessions {
+		if s.state != live || s.transport != string(token.Body) {
+			continue
+		}
+		for _, use := range []tokentest.Use{tokentest.Access, tokentest.Refresh} {
+			cases := append(tokentest.Hostile(use, servertest.SecretKey, s.access, s.refresh, time.Now()), tokentest.Unbacked(use, servertest.SecretKey, s.access, s.refresh, time.Now())...)
+			for _, c := range cases {
+				if len(c.Raw) < 100_000 {
+					list = append(list, c.Raw)
+				}
+			}
+		}
+		break
+	}
+	return list
+}

@@ -1,0 +1,154 @@
+// Command fuzz sends requests drawn from the contract to a server in this process, and holds every answer against the
+// contract: what is documented and nothing else, no 5xx, a problem for every error, no row changed by what is refused,
+// nothing of one user shown to or changed by another.
+//
+//	go run ./scripts/fuzz -n 1000000 -seed 1
+//	scripts/with-mysql.sh --fast -- go run ./scripts/fuzz -n 100000 -engine mysql
+//
+// A run is 30 requests in a world that is the same at its beginning: users, sessions in every state, open links. What
+// fails is shrunk to the fewest requests that still fail, and printed as lines for a shell. The exit status is 1 if
+// anything fails.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"example.com/accounts/server/servertest"
+)
+
+// settings are the flags.
+type settings struct {
+	n      int
+	seed   uint64
+	engine string
+}
+
+var errFailed = errors.New("there are failures")
+
+func main() {
+	var s settings
+	flags := flag.NewFlagSet("fuzz", flag.ExitOnError)
+	flags.IntVar(&s.n, "n", 100_000, "requests")
+	flags.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()%1e9), "of what is drawn; the same seed draws the same")
+	flags.StringVar(&s.engine, "engine", string(servertest.SQLite), "sqlite, or mysql with TEST_MYSQL_URL set")
+	_ = flags.Parse(os.Args[1:]) // it exits
+	debug.SetGCPercent(400)      // there is little that lives for long, and much that does not
+	testing.Init()               // rapid asks whether this is a short test
+	_ = flag.CommandLine.Parse(nil)
+	if _, err := search(s, os.Stdout); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "fuzz: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+// search sends at least n requests, and reports. The answer is what the contract promises and no request has met.
+func search(s settings, out io.Writer) (missing []string, err error) {
+	err = within(func(t scope) error {
+		f, err := newFuzzer(t, servertest.Engine(s.engine))
+		if err != nil {
+			return err
+		}
+		p := &progress{out: out, seed: s.seed, begin: time.Now(), last: time.Now()}
+		var failures []failure
+		for seed := s.seed; f.tally.requests < s.n; seed += stride {
+			if failed := f.round(seed); failed != nil {
+				failures = append(failures, *failed)
+			}
+			p.line(f, len(failures), false)
+		}
+		p.line(f, len(failures), true)
+		f.tally.report(out, f.generator.operations)
+		missing = f.tally.missing(f.generator.operations)
+		return conclude(out, missing, failures)
+	})
+	return missing, err
+}
+
+func conclude(out io.Writer, missing []string, failures []failure) error {
+	if len(missing) > 0 {
+		_, _ = fmt.Fprintf(out, "  not reached: %s\n", strings.Join(missing, ", "))
+	}
+	for i, failed := range failures {
+		_, _ = fmt.Fprintf(out, "\nFAILURE %d: %s (seed %d)\n", i+1, failed.key, failed.seed)
+		for _, step := range failed.steps {
+			_, _ = fmt.Fprintf(out, "  %s\n", step)
+		}
+		_, _ = fmt.Fprintf(out, "%s\n", failed.said)
+	}
+	if len(failures) > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+const (
+	runsOfRound = 10
+	stride      = 1000 // more seeds than rapid makes of one in a round
+)
+
+// round lets rapid try some runs, and shrink one that fails.
+func (f *fuzzer) round(seed uint64) (failed *failure) {
+	for name, value := range map[string]string{"seed": strconv.FormatUint(max(seed, 1), 10), "checks": strconv.Itoa(runsOfRound), "nofailfile": "true", "shrinktime": "3s"} {
+		if err := flag.Set("rapid."+name, value); err != nil {
+			panic(err) // the library has changed its flags
+		}
+	}
+	f.shrinking, f.last = false, nil
+	f.search()
+	if failed = f.last; failed != nil {
+		failed = f.without(failed)
+		failed.seed, f.known[failed.key] = seed, true
+	}
+	return failed
+}
+
+// search ends when a run has failed and been shrunk.
+func (f *fuzzer) search() {
+	defer func() {
+		if v := recover(); v != nil && v != (stopped{}) {
+			panic(v)
+		}
+	}()
+	rapid.Check(&check{}, f.run)
+}
+
+// progress is a line every few seconds.
+type progress struct {
+	out         io.Writer
+	seed        uint64
+	begin, last time.Time
+}
+
+func (p *progress) line(f *fuzzer, failures int, end bool) {
+	if now := time.Now(); now.Sub(p.last) > 5*time.Second || end {
+		p.last = now
+		n, took := &f.tally, now.Sub(p.begin)
+		_, _ = fmt.Fprintf(p.out, "%7d requests, %5.0f/s; 2xx %d, 3xx %d, 4xx %d, 5xx %d; failures %d; resident %d MB; seed %d\n",
+			n.requests, float64(n.requests)/took.Seconds(), n.classes[2], n.classes[3], n.classes[4], n.classes[5], failures, resident(), p.seed)
+	}
+}
+
+// resident is the memory of this process in megabytes, or 0 where the system does not say.
+func resident() int {
+	raw, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(raw))
+	pages, err := strconv.Atoi(fields[1])
+	if err != nil {
+		return 0
+	}
+	return pages * os.Getpagesize() >> 20
+}

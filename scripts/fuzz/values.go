@@ -1,0 +1,142 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"pgregory.net/rapid"
+
+	"example.com/accounts/server/servertest"
+)
+
+// value draws what a member or a parameter is sent as: what its schema allows or, if it is not to be good, something of
+// another type, just beyond a bound, or of the corpus.
+func (g *generator) value(t *rapid.T, name string, schema *openapi3.Schema, good bool, op servertest.Operation) any {
+	if !good {
+		switch number(t, 3) {
+		case 0:
+			return sample(t, pieces)
+		case 1:
+			return g.beyond(t, schema)
+		}
+		if schema.Type.Is(openapi3.TypeString) {
+			return sample(t, corpus)
+		}
+		return sample(t, pieces)
+	}
+	if v, ok := g.fromWorld(t, name, op); ok {
+		return v
+	}
+	switch {
+	case len(schema.Enum) > 0:
+		return sample(t, schema.Enum)
+	case schema.Type.Is(openapi3.TypeBoolean):
+		return chance(t, 1, 2)
+	case schema.Type.Is(openapi3.TypeInteger), schema.Type.Is(openapi3.TypeNumber):
+		return rapid.IntRange(int(orElse(schema.Min, -1000)), int(orElse(schema.Max, 1000))).Draw(t, name)
+	case schema.Type.Is(openapi3.TypeArray):
+		return []any{g.value(t, name, schema.Items.Value, true, op)}
+	case schema.Type.Is(openapi3.TypeObject):
+		return g.object(t, schema, 0, op)
+	}
+	return g.text(t, schema)
+}
+
+func orElse(n *float64, other float64) float64 {
+	if n == nil {
+		return other
+	}
+	return *n
+}
+
+// text draws what the schema allows, mostly at its bounds.
+func (g *generator) text(t *rapid.T, schema *openapi3.Schema) string {
+	if text, ok := schema.Example.(string); ok && chance(t, 1, 4) {
+		return text
+	}
+	if schema.Pattern != "" {
+		if g.patterns[schema.Pattern] == nil {
+			g.patterns[schema.Pattern] = rapid.StringMatching(schema.Pattern)
+		}
+		return g.patterns[schema.Pattern].Draw(t, "")
+	}
+	if chance(t, 1, 2) {
+		return sample(t, corpus) // allowed or not, who knows
+	}
+	least, most := int(schema.MinLength), 64
+	if schema.MaxLength != nil {
+		most = int(*schema.MaxLength)
+	}
+	return fill(t, sample(t, []int{min(most, max(least, 12)), least, min(most, least+1), max(least, most-1), most}))
+}
+
+// beyond is just outside of what the schema allows.
+func (g *generator) beyond(t *rapid.T, schema *openapi3.Schema) any {
+	switch {
+	case len(schema.Enum) > 0:
+		first, _ := schema.Enum[0].(string)
+		return sample(t, []string{strings.ToUpper(first), first + " ", first + "\x00", ""})
+	case schema.Min != nil:
+		return int(*schema.Min) - 1
+	case schema.Max != nil:
+		return int(*schema.Max) + 1
+	case schema.Pattern != "":
+		s := g.text(t, schema)
+		return sample(t, []string{s + "\n", s + "x", " " + s, strings.ToUpper(s) + "!", ""})
+	case schema.MaxLength != nil && chance(t, 1, 2):
+		return fill(t, int(*schema.MaxLength)+1)
+	case schema.MinLength > 0:
+		return fill(t, int(schema.MinLength)-1)
+	}
+	return sample(t, pieces)
+}
+
+// letters are of one to four bytes in UTF-8.
+var letters = []string{"a", "b", "Z", "7", "-", "\u00e9", "\u0431", "\uac00", "\u4e2d", "\U0001f600", "\u0301", " ", "'", "\u200d"}
+
+func fill(t *rapid.T, n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strings.Repeat(sample(t, letters[:4]), n-1) + sample(t, letters)
+}
+
+var (
+	newPasswords = []string{"a tale of two cities", "xkcd nine three six 936", "\u00fcber lange W\u00f6rter 12", strings.Repeat("pw ", 30), "tr0ub4dor and three"}
+	newEmails    = []string{"new-one@example.com", "New.Two@Example.COM", "b\u00fccher@example.com", "x+y@b\u00fccher.example", "o'neil@example.org", "third@sub.example.net"}
+	newNames     = []string{"grace", "Gr\u00e1inne", "\uff47race", "user.name-1", "\uae40\ucca0\uc218", "a", strings.Repeat("n", 150), "\u05d0\u05d1\u05d2", "\u6f22\u5b57", "GRACE"}
+)
+
+// fromWorld: what these members have to be to be right hangs on what there is.
+func (g *generator) fromWorld(t *rapid.T, name string, op servertest.Operation) (any, bool) {
+	pick := func(kind refKind, others []string) (any, bool) {
+		if i := number(t, 3+len(others)); i >= 3 {
+			return others[i-3], true
+		} else {
+			return ref{kind, i}, true
+		}
+	}
+	switch name {
+	case "username":
+		if op.ID == "login" {
+			return ref{refName, number(t, 2)}, true
+		}
+		return pick(refTakenName, newNames)
+	case "email":
+		return pick(refKnownEmail, newEmails)
+	case "password", "current_password":
+		if op.ID == "register" {
+			return sample(t, append([]string{goodPassword}, newPasswords...)), true
+		}
+		return ref{kind: refPassword}, true
+	case "new_password":
+		return sample(t, newPasswords), true
+	case "token":
+		return ref{refToken, number(t, 4)}, true
+	case "session_id":
+		return ref{refSession, number(t, 6)}, true
+	case "refresh_token":
+		return ref{refRefresh, number(t, 4)}, true
+	}
+	return nil, false
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+	"example.com/accounts/server/token/tokentest"
+)
+
+// world is a server with users, sessions in every state and open links, and what is known of them. A run changes it,
+// and the next one begins with the same again.
+type world struct {
+	t       scope
+	s       *servertest.Server
+	handler http.Handler
+	ring    *token.KeyRing
+	born    time.Time
+	knows            // what is so now
+	kept    knows    // and was when the run began
+	seq     int64    // of the last change that was looked at
+	hostile []string // tokens that must be refused
+}
+
+type knows struct {
+	users    []user
+	sessions []session
+	links    map[string][]link // by purpose
+}
+
+type user struct {
+	id                        int64
+	username, email, password string
+	gone                      bool
+}
+
+type session struct {
+	who                   int
+	state                 state
+	transport             string
+	access, refresh, csrf string
+	id                    string
+	ended                 bool
+}
+
+// link is a one-time token.
+type link struct {
+	value  string
+	userID int64 // 0: of a registration
+	email  string
+}
+
+type state string
+
+// The states of sessions. graced and superseded are live, but what is shown of them is a refresh token that has been
+// replaced: not long ago, and too long ago.
+const (
+	live       state = "live"
+	due        state = "due"
+	graced     state = "graced"
+	superseded state = "superseded"
+	revoked    state = "revoked"
+	expired    state = "expired"
+	nobody     state = "nobody" // no session at all
+)
+
+var (
+	oftenStates = []state{live, live, live, live, live, live, due, graced, superseded, revoked, expired}
+	transports  = []token.Transport{token.Hybrid, token.Cookies, token.ServerHeld, token.Body}
+)
+
+// goodPassword is everybody's at the beginning.
+const goodPassword = "twelve green bottles hang"
+
+// lifetime of a world: then its tokens are no longer of the age they were made to have.
+const lifetime = 20 * time.Second
+
+func newWorld(t scope, engine servertest.Engine) (*world, error) {
+	w := &world{t: t, s: servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})}
+	secret, err := token.ParseSecret(servertest.SecretKey)
+	if err != nil {
+		return nil, err
+	}
+	if w.ring, err = token.NewKeyRing([]token.Secret{secret}); err != nil {
+		return nil, err
+	}
+	if w.handler, err = w.s.Handler(); err != nil {
+		return nil, err
+	}
+	w.s.Database.Watch(t)
+	w.renew()
+	return w, nil
+}
+
+// reset begins a run.
+func (w *world) reset() {
+	if time.Since(w.born) > lifetime {
+		w.renew()
+		return
+	}
+	if w.seq > 0 || len(w.s.Database.Changes(w.t, 0)) > 0 {
+		w.s.Database.Restore(w.t)
+	}
+	w.forget()
+}
+
+// forget is where a run's changes are counted from.
+func (w *world) forget() {
+	w.s.Database.Exec(w.t, "DELETE FROM changes")
+	w.seq = 0
+	w.knows = knows{users: slices.Clone(w.kept.users), sessions: slices.Clone(w.kept.sessions), links: w.kept.links}
+	w.s.Log.Take()
+}
+
+// renew makes everything anew, with tokens of the age that their state asks for.
+func (w *world) renew() {
+	for _, table := range []string{"users", "sessions", "events", "one_time_tokens", "outbox"} {
+		w.s.Database.Exec(w.t, "DELETE FROM "+table)
+	}
+	w.kept = knows{}
+	for _, name := range []string{"one", "two", "three", "four"} {
+		w.addUser(name)
+	}
+	clients := map[state][]*servertest.Client{superseded: w.login()}
+	w.s.Database.Age(w.t, aged)
+	w.refresh(superseded, clients[superseded])
+	clients[due], clients[graced] = w.login(), w.login()
+	w.s.Database.Age(w.t, aged)
+	w.refresh(graced, clients[graced])
+	clients[live], clients[revoked] = w.login(), w.login()
+	for _, s := range []state{live, due, revoked} {
+		for i, c := range clients[s] {
+			w.note(i, s, c)
+		}
+	}
+	for _, c := range clients[revoked] {
+		c.Logout().Want(w.t, http.StatusNoContent, "")
+	}
+	w.expire()
+	w.addLinks()
+	w.hostile = w.hostileTokens()
+	w.s.Database.Snapshot(w.t)
+	w.born = time.Now()
+	w.forget()
+}
+
+// aged is how old a token has to be to be replaced, and to be proof of theft when it comes again.
+const aged = 40 * time.Second
+
+func (w *world) addUser(name string) {
+	u, err := w.s.Service.CreateUser(context.Background(), accounts.NewUser{
+		Username: "zq-" + name, Email: "Zq-" + name + "@example.com", FirstName: "Ada", Password: goodPassword,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.kept.users = append(w.kept.users, user{id: u.ID, username: u.Username, email: u.Email, password: goodPassword})
+}
+
+// login is a session of every user in every transport, users first.
+func (w *world) login() (list []*servertest.Client) {
+	for _, u := range w.kept.users {
+		for _, transport := range transports {
+			list = append(list, w.s.Login(servertest.User{User: models.User{Username: u.username}, Password: u.password}, transport))
+		}
+	}
+	return list
+}
+
+// refresh makes what the clients have the last but one generation.
+func (w *world) refresh(s state, list []*servertest.Client) {
+	for i, c := range list {
+		w.note(i, s, c)
+		c.RefreshTokens().Want(w.t, http.StatusOK, "")
+	}
+}
+
+// note keeps what a client has now; the clients are in the order of login.
+func (w *world) note(i int, s state, c *servertest.Client) {
+	one := session{who: i / len(transports), state: s, transport: string(c.Transport), access: c.Access, refresh: c.Refresh, csrf: c.CSRF, id: c.SessionID}
+	if one.access == "" {
+		one.access = c.CookieValue("access")
+	}
+	if one.refresh == "" {
+		one.refresh = c.CookieValue("refreshtoken")
+	}
+	w.kept.sessions = append(w.kept.sessions, one)
+}
+
+var timeClaim = regexp.MustCompile(`"(iat|exp)":\d+`)
+
+// expire adds the live sessions once more, with tokens as they will be when they have ended.
+func (w *world) expire() {
+	forger := tokentest.NewForger(servertest.SecretKey)
+	for _, s := range slices.Clone(w.kept.sessions) {
+		if s.state != live {
+			continue
+		}
+		s.state = expired
+		s.access = ended(s.access, forger.Access)
+		if s.refresh != "" {
+			s.refresh = ended(s.refresh, forger.Refresh)
+		}
+		w.kept.sessions = append(w.kept.sessions, s)
+	}
+}
+
+func ended(raw string, sign func(header, payload string) string) string {
+	parts := strings.Split(raw, ".")
+	header, _ := base64.RawURLEncoding.DecodeString(parts[0]) // our own
+	claims, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	exp := time.Now().Add(-10 * time.Second).Unix()
+	return sign(string(header), timeClaim.ReplaceAllStringFunc(string(claims), func(m string) string {
+		value := exp
+		if strings.HasPrefix(m, `"iat"`) {
+			value -= 300
+		}
+		text, _ := json.Marshal(value) // a number
+		return m[:6] + string(text)
+	}))
+}
+
+// serve answers a request in this process: no sockets, so that what is measured and what is tried is the server.
+func (w *world) serve(r *http.Request) (rec *httptest.ResponseRecorder, aborted any) {
+	rec = httptest.NewRecorder()
+	defer func() { aborted = recover() }()
+	w.handler.ServeHTTP(rec, r)
+	return rec, nil
+}
+
+// readUsers asks the database for the names in force.
+func (w *world) readUsers() {
+	for i := range w.users {
+		u := &w.users[i]
+		if !u.gone {
+			w.must(w.s.Database.SQL.QueryRowContext(context.Background(), "SELECT username, email FROM users WHERE id = ?", u.id).Scan(&u.username, &u.email))
+		}
+	}
+}
+
+// dropUsers marks those who have deleted themselves.
+func (w *world) dropUsers() {
+	for i := range w.users {
+		w.users[i].gone = w.users[i].gone || w.s.Database.Count(w.t, "SELECT COUNT(*) FROM users WHERE id = ?", w.users[i].id) == 0
+	}
+}
