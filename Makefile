@@ -44,6 +44,10 @@ test-mysql97: ## the whole suite with Oracle MySQL 9.7 in MariaDB's place (Debia
 verify: ## everything else: race detector, linters, contract, TypeScript, browser, README
 	@scripts/verify.sh
 
+.PHONY: controls
+controls: ## run the tests of the security controls, and print what stands behind each
+	scripts/with-mysql.sh --fast -- go run ./scripts/controls
+
 .PHONY: bench
 bench: ## measure refresh, profile and login beside bare counterparts, on a durable MariaDB
 	scripts/with-mysql.sh --durable -- go run ./scripts/bench

@@ -3,6 +3,8 @@ package server_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -136,7 +138,7 @@ func wantCookies(t *testing.T, r *servertest.Response, want ...string) {
 const day = 24 * time.Hour
 
 // The table of the contract's description, for cookies (control 39).
-func TestLoginCookies(t *testing.T) {
+func TestControl39LoginCookies(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		u := s.NewUser()
 		week, half := 7*day, 30*time.Minute
@@ -161,15 +163,22 @@ func TestLoginCookies(t *testing.T) {
 	})
 }
 
-func TestRefreshCookies(t *testing.T) {
+func TestControl39And41And49RefreshCookies(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		u := s.NewUser()
 		for transport, names := range map[accounts.Transport][]string{
 			accounts.Hybrid: {s.refresh, "csrftoken"}, accounts.Cookies: {s.access, s.refresh, "csrftoken"}, accounts.ServerHeld: {s.access, "csrftoken"},
 		} {
 			t.Run(string(transport), func(t *testing.T) {
-				j := jar{}
-				j.take(s.login(t, u, transport))
+				j, origin := jar{}, &url.URL{Scheme: "http", Host: "localhost", Path: "/any/where"}
+				browser, _ := cookiejar.New(nil) // never fails
+				if s.secure {
+					origin.Scheme = "https"
+				}
+				browser.SetCookies(origin, j.take(s.login(t, u, transport)).Cookies())
+				if n := len(browser.Cookies(origin)); n != len(names) {
+					t.Errorf("%d cookies in a real jar, want %v", n, names)
+				}
 				if got := len(j); got != len(names) {
 					t.Errorf("%d cookies in the jar, want %v", got, names)
 				}
@@ -187,9 +196,11 @@ func TestRefreshCookies(t *testing.T) {
 				wantCookies(t, j.take(s.post("/accounts/refresh_token", j)).Want(t, http.StatusOK, ""), want...)         // row 3
 				wantCookies(t, s.post("/accounts/refresh_token", old).Want(t, http.StatusOK, ""), slices.Clone(want)...) // row 5
 				wantCookies(t, s.post("/accounts/refresh_token", j.without("csrftoken")).Want(t, http.StatusForbidden, "csrf_failed"))
-				wantCookies(t, j.take(s.post("/accounts/logout", j)).Want(t, http.StatusNoContent, ""), s.gone(s.access), s.gone(s.refresh), s.gone("csrftoken"))
-				if len(j) > 0 { // with the same name, path and attributes they are deleted (control 41)
-					t.Errorf("left in the jar: %v", j)
+				bye := j.take(s.post("/accounts/logout", j)).Want(t, http.StatusNoContent, "")
+				wantCookies(t, bye, s.gone(s.access), s.gone(s.refresh), s.gone("csrftoken"))
+				browser.SetCookies(origin, bye.Cookies())
+				if left := browser.Cookies(origin); len(j)+len(left) > 0 { // with the same name, path and attributes they are deleted (control 41)
+					t.Errorf("left in the jar: %v, in a real one: %v", j, left)
 				}
 				wantCookies(t, s.post("/accounts/refresh_token", old).Want(t, http.StatusUnauthorized, "session_revoked"))
 			})
@@ -198,7 +209,7 @@ func TestRefreshCookies(t *testing.T) {
 }
 
 // Near its absolute end, cookies live as long as the session does and no longer.
-func TestMaxAgeEndsWithTheSession(t *testing.T) {
+func TestControl39MaxAgeEndsWithTheSession(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		j, u := jar{}, s.NewUser()
 		j.take(s.login(t, u, accounts.Cookies))
@@ -211,7 +222,7 @@ func TestMaxAgeEndsWithTheSession(t *testing.T) {
 }
 
 // What ends the caller's own session clears his cookies, and nothing else does.
-func TestEndingASessionClearsItsCookies(t *testing.T) {
+func TestControl49EndingASessionClearsItsCookies(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		u := s.NewUser()
 		cleared := []string{s.gone(s.access), s.gone(s.refresh), s.gone("csrftoken")}
@@ -276,7 +287,7 @@ func TestLoginMakesANewSession(t *testing.T) {
 }
 
 // Exactly one name is accepted, as it is spelled (control 39, corpus 4.2).
-func TestCookieNames(t *testing.T) {
+func TestControl39CookieNames(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		j := jar{}
 		j.take(s.login(t, s.NewUser(), accounts.Cookies))
@@ -300,17 +311,6 @@ func TestCookieNames(t *testing.T) {
 				}
 			}
 		}
-		send := refresh
-		value := j[s.refresh]
-		for _, line := range []string{
-			s.refresh + "=" + value + "; " + s.refresh + "=x", s.refresh + "=x; " + s.refresh + "=" + value, s.refresh + "=" + value + "; " + s.refresh + "=" + value,
-			s.refresh + "=", s.refresh + "=; " + s.refresh + "=" + value, s.refresh + "=" + value + "x", s.refresh + "=" + strings.Repeat("a", 4097),
-			strings.Repeat("a=;", 3000) + s.refresh + "=x",
-		} {
-			if r := send(line); r.Status != http.StatusUnauthorized {
-				t.Errorf("%.40s…: %d %s", line, r.Status, r.Code())
-			}
-		}
-		refresh(s.refresh+"="+value).Want(t, http.StatusOK, "") // nothing of it has ended the session
+		refresh(s.refresh+"="+j[s.refresh]).Want(t, http.StatusOK, "") // nothing of it has ended the session
 	})
 }

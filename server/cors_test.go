@@ -37,7 +37,7 @@ func corsHeaders(r *servertest.Response) map[string]string {
 	return got
 }
 
-func TestPreflight(t *testing.T) {
+func TestControl45Preflight(t *testing.T) {
 	s := atApp(t)
 	before := s.Database.Dump(t)
 	ask := func(origin, method, headers string) *servertest.Response {
@@ -69,7 +69,7 @@ func TestPreflight(t *testing.T) {
 }
 
 // Every operation answers the allowed origins with CORS headers, also its errors, and no other origin.
-func TestCrossOriginReads(t *testing.T) {
+func TestControl45CrossOriginReads(t *testing.T) {
 	s := atApp(t)
 	for _, op := range servertest.Operations() {
 		e := exampleOf(t, op)
@@ -112,7 +112,7 @@ func TestCrossOriginReadOfAFault(t *testing.T) {
 
 // Of a write that a cookie authenticates every cell of {CSRF header} × {origin} but the good ones is refused and
 // changes nothing (control 42).
-func TestCSRFMatrix(t *testing.T) {
+func TestControl42CSRFMatrix(t *testing.T) {
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
 	u := s.NewUser()
 	ended := jar{}
@@ -141,6 +141,13 @@ func TestCSRFMatrix(t *testing.T) {
 			}
 		}
 	}
+	for _, op := range servertest.Operations() { // where the browser says it in another header
+		for _, where := range []string{"cross-site", "same-site", "x"} {
+			if unsafeMethod(op.Method) && takes(op, "csrfToken") {
+				send(s.bare(), exampleOf(t, op), j.cookies, servertest.Header("Sec-Fetch-Site", where)).Want(t, http.StatusForbidden, "csrf_failed")
+			}
+		}
+	}
 	unchanged(t, s.Server, before)
 	for _, origin := range []string{"", app, "https://accounts.ex"} { // the cells that are good
 		j := jar{}
@@ -152,7 +159,7 @@ func TestCSRFMatrix(t *testing.T) {
 
 // Who can write into the network can make a plain-http page of the very host that is served by https: its Host and the
 // Origin's are the same, and it is a foreign origin all the same.
-func TestPlainPageOfTheSameHost(t *testing.T) {
+func TestControl42And43PlainPageOfTheSameHost(t *testing.T) {
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
 	u, j := s.NewUser(), jar{}
 	host := func(r *http.Request) { r.Host = "accounts.ex" }
@@ -167,20 +174,42 @@ func TestPlainPageOfTheSameHost(t *testing.T) {
 	unchanged(t, s.Server, before)
 }
 
-// The cookie csrftoken is not looked at: a pair that agrees with itself proves nothing (control 40).
-func TestPlantedCSRFPair(t *testing.T) {
+// The cookie csrftoken is not looked at: a pair that agrees with itself proves nothing, nor does one of another session
+// or user, whoever has planted it (a page of a sub-domain can, by Domain=, beside the real one).
+func TestControl40PlantedCSRFPair(t *testing.T) {
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
-	j := jar{}
-	j.take(s.login(t, s.NewUser(), accounts.Cookies))
-	own := j["csrftoken"]
-	j["csrftoken"] = "AAAA"
-	s.post("/accounts/refresh_token", j).Want(t, http.StatusForbidden, "csrf_failed")
-	s.bare().Do(http.MethodPost, "/accounts/refresh_token", nil, j.cookies, servertest.Header("X-CSRFToken", own)).Want(t, http.StatusOK, "")
+	u := s.NewUser()
+	second, others := jar{}, jar{}
+	second.take(s.login(t, u, accounts.Cookies))
+	others.take(s.login(t, s.NewUser(), accounts.Cookies))
+	for _, transport := range []accounts.Transport{accounts.Hybrid, accounts.Cookies, accounts.ServerHeld} {
+		j := jar{}
+		j.take(s.login(t, u, transport))
+		refresh := func(header string, planted ...string) *servertest.Response {
+			return s.bare().Do(http.MethodPost, "/accounts/refresh_token", nil, j.without("csrftoken").cookies, func(r *http.Request) {
+				r.Header.Set("X-CSRFToken", header)
+				for _, value := range planted {
+					r.Header.Add("Cookie", "csrftoken="+value)
+				}
+			})
+		}
+		own, before := j["csrftoken"], s.Database.Dump(t)
+		for _, value := range []string{"AAAA", others["csrftoken"], second["csrftoken"], strings.ToUpper(own), own + "A", own[:42]} {
+			for _, planted := range [][]string{nil, {value}, {own}, {own, value}, {value, own}} {
+				refresh(value, planted...).Want(t, http.StatusForbidden, "csrf_failed")
+			}
+		}
+		refresh("", own).Want(t, http.StatusForbidden, "csrf_failed")
+		unchanged(t, s.Server, before)
+		for _, planted := range [][]string{nil, {"AAAA"}, {"AAAA", own}, {others["csrftoken"]}} {
+			refresh(own, planted...).Want(t, http.StatusOK, "")
+		}
+	}
 }
 
 // Login with right credentials from a page of a foreign origin (control 43), and from an allowed page of another site
 // that could never send the cookies back.
-func TestLoginFromOtherSites(t *testing.T) {
+func TestControl43LoginFromOtherSites(t *testing.T) {
 	s := atApp(t)
 	u := s.NewUser()
 	login := func(transport accounts.Transport, origin, site string) *servertest.Response {
@@ -210,6 +239,40 @@ func TestLoginFromOtherSites(t *testing.T) {
 		login(transport, "", "same-origin").Want(t, http.StatusOK, "")
 		login(transport, "", "none").Want(t, http.StatusOK, "")
 		login(transport, "", "").Want(t, http.StatusOK, "")
+	}
+}
+
+// So with everything that needs no credential: above all the first verification, which answers like a login.
+func TestControl43RegistrationFromOtherSites(t *testing.T) {
+	s := atApp(t)
+	email := address(newName())
+	link := object{"token": register(t, s, 1, object{"email": email, "password": password}), "password": password}
+	settle(t, s)
+	before := s.Database.Dump(t)
+	refused := func(e example) {
+		for _, origin := range append(slices.Clone(notApp), "") {
+			send(s.Anonymous(), e, servertest.Header("Origin", origin), servertest.Header("Sec-Fetch-Site", "cross-site")).Want(t, http.StatusForbidden, "csrf_failed")
+			if origin != "" {
+				send(s.Anonymous(), e, servertest.Header("Origin", origin)).Want(t, http.StatusForbidden, "csrf_failed")
+			}
+		}
+	}
+	tried := 0
+	for _, op := range servertest.Operations() {
+		if unsafeMethod(op.Method) && len(op.Security) == 0 {
+			refused(exampleOf(t, op))
+			tried++
+		}
+	}
+	if tried < 4 {
+		t.Errorf("only %d operations", tried)
+	}
+	verify := example{http.MethodPost, "/accounts/email/verify", link}
+	refused(verify)
+	send(s.Anonymous(), verify, servertest.Header("Origin", app), servertest.Header("Sec-Fetch-Site", "cross-site")).Want(t, http.StatusForbidden, "cross_site_transport")
+	unchanged(t, s, before)
+	if r := send(s.Anonymous(), verify, servertest.Header("Origin", app), servertest.Header("Sec-Fetch-Site", "same-site")).Want(t, http.StatusOK, ""); len(r.Cookies()) == 0 {
+		t.Error("no cookies")
 	}
 }
 

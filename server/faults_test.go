@@ -99,7 +99,7 @@ func TestAContextBelongsToOneRequest(t *testing.T) {
 	}
 }
 
-func TestEveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
+func TestControl36EveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		ada := newUser(t, s, "ada")
@@ -164,15 +164,7 @@ func TestLoginAnswers503WhenTooManyHash(t *testing.T) {
 
 func TestShutdown(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_SHUTDOWN_DELAY=300ms"}})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, listener) }()
-	other := *s
-	other.URL = "http://" + listener.Addr().String()
+	other, stop, ended := served(t, s)
 	c := other.Anonymous()
 	c.Do(http.MethodGet, "/readyz", nil).Want(t, http.StatusOK, "")
 	stop()
@@ -184,4 +176,23 @@ func TestShutdown(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// served is the same server behind the bounds that it has in production; stop is its SIGTERM.
+func served(t *testing.T, s *servertest.Server) (front *servertest.Server, stop context.CancelFunc, ended <-chan error) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	failed, done := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		failed <- s.Serve(ctx, listener)
+	}()
+	t.Cleanup(func() { stop(); <-done })
+	other := *s
+	other.URL = "http://" + listener.Addr().String()
+	return &other, stop, failed
 }

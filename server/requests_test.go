@@ -332,7 +332,7 @@ func TestBadParameters(t *testing.T) {
 }
 
 // The contract decides which methods a path takes, and nothing a request says otherwise changes that.
-func TestMethods(t *testing.T) {
+func TestControl74Methods(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
 	takes := map[string][]string{}
@@ -369,7 +369,7 @@ func TestMethods(t *testing.T) {
 
 // Other spellings of a path are other paths (control 74): an answer that some proxy in front takes for another
 // resource, and lets through, does not exist.
-func TestPaths(t *testing.T) {
+func TestControl74Paths(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
 	for _, op := range servertest.Operations() {

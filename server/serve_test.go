@@ -14,8 +14,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// served is a server behind the listener and the time-outs that it has in production.
-func served(t *testing.T) (addr string, s *servertest.Server) {
+// listening is a server behind the listener and the time-outs that it has in production.
+func listening(t *testing.T) (addr string, s *servertest.Server) {
 	t.Helper()
 	s = servertest.Start(t, servertest.Options{})
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -70,7 +70,7 @@ func drip(t *testing.T, addr, begin string, every time.Duration) time.Duration {
 // Hundreds of connections that send a byte now and then are cut, and until then are in nobody's way.
 func TestControl82SlowClientsAreCut(t *testing.T) {
 	t.Parallel()
-	addr, _ := served(t)
+	addr, _ := listening(t)
 	const each = 100
 	var all sync.WaitGroup
 	for name, c := range map[string]struct {
@@ -110,7 +110,7 @@ func TestControl82SlowClientsAreCut(t *testing.T) {
 
 // What is too large is refused before it is read.
 func TestControl82HeadersAreBounded(t *testing.T) {
-	addr, _ := served(t)
+	addr, _ := listening(t)
 	for name, header := range map[string]string{
 		"one header of 1 MB": "X-Filler: " + strings.Repeat("a", 1<<20),
 		"5000 cookies":       "Cookie: " + strings.Repeat("a=b; ", 5000),

@@ -37,7 +37,7 @@ func login(c *servertest.Client, u servertest.User, transport accounts.Transport
 const rotation = 40 * time.Second // an age at which a token is rotated, at the default W and M
 
 // The table of the contract's description: which members a transport returns.
-func TestMembersOfTheTransports(t *testing.T) {
+func TestControl28MembersOfTheTransports(t *testing.T) {
 	common := []string{"expires_in", "refresh_in", "session", "token_transport"}
 	members := map[accounts.Transport][]string{
 		accounts.Hybrid: {"access_token", "csrf_token", "token_type"}, accounts.Cookies: {"csrf_token"}, accounts.ServerHeld: {"csrf_token"},
@@ -212,7 +212,7 @@ func TestLifeOfASession(t *testing.T) {
 
 // Any authentic token logs out, current, superseded or expired; twice is fine; nothing of the session works after,
 // and nobody else's ends.
-func TestLogout(t *testing.T) {
+func TestControl46And47And48Logout(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		other, own := s.Login(s.NewUser(), transport), s.Login(u, transport)
 		for name, token := range map[string]func(c, old *servertest.Client) *servertest.Client{
@@ -275,7 +275,7 @@ func aged(c *servertest.Client) *servertest.Client {
 
 // An expired access token is taken only as the handle of server_held, and only by the three operations about the
 // session itself (control 27).
-func TestExpiredTokens(t *testing.T) {
+func TestControl27ExpiredTokens(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := aged(s.Login(u, transport))
 		for _, path := range []string{"/accounts/profile", "/accounts/sessions"} {
@@ -286,6 +286,7 @@ func TestExpiredTokens(t *testing.T) {
 		if transport == accounts.ServerHeld {
 			csrf.Want(t, http.StatusOK, "")
 			refresh.Want(t, http.StatusOK, "")
+			expiredHandle(t, s, c)
 			s.Database.Exec(t, "UPDATE sessions SET idle_expires_at = ? WHERE user_id = ?", time.Now().UTC().Truncate(time.Second).Add(-time.Second), u.ID)
 			c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_expired") // its idle life
 		} else {
@@ -300,6 +301,33 @@ func TestExpiredTokens(t *testing.T) {
 	})
 }
 
+// expiredHandle: the handle follows all rules of a refresh token though it has expired: it brings one successor, again
+// and again, and only if everything but its exp is right.
+func expiredHandle(t *testing.T, s *servertest.Server, c *servertest.Client) {
+	t.Helper()
+	s.Database.Age(t, rotation)
+	before := s.Database.Dump(t)
+	handle := c.CookieValue("access")
+	for name, change := range map[string][2]string{
+		"aud": {`"aud":"` + s.URL, `"aud":"` + s.URL + `/accounts/refresh_token`}, "iss": {`"iss":"http`, `"iss":"https`}, "sub": {`"sub":"`, `"sub":"9`}, "typ": {"at+jwt", "rt+jwt"}, "alg": {"EdDSA", "HS256"},
+	} {
+		wrong := forged(handle, func(header, claims string) (string, string) {
+			return strings.Replace(header, change[0], change[1], 1), strings.Replace(claims, change[0], change[1], 1)
+		})
+		if wrong == handle {
+			t.Fatalf("%s was not changed", name)
+		}
+		s.Anonymous().RefreshTokens(servertest.Cookie("access", wrong), servertest.Header("X-CSRFToken", c.CSRF)).Want(t, http.StatusUnauthorized, "refresh_invalid")
+	}
+	unchanged(t, s, before)
+	first, again := c.Copy(), c.Copy()
+	first.RefreshTokens().Want(t, http.StatusOK, "")
+	again.RefreshTokens().Want(t, http.StatusOK, "")
+	if first.CookieValue("access") == handle || first.CookieValue("access") != again.CookieValue("access") {
+		t.Error("an expired handle was not answered with one successor")
+	}
+}
+
 // An interceptor attaches its expired Bearer to everything: refresh and logout do not look at it.
 func TestRefreshIgnoresAuthorization(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
@@ -310,7 +338,8 @@ func TestRefreshIgnoresAuthorization(t *testing.T) {
 	})
 }
 
-func TestUserDeactivated(t *testing.T) {
+// A user who is disabled, or deletes the account, has no session from then on.
+func TestControl35And76UserDeactivated(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		for _, active := range []bool{false, true} { // and activation revives nothing
@@ -323,6 +352,11 @@ func TestUserDeactivated(t *testing.T) {
 		s.Database.Exec(t, "UPDATE users SET is_active = ? WHERE id = ?", false, u.ID) // whoever did it, by whatever way
 		c.Copy().Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 		c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
+
+		gone := s.NewUser()
+		sessions := sessionsInEach(s, gone)
+		s.Login(gone, transport).Do(http.MethodPost, "/accounts/profile/delete", object{"password": gone.Password}).Want(t, http.StatusNoContent, "")
+		wantEnded(t, sessions)
 	})
 }
 
@@ -344,7 +378,7 @@ func ids(sessions []map[string]any) []string {
 	return list
 }
 
-func TestListSessions(t *testing.T) {
+func TestControl68ListSessions(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		s.Login(s.NewUser(), transport)
 		first := s.Login(u, accounts.Hybrid)
@@ -369,11 +403,17 @@ func TestListSessions(t *testing.T) {
 		if diff := cmp.Diff([]string{"created_at", "current", "expires_at", "id", "ip", "last_used_at", "token_transport", "user_agent"}, names); diff != "" {
 			t.Errorf("members (-want +got):\n%s", diff)
 		}
+		raw := string(c.Copy().Do(http.MethodGet, "/accounts/sessions", nil).Raw)
+		for _, secret := range []string{accessOf(c), refreshOf(c), csrfOf(t, c), accessOf(first), refreshOf(first), first.CSRF} {
+			if secret != "" && strings.Contains(raw, secret) {
+				t.Error("a token is in the list")
+			}
+		}
 	})
 }
 
 // The fifty-first login ends the oldest session (control 70).
-func TestAtMostFiftySessions(t *testing.T) {
+func TestControl70AtMostFiftySessions(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		u := s.NewUser()
@@ -392,7 +432,7 @@ func TestAtMostFiftySessions(t *testing.T) {
 	})
 }
 
-func TestEndOneSession(t *testing.T) {
+func TestControl69EndOneSession(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c, other, stranger := s.Login(u, transport), s.Login(u, accounts.Hybrid), s.Login(s.NewUser(), transport)
 		end := func(id string) *servertest.Response {
@@ -455,7 +495,7 @@ func TestAnotherSecret(t *testing.T) {
 }
 
 // A session that the clean-up has removed stays ended (control 52).
-func TestCleanUpRevivesNothing(t *testing.T) {
+func TestControl52CleanUpRevivesNothing(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		s.Database.Exec(t, "UPDATE sessions SET expires_at = ? WHERE user_id = ?", time.Now().UTC().Truncate(time.Second).Add(-25*time.Hour), u.ID)

@@ -131,23 +131,37 @@ var timeClaim = regexp.MustCompile(`"(iat|exp)":\d+`)
 
 // expired is the same token as it would be if it had been minted long ago and had just ended.
 func expired(raw string) string {
-	parts := strings.Split(raw, ".")
-	header, _ := base64.RawURLEncoding.DecodeString(parts[0])
-	claims, _ := base64.RawURLEncoding.DecodeString(parts[1])
 	exp := time.Now().Add(-10 * time.Second).Unix()
-	old := timeClaim.ReplaceAllStringFunc(string(claims), func(m string) string {
-		value := exp
-		if strings.HasPrefix(m, `"iat"`) {
-			value -= 300
-		}
-		text, _ := json.Marshal(value)
-		return m[:6] + string(text)
+	return forged(raw, func(header, claims string) (string, string) {
+		return header, timeClaim.ReplaceAllStringFunc(claims, func(m string) string {
+			value := exp
+			if strings.HasPrefix(m, `"iat"`) {
+				value -= 300
+			}
+			text, _ := json.Marshal(value)
+			return m[:6] + string(text)
+		})
 	})
+}
+
+// forged is a token with another header or other claims, signed with the real key of its kind.
+func forged(raw string, change func(header, claims string) (string, string)) string {
+	header, claims := partsOf(raw)
+	access := !strings.Contains(header, "rt+jwt")
+	header, claims = change(header, claims)
 	forger := tokentest.NewForger(servertest.SecretKey)
-	if strings.Contains(string(header), "rt+jwt") {
-		return forger.Refresh(string(header), old)
+	if access {
+		return forger.Access(header, claims)
 	}
-	return forger.Access(string(header), old)
+	return forger.Refresh(header, claims)
+}
+
+// partsOf are a token's header and claims as texts.
+func partsOf(raw string) (header, claims string) {
+	parts := strings.Split(raw, ".")
+	h, _ := base64.RawURLEncoding.DecodeString(parts[0])
+	c, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	return string(h), string(c)
 }
 
 // accessOf and refreshOf are a client's tokens, wherever it keeps them.

@@ -114,7 +114,7 @@ func (w way) refused(t *testing.T, name, want string, r *servertest.Response) {
 	t.Errorf("%s: %s: %d %s, want 401 %s", w, name, r.Status, r.Code(), want)
 }
 
-func TestHostileTokens(t *testing.T) {
+func TestControl18And19And20And21And22And23HostileTokens(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	ways := waysIn(t, s)
 	before := s.Database.Dump(t)
@@ -153,10 +153,11 @@ func TestHostileTokens(t *testing.T) {
 }
 
 // Authentic tokens that no session of this server has had: only the row can tell (invariants 8 and 14).
-func TestUnbackedTokens(t *testing.T) {
+func TestControl21And32UnbackedTokens(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		victim := s.Login(s.NewUser(), accounts.Cookies) // whose user id comes next
+		stranger := s.NewUser()
 		for _, w := range waysIn(t, s) {
 			before := s.Database.Dump(t)
 			cases := tokentest.Unbacked(w.use(), servertest.SecretKey, accessOf(w.session), refreshOf(w.session), time.Now())
@@ -169,9 +170,27 @@ func TestUnbackedTokens(t *testing.T) {
 				}
 			}
 			unchanged(t, s, before)
+			w.takesNoOther(t, s, s.Login(stranger, w.session.Transport))
 		}
 		victim.Profile().Want(t, http.StatusOK, "")
 	})
+}
+
+// takesNoOther shows the session's token with the sid of another user's live session in it.
+func (w way) takesNoOther(t *testing.T, s *servertest.Server, theirs *servertest.Client) {
+	t.Helper()
+	want := w.unbacked()[0]
+	if unsafeMethod(w.op.Method) && (w.place == atAccess || w.place == atRefresh) {
+		want = "csrf_failed" // the header is of the session it was taken from
+	}
+	before := s.Database.Dump(t)
+	r := w.show(t, s, forged(w.good(), func(header, claims string) (string, string) {
+		return header, strings.ReplaceAll(claims, w.session.SessionID, theirs.SessionID)
+	}))
+	if r.Code() != want || want == "" && r.Status >= 300 {
+		t.Errorf("%s: sid of another user's session: %d %s, want %q", w, r.Status, r.Code(), want)
+	}
+	unchanged(t, s, before)
 }
 
 // unbacked are the codes for another user's sub, another session's sid and a generation ahead of the row. "-": not
@@ -197,7 +216,7 @@ func (w way) unbacked() [3]string {
 }
 
 // Rubbish of 1 byte to 8 KiB.
-func TestGarbageCredentials(t *testing.T) {
+func TestControl32GarbageCredentials(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	ways := waysIn(t, s)
 	before := s.Database.Dump(t)

@@ -1,11 +1,18 @@
 package accounts_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
@@ -100,7 +107,7 @@ func frozenSite(t *testing.T, settings ...string) *site {
 }
 
 // A session ends when it has been idle: on the second, and for the access token too.
-func TestIdleEnd(t *testing.T) {
+func TestControl34IdleEnd(t *testing.T) {
 	for tr, idle := range map[token.Transport]time.Duration{
 		token.Hybrid: 7 * 24 * time.Hour, token.Cookies: 7 * 24 * time.Hour, token.Body: 7 * 24 * time.Hour, token.ServerHeld: 30 * time.Minute,
 	} {
@@ -124,7 +131,7 @@ func TestIdleEnd(t *testing.T) {
 }
 
 // Reading is no use of a session: it does not put off the idle end, and writes nothing.
-func TestReadingDoesNotProlong(t *testing.T) {
+func TestControl71ReadingDoesNotProlong(t *testing.T) {
 	s := frozenSite(t)
 	c := s.login(token.ServerHeld)
 	s.unchanged(func() {
@@ -138,7 +145,7 @@ func TestReadingDoesNotProlong(t *testing.T) {
 }
 
 // The absolute end is the same in every answer, and is the end.
-func TestAbsoluteEnd(t *testing.T) {
+func TestControl34AbsoluteEnd(t *testing.T) {
 	for _, tr := range transports {
 		t.Run(string(tr), func(t *testing.T) {
 			settings := []string{"ACCOUNTS_SERVER_HELD_IDLE_TTL=7d"} // or 30 days are a long walk
@@ -177,18 +184,44 @@ func TestAbsoluteEnd(t *testing.T) {
 	}
 }
 
-// An expired access token is refused everywhere but where it is the handle.
-func TestAccessTokenExpires(t *testing.T) {
+// An access token says who, and nothing about them; it lives for five minutes, and when it has expired it is refused
+// everywhere but where it is the handle.
+func TestControl24AccessTokenExpires(t *testing.T) {
 	for _, tr := range transports {
 		s := frozenSite(t)
 		c := s.login(tr)
+		s.saysWho(cmp.Or(c.Access, c.CookieValue("access")))
 		s.replicas[0].Clock.Advance(5*time.Minute - time.Second)
 		c.Profile().Want(t, http.StatusOK, "")
 		s.replicas[0].Clock.Advance(time.Second)
-		c.Profile().Want(t, http.StatusUnauthorized, "access_expired")
-		c.Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusUnauthorized, "access_expired")
+		for range 2 {
+			c.Profile().Want(t, http.StatusUnauthorized, "access_expired")
+			c.Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusUnauthorized, "access_expired")
+			s.replicas[0].Clock.Advance(6 * time.Second)
+		}
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		c.Profile().Want(t, http.StatusOK, "")
+	}
+}
+
+// saysWho reads an access token as anybody can who holds it.
+func (s *site) saysWho(raw string) {
+	s.t.Helper()
+	text, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])
+	must(s.t, err)
+	var claims map[string]any
+	must(s.t, json.Unmarshal(text, &claims))
+	names := slices.Sorted(maps.Keys(claims))
+	if diff := gocmp.Diff([]string{"aud", "exp", "gen", "iat", "iss", "jti", "sid", "sub"}, names); diff != "" {
+		s.t.Errorf("claims (-want +got):\n%s", diff)
+	}
+	if life := claims["exp"].(float64) - claims["iat"].(float64); life != 300 {
+		s.t.Errorf("a life of %v s", life)
+	}
+	for _, personal := range []string{s.user.Username, s.user.Email, s.user.FirstName, s.user.LastName} {
+		if strings.Contains(strings.ToLower(string(text)), strings.ToLower(personal)) {
+			s.t.Errorf("%q is in the token", personal)
+		}
 	}
 }
 
@@ -221,7 +254,7 @@ func TestClockSetBack(t *testing.T) {
 }
 
 // Sessions that ended a day ago are removed; their tokens stay refused.
-func TestDeleteExpired(t *testing.T) {
+func TestControl52DeleteExpired(t *testing.T) {
 	s := frozenSite(t)
 	clock := s.replicas[0].Clock
 	ended := s.login(token.Body)

@@ -60,7 +60,7 @@ func (f *faulty) oneStep(c *servertest.Client) {
 }
 
 // The answer to the UPDATE is lost with its connection: what the row says tells whether it was made.
-func TestLostAnswerIsReadBack(t *testing.T) {
+func TestControl33And36LostAnswerIsReadBack(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, faults := range map[string][]fault{
 			"never made": {cutBefore}, "made": {cutAfter}, "never made, then made": {cutBefore, cutAfter}, "made later than the next try": {holdBack, cutBefore},
@@ -194,7 +194,7 @@ func TestLostCommit(t *testing.T) {
 
 // The database is away: every answer is a 503 in time with nothing set and nothing burnt; when it is back, so is the
 // service, without a restart.
-func TestDatabaseAway(t *testing.T) {
+func TestControl36DatabaseAway(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, away := range map[string]func(){"refuses": f.proxy.away, "is silent": f.proxy.silence} {
 			t.Run(name, func(t *testing.T) {

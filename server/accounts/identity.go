@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
@@ -17,13 +18,28 @@ const (
 
 // canonicalUsername is the form in which usernames are compared: PRECIS UsernameCaseMapped (RFC 8265), so that names
 // that look or compare alike are one name. A username holds no @: what holds one is an e-mail address.
+//
+// Two things PRECIS leaves open. The two small sigmas are one letter, and which of them a capital becomes depends on
+// where it stands. And letters of Latin, Greek and Cyrillic that look the same are not one letter, so a name that mixes
+// these scripts, which is how somebody else's name is imitated, is none (UTS 39, 5.1).
 func canonicalUsername(name string) (string, bool) {
 	canonical, err := precis.UsernameCaseMapped.String(name)
-	if err != nil || canonical == "" || strings.Contains(canonical, "@") {
+	if err != nil || canonical == "" || strings.Contains(canonical, "@") || mixesScripts(canonical) {
 		return "", false
 	}
+	canonical = strings.ReplaceAll(canonical, "ς", "σ")
 	n := utf8.RuneCountInString(canonical)
 	return canonical, n <= maxUsername && utf8.RuneCountInString(name) <= maxUsername
+}
+
+func mixesScripts(s string) bool {
+	found := 0
+	for _, script := range []*unicode.RangeTable{unicode.Latin, unicode.Greek, unicode.Cyrillic} {
+		if strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(script, r) }) {
+			found++
+		}
+	}
+	return found > 1
 }
 
 // canonicalEmail is the form in which addresses are compared: the local part in lower case, the domain as IDNA's

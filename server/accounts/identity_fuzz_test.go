@@ -63,7 +63,7 @@ func unsuitable(r rune) bool {
 }
 
 // sameLetters: upper case is more than another case where it cannot be undone, as of the dotless i, which is a letter
-// of its own in the languages that have it. And RFC 8265 maps case by toLowerCase, which keeps a final sigma apart.
+// of its own in the languages that have it.
 func sameLetters(s, given, form string) bool {
-	return !strings.ContainsAny(s, "\u03a3\u03c2") && (strings.EqualFold(s, given) || strings.EqualFold(s, form))
+	return strings.EqualFold(s, given) || strings.EqualFold(s, form)
 }

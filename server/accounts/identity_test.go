@@ -49,13 +49,17 @@ func TestCanonicalUsername(t *testing.T) {
 		{"STRA\u1e9eE", "stra\u00dfe"},
 		{"\u0131", "\u0131"}, // dotless ı is a letter of its own
 		{"I", "i"},
-		{"\u0391\u03a3", "\u03b1\u03c3"},   // no final sigma: RFC 8265 maps letter by letter
-		{"\u0430d\u0430", "\u0430d\u0430"}, // Cyrillic а: another name, in every layer
+		{"\u0391\u03a3", "\u03b1\u03c3"},
+		{"\u03a3\u03c2", "\u03c3\u03c3"}, // the final sigma is the same letter
+		{"\u0430\u0434\u0430", "\u0430\u0434\u0430"},
+		{"\uae40\u6771-ada", "\uae40\u6771-ada"},
 		{"\u05d0\u05d1", "\u05d0\u05d1"},
 		{strings.Repeat("a", 150), strings.Repeat("a", 150)},
 		{strings.Repeat("\u00e9", 150), strings.Repeat("\u00e9", 150)},
 
 		{"", ""},
+		{"\u0430d\u0430", ""}, // Cyrillic а about a Latin d
+		{"ad\u03b1", ""},      // Greek α
 		{"ada@example.com", ""},
 		{"@", ""},
 		{"\uff20ada", ""}, // a fullwidth @ becomes one

@@ -53,7 +53,7 @@ func (s *site) storm(end func(), clients ...*servertest.Client) {
 }
 
 // Whatever ends a session ends it at once, in the middle of a storm of refreshes that are due.
-func TestEndingWinsOverAStorm(t *testing.T) {
+func TestControl46And76EndingWinsOverAStorm(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for name, end := range map[string]func(s *site, c *servertest.Client){
 			"logout": func(s *site, c *servertest.Client) { s.at(c).Logout().Want(s.t, http.StatusNoContent, "") },
@@ -81,6 +81,52 @@ func TestEndingWinsOverAStorm(t *testing.T) {
 				}
 			})
 		}
+	})
+}
+
+// Log-out everywhere in a storm of five sessions, the caller's among them: from the 204 on none of them is answered.
+func TestControl50EverywhereInAStorm(t *testing.T) {
+	eachSite(t, nil, func(t *testing.T, s *site) {
+		var sessions []*servertest.Client
+		for _, tr := range append(transports, token.Body) {
+			c := s.login(tr)
+			s.age(c, interval+margin)
+			sessions = append(sessions, c)
+		}
+		caller := s.at(sessions[0])
+		s.storm(func() {
+			caller.Do(http.MethodDelete, "/accounts/sessions", nil).Want(t, http.StatusNoContent, "")
+		}, sessions...)
+		s.dead(sessions...)
+	})
+}
+
+// A session that one replica has ended is refused by the next one at once: a thousand times, each engine.
+func TestControl51EndedOnEveryReplica(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := newSite(t, e, 2)
+		want := func(r *servertest.Response, status int, code string) {
+			if r.Status != status || r.Code() != code {
+				t.Errorf("%d %s, want %d %s", r.Status, r.Code(), status, code)
+			}
+		}
+		var wait sync.WaitGroup
+		for i := range 8 {
+			u := s.replicas[0].NewUser()
+			wait.Go(func() {
+				for n := range 125 {
+					a, b := s.replicas[n%2], s.replicas[1-n%2]
+					c := a.Login(u, transports[(i+n)%len(transports)])
+					other := c.Copy().At(b)
+					want(other.Profile(), http.StatusOK, "") // b has seen it alive
+					want(c.Logout(), http.StatusNoContent, "")
+					want(other.RefreshTokens(), http.StatusUnauthorized, revoked)
+					want(other.Profile(), http.StatusUnauthorized, revoked)
+				}
+			})
+		}
+		wait.Wait()
 	})
 }
 
@@ -235,7 +281,7 @@ func TestFiftySessions(t *testing.T) {
 }
 
 // Log-out takes any authentic token of the session, and any number of times.
-func TestLogoutWithAnyToken(t *testing.T) {
+func TestControl48LogoutWithAnyToken(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)
 		r2 := s.next(s.next(r0))

@@ -22,7 +22,7 @@ var (
 )
 
 // A hundred tabs refresh at once with one token that is due: all get the same successor.
-func TestStormConverges(t *testing.T) {
+func TestControl31StormConverges(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		first := s.login(tr)
 		s.age(first, interval+margin)
@@ -55,7 +55,7 @@ func TestStormConverges(t *testing.T) {
 }
 
 // A token two generations old: the session dies, with everything of it and nothing else, and one event is written.
-func TestReuse(t *testing.T) {
+func TestControl30Reuse(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		bystander := s.login(tr)
 		r0 := s.login(tr)
@@ -77,16 +77,17 @@ func TestReuse(t *testing.T) {
 	})
 }
 
-// However many present it at once, the event is one.
-func TestReuseAtOnce(t *testing.T) {
+// However many present it at once, the event is one, and says whose session it was, who came with the token and how old
+// that was.
+func TestControl38ReuseAtOnce(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		r0 := s.login(token.Body)
-		s.next(s.next(r0))
+		s.next(s.next(s.next(r0)))
 		var wait sync.WaitGroup
 		for range 30 {
 			c := s.at(r0)
 			wait.Go(func() {
-				if r := c.RefreshTokens(); r.Status != http.StatusUnauthorized || r.Code() != reused && r.Code() != revoked {
+				if r := c.RefreshTokens(servertest.Header("User-Agent", "thief/1")); r.Status != http.StatusUnauthorized || r.Code() != reused && r.Code() != revoked {
 					t.Errorf("status %d %s", r.Status, r.Code())
 				}
 			})
@@ -95,11 +96,43 @@ func TestReuseAtOnce(t *testing.T) {
 		if n := s.events(r0, "refresh_reused"); n != 1 {
 			t.Errorf("%d events", n)
 		}
+		list, err := s.replicas[0].Store.Events(context.Background(), s.user.ID, 9)
+		must(t, err)
+		if len(list) != 1 || *list[0].SessionID != id(r0) || list[0].Detail != "a token 3 generations old" || list[0].IP != "127.0.0.1" || list[0].UserAgent != "thief/1" {
+			t.Errorf("%+v", list)
+		}
+	})
+}
+
+// Five devices, each with a session of its own: whatever order they refresh in, none disturbs another.
+func TestControl29ManyDevices(t *testing.T) {
+	eachSite(t, nil, func(t *testing.T, s *site) {
+		var devices []*servertest.Client
+		for _, tr := range append(transports, token.Body) {
+			devices = append(devices, s.login(tr))
+		}
+		for range 10 {
+			for _, c := range devices {
+				s.age(c, interval+margin)
+			}
+			for i, c := range devices {
+				devices[i] = s.at(c)
+				if devices[i].RefreshTokens().Want(t, http.StatusOK, ""); held(devices[i]) == held(c) {
+					t.Fatal("nothing was rotated")
+				}
+			}
+		}
+		for _, c := range devices {
+			s.at(c).Profile().Want(t, http.StatusOK, "")
+			if l := s.row(c); l.Generation != 10 || l.RevokedAt != nil {
+				t.Errorf("generation %d, revoked at %v", l.Generation, l.RevokedAt)
+			}
+		}
 	})
 }
 
 // The last token is honoured for W, and brings what its successor brought, to the byte; after W it is reuse.
-func TestGrace(t *testing.T) {
+func TestControl30And33Grace(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)
 		s.age(r0, interval+margin)
@@ -408,7 +441,7 @@ func TestGracedEvent(t *testing.T) {
 }
 
 // A token by another way than its session's, or one that is not authentic, changes nothing.
-func TestWrongCarrier(t *testing.T) {
+func TestControl20And32WrongCarrier(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for _, tr := range transports {
 			c := s.login(tr)
@@ -428,6 +461,9 @@ func TestWrongCarrier(t *testing.T) {
 					s.at(stranger).RefreshTokens(servertest.Cookie("access", access), csrf).Want(t, http.StatusUnauthorized, "refresh_invalid")
 				}
 				for _, forged := range []string{flipped, raw + "x", raw[:len(raw)-1]} {
+					if name := map[token.Transport]string{token.Hybrid: "refreshtoken", token.Cookies: "refreshtoken", token.ServerHeld: "access"}[tr]; name != "" {
+						s.at(stranger).RefreshTokens(servertest.Cookie(name, forged), csrf).Want(t, http.StatusUnauthorized, "refresh_invalid")
+					}
 					s.at(stranger).Do(http.MethodPost, "/accounts/refresh_token", map[string]any{"refresh_token": forged}).Want(t, http.StatusUnauthorized, "refresh_invalid")
 				}
 			})
@@ -451,7 +487,7 @@ func TestTokenMustFitTheRow(t *testing.T) {
 }
 
 // Nothing that was handed out is in the database or in a log.
-func TestDumpHoldsNoToken(t *testing.T) {
+func TestControl28DumpHoldsNoToken(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		var issued []string
 		note := func(c *servertest.Client, r *servertest.Response) {

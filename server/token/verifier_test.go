@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestAccessByTheClock(t *testing.T) {
+func TestControl24AccessByTheClock(t *testing.T) {
 	floor := start.Truncate(time.Second)
 	r := ring(t, secretA)
 	access, _ := mint(t, r, grant())

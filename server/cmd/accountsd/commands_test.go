@@ -400,3 +400,15 @@ func TestSecretKeysOfNobodysMaking(t *testing.T) {
 	s := newShell(t, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey+",hunter2hunter2")
 	s.refused(s.run("", "user", "list"), `ACCOUNTS_SECRET_KEYS: number 2 was not printed by "accountsd secret new"`)
 }
+
+// Off loopback there is no plain http: cookies would lose their prefix and Secure. The server does not start, and has
+// not begun to.
+func TestControl39PlainHTTPOffLoopback(t *testing.T) {
+	for _, url := range []string{"http://accounts.example.com", "HTTP://accounts.example.com", "http://192.0.2.1:8080", "http://localhost.example.com", "http://0.0.0.0:8080", "http://[::]", "http://accounts.localhost.example"} {
+		s := newShell(t, "ACCOUNTS_PUBLIC_URL="+url, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey, "ACCOUNTS_MAIL=files")
+		s.refused(s.run("", "serve"), "ACCOUNTS_PUBLIC_URL must be https unless its host is on loopback")
+		if _, err := os.Stat(s.dir); !os.IsNotExist(err) {
+			t.Errorf("%s: a folder for data: %v", url, err)
+		}
+	}
+}

@@ -60,7 +60,7 @@ func (w world) publicForms() map[string][]byte {
 	return map[string][]byte{
 		"raw bytes": public, "DER": der, "PEM": block, "PEM without newline": []byte(strings.TrimSpace(string(block))),
 		"base64url": []byte(b64(public)), "base64": []byte(base64.StdEncoding.EncodeToString(public)),
-		"JWK": []byte(w.jwk()), "JWK with newline": []byte(w.jwk() + "\n"), "kid": []byte(w.Kid), "nothing": {},
+		"JWK": []byte(w.jwk()), "JWK as published": []byte(`{"alg":"EdDSA","crv":"Ed25519","kid":"` + w.Kid + `","kty":"OKP","use":"sig","x":"` + b64(public) + `"}`), "JWK with newline": []byte(w.jwk() + "\n"), "kid": []byte(w.Kid), "nothing": {},
 	}
 }
 

@@ -33,6 +33,9 @@ func (w world) headers() []Case {
 	} {
 		cases = append(cases, set(m.name, m.value))
 	}
+	unencoded := w.header.set("b64", "false").set("crit", `["b64"]`) // RFC 7797
+	cases = append(cases, w.headed("header b64 false and crit", unencoded),
+		Case{Name: "payload as it is, by b64 false and crit", Raw: w.sign(w.use, b64([]byte(unencoded.String()))+"."+w.claim.String())})
 	for _, m := range w.header {
 		name := strings.Trim(m.name, `"`)
 		cases = append(cases,

@@ -72,7 +72,7 @@ func (w world) times() []Case {
 		c.Expired = true
 		return c
 	}
-	cases := []Case{late("exp a second ago", -1), late("exp within any leeway", -4), late("exp now", 0)}
+	cases := []Case{late("exp a second ago", -1), late("exp within any leeway", -4), late("exp at the end of any leeway", -5), late("exp a minute ago", -59), late("exp now", 0)}
 	names := []string{"iat", "exp"}
 	if w.use == Refresh {
 		names = append(names, "sxp")

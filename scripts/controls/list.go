@@ -1,0 +1,110 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+//go:embed controls.tsv
+var list string
+
+// control is a row of the list.
+type control struct {
+	number                   int
+	section, text, reference string
+	pending                  bool   // its tests are still to be numbered
+	outOfScope               string // why nothing tests it; empty if something must
+}
+
+// readList reads rows as the file's head describes them. Numbers never change, so they are complete and in order: a
+// retired one keeps its row.
+func readList(text string) (controls []control, err error) {
+	for row := range strings.Lines(text) {
+		row = strings.TrimSuffix(row, "\n")
+		if strings.HasPrefix(row, "#") {
+			continue
+		}
+		c, err := readRow(row)
+		if err != nil {
+			return nil, err
+		}
+		if c.number != len(controls)+1 {
+			return nil, fmt.Errorf("control %d stands where %d belongs", c.number, len(controls)+1)
+		}
+		controls = append(controls, c)
+	}
+	return controls, nil
+}
+
+func readRow(row string) (control, error) {
+	fields := strings.Split(row, "\t")
+	if len(fields) < 4 || len(fields) > 5 || slices.Contains(fields, "") {
+		return control{}, fmt.Errorf("a control has four columns or five, none of them empty: %q", row)
+	}
+	number, err := strconv.Atoi(fields[0])
+	if err != nil {
+		return control{}, fmt.Errorf("not a number: %q", fields[0])
+	}
+	c := control{number: number, section: fields[1], text: fields[2], reference: fields[3]}
+	if len(fields) == 4 {
+		return c, nil
+	}
+	reason, out := strings.CutPrefix(fields[4], "out of scope: ")
+	c.pending, c.outOfScope = fields[4] == "pending", reason
+	switch {
+	case c.pending:
+		c.outOfScope = ""
+	case !out || reason == "":
+		return c, fmt.Errorf("control %d: a note is `pending` or `out of scope: ` and a reason, not %q", number, fields[4])
+	}
+	return c, nil
+}
+
+var numbered = regexp.MustCompile(`^TestControl(\d+(?:And\d+)*)`)
+
+// numbersOf are the controls that a test says it checks; an error if it is called TestControl and says none.
+func numbersOf(test string) ([]int, error) {
+	match := numbered.FindStringSubmatch(test)
+	if match == nil {
+		return nil, errors.New(test + " has no number")
+	}
+	var numbers []int
+	for text := range strings.SplitSeq(match[1], "And") {
+		number, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", test, err)
+		}
+		numbers = append(numbers, number)
+	}
+	return numbers, nil
+}
+
+// outcome is a test and how it ended, or nothing if it was only found.
+type outcome struct{ test, result string }
+
+// assign gives each control its tests, and says which tests check what is not in the list or not in scope.
+func assign(controls []control, outcomes []outcome) (tests map[int][]outcome, faults []string) {
+	tests = map[int][]outcome{}
+	for _, o := range outcomes {
+		numbers, err := numbersOf(o.test[strings.LastIndexByte(o.test, '.')+1:])
+		if err != nil {
+			faults = append(faults, err.Error())
+		}
+		for _, number := range numbers {
+			switch {
+			case number < 1 || number > len(controls):
+				faults = append(faults, fmt.Sprintf("%s: there is no control %d", o.test, number))
+			case controls[number-1].outOfScope != "":
+				faults = append(faults, fmt.Sprintf("%s: control %d is out of scope", o.test, number))
+			default:
+				tests[number] = append(tests[number], o)
+			}
+		}
+	}
+	return tests, faults
+}

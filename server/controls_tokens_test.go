@@ -1,0 +1,224 @@
+package server_test
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// A token names the key it wants to be verified with, on a server that counts who comes: nobody comes, and the token
+// is refused. One that is too long for a header or a body is not even read.
+func TestControl19NoKeyIsFetched(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	there, visitors := keyServer(t)
+	for _, w := range waysIn(t, s) {
+		for _, member := range []string{`"jku":"` + there + `"`, `"x5u":"` + there + `"`, `"kid":"` + there + `"`, `"jku":"` + there + `","x5u":"` + there + `","crit":["jku"]`} {
+			r := w.show(t, s, forged(w.good(), func(header, claims string) (string, string) { return "{" + member + "," + header[1:], claims }))
+			w.refused(t, member, w.invalid(), r)
+		}
+	}
+	if n := visitors(); n != 0 {
+		t.Errorf("%d connections asked for a key", n)
+	}
+	front, _, _ := served(t, s)
+	huge := strings.Repeat("k", 70_000)
+	for _, header := range []string{"Authorization: Bearer ", "Cookie: refreshtoken="} {
+		if answer := raw(t, front, line("POST /accounts/refresh_token HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n\r\n", header, huge)); answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%s: %d", header, answer.StatusCode)
+		}
+	}
+	front.Anonymous().Do(http.MethodPost, "/accounts/refresh_token", map[string]any{"refresh_token": huge}).Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
+}
+
+// keyServer hangs up on everybody; visitors ends it and says how many came.
+func keyServer(t *testing.T) (url string, visitors func() int) {
+	t.Helper()
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	count := make(chan int, 1)
+	go func() {
+		for n := 0; ; n++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				count <- n
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	return "http://" + listener.Addr().String() + "/keys", func() int {
+		_ = listener.SetDeadline(time.Now().Add(100 * time.Millisecond)) // who has connected is let in until then
+		return <-count
+	}
+}
+
+// Everything that is handed out, shown at every door but its own.
+func TestControl20OneTokenOnePurpose(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	u := s.NewUser()
+	c, cookies := s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Cookies)
+	tokens := map[string]string{
+		"access": c.Access, "refresh": c.Refresh, "access cookie": accessOf(cookies), "refresh cookie": refreshOf(cookies), "csrf": cookies.CSRF,
+		"verify": register(t, s, 1, object{"email": address(newName()), "password": password}),
+		"change": requestEmailChange(t, s, c, address(newName()), u.Password, 1), "reset": requestReset(t, s, u.Email, 2),
+	}
+	csrf := servertest.Header("X-CSRFToken", cookies.CSRF)
+	link, credential, forgery := verdict{400, "link_invalid"}, verdict{401, ""}, verdict{403, "csrf_failed"}
+	doors := map[string]struct {
+		own  []string // by name; a transport's token at another transport's place is asked elsewhere
+		want verdict
+		show func(token string) *servertest.Response
+	}{
+		"Bearer": {[]string{"access", "access cookie"}, credential, func(v string) *servertest.Response {
+			return s.Anonymous().Profile(servertest.Header("Authorization", "Bearer "+v))
+		}},
+		"access cookie": {[]string{"access", "access cookie"}, credential, func(v string) *servertest.Response { return s.Anonymous().Profile(servertest.Cookie("access", v)) }},
+		"refresh cookie": {[]string{"refresh cookie"}, credential, func(v string) *servertest.Response {
+			return s.Anonymous().RefreshTokens(servertest.Cookie("refreshtoken", v), csrf)
+		}},
+		"body": {[]string{"refresh"}, credential, func(v string) *servertest.Response {
+			return post(s, "/accounts/refresh_token", object{"refresh_token": v})
+		}},
+		"logout": {[]string{"refresh"}, credential, func(v string) *servertest.Response { return post(s, "/accounts/logout", object{"refresh_token": v}) }},
+		"verify": {[]string{"verify"}, link, func(v string) *servertest.Response { return verify(s, v, password) }},
+		"reset":  {[]string{"reset"}, link, func(v string) *servertest.Response { return confirmReset(s, v, otherPassword) }},
+		"change": {[]string{"change"}, link, func(v string) *servertest.Response { return confirmEmail(s, v) }},
+		"CSRF header": {[]string{"csrf"}, forgery, func(v string) *servertest.Response {
+			return cookies.Copy().RefreshTokens(servertest.Header("X-CSRFToken", v))
+		}},
+	}
+	settle(t, s)
+	before := s.Database.Dump(t)
+	for name, door := range doors {
+		for kind, value := range tokens {
+			if slices.Contains(door.own, kind) {
+				continue
+			}
+			if r := door.show(value); r.Status != door.want.status || door.want.code != "" && r.Code() != door.want.code {
+				t.Errorf("%s at the door %s: %d %s", kind, name, r.Status, r.Code())
+			}
+		}
+	}
+	unchanged(t, s, before)
+	for _, name := range []string{"refresh cookie", "body", "CSRF header", "reset"} { // they were good ones
+		door := doors[name]
+		door.show(tokens[door.own[0]]).Want(t, http.StatusOK, "")
+	}
+}
+
+type verdict struct {
+	status int
+	code   string
+}
+
+// One Authorization header with one token: what is more, less or otherwise is a 401 also beside good cookies, and never
+// a 500.
+func TestControl25AuthorizationHeader(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	u := s.NewUser()
+	c, cookies := s.Login(u, accounts.Hybrid), s.Login(u, accounts.Cookies)
+	good := c.Access
+	before := s.Database.Dump(t)
+	send := func(beside *servertest.Client, values ...string) []*servertest.Response {
+		header := func(r *http.Request) { r.Header["Authorization"] = values }
+		return []*servertest.Response{beside.Copy().Profile(header), beside.Copy().Do(http.MethodDelete, "/accounts/sessions", nil, header)}
+	}
+	for _, values := range [][]string{
+		{""}, {"Bearer"}, {"Bearer "}, {"bearer"}, {"Bearer  " + good}, {"Bearer " + good + " x"}, {"Bearer x " + good}, {"Bearer x y"}, {"Bearer  x y"}, {"Bearer " + good + "," + good}, {"Bearer " + good + ", Bearer " + good},
+		{"Bearer\t" + good}, {"Bearer=" + good}, {"Bearer: " + good}, {"Bearer:" + good}, {`Bearer "` + good + `"`}, {"Bearer token=" + good}, {"Bearer " + good + ";"}, {"Bearer Bearer " + good},
+		{good}, {"Basic " + good}, {"JWT " + good}, {"Token " + good}, {"Bearer_ " + good}, {"Bearer\u00a0" + good}, {"Ｂearer " + good}, {"Bearer " + good + "\xff"}, {"Bearer " + strings.Repeat("a", 64<<10)}, {strings.Repeat("Bearer ", 5000) + good},
+		{"Bearer " + good, "Bearer " + good}, {"Bearer " + good, ""}, {"", "Bearer " + good}, {"Bearer " + good, "Basic eDp5"}, {"Basic eDp5", "Bearer " + good},
+	} {
+		for _, beside := range []*servertest.Client{s.Anonymous(), cookies} {
+			for _, r := range send(beside, values...) {
+				if r.Status != http.StatusUnauthorized || r.Code() != "access_invalid" || r.Header.Get("WWW-Authenticate") == "" {
+					t.Errorf("%.60q: %d %s", values, r.Status, r.Code())
+				}
+			}
+		}
+	}
+	unchanged(t, s, before)
+	for _, scheme := range []string{"Bearer ", "bearer ", "BEARER ", "bEaReR "} {
+		s.Anonymous().Profile(servertest.Header("Authorization", scheme+good)).Want(t, http.StatusOK, "")
+	}
+	front, _, _ := served(t, s)
+	if answer := raw(t, front, line("GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", strings.Repeat("a", 64<<10))); answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("64 KiB: %d", answer.StatusCode)
+	}
+}
+
+// What is in a URL ends in logs and histories: no credential is looked for there, at any operation, nor the CSRF token.
+func TestControl26QueryIsNoCredential(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	u := s.NewUser()
+	body, cookies := s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Cookies)
+	var query []string
+	for name, value := range map[string]string{
+		"access_token": body.Access, "token": body.Access, "jwt": body.Access, "auth": body.Access, "authorization": "Bearer%20" + body.Access, "Authorization": "Bearer%20" + body.Access, "bearer": body.Access,
+		"access": accessOf(cookies), "refresh_token": body.Refresh, "refreshtoken": refreshOf(cookies), "__Host-access": accessOf(cookies), "id_token": body.Access, "session_id": body.SessionID,
+	} {
+		query = append(query, name+"="+value)
+	}
+	csrf := "csrf_token=" + cookies.CSRF + "&csrftoken=" + cookies.CSRF + "&X-CSRFToken=" + cookies.CSRF + "&csrfmiddlewaretoken=" + cookies.CSRF
+	before := s.Database.Dump(t)
+	for _, op := range servertest.Operations() {
+		if len(op.Security) == 0 {
+			continue
+		}
+		e := exampleOf(t, op)
+		path := e.path
+		for _, one := range append(query, strings.Join(query, "&")+"&"+csrf) {
+			e.path = path + "?" + one
+			send(s.Anonymous(), e).Want(t, http.StatusUnauthorized, "credentials_missing")
+		}
+		if e.path = path + "?" + csrf; takes(op, "csrfToken") && unsafeMethod(op.Method) {
+			send(cookies.Copy(), e, servertest.Header("X-CSRFToken", "")).Want(t, http.StatusForbidden, "csrf_failed")
+		}
+	}
+	unchanged(t, s, before)
+}
+
+// Whoever has read the database has nothing to show: no value of any row is a credential at any place.
+func TestControl28RowsAreNoCredentials(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
+		ways := map[place]way{}
+		values := map[string]bool{}
+		for _, w := range waysIn(t, s) {
+			ways[w.place] = w
+			values[w.session.SessionID], values[w.session.SessionID+".0"] = true, true
+		}
+		post(s, "/accounts/password/reset", object{"email": s.NewUser().Email}).Want(t, http.StatusAccepted, "")
+		before := s.Database.Dump(t)
+		for row := range strings.Lines(before) {
+			if _, value, ok := strings.Cut(strings.TrimSuffix(row, "\n"), "="); ok && value != "" {
+				values[value] = true
+			}
+		}
+		if len(values) < 20 || len(ways) != 4 {
+			t.Fatalf("%d values, %d ways", len(values), len(ways))
+		}
+		asked := 0
+		for value := range values {
+			for _, w := range ways {
+				if r := w.show(t, s, value); r != nil && r.Status != http.StatusBadRequest { // bytes that JSON cannot carry
+					w.refused(t, value, w.invalid(), r)
+					asked++
+				}
+			}
+		}
+		if asked < len(values)*3 {
+			t.Errorf("only %d of %d values were asked with", asked, len(values))
+		}
+		unchanged(t, s, before)
+	})
+}
