@@ -130,6 +130,9 @@ func (f *fuzzer) judgePrivacy(r *request, a *answer) string {
 		return ""
 	}
 	said := string(a.Raw)
+	if typed, ok := a.JSON["new_email"].(string); ok { // what the user asked for may be somebody else's
+		said = strings.Replace(said, typed, "", 1)
+	}
 	for _, u := range f.world.users {
 		if !u.gone && strings.Contains(said, u.email) && !f.mine(r, a, u.id) && !strings.Contains(r.raw, u.email) {
 			return "shows an address of another user"
