@@ -92,6 +92,20 @@ func (s *Store) releaseMail(ctx context.Context, m Mail, set map[string]any) err
 	})
 }
 
+// MailBacklog counts the mails that are due, and says since when the oldest is.
+func (s *Store) MailBacklog(ctx context.Context, now time.Time) (int, time.Time, error) {
+	var n int64
+	due := func() *gorm.DB {
+		return s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL AND next_at <= ?", now)
+	}
+	if err := due().Count(&n).Error; err != nil || n == 0 {
+		return 0, now, translate(err)
+	}
+	var oldest Mail
+	err := due().Order("next_at").Take(&oldest).Error
+	return int(n), oldest.NextAt, translate(err)
+}
+
 // dropResets ends the requests for a reset link that wait in the outbox: their link would be younger than the event
 // that must end every link of the user.
 func dropResets(tx *gorm.DB, now time.Time, emailNorm string) error {

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -9,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 )
 
@@ -40,14 +41,61 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// Watch adds the database pool's figures.
-func (m *Metrics) Watch(store *models.Store) {
-	m.registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "accounts_db_connections_in_use", Help: "Database connections in use."},
-			func() float64 { return float64(store.Stats().InUse) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "accounts_db_wait_seconds_total", Help: "Time spent waiting for a database connection."},
-			func() float64 { return store.Stats().WaitDuration.Seconds() }),
-	)
+// Watch adds the figures that are read when they are asked for.
+func (m *Metrics) Watch(service *accounts.Service) { m.registry.MustRegister(figures{service}) }
+
+// figures is a collector, so that all of them are of one instant and the database is asked once.
+type figures struct{ service *accounts.Service }
+
+type figure struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(f accounts.Figures) float64
+}
+
+func gauge(name, help string, read func(accounts.Figures) float64) figure {
+	return figure{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, read}
+}
+
+func counter(name, help string, read func(accounts.Figures) float64) figure {
+	return figure{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, read}
+}
+
+var (
+	watched = []figure{
+		gauge("accounts_hashes_running", "Passwords being hashed.", func(f accounts.Figures) float64 { return float64(f.HashesRunning) }),
+		gauge("accounts_hashes_waiting", "Requests that wait for their password to be hashed.", func(f accounts.Figures) float64 { return float64(f.HashesWaiting) }),
+		gauge("accounts_hash_slots", "Passwords that may be hashed at once.", func(f accounts.Figures) float64 { return float64(f.HashSlots) }),
+		gauge("accounts_hash_queue", "Requests that may wait to be hashed; further ones are answered 503.", func(f accounts.Figures) float64 { return float64(f.HashQueue) }),
+		gauge("accounts_db_connections_in_use", "Database connections in use.", func(f accounts.Figures) float64 { return float64(f.ConnsInUse) }),
+		gauge("accounts_db_connections_open", "Database connections open.", func(f accounts.Figures) float64 { return float64(f.ConnsOpen) }),
+		gauge("accounts_db_connections_max", "Database connections allowed.", func(f accounts.Figures) float64 { return float64(f.Conns) }),
+		counter("accounts_db_waits_total", "Requests that waited for a database connection.", func(f accounts.Figures) float64 { return float64(f.ConnWaits) }),
+		counter("accounts_db_wait_seconds_total", "Time spent waiting for a database connection.", func(f accounts.Figures) float64 { return f.ConnWaited.Seconds() }),
+		gauge("accounts_clock_offset_seconds", "The database's clock less this server's, when last compared.", func(f accounts.Figures) float64 { return f.ClockOffset.Seconds() }),
+	}
+	backlog = []figure{
+		gauge("accounts_outbox_mails_due", "Mails that are due and not yet sent.", func(f accounts.Figures) float64 { return float64(f.MailsWaiting) }),
+		gauge("accounts_outbox_age_seconds", "How long the mail that waits longest is due.", func(f accounts.Figures) float64 { return f.OldestMail.Seconds() }),
+	}
+)
+
+// Describe is prometheus.Collector.
+func (figures) Describe(into chan<- *prometheus.Desc) {
+	for _, each := range append(slices.Clone(watched), backlog...) {
+		into <- each.desc
+	}
+}
+
+// Collect is prometheus.Collector. What cannot be read now is left out: a zero would be a lie.
+func (c figures) Collect(into chan<- prometheus.Metric) {
+	f, list := c.service.Figures(context.Background()), slices.Clone(watched)
+	if f.BacklogKnown {
+		list = append(list, backlog...)
+	}
+	for _, each := range list {
+		into <- prometheus.MustNewConstMetric(each.desc, each.kind, each.read(f))
+	}
 }
 
 // Event counts what a rule reports; it is accounts.Options.Observe.

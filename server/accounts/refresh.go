@@ -216,10 +216,13 @@ func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ e
 	}
 	switch r.policy.decide(r.in.Credential, r.attempt, l, now, r.wrote) {
 	case misdirected:
+		r.observe("refresh_misdirected")
 		return Tokens{}, true, refuse(RefreshInvalid)
 	case tooLate:
+		r.observe("refresh_expired")
 		return Tokens{}, true, refuse(SessionExpired)
 	case ended:
+		r.observe("refresh_revoked")
 		return Tokens{}, true, refuse(SessionRevoked)
 	case regression: // acknowledged commits were lost in a fail-over; the client did nothing wrong
 		r.observe("state_regression")
@@ -237,6 +240,7 @@ func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ e
 	case reuse:
 		return r.revoke(ctx, l, now)
 	case undecidable:
+		r.observe("refresh_undecided")
 	}
 	return Tokens{}, false, models.ErrClock
 }

@@ -64,10 +64,12 @@ type Service struct {
 	observe  func(event string)
 	schemaOK atomic.Bool
 	spent    spentBudgets
+
+	clockOffset atomic.Int64 // nanoseconds, for Figures
 }
 
 // Events are what Observe can be told.
-var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "state_regression", "clock_off", "rehash_skipped", "hash_unusable", "rate_limited",
+var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "refresh_expired", "refresh_revoked", "refresh_misdirected", "refresh_undecided", "state_regression", "clock_off", "rehash_skipped", "hash_unusable", "rate_limited",
 	"mail_retried", "mail_sent", "mail_dropped", "mail_expired", "mail_refused"}
 
 // Options are what a Service is made of. Now is the clock of every rule; Observe, which may be nil, is told what

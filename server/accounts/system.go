@@ -61,6 +61,7 @@ func (s *Service) clockOff(before, db, after time.Time) bool {
 	if db.IsZero() {
 		return false
 	}
+	s.clockOffset.Store(int64(db.Sub(before.Add(after.Sub(before) / 2))))
 	t := s.policy.tolerance()
 	off := db.Before(before.Add(-t)) || db.After(after.Add(t))
 	if off {

@@ -151,3 +151,9 @@ func (h *Hasher) acquire(ctx context.Context) error {
 // Full says that a call would be refused as ErrBusy right now. It is for callers that would do work first which is
 // then of no use.
 func (h *Hasher) Full() bool { return len(h.slots) == cap(h.slots) && len(h.queue) == cap(h.queue) }
+
+// Stats are how many hashes are computed and how many callers wait, and the bounds of both.
+type Stats struct{ Running, Waiting, Slots, Queue int }
+
+// Stats reads them.
+func (h *Hasher) Stats() Stats { return Stats{len(h.slots), len(h.queue), cap(h.slots), cap(h.queue)} }

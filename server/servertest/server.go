@@ -115,6 +115,7 @@ func (s *Server) open(t testing.TB, o Options) {
 		Store: s.Store, Hasher: o.Hasher, Ring: ring, PublicURL: cfg.PublicURL, Now: s.Clock.Now, Observe: metrics.Event,
 		Policy: server.Policy(cfg), Settings: server.Settings(cfg),
 	})
+	metrics.Watch(s.Service)
 	if !o.HoldMail {
 		s.sendMails(t, o.Mail, log)
 	}

@@ -1,0 +1,87 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// metrics reads all figures, as Prometheus does; without says what must not be in them.
+func metrics(t *testing.T, s *servertest.Server, without ...string) map[string]float64 {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	s.Metrics.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	found := map[string]float64{}
+	for line := range strings.Lines(answer.Body.String()) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if n, err := strconv.ParseFloat(value, 64); ok && err == nil && !strings.HasPrefix(line, "#") {
+			found[name] = n
+		}
+	}
+	for _, each := range without {
+		if strings.Contains(answer.Body.String(), each) {
+			t.Errorf("the metrics hold %q", each)
+		}
+	}
+	return found
+}
+
+func TestMetricsMove(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m"}})
+		u := s.NewUser()
+		before := metrics(t, s)
+		for name, want := range map[string]float64{
+			"accounts_hash_slots": 4, "accounts_hashes_running": 0, "accounts_hashes_waiting": 0, "accounts_outbox_mails_due": 0, "accounts_outbox_age_seconds": 0,
+			`accounts_events_total{event="rate_limited"}`: 0, `accounts_events_total{event="state_regression"}`: 0, `accounts_events_total{event="refresh_reused"}`: 0,
+		} {
+			if got, ok := before[name]; !ok || got != want {
+				t.Errorf("%s is %v %v, want %v", name, got, ok, want)
+			}
+		}
+		for _, name := range []string{"accounts_db_connections_in_use", "accounts_db_connections_open", "accounts_db_connections_max", "accounts_db_waits_total", "accounts_db_wait_seconds_total", "accounts_clock_offset_seconds"} {
+			if _, ok := before[name]; !ok {
+				t.Errorf("%s is not there", name)
+			}
+		}
+
+		c := s.Login(u, accounts.Hybrid)
+		c.RefreshTokens().Want(t, http.StatusOK, "")
+		c.Logout().Want(t, http.StatusNoContent, "")
+		c.Copy().RefreshTokens()
+		name := newName()
+		for range 2 {
+			signIn(s, name, "a wrong password")
+		}
+		post(s, "/accounts/password/reset", object{"email": u.Email}).Want(t, http.StatusAccepted, "")
+		s.Clock.Advance(time.Minute)
+		after := metrics(t, s, u.Email, u.Username, name)
+		for name, want := range map[string]float64{
+			`accounts_request_seconds_count{operation="login",status="200"}`: 1, `accounts_request_seconds_count{operation="login",status="401"}`: 1,
+			`accounts_request_seconds_count{operation="login",status="429"}`: 1, `accounts_events_total{event="refresh_same"}`: 1,
+			`accounts_events_total{event="rate_limited"}`: 1, "accounts_outbox_mails_due": 1,
+		} {
+			if after[name] != want {
+				t.Errorf("%s is %v, want %v", name, after[name], want)
+			}
+		}
+		if age := after["accounts_outbox_age_seconds"]; age < 60 || age > 120 {
+			t.Errorf("the oldest mail waits for %v s", age)
+		}
+
+		if err := s.Store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if away := metrics(t, s); away["accounts_hash_slots"] != 4 {
+			t.Error("without the database there are no figures at all")
+		} else if _, ok := away["accounts_outbox_mails_due"]; ok {
+			t.Error("without the database there is a number of mails")
+		}
+	})
+}
