@@ -50,6 +50,7 @@ github.com/prometheus                server
 net/http                             api api/client server server/token/remote server/web server/web/*
 github.com/google/uuid               api api/client models server/token server/accounts server
 golang.org/x/net/idna                server/accounts
+golang.org/x/net/netutil             server
 golang.org/x/text                    server/accounts
 github.com/spf13/cobra               -
 golang.org/x/term                    -
