@@ -28,7 +28,10 @@ func newClient() *http.Client {
 func send(ctx context.Context, c *http.Client, method, url string, body any, access string) answer {
 	var reader io.Reader
 	if body != nil {
-		text, _ := json.Marshal(body) // strings alone
+		text, err := json.Marshal(body)
+		if err != nil {
+			panic(err) // a mistake in this program: bodies are maps of strings
+		}
 		reader = bytes.NewReader(text)
 	}
 	r, err := http.NewRequestWithContext(ctx, method, url, reader)

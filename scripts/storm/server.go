@@ -42,7 +42,7 @@ func start(ctx context.Context, database string) (*storms, error) {
 		return nil, err
 	}
 	s := &storms{dir: dir, slots: max(1, runtime.GOMAXPROCS(0)-1), http: newClient()}
-	if s.log, err = os.Create(filepath.Join(dir, "log")); err != nil { //nolint:gosec // a directory of our own
+	if s.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
 		return nil, err
 	}
 	binary := filepath.Join(dir, "accountsd")
@@ -68,7 +68,7 @@ func start(ctx context.Context, database string) (*storms, error) {
 			return nil, err
 		}
 	}
-	s.command = exec.Command(binary, "serve") //nolint:gosec // stopped by stop
+	s.command = exec.Command(binary, "serve")
 	s.command.Env, s.command.Stderr = env, s.log
 	if err := s.command.Start(); err != nil {
 		return nil, err
