@@ -115,6 +115,72 @@ func (e CsrfRefusedProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for EventKind.
+const (
+	EventKindActivated            EventKind = "activated"
+	EventKindDeactivated          EventKind = "deactivated"
+	EventKindEmailChangeRequested EventKind = "email_change_requested"
+	EventKindEmailChanged         EventKind = "email_changed"
+	EventKindEmailVerified        EventKind = "email_verified"
+	EventKindLogin                EventKind = "login"
+	EventKindLoginFailed          EventKind = "login_failed"
+	EventKindLogout               EventKind = "logout"
+	EventKindPasswordChanged      EventKind = "password_changed"
+	EventKindPasswordReset        EventKind = "password_reset"
+	EventKindPasswordWrong        EventKind = "password_wrong"
+	EventKindRateLimited          EventKind = "rate_limited"
+	EventKindRefreshGraced        EventKind = "refresh_graced"
+	EventKindRefreshReused        EventKind = "refresh_reused"
+	EventKindRegistered           EventKind = "registered"
+	EventKindSessionEnded         EventKind = "session_ended"
+	EventKindSessionsEnded        EventKind = "sessions_ended"
+	EventKindUsernameChanged      EventKind = "username_changed"
+)
+
+// Valid indicates whether the value is a known member of the EventKind enum.
+func (e EventKind) Valid() bool {
+	switch e {
+	case EventKindActivated:
+		return true
+	case EventKindDeactivated:
+		return true
+	case EventKindEmailChangeRequested:
+		return true
+	case EventKindEmailChanged:
+		return true
+	case EventKindEmailVerified:
+		return true
+	case EventKindLogin:
+		return true
+	case EventKindLoginFailed:
+		return true
+	case EventKindLogout:
+		return true
+	case EventKindPasswordChanged:
+		return true
+	case EventKindPasswordReset:
+		return true
+	case EventKindPasswordWrong:
+		return true
+	case EventKindRateLimited:
+		return true
+	case EventKindRefreshGraced:
+		return true
+	case EventKindRefreshReused:
+		return true
+	case EventKindRegistered:
+		return true
+	case EventKindSessionEnded:
+		return true
+	case EventKindSessionsEnded:
+		return true
+	case EventKindUsernameChanged:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FieldErrorCode.
 const (
 	FieldErrorCodeDuplicateField FieldErrorCode = "duplicate_field"
@@ -794,12 +860,32 @@ type Event struct {
 	CreatedAt time.Time `json:"created_at"`
 
 	// Detail A few words for people.
-	Detail string `json:"detail"`
-	IP     string `json:"ip"`
+	Detail string             `json:"detail"`
+	ID     openapi_types.UUID `json:"id"`
 
-	// Kind What happened, such as `refresh_reused`.
-	Kind      string `json:"kind"`
-	UserAgent string `json:"user_agent"`
+	// IP Where the request came from, or empty: an operator.
+	IP string `json:"ip"`
+
+	// Kind What happened.
+	Kind EventKind `json:"kind"`
+
+	// RequestID The `X-Request-Id` of the request, if it was one.
+	RequestID nullable.Nullable[openapi_types.UUID] `json:"request_id"`
+
+	// SessionID The session it happened to, if it was one.
+	SessionID nullable.Nullable[openapi_types.UUID] `json:"session_id"`
+	UserAgent string                                `json:"user_agent"`
+}
+
+// EventKind What happened.
+type EventKind string
+
+// EventList defines model for EventList.
+type EventList struct {
+	Events []Event `json:"events"`
+
+	// Next The `before` of the next page, or null: there is none.
+	Next nullable.Nullable[openapi_types.UUID] `json:"next"`
 }
 
 // ExpiresIn Seconds from now until the access token expires, rounded down.
@@ -1610,6 +1696,15 @@ type UnsupportedMediaType = UnsupportedMediaTypeProblem
 // ValidationFailed defines model for ValidationFailed.
 type ValidationFailed = ValidationFailedProblem
 
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// Limit How many events to answer with at most.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Before Answer with events before this one; the `next` of the page before.
+	Before *openapi_types.UUID `form:"before,omitempty" json:"before,omitempty"`
+}
+
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
 	// XRefreshAttempt 128 random bits as 22 characters of base64url. The same value on every refresh of one cookie jar, from any tab,
@@ -1926,6 +2021,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
 	VerifyEmail(ctx context.Context, body VerifyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListEvents List what happened to my account
+	//
+	// The security log of the signed-in user, newest first: logins and failed ones, sessions that ended, passwords
+	// and addresses that changed. Failures of one kind from one address are listed once a minute, and a moment later
+	// than they happen. Events are kept for a limited time.
+	//
+	// Corresponds with GET /accounts/events (the `ListEvents` operationId).
+	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LoginWithBody Log in
 	//
@@ -2375,6 +2479,25 @@ func (c *Client) VerifyEmailWithBody(ctx context.Context, contentType string, bo
 // Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
 func (c *Client) VerifyEmail(ctx context.Context, body VerifyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVerifyEmailRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListEvents List what happened to my account
+//
+// The security log of the signed-in user, newest first: logins and failed ones, sessions that ended, passwords
+// and addresses that changed. Failures of one kind from one address are listed once a minute, and a moment later
+// than they happen. Events are kept for a limited time.
+//
+// Corresponds with GET /accounts/events (the `ListEvents` operationId).
+func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEventsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3129,6 +3252,72 @@ func NewVerifyEmailRequestWithBody(server string, contentType string, body io.Re
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListEventsRequest constructs an http.Request for the ListEvents method
+func NewListEventsRequest(server string, params *ListEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Before != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "before", *params.Before, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -3925,6 +4114,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
 	VerifyEmailWithResponse(ctx context.Context, body VerifyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyEmailResponse, error)
+
+	// ListEventsWithResponse List what happened to my account
+	//
+	// The security log of the signed-in user, newest first: logins and failed ones, sessions that ended, passwords
+	// and addresses that changed. Failures of one kind from one address are listed once a minute, and a moment later
+	// than they happen. Events are kept for a limited time.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /accounts/events (the `ListEvents` operationId).
+	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
 
 	// LoginWithBodyWithResponse Log in
 	//
@@ -4778,6 +4978,89 @@ func (r VerifyEmailResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r VerifyEmailResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListEventsResponse401Headers the declared response headers of an HTTP 401 response for ListEvents
+type ListEventsResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ListEventsResponse503Headers the declared response headers of an HTTP 503 response for ListEvents
+type ListEventsResponse503Headers struct {
+	RetryAfter int
+}
+
+type ListEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EventList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListEventsResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListEventsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListEventsResponse) GetJSON200() *EventList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListEventsResponse) GetApplicationProblemJSON400() *MalformedRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListEventsResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListEventsResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListEventsResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListEventsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6568,6 +6851,23 @@ func (c *ClientWithResponses) VerifyEmailWithResponse(ctx context.Context, body 
 	return ParseVerifyEmailResponse(rsp)
 }
 
+// ListEventsWithResponse List what happened to my account
+//
+// The security log of the signed-in user, newest first: logins and failed ones, sessions that ended, passwords
+// and addresses that changed. Failures of one kind from one address are listed once a minute, and a moment later
+// than they happen. Events are kept for a limited time.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /accounts/events (the `ListEvents` operationId).
+func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error) {
+	rsp, err := c.ListEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEventsResponse(rsp)
+}
+
 // LoginWithBodyWithResponse Log in
 //
 // Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
@@ -7544,6 +7844,83 @@ func ParseVerifyEmailResponse(rsp *http.Response) (*VerifyEmailResponse, error) 
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers VerifyEmailResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListEventsResponse parses an HTTP response from a ListEventsWithResponse call
+func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EventList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListEventsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListEventsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -9093,6 +9470,9 @@ type ServerInterface interface {
 	// VerifyEmail Verify the address and sign in
 	// (POST /accounts/email/verify)
 	VerifyEmail(c *gin.Context)
+	// ListEvents List what happened to my account
+	// (GET /accounts/events)
+	ListEvents(c *gin.Context, params ListEventsParams)
 	// Login Log in
 	// (POST /accounts/login)
 	Login(c *gin.Context)
@@ -9234,6 +9614,41 @@ func (siw *ServerInterfaceWrapper) VerifyEmail(c *gin.Context) {
 	}
 
 	siw.Handler.VerifyEmail(c)
+}
+
+// ListEvents operation middleware
+func (siw *ServerInterfaceWrapper) ListEvents(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", c.Request.URL.Query(), &params.Before, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter before: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListEvents(c, params)
 }
 
 // Login operation middleware
@@ -9564,6 +9979,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PATCH(options.BaseURL+"/accounts/profile", wrapper.UpdateProfile)
 	router.POST(options.BaseURL+"/accounts/profile/delete", wrapper.DeleteProfile)
 	router.GET(options.BaseURL+"/accounts/profile/export", wrapper.ExportProfile)
+	router.GET(options.BaseURL+"/accounts/events", wrapper.ListEvents)
 	router.POST(options.BaseURL+"/accounts/email/change", wrapper.ChangeEmail)
 	router.POST(options.BaseURL+"/accounts/email/change/confirm", wrapper.ConfirmEmailChange)
 	router.POST(options.BaseURL+"/accounts/password/change", wrapper.ChangePassword)
@@ -10343,6 +10759,94 @@ type VerifyEmail503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response VerifyEmail503ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEventsRequestObject struct {
+	Params ListEventsParams
+}
+
+type ListEventsResponseObject interface {
+	VisitListEventsResponse(w http.ResponseWriter) error
+}
+
+type ListEvents200JSONResponse EventList
+
+func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents400ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents401ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents500ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents503ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12392,6 +12896,9 @@ type StrictServerInterface interface {
 	// VerifyEmail Verify the address and sign in
 	// (POST /accounts/email/verify)
 	VerifyEmail(ctx context.Context, request VerifyEmailRequestObject) (VerifyEmailResponseObject, error)
+	// ListEvents List what happened to my account
+	// (GET /accounts/events)
+	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
 	// Login Log in
 	// (POST /accounts/login)
 	Login(ctx context.Context, request LoginRequestObject) (LoginResponseObject, error)
@@ -12714,6 +13221,32 @@ func (sh *strictHandler) VerifyEmail(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(VerifyEmailResponseObject); ok {
 		if err := validResponse.VisitVerifyEmailResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListEvents operation middleware
+func (sh *strictHandler) ListEvents(ctx *gin.Context, params ListEventsParams) {
+	var request ListEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEvents(ctx, request.(ListEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
+		if err := validResponse.VisitListEventsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -13332,212 +13865,221 @@ func (sh *strictHandler) GetReadyz(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cts2mzB+Kxi+OxPbSyuSD0kszzu7jptsnbpJNnaaHpSfBZGQhIoCFAK0rCae+d3Dd4fflXyDBwAJ",
-	"niTKhzRt/cfu21gkCDx4zsfPXsCnM84Ik8LrfvbIFZ7OIgL/jYOACHFBrmY0JqH6yyWOEqL+I+Ah8brF",
-	"J3wvJBLTyOt652OC9K9I8glhaIwFMs+10DsyjIkYIypbnu/F5FNChLygodf12p2DZ8MnZH876OCn20+D",
-	"XbJ9EO7vb7cHnWEn2Al3yd7Q8z0hsUyE191rd3xPUhmp7Ry5H8w2JRcz9WsSsy4OAp4wKbqzmA8iMu0W",
-	"TnB97dtDUXaJI7rs2PaJZcemAjEuEU7kmDBJAx/xGAV4StBggTDjckxiNMcLJMeYISoFEkQIytkjcX+g",
-	"UTuyW28AHHtOBZwgJqE6CI7ExZQKQdmoCkJVjxXAZI6GAhzHlCgwoewtBQ6J5JgKxGckxpJyhiSekLuF",
-	"ynG2TZRtcxlIqg4GcBHx8GKIaVRNKO7PBTiMCQ5JjH7ePj579/LcIo1ZW2GLQSEARoocgEfSBSOfEoGG",
-	"MZ8ijIY8JnTEEI/piLLbg2zXBRkXYltQmX06JsNErKQ0FwQKYrHmAcvorPhICYM0F3HQ5lsht3flrTUl",
-	"uuKhFazMJpex4uIjBViZn4ENxwQHYxLC8QkLW+iUjxBlCI/wXSCLA4Yz89VmvLh4BPfkMbnkk+Unt48s",
-	"OfmAKMHAQvJVDq2+0/DIdu/X6syaI4AIfkdkvNg+GkoSq3+GRAQxnSluCB8KOAsVU0dzTCUaEEX3CIuJ",
-	"4hzpwYxI97odfUiNQTJOiO+JYEymWC09pYxOkyk8ZXZMmSQjEsM9fPjwYfvIUhWWpLwbBetgjKOIsBHR",
-	"/Pvdy2N00Om01ZYE4kNELkm8QHvtziHClm2g5wTHJHbkJZ6SEGGhbket8OTpfjt3Ds+8ERMcTf/d8yxU",
-	"e5637ITmVELGmmlf+94Mx3hKZApsoLwjKcl0Jssn7Ow8QzFmIZ+igaIdLNDOjjpzjAO1hjrhAAvyZC+J",
-	"oxYC5FOsBxAWKYyA41u2xYeIM4ICzieUoN9x7Bv2zRZI4oHfYwmTNEKYIczEnMRooHYuECNzCy9xqIQA",
-	"Uyxfr8lIC32gUqlWzotwG3MsUMSFVNIBRZyN0IaICJn5SCaMkcjvMZ5IPCKbKMAMDQCTSAiPAzIpHqpE",
-	"ThBRwqReFBak0keYhep3xgc8XKD5mAPBqcf1xeII9vYjnhC04EmM+Jz5PSaSYKwA2f/0bPfyxe/vPpBX",
-	"x/Ef5NnZ65e/7k2O+l2EDfzgc8DABZowPkezmEsSSOD4Y8pGrR7zfI+qm9IU5PmewiWv6/28be52216u",
-	"ixj/EZOh1/X+9ThThR/rX8XjAk5ca8klZpwJrSRrxeqdEYHAlZgkDNAHz2aRohbK2WND8f/5u1C4tErR",
-	"rtqSfeNxUWetUlmbLJBKmFq1bukqlapQpaxaukyJ61cy/UZLZFy06fXmbu+tviJ9yXnSf82tWj9XxAW6",
-	"WHb+FgIOjfr5m+lbUj9EWP9eOGsfqKZf2H6/xyJXNgFaOzKhihVXndG88rj0PJzvOQ8X55yf4nhE1kdb",
-	"R/wqer+QnF9EsJQjfY9SDRF4whQv0BhfEoQlmiq28WQP/UCf31r2dhztVJ0KSc6R3cwy4VvYeWOkcUG3",
-	"BGdcIwcAoIyZSxKn5772vWMRD1+mVsMNWEfB7lhOsAUNvNlpsy2uOKuyXzIp7hgwt7Re0GvN30GABWPM",
-	"RiQE4J0wSWKGoxdxzONb4TA1K10QWMrB4TM+JebrSubNYyU3lS0KmmV8SeLb4u9+u53hrz0SshtZhr+F",
-	"XTe+0RzcllzqERriJJJKUXGOC3qNYlBWvgc4EQQlLCS5O30kENX3dErZ5CQTTTfA8oiyyTJDMfd7Tv+n",
-	"AqkfFUYmTKkNzEegdSYzH8VkFuGAgOKCjVqlVDIeZ66qIzHRGpD6HfSruvtW1x3sEnXX7lW3c3aCc9cK",
-	"LIhxUMVI3Mg2zJ1TXdgUR0MeT0l4YbZUBZ3yQzWuGOBScNZUMVaqoKLfgXoKh3d2+B/tnlC2p2UnL5/h",
-	"ujkLcxCwGb9+JJBYMImvFN4AzaccS13BI8e7dyOsUlSRQuBddnM3ZmB3fMXAUITX/S39QJjo7ZCLISVR",
-	"mcimZDpQ5wyCJBZIzmkAhDLjwKS8rvd4hoWY8zj0rj/e1ti+WzxqikXFC7spKqGNV2dvXvuIsICHVKGW",
-	"cxmPhOI20816qfeay5c8YeGt8IVxeTGEVfJ4EhPjQoNPq3/f3jWyl93Wa66sT/3ZZbeUba/x7ViwLL8V",
-	"ez4EdiecEiibSus6VLapAEC/NQh7Y9vOgTfwHni4xgts6VMJVWypCUzeTJfyLbNRO+YJCOaBOrOopllL",
-	"cReAdiWSTf3KBMV0NJbIPr824TZh/js7GRr8lEIDpdBYhg5l6DVGi+xTK3XYIwv2RhBHRym80nvKg1Px",
-	"fCpQP38NfR8xoqwA3GN77Y6PBGWB9amIzDnEEEZ77Y6y/q597x2W5JROqbwlHsaKg0dmoRLpz9X/U9bT",
-	"FLOFUftEipuihT5gKhG4kdhI/a/jnkQCL27vQ985yLDk3G7Efn+V49w9W2MEcSC7FDcGSTgicMtG0Hcz",
-	"SCmkTGIiNMiMCxMiD3CrWnconiZ9WD+UY/g99rv6XAj+gZQbO4IA1FLtlDOuBecq+khoz3DLW+ZMXuYz",
-	"cB8FcLxn+BLTCA+i23kLEmedkqM+vqSKFLQ6YlyXmpYYn7fQebwwZxZjHstocXvTy3EdnJPpjMc4ptEC",
-	"5Xe5DOncJxvjnAPMFUqEtrms5yDiOCShj8Q4kVKhRAiaJ09VOIjsQFwnxBIPsCB/BqaIZDbjsSThjySk",
-	"+BygdyuUSRe8mKoVL+BCXCOdsBAYL2i3WKCed6y/tq2+3kXuB9WHep6PKEPvz19uP7M0htThYiIECW/v",
-	"ktrP8MqBB4LtI7P95WhVeeY1MKx8CStQzbqoFCj6RYD1U3A56pILsGvfK4rav57ClMaOaqwbKpB95N6M",
-	"m29fT3KRZU6iaFtbRT4aJDK7iia3cIj6+hL6IDEFUuyrzvJJj1IOu9jNKiyLojdDuNNlp01P53/2ZjGf",
-	"kVhS408FTPjsEZZMve5vNYkspQSgUiJUORxfDFJ89EsRyfQvfPA7CaR3/fHaNyeFxJBySPIIvfpwjjYg",
-	"0Np+8mwTXFX9o0SOeUz/gPvs+4izaKEIGKJxMWZCcQaB+uPFIKY2CqGutN9CPxAyA/pm6iZ5DEK2sNF8",
-	"9OAeoV/w0DcF2TEgzYspppHjXMFhSBVAcPTW+egQR4L4hX2QKRD/8mPA+h5EkQ3xr3jhbcokrt049W/m",
-	"c85CH0vHsofKjNKbnCtI4pgwebH+jn2PkXnj916Tee1hS3soLF15ds6GNJ4CxDUcbnZ+aalo2ebfMHJO",
-	"p0RTXHH3eoUle8wuSBB5s13eGNL+nR2wyZ2U4kL3wX6dkFVj6hfx8NsVDOWctrsTFfrkIonW5gsKzI1w",
-	"R33CII7BtotUoqx6F947T58uMYZsE+Wl6zCwRi4qHcWk3QxR38mt7IOEdKORvpWMJhEnE5CVku+FFQ0l",
-	"BwGOCcJhqDRilKa14BD/t9FuWwGf9vOJTIVfPd+b4qtTwkZy7HV39vd8b0qZ/fdu3W7uX8ZVyquqK3lx",
-	"abX9NZAvJljZORheVMqk+i8vxJJsSzolVbdg1fPyNQzJHCmeBX50NCNcwbZqCTqrSArzvQnVrvX8uh+U",
-	"YTHGsxlhYIDb67XUHBPFbvqVH0oEiS/wyACmTMguZOHrvguS9Kyw49xqlRcATEScsPp0QYiyMz5HOr1M",
-	"FlPWNR8SPoqVkk5C8DKok6Upgu1yiqDvvaQkCtNQ/Dr3bzjrMjzMFj9WTy/BgJfZraPX4Ggd8ygUaG5T",
-	"4EQymFIptQlXuqw0EFPNU7RjbwgRGzn20aeExBBPM1nc6et5Op8QMrswik/lV60lWaHfn715jd7q37Wi",
-	"/+Sg3dlElEmeS6FQunL+q48dFWs52sEVpDCtwqvCBVQTSBrhgiSp1BTMhxt9TZgxH8V4qg1xI1Id89tY",
-	"jFmwsRR+VFYBuAHNf0c6xGHE6oVhI9kfjNPF/lPHyDOV+yLg0yln7l901ORjxXV9T3AkxzeStNbOzxQJ",
-	"PqmW7+79mLeqLqYymeMe9J1CsklTlcSE3Z1Ci3vdo75cRzdrvNFX88maV4mjkfvxF+F3Z0eV6BLEl/kH",
-	"d/b3OweVj05oWM14FOE/fbL7DMlxMh3MYspkJf+ayIX7rTc/vK38TiJygBO0GtGvqjczSwYRDdCELHwn",
-	"4Xkll1F709BQK+vD+gBGvaEq9H41n5yRdYlsQhbwv1SSqVglWtTFQybN1Yl+vPMk3QeOY7won0MtX7XZ",
-	"ijyTe8DyqlyPXGJQU5Q/5QGOajL5I8xGCR6BsFPankAbz4/for2nmy10Tq6kQOSKCnATvWCjiIoxeJF+",
-	"4DHB7BBhttA+PBIJgkZECvtYQTDyvM67u68YsFSsxut6/99vR9u/4u0/Pn7e8Z9db2ybf7a3Dz5+7vjP",
-	"rje3/qOKBk75iLKXPB7QMCTsK1mnCrG5EBeCSlJpt6y6ixFlN1PkXVdB4SKx1udwICOIi6gPh/kbCHgc",
-	"k0CiMY8FQQOA/QIJiWcQ+0rVcUeXcO6r097JGymdivu4pZmodV6dyV+FqvZXm6FFthXCWlOsZHAtN7I6",
-	"q5hYupcV7jpzoTdQEYzLoJE57jqHbRXi+na80fgv6MrXMvMiV8HXsIoi/1qjfZo3060ao33Va6YG6yyZ",
-	"TnG8uBMkNAuYaObqd028TuHLymidMFVWOSM7u5QcqMtHyaBiPleDjzyRf5ZfrOj1WoMtwq5vwhdLeFY0",
-	"rWyujTZ70yznvFcoBXMaIbHlVdpfJBCOCQRNI84nJEQYFDOHxTzZ39990uC85ZTQr6pENL0S1+PcVOKg",
-	"I4kigoVEnVzB3AaPtWGuIK0LvZUtrax0Ijf9tFJkZ/+J+5rSNJTk6bHBQhJxqGt+kTbhsrQsG9g3Hg6e",
-	"MPlIID5naX6OlRHoNUdxEqnLHPBEogllISToZB/VZThfVW4WUxrvAQ2yRMum158LHlS7AWyatCUpEMfa",
-	"CzMgY8pC1P8X0Ny/C+7QV7Izunr+PTv/Y/fDp9+fnE7etIevpjvhs+mzwTP+86e9T5OnP/066Fy1f7kB",
-	"ON/MCMMz+h0PkulSL6UuHM0DjrIhX/VGiZ65/mKln3GG5VisuWJBQtjlfb07u2YV919Cscqei4kgLJ8A",
-	"+lUx/XZRzVvHX5cqcm9JLDh7bdRP92T77aqjZMRalDcmTUORBQTs9/afQhrJ2t5Q841VrtCc0xq4oea1",
-	"HIXcX+Uet9kxVfii/XqaD2cl1IpbQ8GQWq+R6e24jPMWeLtdNMHzWTVVm+r/vG3QZ/sk7KfZlTqNsPKI",
-	"mS+uvNr35+dvkX7AiHPt+t4/OHAc4XvtSle4yd+pWldJFrU3iwsUardtzKJym1blzC/Wr8wA0rkcOpoV",
-	"kjwdr8i0X2X42Kw1OFsKPCc8YZzIzj1VkpODu9UYmxXa1buKq3wg95eqUxW1zUd+HM+y63z0m7gI1Foj",
-	"KqTucnMRRFwvWChqs4bnhcQmQu9c3ZTIMQ8v1J9wFPE5LFCqzK3NpKzKtiukipdKJN3M14/VjHBII/Li",
-	"yppb68QmL20/qqqU2CCJqVygiI98KK8SEg1pLJrzHR2lLLKcKqZDrgy41glORuv41SCfkkxnsjrRipH5",
-	"BakOOUOvKRNvhsRHbLLloBuIjn8GOilF5xBiueJjBu8rAc+FacEQ0UvSGNLGDs/Der8C0Lcxk9MbMsuk",
-	"N+CCzzmdb/Grhj8ptL2R5+bGh6i12iuqE+7BCsiRelNDoNwtpey4bW8fXGx//Lyzc13pqM3cQquD1Tp5",
-	"fT6mwVj3jtEN5AQKE6J1GxpFukMKyD9GrqTpkbI6dm028q14R9aTSUYCrXlvNQbcm6pU0arkUPXALMJS",
-	"scRHQnNlgoTkMR5Va5Tuh+/Fo+P2BMv5dL6mD+cdyHISf/34Q5UW0Rwp9K6/RrosyOoL689fConM9FJi",
-	"Fd/stVQaLy0R10+tkc1byLx0YxSr+D88d6Mk4LPM/X3jDKsKpYSbLoHN9BubyFKhvhNosCdNeanjTzUa",
-	"ipi4Ns6A84jgXAiibot4IHiUSAIN6xrvlIYNFZSTMEsJq2hrphteWWXLcBWFjxp0SquKuQTKq2R9gLqK",
-	"S9dfQX4xzcXyKVjIJPyMeRI3B8GdBN+y9LUKu1th9PaReqC/HDR1/tzVmQO0lBSXg2gOfXI7Nklz5YiJ",
-	"xeElRHZS42igoc4As5i98f79yXeXT3XJPvw9iInM3VCSwAlcBam9fYC3hx8/P7veTv97r8F/d2p0KbPp",
-	"U7o293a1/rtU6os5TPYzS0Bu43Vrip81eEchzHOolABdjz3ll7q77D2wlip0dnZdCRHwr3wbOWZGZXuI",
-	"Zf+jY9l3EJ+uRa5z9ywlpSImWSNJkWe+MsaXJDpEgphn8CCCDnP6hVkLHRlBpJ0XBF8SoYieJ1LnJdkq",
-	"ONe9qP8EPk2wD+AI8SWJL8Y6+1SZEZVerwxepYMcQ48zSI3tu3TRN2m9T/cONt1N6C6nlV+pKCC/B/Ni",
-	"uYev2pBYVnh8L1us9Gg23u1M8fjU5XMT2+cbt2ZuZJaUaPS9cWytARcF2IvfOWW6ELyZUE0NyepfLi5J",
-	"TIdUr1i2IfJXUSOx041QJp/suaGdg3b7aefgYGd/7+le++Bgx1/aE9n3qLjAgaSXpHo3VFwIiYfD+l+T",
-	"GYmty7D8BCAIsK5a+LEkMh05cuHigt1RCxAXNxro307mm7VVHYi7H3Nh4wCicOrSpfo5pMlB4GMNUlZn",
-	"BZ4SpWcLH4V0BI2aWYimOJ4IH9ivYv39/9ahskGE2US00DGfznBMwvSBmIxwHCqbK8DCehhDOV6RTwhB",
-	"4RXRbrtxSJa5T+aYjxg1ZYp1rQDuYYfluFPjTSqkWdyi/O0mJdA3qK696yJJWx+5xEsEmqWOkZ2pRV1N",
-	"/Bj0mRozyS0CK3pOBeobXShtWpzqQ/0W+l7K2RsWLXx0hqfkjEry71N85aMzcAsr9UyiwUJrYj2mFjAa",
-	"Ywu9YWgWYcrQWMoZgjBWxPlsgIMJGnOhNTlI2KLCKk59p9e33lbW6/vi4nsu5LZ+MBMyeEZ/IKA9D0Cv",
-	"OkoUeX42/3pp2eurD+eefwPglFspWK1uv73ZQlaJ1X6xiApJQh9hVuzV0GOmkCwkAQ2J0G3TD5f4qQEQ",
-	"gDwgP7TOmJ5awdQaUzUe/x8TISE9bjrDbAFpdFAHm/arn8dUEt32VZfUUqH7d1iHlGtL60a+lKF+Zr+B",
-	"W6h89cXCW3hDv6DbyUPsp/8/L87RY5u3AD2M+0s7vaelvlV3bz69jAyWRxCKV22JYj0SUO/22A1JwLym",
-	"IbWaENzHyyBR3MLmtgWcSRwAhzJLWLAr6R9HBp9E9/Fjp2g5vRuv3DXN/OJbFNGi2NpxlySGPBuFW9BO",
-	"iMkYB7qM0OYRmgZYccJEFxpbxTyRRPjw35n48HsMBH3W5hwC3swMOYFcJiCekMT0khjcAnoMTT5gq8d6",
-	"7F//QicMOvdNKUsk6bFOC/XfvjlzcRCusG+LHNPygw0eF2oPNmEHOMurAyIyjc2ExAqdMNraMtDZ2mr1",
-	"2E4Lpe2strZctrO1pT+pqVKPsjHZLy10ogPzOuqv9w7tdVIjvQ8N+tCYz6F7X6vHdoEtsayIGR4ycVdo",
-	"1K72rfgUj034FetEC9Tfa3f6PgpwFJWgk3OJ9LtowRNlaKsD9RhCOjA7wzQG2gJU8NOsJWvWjzgRiLNW",
-	"j+1Vwp8nso8IDD9x3sIScRYQ3521AXWj9m5LvgTtPuiifkFK93vseMwFgTXhvn00ITNpugcQFNEhKfgS",
-	"4SNfykuhL3np8aXAYr6gKQ4JrPylx75sb2/n/g/WtDxnIySQYreJvljuqdHpEOAsFObkRUrXzFdR27As",
-	"ynLcL0hQNorI9gyPCMKzmUD6c6mor3qn/JcgwkLQAA1iPhcKTbKVXDWh8l3GGelmXljjoHFI/0t+WTPK",
-	"hEnEeJFXJ1LQkJgvayF8EzDVvZEFvqH91Rc05QMaER+FREwkn/mQga5QOaIMttFjR07wOT3hROjybTOQ",
-	"qmucQvUKljpr2nEaVoG8QbUN37ysj8t4jxnQ2icFMdNZsFkCIKjldN1QLD5nutkZ5ENotlVqj4HmPIbe",
-	"6D02jDmTmh4NTWxtwegbQSXZ2oJCAMVrj96eoA37RYAJj5FIBtshnyr5RwUaUkY2D+0kHP0kTBtLBDGn",
-	"7DEeo1miBYRa0mSVYxSrEwuCZjG/ggamdtIMLGG4gGIDlqqRo4+YC1fIYwrXHcLLE0URrS2yVZBvSsI5",
-	"l5+fsonFjKgVFkSgL+j//v//J/3/8Bd4M89RC48VH3bVLrus+//heXjSkQ1+Tgj4ZR7mp1NKqlfNvq/E",
-	"YR9tmOAfixaby1+wmq1Sj76gfoXSoj6eqYbOQ8YW8G/6Vu5nxYc0yTbSxuScpyv2c+q5EookTC0VTcxF",
-	"nQ2kkYkHKCaRZ2RUoK0tiJqScGurC0JNcR93eBtGAYkltPUcEbSxu5+K7sECpVICF5Db+J+pFDB6Se2Q",
-	"x9AjNB0ZZifcmOFVekcb2CwPk6kAIsK2aPXhKzJebKIRqCBb9uUtlH5D8wmsO7ei+ZhG5NBOKpsmwRhF",
-	"WOqugfAyjP8AP7/kkeJZahdd+G0+5lEm8oHnaA5Y7MWi4OqOqpriBYKBV0iOY56MxkaWqL0Agxc6hzw3",
-	"KEotAwILo52rK4WlQjf2JVhplObmDYM1OlJ/v73bL0JQSBpFwDKFvf+KUYpDHo9IvFBbB7Mr7WjpaLZ2",
-	"soBhyIwQowYZ0zHX7khphmK53aaNkeWGG2pmt6GNmOAQQjCDBdKmQCoSjt6emPIrRUWbPrDxWhsvhWZM",
-	"Io7DFnpOQLgrgPi5Jsr5cTGaCK3kMpA+oyOmMC2Z9VhZX9WpT/2URPo77Z2+wjPdp1tMRBfNTWoLZmka",
-	"CHQeZbayDFCXRwBcI0LV48p899Fg0WPKMNCSVNdDQd9SKJMyhgRn2rGrEeYQ7AZF2qBwJDSS28BRCejj",
-	"0KZ+06AtlUjy8snAvfoY3KuLPpJ8pI8An9sCIs06mC9m4E5AbhLZ1pZvEi6neGKUsgQUMYXsGlg9FtEJ",
-	"AYYAs3rezAhA2hxNqzw6LVmkXQF8JLiGgggwYwrmU7yAy/oReg1IDjaYhbS60YHOhOmmOST7CvhjnsSa",
-	"+OB5Y/kYchS24baiWoVAC2BgiqKsdQBY1GN6wAvsKC0ZUfBQZ9N9TW0TbiogxzFtza1f0uZKktqQz6FZ",
-	"uOixD9AOx4I5dxJQ+KFfs7IefQfDFqBeKgSh0sxPMg4R+0Y+IelQgRPHpMfc2xMOlYBRCJBVy7hJ4aJu",
-	"0Ty8Mn0YXBB7Owfa/u2xXDtpH+FIcMtfClMF0Jl1AozU9aIpwQyYr1VP4aIU4wCY8hkYaDY9LR2GBgCG",
-	"oiHRYy/gHsG+1+7BmibDxht3sLf/dLOFzuZUBtBjvx/wkKQt+TlDklwpXOnvtdt9uGyY3eGrI++oP/SY",
-	"2jbgMBjBerSlguEGI/NNZyicgCd2+4YXGQ04NdhfKJAbkNoRyPkSptQq7jFnjCQVafatPt8jcAnZmpt+",
-	"F31KuAR1Ya6se2W9YDPDaEyimXYYRTQgTPeAMa6eo5nSK7Z3Wu2Ss2c+n7cw/Nzi8eixeVc8Pj05fvH6",
-	"7AW8k1U9uU4jpY1rV1C71dFPpTWR3m6r3dr1nErIxy1oJwydnx7/Pp+Ilu0PPSI1qT3QHesDGaAfyAKd",
-	"Eamv+el+5+mm5nOafxkzQjeYF0izxJxVLrImul3Ul4tZX+OT/M/f57Lv91gfRyP9N2j0o/RHmqp3OAn7",
-	"QNuZ3fpI2DY579+dbrbQj3iBBko7BO1N3caQXlo3k6kuTkddn4ReVx361XwivMLAyZ12e0ln7YqO2rob",
-	"zm+mYZHpU2S6EqXNiEzrIW/yNv7h4tP06qcP+Jefjg7m8+cvn5wkfPfypz/+eHp+9f3x+fzn54tRfLY3",
-	"8Uy3IWgyZFoKQSch6BvkdTqffjn65Yer43j409nF0/PFh//9/s3o6Ti4fItn9Mconp9g/Db4/v07rkM6",
-	"zRpVm4ZANX2p1Vm1kNWOKiUVlDJZbHB/DMh+zJmMeUVpTV9fnY+m+Gobj8i/d9vtvrd0mOy17+3rm6na",
-	"fXqD+eFruWCN1/3to+8JmwJX6LSk815cjPV8T+KRgNythZBk6n1Uy+X1qKXUs7RDZqYfzqH4x2h7GzzO",
-	"TezdNK6E1GpIOdyR1l+UPSR6DLifvpS8ZudrPmXMG8bzzjLtTbkEb2DqDzBWGGapB0A9JrgZg6DkIA5r",
-	"VNQWOjbaiB0bi05YwaDH6cRqu5nMp6L+MJOgWlZR7LGC+W0p1k19856KV+35L+Hrvemv7Wj38qed6av4",
-	"2atpZ/HpssN2pm3x/mD6ZPKpfbXzoiL3qmtzmdaa92hy/WqIDL4BLf/32p2HkbeVo+yXLlMa8f4Xm5pb",
-	"0WF5xbgtRcJZzh4HR0HqkBzyuHUfI25vwo/VW7ur33LH4RR4+OdikPG3j9d+Mf6u/+ZGon/7eJ3j/v+j",
-	"QybOVFWX39t8yjzD1waftrYgx4ELWVVap2xGY6AZVZ2ReWZtgTLOuKQBsb/bDhEww9ttGZE2PJZ4AZrp",
-	"kMcByVrLKvtQj980Vgd0g4nm6mljZ6eCI2cuGFOCDkv7K9jdOFLcflHFj4NsDkBWmP6ch4v12LHJSvPg",
-	"e0SIQsvmLJNkeauM5uRVHl9wnc8DkXFCrktSZqeq6YQ1arn27IObv3Tnhpk3IJfS1MpMCix/MT8nHd5q",
-	"QGfOfGT1SqfBK7nB1vDSfhN6rhhapF7e2Vn9cnFQILx3sPo9d6jbn8iuClyoglfl8keKjEpjK5ouCsFv",
-	"h13NdILtMnb12LCHerZ1nvqgcpkZmoulzZ3B21vG74LvoVVmFaUJE7fhGFZ3W6ehUXP2UDsMoxGXWFMX",
-	"tcUkHp8032KueKVGi3RZOs1ER3NW5I6V/lvxk9Igrb8UQ8kzB42rKT3ejEWArhHWswZXn1B2Z84nq1QI",
-	"nPNrZ72BDPpl/TIgqwjykYO0mjPPKPRefnKeuQvVojgIojGl3YmWcFKCEEDEd3zimfpwW13hgUq/OSpN",
-	"E85c1NdXD153h05dLKkmVu1cXVuOq3cfmWH9NhtseXjKXxKWQjoq1WMmLHVkBhOkKwaciWSaeYEOUUxm",
-	"BEvbPgRS2wqmiRnoK+h0BgFhvXaF3XGZJaffhjk0NSz8G+kbd+ErqsjCvw8dJF9F6pHFq/HgfwL6hr56",
-	"+euLd+f/e3YiTqZy9uvxyZMTupec0hNxwt7tB+rf05ftH3Zmu+Hxq4MWWbyaBbs/0jf0JDmle3T4v61g",
-	"J2KD6ct2+POryPNv43lzC0932+18SenOXjtX7+mWLCue/GS7s7O9s3PePujutrvt9q+erleC8ZHt4ROy",
-	"vR90cN34yOsld5kv9rRFhVnDpVydltlKZ7vdOW8/67btVurEVLkuSxciuZVY3hHUyKjT7O3kqqb0s1md",
-	"lKnTyJdGmT+61VDpLgsAc6qdvFN+SSIcELduSZfrNHdzuS28K5TYn8yhtfOZjhgJEWVOrr5WKSyfuKVe",
-	"ewMfq9seZqVn03l2TQiVOt1Uzc+ugMWDMX+/Ul0zZx26d1x7kFvVWKanBYg1vkSbxK6Ue5sHrZMAFcn1",
-	"kcyJ6CVt+tERS+fEqkeV8pmX2b6S5yEB7gFZUI7QRwm7TMnRHjaKtJ85zcQyaes6/pTlZ9GpTg09Sj3U",
-	"Ntc1a6AKOSkDYmPvNl+LCjvNP+QzCekpNl1B2yRaRSnA54SpoxQTap2AVZozpeNdTs4tjomNTSmtBkAA",
-	"DlGbFdNOay0O9QpRCCkuOjVvjisdpfqWb6iqAK8xOdrgMUgx8KiYX442tFTyYWs2S1E3oEzW1Hkq2Ppg",
-	"kU7nyzbxvOiY8gEzTNSf2ssWN9tFWe5my+V3mLfvrn1PZ48XIab/qoBV3GeWg3NXW4UuBtUCEsKh35Mo",
-	"zO/vdV3OfZb4cFebyzdcKO1xXSl+P9qpxn1DLhmYDGBTOHw9BXa1FlpoWeJu5uT9Hyed13TJZtirdTbz",
-	"dRVeA/QHdbdMKZYn5ZA01VOVUpAjthRv/0bmUJ4t/3NRwZiFOUxITcU/gWE9WNz/BLy7K5v7zJrZLXRG",
-	"pKhSmQNdt5mp1Rt1vaE2D1E/lwjYRYxvQ3o31FXfQUx8Pas9a5FR003eTnqonHuW+jbtGFbf/uKUKLj2",
-	"k4l35LVjaC9gsauV7+eviWP4hOxvBx38tI44sskKe+1OlhdsfBoofyRDJZXDCaqA0BiT6ieP1gQkna+g",
-	"kAMc+IywrNlYC71haRo8pM1D9nmAE0HuJYHpFq6fqkED3c+OZNdoVjOQwMEzKnQaJ9UJqG5FppuBqZPV",
-	"jRWYwk+QfF33I5F5x+DTsJBoofeCoF6Rpfa8bg+0up4HqNys5FOTwoiYWiMo/Lw1Gu9maHxsDmCOCEWw",
-	"7mFW4HQlxK+v/W/JW3fueDh0dq8uxy2UWqGNvrOR/qZvJz3r8QY5XEnLJOz9U9ljAU+i0DhQAFWgxnKj",
-	"XwWj/qZlyQ/hwHt2HJ7yUd5BWJNuqPsw1DsHXxT7M1gJnTJaJMZ8zro2y9otxs6aPVLplvRlEwE48zUH",
-	"no9JTFo9dsQWWZ1k5VQ/PSQg5Ca5ECNQewQJtTR08r6hzk7tJ+RQ9iWRnNOA2Ar1Vo85gsW0kbAe/+Ud",
-	"MQ5zSgtUDEdKRQxrHHMKxLfxzAVpr5uiwu+j1SZgnaOq6OH4al6F9XRJZ3jktfH95Fw9e3UzZjS6jLFA",
-	"hIVKEfrqyqDt3P7NJKmvDfdVCeKvucMKfF3pyCpKng/T6ss5FqaYNLxPhetvmp3yZyWY5pJH/Wbp8cWU",
-	"U//zdUlGac64QkhZq2hlWjxIq60tkChbW0WZpUNSkDUGaSAsiJJQ93ArJp3oAFDXlnU7kR/rxRd4Snos",
-	"VW3SlDXo0JTW26b2nIv1tVnub7PpizdOODFN8S+au+0ZmbtPKwHKJI1JtEAhHQ5JbIoG1k1+Lw6EfMgq",
-	"efBx/TOySjT+G8aSZpUgzMj89qklD9UbD9UbddUbzvjeNCk7bTJbI1OhY0OzvGzfjuMGRc50BEkln5GV",
-	"kP3pJm67yStp3ZeE4kG9maoEbT07Pb1WtcW/Q4q2tPWUWfHbQ4b2P8Qlc2Q6eJjrlhz6pWnl8saEe7ua",
-	"K84C0kKgNWs/eIXGDDTv9isFh7p6PZNvAjEODW8o60K+NnJ7kLkHrFR+9RHujNobK7T+Vynyyp3rL1vm",
-	"5UamHuq8/oappmclZoQGC4dVDA3jasKiTCHYsr4lWi3epmmmqOZRIZZ4gAVBE8bn0DyL8XmrqkuHmfhy",
-	"60YdD+bOSh6Rn6dcwyTU6q2bGyNfkwJSnP8w5ghP0cl/VVYxQlurYFzRbh9ay9qJ3TFMp1MyRUi8MIi8",
-	"UH/XbRYKsXmjAqf4rMMjEOgs43niDje6jUzMI2IySoTESCFkYySonLN0H2LsgSDvjiCRbkAIDVzmfxUf",
-	"Q/vgVmk3hZE5TibEGZ8SUFNJJAgQIjiD7QstdDzmHAYFGU2X1acdBB38NNglB+H+vutxa+dSDg6ylAM7",
-	"MAjZXS1LMCgcoTmNVk0lqkrBWgGIh6DI1/XbuGlg6n8bVNWbPz8OSUTkkpDIOwJDUTNzDswyW18C0Xdm",
-	"xmulhp3w7RiGtGXpiPPw0JquEOMQvIWO0Ns3Z+c+EhSe7bHvXpy+OH/xSOju+lSgMOazGcTideNnvICu",
-	"wnyqs31oddtEfag7EHt33tfnRkGNvdphTTalbwQTguqSCh58ww++4RvymO+AkhSPMdjWnLOQK5txWGnE",
-	"Qdte7QkG4WE6s6IJITOB8ICbTL+ioWeH8+kR26Ks8+rv3pV5p/mbjmE7I/RdTa3TzvTJVFfAAoZzQTf9",
-	"3CCLXIs18zetamXTytXyu612q9PZbT2FvqxMu7V13G8U44CE+SnnXe9H/geNIvx4v9X21CVqOFTvN9Ms",
-	"zSxRD3QKRuYXViPOaneExpIHvbqpXv3iymR0VurVIZb4r2bo6hMpNqB2v5oHlGZi15QOj/lcFJKDbfKf",
-	"kyHo5lekXuGsKBJ8iV3jKr6SaERYahsrvQJaEDrdCyFSEoWIMJ6Mxn5hSoNAAzLksc5BMmNvsq1Qkesp",
-	"WzV0pMc27MgYP5sYs+lXvZgOIlFsRjfBtdmHG7l+tDqxtjgGRueS9BhoSxt6As2mUqtycyEKwyCOShMH",
-	"7dQIKhAdMehsb9IpewyauqeTX2yvUWcYjO0d2s9t0AzgyNTGaSJg3g5K27ijI3dWhsn96jGTW48lwlHk",
-	"Q9/yqpkkBfTI6rsrx3dURAidOey+N8MxnhIJiWQ1k02zR+wQd7M+MNuH3Mz1czPdWfhLMzQfinH/bsW4",
-	"DwWppfr2h8LMPy9pbQ2mZbjVyt7oTpQTHTs2uSASRqLploQ6pM7IHJqRmFIqGFgwNvP3xhgGxfBEHvbY",
-	"t1Wq+M1lp2dLaPWjqtqt8ESxzi3f2WIOw9ZmyiwItdMJhjPhEYfxRVQPFIM5qQMCA754RJhWGt36AfgR",
-	"iggO8zrQXdZWvsttHepkoF5lha+4AJDrv1ojenPsRqUGhjL1cAsqHCWyhfoVWJmf3GcRDcbo6uAds7O4",
-	"GM9qFXr6r9CLGMjYxMEzG0f9cY4Xh25/n3FMCHCIIWU46ubxBDTYh1KHf2ypg50EAPZtefRLddmDnWrX",
-	"NDkzb2BZO6zcKCsdU6bnkuUSNKmAzAt2qAdou014e4xQO2a2hV5zbReSKyqkY3PnlrJeIh8lLIKBMIpe",
-	"wJDjuucVjE3OtSzlcDgcwezHORVjEuaakZnKIoiMGco0g24Nn4fBisaHYKsA9QipADOY36TTs/W4ymrj",
-	"0gD+NnbhMIkKXaw+6ARZcyZ7JF9HfFIrOMJslJjyW5j35qqO9W65CgdcjXcsdRlO+BqTD6q9amPjIXay",
-	"HKMovSNGSEjCZvtvHKlZR7Loa7yPAQx3kp/7NftB+rkWgRdBxGsVrPJjjpb1msxtKEErxEDBRkKmpG27",
-	"c5ugwO2i6LuujuQ0uFYKgN3fcg2pfKIboNEdVt2nXT1yvFBvLdcfufWQmv1Vch/V1SSzhv00s7DKZy8L",
-	"v1dUIlbmVOfjYTbQ7qcdq2HsIBiPpj7Rys7+hJDZhanv+7fiXn3I3aZs1GOlt9M2mHrKsWJbxjdTH3C3",
-	"AzbKDtX84X7QA5idaVB6NvOkOCET/AgmFGdjPWqBTwmJF55v51a6B8tN6DPdJdOXDZUPOI8IZt619tyu",
-	"UQ0utLF3d/Xg9x9W/4sGnk1xr9PdoVLh9eszhN15Y6KGejiDBpshgaGgPnhihNQzCn2noWo5yhxRIR18",
-	"v2XmfRZorQ8zu84wi+wmInq3/rPKEDQogwoNl4a/l/jd6mLVaOPnTucQnVKWXKGrZ08unuxtopc0JkN+",
-	"9bizp6PZzcsRNCRPqah1z1lg/9VisOpMaJrKgwYGoH3y8WfrXqHh9UqpA+7HZTKni7ChmGzoUsSBYGz3",
-	"J0U6cx5PtCuMhmoh4SYNPhI9llbEO+O2oXw+7QARcj2dQVuJVlqhuxRWq2SV2n+fhn1dwODApTCw3sK6",
-	"nxNajQlOfWqG5TgTatmVeUWrY01iOAlvIOnuuO/J10j73Vv9ymsuX/KE/ZUF4wsz6F6Z9w2YwZjgSI7/",
-	"qE3DOjJ5FTvtNgI6ZiNbSzOLuR58ixnKReVb6EhM0rEpQM+HKCZCYtPB3L5JjRmnjEhRWYXzvdnen1K7",
-	"pj9eH8w5UipEy7v7sc4neQBj9Z3/qpvlbKalLx+E/iH13dnJ44ovvn93mvqFbEoIOIuyCryKO3mjP/hK",
-	"mLlWt7kXyoYcpuHdcjB8c3Pb7P47HiRTtccaLUA9dvT2BIXmufu4ZogoKVjFOJCKql6dvXm96poXeBp9",
-	"zWv+RX1vrWu2O8yknNl7F8G19Zi69S76DJfeTd09PjJX3kVw49c9BtfbRZ+vQUwvGa3+zVzhL0c/ntZd",
-	"IQyhrWe1isWafgZpmaJJa/NBZ9HnB7+U1u99aw4D8B+BiyeYIDyKiTtu3a72SPgWD3os5cFagxLjRMJk",
-	"q5DPWc3g8nd6/98kL4a9tb4Vf88Yula6l4NGRCIZ4+GQBtWsfH09AAQ/EHq1ZmocpKb89ej4+M371+dn",
-	"F2/fPz89Ob5QXMGwAfCkJHGk7DEpZ93Hj8GJP+ZCdp+1n+l8YbPj4md0J0jfRsZ9CEzyRB66Hpxm9nWr",
-	"pN166tjl9s4omZlwFGbF+kcbHJjF/NJGayLKJs7iOedb+Qvl8mHDR51+ImYlm95aXsQU32BnNA2PbRBJ",
-	"O2xHXErCQFkbLCAG4K5s4xXlpV/yGEUch2iAI8wCYA+mjap2h5tgD+dRDqQa064/Xv+/AAAA//8=",
+	"7H3pcts4uuiroDinKrYPJUte4liuqXvcnmTaSTrJxE6nF+VaEAlJaJGAmgAtqxNX3Xe4b3if5BY+ACS4",
+	"SKK3dHrGP86ZjkyCwIdvXz97AY9nnBEmhdf77JErHM8iAv+Ng4AIcUGuZjQhofrlEkcpUf8R8JB4vfIT",
+	"vhcSiWnk9bzzCUH6r0jyKWFoggUyz7XRezJKiJggKtue7yXk95QIeUFDr+d1uofPRk/Jfivo4oPWQbBL",
+	"Wofh/n6rM+yOusFOuEv2Rp7vCYllKrzeXqfre5LKSG3n2P1gvim5mKm/pgnr4SDgKZOiN0v4MCJxr3SC",
+	"62vfHoqySxzRVce2T6w6NhWIcYlwKieESRr4iCcowDFBwwXCjMsJSdAcL5CcYIaoFEgQIShnT8TDgUbt",
+	"yG69AXDsORVwgoSE6iA4EhcxFYKycR2E6h4rgckcDQU4SShRYEL5WwocEskJFYjPSIIl5QxJPCX3C5WT",
+	"fJso3+YqkNQdDOAiktHFCNOonlDcP5fgMCE4JAn6qXVy9v7FuUUas7bCFoNCAIwMOQCPpAtGHhOBRgmP",
+	"EUYjnhA6ZogndEzZ3UG264KMC9ESVOafTsgoFWspzQWBgliiecAqOis/UsEgzUUctPlWyO19dWtNia58",
+	"aAUrs8lVrLj8SAlW5s/AhhOCgwkJ4fiEhW30mo8RZQiP8X0giwOGM/PVZry4fAT35Am55NPVJ7ePrDj5",
+	"kCjBwELyVQ6tvtPwyHbv1+rMmiOACH5PZLJoHY8kSdQ/QyKChM4UN4QPBZyFiqmjOaYSDYmie4TFVHGO",
+	"7GBGpHu9rj6kxiCZpMT3RDAhMVZLx5TROI3hKbNjyiQZkwTu4ePHj61jS1VYkupuFKyDCY4iwsZE8+/3",
+	"L07QYbfbUVsSiI8QuSTJAu11ukcIW7aBviM4IYkjL3FMQoSFuh21wtOD/U7hHJ55IyE4iv/e9yxU+563",
+	"6oTmVEImmmlf+94MJzgmMgM2UN6xlCSeyeoJuzvPUIJZyGM0VLSDBdrZUWdOcKDWUCccYkGe7qVJ1EaA",
+	"fIr1AMIihRFwfMu2+AhxRlDA+ZQS9BtOfMO+2QJJPPT7LGWSRggzhJmYkwQN1c4FYmRu4SWOlBBgiuXr",
+	"NRlpo49UKtXKeRFuY44FiriQSjqgiLMx2hARITMfyZQxEvl9xlOJx2QTBZihIWASCeFxQCbFQ5XICSJK",
+	"mNSLwoJU+gizUP2d8SEPF2g+4UBw6nF9sTiCvf2ApwQteJogPmd+n4k0mChADn5/tnv5/Lf3H8nLk+QP",
+	"8uzszYtf9qbHgx7CBn7wOWDgAk0Zn6NZwiUJJHD8CWXjdp95vkfVTWkK8nxP4ZLX835qmbtt2ct1EeO/",
+	"EjLyet7ftnNVeFv/VWyXcOJaSy4x40xoJVkrVu+NCASuxCRhgD54NosUtVDOtg3F//dvQuHSOkW7bkv2",
+	"je2yzlqnsjZZIJMwS9W6lavUqkK1smrlMhWuX8v0Gy2Rc9Gm11u4vXf6ivQlF0n/Dbdq/VwRF+hi+fnb",
+	"CDg0GhRvZmBJ/Qhh/ffSWQdANYPS9gd9FrmyCdDakQl1rLjujOaV7crzcL7veLg45/w1Tsbk5mjriF9F",
+	"7xeS84sIlnKk73GmIQJPiPECTfAlQViiWLGNp3voFf3uzrK362in6lRIco7sZlYJ39LOGyONC7oVOOMa",
+	"OQAAZcxckiQ797XvnYhk9CKzGm7BOkp2x2qCLWngzU6bb3HNWZX9kktxx4C5o/WC3mj+DgIsmGA2JiEA",
+	"75RJkjAcPU8SntwJh6lZ6YLAUg4On/GYmK8rmTdPlNxUtiholsklSe6Kv/udTo6/9kjIbmQV/pZ23fhG",
+	"C3BbcanHaITTSCpFxTku6DWKQVn5HuBUEJSykBTu9IlAVN/Ta8qmp7lougWWR5RNVxmKhb8X9H8qkPqj",
+	"wsiUKbWB+Qi0znTmo4TMIhwQUFywUauUSsaT3FV1LKZaA1J/B/1q2X2r6w52ibpr96o7BTvBuWsFFsQ4",
+	"qGIkaWQbFs6pLizG0YgnMQkvzJbqoFN9aIkrBrgUnDVTjJUqqOh3qJ7C4b0d/ge7J5TvadXJq2e4bs7C",
+	"HARsxq+fCCQWTOIrhTdA8xnHUlfwxPHu3QqrFFVkEHif39ytGdg9XzEwFOH1fs0+EKZ6O+RiRElUJbKY",
+	"xEN1ziBIE4HknAZAKDMOTMrredszLMScJ6F3/emuxvb94lFTLCpf2G1RCW28PHv7xkeEBTykCrWcy3gi",
+	"FLeJN5dLvTdcvuApC++EL4zLixGsUsSThBgXGnxa/fvurpG9/LbecGV96s+uuqV8e41vx4Jl9a3Y8yGw",
+	"O+GUQNlUWtehsk0FAPqdQdhb23YOvIH3wMNLvMCWPpVQxZaawOTNdSnfMhu1Y56CYB6qM4t6mrUUdwFo",
+	"VyHZzK9MUELHE4ns8zcm3CbMf2cnR4MfM2igDBqr0KEKvcZokX9qrQ57bMHeCOLoOINXdk9FcCqeTwUa",
+	"FK9h4CNGlBWA+2yv0/WRoCywPhWRO4cYwmiv01XW37XvvceSvKYxlXfEw0Rx8MgsVCH9ufp/ynqKMVsY",
+	"tU9kuCna6COmEoEbiY3V/zruSSTw4u4+9J3DHEvO7Ubs99c5zt2zNUYQB7IrcWOYhmMCt2wEfS+HlELK",
+	"NCFCg8y4MCHyALeqdYfyabKH9UMFht9nv6nPheAfyLixIwhALdVOOeNacK5igIT2DLe9Vc7kVT4D91EA",
+	"xweGLzGN8DC6m7cgddapOOqTS6pIQasjxnWpaYnxeRudJwtzZjHhiYwWdze9HNfBOYlnPMEJjRaouMtV",
+	"SOc+2RjnHGCuUSK0zWU9BxHHIQl9JCaplAolQtA8eabCQWQH4johlniIBfkzMEWksxlPJAl/ICHF5wC9",
+	"O6FMtuBFrFa8gAtxjXTCQmC8oN1igfreif5aS329h9wPqg/1PR9Rhj6cv2g9szSG1OESIgQJ7+6S2s/x",
+	"yoEHgu0js/3VaFV75htgWPUS1qCadVEpUAzKABtk4HLUJRdg175XFrV/PYUpix0tsW6oQPaRBzNuvn09",
+	"yUWWOYmilraKfDRMZX4VTW7hCA30JQxAYgqk2Ncyyyc7SjXsYjersCyK3o7gTledNjud/9mbJXxGEkmN",
+	"PxUw4bNHWBp7vV+XJLJUEoAqiVDVcHw5SPHJr0Qks1/48DcSSO/607VvTgqJIdWQ5DF6+fEcbUCgtfP0",
+	"2Sa4qgbHqZzwhP4B9znwEWfRQhEwROMSzITiDAINJothQm0UQl3poI1eETID+mbqJnkCQra00WL04AGh",
+	"X/LQNwXZCSDN8xjTyHGu4DCkCiA4eud8dIQjQfzSPkgMxL/6GLC+B1FkQ/xrXniXMYlrN079q/mcs9Cn",
+	"yrHsoXKj9DbnCtIkIUxe3HzHvsfIvPF7b8h86WEreygtXXt2zkY0iQHiGg63O7+0VLRq828ZOacx0RRX",
+	"3r1eYcUe8wsSRN5ul7eGtH9vB2xyJ5W40EOwXydk1Zj6RTL6dgVDNaft/kSFPrlIoxvzBQXmRrijPmEQ",
+	"x2DbRSZR1r0L751nT1cYQ76J6tLLMHCJXFQ6ikm7GaGBk1s5AAnpRiN9KxlNIk4uIGsl33MrGioOApwQ",
+	"hMNQacQoS2vBIf4fo922Ax4PiolMpb96vhfjq9eEjeXE6+3s7/leTJn99+6y3Ty8jKuVV3VX8vzSavs3",
+	"QL6EYGXnYHhRKZPqv7wQS9KSNCZ1t2DV8+o1jMgcKZ4FfnQ0I1zBtm4JHUnMPpembvTNeWxW/cpH8JYV",
+	"4tc4JhC+BvOIxDO56CHMTPIyT2p3MKVsLX8HgL6i2hPuGhZ1GD/4qWVwoXUaDmzc1rzlIzpSip3Sqk0Y",
+	"s3x4lkbGw6Nz5yo7toxp2QZsriVVdtlsRhgJkeT38eVUkOQCjw12Vbmhi56wIgDXd5Erw5rCOeCGC+sX",
+	"4LwUyV+ZyytjBs6PDrRuxEVCxlRIovk70M/FJUnoiMIPER9TZv83N3grDvyS+zbiY55KV4SYlFPzb5H9",
+	"YKXOOMFB4YeEmNTt7FvG4nJ/SpQuY4CkDDXnGX0U/W8bUqv8QQtCSS+xdTvn//pUx9UUgF/Tm7O0S1vG",
+	"QiWJRSPa8iCKfnWqX+hCbFHvBycJXmjN90ouITidcpuRmnoSzfCYABtQSN1Tv9uo061wv8x79RnNrmrR",
+	"E/QIccqWZwxDog3jc6QzTGW5akWrIsJHibLTSQiORrX3LEu4U80S9r0XlERhlo1zExFglKtVt5UvfqKe",
+	"XiEEXuSMH72BWMuER6FAc5sFK9JhTKXUFFrBviwWW3/n2rc/gqCtnPjo95QkEFI3hRzZ60VRPyVkdmFs",
+	"n9qvWmdSjYl/9vYNeqf/rm39p4ed7iaiTPKCFFLmcvGr246VtRqv4AoymNbhVekC6nlfFuSGPMnMG1TM",
+	"OPC1bE74OMGxKLLJzANnnEZ5vkElA0FyfgGRAPPfkWaSRrO+MHSW/2D8rvafOk3G5Xw8jjmr8t06FvU9",
+	"wZGc3ErZtq6+3Jbg03oV370f81bdxdTmcz2AyVPKN2tqlZjMG6fW6kH3qC/XMc8ab/TlfHrDq8TR2P34",
+	"8/AfZ8e16BIkl8UHd/b3u4e1j06XKVeK8A+e7j5DcpLGw1lCmaxXK+XC/dbbV+9qv5OKAuAErUf0q/rN",
+	"zNJhRAM0JQvfqXlYy2XU3jQ01Mr6sD6AUW+oDr1fzqdn5KZENiWL5oqAuviiGvC0rAWUz6GWr9tsTarZ",
+	"A2B5XbpXITewKcq/5gGOlhTzRJiNUzwGYaeUOYE2vjt5h/YONtvonFxJgcgVFeApfs7GERUTcCS/4gnB",
+	"7AhhttBufBIJgsZECvtYSTDyotm7u68YsFSsxut5//vX49YvuPXHp887/rPrjZb5Z6d1+Olz1392vbn1",
+	"X3U08Fop0i94MqRhSNhXclApxOZCXAgqSa3rYt1djCm7nS3vegtLF4m1PocDGUFoVH04LN5AwJOEBBJN",
+	"eCIIGgLsF0hIPIPwd6avOrqEc1/dzk7RT9GtuY87eopy06MeVe1fbZImaSmEtd6Yis9ltZ+lu46JZXtZ",
+	"47E3F3oLFcF4DRt55Nz4kC1Evrkrz2j8F3Tta7l5USjibVhIVXyt0T7Nm9lWjXG77jVThnmWxjFOFveC",
+	"hGYBk9Cw/l0Tslf4sjZgL0yhZcHWyy+lAOrqUXKomM8twUeeyj/LNV52fN+ALcKub8MXK3hWNq1sup02",
+	"e7NCh6JjOANzFiS1FZbaZSwQTgjkTUScT0mIMChmDot5ur+/+7TBeatZ4V9ViWh6JW7QqanEQccSRQQL",
+	"ibqFmtkNnmjDXEHaukshq0MQuelnxWI7+0/d15SmoSRPnw0XkogjXfaPtAmXZ2ba3B7j4eApk08E4nOW",
+	"pehZGYHecJSkkbrMIU8lmlIWQo5e/lFdifdV5WY5q/kB0CDPtW56/YX4Yb0bwFZKWJICcay9MEMyoSxE",
+	"g78Bzf29FBF5Kbvjq+++Z+d/7H78/benr6dvO6OX8U74LH42fMZ/+n3v9+nBj78Mu1edn28BzrczwvCM",
+	"/oMHabwyUKE9cUXAUTbi696o0DPXX6xxWoOWOxE3XLEkIezyvt6dXbOO+6+gWGXPJUQQVswB/6qYfrfE",
+	"hjunYKxU5N6RRHD2xqif7sn2O3VHyYm1LG9MppYiC8jZ2ds/gEyyG3tDzTfWuUIL8QjghprXchRyf12E",
+	"zCbI1eGL9utpPpx3UVDcGmoG1XqNTG/HZbzeEX+b+BcVJpO49oi5L6662vfn5++QfsCIc+363j88dBzh",
+	"e51aV7hJ4atbV0kWtTeLCxTaN9iwZe02rcpZXGxQmwSo07l0QDskRTpeU2yzzvCxiatwtgx4TlzNOJHX",
+	"xM9c3K3H2LzWdrmruM4H8nDZenWJG5UYWp3z0W/iIvBNfFA3uroIIq4XLNW1ZvE3iU2SjnN1MZETHl6o",
+	"n3AU8TksUCnOX5pMXZdwWwo3Vqqk3eT3T/WMcEQj8vzKmlu3iuXVhZmDNKFygSI+9qHCUkg0ooloznfq",
+	"Y391TIdcGXDdJD8huolfLc8ZqCV+RuYXpD7rBNrNmZQTyH3GJmEWGgLpFIhA56XpNGIs13zMRo7rvsWF",
+	"6cIS0UvSGNLGDi/Cer8G0Hcxk7MbMstkN+CCzzmdb/FrCX9SaHsrz82tD7HUaq8pUHoAK6BA6k0NgWrD",
+	"pKrjttM6vGh9+ryzc13rqM3dQuuD1bp+ZT6hwUS3j9I9JAUKU6J1GxpFuklSHo3XbZLWx67NRr4V78jN",
+	"ZJKRQDe8tyUG3Nu6bPG6/HD1wCzCUrHEJ0JzZYKE5Ake12uU7ocfxKPjtgUs+HS+pg/nvcn1+frxhzot",
+	"ojlS6F1/jYx5kNUX1p+/EhK56aXEKr7da5k0XtklQj91g4T+UvK1G6NYx//huVvVAZzl7u9bJ1nWKCXc",
+	"NAptpt/YRJa61EjosSlNhbnjTzUaipi6Ns6Q84jgQghi2RbxUPAolQR6VjbeKQ0bKiin4bJ0z/O8551V",
+	"tgxXUfioQae0qoRLoLxa1geoq7j08isoLqa5WDEFC5mEnwlPk+YguJfgW558WWN3K4xuHasHBqtBs8yf",
+	"uz5zgFayOQsQLaBPKZ0TEjyrEROLwyuI7HSJo4GGOgPMYvbGhw+n/7g80F074PcgIbIu2c9VkDqtQ9wa",
+	"ffr87LqV/fdeg//uLtGlzKZvkTjpav33qdSXc5jsZ1aA3Mbrbih+bsA7SmGeI6UE6JYMMb/UDaYfgLXU",
+	"obOz61qIgH/l28gxMyrbYyz7PzqWfQ/x6aXIde6eZVm9hbbmisxXJviSREdIEPMMHkbQZFK/MGujYyOI",
+	"tPOC4EsiFNHzVOq8JFsI67oX9U/g0wT7AI6QXJLkYqKzT5UZUev1yuFVOcgJtDmE1NiBSxcDk9Z7sHe4",
+	"6W5CNzqu/UpND4kHMC9We/jqDYlVvQceZIu1Hs3Gu50pHp+5fG5j+3zj1sytzJIKjX4wjq0bwEUB9uI3",
+	"ThkJm3tOM0Oy/i951Uz+iGNDFK9iXc0XZfLpnhvaOex0DrqHhzv7ewd7ncPDHX9lW3Tfo+ICKllI/W6o",
+	"uBASj0bL/5rOSGJdhtUnAEF0bdAy+K0tnCogWW1Z1ZI/1iksTuabtVUdiLsfc2HjAKJ06ppSKBdpChD4",
+	"tAQp67MCXxOlZwsfhXQMvdpZiGKcTIUP7Fex/sH/6FDZMMJsKtrohMcznJAweyAhY5yEyuYKsLAexlBO",
+	"1uQTQlB4TbTbbhySZR6SORYjRk2Z4rJuIA+ww2rcqfEmFdIs7lABe5suCLcosL/vOmlbIr3CSwSapY6R",
+	"nalFXU38BPSZJWaSWwRW9pwKNDC6UNa3PNOHBm30vZSztyxa+OgMx+SMSvL31/jKR2fgFlbqmUTDhdbE",
+	"+kwtYDTGNnrL0CzClKGJlDMEYayI89kQB1M04UJrcpCwRYVVnAZOu3+9rbzd/8XF91zIln4wFzJ4Rl8R",
+	"0J6HoFcdp4o8P5t/vbDs9eXHc8+/BXCq3VSsVrff2Wwjq8Rqv1hEhSShjzArt2vpM1NIFpKAhkToyQlH",
+	"K/zUAAhAHpAfWmfMTq1gao2pJR7/H1IhIT0unmG2gDQ6KIXPRlbMEyqJ7vysq+qp0C18rEPKtaV1L2/K",
+	"0CC338AtVL36cu09vKFf0BMlIPYz+Ofzc7Rt8xagjflg5bCHrNq/7u7Np1eRweoIQvmqLVHcjATUu312",
+	"SxIwr2lIrScE9/EqSBS3sLltAWcSB8ChzBIW7Er6J5HBJ9Hb3nb6FmR341UbJ5q/+BZFtCi2dtwlSSDP",
+	"RuEWdBRjMsGBLiO0eYSmB16SMtGD3nYJTyURPvx3Lj78PgNBn086gIA3M3OOIJcJiCckCb0kBreAHkOT",
+	"D9jusz7729/QKYPmnTFlqSR91m2jwbu3Zy4OwhUObJFjVn6wwZNS7cEm7ADneXVARKa3oZBYoRNGW1sG",
+	"Oltb7T7baaOso93Wlst2trb0JzVV6mlWJvuljU51YF5H/fXeocNWZqQPoEcnmvA5NPBs99kusCWWIZR+",
+	"yMRdYVaD2rfiUzwx4VesEy3QYK/THfgowFFUgU7BJTLooQVPlaGtDtRnCNkyaZoAbQEq+FnWkjXrx5wI",
+	"xFm7z/Zq4c9TOUAE5h85b2GJOAuI747bgbpRe7cVX4J2H/TQoCSlB312MuGCwJpw3z6akpk0DUQIiuiI",
+	"lHyJ8JEv1aXQl6L0+FJiMV9QjEMCK3/psy+tVqvwf7Cm5TkbIYEUu030xXJPjU5HAGehMKcoUnpmxJLa",
+	"hmVRluN+QYKycURaMzwmCM9mAunPZaK+7p3qL0GEhaABGiZ8LhSa5Cu5akLtu4wz0su9sMZB45D+l+Ky",
+	"ZpoRk4jxMq9OpaAhMV/WQvg2YFr2Rh74hg54X1DMhzQiPgqJmEo+8yEDXaFyRBlso8+OneBzdsKp0OXb",
+	"ZiZdzziFlitY6qxZ03lYBfIG1TZ887I+LuN9ZkBrnxTEDGjCZgmAoJbTy+bi8TnT/Q4hH0KzrUqHHDTn",
+	"CYxH6LNRwpnU9GhoYmsLpl8JKsnWFhQCKF57/O4UbdgvAkx4gkQ6bIU8VvKPCjSijGwe2WFY+kkYOJgK",
+	"Yk7ZZzxBs1QLCLWkySrHKFEnFgTNEn4FPYztsClYwnABxQYsVSNHHzEXrpDHFK47hFckijJaW2SrId+M",
+	"hAsuPz9jE4sZUSssiEBf0P/7P/83+//wC7xZ5Kilx8oPu2qXXdb9//A8POnIBr8gBPwqD/OzQUX1q+bf",
+	"V+JwgDZM8I9Fi83VL1jNVqlHX9CgRmlRH89VQ+chYwv4t32r8GfFhzTJNtLG5JxnKw4K6rkSiiTMLBVN",
+	"zGWdDaSRiQcoJlFkZFSgrS2ImpJwa6sHQk231cnnN2IUkERCZ98xQRu7+5noHi5QJiVwCbmN/5lKAdPX",
+	"1A55Am2Cs6mBdsiVmV+nd7SBzfIwnA4gImyXZh++IpPFJhqDCrJlX95C2Tc0n8C6eTOaT2hEjuywwjgN",
+	"JijCUjcOhZdhAhD4+SWPFM9Su4B2Kmg+4VEu8oHnaA5YzIdSUD4uTKuL8QLBzDskJwlPxxMjS9RegMEL",
+	"nUNemBWnlgGBhdHO1ZXCUqF7exOsNEpz84bBGh1psN/ZHZQhKCSNImCZwt5/zTTVEU/GJFmorYPZlTW1",
+	"dTRbO1zEMGRGiFGDjOlY6HimNEOx2m7Txshqww01s9vQRkJwCCGY4QJpUyATCcfvTk35laKiTR/Y+FIb",
+	"L4NmQiKOwzb6joBwVwDxC33UixOjNBFayWUgfUbHTGFaOuuzqr6qU58GGYkMdjo7A4VnulW/mIoempvU",
+	"FsyyNBBoPsxsZRmgLo8AuEaEqseV+e6j4aLPlGGgJamuh4LWxVAmZQwJzrRjVyPMEdgNirRB4UhpJFvA",
+	"UXV7IZhUsWnQlkokefVk4F7dBvfqYoAkH+sjwOe2gEjzIQaLGbgTkJtEtrXlm4TLGE+NUpaCIqaQXQOr",
+	"zyI6JcAQYFzX2xkBSJujaZVHpyWLrCuAjwTXUBABZkzBPMYLuKwfoNeA5GCDWUirGx3qTJhelkOyr4A/",
+	"4WmiiQ+eN5aPIUdhe+4rqlUItAAGpijKWgeARX2mZzzBjrKSEQUPdTbd2tj24acCchyz7vz6JW2upJkN",
+	"+R3MCxB99hHa4VgwF04CCj+0bFfWo+9g2ALUS4UgVJoRasYhYt8oJiQdKXDihPSZe3vCoRIwCgGyahk3",
+	"KVwsW7QIr1wfBhfE3s6htn/7rNBR3kc4Etzyl9JgEXRmnQBjdb0oJpgB87XqKVyUYhwAUz4DA82mp2Xz",
+	"EAHAUDQk+uw53CPY99o9uKTPuPHGHe7tH2y20dmcygDGbAwCHpJsKgdnSJIrhSuDvU5nAJcN43t8deQd",
+	"9UOfqW0DDoMRrKfbKhhuMDLfdOZCCnhid2B4kdGAM4P9uQK5Aamdgl4sYcqs4j5zJslSkWXf6vM9AZeQ",
+	"rbkZ9NDvKZegLsyVda+sF2zGmE1INNMOo4gGhOkeMMbVczxTekVrp92pOHvm83kbw5/bPBlvm3fF9uvT",
+	"k+dvzp7DO3nVk+s0Utq4dgV12l39VFYT6e22O+1dz6mE3G5DR3Ho/LT923wq2rZF/JgsSe2B7lgfyRC9",
+	"Igt0RqS+5oP97sGm5nOafxkzQs+YEEizxIJVLvI+2j00kIvZQOOT/O/f5nLg99kAR2P9GzT6UfojzdQ7",
+	"nIYDoO3cbn0ibJucD+9fb7bRD3iBhko7BO1N3caIXlo3k6kuzqbdn4ZeTx365XwqvNLM2Z1OZ0Vz/Zqm",
+	"+robzq+mYZHpU2S6EmXNiEzrIW/6Lnl18Xt89eNH/POPx4fz+Xcvnp6mfPfyxz/+ODi/+v7kfP7Td4tx",
+	"crY39Uy3IWgyZFoKQSch6Bvkdbu//3z886urk2T049nFwfni47++fzs+mASX7/CM/hAl81OM3wXff3jP",
+	"dUinWa960xBoSWt6dVYtZLWjSkkFpUyWZ1ycALKfcCYTXlNaM9BX56MYX7XwmPx9t9MZeCvnSV/73r6+",
+	"mbrdZzdYnL9YCNZ4vV8/+Z6wKXClTks678XFWM/3JB4LyN1aCEli75NarqhHraSelU1yc/1wDsU/Rtvb",
+	"4ElhaPemcSVkVkPG4Y61/qLsIdFnwP30pRQ1O1/zKWPeMF50lmlvyiV4AzN/gLHCMMs8AOoxwc0kFCUH",
+	"cbhERW2jE6ON2MnR6JSVDHqcDa23m8l9KuqHmQTVso5iTxTM70qxbuqbdyBeduY/h2/24l860e7ljzvx",
+	"y+TZy7i7+P2yy3bijvhwGD+d/t652nlek3vVs7lMNxr5anL9lhAZfAOmfux1uo9Tr6v1O+uWKT//Vxuc",
+	"XdNkfc3EPUXCec4eB0dB5pAc6RbJ9z7l+jb8WL21u/4tdyJWiYd/LgcZf/107Zfj7/o3NxL966frAvf/",
+	"pw6ZOIOVXX5v8ymLDF8bfNraghwHLmRdaZ2yGY2BZlR1Rua5tQXKOOOSBsT+3XaIgDH+bsuIrOe5xAvQ",
+	"TEc8CUjeWlbZh3oCr7E6oBtMNFdPGzs7ExwFc8GYEnRU2V/J7saR4vaLOn4c5KNA8sL073i4uBk7Nllp",
+	"HnyPCFHq2p5nkqxuldGcvKoTTK6LeSAyScl1Rcrs1DWdsEYt1559cPNX7tww8wbkUhlcm0uB1S8WZvbo",
+	"txrQmTMiXb3SbfBKYbY9vLTfhJ5r5papl3d21r9cnhUK7x2uf8+d6/gnsqsSF6rhVYX8kTKj0tiK4kUp",
+	"+O2wq5lOsF3FrrYNe1jOts4zH1QhM0Nzsay5M3h7q/hd8j20q6yiMmTmLhzD6m43aWjUnD0snYfTiEvc",
+	"UBe1xSQenzbfYqF4ZYkW6bJ0mouO5qzInSz/b8VPKrP0/lIMpcgcNK5m9Hg7FgG6RricNbj6hLI7Cz5Z",
+	"pULggl877w1k0C/vlwFZRZCPHGTVnEVGoffyo/PMfagW5VkwjSntXrSE0wqEACK+4xPP1Ye76gqPVPrN",
+	"UWmWcOaivr568Lo7dOpiST2xaufqjeW4eveJ0OLcZoOtDk/5K8JSSEel+syEpY7NYIJsxYAzkca5F+gI",
+	"JWRGsLTtQyC1rWSamJnegsYzCAjrtWvsjss8Of0uzKGpYeHfSt+4D19RTRb+Q+ggxSpSjyxeTob/DOhb",
+	"+vLFL8/fn//r7FScxnL2y8np01O6l76mp+KUvd8P1L/jF51XO7Pd8OTlYZssXs6C3R/oW3qavqZ7dPSv",
+	"drATsWH8ohP+9DLy/Lt43tzC091Op1hSurPXKdR7uiXLiic/bXV3Wjs7553D3m6n1+n84ul6JZgg2xk9",
+	"Ja39oIuXTZC9XnGXxWJPW1SYN1wq1GmZrXRbne5551mvY7eyTExV67J0IZJbieUdQ42MOs3eTqFqSj+b",
+	"10mZOo1iaZT50a2GynZZAphT7eS95pckwgFx65Z0uU5zN5fbwrtGif3RHFo7n+mYkRBR5uTqa5XC8ok7",
+	"6rW38LG67WHWejadZ28IoUqnm7oR+jWweDTmH1aqa+asQ/eOaw9yq5rL9KwT39IoktuQL0uJBnJoUQaS",
+	"udimr6eRQO9Go5wSrW6VgM7RYDDvPkue0MUj5ijEPGRHRCOlhKUJgTCZEtTQaBOyi8qZJLr6RifVlTJG",
+	"UMxjwqRORuszG2JamC6qbQSdA/UyWTo4RqZ1GpI0JnX6gPriczu6K2+YCt6XIjy/53OdtKLhjiBJGHIE",
+	"dJKQzn0p1CDud0z9B8yiyss/YFOFmKXJCtSvuHWwuztuHSx0X11V+nrtVwwwZ49m53o4mrazoIRJocWA",
+	"kau8SwyEB/VzxapKLfQOdlqHeHfYOgi7ndazYG+vtU+6ox28O9wL9kOv/tR6ucKx10x51EPb76KeWBr5",
+	"tdhpyRVT3U4uTLPp8lhADRckXRbynQueePOb1nBtU5vwBlCawVZ22512t7vbPrDjEXt1cwFLs+vt8rh1",
+	"MOzstIbdoNt6Gh6QZ6PDThfvDIvTFBtqK8WWQt4P/A8aRXh7v92BAfp64B5Lo6i5EZyNDFzia9I39Gd4",
+	"ub+mHMg4vwKFLqFyBnGieGFjJuv9Llnd+ZIQkq1dYmSelb/o3G9FhwMkC5bZiuks6JghM+zNiApcMtV8",
+	"ZcY5QyNdWw+l7DLTwizRRJEOL2YJuKZaSacd5Gm5mln32XEWmLQlDjnkgAMPiU25smm6VJiMMRzymYSs",
+	"RJulpl1R2jItweeUqaOU6yicPIUsVVaTvFNqoQSOCfUqYxZAAHEwmwzZyYSn5rQ8CiGzUWdkz3FtfMxO",
+	"Hr2VhQq80pTmgKM4Q7/jclkR2tDGiA9bs8npuu9wekNTt0abHy6yucz5Jr4rxyN8wAyT7EXtZYvb7aJq",
+	"buXLFXdYdOtd+54uGipDTP+qgFXeZ556eV9bheY19XYRZMF8T6KwuL83y0qt8ny3+9pcsc9OZY83Nd4e",
+	"ximhcd+QSw4mA9gMDl/Pb7He+VDqVOVu5vTDH6fdN3TFZtjLm2zm6/o5DNAfvRxVSrE8qYCkmXtC2YIF",
+	"Ysvw9t/IC1Zky/+5qGC8gQVMyDyEfwLDenS0/ifg3X25Ws+sd7WNzogUdSpzoMv1c7V6Y1lLwM0jNCjk",
+	"f/cQ4y2o6oF2GvdgJN7MWZt3RloyRCTzGNSNu8xCWnb6tm//4lSmufaTCXMXtWPoKmOxq13nCxg9Jfut",
+	"oIsPltv1Nldkr9PNy0GMKxsVj2SopHYmTR0QGmPS8oHTS3wDzldQyAEOfEZY3mOyjd6yrPoJqqWg6CjA",
+	"qSAPkrd6B49/3XyZ3mdHsms0WzKHxsEzKrR7juq6A7cQ3028135TYwVm8BOk2M7jiciDIvBpWEi00QdB",
+	"UL/MUvterw9aXd8DVG5W6W8diqbEFOr974zGuzkan5gDmCNC7wP3MGtwuhbi19f+txSkOXc8HLqoQ3sl",
+	"SxW2aGPgbGSw6dsB/3qqTQFXsuo4e/9U9lnA0yg0DhRAFSit3xjUwWiwaVnyYxbIA8eLXvNxMS60JMtc",
+	"t99Z7hx8Xm7LYyV0xmiRmPA569niGrcHR97jl0q3kjsfBMOZrznwfEIS0u6zY7bIy+Nrh7nq2TAhNznl",
+	"GIHaI0iopaFT7gPl1Wo/IYdqX4nknAbENiZp95kjWEz3IBvoXd0I6aigtECjiEipiOESx5wC8V08c0HW",
+	"4qys8PtovQm4zFFV9nB8Na/CzXRJZ2bwtfH9FFw9e8simRpdJljo6GP76yuDdmDHN1ObdGO4r6sLesMd",
+	"VuDrAndW0+niKCu6n2ORBXofUOH6N01K/LPqCgo1A36zqqhypYH/+boiozRnXCOkrFW0thoKpNXWFkiU",
+	"ra2yzNIhKRvERpQFURrq1p3lXEMdAOrZbh5O5Md68QWOSZ9lqk2WqQyN+bI2C5k952L90uKmd/nQ3Vvn",
+	"GZpZKBfN3faMzN2nlQBlkiYkWqCQjkYkMbViN615Ks8BfkwmfPRx/WckE2r8N4wlSyZEmJH53TMKH4v2",
+	"Hov2lhXtOVPbs5yQrLf4EpkKjXqaleP4pk+SVuRMI6hM8hlZCUn/br2Om7OYlftKqBnXm6mrywHUzq9V",
+	"bfHfoTJH2jL6vOb5sTDnP8Qlc2waN5nrlhzaZGrl8taEe7dSW84C0kagNWs/eI3GDDTvtqkGh7p6PZdv",
+	"AjEOfc4o60GZDnJbT7oHrFV+9RHujdobK7T+V6ntLZzrL1vd60amHst7/w0rDM4qzAgNFw6rGBnG1YRF",
+	"mTzUlYUGpaICrHlUiCUeYkHQlPE59ExkfN6ua85kBn3duT/To7mzlkcUx+gvYRJq9fZfLLf644QjHKPT",
+	"/1WbRA3dDINJzZQV6Chu3Dw4gaGkSqYIiRcGkRfqd91dpxSbNypwhs86PAKBziqep+5Mu7vIxCIipuNU",
+	"SIwUQjZGgtrxeg8hxh4J8v4IEum+s9C3a/5X8TF0Du+UdlOalOZkQpzxmICaSiJBgBDBGWxfaKOTCecw",
+	"H85oumx52kHQxQfBLjkM9/ddj1unkHJwmKcc2DlxyO5qVYJB6QjNabRuGF1dCtYaQDwGRb6u38ZNA1P/",
+	"26CZivl5OyQRkStCIu8JzMLOzTkwy2x9iW8r/KDrtjXshG+n72Sdqsech0fWdIUYh+BtdIzevT0795Gg",
+	"8Gyf/eP56+fnz58IPVSFChQmfDaDWLzu948X0Eyexzrbh9Z3y9WHugexd+/t3G4V1NhbOqPPpvSNs6rK",
+	"uqSCR9/wo2/4ljzmH0BJNyoXtJyFXNmMw1ojDrq1a08wCA/TkBtNCZkJhIfcZPqVDT07k1WQICFSVHVe",
+	"/d37Mu8e63nvs55X3009DHNt14y19kDPYWR+YbX0fEtCY+6jrt9U139+ZbJMa3X9EEv8VzO+9YkUa1K7",
+	"X8+XSulpS8uZJ3wuSgnLNiHRyVp0cz4yT3VeqAn+zZ5xX19JNCYss9eVrgPdcJ1GuhC9iUJEGE/HE780",
+	"MMjpoIClmcCWb4WKQnvzuvlXfbZhp5f5+fCyTb/uxWwmlmJ9uh+7zYjcKLRG18m+5YlkOr+lz0CD29DD",
+	"0DaVqlcYUVSaS3RcGX5rBxhRgeiYwZAVk+LZZzBfJBtCZtteO3PJbBvrQWGDZhZUrsrGqYDRbyibKIKO",
+	"3bFNJh+tz0y+P5YIR5EPIzTqxmOV0COvOa+dJFUTtYRnzrOpzoXeIHVkkj+ybT5g1vd0I4vHfNGb5ou+",
+	"d+5gZdboY4Hwv1uB8GORbKXm/rFY9M9LpLsB0zLcau2YDifyik4cP4EgEqZz6u64OszPyBwapJjyLpid",
+	"MzGjYCcYZpbxVB712bdVPvnNZcznS2j1o64Cr/REufau2G1jDnM/Z8osCLUjDOYE4jGHSXpUz7aEkd1D",
+	"ArMmeUSYVhrdmgb4IxQ2HBV1oPus93xf2DrU7kANzRr/dQkg13+1mSjm2I3KHwxl6jlLVDhKZBsNarCy",
+	"OETWIhpMdNcBRWbHQjKe10/09a/QFh/I2MTmcxtH/TjHiyO359AkIQQ4xIgyHPWKeAIa7GP5xX9s+YUd",
+	"SgP2bXUKWX0phh2w2jRhtGhgWTus2rwrm5ipR2QWkkapgGwQdgRSrNAPvs8ItRPP2+gN13YhuaLC7VpY",
+	"WMp6iXyUsghmkyl6AUOO6z5cMMG/0D2bw+FwBGOI51RMSFhokGaqnSBaZyjTzFw3fB5m/Bofgq1M1NMM",
+	"A8xglKBOGdfNKuuNSwP4u9iFozQqddb6qJN2zZnskXwdhcqs4AizcWpKgmH0qKs6LnfL1TjglnjHMpfh",
+	"lN9gCE+9V21ivNZO5mUUZXfECAlJ2Gz/jaNHN5Es+hofYhbQveQMf83WxH6hW+1FEPGlClb1MUfLekPm",
+	"NryhFWKgYCMhM9K2gyJMoOJukf1dV0dyZi0oBcDub7WGVD3RLdDoHjsBZJ1GCrxQb63Qqr/9mC7+VfIx",
+	"1dWks4atnfOwymcvTwmoqY6szfMuxuhs8N/PhifABFwwHk3NpJWdgykhswtTc/h3xb0GkE9O2bjPKm9n",
+	"rTn1wH3FtoxvZnkSgJ31tK7Z8itCZoU2AcDw7VAJZ1iz25zYxnpqeg+7B6tvvGxeNlQ+5DwimNW2IF5d",
+	"oS60sXd/NeoPH+r/iwbDTcGx03GiVuH1l2ctu6MvxRLq4QyafoYE5lMX26X7TpPXdm1rcQff71gNkAda",
+	"l4e+XWeYRXYTEb1f/1ltqBuUQYWGK0PyK/xuy2LVaOOnbvcIvaYsvUJXz55ePN3bRC9oQkb8aru7p6PZ",
+	"zUskNCRX9aS2wG7/FZtLx5k8aGAA2ie3P+fJBddrpQ64H1fJnB7ChmLy+X8RB4KxHakU6cx5MtWuMBqq",
+	"hYSbyPhE9FlWpS+MsalsKjrVDlBYOeR6UJC2Eq20QvcprNbJKrX/AQ0HuqjCgcvgn8/dpjMW1oO6jvrr",
+	"CU59aoblJBdqTj5I2eq4ITGchreQdPfci+VrpCLvrX/lDZcveMr+yoLxOQOfBJj3DZjBhOBITv5Ymhp2",
+	"bPIqdjodBHTMxra+Z5ZwPYMdM1SIyrfRsZhmE7yAno9QQoTEpqu6fZMaM04ZkaK2Muh7s70/pZ5Of3x5",
+	"MOdYqRDt2+LKCnvhtAhgrL7j1rWIhZAkNjfIZ4ThGW3bU9de48fMdwchRcMXP7x/nfmFbEoIOIvyqsCa",
+	"O3mrP/hSmBGLd7kXykYcBrMaA9zyS8/3Lkmi439ep91VUh62or7s9TyleuwCb5YTYfIcml2q2f0/eJDG",
+	"ao9LtAD12PG7UxSa5x7imiGipGCV4EAqqnp59vbNumte4Dj6mtf8s/reja7Z7jCXcmbvPQTX1mfq1nvo",
+	"M1x6L3P3+MhceQ/BjV/3GVxvD32+BjGdX3B5VMy3c4U/H//wetkVwjz05axWsVjTYyErnTRpbT7oLPr8",
+	"4JfS+r1vzWEA/hNw8QRThMcJIU4qnF3tifAtHvRZxoO1BiUmqYQhiyGf185OHBP5Xu//m+TFsLf2t+Lv",
+	"mUAnTfdy0JhIJBM8GtGgnpXfXA8AwQ+EXq+ZGgepKck9Pjl5++HN+dnFuw/fvT49uVBcwbAB8KSkSaTs",
+	"MSlnve1tcOJPuJC9Z51nOl/Y7Lj8Gd2d0reRcV9PG0vlkevBaWZftyvarVcdaWV8aSYchVm5JtMGB2YJ",
+	"v7TRmoiyqbN4wflW/UK1pNnwUafHiVnJprdWFzEFQdgZl8MTG0TSDtsxl5IwUNaGC4gBuCvbeEV16Rc8",
+	"QRHHIRriCLMA2INp7ard4SbYw3lUAKnGtOtP1/8/AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -2,34 +2,103 @@ package models
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
-// Kinds of events.
+// EventKind is what happened, in the words of the contract.
+type EventKind = string
+
+// The kinds of events. The contract says what each of them means.
 const (
-	EventRefreshReused = "refresh_reused" // a superseded refresh token came back: its session was revoked
-	EventRefreshGraced = "refresh_graced" // one came back in time, but from another address and user agent
+	EventRegistered           EventKind = "registered"
+	EventEmailVerified        EventKind = "email_verified"
+	EventLogin                EventKind = "login"
+	EventLoginFailed          EventKind = "login_failed"
+	EventPasswordWrong        EventKind = "password_wrong"
+	EventRateLimited          EventKind = "rate_limited"
+	EventLogout               EventKind = "logout"
+	EventSessionEnded         EventKind = "session_ended"
+	EventSessionsEnded        EventKind = "sessions_ended"
+	EventRefreshGraced        EventKind = "refresh_graced"
+	EventRefreshReused        EventKind = "refresh_reused"
+	EventPasswordChanged      EventKind = "password_changed"
+	EventPasswordReset        EventKind = "password_reset"
+	EventUsernameChanged      EventKind = "username_changed"
+	EventEmailChangeRequested EventKind = "email_change_requested"
+	EventEmailChanged         EventKind = "email_changed"
+	EventActivated            EventKind = "activated"
+	EventDeactivated          EventKind = "deactivated"
 )
 
-// Event is a line of the security log: what happened to whom, without secrets.
+// Event is a line of the security log: what happened to whom, without secrets. A write that an event tells of takes it
+// along in its transaction: neither is there without the other.
 type Event struct {
-	ID        ID `gorm:"primaryKey"`
+	ID        ID `gorm:"primaryKey"` // of version 7, and so in the order in which they happened
 	UserID    int64
 	SessionID *ID
-	Kind      string
+	RequestID *ID
+	Kind      EventKind
 	Detail    string // a few words for people, such as "2 generations old"
 	IP        string
 	UserAgent string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 }
 
-// Events are the user's newest events.
-func (s *Store) Events(ctx context.Context, userID int64, limit int) ([]Event, error) {
+// Events are the user's newest events, of those before the one given if that is not zero.
+func (s *Store) Events(ctx context.Context, userID int64, before ID, limit int) ([]Event, error) {
+	query := s.reads.WithContext(ctx).Where("user_id = ?", userID)
+	if before != (ID{}) {
+		query = query.Where("id < ?", before)
+	}
 	var list []Event
-	err := s.reads.WithContext(ctx).Where("user_id = ?", userID).Order("created_at DESC, id DESC").Limit(limit).Find(&list).Error
+	err := query.Order("id DESC").Limit(limit).Find(&list).Error
 	return list, translate(err)
 }
 
-func addEvent(tx *gorm.DB, e Event) error { return tx.Create(&e).Error }
+// AddEvents writes events that come with no other write. Those of a user who is gone are left out.
+func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		var there []int64
+		ids := make([]int64, 0, len(events))
+		for _, e := range events {
+			ids = append(ids, e.UserID)
+		}
+		// Locked, so that a deletion at the same moment comes before, or sees the events.
+		err := tx.Model(&User{}).Clauses(clause.Locking{Strength: "UPDATE"}).Where("id IN ?", ids).Pluck("id", &there).Error
+		if err != nil {
+			return err
+		}
+		var kept []Event
+		for _, e := range events {
+			if slices.Contains(there, e.UserID) {
+				kept = append(kept, e)
+			}
+		}
+		return addEvents(tx, kept)
+	})
+}
+
+// DeleteOldEvents removes at most limit events from before the instant given.
+func (s *Store) DeleteOldEvents(ctx context.Context, before time.Time, limit int) (int64, error) {
+	return s.deleteOld(ctx, &Event{}, "created_at < ?", before, limit)
+}
+
+func addEvents(tx *gorm.DB, events []Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	return tx.Create(&events).Error
+}
+
+// addEventsOf writes the events of a user whose id was not known before.
+func addEventsOf(tx *gorm.DB, u *User, events []Event) error {
+	events = slices.Clone(events)
+	for i := range events {
+		events[i].UserID = u.ID
+	}
+	return addEvents(tx, events)
+}

@@ -78,10 +78,9 @@ func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail) err
 
 // AddUserRegistration makes a user whose address is not verified, with the token and the mail, in one transaction.
 // ErrConflict: the username or the address is taken.
-func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail) error {
+func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		u.ID = 0
-		if err := tx.Create(u).Error; err != nil {
+		if err := createUser(tx, u, events); err != nil {
 			return err
 		}
 		t.UserID, m.UserID = u.ID, u.ID
@@ -95,7 +94,7 @@ func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken
 // CompleteRegistration consumes the token of a registration, ends every other one of the same address and makes the
 // user, in one transaction. ErrNotFound: the token is used or expired. ErrConflict: the username or the address is
 // taken; nothing has happened.
-func (s *Store) CompleteRegistration(ctx context.Context, t OneTimeToken, u *User, now time.Time) error {
+func (s *Store) CompleteRegistration(ctx context.Context, t OneTimeToken, u *User, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := consume(tx, t, now); err != nil {
 			return err
@@ -103,8 +102,7 @@ func (s *Store) CompleteRegistration(ctx context.Context, t OneTimeToken, u *Use
 		if err := endTokens(tx, now, "email_norm = ? AND purpose = ?", t.EmailNorm, PurposeVerify); err != nil {
 			return err
 		}
-		u.ID = 0
-		if err := tx.Create(u).Error; err != nil {
+		if err := createUser(tx, u, events); err != nil {
 			return err
 		}
 		return one(tx.Model(&OneTimeToken{}).Where("id = ?", t.ID).Updates(map[string]any{"user_id": u.ID}))
@@ -113,12 +111,12 @@ func (s *Store) CompleteRegistration(ctx context.Context, t OneTimeToken, u *Use
 
 // VerifyUser consumes the token and notes that the user's address is verified, if it is still the token's address.
 // ErrNotFound: it is not, or the token is used or expired.
-func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time) error {
+func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := consume(tx, t, now); err != nil {
 			return err
 		}
-		return one(tx.Model(&User{}).Where("id = ? AND email_norm = ?", t.UserID, t.EmailNorm).Updates(map[string]any{"email_verified_at": now}))
+		return changeUser(tx, map[string]any{"email_verified_at": now}, events, "id = ? AND email_norm = ?", t.UserID, t.EmailNorm)
 	})
 }
 
@@ -175,15 +173,15 @@ func some(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 // and queues the notice, in one transaction. The link proves the mailbox, so the address counts as verified.
 // The budgets given are filled up again. ErrNotFound: the token is used or expired, or the user is inactive or has
 // another address by now.
-func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, now time.Time, notice Mail, budgets ...ID) error {
+func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, now time.Time, notice Mail, budgets []ID, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := consume(tx, t, now); err != nil {
 			return err
 		}
-		err := one(tx.Model(&User{}).Where("id = ? AND email_norm = ? AND is_active", t.UserID, t.EmailNorm).Updates(map[string]any{
+		err := changeUser(tx, map[string]any{
 			"password": hash, "session_epoch": gorm.Expr("session_epoch + 1"),
 			"email_verified_at": gorm.Expr("COALESCE(email_verified_at, ?)", now),
-		}))
+		}, events, "id = ? AND email_norm = ? AND is_active", t.UserID, t.EmailNorm)
 		if err != nil {
 			return err
 		}
@@ -204,10 +202,10 @@ func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, 
 
 // ChangePassword sets the password, ends every session and every open link of the user, begins the session n in the
 // next epoch and queues the notice, in one transaction. ErrNotFound: the epoch or the password changed meanwhile.
-func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Session, tolerance time.Duration, notice Mail) error {
+func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Session, tolerance time.Duration, notice Mail, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		err := one(tx.Model(&User{}).Where("id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password).
-			Updates(map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}))
+		err := changeUser(tx, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}, events,
+			"id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password)
 		if err != nil {
 			return err
 		}
@@ -226,10 +224,10 @@ func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Sessi
 //
 // It locks the user and asks whether the password that was just verified is still the one: a change that was asked for
 // with an old password must not outlive the reset that took the account back. ErrNotFound: it is not.
-func (s *Store) AddEmailChange(ctx context.Context, u User, t OneTimeToken, mails ...Mail) error {
+func (s *Store) AddEmailChange(ctx context.Context, u User, t OneTimeToken, mails []Mail, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		err := one(tx.Model(&User{}).Where("id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password).
-			Updates(map[string]any{"session_epoch": u.SessionEpoch}))
+		err := changeUser(tx, map[string]any{"session_epoch": u.SessionEpoch}, events,
+			"id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password)
 		if err != nil {
 			return err
 		}
@@ -246,13 +244,13 @@ func (s *Store) AddEmailChange(ctx context.Context, u User, t OneTimeToken, mail
 // ChangeEmail consumes the token and puts its address into force; every other open token of the user ends, since they
 // were sent to the old one. ErrNotFound: the token is used or expired, or the user is inactive. ErrConflict: somebody
 // else has the address.
-func (s *Store) ChangeEmail(ctx context.Context, t OneTimeToken, now time.Time) error {
+func (s *Store) ChangeEmail(ctx context.Context, t OneTimeToken, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := consume(tx, t, now); err != nil {
 			return err
 		}
-		err := one(tx.Model(&User{}).Where("id = ? AND is_active", t.UserID).
-			Updates(map[string]any{"email": t.Email, "email_norm": t.EmailNorm, "email_verified_at": now}))
+		err := changeUser(tx, map[string]any{"email": t.Email, "email_norm": t.EmailNorm, "email_verified_at": now}, events,
+			"id = ? AND is_active", t.UserID)
 		if err != nil {
 			return err
 		}

@@ -93,7 +93,7 @@ func TestResetIsUsedOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		token := f.reset(now())
 		won := f.together(20, func(s *models.Store, i int) error {
-			return s.ResetPassword(context.Background(), token, fmt.Sprintf("hash %d", i), now(), newMail(now()))
+			return s.ResetPassword(context.Background(), token, fmt.Sprintf("hash %d", i), now(), newMail(now()), nil)
 		})
 		u := f.reload(f.user)
 		if won != 1 || u.SessionEpoch != f.user.SessionEpoch+1 || u.EmailVerifiedAt == nil || f.db.Count(t, "SELECT COUNT(*) FROM outbox WHERE kind <> 'reset'") != 1 {
@@ -106,9 +106,9 @@ func TestResetIsUsedOnce(t *testing.T) {
 func TestResetEndsEveryOtherToken(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		change, reset := newToken(models.PurposeEmailChange, f.user, now()), f.reset(now())
-		ok(t, f.AddEmailChange(t.Context(), f.reload(f.user), change, newMail(now())))
+		ok(t, f.AddEmailChange(t.Context(), f.reload(f.user), change, []models.Mail{newMail(now())}))
 		other := f.resetOf(f.newUser("bob"), now())
-		ok(t, f.ResetPassword(t.Context(), reset, "new", now(), newMail(now())))
+		ok(t, f.ResetPassword(t.Context(), reset, "new", now(), newMail(now()), nil))
 		if f.isOpen(change) || f.isOpen(reset) || !f.isOpen(other) {
 			t.Errorf("open: change %v, reset %v, another user's %v", f.isOpen(change), f.isOpen(reset), f.isOpen(other))
 		}
@@ -127,7 +127,7 @@ func TestResetIsRefused(t *testing.T) {
 			at    time.Time
 		}{"expired": {token, token.ExpiresAt}, "another address": {moved, at}} {
 			before := f.db.Dump(t)
-			if err := f.ResetPassword(t.Context(), c.token, "new", c.at, newMail(at)); !errors.Is(err, models.ErrNotFound) {
+			if err := f.ResetPassword(t.Context(), c.token, "new", c.at, newMail(at), nil); !errors.Is(err, models.ErrNotFound) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if f.db.Dump(t) != before {
@@ -137,7 +137,7 @@ func TestResetIsRefused(t *testing.T) {
 		if _, err := f.Token(t.Context(), models.PurposeVerify, token.Hash); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("found for another purpose: %v", err)
 		}
-		ok(t, f.ResetPassword(t.Context(), token, "new", token.ExpiresAt.Add(-time.Microsecond), newMail(at)))
+		ok(t, f.ResetPassword(t.Context(), token, "new", token.ExpiresAt.Add(-time.Microsecond), newMail(at), nil))
 	})
 }
 
@@ -206,7 +206,7 @@ func TestResetTokenIsStoredOnce(t *testing.T) {
 		if f.db.Dump(t) != before {
 			t.Error("storing it again changed something")
 		}
-		ok(t, f.ResetPassword(t.Context(), token, "new", now(), newMail(now())))
+		ok(t, f.ResetPassword(t.Context(), token, "new", now(), newMail(now()), nil))
 		before = f.db.Dump(t)
 		if err := f.AddResetToken(t.Context(), f.reload(f.user), token); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before || f.isOpen(token) {
 			t.Errorf("storing it again opened it again, or changed something: %v", err)
@@ -243,7 +243,7 @@ func TestNewestResetKillsTheOlder(t *testing.T) {
 func TestNoResetLinkAfterTheEnd(t *testing.T) {
 	for name, end := range map[string]func(f *fixture, u models.User) error{
 		"reset": func(f *fixture, u models.User) error {
-			return f.ResetPassword(f.t.Context(), f.reset(now()), "new", now(), newMail(now()))
+			return f.ResetPassword(f.t.Context(), f.reset(now()), "new", now(), newMail(now()), nil)
 		},
 		"change": func(f *fixture, u models.User) error {
 			n := newSession(u, now())
@@ -257,7 +257,7 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 			eachStore(t, func(t *testing.T, f *fixture) {
 				waiting, bob := f.resetWaiting(f.user, now()), f.newUser("bob")
 				bobs, change := f.resetOf(bob, now()), newToken(models.PurposeEmailChange, f.user, now())
-				ok(t, f.AddEmailChange(t.Context(), f.user, change, newMail(now())))
+				ok(t, f.AddEmailChange(t.Context(), f.user, change, []models.Mail{newMail(now())}))
 				ok(t, end(f, f.user))
 				if err := f.AddResetToken(t.Context(), f.user, waiting); !errors.Is(err, models.ErrConflict) {
 					t.Errorf("as read before: %v", err)
@@ -284,7 +284,7 @@ func TestEmailChangeNeedsThePresentPassword(t *testing.T) {
 			u := f.reload(f.newUser(strings.ReplaceAll(name, " ", "")))
 			ok(t, end(u))
 			before := f.db.Dump(t)
-			if err := f.AddEmailChange(t.Context(), u, newToken(models.PurposeEmailChange, u, now()), newMail(now())); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
+			if err := f.AddEmailChange(t.Context(), u, newToken(models.PurposeEmailChange, u, now()), []models.Mail{newMail(now())}); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
 				t.Errorf("%s: %v, or something was written", name, err)
 			}
 		}

@@ -97,7 +97,7 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 //
 // The user row is locked by an UPDATE guarded by the epoch: a log-out everywhere, a password
 // change or a deactivation that came between gives ErrNotFound. ErrClock: see clockGuard.
-func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash string, limit int, tolerance time.Duration) error {
+func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash string, limit int, tolerance time.Duration, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		err := one(tx.Model(&User{}).Where("id = ? AND session_epoch = ? AND is_active", n.UserID, n.Epoch).
 			Updates(map[string]any{"last_login": n.CreatedAt}))
@@ -113,7 +113,10 @@ func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash st
 		if err := s.insertSession(tx, n, tolerance); err != nil {
 			return err
 		}
-		return evict(tx, n, limit)
+		if err := evict(tx, n, limit); err != nil {
+			return err
+		}
+		return addEvents(tx, events)
 	})
 }
 
@@ -193,29 +196,34 @@ func (s *Store) RevokeReused(ctx context.Context, id ID, generation int64, now t
 		WHERE id = ? AND generation = ? AND `+live+guard, append([]any{now, RevokedByReuse, id, generation, now, now}, guardArgs...)...)
 }
 
-// Revoke ends a session of the user. It is idempotent: no row, or one that has ended already, is no error.
-// The answer is whether there is such a session.
-func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, reason string) (bool, error) {
-	var found bool
-	err := retry(ctx, func() error {
-		result := s.db.WithContext(ctx).Exec(`UPDATE sessions SET revoke_reason = CASE WHEN revoked_at IS NULL THEN ? ELSE revoke_reason END,
-			revoked_at = COALESCE(revoked_at, ?) WHERE id = ? AND user_id = ?`, reason, now, id, userID)
-		found = result.RowsAffected == 1
-		return result.Error
+// Revoke ends a session of the user. It is idempotent: no row, or one that has ended already, is no error, and no
+// event. The answer is whether there is such a session.
+func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, reason string, events ...Event) (found bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) error {
+		err := one(tx.Model(&Session{}).Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).
+			Updates(map[string]any{"revoked_at": now, "revoke_reason": reason}))
+		if errors.Is(err, ErrNotFound) {
+			found, err = some(tx, &Session{}, "id = ? AND user_id = ?", id, userID)
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		found = true
+		return addEvents(tx, events)
 	})
-	return found, err
+	return found && err == nil, err
 }
 
 // KeepOnly ends every session of the user but one, which moves to the next epoch: sessions row first, users row
 // second, the order in which refresh locks. ErrNotFound: the session is no longer live, or the epoch has changed.
-func (s *Store) KeepOnly(ctx context.Context, id ID, userID, epoch int64, now time.Time) error {
+func (s *Store) KeepOnly(ctx context.Context, id ID, userID, epoch int64, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		err := one(tx.Exec("UPDATE sessions SET epoch = ? WHERE id = ? AND user_id = ? AND epoch = ? AND "+live, epoch+1, id, userID, epoch, now, now))
 		if err != nil {
 			return err
 		}
-		return one(tx.Model(&User{}).Where("id = ? AND session_epoch = ? AND is_active", userID, epoch).
-			Updates(map[string]any{"session_epoch": epoch + 1}))
+		return changeUser(tx, map[string]any{"session_epoch": epoch + 1}, events, "id = ? AND session_epoch = ? AND is_active", userID, epoch)
 	})
 }
 
@@ -254,7 +262,7 @@ func (s *Store) changeWithEvent(ctx context.Context, e Event, query string, args
 		if result.Error != nil || !changed {
 			return result.Error
 		}
-		return addEvent(tx, e)
+		return addEvents(tx, []Event{e})
 	})
 	return changed && err == nil, translate(err)
 }

@@ -30,11 +30,16 @@ type User struct {
 }
 
 // CreateUser adds a user and sets its ID. ErrConflict: the username or the e-mail address is taken.
-func (s *Store) CreateUser(ctx context.Context, u *User) error {
-	return retry(ctx, func() error {
-		u.ID = 0
-		return s.db.WithContext(ctx).Create(u).Error
-	})
+func (s *Store) CreateUser(ctx context.Context, u *User, events ...Event) error {
+	return s.tx(ctx, func(tx *gorm.DB) error { return createUser(tx, u, events) })
+}
+
+func createUser(tx *gorm.DB, u *User, events []Event) error {
+	u.ID = 0
+	if err := tx.Create(u).Error; err != nil {
+		return err
+	}
+	return addEventsOf(tx, u, events)
 }
 
 // UserByUsername finds a user by the canonical form of the username. ErrNotFound.
@@ -64,7 +69,7 @@ type ProfileChange struct {
 }
 
 // UpdateProfile changes a user's own data. ErrConflict: the username is taken. ErrNotFound: there is no such user.
-func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange) error {
+func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, events ...Event) error {
 	set := map[string]any{}
 	for column, value := range map[string]*string{
 		"username": c.Username, "username_norm": c.UsernameNorm, "first_name": c.FirstName, "last_name": c.LastName, "locale": c.Locale,
@@ -76,7 +81,7 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange) er
 	if len(set) == 0 {
 		return nil
 	}
-	return s.updateUser(ctx, set, "id = ?", id)
+	return s.tx(ctx, func(tx *gorm.DB) error { return changeUser(tx, set, events, "id = ?", id) })
 }
 
 // DeleteUser removes the user with everything that hangs on it, the mails and the registrations of the address
@@ -122,23 +127,23 @@ func (s *Store) Users(ctx context.Context, f func(User) error) error {
 
 // SetPassword replaces the password hash and ends every session and open link of the user, in one transaction. The guards are what
 // the caller read: an epoch or a hash that changed meanwhile gives ErrNotFound and changes nothing.
-func (s *Store) SetPassword(ctx context.Context, u User, hash string) error {
-	return s.endEverything(ctx, u, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1},
+func (s *Store) SetPassword(ctx context.Context, u User, hash string, events ...Event) error {
+	return s.endEverything(ctx, u, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}, events,
 		"id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password)
 }
 
 // SetActive activates or deactivates the user. Both end every session and open link: deactivation at once, and activation never
 // revives one. ErrNotFound: the epoch changed meanwhile.
-func (s *Store) SetActive(ctx context.Context, u User, active bool) error {
-	return s.endEverything(ctx, u, map[string]any{"is_active": active, "session_epoch": u.SessionEpoch + 1},
+func (s *Store) SetActive(ctx context.Context, u User, active bool, events ...Event) error {
+	return s.endEverything(ctx, u, map[string]any{"is_active": active, "session_epoch": u.SessionEpoch + 1}, events,
 		"id = ? AND session_epoch = ?", u.ID, u.SessionEpoch)
 }
 
 // endEverything changes the user and ends the open links too: an operator who takes an account back from a thief takes
 // back what the thief has asked for.
-func (s *Store) endEverything(ctx context.Context, u User, set map[string]any, where string, args ...any) error {
+func (s *Store) endEverything(ctx context.Context, u User, set map[string]any, events []Event, where string, args ...any) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := one(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
+		if err := changeUser(tx, set, events, where, args...); err != nil {
 			return err
 		}
 		return endLinks(tx, s.db.NowFunc(), u)
@@ -146,18 +151,20 @@ func (s *Store) endEverything(ctx context.Context, u User, set map[string]any, w
 }
 
 // EndSessions ends every session of the user. ErrNotFound: the epoch is not the one given, or the user is inactive.
-func (s *Store) EndSessions(ctx context.Context, userID, epoch int64) error {
-	return s.updateUser(ctx, map[string]any{"session_epoch": epoch + 1},
-		"id = ? AND session_epoch = ? AND is_active", userID, epoch)
+func (s *Store) EndSessions(ctx context.Context, userID, epoch int64, events ...Event) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		return changeUser(tx, map[string]any{"session_epoch": epoch + 1}, events, "id = ? AND session_epoch = ? AND is_active", userID, epoch)
+	})
 }
 
-// updateUser writes a map, since GORM leaves the zero values of a struct out. One row or ErrNotFound.
+// changeUser writes a map, since GORM leaves the zero values of a struct out. One row or ErrNotFound.
 //
-// After a conflict at COMMIT the statement is made again; its guard on the epoch keeps that from counting twice.
-func (s *Store) updateUser(ctx context.Context, set map[string]any, where string, args ...any) error {
-	return retry(ctx, func() error {
-		return one(s.db.WithContext(ctx).Model(&User{}).Where(where, args...).Updates(set))
-	})
+// After a conflict at COMMIT it is made again; its guard on the epoch keeps that from counting twice.
+func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, args ...any) error {
+	if err := one(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
+		return err
+	}
+	return addEvents(tx, events)
 }
 
 // one asks of a conditional write that it matched its row.

@@ -100,7 +100,7 @@ func TestQueryOfNoMeaning(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	for _, op := range servertest.Operations() {
-		if op.Method == http.MethodGet {
+		if op.Method == http.MethodGet && len(op.Operation.Parameters) == 0 {
 			c.Do(op.Method, op.Path+"?next=%&;=%zz", nil).Want(t, http.StatusOK, "")
 		}
 	}

@@ -48,7 +48,9 @@ func (s *Server) beginCall(c *gin.Context) {
 	id := uuid.Must(uuid.NewV7())
 	call := &call{
 		id: id.String(), received: s.Now(),
-		client:    accounts.Client{IP: address(c.ClientIP()), UserAgent: shorten(c.Request.UserAgent()), AcceptLanguage: c.GetHeader("Accept-Language")},
+		client: accounts.Client{
+			IP: address(c.ClientIP()), UserAgent: shorten(c.Request.UserAgent()), AcceptLanguage: c.GetHeader("Accept-Language"), RequestID: id,
+		},
 		crossSite: c.GetHeader("Sec-Fetch-Site") == "cross-site", unread: c.Request.ContentLength != 0,
 	}
 	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), callKey{}, call))

@@ -36,16 +36,38 @@ func session(s models.Session, current models.ID) api.Session {
 }
 
 func event(e models.Event) api.Event {
-	return api.Event{Kind: e.Kind, CreatedAt: e.CreatedAt, Detail: e.Detail, IP: e.IP, UserAgent: e.UserAgent}
+	return api.Event{
+		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: e.CreatedAt, Detail: e.Detail, IP: e.IP, UserAgent: e.UserAgent,
+		SessionID: idOrNull(e.SessionID), RequestID: idOrNull(e.RequestID),
+	}
+}
+
+func events(list []models.Event) []api.Event {
+	events := make([]api.Event, 0, len(list))
+	for _, each := range list {
+		events = append(events, event(each))
+	}
+	return events
+}
+
+func idOrNull(id *models.ID) nullable.Nullable[uuid.UUID] {
+	if id == nil {
+		return uuidOrNull(uuid.Nil)
+	}
+	return uuidOrNull(uuid.UUID(*id))
+}
+
+func uuidOrNull(id uuid.UUID) nullable.Nullable[uuid.UUID] {
+	if id == uuid.Nil {
+		return nullable.NewNullNullable[uuid.UUID]()
+	}
+	return nullable.NewNullableWithValue(id)
 }
 
 func export(data accounts.Export, current models.ID) api.ProfileExport {
-	e := api.ProfileExport{ExportedAt: data.At, User: user(data.User), Locale: data.User.Locale, NewEmail: data.NewEmail, Sessions: []api.Session{}, Events: []api.Event{}}
+	e := api.ProfileExport{ExportedAt: data.At, User: user(data.User), Locale: data.User.Locale, NewEmail: data.NewEmail, Sessions: []api.Session{}, Events: events(data.Events)}
 	for _, s := range data.Sessions {
 		e.Sessions = append(e.Sessions, session(s, current))
-	}
-	for _, each := range data.Events {
-		e.Events = append(e.Events, event(each))
 	}
 	return e
 }

@@ -3,18 +3,23 @@ package server
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/api"
 	"example.com/accounts/server/accounts"
 )
+
+const defaultEvents = 50 // as the contract says
 
 func (h handlers) GetProfile(ctx context.Context, _ api.GetProfileRequestObject) (api.GetProfileResponseObject, error) {
 	return api.GetProfile200JSONResponse{User: user(callOf(ctx).principal.User)}, nil
 }
 
 func (h handlers) UpdateProfile(ctx context.Context, r api.UpdateProfileRequestObject) (api.UpdateProfileResponseObject, error) {
-	u, err := h.Service.UpdateProfile(ctx, callOf(ctx).principal, accounts.ProfileChange{
+	call := callOf(ctx)
+	u, err := h.Service.UpdateProfile(ctx, call.principal, accounts.ProfileChange{
 		Username: r.Body.Username, FirstName: r.Body.FirstName, LastName: r.Body.LastName, Locale: r.Body.Locale,
-	})
+	}, call.client)
 	return api.UpdateProfile200JSONResponse{User: user(u)}, err
 }
 
@@ -33,6 +38,18 @@ func (h handlers) ExportProfile(ctx context.Context, _ api.ExportProfileRequestO
 		return nil, err
 	}
 	return api.ExportProfile200JSONResponse(export(data, p.Session.ID)), nil
+}
+
+func (h handlers) ListEvents(ctx context.Context, r api.ListEventsRequestObject) (api.ListEventsResponseObject, error) {
+	limit, before := defaultEvents, uuid.Nil
+	if r.Params.Limit != nil {
+		limit = int(*r.Params.Limit)
+	}
+	if r.Params.Before != nil {
+		before = *r.Params.Before
+	}
+	list, next, err := h.Service.ListEvents(ctx, callOf(ctx).principal, before, limit)
+	return api.ListEvents200JSONResponse{Events: events(list), Next: uuidOrNull(next)}, err
 }
 
 func (h handlers) ChangeEmail(ctx context.Context, r api.ChangeEmailRequestObject) (api.ChangeEmailResponseObject, error) {

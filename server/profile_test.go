@@ -126,7 +126,7 @@ func TestExport(t *testing.T) {
 		if len(sessions) != 1 || sessions[0].(object)["id"] != c.SessionID || sessions[0].(object)["current"] != true {
 			t.Errorf("sessions %v", sessions)
 		}
-		if len(events) != 1 || events[0].(object)["kind"] != "refresh_reused" || r.Text("locale") != "ko" {
+		if len(events) != 4 || events[1].(object)["kind"] != "refresh_reused" || r.Text("locale") != "ko" {
 			t.Errorf("events %v, locale %q", events, r.Text("locale"))
 		}
 		if r.Header.Get("Cache-Control") != "no-store" {

@@ -61,8 +61,9 @@ func (h handlers) RefreshToken(ctx context.Context, r api.RefreshTokenRequestObj
 }
 
 func (h handlers) Logout(ctx context.Context, _ api.LogoutRequestObject) (api.LogoutResponseObject, error) {
-	credential := callOf(ctx).credential
-	if err := h.Service.Logout(ctx, credential); err != nil {
+	call := callOf(ctx)
+	credential := call.credential
+	if err := h.Service.Logout(ctx, credential, call.client); err != nil {
 		return nil, err
 	}
 	return cleared{h.cookies.clear(transportOf(credential))}, nil
@@ -99,7 +100,7 @@ func (h handlers) ListSessions(ctx context.Context, _ api.ListSessionsRequestObj
 
 func (h handlers) DeleteSession(ctx context.Context, r api.DeleteSessionRequestObject) (api.DeleteSessionResponseObject, error) {
 	p := callOf(ctx).principal
-	if err := h.Service.EndSession(ctx, p, r.SessionID); err != nil {
+	if err := h.Service.EndSession(ctx, p, r.SessionID, callOf(ctx).client); err != nil {
 		return nil, err
 	}
 	return h.cleared(p, uuid.UUID(p.Session.ID) == r.SessionID), nil
@@ -108,7 +109,7 @@ func (h handlers) DeleteSession(ctx context.Context, r api.DeleteSessionRequestO
 func (h handlers) DeleteSessions(ctx context.Context, r api.DeleteSessionsRequestObject) (api.DeleteSessionsResponseObject, error) {
 	p := callOf(ctx).principal
 	keep := r.Params.KeepCurrent != nil && *r.Params.KeepCurrent
-	if err := h.Service.EndSessions(ctx, p, keep); err != nil {
+	if err := h.Service.EndSessions(ctx, p, keep, callOf(ctx).client); err != nil {
 		return nil, err
 	}
 	return h.cleared(p, !keep), nil

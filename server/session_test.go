@@ -498,7 +498,7 @@ func TestAnotherSecret(t *testing.T) {
 func TestControl52CleanUpRevivesNothing(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
-		s.Database.Exec(t, "UPDATE sessions SET expires_at = ? WHERE user_id = ?", time.Now().UTC().Truncate(time.Second).Add(-25*time.Hour), u.ID)
+		s.Database.Exec(t, "UPDATE sessions SET expires_at = ? WHERE user_id = ?", time.Now().UTC().Truncate(time.Second).Add(-(30*24+1)*time.Hour), u.ID)
 		if n, err := s.Service.CleanUp(context.Background()); err != nil || n == 0 {
 			t.Fatalf("%d deleted: %v", n, err)
 		}

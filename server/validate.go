@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -54,8 +55,8 @@ func (s *Server) validate(c *gin.Context) {
 	c.Next()
 }
 
-// checkSpelling refuses what the validator takes in several spellings: a parameter that is empty or comes twice, and
-// "1" or "T" for true. Which of two values counts would be a guess.
+// checkSpelling refuses what the validator takes in several spellings: a parameter that is empty or comes twice, "1" or
+// "T" for true, "02" for 2. Which of two values counts would be a guess.
 func checkSpelling(op *openapi3.Operation, r *http.Request) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if known := queryParameters(op); len(known) > 0 {
@@ -69,14 +70,25 @@ func checkSpelling(op *openapi3.Operation, r *http.Request) error {
 	for _, ref := range op.Parameters {
 		p := ref.Value
 		values := map[string][]string{openapi3.ParameterInQuery: query[p.Name], openapi3.ParameterInHeader: r.Header.Values(p.Name)}[p.In]
-		schema := p.Schema.Value
 		switch {
-		case len(values) == 0, schema.Type.Is(openapi3.TypeArray):
-		case len(values) > 1, values[0] == "", schema.Type.Is(openapi3.TypeBoolean) && values[0] != "true" && values[0] != "false":
+		case len(values) == 0, p.Schema.Value.Type.Is(openapi3.TypeArray):
+		case len(values) > 1, !wellSpelled(p.Schema.Value, values[0]):
 			return problemOf(codeMalformedRequest, parameterError(p, api.FieldErrorCodeInvalidFormat))
 		}
 	}
 	return nil
+}
+
+// wellSpelled: the value is there, and in the one spelling that its type has.
+func wellSpelled(schema *openapi3.Schema, value string) bool {
+	switch {
+	case schema.Type.Is(openapi3.TypeBoolean):
+		return value == "true" || value == "false"
+	case schema.Type.Is(openapi3.TypeInteger):
+		n, err := strconv.ParseInt(value, 10, 64)
+		return err == nil && strconv.FormatInt(n, 10) == value
+	}
+	return value != ""
 }
 
 // queryParameters are the names of those that an operation has. Where it has none, a query means nothing, whatever is

@@ -25,7 +25,7 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error
 	if u.Password, err = s.hasher.Hash(ctx, n.Password); err != nil {
 		return u, hashError(err)
 	}
-	err = s.store.CreateUser(ctx, &u)
+	err = s.store.CreateUser(ctx, &u, s.byOperator(models.EventRegistered, u))
 	if errors.Is(err, models.ErrConflict) {
 		return u, s.taken(ctx, u)
 	}
@@ -94,13 +94,23 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 		if err := s.checkNewPassword(password, u); err != nil {
 			return err
 		}
-		return s.store.SetPassword(ctx, u, hash)
+		return s.store.SetPassword(ctx, u, hash, s.byOperator(models.EventPasswordChanged, u))
 	})
 }
 
 // SetActive activates or deactivates a user and ends all sessions of the user. Errors: NotFound, Unavailable.
 func (s *Service) SetActive(ctx context.Context, username string, active bool) error {
-	return s.changeUser(ctx, username, func(u models.User) error { return s.store.SetActive(ctx, u, active) })
+	kind := models.EventDeactivated
+	if active {
+		kind = models.EventActivated
+	}
+	return s.changeUser(ctx, username, func(u models.User) error {
+		return s.store.SetActive(ctx, u, active, s.byOperator(kind, u))
+	})
+}
+
+func (s *Service) byOperator(kind models.EventKind, u models.User) models.Event {
+	return s.event(kind, u.ID, Client{}, "by an operator")
 }
 
 // changeUser reads the user and makes a change that is guarded by what was read; again, if something else changed

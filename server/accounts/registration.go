@@ -53,7 +53,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if err != nil || !allowed {
 		return storeError(err)
 	}
-	if err := s.storeRegistration(ctx, u, m); err != nil {
+	if err := s.storeRegistration(ctx, u, m, r.Client); err != nil {
 		return storeError(err)
 	}
 	s.wakeMail()
@@ -81,17 +81,18 @@ func (s *Service) registrant(r Registration) (models.User, error) {
 	return u, s.checkNewPassword(r.Password, u)
 }
 
-func (s *Service) storeRegistration(ctx context.Context, u models.User, m models.Mail) error {
+func (s *Service) storeRegistration(ctx context.Context, u models.User, m models.Mail, client Client) error {
 	t := s.oneTime(uuid.UUID(m.ID), models.PurposeVerify, m.CreatedAt, s.settings.VerifyTTL)
 	t.Email, t.EmailNorm, t.Username, t.FirstName, t.LastName, t.Locale, t.Password = u.Email, u.EmailNorm, u.Username, u.FirstName, u.LastName, m.Locale, u.Password
 	m.TokenID = &t.ID
 	if !s.settings.VerificationOptional {
 		return s.store.AddRegistration(ctx, t, m)
 	}
-	err := s.store.AddUserRegistration(ctx, withUsername(&u), t, m)
+	registered := s.event(models.EventRegistered, 0, client, "")
+	err := s.store.AddUserRegistration(ctx, withUsername(&u), t, m, registered)
 	if errors.Is(err, models.ErrConflict) && u.Username != "" { // the wished username, perhaps
 		u.Username, u.UsernameNorm = "", ""
-		err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m)
+		err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, registered)
 	}
 	if errors.Is(err, models.ErrConflict) { // the address: its owner is told, and nobody else
 		m.TokenID = nil
@@ -140,7 +141,7 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 		return Tokens{}, models.User{}, err
 	}
 	if t.UsedAt == nil {
-		if err := s.completeRegistration(ctx, t); err != nil {
+		if err := s.completeRegistration(ctx, t, in.Client); err != nil {
 			return Tokens{}, models.User{}, err
 		}
 	}
@@ -166,10 +167,10 @@ func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, 
 	return s.comparePassword(ctx, t.Password, use(s.settings.LoginFailuresPerAccount, passwordOfLink, t.ID.String()), "password", password)
 }
 
-func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToken) error {
+func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToken, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err := s.makeUser(ctx, t)
+	err := s.makeUser(ctx, t, client)
 	if errors.Is(err, models.ErrNotFound) || errors.Is(err, models.ErrConflict) {
 		// Used a moment ago, perhaps by a twin of this request: then what follows is a login. Otherwise it fails there.
 		return nil
@@ -178,21 +179,22 @@ func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToke
 }
 
 // makeUser: the wished username is given if it is free, else a generated one.
-func (s *Service) makeUser(ctx context.Context, t models.OneTimeToken) error {
+func (s *Service) makeUser(ctx context.Context, t models.OneTimeToken, client Client) error {
 	now := s.now()
 	if t.UserID != 0 {
-		return s.store.VerifyUser(ctx, t, now)
+		return s.store.VerifyUser(ctx, t, now, s.event(models.EventEmailVerified, t.UserID, client, ""))
 	}
 	u := models.User{Email: t.Email, EmailNorm: t.EmailNorm, FirstName: t.FirstName, LastName: t.LastName, Locale: t.Locale, Password: t.Password,
 		IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch()}
+	registered := s.event(models.EventRegistered, 0, client, "")
 	if norm, ok := canonicalUsername(t.Username); ok {
 		u.Username, u.UsernameNorm = t.Username, norm
-		if err := s.store.CompleteRegistration(ctx, t, &u, now); !errors.Is(err, models.ErrConflict) {
+		if err := s.store.CompleteRegistration(ctx, t, &u, now, registered); !errors.Is(err, models.ErrConflict) {
 			return err
 		}
 		u.Username, u.UsernameNorm = "", ""
 	}
-	return s.store.CompleteRegistration(ctx, t, withUsername(&u), now)
+	return s.store.CompleteRegistration(ctx, t, withUsername(&u), now, registered)
 }
 
 func hashOf(value string) []byte {

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/token"
@@ -28,6 +30,7 @@ type Settings struct {
 	VerificationOptional                bool // users exist, and may log in, before their address is verified
 	VerifyTTL, EmailChangeTTL, ResetTTL time.Duration
 	VerifyURL, EmailChangeURL, ResetURL string // of the pages that links in mails lead to
+	EventRetention                      time.Duration
 	Budgets
 }
 
@@ -64,12 +67,13 @@ type Service struct {
 	observe  func(event string)
 	schemaOK atomic.Bool
 	spent    spentBudgets
+	notes    notes
 
 	clockOffset atomic.Int64 // nanoseconds, for Figures
 }
 
 // Events are what Observe can be told.
-var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "refresh_expired", "refresh_revoked", "refresh_misdirected", "refresh_undecided", "state_regression", "clock_off", "rehash_skipped", "hash_unusable", "rate_limited",
+var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "refresh_expired", "refresh_revoked", "refresh_misdirected", "refresh_undecided", "state_regression", "clock_off", "rehash_skipped", "hash_unusable", "rate_limited", "event_dropped",
 	"mail_retried", "mail_sent", "mail_dropped", "mail_expired", "mail_refused"}
 
 // Options are what a Service is made of. Now is the clock of every rule; Observe, which may be nil, is told what
@@ -115,7 +119,10 @@ const (
 type JWKS = token.JWKS
 
 // Client is where a request comes from, as sessions and events show it, and the languages its sender reads.
-type Client struct{ IP, UserAgent, AcceptLanguage string }
+type Client struct {
+	IP, UserAgent, AcceptLanguage string
+	RequestID                     uuid.UUID
+}
 
 // deadline detaches from the caller, who may hang up: a write that has begun is brought to an end and its outcome
 // is known. The deadline stays.

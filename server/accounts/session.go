@@ -30,6 +30,12 @@ const loginTries = 3
 // work, so that nobody learns which names exist. Each guess is counted before it is judged, and given back if it was
 // right. Errors: InvalidCredentials, RateLimited, Unavailable (also when too many passwords are being hashed).
 func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
+	t, u, err := s.login(ctx, in)
+	s.noteLogin(in, err)
+	return t, u, err
+}
+
+func (s *Service) login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
 	if s.hasher.Full() { // a storm is not to reach the database
 		return Tokens{}, models.User{}, hashError(credentials.ErrBusy)
 	}
@@ -56,7 +62,8 @@ func (s *Service) begin(ctx context.Context, u models.User, rehash string, in Lo
 	var err error
 	for try := range loginTries {
 		l := s.newSession(u, in)
-		err = s.store.CreateSession(ctx, l.Session, u.Password, rehash, maxSessions, s.policy.tolerance())
+		err = s.store.CreateSession(ctx, l.Session, u.Password, rehash, maxSessions, s.policy.tolerance(),
+			s.eventIn(l.ID, models.EventLogin, u.ID, in.Client, ""))
 		if err == nil {
 			t, err := s.mint(grantOf(l), l.CreatedAt, true)
 			u.LastLogin = &l.CreatedAt
@@ -143,7 +150,7 @@ func (s *Service) newSession(u models.User, in LoginInput) models.Live {
 // Logout ends the session of the credential and of nothing else, whatever a body says. Any authentic token of the
 // session will do, also a superseded or an expired one, since who cannot log out stays logged in; it is idempotent.
 // Errors: RefreshInvalid (the wrong way for the session's transport), Unavailable.
-func (s *Service) Logout(ctx context.Context, c Credential) error {
+func (s *Service) Logout(ctx context.Context, c Credential, client Client) error {
 	if c.Transport == "" { // an access token does not name its transport; the row does
 		l, err := s.session(ctx, c)
 		switch {
@@ -157,7 +164,8 @@ func (s *Service) Logout(ctx context.Context, c Credential) error {
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	_, err := s.store.Revoke(ctx, models.ID(c.Session), c.Subject, s.now(), models.RevokedByLogout)
+	_, err := s.store.Revoke(ctx, models.ID(c.Session), c.Subject, s.now(), models.RevokedByLogout,
+		s.eventIn(models.ID(c.Session), models.EventLogout, c.Subject, client, ""))
 	return storeError(err)
 }
 
@@ -212,10 +220,11 @@ func (s *Service) ListSessions(ctx context.Context, p Principal) ([]models.Sessi
 }
 
 // EndSession ends one session of the principal's user. NotFound: there is none, or it is somebody else's.
-func (s *Service) EndSession(ctx context.Context, p Principal, id uuid.UUID) error {
+func (s *Service) EndSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	found, err := s.store.Revoke(ctx, models.ID(id), p.User.ID, s.now(), models.RevokedByUser)
+	found, err := s.store.Revoke(ctx, models.ID(id), p.User.ID, s.now(), models.RevokedByUser,
+		s.eventIn(models.ID(id), models.EventSessionEnded, p.User.ID, client, ""))
 	if err == nil && !found {
 		return refuse(NotFound)
 	}
@@ -224,14 +233,15 @@ func (s *Service) EndSession(ctx context.Context, p Principal, id uuid.UUID) err
 
 // EndSessions ends every session of the principal's user, or every other one, at once and with no race against a
 // login in flight. SessionRevoked: the principal's own session ended meanwhile, and nothing was changed.
-func (s *Service) EndSessions(ctx context.Context, p Principal, keepCurrent bool) error {
+func (s *Service) EndSessions(ctx context.Context, p Principal, keepCurrent bool, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	var err error
 	if keepCurrent {
-		err = s.store.KeepOnly(ctx, p.Session.ID, p.User.ID, p.User.SessionEpoch, s.now())
+		err = s.store.KeepOnly(ctx, p.Session.ID, p.User.ID, p.User.SessionEpoch, s.now(),
+			s.eventIn(p.Session.ID, models.EventSessionsEnded, p.User.ID, client, "all but this one"))
 	} else {
-		err = s.store.EndSessions(ctx, p.User.ID, p.User.SessionEpoch)
+		err = s.store.EndSessions(ctx, p.User.ID, p.User.SessionEpoch, s.eventIn(p.Session.ID, models.EventSessionsEnded, p.User.ID, client, ""))
 	}
 	if errors.Is(err, models.ErrNotFound) {
 		return refuse(SessionRevoked)

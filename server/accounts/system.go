@@ -74,17 +74,21 @@ func (s *Service) clockOff(before, db, after time.Time) bool {
 func (s *Service) JWKS() JWKS { return s.ring.JWKS() }
 
 const (
-	keepExpired  = 24 * time.Hour
+	keepSessions = 30 * 24 * time.Hour // for who asks what a session was
+	keepTokens   = 24 * time.Hour
 	deleteAtOnce = 500
 )
 
-// CleanUp removes what ended a day ago or earlier, in small steps, and says how many rows: sessions, one-time tokens,
-// mails (a week), used up budgets (at once).
+// CleanUp removes what has been over for long enough, in small steps, and says how many rows. Every replica may do it,
+// also at the same time.
 func (s *Service) CleanUp(ctx context.Context) (total int64, err error) {
 	for _, old := range []struct {
 		remove func(context.Context, time.Time, int) (int64, error)
 		keep   time.Duration
-	}{{s.store.DeleteExpired, keepExpired}, {s.store.DeleteOldTokens, keepExpired}, {s.store.DeleteOldMails, keepMail}, {s.store.DeleteOldThrottles, 0}} {
+	}{
+		{s.store.DeleteExpired, keepSessions}, {s.store.DeleteOldTokens, keepTokens}, {s.store.DeleteOldMails, keepMail},
+		{s.store.DeleteOldThrottles, 0}, {s.store.DeleteOldEvents, s.settings.EventRetention},
+	} {
 		for ctx.Err() == nil {
 			n, err := old.remove(ctx, s.now().Add(-old.keep), deleteAtOnce)
 			total += n

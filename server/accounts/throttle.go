@@ -61,13 +61,18 @@ func clientOf(c Client) string {
 // the name as it was typed: if the username and the address of a user shared one, exhausting it by one name would show
 // by the other that both belong to one account.
 func (s *Service) loginUses(in LoginInput) []models.Spending {
-	name := strings.ToLower(in.Name)
-	if norm, ok := canonicalName(in.Name); ok {
-		name = norm
-	}
+	name := loginName(in.Name)
 	return []models.Spending{
 		use(s.settings.LoginFailuresPerAccount, loginOfAccount, name), use(s.settings.LoginFailuresPerClient, loginOfClient, clientOf(in.Client)),
 	}
+}
+
+// loginName is the canonical form of what somebody logs in with, or what comes near to it.
+func loginName(name string) string {
+	if norm, ok := canonicalName(name); ok {
+		return norm
+	}
+	return strings.ToLower(name)
 }
 
 // subjectOf names a user whatever the names are.

@@ -47,6 +47,8 @@ type Config struct {
 	RegistrationsPerClient  Budget `env:"REGISTRATIONS_PER_CLIENT" envDefault:"20/1h"`
 	ConfirmationsPerClient  Budget `env:"CONFIRMATIONS_PER_CLIENT" envDefault:"10/1m"`
 
+	EventRetention time.Duration `env:"EVENT_RETENTION" envDefault:"90d"`
+
 	CORSOrigins     []string       `env:"CORS_ORIGINS" shown:"'http://localhost:3000,http://localhost:5173' on loopback http, else 'none'"`
 	TrustedProxies  []netip.Prefix `env:"TRUSTED_PROXIES" shown:"'none'"`
 	MetricsAddr     string         `env:"METRICS_ADDR" shown:"'off'"` // "" is off

@@ -56,8 +56,8 @@ func defaults() Config {
 		Mail: MailFiles, MailFrom: "Accounts <no-reply@localhost.localdomain>", MailsPerRecipient: Budget{5, time.Hour},
 		LoginFailuresPerAccount: Budget{10, 15 * time.Minute}, LoginFailuresPerClient: Budget{100, 15 * time.Minute},
 		RegistrationsPerClient: Budget{20, time.Hour}, ConfirmationsPerClient: Budget{10, time.Minute},
-		CORSOrigins: []string{"http://localhost:3000", "http://localhost:5173"},
-		Docs:        true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
+		EventRetention: 90 * day, CORSOrigins: []string{"http://localhost:3000", "http://localhost:5173"},
+		Docs: true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
 		ShutdownTimeout: 15 * time.Second,
 	}
 }
@@ -108,7 +108,7 @@ func TestEverythingSet(t *testing.T) {
 		REGISTRATION=closed EMAIL_VERIFICATION=required PASSWORD_MIN_LENGTH=128 VERIFY_URL=HTTPS://App.example.com:443/Verify?a=B%20c
 		RESET_URL=https://app.example.com EMAIL_CHANGE_URL=https://[2001:DB8:0::1]:3000/%C3%BC/ VERIFY_TTL=7d RESET_TTL=1s EMAIL_CHANGE_TTL=90m
 		MAIL=smtp SMTP_URL=smtp://u%40x:p%2F@[::1]:2525/?starttls=off MAIL_FROM=no-reply@Example.com MAILS_PER_RECIPIENT=1000000/24h
-		LOGIN_FAILURES_PER_ACCOUNT=3/1m LOGIN_FAILURES_PER_CLIENT=4/1h REGISTRATIONS_PER_CLIENT=5/1s CONFIRMATIONS_PER_CLIENT=6/1m
+		LOGIN_FAILURES_PER_ACCOUNT=3/1m LOGIN_FAILURES_PER_CLIENT=4/1h REGISTRATIONS_PER_CLIENT=5/1s CONFIRMATIONS_PER_CLIENT=6/1m EVENT_RETENTION=3650d
 		DB_MAX_CONNS=1000 LOG_LEVEL=debug SHUTDOWN_DELAY=0 SHUTDOWN_TIMEOUT=1m`))
 	want := Config{
 		Addr: "[::1]:443", PublicURL: "https://accounts.example.com", DataDir: "/var/lib/accounts",
@@ -119,7 +119,7 @@ func TestEverythingSet(t *testing.T) {
 		VerifyURL: "https://app.example.com/Verify?a=B%20c", ResetURL: "https://app.example.com", EmailChangeURL: "https://[2001:db8::1]:3000/%C3%BC/",
 		VerifyTTL: 7 * day, ResetTTL: time.Second, EmailChangeTTL: 90 * time.Minute,
 		Mail: MailSMTP, SMTPURL: "smtp://u%40x:p%2F@[::1]:2525/?starttls=off", MailFrom: "no-reply@Example.com",
-		MailsPerRecipient: Budget{1_000_000, 24 * time.Hour}, LoginFailuresPerAccount: Budget{3, time.Minute}, LoginFailuresPerClient: Budget{4, time.Hour},
+		MailsPerRecipient: Budget{1_000_000, 24 * time.Hour}, EventRetention: 3650 * day, LoginFailuresPerAccount: Budget{3, time.Minute}, LoginFailuresPerClient: Budget{4, time.Hour},
 		RegistrationsPerClient: Budget{5, time.Second}, ConfirmationsPerClient: Budget{6, time.Minute},
 		CORSOrigins: []string{"https://app.example.com", "https://b.example:8443"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"),
@@ -381,6 +381,9 @@ func TestBad(t *testing.T) {
 		"PASSWORD_MIN_LENGTH=7":                               "ACCOUNTS_PASSWORD_MIN_LENGTH must be from 8 to 128",
 		"PASSWORD_MIN_LENGTH=129":                             "ACCOUNTS_PASSWORD_MIN_LENGTH must be from 8 to 128",
 		"PASSWORD_MIN_LENGTH=s3cr3t":                          "ACCOUNTS_PASSWORD_MIN_LENGTH must be a whole number",
+		"EVENT_RETENTION=0":                                   "ACCOUNTS_EVENT_RETENTION must be from 1d to 3650d",
+		"EVENT_RETENTION=3651d":                               "ACCOUNTS_EVENT_RETENTION must be from 1d to 3650d",
+		"EVENT_RETENTION=23h":                                 "ACCOUNTS_EVENT_RETENTION must be from 1d to 3650d",
 		"VERIFY_TTL=0":                                        "ACCOUNTS_VERIFY_TTL" + lineLink,
 		"VERIFY_TTL=7d1s":                                     "ACCOUNTS_VERIFY_TTL" + lineLink,
 		"RESET_TTL=500ms":                                     "ACCOUNTS_RESET_TTL" + lineLink,

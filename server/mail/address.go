@@ -75,9 +75,9 @@ func parseFrom(s string) (*netmail.Address, error) {
 
 func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
-// mask keeps of an address what its owner recognises: the old address may be read
+// Mask keeps of an address what its owner recognises: the old address may be read
 // by somebody who is not to learn the new one.
-func mask(address string) string {
+func Mask(address string) string {
 	local, domain, _ := strings.Cut(tidy(address), "@")
 	for _, first := range local {
 		return string(first) + "***@" + domain

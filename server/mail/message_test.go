@@ -266,7 +266,7 @@ func TestMask(t *testing.T) {
 		"new.address@example.net": "n***@example.net", "n@example.net": "n***@example.net", "한글@예시.한국": "한***@예시.한국",
 		"\u202ea\r\n@b.co\x00": "a***@b.co", "": "***@",
 	} {
-		if got := mask(address); got != want {
+		if got := Mask(address); got != want {
 			t.Errorf("%q: %q", address, got)
 		}
 	}

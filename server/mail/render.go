@@ -68,7 +68,7 @@ func (m Message) render(product string) (rendered, error) {
 
 func (m Message) content(product string) content {
 	lang := language(m.Locale)
-	f := facts{Name: greetable(m.Name), Product: tidy(product), Link: m.Link, ValidFor: duration(m.ValidFor, lang), NewEmail: mask(m.NewEmail)}
+	f := facts{Name: greetable(m.Name), Product: tidy(product), Link: m.Link, ValidFor: duration(m.ValidFor, lang), NewEmail: Mask(m.NewEmail)}
 	say := func(name string) string { return sentence(lang, name, f) }
 	kind := string(m.Kind)
 	c := content{

@@ -69,7 +69,9 @@ func (p process) runServer(ctx context.Context) (err error) {
 	workers := a.startWorkers(ctx, sender)
 	defer workers.Wait()
 	p.banner(ctx, a)
-	return s.Serve(ctx, listener)
+	err = s.Serve(ctx, listener)
+	a.writeLastEvents()
+	return err
 }
 
 // mailSender is how mails leave: by SMTP, or into files that only this machine's operator sees.
@@ -85,6 +87,11 @@ func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGr
 	var workers sync.WaitGroup
 	workers.Go(func() { a.cleanUp(ctx) })
 	workers.Go(func() {
+		a.service.WriteEvents(ctx, func(err error) {
+			a.log.Warn("events could not be written yet", "error", err.Error())
+		})
+	})
+	workers.Go(func() {
 		a.service.SendMails(ctx, sender, func(m models.Mail, givenUp bool, err error) {
 			log := a.log.With("mail", m.ID.String(), "kind", m.Kind, "attempts", m.Attempts, "error", err.Error())
 			if givenUp {
@@ -95,6 +102,17 @@ func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGr
 		})
 	})
 	return &workers
+}
+
+const lastEventsTime = 5 * time.Second
+
+// writeLastEvents writes those of the requests that were answered while the server was told to stop.
+func (a *app) writeLastEvents() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastEventsTime)
+	defer cancel()
+	if err := a.service.FlushEvents(ctx); err != nil {
+		a.log.Error("the last events could not be written", "error", err.Error())
+	}
 }
 
 // banner tells a newcomer where to go next.

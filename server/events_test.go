@@ -1,0 +1,298 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// The security log: what happened to an account is there, with the write that it tells of, and for its owner alone.
+
+// flush writes what waits to be written.
+func flush(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	if err := s.Service.FlushEvents(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventsOf are the user's events, newest first.
+func eventsOf(t *testing.T, s *servertest.Server, c *servertest.Client) []object {
+	t.Helper()
+	flush(t, s)
+	r := c.Do(http.MethodGet, "/accounts/events?limit=100", nil).Want(t, http.StatusOK, "")
+	var list []object
+	for _, each := range r.JSON["events"].([]any) {
+		list = append(list, each.(object))
+	}
+	return list
+}
+
+// kindsOf are the kinds, oldest first.
+func kindsOf(events []object) []string {
+	var kinds []string
+	for _, e := range slices.Backward(events) {
+		kinds = append(kinds, e["kind"].(string))
+	}
+	return kinds
+}
+
+func wantEvents(t *testing.T, s *servertest.Server, c *servertest.Client, want ...string) []object {
+	t.Helper()
+	events := eventsOf(t, s, c)
+	if diff := cmp.Diff(want, kindsOf(events)); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	return events
+}
+
+// A login after failures shows what came before it, and from where: each event names its request.
+func TestControl16And90EventsOfALife(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		name := newName()
+		email, moved := address(name), address("moved"+name)
+		verify(s, register(t, s, 1, object{"email": email, "password": password, "username": name}), password).Want(t, http.StatusOK, "")
+		failed := signIn(s, shouted(email), "a wrong password").Want(t, http.StatusUnauthorized, "")
+		signIn(s, shouted(email), "another wrong password").Want(t, http.StatusUnauthorized, "")
+		flush(t, s) // the name is looked up then
+		u := servertest.User{User: stored(t, s, email), Password: password}
+		c, other, third := s.Login(u, accounts.Hybrid), s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Cookies)
+		other.Logout().Want(t, http.StatusNoContent, "")
+		other.Logout().Want(t, http.StatusNoContent, "") // again: nothing happens any more
+		c.Do(http.MethodDelete, "/accounts/sessions/"+third.SessionID, nil).Want(t, http.StatusNoContent, "")
+		patch(c, object{"username": name, "first_name": "Ada"}).Want(t, http.StatusOK, "") // the same username is no change
+		patch(c, object{"username": "new" + name}).Want(t, http.StatusOK, "")
+		changeEmail(c, moved, "a wrong password").Want(t, http.StatusUnprocessableEntity, "")
+		confirmEmail(s, requestEmailChange(t, s, c, moved, password, 1)).Want(t, http.StatusOK, "")
+		changePassword(c, password, otherPassword).Want(t, http.StatusOK, "")
+		c.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, http.StatusNoContent, "")
+		c.Do(http.MethodDelete, "/accounts/sessions", nil).Want(t, http.StatusNoContent, "")
+		confirmReset(s, requestReset(t, s, moved, 3), password).Want(t, http.StatusOK, "")
+		for _, active := range []bool{false, true} {
+			if err := s.Service.SetActive(context.Background(), "new"+name, active); err != nil {
+				t.Fatal(err)
+			}
+		}
+		u.User = stored(t, s, moved)
+		c = s.Login(u, accounts.Hybrid)
+		events := wantEvents(t, s, c, "registered", "login", "login_failed", "login", "login", "login", "logout", "session_ended", "username_changed",
+			"password_wrong", "email_change_requested", "email_changed", "password_changed", "sessions_ended", "sessions_ended", "password_reset",
+			"deactivated", "activated", "login")
+		slices.Reverse(events)
+		if got := events[2]; got["request_id"] != failed.Header.Get("X-Request-Id") || got["ip"] != "127.0.0.1" || got["user_agent"] != "Go-http-client/1.1" || got["session_id"] != nil {
+			t.Errorf("the failed login %v of request %s", got, failed.Header.Get("X-Request-Id"))
+		}
+		if got := events[7]["session_id"]; got != third.SessionID {
+			t.Errorf("the session that was ended is %v, want %s", got, third.SessionID)
+		}
+		for i, want := range map[int]string{8: "was " + name, 10: "to m***@example.com", 11: "to m***@example.com", 13: "all but this one", 16: "by an operator"} {
+			if got := events[i]["detail"]; got != want {
+				t.Errorf("event %d has the detail %q, want %q", i, got, want)
+			}
+		}
+		if got := events[16]; got["ip"] != "" || got["request_id"] != nil {
+			t.Errorf("what an operator did: %v", got)
+		}
+	})
+}
+
+// Where addresses need not be verified first, the two steps are two events.
+func TestEventsOfOptionalVerification(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		email := address(newName())
+		token := register(t, s, 1, object{"email": email, "password": password})
+		c := s.Login(servertest.User{User: stored(t, s, email), Password: password}, accounts.Hybrid)
+		verify(s, token, password).Want(t, http.StatusOK, "")
+		wantEvents(t, s, c, "registered", "login", "email_verified", "login")
+	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
+}
+
+// Pages follow each other without a gap, whatever is added meanwhile, and nobody reads another one's.
+func TestEventPages(t *testing.T) {
+	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
+		c, stranger := s.Login(u, transport), s.Login(s.NewUser(), transport)
+		for range 5 {
+			s.Login(u, accounts.BodyTokens)
+		}
+		want := eventsOf(t, s, c)
+		var got []object
+		path, pages := "/accounts/events?limit=2", 0
+		for next := any(""); next != nil; pages++ {
+			r := c.Do(http.MethodGet, path, nil).Want(t, http.StatusOK, "")
+			for _, each := range r.JSON["events"].([]any) {
+				got = append(got, each.(object))
+			}
+			s.Login(u, accounts.BodyTokens)
+			next = r.JSON["next"]
+			path = fmt.Sprintf("/accounts/events?limit=2&before=%v", next)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || len(want) != 7 || pages != 4 {
+			t.Errorf("%d pages (-one page +pages):\n%s", pages, diff)
+		}
+		// A place in somebody else's list is just a place.
+		r := stranger.Do(http.MethodGet, "/accounts/events?before="+want[0]["id"].(string), nil).Want(t, http.StatusOK, "")
+		for _, each := range r.JSON["events"].([]any) {
+			if slices.ContainsFunc(want, func(e object) bool { return e["id"] == each.(object)["id"] }) {
+				t.Errorf("a stranger reads %v", each)
+			}
+		}
+		for _, query := range []string{"limit=0", "limit=101", "limit=-1", "limit=1e9", "limit=2.0", "limit=02", "limit=", "limit=2&limit=3", "before=", "before=1", "before=" + want[0]["id"].(string) + "'--", "after=x", "user_id=1"} {
+			c.Do(http.MethodGet, "/accounts/events?"+query, nil).Want(t, http.StatusBadRequest, "malformed_request")
+		}
+	})
+}
+
+// What is refused is noted once a minute of each name, kind and client, however often it happens, and only of names
+// that somebody has.
+func TestRefusalsAreThinned(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u, nobody := s.NewUser(), newName()
+		c := s.Login(u, accounts.Hybrid)
+		before := len(eventsOf(t, s, c))
+		noted := func() []string {
+			kinds := kindsOf(eventsOf(t, s, c))[before:]
+			slices.Sort(kinds)
+			return kinds
+		}
+		try := func(name, ip string) {
+			post(s, "/accounts/login", object{"username": name, "password": "a wrong password"}, from(ip))
+		}
+		for range 12 { // ten are judged
+			try(u.Username, "192.0.2.1")
+			try(nobody, "192.0.2.1")
+		}
+		if diff := cmp.Diff([]string{"login_failed", "rate_limited"}, noted()); diff != "" {
+			t.Errorf("twelve failures of one client (-want +got):\n%s", diff)
+		}
+		try(u.Username, "192.0.2.2") // another client
+		s.Clock.Advance(time.Minute) // another minute
+		try(u.Username, "192.0.2.1")
+		if diff := cmp.Diff([]string{"login_failed", "rate_limited", "rate_limited", "rate_limited"}, noted()); diff != "" {
+			t.Errorf("another client, and another minute (-want +got):\n%s", diff)
+		}
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id NOT IN (SELECT id FROM users)"); n != 0 {
+			t.Errorf("%d events of nobody", n)
+		}
+	}, trusted, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m")
+}
+
+// What waits is bounded; when there is too much of it, it is counted as lost and the answers stay as they are.
+func TestRefusalsCannotFillTheMemory(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	u := s.NewUser()
+	for i := range 1005 {
+		signIn(s, fmt.Sprint("nobody", i), "a wrong password").Want(t, http.StatusUnauthorized, "invalid_credentials")
+	}
+	if n := metrics(t, s)[`accounts_events_total{event="event_dropped"}`]; n != 5 {
+		t.Errorf("%v events were dropped, want 5", n)
+	}
+	c := s.Login(u, accounts.Hybrid)
+	eventsOf(t, s, c)
+	signIn(s, u.Username, "a wrong password")
+	if kinds := kindsOf(eventsOf(t, s, c)); kinds[len(kinds)-1] != "login_failed" {
+		t.Errorf("after the flood: %v", kinds)
+	}
+}
+
+// While the database is away nothing that waits is lost.
+func TestRefusalsWaitForTheDatabase(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		signIn(s, u.Username, "a wrong password")
+		s.Database.Exec(t, "ALTER TABLE events RENAME TO events_away")
+		if err := s.Service.FlushEvents(context.Background()); err == nil {
+			t.Error("written to a table that is not there")
+		}
+		s.Database.Exec(t, "ALTER TABLE events_away RENAME TO events")
+		wantEvents(t, s, c, "registered", "login", "login_failed")
+	})
+}
+
+// A write without its event, or an event without its write, would be a lie: where the one fails the other does not
+// happen.
+func TestEventAndWriteAreOne(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		name := newName()
+		email := address(name)
+		pending := register(t, s, 1, object{"email": email, "password": password})
+		u := s.NewUser()
+		c, other := s.Login(u, accounts.Hybrid), s.Login(u, accounts.BodyTokens)
+		reset, moved := requestReset(t, s, u.Email, 1), address("moved"+name)
+		move := requestEmailChange(t, s, c, moved, u.Password, 1)
+		settle(t, s)
+		s.Database.Exec(t, "ALTER TABLE events RENAME COLUMN detail TO detail_away")
+		before := s.Database.Dump(t)
+		for what, try := range map[string]func() *servertest.Response{
+			"verify": func() *servertest.Response { return verify(s, pending, password) },
+			"login":  func() *servertest.Response { return signIn(s, u.Username, u.Password) },
+			"logout": func() *servertest.Response { return other.Copy().Logout() },
+			"end a session": func() *servertest.Response {
+				return c.Copy().Do(http.MethodDelete, "/accounts/sessions/"+other.SessionID, nil)
+			},
+			"end all": func() *servertest.Response { return c.Copy().Do(http.MethodDelete, "/accounts/sessions", nil) },
+			"end the others": func() *servertest.Response {
+				return c.Copy().Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil)
+			},
+			"username":        func() *servertest.Response { return patch(c.Copy(), object{"username": name}) },
+			"email change":    func() *servertest.Response { return changeEmail(c.Copy(), address("x"+name), u.Password) },
+			"email confirmed": func() *servertest.Response { return confirmEmail(s, move) },
+			"password":        func() *servertest.Response { return changePassword(c.Copy(), u.Password, otherPassword) },
+			"reset":           func() *servertest.Response { return confirmReset(s, reset, otherPassword) },
+		} {
+			if r := try(); r.Status != http.StatusInternalServerError || len(r.Cookies()) != 0 {
+				t.Errorf("%s: status %d, cookies %v", what, r.Status, r.Cookies())
+			}
+		}
+		if diff := cmp.Diff(before, s.Database.Dump(t)); diff != "" {
+			t.Errorf("written without its event (-before +after):\n%s", diff)
+		}
+		s.Database.Exec(t, "ALTER TABLE events RENAME COLUMN detail_away TO detail")
+		c.Profile().Want(t, http.StatusOK, "")
+		other.RefreshTokens().Want(t, http.StatusOK, "")
+	})
+}
+
+// Events go with their user, and after the time that is set; two replicas may both clean up at once.
+func TestEventsAreForgotten(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: engine, Settings: []string{"ACCOUNTS_EVENT_RETENTION=7d"}})
+		replica := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_PUBLIC_URL=" + s.URL, "ACCOUNTS_EVENT_RETENTION=7d"}})
+		u, leaving := s.NewUser(), s.NewUser()
+		for range 3 {
+			s.Login(u, accounts.BodyTokens)
+		}
+		left := s.Login(leaving, accounts.Hybrid)
+		left.Do(http.MethodPost, "/accounts/profile/delete", object{"password": "a wrong password"}).Want(t, http.StatusUnprocessableEntity, "")
+		left.Do(http.MethodPost, "/accounts/profile/delete", object{"password": leaving.Password}).Want(t, http.StatusNoContent, "")
+		flush(t, s) // what waited about the wrong password
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ?", leaving.ID); n != 0 {
+			t.Errorf("%d events of a user who left", n)
+		}
+		old := time.Now().UTC().Add(-7*24*time.Hour - time.Minute)
+		s.Database.Exec(t, "UPDATE events SET created_at = ? WHERE kind = 'login'", old)
+		removed := make(chan int64, 2)
+		for _, each := range []*servertest.Server{s, replica} {
+			go func() {
+				n, err := each.Service.CleanUp(context.Background())
+				if err != nil {
+					t.Error(err)
+				}
+				removed <- n
+			}()
+		}
+		if n := <-removed + <-removed; n != 3 {
+			t.Errorf("%d rows removed, want the three old events", n)
+		}
+		c := s.Login(u, accounts.Hybrid)
+		wantEvents(t, s, c, "registered", "login")
+	})
+}
