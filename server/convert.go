@@ -83,7 +83,7 @@ func jwks(set accounts.JWKS) api.JwkSet {
 // login adds the user to the tokens.
 func login(t api.TokenResult, u models.User) api.LoginResult {
 	return api.LoginResult{
-		AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, TokenType: t.TokenType, ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn,
+		AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, TokenType: t.TokenType, ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn, Generation: t.Generation,
 		CsrfToken: t.CsrfToken, TokenTransport: t.TokenTransport, Session: t.Session, User: user(u),
 	}
 }

@@ -63,7 +63,7 @@ type delivery struct {
 // A login expires the cookies of the other transports; body never touches a cookie.
 func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
 	d := delivery{body: api.TokenResult{
-		ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn, TokenTransport: api.TokenTransport(t.Transport),
+		ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn, Generation: t.Generation, TokenTransport: api.TokenTransport(t.Transport),
 		Session: api.SessionSummary{ID: t.Session, ExpiresAt: t.ExpiresAt},
 	}}
 	bearer := api.TokenTypeBearer

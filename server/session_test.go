@@ -38,7 +38,7 @@ const rotation = 40 * time.Second // an age at which a token is rotated, at the 
 
 // The table of the contract's description: which members a transport returns.
 func TestControl28MembersOfTheTransports(t *testing.T) {
-	common := []string{"expires_in", "refresh_in", "session", "token_transport"}
+	common := []string{"expires_in", "generation", "refresh_in", "session", "token_transport"}
 	members := map[accounts.Transport][]string{
 		accounts.Hybrid: {"access_token", "csrf_token", "token_type"}, accounts.Cookies: {"csrf_token"}, accounts.ServerHeld: {"csrf_token"},
 		accounts.BodyTokens: {"access_token", "refresh_token", "token_type"},
@@ -119,25 +119,29 @@ func TestUniformLoginFailure(t *testing.T) {
 	})
 }
 
-// expires_in and refresh_in are seconds from now, rounded down: exp − now, and max(0.8 × access TTL, W+M) − age.
+// expires_in and refresh_in are seconds from now, rounded down: exp − now, and max(0.8 × access TTL, W+M) − age. The
+// generation is that of the tokens handed out, and so grows with a rotation alone.
 func TestSecondsOfTheTokens(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Anonymous()
-		about := func(r *servertest.Response, expires, refresh int) {
+		about := func(r *servertest.Response, expires, refresh, generation int) {
 			t.Helper()
 			e, f := r.JSON["expires_in"].(float64), r.JSON["refresh_in"].(float64)
 			if int(e) > expires || int(e) < max(0, expires-3) || int(f) > refresh || int(f) < max(0, refresh-3) {
 				t.Errorf("expires_in %v, refresh_in %v, want about %d and %d", e, f, expires, refresh)
 			}
+			if r.JSON["generation"] != float64(generation) {
+				t.Errorf("generation %v, want %d", r.JSON["generation"], generation)
+			}
 		}
-		about(login(c, u, transport), 300, 240)
+		about(login(c, u, transport), 300, 240, 0)
 		s.Database.Age(t, 20*time.Second)
 		old := c.Copy()
-		about(c.RefreshTokens().Want(t, http.StatusOK, ""), 280, 220)
+		about(c.RefreshTokens().Want(t, http.StatusOK, ""), 280, 220, 0)
 		s.Database.Age(t, rotation)
-		about(old.RefreshTokens().Want(t, http.StatusOK, ""), 300, 240) // the next generation is new
+		about(old.RefreshTokens().Want(t, http.StatusOK, ""), 300, 240, 1) // the next generation is new
 		s.Database.Age(t, 20*time.Second)
-		about(old.Copy().RefreshTokens().Want(t, http.StatusOK, ""), 280, 220)
+		about(old.Copy().RefreshTokens().Want(t, http.StatusOK, ""), 280, 220, 1)
 	})
 }
 

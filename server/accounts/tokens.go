@@ -11,16 +11,17 @@ import (
 
 // Tokens is what login and refresh hand out. How it travels is the transport's affair.
 type Tokens struct {
-	Access    string
-	Refresh   string // empty in server_held
-	CSRF      string
-	ExpiresIn int // seconds until Access expires
-	RefreshIn int // seconds until a refresh brings the next tokens
-	Transport token.Transport
-	Session   uuid.UUID
-	ExpiresAt time.Time     // absolute end of the session
-	Life      time.Duration // until the idle end: the Max-Age of cookies
-	New       bool          // newer than what the client showed: cookies are set
+	Access     string
+	Refresh    string // empty in server_held
+	CSRF       string
+	ExpiresIn  int   // seconds until Access expires
+	RefreshIn  int   // seconds until a refresh brings the next tokens
+	Generation int64 // grows by one with each rotation
+	Transport  token.Transport
+	Session    uuid.UUID
+	ExpiresAt  time.Time     // absolute end of the session
+	Life       time.Duration // until the idle end: the Max-Age of cookies
+	New        bool          // newer than what the client showed: cookies are set
 }
 
 func grantOf(l models.Live) token.Grant {
@@ -39,10 +40,11 @@ func (s *Service) mint(g token.Grant, now time.Time, isNew bool) (Tokens, error)
 	}
 	t := Tokens{
 		Access: access, CSRF: s.ring.CSRF(g.Session), Transport: g.Transport, Session: g.Session, ExpiresAt: g.ExpiresAt,
-		ExpiresIn: seconds(s.issuer.AccessExpiry(g).Sub(now)),
-		RefreshIn: seconds(s.policy.refreshAge() - now.Sub(g.RotatedAt)),
-		Life:      max(0, g.IdleExpiresAt.Sub(now)),
-		New:       isNew,
+		ExpiresIn:  seconds(s.issuer.AccessExpiry(g).Sub(now)),
+		RefreshIn:  seconds(s.policy.refreshAge() - now.Sub(g.RotatedAt)),
+		Generation: g.Generation,
+		Life:       max(0, g.IdleExpiresAt.Sub(now)),
+		New:        isNew,
 	}
 	if g.Transport != token.ServerHeld {
 		t.Refresh, err = s.issuer.Refresh(g)
