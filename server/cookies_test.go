@@ -269,7 +269,7 @@ func TestBodyLeavesCookiesAlone(t *testing.T) {
 }
 
 // A login never adopts the session whose cookies happen to be there (fixation, control 11).
-func TestLoginMakesANewSession(t *testing.T) {
+func TestControl11LoginMakesANewSession(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		attacker, victim, planted := s.NewUser(), s.NewUser(), jar{}
 		theirs := planted.take(s.login(t, attacker, accounts.Cookies))

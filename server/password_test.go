@@ -46,7 +46,7 @@ func wantEnded(t *testing.T, clients []*servertest.Client) {
 	}
 }
 
-func TestChangePassword(t *testing.T) {
+func TestControl58ChangePassword(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		others := sessionsInEach(s, u)
 		bystander := s.Login(s.NewUser(), transport)
@@ -74,7 +74,7 @@ func TestChangePassword(t *testing.T) {
 	})
 }
 
-func TestChangePasswordRefuses(t *testing.T) {
+func TestControl58ChangePasswordRefuses(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		before := s.Database.Dump(t)
@@ -115,7 +115,7 @@ func TestParallelChangesOfThePassword(t *testing.T) {
 	})
 }
 
-func TestResetPassword(t *testing.T) {
+func TestControl54And55And62ResetPassword(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, next := s.NewUser(), address(newName())
 		sessions := sessionsInEach(s, u)
@@ -146,7 +146,7 @@ func TestResetPassword(t *testing.T) {
 }
 
 // Known, unknown, inactive, pending: the same answer. A mail goes to an active account alone.
-func TestResetRequestIsUniform(t *testing.T) {
+func TestControl53ResetRequestIsUniform(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, pending, unknown := s.NewUser(), s.NewUser(), address(newName()), address(newName())
 		setActive(t, s, inactive, false)
@@ -186,7 +186,7 @@ func TestResetLinkOfAUserWhoIsDisabled(t *testing.T) {
 	})
 }
 
-func TestParallelUsesOfAResetLink(t *testing.T) {
+func TestControl54ParallelUsesOfAResetLink(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		replicas := []*servertest.Server{s, servertest.Start(t, servertest.Options{Engine: engine, Database: s.Database, HoldMail: true})}
@@ -211,7 +211,7 @@ func TestParallelUsesOfAResetLink(t *testing.T) {
 }
 
 // A token of one purpose is worth nothing for another, and what merely looks like one is worth nothing at all.
-func TestTokensHaveOnePurpose(t *testing.T) {
+func TestControl56TokensHaveOnePurpose(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.BodyTokens)

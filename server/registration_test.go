@@ -21,7 +21,7 @@ import (
 
 var generated = regexp.MustCompile(`^user-[a-z2-7]{8}$`)
 
-func TestRegistrationToFirstLogin(t *testing.T) {
+func TestControl6RegistrationToFirstLogin(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		eachTransport(t, func(t *testing.T, transport accounts.Transport) {
 			name := newName()
@@ -72,7 +72,7 @@ func shape(r *servertest.Response) []string {
 }
 
 // Known or not: the same answer and one mail, which only the owner reads. Nothing of the account changes.
-func TestRegistrationOfAKnownAddress(t *testing.T) {
+func TestControl1KnownAndNewAddresses(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, unknown := s.NewUser(), s.NewUser(), address(newName())
 		setActive(t, s, inactive, false)
@@ -131,7 +131,7 @@ func fullwidth(s string) string {
 }
 
 // The first registration of an address that is verified wins, whoever came first: the stranger has no mailbox.
-func TestSquatterLosesTheAddress(t *testing.T) {
+func TestControl61And62SquatterLosesTheAddress(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		squatters := register(t, s, 1, object{"email": email, "password": otherPassword, "first_name": "Mallory", "username": "m" + newName()})
@@ -183,7 +183,7 @@ func TestVerifyingAgainIsALogin(t *testing.T) {
 	})
 }
 
-func TestLinksExpire(t *testing.T) {
+func TestControl54LinksExpire(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
@@ -204,7 +204,7 @@ func TestLinksExpire(t *testing.T) {
 }
 
 // The lifetimes are the settings', to the second.
-func TestLifetimesOfLinks(t *testing.T) {
+func TestControl54LifetimesOfLinks(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	s := servertest.Start(t, servertest.Options{Now: func() time.Time { return now }, Settings: []string{"ACCOUNTS_VERIFY_TTL=30s", "ACCOUNTS_RESET_TTL=20s", "ACCOUNTS_EMAIL_CHANGE_TTL=10s"}})
 	u, name := s.NewUser(), newName()
@@ -233,7 +233,7 @@ func TestLifetimesOfLinks(t *testing.T) {
 }
 
 // Mail scanners open every link, and with it the page: that must change nothing.
-func TestOpeningALinkConsumesNothing(t *testing.T) {
+func TestControl61OpeningALinkConsumesNothing(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		u := s.NewUser()
@@ -273,7 +273,7 @@ func open(method, url string) (int, error) {
 	return answer.StatusCode, answer.Body.Close()
 }
 
-func TestResend(t *testing.T) {
+func TestControl65Resend(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		pending, unknown, known := address(newName()), address(newName()), s.NewUser().Email
 		token := register(t, s, 1, object{"email": pending, "password": password})
@@ -382,7 +382,7 @@ func TestWhatARegistrationRefuses(t *testing.T) {
 }
 
 // A password is taken as typed: neither trimmed nor normalised.
-func TestPasswordIsTakenAsTyped(t *testing.T) {
+func TestControl4PasswordIsTakenAsTyped(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	typed := "  pässwörter sind schön\t"
 	token := register(t, s, 1, object{"email": "typed@example.com", "password": typed})
@@ -420,7 +420,7 @@ func TestLanguageOfMails(t *testing.T) {
 }
 
 // Fifty at once: nobody is told anything, and one of the links makes the one user.
-func TestParallelRegistrationsOfOneAddress(t *testing.T) {
+func TestControl7ParallelRegistrationsOfOneAddress(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		replicas := []*servertest.Server{s, servertest.Start(t, servertest.Options{Engine: engine, Database: s.Database, HoldMail: true})}
@@ -456,7 +456,7 @@ func TestParallelRegistrationsOfOneAddress(t *testing.T) {
 }
 
 // What goes out because somebody typed an address is bounded; the answer does not say so.
-func TestMailBudget(t *testing.T) {
+func TestControl8And65MailBudget(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}})
 	email, known := address(newName()), s.NewUser().Email
 	for i, request := range []func(email string) *servertest.Response{
@@ -498,7 +498,7 @@ func TestMailBudget(t *testing.T) {
 }
 
 // Requests at the same moment do not see each other, but their mails do. Mails to other addresses are other people's.
-func TestMailBudgetOfParallelRequests(t *testing.T) {
+func TestControl8MailBudgetOfParallelRequests(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		budget := []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}
 		a := servertest.Start(t, servertest.Options{Engine: engine, Settings: budget})
@@ -524,7 +524,7 @@ func TestMailBudgetOfParallelRequests(t *testing.T) {
 }
 
 // Whoever asks for a mail to somebody else must not choose where its link leads.
-func TestLinksLeadWhereTheConfigurationSays(t *testing.T) {
+func TestControl57LinksLeadWhereTheConfigurationSays(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	evil := func(r *http.Request) {
 		r.Host = "evil.example"
@@ -550,7 +550,7 @@ func TestLinksLeadWhereTheConfigurationSays(t *testing.T) {
 }
 
 // An address in letters of any script is reached: mails go to the domain's ASCII form, the account shows what was typed.
-func TestInternationalAddress(t *testing.T) {
+func TestControl66InternationalAddress(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	typed, ascii := "Ada.Lovelace@Bücher.example", "Ada.Lovelace@xn--bcher-kva.example"
 	post(s, "/accounts/register", object{"email": typed, "password": password}).Want(t, http.StatusAccepted, "")

@@ -88,7 +88,7 @@ func TestLoginChoosesHybridAndTakesTheAddress(t *testing.T) {
 var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)
 
 // Unknown user, wrong password, inactive, unverified: the same bytes and the same headers (control 12).
-func TestUniformLoginFailure(t *testing.T) {
+func TestControl12UniformLoginFailure(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		active, inactive, unverified := s.NewUser(), s.NewUser(), s.NewUser()

@@ -108,7 +108,7 @@ func TestCanonicalUsernameGrows(t *testing.T) {
 	}
 }
 
-func TestCanonicalEmail(t *testing.T) {
+func TestControl66And67CanonicalEmail(t *testing.T) {
 	local64 := strings.Repeat("l", 64)
 	domain := func(length int) string { // of labels of 50
 		d := strings.Repeat(strings.Repeat("d", 50)+".", 5)
@@ -185,7 +185,7 @@ func TestCanonicalEmail(t *testing.T) {
 }
 
 // Domains that Unicode spells in several ways are one domain or none.
-func TestCanonicalEmailDomainsAlike(t *testing.T) {
+func TestControl66CanonicalEmailDomainsAlike(t *testing.T) {
 	for _, d := range []string{"b.\uff43o", "b\u3002co", "b\uff0eco", "\u212a.co", "b\u200d.co", "b\u00ad.co"} {
 		got, ok := canonicalEmail("a@" + d)
 		if !ok {

@@ -26,7 +26,7 @@ func mustHash(t *testing.T, h *Hasher, password string) string {
 	return encoded
 }
 
-func TestHashThenVerify(t *testing.T) {
+func TestControl4HashThenVerify(t *testing.T) {
 	h := newCheap()
 	long := strings.Repeat("a", 72)
 	passwords := []string{"correct horse", " correct horse", "correct horse ", "Correct horse", long + "X", long + "Y",
@@ -63,7 +63,7 @@ func TestVerifyForeignHash(t *testing.T) {
 	}
 }
 
-func TestRehash(t *testing.T) {
+func TestControl9Rehash(t *testing.T) {
 	for _, test := range []struct {
 		old, now Params
 		want     bool
@@ -96,7 +96,7 @@ func TestUnknownUserIsFalse(t *testing.T) {
 	}
 }
 
-func TestUnknownUserCostsTheSame(t *testing.T) {
+func TestControl13UnknownUserCostsTheSame(t *testing.T) {
 	h := NewHasher(Params{4096, 1, 1}, 1, 0, 0)
 	encoded := mustHash(t, h, "correct horse")
 	fastest := func(encoded string) time.Duration {
@@ -117,7 +117,7 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	}
 }
 
-func TestVerifyRefusesHostileStrings(t *testing.T) {
+func TestControl9VerifyRefusesHostileStrings(t *testing.T) {
 	const salt, key = "c29tZXNhbHRzb21lc2FsdA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	phc := func(cost, salt, key string) string { return "$argon2id$v=19$" + cost + "$" + salt + "$" + key }
 	good := phc("m=64,t=1,p=1", salt, key)
