@@ -251,13 +251,17 @@ func TestControl59ChangeAndNotice(t *testing.T) {
 			},
 		}
 		before := s.Database.Dump(t)
-		s.Database.Exec(t, "ALTER TABLE outbox RENAME TO away")
+		refuse := "CREATE TRIGGER full BEFORE INSERT ON outbox FOR EACH ROW SIGNAL SQLSTATE '45000'"
+		if engine == servertest.SQLite {
+			refuse = "CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, ''); END"
+		}
+		s.Database.Exec(t, refuse)
 		for i, operation := range operations {
 			if r := operation(); r.Status < 500 || r.Header.Get("Content-Type") != "application/problem+json" {
-				t.Errorf("operation %d, without an outbox: %d %s", i, r.Status, r.Raw)
+				t.Errorf("operation %d, when no mail can be queued: %d %s", i, r.Status, r.Raw)
 			}
 		}
-		s.Database.Exec(t, "ALTER TABLE away RENAME TO outbox")
+		s.Database.Exec(t, "DROP TRIGGER full")
 		unchanged(t, s, before)
 		c.Profile().Want(t, http.StatusOK, "")
 
