@@ -356,7 +356,7 @@ func TestSessionsHaveNoPlaceForTokens(t *testing.T) {
 }
 
 // What is unique: each canonical name, and nothing else by accident.
-func TestUniqueNames(t *testing.T) {
+func TestControl66UniqueNames(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for i, change := range []func(*models.User){
 			func(u *models.User) { u.EmailNorm = "other@example.com" },

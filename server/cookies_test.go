@@ -268,20 +268,32 @@ func TestBodyLeavesCookiesAlone(t *testing.T) {
 	})
 }
 
-// A login never adopts the session whose cookies happen to be there (fixation, control 11).
-func TestLoginMakesANewSession(t *testing.T) {
+// A login never adopts the session whose cookies happen to be there (fixation), in whatever transport either is.
+func TestControl11LoginMakesANewSession(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
-		attacker, victim, planted := s.NewUser(), s.NewUser(), jar{}
-		theirs := planted.take(s.login(t, attacker, accounts.Cookies))
-		before := s.Database.Count(t, "SELECT COUNT(*) FROM sessions WHERE user_id = ?", attacker.ID)
-		browser := planted.without("")
-		own := browser.take(s.login(t, victim, accounts.Cookies, planted.cookies))
-		if idOf(own) == idOf(theirs) || browser[s.refresh] == planted[s.refresh] || browser[s.access] == planted[s.access] {
-			t.Error("the planted session was adopted")
-		}
-		s.post("/accounts/refresh_token", planted).Want(t, http.StatusOK, "")
-		if after := s.Database.Count(t, "SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL", attacker.ID); after != before {
-			t.Errorf("the attacker's sessions: %d, were %d", after, before)
+		for _, of := range []accounts.Transport{accounts.Cookies, accounts.Hybrid, accounts.ServerHeld} {
+			for _, transport := range transports {
+				attacker, victim, planted := s.NewUser(), s.NewUser(), jar{}
+				theirs := planted.take(s.login(t, attacker, of))
+				before := s.Database.Dump(t)
+				browser := planted.without("")
+				own := browser.take(s.login(t, victim, transport, planted.cookies))
+				if idOf(own) == idOf(theirs) || own.JSON["user"].(object)["username"] != victim.Username {
+					t.Errorf("%s: the planted session was adopted", transport)
+				}
+				for _, name := range []string{s.refresh, s.access, "csrftoken"} {
+					if transport != accounts.BodyTokens && browser[name] != "" && browser[name] == planted[name] {
+						t.Errorf("%s: the planted %s stays", transport, name)
+					}
+				}
+				after := s.Database.Dump(t)
+				for line := range strings.Lines(before) { // there is one session more, and another last login
+					if !strings.HasPrefix(line, "users.last_login") && !strings.Contains(after, line) {
+						t.Errorf("%s: a row was changed: %s", transport, line)
+					}
+				}
+				s.post("/accounts/refresh_token", planted).Want(t, http.StatusOK, "")
+			}
 		}
 	})
 }

@@ -29,3 +29,8 @@ func ReadSecurity(doc *openapi3.T, op *openapi3.Operation) error {
 	_, err := readSecurity(doc, op)
 	return err
 }
+
+// Bounded is the HTTP server that Serve runs, and MaxConnections how many connections it takes.
+func (s *Server) Bounded() *http.Server { return s.bounded(http.NotFoundHandler()) }
+
+const MaxConnections = maxConnections

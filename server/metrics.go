@@ -67,6 +67,7 @@ var (
 		gauge("accounts_hashes_waiting", "Requests that wait for their password to be hashed.", func(f accounts.Figures) float64 { return float64(f.HashesWaiting) }),
 		gauge("accounts_hash_slots", "Passwords that may be hashed at once.", func(f accounts.Figures) float64 { return float64(f.HashSlots) }),
 		gauge("accounts_hash_queue", "Requests that may wait to be hashed; further ones are answered 503.", func(f accounts.Figures) float64 { return float64(f.HashQueue) }),
+		counter("accounts_hashes_total", "Passwords hashed.", func(f accounts.Figures) float64 { return float64(f.Hashes) }),
 		gauge("accounts_db_connections_in_use", "Database connections in use.", func(f accounts.Figures) float64 { return float64(f.ConnsInUse) }),
 		gauge("accounts_db_connections_open", "Database connections open.", func(f accounts.Figures) float64 { return float64(f.ConnsOpen) }),
 		gauge("accounts_db_connections_max", "Database connections allowed.", func(f accounts.Figures) float64 { return float64(f.Conns) }),

@@ -1,10 +1,13 @@
 package server_test
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -46,7 +49,7 @@ func wantEnded(t *testing.T, clients []*servertest.Client) {
 	}
 }
 
-func TestChangePassword(t *testing.T) {
+func TestControl58ChangePassword(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		others := sessionsInEach(s, u)
 		bystander := s.Login(s.NewUser(), transport)
@@ -74,16 +77,26 @@ func TestChangePassword(t *testing.T) {
 	})
 }
 
-func TestChangePasswordRefuses(t *testing.T) {
+func TestControl58ChangePasswordRefuses(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
-		before := s.Database.Dump(t)
+		before, user := s.Database.Dump(t), stored(t, s, u.Email)
 		wantField(t, changePassword(c.Copy(), u.Password+"x", otherPassword), "/current_password", "password_wrong")
 		wantField(t, changePassword(c.Copy(), "x", "password1234"), "/current_password", "password_wrong") // a thief learns nothing of the rest
 		for next, code := range map[string]string{"elevenchars": "too_short", strings.Repeat("z", 257): "too_long", "password1234": "password_common", u.Email: "password_common", "12345" + u.Username: "password_common"} {
 			wantField(t, changePassword(c.Copy(), u.Password, next), "/new_password", code)
 		}
 		unchanged(t, s, before)
+		for _, value := range []string{"", "AAAA", csrfOf(t, s.Login(s.NewUser(), transport))} {
+			withoutBearer := servertest.Header("Authorization", "")
+			if transport == accounts.Cookies || transport == accounts.ServerHeld {
+				r := c.Copy().Do(http.MethodPost, "/accounts/password/change", object{"current_password": u.Password, "new_password": otherPassword}, servertest.Header("X-CSRFToken", value), withoutBearer)
+				r.Want(t, http.StatusForbidden, "csrf_failed")
+			}
+		}
+		if diff := cmp.Diff(user, stored(t, s, u.Email)); diff != "" {
+			t.Errorf("the user was changed:\n%s", diff)
+		}
 		c.Profile().Want(t, http.StatusOK, "")
 	})
 }
@@ -115,7 +128,7 @@ func TestParallelChangesOfThePassword(t *testing.T) {
 	})
 }
 
-func TestResetPassword(t *testing.T) {
+func TestControl54And55And62ResetPassword(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, next := s.NewUser(), address(newName())
 		sessions := sessionsInEach(s, u)
@@ -136,6 +149,9 @@ func TestResetPassword(t *testing.T) {
 			t.Errorf("%s, cookies %v", r.Raw, r.Cookies())
 		}
 		wantEnded(t, sessions)
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
+			t.Errorf("%d links are still open", n)
+		}
 		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
 		signIn(s, u.Email, otherPassword).Want(t, http.StatusOK, "")
 		confirmReset(s, token, password).Want(t, http.StatusBadRequest, "link_invalid")
@@ -145,12 +161,48 @@ func TestResetPassword(t *testing.T) {
 	})
 }
 
+// A link cannot be guessed, nor made from what the database holds, nor from other links.
+func TestControl54LinksAreRandomAndStoredAsHashes(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		var tokens []string
+		for range 10 {
+			u := s.NewUser()
+			tokens = append(tokens, register(t, s, 1, object{"email": address(newName()), "password": password}),
+				requestReset(t, s, u.Email, 1), requestEmailChange(t, s, s.Login(u, accounts.BodyTokens), address(newName()), u.Password, 1))
+			if m := s.Mails.To(u.Email)[0]; m.ValidFor <= 0 || m.ValidFor > time.Hour {
+				t.Errorf("a reset link for %v", m.ValidFor)
+			}
+		}
+		dump := s.Database.Dump(t)
+		seen := map[string]int{} // of a byte at a place
+		for _, token := range tokens {
+			raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+			if err != nil || len(raw) != 32 {
+				t.Fatalf("a token of %d bytes (%v)", len(raw), err)
+			}
+			for i, b := range raw {
+				seen[fmt.Sprint(i, " ", b)]++
+			}
+			sum := sha256.Sum256([]byte(token))
+			if s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE hash = ?", sum[:]) != 1 || strings.Contains(dump, token) || strings.Contains(dump, string(raw)) {
+				t.Error("not its hash is stored, or more than that")
+			}
+		}
+		for place, n := range seen {
+			if n > len(tokens)/2 {
+				t.Errorf("%d of %d tokens have the same byte at a place: %s", n, len(tokens), place)
+			}
+		}
+	})
+}
+
 // Known, unknown, inactive, pending: the same answer. A mail goes to an active account alone.
-func TestResetRequestIsUniform(t *testing.T) {
+func TestControl53ResetRequestIsUniform(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, pending, unknown := s.NewUser(), s.NewUser(), address(newName()), address(newName())
 		setActive(t, s, inactive, false)
 		register(t, s, 1, object{"email": pending, "password": password})
+		c, before := s.Login(active, accounts.Hybrid), stored(t, s, active.Email)
 		first := post(s, "/accounts/password/reset", object{"email": unknown}).Want(t, http.StatusAccepted, "")
 		nothing(t, first)
 		for _, email := range []string{active.Email, inactive.Email, pending, shouted(active.Email)} {
@@ -165,6 +217,11 @@ func TestResetRequestIsUniform(t *testing.T) {
 		wantMails(t, s, shouted(active.Email)) // it goes where the account says
 		wantMails(t, s, active.Email, mail.Reset, mail.Reset)
 		wantField(t, post(s, "/accounts/password/reset", object{"email": "x@y"}), "/email", "invalid_format")
+		if diff := cmp.Diff(before, stored(t, s, active.Email)); diff != "" {
+			t.Errorf("asking has changed the user:\n%s", diff)
+		}
+		c.Profile().Want(t, http.StatusOK, "")
+		signIn(s, active.Email, active.Password).Want(t, http.StatusOK, "")
 	})
 }
 
@@ -186,7 +243,7 @@ func TestResetLinkOfAUserWhoIsDisabled(t *testing.T) {
 	})
 }
 
-func TestParallelUsesOfAResetLink(t *testing.T) {
+func TestControl54ParallelUsesOfAResetLink(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		replicas := []*servertest.Server{s, servertest.Start(t, servertest.Options{Engine: engine, Database: s.Database, HoldMail: true})}
@@ -211,7 +268,7 @@ func TestParallelUsesOfAResetLink(t *testing.T) {
 }
 
 // A token of one purpose is worth nothing for another, and what merely looks like one is worth nothing at all.
-func TestTokensHaveOnePurpose(t *testing.T) {
+func TestControl56TokensHaveOnePurpose(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.BodyTokens)
@@ -252,6 +309,55 @@ func TestTokensHaveOnePurpose(t *testing.T) {
 			confirm[purpose](tokens[purpose]).Want(t, http.StatusOK, "")
 		}
 	})
+}
+
+// A link is for the user it was sent to, whoever uses it and whatever else is in the request.
+func TestControl56LinksBelongToTheirUser(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		victim, thief := s.NewUser(), s.NewUser()
+		own := requestReset(t, s, thief.Email, 1)
+		settle(t, s)
+		before := s.Database.Dump(t)
+		for member, value := range map[string]any{"user_id": victim.ID, "id": victim.ID, "email": victim.Email, "username": victim.Username, "purpose": "reset"} {
+			r := post(s, "/accounts/password/reset/confirm", object{"token": own, "new_password": otherPassword, member: value})
+			wantField(t, r, "/"+member, "unknown_field")
+		}
+		unchanged(t, s, before)
+		next := address(newName())
+		change := requestEmailChange(t, s, s.Login(thief, accounts.BodyTokens), next, thief.Password, 1)
+		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/email/change/confirm", object{"token": change}).Want(t, http.StatusOK, "")
+		own = requestReset(t, s, next, 2)
+		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/password/reset/confirm", object{"token": own, "new_password": otherPassword}).Want(t, http.StatusOK, "")
+		if u := profileOf(t, signIn(s, victim.Email, victim.Password)); u["id"] != float64(victim.ID) {
+			t.Errorf("user %v", u)
+		}
+		if u := profileOf(t, signIn(s, thief.Username, otherPassword)); u["id"] != float64(thief.ID) {
+			t.Errorf("user %v", u)
+		}
+	})
+}
+
+// A thousand guesses at links are ten a minute, over all that takes one.
+func TestControl56GuessesAtLinks(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		own := requestReset(t, s, u.Email, 1)
+		judged := 0
+		for i := range 1000 {
+			r := confirmReset(s, fmt.Sprintf("%s%04d", own[:39], i), otherPassword)
+			if r.Status == http.StatusBadRequest {
+				judged++
+			} else {
+				wantLimited(t, r)
+			}
+		}
+		if judged != 10 {
+			t.Errorf("%d guesses were judged", judged)
+		}
+		wantLimited(t, confirmReset(s, own, otherPassword))
+		s.Clock.Advance(time.Minute)
+		confirmReset(s, own, otherPassword).Want(t, http.StatusOK, "") // nothing was used up
+	}, "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=10/1m")
 }
 
 // lastBit is another spelling of the same bytes to a decoder that does not look at the bits that base64 leaves over.

@@ -197,7 +197,7 @@ func idBytes(t *testing.T, c *servertest.Client) []byte {
 	return id[:]
 }
 
-func TestChangeEmail(t *testing.T) {
+func TestControl62And63And64ChangeEmail(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c, name := s.Login(u, transport), newName()
 		next := address("New." + name)
@@ -241,7 +241,7 @@ func TestChangeEmail(t *testing.T) {
 }
 
 // Whether an address has an account is told to its owner alone, also to users.
-func TestChangeEmailToATakenAddress(t *testing.T) {
+func TestControl63ChangeEmailToATakenAddress(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		other, u := s.NewUser(), s.NewUser()
 		c := s.Login(u, accounts.Hybrid)

@@ -232,7 +232,7 @@ func TestErrorsHoldNothingSubmitted(t *testing.T) {
 	}
 }
 
-func TestBodySize(t *testing.T) {
+func TestControl82BodySize(t *testing.T) {
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
 		e := exampleOf(t, op)

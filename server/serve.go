@@ -30,11 +30,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{
-		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
-	}
+	srv := s.bounded(handler)
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(netutil.LimitListener(listener, maxConnections)) }()
 	select {
@@ -50,6 +46,14 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	case <-time.After(s.Config.ShutdownDelay):
 	}
 	return s.shutDown(srv)
+}
+
+func (s *Server) bounded(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
 }
 
 func (s *Server) shutDown(srv *http.Server) error {

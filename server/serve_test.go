@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/accounts/server"
 	"example.com/accounts/server/servertest"
 )
 
@@ -106,6 +107,22 @@ func TestControl82SlowClientsAreCut(t *testing.T) {
 		time.Sleep(100 * time.Millisecond) // spread over the time in which the others drip
 	}
 	all.Wait()
+}
+
+// The bounds that would take minutes to meet: an idle connection, an answer that nobody reads, a crowd.
+func TestControl82Bounds(t *testing.T) {
+	srv := servertest.Start(t, servertest.Options{}).Bounded()
+	for name, c := range map[string]struct{ is, most time.Duration }{
+		"headers": {srv.ReadHeaderTimeout, 5 * time.Second}, "request": {srv.ReadTimeout, 15 * time.Second},
+		"answer": {srv.WriteTimeout, 30 * time.Second}, "idle": {srv.IdleTimeout, 2 * time.Minute},
+	} {
+		if c.is <= 0 || c.is > c.most {
+			t.Errorf("%s: %v", name, c.is)
+		}
+	}
+	if srv.MaxHeaderBytes <= 0 || srv.MaxHeaderBytes > 16<<10 || server.MaxConnections > 10_000 {
+		t.Errorf("%d bytes of headers, %d connections", srv.MaxHeaderBytes, server.MaxConnections)
+	}
 }
 
 // What is too large is refused before it is read.

@@ -3,7 +3,6 @@ package server_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"regexp"
@@ -87,34 +86,37 @@ func TestLoginChoosesHybridAndTakesTheAddress(t *testing.T) {
 
 var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)
 
-// Unknown user, wrong password, inactive, unverified: the same bytes and the same headers (control 12).
-func TestUniformLoginFailure(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		s := servertest.Start(t, servertest.Options{Engine: engine})
-		active, inactive, unverified := s.NewUser(), s.NewUser(), s.NewUser()
+// Unknown user, wrong password, inactive, deleted, unverified, waiting for its verification: the same bytes and the
+// same headers, time and again.
+func TestControl12UniformLoginFailure(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
 		setActive(t, s, inactive, false)
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", unverified.ID)
-		var first string
-		for _, c := range [][2]string{
-			{active.Username, "wrong"}, {"nobody", active.Password}, {"nobody@example.com", active.Password}, {inactive.Username, inactive.Password}, {inactive.Username, "wrong"},
+		s.Login(deleted, accounts.BodyTokens).Do(http.MethodPost, "/accounts/profile/delete", object{"password": deleted.Password}).Want(t, http.StatusNoContent, "")
+		pending := address(newName())
+		register(t, s, 1, object{"email": pending, "password": password})
+		sessions := s.Database.Count(t, "SELECT COUNT(*) FROM sessions")
+		first := ""
+		for _, c := range slices.Repeat([][2]string{
+			{active.Username, "wrong"}, {active.Email, "wrong"}, {strings.ToUpper(active.Email), "wrong"},
+			{"nobody", active.Password}, {"nobody@example.com", active.Password}, {deleted.Username, deleted.Password}, {deleted.Email, deleted.Password},
+			{inactive.Username, inactive.Password}, {inactive.Email, inactive.Password}, {inactive.Username, "wrong"}, {pending, password}, {pending, "wrong"},
 			{unverified.Username, unverified.Password}, {unverified.Username, "wrong"}, {active.Username + " ", active.Password}, {"\x00", "x"}, {"a\u202eb", "x"}, {strings.Repeat("😀", 254), "x"},
 			{"admin", "admin"}, {"' OR 1=1 --", "x"}, {"@", "x"}, {"a@b@c", "x"}, {"ſ", "x"}, {"%", "%"}, {active.Username, active.Password + " "}, {active.Username, strings.ToUpper(active.Password)},
 			{active.Username, active.Password + "\x00"}, {active.Username, strings.Repeat("é", 1024)},
-		} {
-			r := s.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": c[0], "password": c[1]}).Want(t, http.StatusUnauthorized, "invalid_credentials")
-			for _, name := range []string{"Date", "X-Request-Id"} {
-				r.Header.Del(name)
-			}
-			got := fmt.Sprint(requestID.ReplaceAllString(string(r.Raw), ""), r.Header)
+		}, 20) {
+			r := signIn(s, c[0], c[1]).Want(t, http.StatusUnauthorized, "invalid_credentials")
+			got := alike(r)
 			if first == "" {
 				first = got
 			}
-			if diff := cmp.Diff(first, got); diff != "" {
-				t.Errorf("%q: the answer differs:\n%s", c[0], diff)
+			if diff := cmp.Diff(first, got); diff != "" || len(r.Cookies()) != 0 || r.Header.Get("WWW-Authenticate") != `Bearer realm="accounts"` {
+				t.Errorf("%q: the answer differs, or sets a cookie, or has no challenge:\n%s", c[0], diff)
 			}
 		}
-		if n := s.Database.Count(t, "SELECT COUNT(*) FROM sessions"); n != 0 {
-			t.Errorf("%d sessions", n)
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM sessions"); n != sessions {
+			t.Errorf("%d sessions", n-sessions)
 		}
 	})
 }

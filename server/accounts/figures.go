@@ -9,6 +9,7 @@ import (
 type Figures struct {
 	HashesRunning, HashesWaiting int
 	HashSlots, HashQueue         int // their bounds
+	Hashes                       int64
 	ConnsInUse, ConnsOpen, Conns int // of the database; Conns is the bound
 	ConnWaits                    int64
 	ConnWaited                   time.Duration
@@ -24,7 +25,7 @@ const figuresTime = time.Second
 func (s *Service) Figures(ctx context.Context) Figures {
 	hashes, conns := s.hasher.Stats(), s.store.Stats()
 	f := Figures{
-		HashesRunning: hashes.Running, HashesWaiting: hashes.Waiting, HashSlots: hashes.Slots, HashQueue: hashes.Queue,
+		HashesRunning: hashes.Running, HashesWaiting: hashes.Waiting, HashSlots: hashes.Slots, HashQueue: hashes.Queue, Hashes: hashes.Computed,
 		ConnsInUse: conns.InUse, ConnsOpen: conns.OpenConnections, Conns: conns.MaxOpenConnections,
 		ConnWaits: conns.WaitCount, ConnWaited: conns.WaitDuration, ClockOffset: time.Duration(s.clockOffset.Load()),
 	}

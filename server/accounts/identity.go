@@ -19,17 +19,42 @@ const (
 // canonicalUsername is the form in which usernames are compared: PRECIS UsernameCaseMapped (RFC 8265), so that names
 // that look or compare alike are one name. A username holds no @: what holds one is an e-mail address.
 //
-// Two things PRECIS leaves open. The two small sigmas are one letter, and which of them a capital becomes depends on
-// where it stands. And letters of Latin, Greek and Cyrillic that look the same are not one letter, so a name that mixes
-// these scripts, which is how somebody else's name is imitated, is none (UTS 39, 5.1).
+// Three things PRECIS leaves open. Small letters with one capital are one letter: the two sigmas, of which the place in
+// the word decides, and the forms of old Cyrillic prints, which look like those of today. An i with a dot above it is an
+// i, also when it comes from a Turkish İ. And letters of Latin, Greek and Cyrillic that look the same are not one letter,
+// so a name that mixes these scripts, which is how somebody else's name is imitated, is none (UTS 39, 5.1).
 func canonicalUsername(name string) (string, bool) {
 	canonical, err := precis.UsernameCaseMapped.String(name)
-	if err != nil || canonical == "" || strings.Contains(canonical, "@") || mixesScripts(canonical) {
+	if err != nil || canonical == "" || strings.Contains(canonical, "@") || mixesScripts(canonical) || utf8.RuneCountInString(name) > maxUsername {
 		return "", false
 	}
-	canonical = strings.ReplaceAll(canonical, "ς", "σ")
-	n := utf8.RuneCountInString(canonical)
-	return canonical, n <= maxUsername && utf8.RuneCountInString(name) <= maxUsername
+	canonical = strings.Map(sameCapital, canonical)
+	if dotted := withoutSecondDot(canonical); dotted != canonical { // what stood behind the dot may be the letter's now
+		return canonicalUsername(dotted)
+	}
+	return canonical, utf8.RuneCountInString(canonical) <= maxUsername
+}
+
+// sameCapital is the one of the small letters with r's capital that the capital becomes. The dotless ı is another
+// letter than i to those who write it.
+func sameCapital(r rune) rune {
+	if r == 'ı' {
+		return r
+	}
+	return unicode.ToLower(unicode.ToUpper(r))
+}
+
+// withoutSecondDot takes the dots away that stand above letters with a dot of their own, and cannot be seen there.
+func withoutSecondDot(s string) string {
+	const dotAbove = '\u0307'
+	var last rune
+	return strings.Map(func(r rune) rune {
+		if r == dotAbove && unicode.Is(unicode.Soft_Dotted, last) {
+			return -1
+		}
+		last = r
+		return r
+	}, s)
 }
 
 func mixesScripts(s string) bool {
@@ -44,14 +69,15 @@ func mixesScripts(s string) bool {
 
 // canonicalEmail is the form in which addresses are compared: the local part in lower case, the domain as IDNA's
 // A-labels. Only a bare addr-spec with a dotted domain is taken: no display name, comment, quoted part or literal,
-// since mail programs disagree about those and a header could be built from them.
+// since mail programs disagree about those and a header could be built from them. For the same reason a domain is
+// none whose capitals others make other letters of (UTS 46): İ and ẞ, with which mail would go to somebody else's domain.
 func canonicalEmail(address string) (string, bool) {
 	local, domain, ok := strings.Cut(address, "@")
 	if !ok || len(local) > maxLocal || !isDotAtom(local) || strings.Contains(local, "=?") { // "=?": an encoded-word, RFC 2047
 		return "", false
 	}
 	ascii, err := idna.Registration.ToASCII(strings.ToLower(domain))
-	if err != nil || !isDomain(ascii) {
+	if mapped, other := idna.Lookup.ToASCII(domain); err != nil || other != nil || mapped != ascii || !isDomain(ascii) {
 		return "", false
 	}
 	canonical := strings.ToLower(local) + "@" + ascii

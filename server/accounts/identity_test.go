@@ -3,7 +3,10 @@ package accounts
 import (
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 type spelling struct {
@@ -49,9 +52,19 @@ func TestCanonicalUsername(t *testing.T) {
 		{"STRA\u1e9eE", "stra\u00dfe"},
 		{"\u0131", "\u0131"}, // dotless ı is a letter of its own
 		{"I", "i"},
+		{"\u0130brahim", "ibrahim"},  // the Turkish capital
+		{"i\u0307brahim", "ibrahim"}, // its NFD, in small letters
+		{"i\u0307\u0301", "\u00ed"},  // an accent above the dot
+		{"\uff29\u0307", "i"},        // fullwidth
+		{"i\u0307\u0307\u0307", "i"}, // as often as it stands there
+		{"\u0456\u0307", "\u0456"},   // Cyrillic has one too
+		{"e\u0307", "\u0117"},        // a letter of its own
+		{strings.Repeat("\u0130", 150), strings.Repeat("i", 150)},
 		{"\u0391\u03a3", "\u03b1\u03c3"},
 		{"\u03a3\u03c2", "\u03c3\u03c3"}, // the final sigma is the same letter
 		{"\u0430\u0434\u0430", "\u0430\u0434\u0430"},
+		{"\u0441\u043e\u0442", "\u0441\u043e\u0442"},
+		{"\u1c83\u1c82\u1c84", "\u0441\u043e\u0442"}, // the same in letters from old prints
 		{"\uae40\u6771-ada", "\uae40\u6771-ada"},
 		{"\u05d0\u05d1", "\u05d0\u05d1"},
 		{strings.Repeat("a", 150), strings.Repeat("a", 150)},
@@ -95,20 +108,7 @@ func TestCanonicalUsername(t *testing.T) {
 	})
 }
 
-// Turkish İ lower-cases to two characters: a name may grow, and is measured again.
-func TestCanonicalUsernameGrows(t *testing.T) {
-	if got, ok := canonicalUsername(strings.Repeat("\u0130", 150)); ok && utf8.RuneCountInString(got) > maxUsername {
-		t.Errorf("%d characters", utf8.RuneCountInString(got))
-	}
-	got, ok := canonicalUsername("\u0130")
-	if ok {
-		if again, _ := canonicalUsername(got); again != got {
-			t.Errorf("%q, then %q", got, again)
-		}
-	}
-}
-
-func TestCanonicalEmail(t *testing.T) {
+func TestControl66And67CanonicalEmail(t *testing.T) {
 	local64 := strings.Repeat("l", 64)
 	domain := func(length int) string { // of labels of 50
 		d := strings.Repeat(strings.Repeat("d", 50)+".", 5)
@@ -124,6 +124,9 @@ func TestCanonicalEmail(t *testing.T) {
 		{"a@b\u00fccher.example", "a@xn--bcher-kva.example"},
 		{"a@B\u00dcCHER.example", "a@xn--bcher-kva.example"},
 		{"a@bu\u0308cher.example", ""}, // NFD
+		{"a@stra\u00dfe.example", "a@xn--strae-oqa.example"},
+		{"a@STRA\u1e9eE.example", ""},   // to some straße, to others strasse
+		{"a@\u0130stanbul.example", ""}, // to us istanbul, to others i̇stanbul
 		{"a@xn--bcher-kva.example", "a@xn--bcher-kva.example"},
 		{"a@XN--BCHER-KVA.example", "a@xn--bcher-kva.example"},
 		{"a@1a.co", "a@1a.co"},
@@ -185,7 +188,7 @@ func TestCanonicalEmail(t *testing.T) {
 }
 
 // Domains that Unicode spells in several ways are one domain or none.
-func TestCanonicalEmailDomainsAlike(t *testing.T) {
+func TestControl66CanonicalEmailDomainsAlike(t *testing.T) {
 	for _, d := range []string{"b.\uff43o", "b\u3002co", "b\uff0eco", "\u212a.co", "b\u200d.co", "b\u00ad.co"} {
 		got, ok := canonicalEmail("a@" + d)
 		if !ok {
@@ -199,6 +202,48 @@ func TestCanonicalEmailDomainsAlike(t *testing.T) {
 		if again, ok := canonicalEmail(got); !ok || again != got {
 			t.Errorf("%q gives %q, then %q %v", d, got, again, ok)
 		}
+	}
+}
+
+// Whatever letter a domain has, mail goes to the domain that others read (UTS 46), or there is no such address.
+func TestControl66DomainsAsOthersReadThem(t *testing.T) {
+	taken := 0
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		domain := "x" + string(r) + "y.example"
+		got, ok := canonicalEmail("a@" + domain)
+		if !ok {
+			continue
+		}
+		taken++
+		if theirs, err := idna.Lookup.ToASCII(domain); err != nil || got != "a@"+theirs {
+			t.Errorf("%U: %s, to others %s (%v)", r, got, theirs, err)
+		}
+	}
+	if taken < 10_000 {
+		t.Errorf("only %d letters are taken", taken)
+	}
+}
+
+// A name in capitals and in small letters is one name, whatever its letters: but for ı, whose capital is that of i.
+func TestUsernamesInAnyCaseAreOne(t *testing.T) {
+	taken := 0
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		name, ok := canonicalUsername(string(r))
+		if !ok || r == 'ı' {
+			continue
+		}
+		taken++
+		for _, other := range []string{strings.ToUpper(string(r)), strings.ToLower(string(r)), string(unicode.SimpleFold(r))} {
+			if got, ok := canonicalUsername(other); ok && got != name {
+				t.Errorf("%U gives %q, and %q gives %q", r, name, other, got)
+			}
+		}
+		if again, ok := canonicalUsername(name); !ok || again != name {
+			t.Errorf("%U gives %q, and that %q %v", r, name, again, ok)
+		}
+	}
+	if taken < 10_000 {
+		t.Errorf("only %d letters are taken", taken)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"regexp"
 	"sync"
 	"testing"
 
@@ -37,6 +38,7 @@ type proxy struct {
 	faults []fault
 	met    int    // how many faults have happened
 	held   func() // sends what was held back
+	noted  []string
 }
 
 // throughProxy is the same database, reached through a proxy.
@@ -117,10 +119,24 @@ func (p *proxy) happened(n int) {
 	}
 }
 
+// statements are those that have come since it was asked last, each without its values.
+func (p *proxy) statements() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := p.noted
+	p.noted = nil
+	return list
+}
+
+var literals = regexp.MustCompile(`(?s)(_binary ?)?'(\\.|''|[^'\\])*'|\b\d+(\.\d+)?\b|\bNULL\b|\b(true|false)\b`)
+
 func (p *proxy) fault(statement []byte) (fault, func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	setUp := bytes.HasPrefix(statement, []byte("SET ")) // of a new connection
+	if statement != nil && !setUp {
+		p.noted = append(p.noted, literals.ReplaceAllString(string(statement), "?"))
+	}
 	if len(p.faults) == 0 || setUp || !bytes.Contains(statement, []byte(p.match)) {
 		return none, nil
 	}

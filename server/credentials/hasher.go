@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -39,6 +40,7 @@ type Hasher struct {
 	slots  chan struct{} // holds one element per hash being computed
 	queue  chan struct{} // holds one element per caller waiting for a slot
 	wait   time.Duration
+	done   atomic.Int64 // hashes computed
 }
 
 // NewHasher returns a Hasher that computes at most slots hashes at once, each of
@@ -49,7 +51,7 @@ func NewHasher(p Params, slots, queue int, wait time.Duration) *Hasher {
 	if !p.valid() || slots < 1 || queue < 0 {
 		panic("credentials: NewHasher with impossible bounds")
 	}
-	return &Hasher{p, make(chan struct{}, slots), make(chan struct{}, queue), wait}
+	return &Hasher{params: p, slots: make(chan struct{}, slots), queue: make(chan struct{}, queue), wait: wait}
 }
 
 // Hash returns the PHC string of password under a new random salt. It applies no
@@ -116,6 +118,7 @@ func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Par
 		return nil, err
 	}
 	defer func() { <-h.slots }()
+	h.done.Add(1)
 	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
 }
 
@@ -152,8 +155,14 @@ func (h *Hasher) acquire(ctx context.Context) error {
 // then of no use.
 func (h *Hasher) Full() bool { return len(h.slots) == cap(h.slots) && len(h.queue) == cap(h.queue) }
 
-// Stats are how many hashes are computed and how many callers wait, and the bounds of both.
-type Stats struct{ Running, Waiting, Slots, Queue int }
+// Stats are how many hashes are computed and how many callers wait, the bounds of both, and how many hashes have been
+// computed so far.
+type Stats struct {
+	Running, Waiting, Slots, Queue int
+	Computed                       int64
+}
 
 // Stats reads them.
-func (h *Hasher) Stats() Stats { return Stats{len(h.slots), len(h.queue), cap(h.slots), cap(h.queue)} }
+func (h *Hasher) Stats() Stats {
+	return Stats{len(h.slots), len(h.queue), cap(h.slots), cap(h.queue), h.done.Load()}
+}

@@ -26,7 +26,7 @@ func mustHash(t *testing.T, h *Hasher, password string) string {
 	return encoded
 }
 
-func TestHashThenVerify(t *testing.T) {
+func TestControl4HashThenVerify(t *testing.T) {
 	h := newCheap()
 	long := strings.Repeat("a", 72)
 	passwords := []string{"correct horse", " correct horse", "correct horse ", "Correct horse", long + "X", long + "Y",
@@ -63,7 +63,7 @@ func TestVerifyForeignHash(t *testing.T) {
 	}
 }
 
-func TestRehash(t *testing.T) {
+func TestControl9Rehash(t *testing.T) {
 	for _, test := range []struct {
 		old, now Params
 		want     bool
@@ -96,9 +96,19 @@ func TestUnknownUserIsFalse(t *testing.T) {
 	}
 }
 
-func TestUnknownUserCostsTheSame(t *testing.T) {
+func TestControl13UnknownUserCostsTheSame(t *testing.T) {
 	h := NewHasher(Params{4096, 1, 1}, 1, 0, 0)
 	encoded := mustHash(t, h, "correct horse")
+	known, err := parse(encoded)
+	if unknown := h.dummy(); err != nil || unknown.params != known.params || len(unknown.salt) != len(known.salt) || len(unknown.key) != len(known.key) {
+		t.Errorf("for nobody %v is computed, and for a user %v (%v)", unknown.params, known.params, err)
+	}
+	before := h.Stats().Computed
+	for i, each := range []string{encoded, ""} {
+		if _, _, err := h.Verify(t.Context(), each, "wrong"); err != nil || h.Stats().Computed != before+int64(i)+1 {
+			t.Errorf("%q: %d hashes (%v)", each, h.Stats().Computed-before, err)
+		}
+	}
 	fastest := func(encoded string) time.Duration {
 		best := time.Hour
 		for range 8 {
@@ -111,13 +121,13 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 		return best
 	}
 	// Wide, as the machine is shared; skipping the hash is off by a factor of 1000.
-	known, unknown := fastest(encoded), fastest("")
-	if ratio := float64(unknown) / float64(known); ratio < 0.5 || ratio > 2 {
-		t.Fatalf("unknown user %v, known user %v", unknown, known)
+	took, tookNobody := fastest(encoded), fastest("")
+	if ratio := float64(tookNobody) / float64(took); ratio < 0.5 || ratio > 2 {
+		t.Fatalf("unknown user %v, known user %v", tookNobody, took)
 	}
 }
 
-func TestVerifyRefusesHostileStrings(t *testing.T) {
+func TestControl9VerifyRefusesHostileStrings(t *testing.T) {
 	const salt, key = "c29tZXNhbHRzb21lc2FsdA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	phc := func(cost, salt, key string) string { return "$argon2id$v=19$" + cost + "$" + salt + "$" + key }
 	good := phc("m=64,t=1,p=1", salt, key)
@@ -172,9 +182,10 @@ func TestVerifyRefusesHostileStrings(t *testing.T) {
 		strings.Repeat("$", 1<<20):                                ErrMalformed,
 		phc("m=64,t=1,p=1", salt, strings.Repeat("A", 1<<20)):     ErrMalformed,
 	} {
+		before := h.Stats().Computed
 		ok, rehash, err := h.Verify(t.Context(), encoded, "correct horse")
-		if ok || rehash || !errors.Is(err, want) {
-			t.Errorf("%.80q: ok %v, rehash %v, err %v, want %v", encoded, ok, rehash, err, want)
+		if ok || rehash || !errors.Is(err, want) || h.Stats().Computed != before {
+			t.Errorf("%.80q: ok %v, rehash %v, err %v, want %v and nothing computed", encoded, ok, rehash, err, want)
 		}
 	}
 }

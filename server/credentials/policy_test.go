@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestCheckPolicy(t *testing.T) {
+func TestControl2And3CheckPolicy(t *testing.T) {
 	for name, test := range map[string]struct{ password, code string }{
 		"empty":                      {"", CodeTooShort},
 		"11 code points":             {strings.Repeat("a", 11), CodeTooShort},

@@ -24,7 +24,7 @@ var addresses = map[string]bool{
 	"a@" + strings.Repeat("b", 64) + ".co":                          false,
 }
 
-func TestIsAddrSpec(t *testing.T) {
+func TestControl67IsAddrSpec(t *testing.T) {
 	for address, want := range addresses {
 		if isAddrSpec(address) != want {
 			t.Errorf("%q: want %v", address, want)

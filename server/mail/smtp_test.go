@@ -76,7 +76,7 @@ func TestSMTPDelivers(t *testing.T) {
 }
 
 // Whatever was typed where an address is asked for reaches the server as one recipient and one To, or not at all.
-func TestSMTPRecipients(t *testing.T) {
+func TestControl67SMTPRecipients(t *testing.T) {
 	server := (&smtpServer{}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)
 	sent := 0

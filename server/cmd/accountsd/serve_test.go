@@ -282,3 +282,16 @@ func TestShutdownTimesOut(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// A first start makes no user: who gets in first is whom the operator makes.
+func TestControl17NoDefaultAccount(t *testing.T) {
+	s := newShell(t)
+	r := s.serve()
+	for _, name := range []string{"admin", "root", "accounts", "admin@example.com"} {
+		r.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": name, "password": "admin"}).Want(t, http.StatusUnauthorized, "invalid_credentials")
+	}
+	r.stop()
+	if list := s.ok("", "user", "list"); strings.Count(list, "\n") != 1 { // the heading
+		t.Errorf("users after the first start:\n%s", list)
+	}
+}

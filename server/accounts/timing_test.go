@@ -1,0 +1,98 @@
+package accounts_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// Who measures how long an answer takes must not learn who has an account. How long it does take `make timing`
+// measures; here the work is compared, which is the same on a busy machine: the statements that the database gets, and
+// how many passwords are hashed.
+func TestControl13SameWorkForKnownAndUnknown(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		hasher := credentials.NewHasher(servertest.FastHash, 4, 100, time.Minute)
+		o := servertest.Options{Engine: e, Hasher: hasher, HoldMail: true, Settings: []string{ // the budgets are work too
+			"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=1000/15m",
+			"ACCOUNTS_REGISTRATIONS_PER_CLIENT=1000/1h", "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h",
+		}}
+		statements := func() []string { return nil } // SQLite is in this process, and gets the same ones
+		if e == servertest.MySQL {
+			p, db := throughProxy(t, servertest.NewDatabase(t, e))
+			o.Database, statements = db, p.statements
+		}
+		s := servertest.Start(t, o)
+		work := func(path string, body map[string]any, status int) (list []string) {
+			before := hasher.Stats().Computed
+			statements()
+			s.Anonymous().Do(http.MethodPost, path, body).Want(t, status, "")
+			list = statements()
+			slices.Sort(list) // budgets are locked in the order of what they hash to
+			return append(list, fmt.Sprintf("%d hashes", hasher.Stats().Computed-before))
+		}
+		for name, each := range operationsOfNames() {
+			t.Run(name, func(t *testing.T) {
+				kinds := kindsOfNames(t, s)
+				work(each.path, each.body("nobody"), each.status) // opens the client's budgets, and connections
+				want := work(each.path, each.body("nobody-either"), each.status)
+				if e == servertest.MySQL && len(want) < 3 || !strings.HasPrefix(want[len(want)-1], each.hashes) {
+					t.Fatalf("no work: %q", want)
+				}
+				for kind, names := range kinds {
+					if got := work(each.path, each.body(names), each.status); !slices.Equal(got, want) {
+						t.Errorf("%s (-unknown +%s):\n%s", kind, kind, cmp.Diff(want, got))
+					}
+				}
+			})
+		}
+	})
+}
+
+type operationOfName struct {
+	path   string
+	status int
+	hashes string
+	body   func(name string) map[string]any
+}
+
+// operationsOfNames are those that anybody can ask about anybody.
+func operationsOfNames() map[string]operationOfName {
+	address := func(name string) string { return name + "@example.com" }
+	email := func(name string) map[string]any { return map[string]any{"email": address(name)} }
+	return map[string]operationOfName{
+		"login": {"/accounts/login", http.StatusUnauthorized, "1 ", func(name string) map[string]any {
+			return map[string]any{"username": name, "password": "a wrong password"}
+		}},
+		"login by address": {"/accounts/login", http.StatusUnauthorized, "1 ", func(name string) map[string]any {
+			return map[string]any{"username": address(name), "password": "a wrong password"}
+		}},
+		"register": {"/accounts/register", http.StatusAccepted, "1 ", func(name string) map[string]any {
+			return map[string]any{"email": address(name), "password": secret}
+		}},
+		"resend": {"/accounts/email/resend", http.StatusAccepted, "0 ", email},
+		"reset":  {"/accounts/password/reset", http.StatusAccepted, "0 ", email},
+	}
+}
+
+// kindsOfNames are names of users that there are, each used once.
+func kindsOfNames(t *testing.T, s *servertest.Server) map[string]string {
+	t.Helper()
+	active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
+	must(t, s.Service.SetActive(t.Context(), inactive.Username, false))
+	s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", unverified.ID)
+	s.Login(deleted, token.Body).Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": deleted.Password}).Want(t, http.StatusNoContent, "")
+	pending := strings.Replace(s.NewUser().Username, "user", "wait", 1)
+	register(t, s, pending+"@example.com")
+	s.Database.Exec(t, "DELETE FROM throttles") // the mails to one address have to be a minute apart
+	return map[string]string{"an active user": active.Username, "an inactive one": inactive.Username, "an unverified one": unverified.Username,
+		"a deleted one": deleted.Username, "a registration that waits": pending}
+}

@@ -1,0 +1,323 @@
+package server_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	netmail "net/mail"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+)
+
+// serversOwn are members that a user would like to set, as the contract, the database and other products name them.
+var serversOwn = []string{
+	"id", "user_id", "pk", "is_active", "is_staff", "is_superuser", "is_admin", "admin", "role", "roles", "groups", "permissions", "email_verified", "email_verified_at", "verified",
+	"username_norm", "email_norm", "date_joined", "created_at", "last_login", "session_epoch", "expires_at", "used_at", "purpose", "hash",
+}
+
+// A member that belongs to the server is refused as an unknown one, in whatever case; so is another spelling of one that
+// may be set, which a tolerant decoder would take for it.
+func TestControl5ServersOwnMembers(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{HoldMail: true})
+	u := newUser(t, s, "ada")
+	c := s.Login(u, accounts.Hybrid)
+	profile := profileOf(t, c.Profile())
+	before := s.Database.Dump(t)
+	for what, send := range map[string]func(body any) *servertest.Response{
+		"register": func(body any) *servertest.Response { return post(s, "/accounts/register", body) },
+		"profile":  func(body any) *servertest.Response { return c.Do(http.MethodPatch, "/accounts/profile", body) },
+	} {
+		good := map[string]string{"register": `"email":"grace@example.com","password":"` + password + `"`, "profile": `"first_name":"Grace"`}[what]
+		names := slices.Clone(serversOwn)
+		for _, own := range []string{"EMAIL", "Email", "PASSWORD", "Username", "firstName", "FIRST_NAME", "first-name", "first_name ", "\\u017fast_name"} {
+			names = append(names, own)
+		}
+		if what == "profile" {
+			names = append(names, "email", "password", "new_password")
+		}
+		for _, name := range names {
+			for _, spelled := range []string{name, strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:]} {
+				if strings.HasPrefix(name, `\`) && spelled != name {
+					continue // an escape
+				}
+				for _, value := range []string{"true", "1", "null", `"grace@example.org"`} {
+					r := send(`{` + good + `,"` + spelled + `":` + value + `}`)
+					wantField(t, r, "/"+strings.Replace(spelled, `\u017f`, "\u017f", 1), "unknown_field")
+				}
+			}
+		}
+		for _, twice := range []string{`"first_name":"a","first_name":"b"`, `"first_name":"a","first_\u006eame":"b"`, `"is_staff":false,"is_staff":true`} {
+			send(`{"last_name":"c",`+twice+`}`).Want(t, http.StatusBadRequest, "malformed_request")
+		}
+		for _, nested := range []string{`"user":{"is_staff":true}`, `"__proto__":{"is_staff":true}`, `"is_staff[]":1`, `"user.is_staff":true`} {
+			send(`{`+good+`,`+nested+`}`).Want(t, http.StatusUnprocessableEntity, "validation_failed")
+		}
+	}
+	unchanged(t, s, before)
+	if diff := cmp.Diff(profile, profileOf(t, c.Profile())); diff != "" {
+		t.Errorf("the profile was changed:\n%s", diff)
+	}
+}
+
+// What a spelling of a name, or an address, is beside the one that somebody has.
+type likeness string
+
+const (
+	same    likeness = "the same"
+	other   likeness = "another"
+	refused likeness = "none"
+)
+
+// likenesses of usernames; a number in each keeps the rows apart (corpus 4.3).
+var usernames = []struct {
+	had, typed string
+	want       likeness
+}{
+	{"ada%d", "ada%d", same}, {"ada%d", "ADA%d", same}, {"ada%d", "aDa%d", same}, {"ada%d", "ade%d", other},
+	{"jos\u00e9%d", "jose\u0301%d", same}, {"jos\u00e9%d", "JOS\u00c9%d", same}, {"jos\u00e9%d", "JOSE\u0301%d", same}, {"jos\u00e9%d", "jose%d", other},
+	{"istanbul%d", "\u0130stanbul%d", same}, {"istanbul%d", "i\u0307stanbul%d", same}, {"istanbul%d", "I\u0307STANBUL%d", same}, {"istanbul%d", "\u0131stanbul%d", other}, {"\u0131stanbul%d", "ISTANBUL%d", other},
+	{"stra\u00dfe%d", "STRA\u1e9eE%d", same}, {"stra\u00dfe%d", "strasse%d", other}, {"sam%d", "\u017fam%d", refused}, {"kim%d", "\u212aim%d", same}, {"\u00e5sa%d", "\u212bsa%d", same},
+	{"ada%d", "\uff41\uff44\uff41%d", same}, {"ada%d", "\u0430d\u0430%d", refused}, {"ada%d", "ad\u03b1%d", refused}, {"ace%d", "\u0430\u0441\u0435%d", other}, {"\u0441\u043e\u0442%d", "\u1c83\u1c82\u1c84%d", same},
+	{"\u03bf\u03b4\u03c5\u03c3\u03c3\u03b5\u03c5\u03c2", "\u039f\u0394\u03a5\u03a3\u03a3\u0395\u03a5\u03a3", same}, {"fi%d", "\ufb01%d", refused}, {"one%d", "one\u2460%d", refused},
+	{"ada%d", "a\u200bda%d", refused}, {"ada%d", "a\u200cda%d", refused}, {"ada%d", "a\u200dda%d", refused}, {"ada%d", "\ufeffada%d", refused}, {"ada%d", "ad\u2060a%d", refused}, {"ada%d", "a\u00adda%d", refused},
+	{"ada%d", "\u202eada%d", refused}, {"ada%d", "a\u2066da%d", refused}, {"ada%d", "a" + strings.Repeat("\u0301", 1000) + "da%d", refused}, {"ada%d", "ada\U0001f600%d", refused}, {"ada%d", "ada%d\x00", refused},
+	{"ada%d", " ada%d", refused}, {"ada%d", "ada%d ", refused}, {"ada%d", "ad a%d", refused}, {"ada%d", "ada%d\u00a0", refused}, {"ada%d", "\u3000ada%d", refused}, {"ada%d", "ada%d\n", refused},
+	{"ada%d", "ada%d" + strings.Repeat("a", 255), refused}, {"ada%d", "ada%d" + strings.Repeat("a", 10_000), refused}, {"ada%d", "ada%d@example.com", refused}, {"ada%d", "ada%d\uff20example.com", refused},
+}
+
+// However a username is typed, it is one that somebody has, another one, or none, and every operation says the same.
+func TestControl66SpellingsOfUsernames(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		for i, c := range usernames {
+			had, typed := numbered(c.had, i), numbered(c.typed, i)
+			stranger := s.NewUser()
+			owner, err := s.Service.CreateUser(t.Context(), accounts.NewUser{Username: had, Email: address(newName()), Password: password})
+			if err != nil {
+				t.Fatalf("%q: %v", had, err)
+			}
+			got := map[string]likeness{}
+			got["login"] = other
+			switch r := signIn(s, typed, password); r.Status {
+			case http.StatusOK:
+				got["login"] = same
+			case http.StatusUnprocessableEntity: // longer than any name
+				got["login"] = refused
+			}
+			email := address(newName())
+			r := post(s, "/accounts/register", object{"email": email, "password": otherPassword, "username": typed})
+			got["register"] = refused
+			if r.Status == http.StatusAccepted {
+				got["register"] = other
+				u := profileOf(t, verify(s, linkToken(t, s, email, 1, mail.Verify), otherPassword))
+				if u["username"] != typed { // it was taken
+					got["register"] = same
+				}
+				s.Login(servertest.User{User: stored(t, s, email), Password: otherPassword}, accounts.BodyTokens).Do(http.MethodPost, "/accounts/profile/delete", object{"password": otherPassword}).Want(t, http.StatusNoContent, "")
+			}
+			client := s.Login(stranger, accounts.BodyTokens)
+			got["profile"] = map[int]likeness{http.StatusOK: other, http.StatusConflict: same, http.StatusUnprocessableEntity: refused}[patch(client, object{"username": typed}).Status]
+
+			want := map[string]likeness{"login": c.want, "register": c.want, "profile": c.want}
+			if c.want == refused && got["login"] == other {
+				want["login"] = other // nobody's: a login tells nothing of names
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%.60q beside %q (-want +got):\n%s", typed, had, diff)
+			}
+			if c.want == other { // and now there are both
+				if u := profileOf(t, signIn(s, typed, stranger.Password)); u["id"] != float64(stranger.ID) {
+					t.Errorf("%q signs %v in", typed, u)
+				}
+			}
+			if u := profileOf(t, signIn(s, had, password)); u["id"] != float64(owner.ID) {
+				t.Errorf("%q signs %v in", had, u)
+			}
+			s.Database.Exec(t, "UPDATE users SET username_norm = ? WHERE id = ?", newName(), stranger.ID)
+		}
+	})
+}
+
+// numbered puts the number of its row into a spelling.
+func numbered(spelling string, i int) string {
+	if !strings.Contains(spelling, "%d") {
+		return spelling
+	}
+	return fmt.Sprintf(spelling, i)
+}
+
+// likenesses of addresses (corpora 4.3 and 4.5).
+var addresses = []struct {
+	had, typed string
+	want       likeness
+}{
+	{"ada%d@b.example", "ada%d@b.example", same}, {"ada%d@b.example", "ADA%d@B.EXAMPLE", same}, {"Ada.L%d@B.example", "ada.l%d@b.example", same},
+	{"ada%d@b.example", "ada%d+tag@b.example", other}, {"ada%d@b.example", "a.da%d@b.example", other}, {"oq%d@x.co", "-oQ/tmp%d@x.co", other}, {"a%d@x.co", "a%%0d%%0abcc%d@x.co", other},
+	{"ada%d@b.example", "{{.}}%d@b.example", other}, {"ada%d@b.example", "${x}%d@b.example", other}, {"ada%d@b.example", "a%d@" + strings.Repeat(strings.Repeat("b", 60)+".", 3) + "example", other},
+	{"ada%d@b\u00fccher.example", "ada%d@xn--bcher-kva.example", same}, {"ada%d@xn--bcher-kva.example", "ada%d@B\u00dcCHER.example", same}, {"ada%d@b\u00fccher.example", "ADA%d@XN--BCHER-KVA.example", same},
+	{"ada%d@b\u00fccher.example", "ada%d@bu\u0308cher.example", refused}, {"ada%d@kim.example", "ada%d@\u212aim.example", same}, {"ada%d@strasse.example", "ada%d@stra\u00dfe.example", other},
+	{"ada%d@stra\u00dfe.example", "ada%d@STRA\u1e9eE.example", refused}, {"ada%d@istanbul.example", "ada%d@\u0130stanbul.example", refused}, {"ada%d@istanbul.example", "ada%d@\u0131stanbul.example", other},
+	{"ada%d@b.example", "ada%d@\u0412.example", other}, {"ada%d@b.example", "ada%d@\uff42.example", refused}, {"ada%d@b.example", "ada%d@b\u3002example", refused}, {"ada%d@b.example", "ada%d@b\uff0eexample", refused},
+	{"ada%d@b.example", "ada%d@b\u200b.example", refused}, {"ada%d@b.example", "ada%d@b\u200d.example", refused}, {"ada%d@b.example", "ada%d@b\u00ad.example", refused}, {"ada%d@b.example", "ada%d@b.example\u202e", refused},
+	{"ada%d@b.example", "\uff41da%d@b.example", refused}, {"ada%d@b.example", "\u0430da%d@b.example", refused}, {"ada%d@b.example", "\u00e9da%d@b.example", refused}, {"ada%d@b.example", "a\u200bda%d@b.example", refused},
+	{"ada%d@b.example", "ada%d\x00@b.example", refused}, {"ada%d@b.example", " ada%d@b.example", refused}, {"ada%d@b.example", "ada%d@b.example ", refused}, {"ada%d@b.example", "ada%d@b.example\u00a0", refused},
+	{"ada%d@b.example", "Name <ada%d@b.example>", refused}, {"ada%d@b.example", "<ada%d@b.example>", refused}, {"ada%d@b.example", "ada%d@b.example (c)", refused}, {"ada%d@b.example", `"ada%d"@b.example`, refused},
+	{"ada%d@b.example", `"ada%d@evil.example"@b.example`, refused}, {"ada%d@b.example", "ada%d@b", refused}, {"ada%d@b.example", "ada%d@[127.0.0.1]", refused}, {"ada%d@b.example", "ada%d@127.0.0.1", refused}, {"ada%d@b.example", "ada%d@localhost", refused},
+	{"ada%d@b.example", "ada%d@b.example\r\nBcc: x@y.example", refused}, {"ada%d@b.example", "ada%d\r\nBcc: x@b.example", refused}, {"ada%d@b.example", "ada%d@b.example%%0d%%0aBcc:x@y.example", refused},
+	{"ada%d@b.example", "ada%d@b.example\u2028Bcc: x@y.example", refused}, {"ada%d@b.example", "=?utf-8?q?ada%d=0d=0a?=@b.example", refused}, {"ada%d@b.example", "ada%d@b.example,c@d.example", refused}, {"ada%d@b.example", "ada%d@b.example;c", refused},
+	{"ada%d@b.example", "ada%d@@b.example", refused}, {"ada%d@b.example", "ada%d@c@b.example", refused}, {"ada%d@b.example", "ada%d@b.example.", refused}, {"ada%d@b.example", ".ada%d@b.example", refused}, {"ada%d@b.example", "ada%d.@b.example", refused},
+	{"ada%d@b.example", "ada..%d@b.example", refused}, {"ada%d@b.example", "ada%d@b..example", refused}, {"ada%d@b.example", "<script>%d@b.example", refused}, {"ada%d@b.example", strings.Repeat("a", 61) + "%d@b.example", other},
+	{"ada%d@b.example", strings.Repeat("a", 65) + "%d@b.example", refused}, {"ada%d@b.example", "ada%d@" + strings.Repeat(strings.Repeat("b", 60)+".", 4) + "example", refused}, {"ada%d@b.example", "ada%d@" + strings.Repeat("b.", 5000) + "example", refused},
+}
+
+// However an address is typed, it is one that somebody has, another one, or none, and every operation says the same, by
+// the mails that go out: to the owner, to the new address, to nobody.
+func TestControl66And67SpellingsOfAddresses(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		stranger := s.NewUser()
+		client := s.Login(stranger, accounts.BodyTokens)
+		for i, c := range addresses {
+			had, typed := numbered(c.had, i), numbered(c.typed, i)
+			owner := profileOf(t, verify(s, linkToken(t, s, mailboxOf(had), mailsAfter(s, had, func() {
+				post(s, "/accounts/register", object{"email": had, "password": password}).Want(t, http.StatusAccepted, "")
+			}), mail.Verify), password))
+			if owner["email"] != had {
+				t.Errorf("%q is shown as %v", had, owner["email"])
+			}
+			got := map[string]likeness{"login": other}
+			switch r := signIn(s, typed, password); r.Status {
+			case http.StatusOK:
+				got["login"] = same
+			case http.StatusUnprocessableEntity: // longer than any address
+				got["login"] = refused
+			}
+			for name, ask := range map[string]func() *servertest.Response{
+				"register": func() *servertest.Response {
+					return post(s, "/accounts/register", object{"email": typed, "password": otherPassword})
+				},
+				"email change": func() *servertest.Response { return changeEmail(client, typed, stranger.Password) },
+				"reset":        func() *servertest.Response { return post(s, "/accounts/password/reset", object{"email": typed}) },
+			} {
+				got[name] = other
+				settle(t, s)
+				count := len(s.Mails.To(mailboxOf(had)))
+				if ask().Status == http.StatusUnprocessableEntity {
+					got[name] = refused
+				}
+				settle(t, s)
+				if n := len(s.Mails.To(mailboxOf(had))) - count; n == 1 {
+					got[name] = same
+				} else if n != 0 {
+					t.Errorf("%s of %.80q: %d mails to %q", name, typed, n, had)
+				}
+			}
+			if r := post(s, "/accounts/email/resend", object{"email": typed}); (r.Status == http.StatusUnprocessableEntity) != (c.want == refused) {
+				t.Errorf("resend to %.80q: %d", typed, r.Status)
+			}
+			want := map[string]likeness{"login": c.want, "register": c.want, "email change": c.want, "reset": c.want}
+			if c.want == refused && got["login"] == other {
+				want["login"] = other // nobody's: a login tells nothing of names
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%.80q beside %q (-want +got):\n%s", typed, had, diff)
+			}
+		}
+	})
+}
+
+// mailboxOf is where a mail to an address goes: its domain in ASCII.
+func mailboxOf(email string) string {
+	return strings.NewReplacer("b\u00fccher", "xn--bcher-kva", "stra\u00dfe", "xn--strae-oqa", "B.example", "b.example").Replace(email)
+}
+
+// mailsAfter is the number of the next mail to an address, which f has sent.
+func mailsAfter(s *servertest.Server, email string, f func()) int {
+	n := len(s.Mails.To(mailboxOf(email)))
+	f()
+	return n + 1
+}
+
+// What is not text is refused as such before anybody asks whose name it is.
+func TestControl66NamesThatAreNoText(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	u := newUser(t, s, "ada")
+	c := s.Login(u, accounts.BodyTokens)
+	before := s.Database.Dump(t)
+	for _, raw := range []string{`ada\ud800`, `\udc00ada`, `ada\ud800\ud800`, "ada\xff", "ada\xc0\x80", "ada\xed\xa0\x80", "ada\xf4\x90\x80\x80", "ada\x00", "ada\n", `ada\x41`, `ada\u00`} {
+		for path, body := range map[string]string{
+			"/accounts/register": `{"email":"grace@example.com","password":"` + password + `","username":"` + raw + `"}`, "/accounts/email/resend": `{"email":"` + raw + `@example.com"}`,
+			"/accounts/login": `{"username":"` + raw + `","password":"` + password + `"}`, "/accounts/password/reset": `{"email":"` + raw + `@example.com"}`, "/accounts/email/change": `{"email":"` + raw + `@example.com","password":"` + password + `"}`,
+		} {
+			c.Copy().Do(http.MethodPost, path, body).Want(t, http.StatusBadRequest, "malformed_request")
+		}
+		c.Copy().Do(http.MethodPatch, "/accounts/profile", `{"username":"`+raw+`"}`).Want(t, http.StatusBadRequest, "malformed_request")
+	}
+	unchanged(t, s, before)
+}
+
+// What a mail is made of reaches it as text: one recipient, the usual headers, no element that was typed.
+func TestControl67WhatIsTypedInMails(t *testing.T) {
+	dir := t.TempDir()
+	files, err := mail.NewFiles(dir, "Accounts <no-reply@example.com>", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := servertest.Start(t, servertest.Options{Mail: files})
+	for i, name := range []string{
+		"Ada", "<script>alert(1)</script>", "<script>alert(1)", "</title><script src=//evil.example>", "<img src=x onerror=alert(1)>", "{{.}}", "{{.Link}}", "{{template \"greeting\"}}", "${jndi:ldap://evil.example/a}", "${7*7}", "%s%n",
+		"=?utf-8?q?=0d=0aBcc:_x=40y.example?=", "\u202eevil", "\u2028Bcc: x@y.example", "a\u0085Bcc: x@y.example", "you won, see https://evil.example/", strings.Repeat("n", 150),
+	} {
+		for _, email := range []string{"a+tag%d@b.example", "A%d@B.EXAMPLE", "-oQ/tmp%d@b.example", "{{.}}%d@b.example", "${x}%d@b.example", "a%%0d%%0aBcc%d@b.example", "o'brien&co%d@b\u00fccher.example"} {
+			email = fmt.Sprintf(email, i)
+			agent := servertest.Header("User-Agent", "<script>alert(2)</script> {{.}}")
+			post(s, "/accounts/register", object{"email": email, "password": password, "first_name": name, "last_name": name}, agent).Want(t, http.StatusAccepted, "")
+			settle(t, s)
+			to := strings.NewReplacer("b\u00fccher", "xn--bcher-kva", "B.EXAMPLE", "b.example").Replace(email)
+			wantPlainMail(t, dir, to, name)
+		}
+	}
+}
+
+// wantPlainMail looks at the one file in a folder, and removes it.
+func wantPlainMail(t *testing.T, dir, to, name string) {
+	t.Helper()
+	list, _ := filepath.Glob(filepath.Join(dir, "*.eml"))
+	if len(list) != 1 {
+		t.Fatalf("%d mails to %s", len(list), to)
+	}
+	raw, err := os.ReadFile(list[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(list[0]); err != nil {
+		t.Fatal(err)
+	}
+	m, err := netmail.ReadMessage(strings.NewReader(string(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var headers []string
+	for header, values := range m.Header {
+		headers = append(headers, fmt.Sprintf("%s %d", header, len(values)))
+	}
+	slices.Sort(headers)
+	want := []string{"Auto-Submitted 1", "Content-Language 1", "Content-Type 1", "Date 1", "From 1", "Message-Id 1", "Mime-Version 1", "Subject 1", "To 1"}
+	if diff := cmp.Diff(want, headers); diff != "" || m.Header.Get("To") != "<"+to+">" {
+		t.Errorf("%q: To %q, headers:\n%s", name, m.Header.Get("To"), diff)
+	}
+	_, html, found := strings.Cut(string(raw), "text/html")
+	if !found || strings.Contains(html, "<script") || strings.Contains(html, "<img") || strings.Contains(string(raw), "evil.example") || strings.Contains(html, "alert(2)") {
+		t.Errorf("%q to %s: the mail shows what was typed:\n%s", name, to, raw)
+	}
+	if n := strings.Count(string(raw), "#token="); n != 3 { // the text's link; in the page's href and its text
+		t.Errorf("%q: the link stands there %d times", name, n)
+	}
+}

@@ -1,0 +1,281 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+)
+
+// door is an operation that takes a new password. It is tried for a user, or a future one, with a given name; then
+// what it took must log in.
+type door struct {
+	member string
+	status int
+	open   func(t *testing.T, s *servertest.Server, name string) func(password any) *servertest.Response
+}
+
+func doors() map[string]door {
+	return map[string]door{
+		"register": {"/password", http.StatusAccepted, func(_ *testing.T, s *servertest.Server, name string) func(any) *servertest.Response {
+			return func(p any) *servertest.Response {
+				return post(s, "/accounts/register", object{"email": address(name), "password": p})
+			}
+		}},
+		"change": {"/new_password", http.StatusOK, func(t *testing.T, s *servertest.Server, name string) func(any) *servertest.Response {
+			c := s.Login(newUser(t, s, name), accounts.BodyTokens)
+			return func(p any) *servertest.Response {
+				return c.Do(http.MethodPost, "/accounts/password/change", object{"current_password": password, "new_password": p})
+			}
+		}},
+		"reset": {"/new_password", http.StatusOK, func(t *testing.T, s *servertest.Server, name string) func(any) *servertest.Response {
+			newUser(t, s, name)
+			token := requestReset(t, s, address(name), 1)
+			return func(p any) *servertest.Response {
+				return post(s, "/accounts/password/reset/confirm", object{"token": token, "new_password": p})
+			}
+		}},
+	}
+}
+
+const long = "kq7 vZ2 pL9 xW4 tB6 mR1 sD8 hF3 gJ5 nC0 " // 40 characters of no meaning
+
+// What people and programs send as a new password, and what becomes of it (corpus 4.4). Empty: it is taken as it is.
+func TestControl2And3And4NewPasswords(t *testing.T) {
+	emoji := strings.Repeat("🔑", 256)
+	filler := strings.Repeat(long, 10)
+	cases := []struct {
+		name, code string
+		of         func(name string) any
+	}{
+		{"empty", "too_short", constant("")}, {"one", "too_short", constant("x")}, {"7", "too_short", constant(filler[:7])}, {"8", "too_short", constant(filler[:8])}, {"11", "too_short", constant(filler[:11])},
+		{"11 in 44 bytes", "too_short", constant("🔑🔒🗝🔐🔏🔓🛡⚙🧿🎲🎯")}, {"11 é", "too_short", constant("éèêëéèêëéèê")},
+		{"12", "", constant(filler[:12])}, {"64", "", constant(filler[:64])}, {"71", "", constant(filler[:71])}, {"72", "", constant(filler[:72])}, {"73", "", constant(filler[:73])},
+		{"255", "", constant(filler[:255])}, {"256", "", constant(filler[:256])}, {"257", "too_long", constant(filler[:257])}, {"1025 bytes", "too_long", constant(emoji + "x")}, {"60 kB", "too_long", constant(strings.Repeat("a", 60_000))},
+		{"12 spaces", "", constant("            ")}, {"words and spaces", "", constant("a b a b a b a b")}, {"spaces around", "", constant("  " + filler[:20] + "  ")},
+		{"64 emoji", "", constant(emoji[:256])}, {"256 emoji", "", constant(emoji)}, {"one letter", "", constant("aaaaaaaaaaaa")},
+		{"NFC", "", constant("caf\u00e9 cr\u00e8me br\u00fbl\u00e9e")}, {"NFD", "", constant("cafe\u0301 cre\u0300me bru\u0302le\u0301e")},
+		{"newline", "", constant("two lines\nof a poem")}, {"controls", "", constant("bell \a and \x1b[31m red")}, {"zero-width", "", constant("zero\u200bwidth\ufeffjoiner")},
+		{"NUL", "invalid_format", constant("correct horse\x00 battery")}, {"NUL behind it", "invalid_format", constant(filler[:40] + "\x00")},
+		{"null", "invalid_type", constant(nil)}, {"number", "invalid_type", constant(123456789012)}, {"true", "invalid_type", constant(true)}, {"array", "invalid_type", constant([]string{filler[:20]})},
+		{"object", "invalid_type", constant(object{"a": "b"})}, {"operator", "invalid_type", constant(object{"$ne": ""})},
+		{"a common one, dressed", "password_common", constant("password12345678")}, {"in capitals", "password_common", constant("PASSWORD!!!!")}, {"backwards", "password_common", constant("!!drowssap12345")},
+		{"digits that count", "password_common", constant("1234567890123")}, {"the product", "password_common", constant("Accounts2026!")},
+		{"the address", "password_common", func(name string) any { return address(name) }}, {"the address backwards", "password_common", func(name string) any { return reversed(address(name)) }},
+		{"the local part", "password_common", func(name string) any { return name + "2026!!!!" }}, {"in capitals, backwards", "password_common", func(name string) any { return "!!!!" + strings.ToUpper(reversed(name)) }},
+		{"the domain", "password_common", func(string) any { return "example12345" }},
+	}
+	life(t, func(t *testing.T, s *servertest.Server) {
+		for way, d := range doors() {
+			for i, c := range cases {
+				name := fmt.Sprintf("walterscott%s%d", way, i)
+				value := c.of(name)
+				r := d.open(t, s, name)(value)
+				if c.code != "" {
+					if t.Run(way+" "+c.name, func(t *testing.T) { wantField(t, r, d.member, c.code) }); usersWith(t, s, address(name)) == 1 {
+						signIn(s, address(name), password).Want(t, http.StatusOK, "") // the old one stays
+					}
+					continue
+				}
+				if r.Status != d.status {
+					t.Errorf("%s, %s: %d %s", way, c.name, r.Status, r.Raw)
+					continue
+				}
+				wantAsSent(t, s, name, value.(string))
+			}
+			d.open(t, s, newName())(strings.Repeat("a", 1<<20)).Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
+		}
+	})
+}
+
+func constant(value any) func(string) any { return func(string) any { return value } }
+
+func reversed(s string) string {
+	b := []byte(s)
+	for i := range len(b) / 2 {
+		b[i], b[len(b)-1-i] = b[len(b)-1-i], b[i]
+	}
+	return string(b)
+}
+
+// wantAsSent asks that a password logs in, and nothing that is almost the same.
+func wantAsSent(t *testing.T, s *servertest.Server, name, typed string) {
+	t.Helper()
+	try := func(p string) *servertest.Response { return signIn(s, address(name), p) }
+	if usersWith(t, s, address(name)) == 0 { // of a registration
+		token := linkToken(t, s, address(name), 1, mail.Verify)
+		verify(s, token, typed).Want(t, http.StatusOK, "")
+	}
+	try(typed).Want(t, http.StatusOK, "")
+	runes := []rune(typed)
+	for _, other := range []string{typed + " ", " " + typed, strings.TrimSpace(typed), string(runes[:len(runes)-1]), string(runes[1:]), strings.ToUpper(typed), strings.ToLower(typed),
+		strings.NewReplacer("e\u0301", "\u00e9", "\u00e9", "e\u0301", "\n", " ", "\u200b", "").Replace(typed), typed + "\x00", typed[:min(len(typed), 72)]} {
+		if other != typed && other != "" {
+			try(other).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		}
+	}
+}
+
+// What breaks a rule is refused before a hash is computed: it costs nothing to send.
+func TestControl2RefusedBeforeHashing(t *testing.T) {
+	hasher := credentials.NewHasher(servertest.FastHash, 1, 10, time.Minute)
+	s := servertest.Start(t, servertest.Options{Hasher: hasher})
+	for way, d := range doors() {
+		try := d.open(t, s, newName())
+		before := hasher.Stats().Computed
+		for _, p := range []string{"", "elevenchars", "password12345678", strings.Repeat("🔑", 257), strings.Repeat("a", 60_000), "correct horse\x00 battery"} {
+			try(p).Want(t, http.StatusUnprocessableEntity, "validation_failed")
+		}
+		want := int64(0)
+		if way == "change" { // which asks for the current password first, unless the contract itself refuses the new one
+			want = 4
+		}
+		if computed := hasher.Stats().Computed - before; computed != want {
+			t.Errorf("%s: %d hashes, want %d", way, computed, want)
+		}
+	}
+}
+
+var phc = regexp.MustCompile(`\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}`)
+
+// costs are the memory and the passes of a hash, which must be an Argon2id one.
+func costs(t *testing.T, hash string) (memory, passes int) {
+	t.Helper()
+	m := phc.FindStringSubmatch(hash)
+	if m == nil || m[0] != hash {
+		t.Fatalf("the hash %q", hash)
+	}
+	memory, _ = strconv.Atoi(m[1])
+	passes, _ = strconv.Atoi(m[2])
+	return memory, passes
+}
+
+// What is stored is as strong as OWASP asks for, becomes stronger with the parameters at the next login, and a row that
+// somebody has prepared cannot make the server compute what takes its memory.
+func TestControl9StoredHashes(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		with := func(p credentials.Params, db *servertest.Database) (*servertest.Server, *credentials.Hasher) {
+			h := credentials.NewHasher(p, 1, 10, time.Minute)
+			return servertest.Start(t, servertest.Options{Engine: engine, Database: db, Hasher: h}), h
+		}
+		s, _ := with(credentials.Default, nil)
+		email := address(newName())
+		token := register(t, s, 1, object{"email": email, "password": password})
+		if dump := s.Database.Dump(t); strings.Count(dump, "$argon2id$") != 1 || len(phc.FindAllString(dump, -1)) != 1 || strings.Contains(dump, password) {
+			t.Error("the registration holds something else than one hash")
+		}
+		verify(s, token, password).Want(t, http.StatusOK, "")
+		first := stored(t, s, email).Password
+		if memory, passes := costs(t, first); memory < 19456 || passes < 2 {
+			t.Errorf("m=%d, t=%d", memory, passes)
+		}
+		signIn(s, email, password).Want(t, http.StatusOK, "")
+		if stored(t, s, email).Password != first {
+			t.Error("a hash that is good enough was renewed")
+		}
+
+		stronger := credentials.Default
+		stronger.Memory, stronger.Time = stronger.Memory+1024, stronger.Time+1
+		raised, hasher := with(stronger, s.Database)
+		signIn(raised, email, otherPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		if stored(t, s, email).Password != first {
+			t.Error("a wrong password has renewed the hash")
+		}
+		signIn(raised, email, password).Want(t, http.StatusOK, "")
+		second := stored(t, s, email).Password
+		if memory, passes := costs(t, second); memory != int(stronger.Memory) || passes != int(stronger.Time) {
+			t.Errorf("after a login m=%d, t=%d", memory, passes)
+		}
+		signIn(s, email, password).Want(t, http.StatusOK, "") // on a replica that is not restarted yet
+		if stored(t, s, email).Password != second {
+			t.Error("the hash was made weaker again")
+		}
+
+		want := alike(signIn(raised, newName(), password))
+		for _, cost := range []string{"m=4194304,t=2,p=1", "m=19456,t=4000000000,p=1", "m=4294967295,t=4294967295,p=255"} {
+			s.Database.Exec(t, "UPDATE users SET password = ? WHERE email_norm = ?", phc.ReplaceAllString(first, "$$argon2id$$v=19$$"+cost+"$$"+first[len(first)-66:]), email)
+			before := hasher.Stats().Computed
+			if got := alike(signIn(raised, email, password)); got != want {
+				t.Errorf("%s: %s", cost, got)
+			}
+			if n := hasher.Stats().Computed - before; n != 1 { // what stands in for nobody's, at the usual cost
+				t.Errorf("%s: %d hashes", cost, n)
+			}
+		}
+	})
+}
+
+// failing is a mail server that can be down.
+type failing struct {
+	servertest.Mails
+	down atomic.Bool
+}
+
+func (f *failing) Send(ctx context.Context, m mail.Message) error {
+	if f.down.Load() {
+		return context.DeadlineExceeded
+	}
+	return f.Mails.Send(ctx, m)
+}
+
+// A change that its owner could not be told of does not happen: what is changed and the mail about it are one
+// transaction. A mail server that is down is no reason to refuse anything.
+func TestControl59ChangeAndNotice(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		office := &failing{}
+		s := servertest.Start(t, servertest.Options{Engine: engine, Mail: office})
+		u := s.NewUser()
+		post(s, "/accounts/password/reset", object{"email": u.Email}).Want(t, http.StatusAccepted, "")
+		token := servertest.Token(t, office.Wait(t, u.Email, 1))
+		settle(t, s)
+		c := s.Login(u, accounts.BodyTokens)
+		operations := []func() *servertest.Response{
+			func() *servertest.Response { return changePassword(c.Copy(), u.Password, otherPassword) },
+			func() *servertest.Response { return confirmReset(s, token, otherPassword) },
+			func() *servertest.Response { return changeEmail(c.Copy(), address(newName()), u.Password) },
+			func() *servertest.Response {
+				return c.Copy().Do(http.MethodPost, "/accounts/profile/delete", object{"password": u.Password})
+			},
+			func() *servertest.Response {
+				return post(s, "/accounts/register", object{"email": address(newName()), "password": password})
+			},
+		}
+		before := s.Database.Dump(t)
+		refuse := "CREATE TRIGGER full BEFORE INSERT ON outbox FOR EACH ROW SIGNAL SQLSTATE '45000'"
+		if engine == servertest.SQLite {
+			refuse = "CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, ''); END"
+		}
+		s.Database.Exec(t, refuse)
+		for i, operation := range operations {
+			if r := operation(); r.Status < 500 || r.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("operation %d, when no mail can be queued: %d %s", i, r.Status, r.Raw)
+			}
+		}
+		s.Database.Exec(t, "DROP TRIGGER full")
+		unchanged(t, s, before)
+		c.Profile().Want(t, http.StatusOK, "")
+
+		office.down.Store(true)
+		confirmReset(s, token, otherPassword).Want(t, http.StatusOK, "")
+		c = s.Login(servertest.User{User: u.User, Password: otherPassword}, accounts.BodyTokens)
+		changePassword(c, otherPassword, password).Want(t, http.StatusOK, "")
+		signIn(s, u.Email, password).Want(t, http.StatusOK, "")
+		office.down.Store(false)
+		s.Clock.Advance(time.Hour) // to the next attempts
+		post(s, "/accounts/password/reset", object{"email": address(newName())}).Want(t, http.StatusAccepted, "")
+		settle(t, s)
+		if mails := office.To(u.Email); len(mails) != 3 || mails[1].Kind != mail.PasswordChanged || mails[2].Kind != mail.PasswordChanged {
+			t.Errorf("mails in the end: %v", mails)
+		}
+	})
+}
