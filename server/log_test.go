@@ -96,7 +96,7 @@ func TestControl90LinesAreNotForged(t *testing.T) {
 	for _, name := range []string{"User-Agent", "X-Forwarded-For", "X-Request-Id", "X-Real-IP", "Origin", "Referer", "Accept-Language", "Authorization", "Cookie", "X-CSRFToken", "X-Refresh-Attempt", "Content-Type", "Host"} {
 		ask(http.MethodPost, "/accounts/refresh_token", "{}", servertest.Header(name, visible))
 	}
-	for _, method := range []string{"FORGED", "forged\"", "FORGED\x1b[2J"} {
+	for _, method := range []string{"forged", "FORGED\"", "FORGED\x1b[2J"} {
 		if raw(t, front, line("%s /accounts/profile HTTP/1.1\r\nHost: localhost\r\nUser-Agent: \x1b[2J\x9b\xff forged\r\n\r\n", method)).Header.Get("X-Request-Id") != "" {
 			sent++
 		}
