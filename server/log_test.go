@@ -96,8 +96,11 @@ func TestControl90LinesAreNotForged(t *testing.T) {
 	for _, name := range []string{"User-Agent", "X-Forwarded-For", "X-Request-Id", "X-Real-IP", "Origin", "Referer", "Accept-Language", "Authorization", "Cookie", "X-CSRFToken", "X-Refresh-Attempt", "Content-Type", "Host"} {
 		ask(http.MethodPost, "/accounts/refresh_token", "{}", servertest.Header(name, visible))
 	}
-	for _, method := range []string{"forged", "FORGED\"", "FORGED\x1b[2J"} {
-		if raw(t, front, line("%s /accounts/profile HTTP/1.1\r\nHost: localhost\r\nUser-Agent: \x1b[2J\x9b\xff forged\r\n\r\n", method)).Header.Get("X-Request-Id") != "" {
+	for _, begin := range []string{ // some of it is refused before it is a request
+		"forged /accounts/profile HTTP/1.1\r\n", "FORGED\" /accounts/profile HTTP/1.1\r\n", "FORGED\x1b[2J /accounts/profile HTTP/1.1\r\n", "GET /forged\x1b[2J HTTP/1.1\r\n",
+		"GET /accounts/profile HTTP/1.1\r\nUser-Agent: \x1b[2J forged\r\n", "GET /accounts/profile HTTP/1.1\r\nUser-Agent: \x9b\xff forged\r\n", "GET /accounts/profile HTTP/1.1\r\nX-\x1bforged: x\r\n",
+	} {
+		if raw(t, front, line("%sHost: localhost\r\n\r\n", begin)).Header.Get("X-Request-Id") != "" {
 			sent++
 		}
 	}
