@@ -107,7 +107,7 @@ func TestNotOnThePublicPort(t *testing.T) {
 	}
 }
 
-func TestJWKSMayBeCached(t *testing.T) {
+func TestControl93JWKSMayBeCached(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	r := s.Anonymous().Do(http.MethodGet, "/.well-known/jwks.json", nil).Want(t, http.StatusOK, "")
 	if got := r.Header.Get("Cache-Control"); got != "public, max-age=300" {
