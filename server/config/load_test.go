@@ -225,6 +225,8 @@ const (
 	lineServer = "ACCOUNTS_SMTP_URL must be smtp://user:password@host:port, with %-encoding for special characters in user and password"
 	lineHost   = "ACCOUNTS_SMTP_URL must name a host and, if any, a port from 1 to 65535"
 	linePair   = "ACCOUNTS_SMTP_URL must hold both a user and a password, or neither"
+	lineOption = "ACCOUNTS_SMTP_URL must have no option but ?starttls=off, and that with smtp:// alone"
+	lineOff    = "ACCOUNTS_SMTP_URL must not have ?starttls=off unless its host is on loopback: the links in the mails could be read on the way"
 	lineSender = "ACCOUNTS_MAIL_FROM must be one address, such as Accounts <no-reply@example.com>"
 	linePage   = " must be the URL of a page, scheme://host[:port]/path with http or https, in ASCII without spaces"
 	lineHash   = " must not have a fragment: the token of the link is put there"
@@ -234,7 +236,7 @@ const (
 )
 
 // Every fault has one line, exactly, and brings no others with it.
-func TestBad(t *testing.T) {
+func TestControl94Bad(t *testing.T) {
 	for settings, want := range map[string]string{
 		"ADR=x":                   "ACCOUNTS_ADR is not a setting; did you mean ACCOUNTS_ADDR?",
 		"ACCESS_TLL=s3cr3t":       "ACCOUNTS_ACCESS_TLL is not a setting; did you mean ACCOUNTS_ACCESS_TTL?",
@@ -424,6 +426,11 @@ func TestBad(t *testing.T) {
 		"SMTP_URL=smtp://s3cr3t@mail.example":                 linePair,
 		"SMTP_URL=smtp://s3cr3t:@mail.example":                linePair,
 		"SMTP_URL=smtp://:s3cr3t@mail.example":                linePair,
+		"SMTP_URL=smtp://u:s3cr3t@mail.example?starttls=off":  lineOff,
+		"SMTP_URL=smtp://localhost.example?starttls=off":      lineOff,
+		"SMTP_URL=smtp://localhost?starttls=no":               lineOption,
+		"SMTP_URL=smtps://localhost?starttls=off":             lineOption,
+		"SMTP_URL=smtp://mail.example?s3cr3t=1":               lineOption,
 		"MAIL_FROM=Accounts":                                  lineSender,
 		"MAIL_FROM=a@intranet":                                lineSender,
 		"MAIL_FROM=a@[127.0.0.1]":                             lineSender,
@@ -485,7 +492,7 @@ func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
 }
 
 // Whatever secret is put wherever, no fault prints it.
-func TestFaultsHoldNoValue(t *testing.T) {
+func TestControl94FaultsHoldNoValue(t *testing.T) {
 	for _, name := range append(names(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "SECRET_KEY", "TYPO") {
 		for _, value := range []string{"s3cr3t", "s3cr3t,s3cr3t", "mysql://u:s3cr3t@h:x/", "mysql://u:s3cr3t@h/n?s3cr3t=1", "https://u:s3cr3t@h/%zz",
 			"http://[s3cr3t", "1s3cr3t", "s3cr3t:s3cr3t:1", "\x7fs3cr3t\n",
@@ -498,7 +505,7 @@ func TestFaultsHoldNoValue(t *testing.T) {
 	}
 }
 
-func TestSecretFiles(t *testing.T) {
+func TestControl94SecretFiles(t *testing.T) {
 	write := func(content string, mode os.FileMode) string {
 		path := filepath.Join(t.TempDir(), "secret")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -537,7 +544,7 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
-func TestWarnings(t *testing.T) {
+func TestControl95Warnings(t *testing.T) {
 	for settings, want := range map[string]string{
 		"ROTATION_INTERVAL=0":                                     "ACCOUNTS_ROTATION_INTERVAL is 0, the strict profile: two tabs that refresh at once, or one answer lost on the network, end the session",
 		"ROTATION_INTERVAL=10s":                                   "ACCOUNTS_ROTATION_INTERVAL is under 15s: a client has 8s to repeat a lost refresh before it counts as theft",
