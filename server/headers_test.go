@@ -99,8 +99,8 @@ func TestControl91SecurityHeaders(t *testing.T) {
 	}
 }
 
-// What belongs to operators is not on the public port (control 95).
-func TestNotOnThePublicPort(t *testing.T) {
+// What belongs to operators is not on the public port, also where there are metrics.
+func TestControl95NotOnThePublicPort(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_METRICS_ADDR=localhost:1"}})
 	for _, path := range []string{"/metrics", "/debug/pprof", "/debug/pprof/", "/debug/vars", "/.env", "/.git/HEAD", "/accounts", "/api", "/", "/admin"} {
 		s.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "not_found")

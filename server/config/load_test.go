@@ -559,6 +559,8 @@ func TestControl95Warnings(t *testing.T) {
 		"EMAIL_VERIFICATION=optional":                             "ACCOUNTS_EMAIL_VERIFICATION is optional: a stranger can take an address until its owner resets the password by mail, and logging in tells whether a username or address is taken",
 		"PASSWORD_MIN_LENGTH=11":                                  "ACCOUNTS_PASSWORD_MIN_LENGTH is under 12: short passwords are guessed sooner from a copy of the database",
 		"PASSWORD_MIN_LENGTH=12":                                  "",
+		"RESET_TTL=1h1s":                                          "ACCOUNTS_RESET_TTL is over 1h: a link that lies in a mailbox for long lets its finder take the account",
+		"RESET_TTL=1h":                                            "",
 		"MAIL=files":                                              "ACCOUNTS_MAIL is files while PUBLIC_URL is not on loopback: mails are written into DATA_DIR and nobody receives them",
 		"PUBLIC_URL=http://localhost ADDR=localhost:1 MAIL=files": "",
 		"MAILS_PER_RECIPIENT=0":                                   "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address",

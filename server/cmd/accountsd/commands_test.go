@@ -91,7 +91,7 @@ func (s *shell) create(name string, more ...string) string {
 }
 
 // Five first starts at once agree on one secret, for its owner alone, and leave nothing else behind.
-func TestFirstStart(t *testing.T) {
+func TestControl95FirstStart(t *testing.T) {
 	s := newShell(t)
 	var wait sync.WaitGroup
 	for range 5 {
