@@ -20,7 +20,7 @@ import (
 // The server does not start with a route that is not in the contract, an operation without a route, or a security
 // requirement that nobody enforces (promises 1 and 2).
 
-func TestRoutesAreOperations(t *testing.T) {
+func TestControl87RoutesAreOperations(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for _, op := range servertest.Operations() {
 		key := op.Method + " " + strings.NewReplacer("{", ":", "}", "").Replace(op.Path)
@@ -49,7 +49,7 @@ func TestRoutesAreOperations(t *testing.T) {
 	}
 }
 
-func TestOnlyEnforceableSecurity(t *testing.T) {
+func TestControl87OnlyEnforceableSecurity(t *testing.T) {
 	requirement := func(schemes ...string) openapi3.SecurityRequirements {
 		r := openapi3.SecurityRequirement{}
 		for _, scheme := range schemes {

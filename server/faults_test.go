@@ -3,11 +3,13 @@ package server_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -40,7 +42,7 @@ func (broken) GetProfile(context.Context, api.GetProfileRequestObject) (api.GetP
 
 var tells = regexp.MustCompile(`(?i)goroutine|gorm|sql|panic|\.go:|nil pointer|runtime|secret`)
 
-func TestEveryOperationAnswers500(t *testing.T) {
+func TestControl86EveryOperationAnswers500(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	handler, err := s.HandlerOf(broken{})
 	if err != nil {
@@ -99,7 +101,7 @@ func TestAContextBelongsToOneRequest(t *testing.T) {
 	}
 }
 
-func TestControl36EveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
+func TestControl36And84And86EveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		ada := newUser(t, s, "ada")
@@ -131,35 +133,170 @@ func TestControl36EveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
 	})
 }
 
-// One slot, no queue: of eight logins at once some are turned away, and nothing else is.
-func TestLoginAnswers503WhenTooManyHash(t *testing.T) {
-	slow := credentials.Params{Memory: 32 << 10, Time: 2, Threads: 1}
-	s := servertest.Start(t, servertest.Options{Hasher: credentials.NewHasher(slow, 1, 0, time.Millisecond)})
-	u := s.NewUser()
-	c := s.Login(u, accounts.Hybrid)
-	var wg sync.WaitGroup
-	answers := make([]*servertest.Response, 8)
-	for i := range answers {
-		wg.Go(func() {
-			answers[i], _ = s.Anonymous().Try(http.MethodPost, "/accounts/login", map[string]any{"username": u.Username, "password": u.Password})
+// A table that is not there is what a fault of the database looks like: the driver names it, and the statement.
+func TestControl86BrokenTables(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{"ACCOUNTS_CONFIRMATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1000/1m"}})
+		ada := newUser(t, s, "ada")
+		s.Database.Snapshot(t)
+		for _, table := range []string{"users", "sessions", "events", "one_time_tokens", "outbox", "throttles"} {
+			failed := 0
+			for _, op := range servertest.Operations() {
+				c := s.Login(ada, accounts.BodyTokens)
+				e := exampleOf(t, op)
+				if anonymousAllowed(op) {
+					e.body = c.RefreshBody()
+					s.Database.Age(t, rotation)
+				}
+				s.Database.Exec(t, "ALTER TABLE "+table+" RENAME TO away")
+				s.Log.Take()
+				r := send(c.Copy(), e)
+				s.Database.Exec(t, "ALTER TABLE away RENAME TO "+table)
+				if r.Status >= 500 {
+					failed++
+					if !strings.Contains(s.Log.Take(), table) {
+						t.Errorf("%s without %s: the log does not say why", op.ID, table)
+					}
+				}
+				if found := tells.Find(r.Raw); r.Status >= 400 && (found != nil || strings.Contains(string(r.Raw), table)) {
+					t.Errorf("%s without %s: the answer says %q:\n%s", op.ID, table, found, r.Raw)
+				}
+				s.Database.Restore(t)
+			}
+			if failed == 0 && table != "events" {
+				t.Errorf("no operation failed without %s", table)
+			}
+		}
+	})
+}
+
+// Whatever was asked too often says when to come again: in seconds, as the contract has it of every such answer.
+func TestControl84SaysWhenToComeAgain(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		limited := 0
+		for _, op := range servertest.Operations() {
+			for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+				response := op.Operation.Responses.Status(status)
+				if response == nil {
+					continue
+				}
+				header := response.Value.Headers["Retry-After"]
+				if header == nil || !header.Value.Required || response.Value.Content["application/problem+json"] == nil {
+					t.Errorf("%s %d: the contract does not promise a problem with Retry-After", op.ID, status)
+				}
+			}
+			if op.Operation.Responses.Status(http.StatusTooManyRequests) != nil {
+				limited++
+				t.Run(op.ID, func(t *testing.T) { overBudget(t, engine, op) })
+			}
+		}
+		if limited < 8 {
+			t.Errorf("only %d operations have a budget", limited)
+		}
+	})
+}
+
+// overBudget asks, with a wrong password where one is asked for, until it is told to wait.
+func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation) {
+	s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{
+		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=2/15m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=2/15m", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=2/15m",
+	}})
+	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
+	e := exampleOf(t, op)
+	body := maps.Clone(e.body.(map[string]any))
+	for name := range body {
+		if name == "password" && op.ID != "register" || name == "current_password" {
+			body[name] = "a wrong password"
+		}
+	}
+	e.body = body
+	for range 2 {
+		if r := send(c.Copy(), e); r.Status == http.StatusTooManyRequests {
+			t.Fatal("told to wait before the budget is used up")
+		}
+	}
+	r := send(c.Copy(), e)
+	if wait := wantLimited(t, r); wait > 15*time.Minute || wait < 14*time.Minute {
+		t.Errorf("Retry-After %v", wait)
+	}
+}
+
+// busy keeps a hasher of one slot and one place in the queue as full as anybody can; free ends that.
+func busy(t *testing.T, hasher *credentials.Hasher) (free func()) {
+	t.Helper()
+	const costly = "$argon2id$v=19$m=65536,t=16,p=1$c2FsdHNhbHRzYWx0c2FsdA$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"
+	ctx, stop := context.WithCancel(context.Background())
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			for ctx.Err() == nil {
+				if _, _, err := hasher.Verify(ctx, costly, "x"); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
 		})
 	}
-	c.Profile().Want(t, http.StatusOK, "")
-	c.RefreshTokens().Want(t, http.StatusOK, "")
-	wg.Wait()
-	count := map[int]int{}
-	for _, r := range answers {
-		if r == nil {
-			t.Fatal("a login without an answer")
+	waitFor(t, hasher.Full)
+	free = func() { stop(); both.Wait() }
+	t.Cleanup(free)
+	return free
+}
+
+// The only slot is taken and so is the only place in the queue: whatever hashes a password is turned away at once, and
+// everything else goes on as if nothing were. Nothing is used up by being turned away.
+func TestControl81And84HashingIsBounded(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		hasher := credentials.NewHasher(servertest.FastHash, 1, 1, time.Minute)
+		s := servertest.Start(t, servertest.Options{Engine: engine, Hasher: hasher, Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m"}})
+		ada, bob := newUser(t, s, "ada"), s.NewUser()
+		verification := register(t, s, 1, object{"email": address("carol"), "password": password})
+		reset := requestReset(t, s, bob.Email, 1)
+		c := s.Login(ada, accounts.Hybrid)
+		settle(t, s)
+		free := busy(t, hasher)
+		turnedAway := 0
+		for _, op := range servertest.Operations() {
+			e := exampleOf(t, op)
+			switch op.ID {
+			case "verifyEmail":
+				e.body = object{"token": verification, "password": password}
+			case "confirmPasswordReset":
+				e.body = object{"token": reset, "new_password": otherPassword}
+			case "deleteSessions", "deleteSession", "logout": // would take the credential away
+				continue
+			}
+			began := time.Now()
+			r := send(c.Copy(), e)
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("%s: answered after %v", op.ID, took)
+			}
+			if !hashes(op) {
+				if r.Status >= 500 {
+					t.Errorf("%s: %d %s", op.ID, r.Status, r.Code())
+				}
+				continue
+			}
+			turnedAway++
+			r.Want(t, http.StatusServiceUnavailable, "unavailable")
+			if wait, err := strconv.Atoi(r.Header.Get("Retry-After")); err != nil || wait < 1 {
+				t.Errorf("%s: Retry-After %q", op.ID, r.Header.Get("Retry-After"))
+			}
 		}
-		count[r.Status]++
-		if r.Status == http.StatusServiceUnavailable && (r.Code() != "unavailable" || r.Header.Get("Retry-After") == "") {
-			t.Errorf("%v %s", r.Header, r.Raw)
+		if turnedAway < 6 {
+			t.Errorf("only %d operations hash", turnedAway)
 		}
-	}
-	if count[http.StatusOK] == 0 || count[http.StatusServiceUnavailable] == 0 || len(count) != 2 {
-		t.Errorf("answers by status: %v", count)
-	}
+		free()
+		signIn(s, ada.Username, password).Want(t, http.StatusOK, "")
+		changePassword(c, password, otherPassword).Want(t, http.StatusOK, "")
+		verify(s, verification, password).Want(t, http.StatusOK, "")
+		confirmReset(s, reset, otherPassword).Want(t, http.StatusOK, "")
+	})
+}
+
+// hashes: whoever sends a password has it hashed.
+func hashes(op servertest.Operation) bool {
+	schema := schemaOf(op)
+	return schema != nil && slices.ContainsFunc(slices.Collect(maps.Keys(schema.Properties)), func(name string) bool { return strings.Contains(name, "password") })
 }
 
 func TestShutdown(t *testing.T) {

@@ -45,13 +45,19 @@ func wantHeaders(t *testing.T, s *servertest.Server, path string, r *servertest.
 	}
 }
 
-func TestSecurityHeaders(t *testing.T) {
+// The headers are on every answer of the server, whatever it says and whoever asks.
+func TestControl91SecurityHeaders(t *testing.T) {
 	for _, settings := range [][]string{nil, {"ACCOUNTS_PUBLIC_URL=https://accounts.example"}} {
-		s := servertest.Start(t, servertest.Options{Settings: settings})
+		s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: append(settings, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m")})
+		seen := map[int]bool{}
 		c := s.Login(newUser(t, s, "ada"), accounts.BodyTokens)
+		s.Database.Snapshot(t)
 		for _, op := range servertest.Operations() {
-			wantHeaders(t, s, op.Path, send(s.Anonymous(), exampleOf(t, op)))
-			wantHeaders(t, s, op.Path, send(c.Copy(), exampleOf(t, op)))
+			for _, r := range []*servertest.Response{send(s.Anonymous(), exampleOf(t, op)), send(c.Copy(), exampleOf(t, op))} {
+				wantHeaders(t, s, op.Path, r)
+				seen[r.Status] = true
+			}
+			s.Database.Restore(t)
 		}
 		c = s.Login(servertest.User{User: s.NewUser().User, Password: "correct horse battery"}, accounts.BodyTokens)
 		for _, r := range []struct {
@@ -64,6 +70,12 @@ func TestSecurityHeaders(t *testing.T) {
 			{http.StatusMethodNotAllowed, "GET", "/accounts/login", nil},
 			{http.StatusMethodNotAllowed, "HEAD", "/accounts/profile", nil},
 			{http.StatusMethodNotAllowed, "OPTIONS", "/accounts/profile", nil},
+			{http.StatusMethodNotAllowed, "TRACE", "/accounts/profile", nil},
+			{http.StatusMethodNotAllowed, "PROPFIND", "/healthz", nil},
+			{http.StatusNotFound, "POST", "/accounts/login/", "{}"},
+			{http.StatusNotFound, "GET", "/accounts%2Fprofile", nil},
+			{http.StatusUnauthorized, "POST", "/accounts/login", object{"username": "nobody", "password": "x"}},
+			{http.StatusTooManyRequests, "POST", "/accounts/login", object{"username": "nobody", "password": "x"}},
 			{http.StatusBadRequest, "POST", "/accounts/login", "{"},
 			{http.StatusUnprocessableEntity, "POST", "/accounts/login", "{}"},
 			{http.StatusRequestEntityTooLarge, "POST", "/accounts/login", strings.Repeat(" ", 1<<17)},
@@ -73,18 +85,29 @@ func TestSecurityHeaders(t *testing.T) {
 		}
 		wantHeaders(t, s, "/accounts/login", c.Do("POST", "/accounts/login", "{}", servertest.Header("Content-Type", "text/plain")).Want(t, http.StatusUnsupportedMediaType, ""))
 		wantHeaders(t, s, "/accounts/login", c.Do("POST", "/accounts/login", "{}", servertest.Header("Origin", "null")).Want(t, http.StatusForbidden, "csrf_failed"))
+		for _, status := range []int{http.StatusOK, http.StatusAccepted, http.StatusNoContent, http.StatusBadRequest, http.StatusUnauthorized, http.StatusNotFound} {
+			if !seen[status] {
+				t.Errorf("no operation has answered %d", status)
+			}
+		}
+		if err := s.Store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, op := range servertest.Operations() {
+			wantHeaders(t, s, op.Path, send(c.Copy(), exampleOf(t, op)))
+		}
 	}
 }
 
-// What belongs to operators is not on the public port (control 95).
-func TestNotOnThePublicPort(t *testing.T) {
+// What belongs to operators is not on the public port, also where there are metrics.
+func TestControl95NotOnThePublicPort(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_METRICS_ADDR=localhost:1"}})
 	for _, path := range []string{"/metrics", "/debug/pprof", "/debug/pprof/", "/debug/vars", "/.env", "/.git/HEAD", "/accounts", "/api", "/", "/admin"} {
 		s.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "not_found")
 	}
 }
 
-func TestJWKSMayBeCached(t *testing.T) {
+func TestControl93JWKSMayBeCached(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	r := s.Anonymous().Do(http.MethodGet, "/.well-known/jwks.json", nil).Want(t, http.StatusOK, "")
 	if got := r.Header.Get("Cache-Control"); got != "public, max-age=300" {

@@ -19,7 +19,7 @@ import (
 // must come is computed from the contract's `security` by the model below, which shares no code with the server.
 // A new operation is in the matrix as soon as it is in the contract.
 
-func TestPublicOperations(t *testing.T) {
+func TestControl87PublicOperations(t *testing.T) {
 	var public []string
 	for _, op := range servertest.Operations() {
 		if len(op.Security) == 0 {
@@ -36,7 +36,7 @@ func TestPublicOperations(t *testing.T) {
 	}
 }
 
-func TestSecurityMatrix(t *testing.T) {
+func TestControl87SecurityMatrix(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Parallel() // the longest test, and half of it is waiting for a database
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})

@@ -1,11 +1,16 @@
 package server_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
+	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +22,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// What cannot be read is refused, once, with a pointer where there is a place, and nothing is stored (control 85).
+// What cannot be read is refused, once, with a pointer where there is a place, and nothing is stored (control 85). The
+// operations, their bodies and parameters come from the contract: a new one is tried with all of this by itself.
 
 // badBody is a body that no operation takes. The code and pointer are of one of the problem's errors; without a code
 // there are none, and a pointer of "-" may be any.
@@ -82,6 +88,7 @@ func notTheSchema(good string) []badBody {
 		{name: "unknown, a name to escape", body: with(`"a/b~c":1`), code: "unknown_field", pointer: "/a~1b~0c"},
 		{name: "unknown, huge number", body: with(`"nope":1e400`), code: "unknown_field", pointer: "/nope"},
 		{name: "unknown, 2^53+1", body: with(`"nope":9007199254740993`), code: "unknown_field", pointer: "/nope"},
+		{name: "unknown, -0", body: with(`"nope":-0`), code: "unknown_field", pointer: "/nope"},
 		{name: "unknown, a name of 60 kB", body: with(`"` + strings.Repeat("n", 60_000) + `":1`), code: "unknown_field"},
 		{name: "90 unknown", body: with(manyMembers(90)), code: "unknown_field", pointer: "/n0"},
 		{name: "server's own", body: with(`"is_superuser":true`), code: "unknown_field", pointer: "/is_superuser"},
@@ -132,15 +139,20 @@ func members(schema *openapi3.Schema, good map[string]any) []badBody {
 		}
 		twice := fmt.Sprintf(`{%q:"a",%q:"b"}`, name, name)
 		upper := with2(good, strings.ToUpper(name), `"x"`)
+		folded := folding.Replace(name) // encoding/json would take it for the name
 		list = append(list,
 			badBody{name: name + " twice", body: twice, status: malformed, code: "duplicate_field", pointer: "/" + name},
-			badBody{name: name + " in upper case beside it", body: upper, status: invalid, code: "unknown_field", pointer: "/" + strings.ToUpper(name)})
+			badBody{name: name + " in upper case beside it", body: upper, status: invalid, code: "unknown_field", pointer: "/" + strings.ToUpper(name)},
+			badBody{name: name + " in letters that fold", body: with2(good, folded, `"x"`), status: invalid, code: "unknown_field", pointer: "/" + folded})
 		if slices.Contains(schema.Required, name) {
 			list = append(list, badBody{name: name + " missing", body: without(good, name), status: invalid, code: "required", pointer: "/" + name})
 		}
 	}
 	return list
 }
+
+// folding spells a name with letters that a case-insensitive comparison takes for its own.
+var folding = strings.NewReplacer("s", "\u017f", "k", "\u212a", "e", "E")
 
 func text(value any) string {
 	encoded, _ := json.Marshal(value)
@@ -165,17 +177,36 @@ func without2(good map[string]any, name string) map[string]any {
 	return c
 }
 
-// bodyOperations are the operations that take one, with a user who may call them.
+// bodyOperations are the operations that take one, with a user who may call them, on a database that writes down
+// whatever is changed.
 func bodyOperations(t *testing.T, f func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation)) {
-	s := servertest.Start(t, servertest.Options{HoldMail: true})
-	ada := newUser(t, s, "ada")
-	s.Database.Snapshot(t)
-	for _, op := range servertest.Operations() {
-		if op.Operation.RequestBody != nil {
-			t.Run(op.ID, func(t *testing.T) { f(t, s, ada, op) })
-			s.Database.Restore(t) // it may have taken the user away
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
+		ada := newUser(t, s, "ada")
+		s.Database.Snapshot(t)
+		s.Database.Watch(t)
+		tried := 0
+		for _, op := range servertest.Operations() {
+			if op.Operation.RequestBody != nil {
+				t.Run(op.ID, func(t *testing.T) { f(t, s, ada, op) })
+				s.Database.Restore(t) // it may have taken the user away
+				tried++
+			}
 		}
+		if tried < 10 {
+			t.Errorf("only %d operations have a body", tried)
+		}
+	})
+}
+
+// written is what was changed in the database since it was asked last; mark is where that was.
+func written(t *testing.T, s *servertest.Server, mark *int64) []servertest.Change {
+	t.Helper()
+	changes := s.Database.Changes(t, *mark)
+	if len(changes) > 0 {
+		*mark = changes[len(changes)-1].Seq
 	}
+	return changes
 }
 
 // understood says whether the operation itself answered: what it refuses for its own reasons, such as a link that
@@ -184,12 +215,13 @@ func understood(r *servertest.Response) bool {
 	return r.Status < 300 || r.Code() == "link_invalid"
 }
 
-func TestBadBodies(t *testing.T) {
+func TestControl85BadBodies(t *testing.T) {
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
 		e := exampleOf(t, op)
 		good := e.body.(map[string]any)
-		before := s.Database.Dump(t)
+		var mark int64
+		written(t, s, &mark)
 		for _, b := range slices.Concat(notOneDocument(text(good)), notTheSchema(text(good)), members(schemaOf(op), good)) {
 			e.body = b.body
 			r := send(c.Copy(), e)
@@ -199,8 +231,14 @@ func TestBadBodies(t *testing.T) {
 			if len(r.Raw) > 20_000 {
 				t.Errorf("%s: an answer of %d bytes", b.name, len(r.Raw))
 			}
+			if changes := written(t, s, &mark); len(changes) > 0 {
+				t.Errorf("%s: refused, and yet %v", b.name, changes)
+			}
 		}
-		unchanged(t, s, before)
+		e.body = good // it was the bodies that were refused
+		if r := send(c.Copy(), e); !understood(r) && r.Status != http.StatusUnprocessableEntity {
+			t.Errorf("the example: %d %s", r.Status, r.Code())
+		}
 	})
 }
 
@@ -214,8 +252,8 @@ func (b badBody) among(r *servertest.Response) bool {
 	})
 }
 
-// What was sent is never in an error (control 86).
-func TestErrorsHoldNothingSubmitted(t *testing.T) {
+// What was sent is never in an error.
+func TestControl86ErrorsHoldNothingSubmitted(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	const canary = "canary2hGp"
 	for _, body := range []string{
@@ -232,18 +270,29 @@ func TestErrorsHoldNothingSubmitted(t *testing.T) {
 	}
 }
 
-func TestControl82BodySize(t *testing.T) {
+// What is too large is not read, whatever it says of its own length.
+func TestControl82And85BodySize(t *testing.T) {
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
 		e := exampleOf(t, op)
-		good, before := text(e.body), s.Database.Dump(t)
+		good := text(e.body)
+		var mark int64
+		written(t, s, &mark)
 		chunked := func(r *http.Request) { r.ContentLength, r.Body = -1, struct{ io.ReadCloser }{r.Body} }
-		for _, size := range []int{64<<10 + 1, 1 << 20} {
-			e.body = strings.Repeat(" ", size-len(good)) + good
-			send(c.Copy(), e).Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
-			send(c.Copy(), e, chunked).Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
+		for name, body := range map[string]string{
+			"one blank too many": strings.Repeat(" ", 64<<10+1-len(good)) + good, "1 MB of blanks": strings.Repeat(" ", 1<<20) + good, "a name of 1 MB": `{"` + strings.Repeat("n", 1<<20) + `":1}`,
+			"100,000 members": "{" + manyMembers(100_000) + "}", "1,000,000 objects": "[{}" + strings.Repeat(",{}", 999_999) + "]",
+		} {
+			e.body = body
+			for _, r := range []*servertest.Response{send(c.Copy(), e), send(c.Copy(), e, chunked)} {
+				if r.Status != http.StatusRequestEntityTooLarge || r.Code() != "body_too_large" {
+					t.Errorf("%s: %d %s", name, r.Status, r.Code())
+				}
+			}
 		}
-		unchanged(t, s, before)
+		if changes := written(t, s, &mark); len(changes) > 0 {
+			t.Errorf("refused, and yet %v", changes)
+		}
 		e.body = strings.Repeat(" ", 64<<10-len(good)) + good
 		if r := send(c.Copy(), e, chunked); !understood(r) {
 			t.Errorf("exactly 64 KiB: %d %s", r.Status, r.Code())
@@ -251,13 +300,32 @@ func TestControl82BodySize(t *testing.T) {
 	})
 }
 
-func TestMediaTypes(t *testing.T) {
+// A body that is shorter than it says was not sent to its end; of one that is longer the rest is no part of it.
+func TestControl85BodyOfAnotherLength(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{HoldMail: true})
+	front, _, _ := served(t, s)
+	good := text(object{"email": address(newName()), "password": password})
+	before := s.Database.Dump(t)
+	for name, length := range map[string]string{"longer": fmt.Sprint(len(good) + 10), "shorter": fmt.Sprint(len(good) - 1), "negative": "-1", "two": fmt.Sprint(len(good), "\r\nContent-Length: ", len(good)+1), "no number": "x"} {
+		answer := raw(t, front, line("POST /accounts/register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %s\r\n\r\n%s", length, good),
+			func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite() })
+		if answer.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d", name, answer.StatusCode)
+		}
+	}
+	unchanged(t, s, before)
+}
+
+// A body is JSON in UTF-8, said so once and not compressed: no form or plain text, which a foreign page can send
+// without asking, no multipart, and no coding that makes much of little.
+func TestControl83And85MediaTypes(t *testing.T) {
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
 		e := exampleOf(t, op)
-		before := s.Database.Dump(t)
+		var mark int64
+		written(t, s, &mark)
 		for _, kind := range []string{
-			"", "text/plain", "text/plain; x=application/json", "text/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "*/*", "application/*", "json",
+			"", "text/plain", "text/plain; x=application/json", "text/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "multipart/form-data", "multipart/mixed; boundary=x", "multipart/related; boundary=x; type=application/json", "application/xml", "*/*", "application/*", "json",
 			"application/json; charset=utf-7", "application/json; charset=utf-16", "application/json; charset=latin1", `application/json; charset=""`, "application/json; charset", "application/json; charset=utf-8; charset=utf-7",
 			"application/json;x=text/plain", "application/json, text/plain", "application/merge-patch+json", "application/json-patch+json", "application/problem+json", "application/jsonx", "application/json/x",
 		} {
@@ -271,7 +339,9 @@ func TestMediaTypes(t *testing.T) {
 		}
 		second := func(r *http.Request) { r.Header.Add("Content-Type", "text/plain") }
 		send(c.Copy(), e, second).Want(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
-		unchanged(t, s, before)
+		if changes := written(t, s, &mark); len(changes) > 0 {
+			t.Errorf("refused, and yet %v", changes)
+		}
 		for _, kind := range []string{"application/json", "Application/JSON", "application/json; charset=UTF-8", `application/json;charset="utf-8"`} {
 			if r := send(s.Login(ada, accounts.Cookies), e, servertest.Header("Content-Type", kind)); !understood(r) {
 				t.Errorf("%q: %d %s", kind, r.Status, r.Code())
@@ -281,8 +351,32 @@ func TestMediaTypes(t *testing.T) {
 	})
 }
 
+// 60 KB that would be 60 MB are refused as they are: nobody unpacks them.
+func TestControl83CompressedBomb(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	if _, err := z.Write(bytes.Repeat([]byte(" "), 60<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if bomb.Len() > 64<<10 {
+		t.Fatalf("%d bytes are refused for their number", bomb.Len())
+	}
+	body, c := bomb.String(), s.Anonymous()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	c.Do(http.MethodPost, "/accounts/login", body, servertest.Header("Content-Encoding", "gzip")).Want(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 4<<20 { // of client and server
+		t.Errorf("%d bytes were allocated", took)
+	}
+}
+
 // An operation whose body is optional takes none at all; one that needs it says so.
-func TestNoBody(t *testing.T) {
+func TestControl85NoBody(t *testing.T) {
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
 		e := exampleOf(t, op)
@@ -298,41 +392,91 @@ func TestNoBody(t *testing.T) {
 	})
 }
 
-func TestBadParameters(t *testing.T) {
-	s := servertest.Start(t, servertest.Options{})
-	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
-	upper := strings.ToUpper(c.SessionID)
-	before := s.Database.Dump(t)
-	refused := func(parameter, value string, r *servertest.Response) {
-		t.Helper()
-		list, _ := r.JSON["errors"].([]any)
-		if r.Code() != "malformed_request" || len(list) != 1 || list[0].(map[string]any)["parameter"] != parameter {
-			t.Errorf("%q: %d %s, errors %v, want 400 and one error at the parameter", value, r.Status, r.Code(), r.JSON["errors"])
+// badParameters are values that hardly any parameter takes. EXAMPLE stands for a good one.
+var badParameters = []string{
+	"", "0", "-1", "1", "1e3", "+1", "01", "1.0", "18446744073709551616", "1000000000", "\x00", "1;2", "1 or 1=1", "' OR '1'='1", "x", "null", "undefined", "[]", "*", "%", "_", `\`, "id;drop table users", "(select sleep(3))", "\u200b", "\xff", "\r\nX: y",
+	"yes", "TRUE", "True", "t", "f", "on", "2", "true ", " true", "true,false", "true\x00", "truetrue",
+	"EXAMPLE ", " EXAMPLE", "EXAMPLE0", "{EXAMPLE}", "urn:uuid:EXAMPLE", "EXAMPLE\n", "EXAMPLE,EXAMPLE", "EXAMPLE EXAMPLE", "EXAMPLE=", "EXAMPLE\u00e9", strings.Repeat("a", 10_000),
+}
+
+// valuesFor are the bad ones for a parameter, with some made of its example, but for those that its schema takes.
+func valuesFor(p *openapi3.Parameter) (list []string) {
+	good := goodValue(p)
+	for _, each := range append(slices.Clone(badParameters), strings.ToUpper(good), good[1:], strings.ReplaceAll(good, "-", "")) {
+		each = strings.ReplaceAll(each, "EXAMPLE", good)
+		sent := p.In != openapi3.ParameterInHeader || !strings.ContainsAny(each, "\x00\r\n") && each == strings.TrimSpace(each) // what a client can send
+		if sent && each != good && (p.In != openapi3.ParameterInPath || each != "") && (!p.Schema.Value.Type.Is(openapi3.TypeString) || p.Schema.Value.VisitJSON(each) != nil) {
+			list = append(list, each)
 		}
 	}
-	for _, id := range []string{
-		"0", "-1", "1e3", "+1", "01", "1.0", "18446744073709551616", "%00", "1;2", "1%20or%201=1", "x", "null", "undefined", "%E2%80%8B", upper, "%7B" + c.SessionID + "%7D", "urn:uuid:" + c.SessionID,
-		strings.ReplaceAll(c.SessionID, "-", ""), c.SessionID + "%20", "%20" + c.SessionID, c.SessionID + "0", c.SessionID[:35], c.SessionID + "%0A", strings.Repeat("a", 10_000), "%FF", "*", "' OR '1'='1",
-	} {
-		refused("session_id", id, c.Copy().Do(http.MethodDelete, "/accounts/sessions/"+strings.ReplaceAll(id, " ", "%20"), nil))
+	return list
+}
+
+// goodValue is a parameter's example.
+func goodValue(p *openapi3.Parameter) string {
+	if p.Example != nil {
+		return fmt.Sprint(p.Example)
 	}
-	for _, value := range []string{"", "1", "0", "yes", "TRUE", "True", "t", "f", "null", "true%20", "%20true", "true,false", "true%00", "[]", strings.Repeat("true", 2500), "2", "on"} {
-		refused("keep_current", value, c.Copy().Do(http.MethodDelete, "/accounts/sessions?keep_current="+value, nil))
+	return fmt.Sprint(p.Schema.Value.Example)
+}
+
+// withParameter gives a parameter values in an example's request.
+func withParameter(e example, op servertest.Operation, p *openapi3.Parameter, values ...string) (example, servertest.Option) {
+	option := func(*http.Request) {}
+	switch p.In {
+	case openapi3.ParameterInPath:
+		e.path = strings.ReplaceAll(op.Path, "{"+p.Name+"}", url.PathEscape(values[0]))
+	case openapi3.ParameterInQuery:
+		e.path += "?" + url.Values{p.Name: values}.Encode()
+	case openapi3.ParameterInHeader:
+		option = func(r *http.Request) { r.Header[p.Name] = values }
 	}
-	for _, query := range []string{"keep_current=true&keep_current=false", "keep_current=false&keep_current=true", "keep_current=true&keep_current=true"} {
-		refused("keep_current", query, c.Copy().Do(http.MethodDelete, "/accounts/sessions?"+query, nil))
-	}
-	attempt := "q83vEjRWeJCrze8SNFZ4kA"
-	for _, value := range []string{"x", attempt[1:], attempt + "A", attempt[1:] + "+", attempt[1:] + "=", attempt + " " + attempt, attempt + "," + attempt, strings.Repeat("A", 8192), attempt[1:] + "é"} {
-		refused("X-Refresh-Attempt", value, c.Copy().RefreshTokens(servertest.Header("X-Refresh-Attempt", value)))
-	}
-	refused("X-Refresh-Attempt", "two headers", c.Copy().RefreshTokens(func(r *http.Request) { r.Header["X-Refresh-Attempt"] = []string{attempt, attempt} }))
-	refused("X-Refresh-Attempt", "empty", c.Copy().RefreshTokens(func(r *http.Request) { r.Header["X-Refresh-Attempt"] = []string{""} }))
-	unchanged(t, s, before)
+	return e, option
+}
+
+// A parameter has one spelling, and comes once.
+func TestControl85BadParameters(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: engine})
+		c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
+		before := s.Database.Dump(t)
+		tried := map[string]int{}
+		for _, op := range servertest.Operations() {
+			for _, ref := range op.Operation.Parameters {
+				p := ref.Value
+				refused := func(values ...string) {
+					t.Helper()
+					e, option := withParameter(exampleOf(t, op), op, p, values...)
+					r := send(c.Copy(), e, option)
+					list, _ := r.JSON["errors"].([]any)
+					if r.Status != http.StatusBadRequest || r.Code() != "malformed_request" || len(list) != 1 || list[0].(map[string]any)["parameter"] != p.Name {
+						t.Errorf("%s: %s %.60q: %d %s, errors %v, want 400 and one error at the parameter", op.ID, p.Name, values, r.Status, r.Code(), r.JSON["errors"])
+					}
+					tried[p.In]++
+				}
+				values := valuesFor(p)
+				for _, value := range values {
+					refused(value)
+				}
+				if good := goodValue(p); p.In != openapi3.ParameterInPath {
+					refused(good, good)
+					refused(good, values[0])
+					refused(values[0], good)
+				}
+			}
+		}
+		for _, in := range []string{openapi3.ParameterInPath, openapi3.ParameterInQuery, openapi3.ParameterInHeader} {
+			if tried[in] < 10 {
+				t.Errorf("only %d values in a %s", tried[in], in)
+			}
+		}
+		unchanged(t, s, before)
+		c.Profile().Want(t, http.StatusOK, "")
+	})
 }
 
 // The contract decides which methods a path takes, and nothing a request says otherwise changes that.
-func TestControl74Methods(t *testing.T) {
+func TestControl74And87Methods(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
 	takes := map[string][]string{}

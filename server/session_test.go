@@ -490,7 +490,7 @@ func TestEndAllSessions(t *testing.T) {
 }
 
 // A token of another secret, as after a leak: nothing that existed before works.
-func TestAnotherSecret(t *testing.T) {
+func TestControl93AnotherSecret(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		fresh := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_PUBLIC_URL=" + s.URL, "ACCOUNTS_SECRET_KEYS=" + tokentest.Secret("another")}})

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io"
 	"log/slog"
 
 	"example.com/accounts/models"
@@ -10,6 +11,17 @@ import (
 
 // What the settings mean to the packages below, which do not know them. The binary and the test servers share this, so
 // that a setting which is wired wrongly is seen by every test.
+
+// NewLog writes one line of JSON a record, so that no value can make a second one, with its time in UTC, so that the
+// lines of machines in different places can be put in order.
+func NewLog(w io.Writer, level slog.Leveler) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindTime {
+			a.Value = slog.TimeValue(a.Value.Time().UTC())
+		}
+		return a
+	}}))
+}
 
 // StoreOptions say which database.
 func StoreOptions(cfg config.Config, log *slog.Logger) models.Options {

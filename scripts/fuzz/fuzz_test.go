@@ -12,7 +12,7 @@ import (
 )
 
 // A short search on every engine, always the same. `make fuzz` is the long one.
-func TestFuzz(t *testing.T) {
+func TestControl86And88Fuzz(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		const seed = 20
 		var out bytes.Buffer
@@ -28,7 +28,7 @@ func TestFuzz(t *testing.T) {
 }
 
 // What is looked for is found where it is: behind a server that has each fault, but seldom.
-func TestFaultsAreFound(t *testing.T) {
+func TestControl88FaultsAreFound(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		if err := within(func(t2 scope) error { return eachFault(t, t2, engine) }); err != nil {
 			t.Error(err)

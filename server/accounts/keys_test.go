@@ -1,16 +1,21 @@
 package accounts_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
 	"example.com/accounts/server/token/tokentest"
 )
 
-// A new secret without one 401: all replicas with old,new, then all with new,old, while a client goes from one to
-// the other and back. After the old one is gone, what it signed is refused.
-func TestSecretRotation(t *testing.T) {
+// A new secret without one 401: all replicas with old,new, then all with new,old, while many clients go from one to
+// the other and back. What signs was published a step before. After the old one is gone, what it signed is refused.
+func TestControl93SecretRotation(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		keys := func(list string) servertest.Options {
@@ -20,24 +25,72 @@ func TestSecretRotation(t *testing.T) {
 		s := &site{t: t, db: servertest.NewDatabase(t, e)}
 		steps := []*servertest.Server{s.add(keys(before)), s.add(keys(before + "," + after)), s.add(keys(after + "," + before)), s.add(keys(after))}
 		s.user = steps[0].NewUser()
-		for _, tr := range transports {
-			c := steps[0].Login(s.user, tr)
-			old := c.Copy()
-			for i := 1; i < 3; i++ { // each step of the restart has replicas of both kinds
-				for _, r := range []*servertest.Server{steps[i-1], steps[i], steps[i-1], steps[i]} {
-					c = c.At(r)
-					c.Profile().Want(t, http.StatusOK, "")
-					c.RefreshTokens().Want(t, http.StatusOK, "")
-					s.age(c, interval+margin)
-					c.RefreshTokens().Want(t, http.StatusOK, "")
-					c.Profile().Want(t, http.StatusOK, "")
-				}
+		var olds []*servertest.Client
+		t.Run("load", func(t *testing.T) { // ends when all of its clients have
+			for i := range 3 * len(transports) {
+				c := steps[0].Login(s.user, transports[i%len(transports)])
+				olds = append(olds, c.Copy())
+				t.Run(fmt.Sprintf("%s %d", c.Transport, i), func(t *testing.T) {
+					t.Parallel()
+					rotate(t, s.in(t), steps, c)
+				})
 			}
-			c = c.At(steps[3])
-			c.Profile().Want(t, http.StatusOK, "")
-			c.RefreshTokens().Want(t, http.StatusOK, "")
-			s.unchanged(func() { old.Copy().At(steps[3]).RefreshTokens().Want(t, http.StatusUnauthorized, "refresh_invalid") })
-			c.Copy().RefreshTokens().Want(t, http.StatusOK, "")
+		})
+		for _, old := range olds {
+			old = old.At(steps[3])
+			s.unchanged(func() {
+				old.Copy().Profile().Want(t, http.StatusUnauthorized, "access_invalid")
+				old.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "refresh_invalid")
+			})
 		}
 	})
+}
+
+// rotate is the life of one client in which the secret is replaced.
+func rotate(t *testing.T, s *site, steps []*servertest.Server, c *servertest.Client) {
+	for i := 1; i < len(steps)-1; i++ { // each step of the restart has replicas of both kinds
+		for _, r := range []*servertest.Server{steps[i-1], steps[i], steps[i-1], steps[i]} {
+			c = c.At(r)
+			c.Profile().Want(t, http.StatusOK, "")
+			c.RefreshTokens().Want(t, http.StatusOK, "")
+			s.age(c, interval+margin)
+			c.RefreshTokens().Want(t, http.StatusOK, "")
+			c.Profile().Want(t, http.StatusOK, "")
+			for _, each := range steps[i-1 : i+1] { // who verifies by the published keys can do so at either
+				published(t, each, c)
+			}
+		}
+	}
+	c = c.At(steps[3])
+	c.Profile().Want(t, http.StatusOK, "")
+	c.RefreshTokens().Want(t, http.StatusOK, "")
+	c.Copy().RefreshTokens().Want(t, http.StatusOK, "")
+}
+
+// published asks that the key of a client's access token is in the key set of a replica, and nothing but public keys.
+func published(t *testing.T, r *servertest.Server, c *servertest.Client) {
+	t.Helper()
+	access := c.Access
+	if access == "" {
+		access = c.CookieValue("access")
+	}
+	head, err := base64.RawURLEncoding.DecodeString(strings.Split(access, ".")[0])
+	must(t, err)
+	var header struct{ Kid string }
+	must(t, json.Unmarshal(head, &header))
+	answer := r.Anonymous().Do(http.MethodGet, "/.well-known/jwks.json", nil).Want(t, http.StatusOK, "")
+	var set token.JWKS
+	must(t, json.Unmarshal(answer.Raw, &set))
+	found := false
+	for _, key := range set.Keys {
+		found = found || key.KeyID == header.Kid
+	}
+	if !found || header.Kid == "" {
+		t.Errorf("the key %q signs and is not in %s", header.Kid, answer.Raw)
+	}
+	for _, private := range []string{`"d"`, `"k"`, `"p"`, `"q"`} {
+		if strings.Contains(string(answer.Raw), private) {
+			t.Errorf("a private key: %s", answer.Raw)
+		}
+	}
 }

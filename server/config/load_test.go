@@ -225,6 +225,8 @@ const (
 	lineServer = "ACCOUNTS_SMTP_URL must be smtp://user:password@host:port, with %-encoding for special characters in user and password"
 	lineHost   = "ACCOUNTS_SMTP_URL must name a host and, if any, a port from 1 to 65535"
 	linePair   = "ACCOUNTS_SMTP_URL must hold both a user and a password, or neither"
+	lineOption = "ACCOUNTS_SMTP_URL must have no option but ?starttls=off, and that with smtp:// alone"
+	lineOff    = "ACCOUNTS_SMTP_URL must not have ?starttls=off unless its host is on loopback: the links in the mails could be read on the way"
 	lineSender = "ACCOUNTS_MAIL_FROM must be one address, such as Accounts <no-reply@example.com>"
 	linePage   = " must be the URL of a page, scheme://host[:port]/path with http or https, in ASCII without spaces"
 	lineHash   = " must not have a fragment: the token of the link is put there"
@@ -234,7 +236,7 @@ const (
 )
 
 // Every fault has one line, exactly, and brings no others with it.
-func TestBad(t *testing.T) {
+func TestControl94Bad(t *testing.T) {
 	for settings, want := range map[string]string{
 		"ADR=x":                   "ACCOUNTS_ADR is not a setting; did you mean ACCOUNTS_ADDR?",
 		"ACCESS_TLL=s3cr3t":       "ACCOUNTS_ACCESS_TLL is not a setting; did you mean ACCOUNTS_ACCESS_TTL?",
@@ -427,6 +429,11 @@ func TestBad(t *testing.T) {
 		"SMTP_URL=smtp://s3cr3t@mail.example":                 linePair,
 		"SMTP_URL=smtp://s3cr3t:@mail.example":                linePair,
 		"SMTP_URL=smtp://:s3cr3t@mail.example":                linePair,
+		"SMTP_URL=smtp://u:s3cr3t@mail.example?starttls=off":  lineOff,
+		"SMTP_URL=smtp://localhost.example?starttls=off":      lineOff,
+		"SMTP_URL=smtp://localhost?starttls=no":               lineOption,
+		"SMTP_URL=smtps://localhost?starttls=off":             lineOption,
+		"SMTP_URL=smtp://mail.example?s3cr3t=1":               lineOption,
 		"MAIL_FROM=Accounts":                                  lineSender,
 		"MAIL_FROM=a@intranet":                                lineSender,
 		"MAIL_FROM=a@[127.0.0.1]":                             lineSender,
@@ -488,7 +495,7 @@ func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
 }
 
 // Whatever secret is put wherever, no fault prints it.
-func TestFaultsHoldNoValue(t *testing.T) {
+func TestControl94FaultsHoldNoValue(t *testing.T) {
 	for _, name := range append(names(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "SECRET_KEY", "TYPO") {
 		for _, value := range []string{"s3cr3t", "s3cr3t,s3cr3t", "mysql://u:s3cr3t@h:x/", "mysql://u:s3cr3t@h/n?s3cr3t=1", "https://u:s3cr3t@h/%zz",
 			"http://[s3cr3t", "1s3cr3t", "s3cr3t:s3cr3t:1", "\x7fs3cr3t\n",
@@ -501,7 +508,7 @@ func TestFaultsHoldNoValue(t *testing.T) {
 	}
 }
 
-func TestSecretFiles(t *testing.T) {
+func TestControl94SecretFiles(t *testing.T) {
 	write := func(content string, mode os.FileMode) string {
 		path := filepath.Join(t.TempDir(), "secret")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -540,7 +547,7 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
-func TestWarnings(t *testing.T) {
+func TestControl95Warnings(t *testing.T) {
 	for settings, want := range map[string]string{
 		"ROTATION_INTERVAL=0":                                     "ACCOUNTS_ROTATION_INTERVAL is 0, the strict profile: two tabs that refresh at once, or one answer lost on the network, end the session",
 		"ROTATION_INTERVAL=10s":                                   "ACCOUNTS_ROTATION_INTERVAL is under 15s: a client has 8s to repeat a lost refresh before it counts as theft",
@@ -555,6 +562,8 @@ func TestWarnings(t *testing.T) {
 		"EMAIL_VERIFICATION=optional":                             "ACCOUNTS_EMAIL_VERIFICATION is optional: a stranger can take an address until its owner resets the password by mail, and logging in tells whether a username or address is taken",
 		"PASSWORD_MIN_LENGTH=11":                                  "ACCOUNTS_PASSWORD_MIN_LENGTH is under 12: short passwords are guessed sooner from a copy of the database",
 		"PASSWORD_MIN_LENGTH=12":                                  "",
+		"RESET_TTL=1h1s":                                          "ACCOUNTS_RESET_TTL is over 1h: a link that lies in a mailbox for long lets its finder take the account",
+		"RESET_TTL=1h":                                            "",
 		"MAIL=files":                                              "ACCOUNTS_MAIL is files while PUBLIC_URL is not on loopback: mails are written into DATA_DIR and nobody receives them",
 		"PUBLIC_URL=http://localhost ADDR=localhost:1 MAIL=files": "",
 		"MAILS_PER_RECIPIENT=0":                                   "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address",

@@ -89,8 +89,8 @@ func isDotAtom(s string) bool {
 	return true
 }
 
-// parseSMTPURL checks the shape of SMTP_URL; its options are for the mail package
-// to judge. No error of net/url is passed on, as it would quote the password.
+// parseSMTPURL checks the shape of SMTP_URL. No error of net/url is passed on, as
+// it would quote the password.
 func parseSMTPURL(text string) (any, error) {
 	if !strings.HasPrefix(text, "smtp://") && !strings.HasPrefix(text, "smtps://") {
 		return nil, errors.New("must begin with smtp:// or smtps://")
@@ -106,6 +106,12 @@ func parseSMTPURL(text string) (any, error) {
 	}
 	if password, _ := u.User.Password(); u.User != nil && (u.User.Username() == "" || password == "") {
 		return nil, errors.New("must hold both a user and a password, or neither")
+	}
+	if u.RawQuery != "" && (u.RawQuery != "starttls=off" || u.Scheme != "smtp") {
+		return nil, errors.New("must have no option but ?starttls=off, and that with smtp:// alone")
+	}
+	if u.RawQuery != "" && !isLoopback(u.Hostname()) {
+		return nil, errors.New("must not have ?starttls=off unless its host is on loopback: the links in the mails could be read on the way")
 	}
 	return Secret(text), nil
 }

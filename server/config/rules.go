@@ -203,6 +203,7 @@ func (l *loader) warn() {
 	say(c.Loopback() && !isLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the defaults of loopback hold for them too")
 	say(c.EmailVerification == "optional", "EMAIL_VERIFICATION is optional: a stranger can take an address until its owner resets the password by mail, and logging in tells whether a username or address is taken")
 	say(c.PasswordMinLength < 12, "PASSWORD_MIN_LENGTH is under 12: short passwords are guessed sooner from a copy of the database")
+	say(c.ResetTTL > time.Hour, "RESET_TTL is over 1h: a link that lies in a mailbox for long lets its finder take the account")
 	say(c.Mail == MailFiles && !c.Loopback(), "MAIL is files while PUBLIC_URL is not on loopback: mails are written into DATA_DIR and nobody receives them")
 	say(c.MailsPerRecipient.N == 0, "MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address")
 	say(c.LoginFailuresPerAccount.N == 0, "LOGIN_FAILURES_PER_ACCOUNT is 0: anyone can guess at the password of an account without end")

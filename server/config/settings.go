@@ -41,7 +41,7 @@ var docs = map[string]string{
 	"RESET_URL":        "The same for the link that resets a password.",
 	"EMAIL_CHANGE_URL": "The same for the link that confirms a new address.",
 	"VERIFY_TTL":       "How long a registration waits to be verified, and its link is good for: 1s to 7d. Whoever reads the mailbox can use a link as long as it lives.",
-	"RESET_TTL":        "How long the link that resets a password is good for: 1s to 7d. Whoever reads the mailbox in that time can take the account.",
+	"RESET_TTL":        "How long the link that resets a password is good for: 1s to 7d. Whoever reads the mailbox in that time can take the account. Over 1h the server warns at start.",
 	"EMAIL_CHANGE_TTL": "How long the link that confirms a new address is good for: 1s to 7d.",
 	"MAIL": "How mails leave the server: `smtp`, or `files`, which writes them to `DATA_DIR/mail/*.eml` and sends none: whoever can read that folder can use the links in them. " +
 		"Off loopback `files` must be stated, and the server warns at start.",

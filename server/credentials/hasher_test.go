@@ -204,7 +204,7 @@ func TestBoundsAreAccepted(t *testing.T) {
 
 // Counts the goroutines inside argon2 from outside, by their stacks: what is
 // bounded is the computing, not a counter of our own.
-func TestNeverMoreThanSlotsComputing(t *testing.T) {
+func TestControl81NeverMoreThanSlotsComputing(t *testing.T) {
 	const slots, callers = 3, 24
 	h := NewHasher(Params{1024, 4, 1}, slots, callers, time.Minute)
 	encoded := mustHash(t, h, "correct horse")
@@ -252,7 +252,7 @@ func try(ctx context.Context, h *Hasher) <-chan error {
 	return result
 }
 
-func TestQueueOverflowIsBusyAtOnce(t *testing.T) {
+func TestControl81QueueOverflowIsBusyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap, 1, 2, time.Second)
 		h.slots <- struct{}{} // somebody computes

@@ -93,7 +93,7 @@ func Start(t testing.TB, o Options) *Server {
 func (s *Server) open(t testing.TB, o Options) {
 	t.Helper()
 	ctx, cfg := context.Background(), s.Config
-	log := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := server.NewLog(s.Log, slog.LevelDebug)
 	var err error
 	s.Store, err = models.Open(ctx, server.StoreOptions(cfg, log))
 	must(t, err)

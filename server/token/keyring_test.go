@@ -38,7 +38,7 @@ func TestThumbprintIsThatOfTheRFC(t *testing.T) {
 	}
 }
 
-func TestJWKSShowsPublicKeysOnly(t *testing.T) {
+func TestControl93JWKSShowsPublicKeysOnly(t *testing.T) {
 	r := ring(t, secretA, secretB)
 	text, err := json.Marshal(r.JWKS())
 	if err != nil {
@@ -66,7 +66,7 @@ func TestJWKSShowsPublicKeysOnly(t *testing.T) {
 	}
 }
 
-func TestRotationOfTheSecret(t *testing.T) {
+func TestControl93RotationOfTheSecret(t *testing.T) {
 	c := &clock{start}
 	oldAccess, oldRefresh := mint(t, ring(t, secretA), grant())
 	newAccess, newRefresh := mint(t, ring(t, secretB), grant())

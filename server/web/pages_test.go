@@ -57,7 +57,7 @@ func TestPagesStatus(t *testing.T) {
 	}
 }
 
-func TestPagesHeaders(t *testing.T) {
+func TestControl91PagesHeaders(t *testing.T) {
 	types := map[string]string{
 		"/pages/verify":       "text/html; charset=utf-8",
 		"/pages/reset":        "text/html; charset=utf-8",

@@ -76,14 +76,14 @@ func TestStatus(t *testing.T) {
 }
 
 // The target may not be taken from the request: a Host header would choose it.
-func TestRedirectHasNoHost(t *testing.T) {
+func TestControl92RedirectHasNoHost(t *testing.T) {
 	response := ask("GET", "http://evil.example/docs?next=//evil.example", nil)
 	if got := response.Header.Get("Location"); got != "/docs/" {
 		t.Errorf("Location %q", got)
 	}
 }
 
-func TestHeaders(t *testing.T) {
+func TestControl91Headers(t *testing.T) {
 	types := map[string]string{
 		"/docs/":                          "text/html; charset=utf-8",
 		"/docs/init.js":                   "text/javascript; charset=utf-8",

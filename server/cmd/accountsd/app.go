@@ -41,7 +41,7 @@ func (p process) config() (config.Config, *slog.Logger, error) {
 	if err != nil {
 		return cfg, nil, err
 	}
-	log := slog.New(slog.NewJSONHandler(p.err, &slog.HandlerOptions{Level: cfg.Level()}))
+	log := server.NewLog(p.err, cfg.Level())
 	for _, w := range warnings {
 		log.Warn("a setting weakens something", "warning", w)
 	}

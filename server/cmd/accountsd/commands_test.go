@@ -91,7 +91,7 @@ func (s *shell) create(name string, more ...string) string {
 }
 
 // Five first starts at once agree on one secret, for its owner alone, and leave nothing else behind.
-func TestFirstStart(t *testing.T) {
+func TestControl95FirstStart(t *testing.T) {
 	s := newShell(t)
 	var wait sync.WaitGroup
 	for range 5 {
@@ -134,7 +134,7 @@ func (s *shell) secretFile() string {
 }
 
 // A secret that others can read is none: the start is refused until its mode is right.
-func TestSecretFileOfOthers(t *testing.T) {
+func TestControl94SecretFileOfOthers(t *testing.T) {
 	s := newShell(t)
 	s.ok("", "user", "list")
 	path := filepath.Join(s.dir, "secret")
@@ -152,7 +152,7 @@ func TestSecretFileOfOthers(t *testing.T) {
 	s.ok("", "user", "list")
 }
 
-func TestSecretFileIsNoSecret(t *testing.T) {
+func TestControl94SecretFileIsNoSecret(t *testing.T) {
 	s := newShell(t)
 	s.ok("", "user", "list")
 	if err := os.WriteFile(filepath.Join(s.dir, "secret"), []byte("my own idea of a secret\n"), 0o600); err != nil {
@@ -375,7 +375,7 @@ func TestSmallCommands(t *testing.T) {
 }
 
 // A line for each fault, whatever is wrong.
-func TestFaultsAreLines(t *testing.T) {
+func TestControl94FaultsAreLines(t *testing.T) {
 	s := newShell(t)
 	s.refused(s.run("", "no-such-command"), `unknown command "no-such-command" for "accountsd"`)
 	s.refused(s.run("", "serve", "--fast"), "unknown flag: --fast")
@@ -396,7 +396,7 @@ func TestFaultsAreLines(t *testing.T) {
 	}
 }
 
-func TestSecretKeysOfNobodysMaking(t *testing.T) {
+func TestControl94SecretKeysOfNobodysMaking(t *testing.T) {
 	s := newShell(t, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey+",hunter2hunter2")
 	s.refused(s.run("", "user", "list"), `ACCOUNTS_SECRET_KEYS: number 2 was not printed by "accountsd secret new"`)
 }

@@ -53,6 +53,10 @@ func (p process) runServer(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	sender, err := mailSender(a.cfg, a.log)
+	if err != nil {
+		return err
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)
@@ -62,10 +66,6 @@ func (p process) runServer(ctx context.Context) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	defer stopMetrics()
-	sender, err := mailSender(a.cfg, a.log)
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
 	workers := a.startWorkers(ctx, sender)
 	defer workers.Wait()
 	p.banner(ctx, a)

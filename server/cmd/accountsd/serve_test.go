@@ -183,7 +183,7 @@ func TestPortIsTaken(t *testing.T) {
 	}
 }
 
-func TestMetricsHaveTheirOwnPort(t *testing.T) {
+func TestControl95MetricsHaveTheirOwnPort(t *testing.T) {
 	addr := freeAddr(t)
 	s := newShell(t, "ACCOUNTS_METRICS_ADDR="+addr)
 	r := s.serve()

@@ -1,0 +1,179 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/accounts/server"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// records are the lines of a log; each must be one JSON object, and nothing in it may speak to a terminal.
+func records(t *testing.T, log string) (list []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(log) {
+		record := map[string]any{}
+		if err := json.Unmarshal([]byte(line), &record); err != nil || !strings.HasSuffix(line, "}\n") {
+			t.Fatalf("no line of JSON: %q: %v", line, err)
+		}
+		if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' }) {
+			t.Errorf("a line that speaks to a terminal: %q", line)
+		}
+		at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(record["time"]))
+		if err != nil || !strings.HasSuffix(fmt.Sprint(record["time"]), "Z") || time.Since(at).Abs() > time.Hour {
+			t.Errorf("the time %v of a line is not now, in UTC", record["time"])
+		}
+		list = append(list, record)
+	}
+	return list
+}
+
+// requestOf is the one line about a request.
+func requestOf(t *testing.T, s *servertest.Server, id string) map[string]any {
+	t.Helper()
+	var found []map[string]any
+	waitFor(t, func() bool { // it is written when the answer has been
+		found = nil
+		for _, record := range records(t, s.Log.String()) {
+			if record["msg"] == "request" && record["request_id"] == id {
+				found = append(found, record)
+			}
+		}
+		return len(found) > 0
+	})
+	if len(found) != 1 {
+		t.Fatalf("%d lines about the request %s", len(found), id)
+	}
+	return found[0]
+}
+
+// forgery is what somebody would like to see in the log: a second line, another colour, an end of the text.
+const forgery = "x\r\n{\"time\":\"2026-01-01T00:00:00Z\",\"level\":\"INFO\",\"msg\":\"forged\",\"user_id\":1}\r\n\x1b[2J\x1b]0;forged\x07\u009b31m\u2028\"'\\\x7f\x00\",\"user_id\":1,\"x\":\""
+
+// Whatever a client sends, and wherever, each request is one line of its own, which is the server's.
+func TestControl90LinesAreNotForged(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Settings: []string{trusted}})
+	u := s.NewUser()
+	c := s.Login(u, accounts.Hybrid)
+	front, _, _ := served(t, s)
+	s.Log.Take()
+	encoded := url.PathEscape(forgery)
+	sent := 0
+	ask := func(method, path string, body any, options ...servertest.Option) {
+		sent++
+		c.Copy().Do(method, path, body, options...)
+	}
+	ask(http.MethodGet, "/"+encoded, nil)
+	ask(http.MethodGet, "/accounts/"+encoded, nil)
+	ask(http.MethodGet, "/docs/"+encoded, nil)
+	ask(http.MethodGet, "/accounts/profile?"+encoded+"="+encoded, nil)
+	ask(http.MethodDelete, "/accounts/sessions/"+encoded, nil)
+	ask(http.MethodDelete, "/accounts/sessions?keep_current="+encoded, nil)
+	for _, body := range []object{
+		{"username": forgery, "password": forgery}, {"username": u.Username, "password": forgery}, {"username": u.Username, "password": password, "token_transport": forgery}, {forgery: forgery},
+	} {
+		ask(http.MethodPost, "/accounts/login", body)
+	}
+	for _, body := range []object{{"email": forgery, "password": password}, {"email": forgery + "@example.com", "password": password}, {"email": address(newName()), "password": password, "username": forgery, "first_name": forgery, "locale": forgery}} {
+		ask(http.MethodPost, "/accounts/register", body)
+	}
+	ask(http.MethodPatch, "/accounts/profile", object{"first_name": forgery, "last_name": forgery})
+	ask(http.MethodPost, "/accounts/email/verify", object{"token": forgery, "password": password})
+	visible := strings.Map(func(r rune) rune { // what can be in a header at all
+		if r < ' ' || r >= 0x7f {
+			return -1
+		}
+		return r
+	}, forgery)
+	for _, name := range []string{"User-Agent", "X-Forwarded-For", "X-Request-Id", "X-Real-IP", "Origin", "Referer", "Accept-Language", "Authorization", "Cookie", "X-CSRFToken", "X-Refresh-Attempt", "Content-Type", "Host"} {
+		ask(http.MethodPost, "/accounts/refresh_token", "{}", servertest.Header(name, visible))
+	}
+	for _, begin := range []string{ // some of it is refused before it is a request
+		"forged /accounts/profile HTTP/1.1\r\n", "FORGED\" /accounts/profile HTTP/1.1\r\n", "FORGED\x1b[2J /accounts/profile HTTP/1.1\r\n", "GET /forged\x1b[2J HTTP/1.1\r\n",
+		"GET /accounts/profile HTTP/1.1\r\nUser-Agent: \x1b[2J forged\r\n", "GET /accounts/profile HTTP/1.1\r\nUser-Agent: \x9b\xff forged\r\n", "GET /accounts/profile HTTP/1.1\r\nX-\x1bforged: x\r\n",
+	} {
+		if raw(t, front, line("%sHost: localhost\r\n\r\n", begin)).Header.Get("X-Request-Id") != "" {
+			sent++
+		}
+	}
+	waitFor(t, func() bool { return strings.Count(s.Log.String(), `"msg":"request"`) >= sent })
+	requests := 0
+	for _, record := range records(t, s.Log.String()) {
+		if record["msg"] == "request" {
+			requests++
+		}
+		if record["msg"] == "forged" {
+			t.Errorf("forged: %v", record)
+		}
+		if strings.Contains(fmt.Sprint(record), "forged") {
+			t.Errorf("the sender's text is in the log: %v", record)
+		}
+	}
+	if requests != sent {
+		t.Errorf("%d lines for %d requests", requests, sent)
+	}
+}
+
+// Of every operation, and of what is none, the log says what an inquiry needs: when, which request, who, from where,
+// what, and how it ended.
+func TestControl90LinesSayWhatAnInquiryNeeds(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{trusted}})
+	ada := newUser(t, s, "ada")
+	wanted := func(what, operation string, user int64, r *servertest.Response) {
+		t.Helper()
+		record := requestOf(t, s, r.Header.Get("X-Request-Id"))
+		want := map[string]any{"level": "INFO", "operation": operation, "status": float64(r.Status), "ip": "192.0.2.7", "user_id": float64(user), "code": r.Code()}
+		for name, value := range want {
+			if record[name] != value {
+				t.Errorf("%s: %s is %v, want %v", what, name, record[name], value)
+			}
+		}
+	}
+	s.Database.Snapshot(t)
+	for _, op := range servertest.Operations() {
+		s.Log.Take()
+		c := s.Login(ada, accounts.Hybrid)
+		r := send(c.Copy(), exampleOf(t, op), from("192.0.2.7"))
+		user := ada.ID
+		if len(op.Security) == 0 && (op.ID != "login" || r.Status != http.StatusOK) {
+			user = 0 // nobody has shown who it is
+		}
+		wanted(op.ID, op.ID, user, r)
+		wanted(op.ID+", by nobody", op.ID, 0, send(s.Anonymous(), withoutPassword(exampleOf(t, op)), from("192.0.2.7")))
+		s.Database.Restore(t)
+	}
+	wanted("a wrong password", "login", 0, s.Anonymous().Do(http.MethodPost, "/accounts/login", object{"username": "ada", "password": "x"}, from("192.0.2.7")))
+	wanted("no operation", "", 0, s.Anonymous().Do(http.MethodGet, "/nothing", nil, from("192.0.2.7")))
+	wanted("no method", "", 0, s.Anonymous().Do(http.MethodPut, "/accounts/login", nil, from("192.0.2.7")))
+	wanted("a foreign page", "", 0, s.Anonymous().Do(http.MethodPost, "/accounts/login", nil, from("192.0.2.7"), servertest.Header("Origin", "null")))
+}
+
+// withoutPassword takes the password out of an example, so that nobody is signed in by it.
+func withoutPassword(e example) example {
+	if body, ok := e.body.(map[string]any); ok {
+		e.body = without2(body, "password")
+	}
+	return e
+}
+
+// The clock of a machine elsewhere: its lines are in UTC all the same.
+func TestControl90TimesAreInUTC(t *testing.T) {
+	var out bytes.Buffer
+	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.FixedZone("Tokyo", 9*3600))
+	log := server.NewLog(&out, slog.LevelInfo)
+	if err := log.Handler().Handle(t.Context(), slog.NewRecord(noon, slog.LevelInfo, "x", 0)); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("x", "until", noon)
+	if strings.Count(out.String(), "2026-07-01T03:00:00Z") != 2 || strings.Contains(out.String(), "+09:00") {
+		t.Errorf("%s", out.String())
+	}
+}
