@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -405,11 +406,23 @@ func valuesFor(p *openapi3.Parameter) (list []string) {
 	for _, each := range append(slices.Clone(badParameters), strings.ToUpper(good), good[1:], strings.ReplaceAll(good, "-", "")) {
 		each = strings.ReplaceAll(each, "EXAMPLE", good)
 		sent := p.In != openapi3.ParameterInHeader || !strings.ContainsAny(each, "\x00\r\n") && each == strings.TrimSpace(each) // what a client can send
-		if sent && each != good && (p.In != openapi3.ParameterInPath || each != "") && (!p.Schema.Value.Type.Is(openapi3.TypeString) || p.Schema.Value.VisitJSON(each) != nil) {
+		if sent && each != good && (p.In != openapi3.ParameterInPath || each != "") && !isValue(p.Schema.Value, each) {
 			list = append(list, each)
 		}
 	}
 	return list
+}
+
+// isValue says whether a text is a value of the schema, in its one spelling.
+func isValue(schema *openapi3.Schema, text string) bool {
+	switch {
+	case schema.Type.Is(openapi3.TypeString):
+		return schema.VisitJSON(text) == nil
+	case schema.Type.Is(openapi3.TypeInteger):
+		n, err := strconv.Atoi(text)
+		return err == nil && strconv.Itoa(n) == text && schema.VisitJSON(float64(n)) == nil
+	}
+	return false
 }
 
 // goodValue is a parameter's example.

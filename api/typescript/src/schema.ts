@@ -669,6 +669,7 @@ export interface components {
             token_type?: components["schemas"]["TokenType"];
             expires_in: components["schemas"]["ExpiresIn"];
             refresh_in: components["schemas"]["RefreshIn"];
+            generation: components["schemas"]["Generation"];
             csrf_token?: components["schemas"]["CsrfToken"];
             token_transport: components["schemas"]["TokenTransport"];
             session: components["schemas"]["SessionSummary"];
@@ -679,6 +680,7 @@ export interface components {
             token_type?: components["schemas"]["TokenType"];
             expires_in: components["schemas"]["ExpiresIn"];
             refresh_in: components["schemas"]["RefreshIn"];
+            generation: components["schemas"]["Generation"];
             csrf_token?: components["schemas"]["CsrfToken"];
             token_transport: components["schemas"]["TokenTransport"];
             session: components["schemas"]["SessionSummary"];
@@ -697,6 +699,12 @@ export interface components {
         ExpiresIn: number;
         /** @description Seconds from now after which a refresh is due and will bring the next tokens. */
         RefreshIn: number;
+        /**
+         * Format: int64
+         * @description Grows by one with each rotation of the session's tokens. An `X-Refresh-Attempt` is kept until an answer brings
+         *     a higher one.
+         */
+        Generation: number;
         /** @description The value of `X-CSRFToken` for this session, in the cookie transports. */
         CsrfToken: string;
         SessionSummary: {
@@ -1529,6 +1537,7 @@ export interface operations {
                      *       "token_type": "Bearer",
                      *       "expires_in": 300,
                      *       "refresh_in": 240,
+                     *       "generation": 0,
                      *       "csrf_token": "7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E",
                      *       "token_transport": "hybrid",
                      *       "session": {
@@ -1973,6 +1982,7 @@ export interface operations {
                      *       "token_type": "Bearer",
                      *       "expires_in": 300,
                      *       "refresh_in": 240,
+                     *       "generation": 0,
                      *       "csrf_token": "7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E",
                      *       "token_transport": "hybrid",
                      *       "session": {

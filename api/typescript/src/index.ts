@@ -1,0 +1,186 @@
+/**
+ * A client of the accounts API. It is openapi-fetch with the contract's types, and keeps the session beside it: one
+ * refresh at a time over all tabs, none too many, and none that loses the session.
+ *
+ * @module
+ */
+import createClient, { type Client } from "openapi-fetch";
+import type { components, operations, paths } from "./schema.js";
+import { codeOf, pause, retryAfter, Session } from "./session.js";
+import type { Answer, EndReason, OpenPaths, RefreshTokenStorage, SignedIn, State, Transport } from "./types.js";
+
+export type { components, operations, paths } from "./schema.js";
+export type { Answer, CodeOf, EndReason, OpenPaths, ProblemOf, RefreshTokenStorage, SignedIn, State, Transport } from "./types.js";
+
+type Schemas = components["schemas"];
+
+/** Options of a client: in the transport `body` with a place for the refresh token, else without. */
+export type Options<T extends Transport> = {
+  /** Origin of the API, such as `https://accounts.example.com`; in a browser the page's own if left out. */
+  baseUrl?: string;
+  /** Used instead of the global fetch. */
+  fetch?: typeof fetch;
+} & (T extends "body" ? { transport: T; storage: RefreshTokenStorage } : { transport?: T; storage?: never });
+
+/** A client of the accounts API. */
+export interface AccountsClient<T extends Transport> {
+  /**
+   * All operations but those that are methods here. Access tokens, CSRF tokens, refreshes and the repetition after a
+   * 401 or of a read after a 503 are taken care of. A lost connection rejects the promise, as fetch does.
+   */
+  readonly api: Client<OpenPaths>;
+  readonly state: State;
+  /** Calls the listener at each change of the state, also by another tab. The answer stops it. */
+  onChange(listener: (state: State) => void): () => void;
+  /** Finds the session that a reload left behind. Every call of `api` begins with it; call it to know the state. */
+  restore(): Promise<State>;
+  /** Logs in; the client keeps the tokens. */
+  login(body: Omit<Schemas["LoginRequest"], "token_transport">): Promise<Answer<"login", SignedIn<T>>>;
+  /** Verifies a registration, which signs in. The token is in the link of the mail, behind `#token=`. */
+  verifyEmail(body: Omit<Schemas["VerifyEmailRequest"], "token_transport">): Promise<Answer<"verifyEmail", SignedIn<T>>>;
+  /** Changes the password: every session ends, and this client is signed in anew. */
+  changePassword(body: Schemas["ChangePasswordRequest"]): Promise<Answer<"changePassword", SignedIn<T>>>;
+  /** Logs out, here and in all tabs. If the server cannot be reached the promise is rejected and the session goes on. */
+  logout(): Promise<Answer<"logout", undefined>>;
+  /** Refreshes now; seldom needed. */
+  refresh(): Promise<State>;
+  /** The access token in hand for a call to another service, refreshed if need be; null without a session or where a cookie holds it. */
+  accessToken(): Promise<string | null>;
+  /** Stops timers and listeners. The session goes on. */
+  close(): void;
+}
+
+const safeMethods = ["GET", "HEAD", "OPTIONS"];
+const longestWait = 10_000;
+
+/**
+ * Makes a client.
+ *
+ * @example
+ * const accounts = createAccountsClient({ baseUrl: "https://accounts.example.com" });
+ * const { data, error } = await accounts.login({ username: "ada", password });
+ * if (error) switch (error.code) { ... } // the compiler knows which codes there are
+ * const profile = await accounts.api.GET("/accounts/profile");
+ */
+export function createAccountsClient<T extends Transport = "hybrid">(options: Options<T>): AccountsClient<T> {
+  const transport = (options.transport ?? "hybrid") as T;
+  const browser = typeof document !== "undefined";
+  if (!browser && transport !== "body") {
+    throw new Error(`accounts: the transport ${transport} needs a browser, which keeps its cookies; use "body" here`);
+  }
+  const base = (options.baseUrl ?? (browser ? location.origin : "")).replace(/\/+$/, "");
+  if (!base) throw new Error("accounts: baseUrl is missing");
+  const url = (path: string) => base + path;
+  const send = options.fetch ?? ((...request: Parameters<typeof fetch>) => globalThis.fetch(...request));
+  const listeners = new Set<(state: State) => void>();
+  const session = new Session(
+    { url, transport, storage: options.storage ?? null, fetch: send, changed: (state) => listeners.forEach((listener) => listener(state)) },
+    { name: `accounts ${base}`, shared: browser },
+  );
+
+  const credentials = transport === "body" ? "omit" : "include";
+
+  /** Sends a request of `api` with what proves the session, and again where that helps. */
+  async function transmit(request: Request): Promise<Response> {
+    await session.fresh();
+    for (let tries = 1; ; tries++) {
+      const seen = session.tokens;
+      const response = await send(authorized(request.clone()));
+      const code = await codeOf(response);
+      if (response.status === 401 && seen && tries === 1 && (code === "access_expired" || code === "access_invalid" || code === "credentials_missing")) {
+        await session.refresh(seen);
+      } else if (code === "csrf_failed" && seen && tries === 1) {
+        await session.refresh(seen); // another login has taken the cookies over
+      } else if (response.status === 503 && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
+        await pause(retryAfter(response));
+      } else {
+        if (response.status === 401 && (code === "session_expired" || code === "session_revoked")) await session.ended(code, seen);
+        else if (endsOwnSession(request, response, seen)) await session.ended("logged_out", seen);
+        return response;
+      }
+    }
+  }
+
+  function authorized(request: Request): Request {
+    const access = session.tokens?.access;
+    if (access) request.headers.set("Authorization", `Bearer ${access}`);
+    if (!safeMethods.includes(request.method)) {
+      for (const [name, value] of Object.entries(session.csrf())) request.headers.set(name, value);
+    }
+    return request;
+  }
+
+  function endsOwnSession(request: Request, response: Response, seen: Session["tokens"]): boolean {
+    if (response.status !== 204) return false;
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/accounts/profile/delete") return true;
+    if (request.method !== "DELETE") return false;
+    return pathname === "/accounts/sessions" ? searchParams.get("keep_current") !== "true" : pathname === `/accounts/sessions/${seen?.session.id}`;
+  }
+
+  function post(path: string, body: object, headers: Record<string, string> = {}): Promise<Response> {
+    const request = new Request(url(path), {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...headers },
+      body: JSON.stringify(body),
+      credentials,
+    });
+    return send(authorized(request));
+  }
+
+  async function answered<Operation extends keyof operations, Data>(call: Promise<Response>): Promise<Answer<Operation, Data>> {
+    const response = await call;
+    const content = response.status === 204 ? undefined : await response.json();
+    return (response.ok ? { data: content, response } : { error: content, response }) as Answer<Operation, Data>;
+  }
+
+  const client: AccountsClient<T> = {
+    api: createClient<paths>({ baseUrl: base, credentials, fetch: transmit }) as unknown as Client<OpenPaths>,
+    get state() {
+      return session.state;
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async restore() {
+      await session.restore();
+      return session.state;
+    },
+    login: (body) => answered(session.begin(() => post("/accounts/login", { ...body, token_transport: transport }))),
+    verifyEmail: (body) => answered(session.begin(() => post("/accounts/email/verify", { ...body, token_transport: transport }))),
+    async changePassword(body) {
+      await session.fresh();
+      return answered(session.begin(() => post("/accounts/password/change", body)));
+    },
+    logout: () =>
+      answered(session.end((headers, refreshToken) => post("/accounts/logout", refreshToken ? { refresh_token: refreshToken } : {}, headers))),
+    async refresh() {
+      await session.restore();
+      await session.refresh(session.tokens);
+      return session.state;
+    },
+    async accessToken() {
+      await session.fresh();
+      return session.tokens?.access || null;
+    },
+    close() {
+      session.close();
+      away.abort();
+    },
+  };
+
+  const away = new AbortController();
+  if (browser) {
+    const catchUp = () => void session.catchUp().catch(() => undefined); // the next request tries again
+    addEventListener("pageshow", (event) => event.persisted && catchUp(), { signal: away.signal });
+    addEventListener("online", catchUp, { signal: away.signal });
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && catchUp(), { signal: away.signal });
+  }
+  return client;
+}
+
+/** Whether a reason says that somebody else had the session: the user ought to be told. */
+export function wasStolen(reason: EndReason | null): boolean {
+  return reason === "refresh_reused";
+}

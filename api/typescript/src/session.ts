@@ -1,0 +1,308 @@
+// The session of one client: its tokens, and how they are renewed without ever losing it.
+import type { components } from "./schema.js";
+import { newAttempt, Tabs } from "./tabs.js";
+import type { EndReason, RefreshTokenStorage, State, Transport } from "./types.js";
+
+type TokenResult = components["schemas"]["TokenResult"];
+type Problem = components["schemas"]["Problem"];
+
+/** The tokens in force. Times are those of this machine, in milliseconds. */
+interface Tokens {
+  session: components["schemas"]["SessionSummary"];
+  generation: number;
+  access: string; // empty where a cookie holds it
+  csrf: string; // empty in the transport body
+  expiresAt: number;
+  refreshAt: number;
+}
+
+type Message =
+  | { kind: "tokens"; transport: Transport; tokens: Tokens }
+  | { kind: "ended"; session: string; reason: EndReason };
+
+export interface SessionOptions {
+  url: (path: string) => string;
+  transport: Transport;
+  storage: RefreshTokenStorage | null;
+  fetch: typeof fetch;
+  changed: (state: State) => void;
+}
+
+// An answer that is waited for longer than answerTime is given up, and asked for again until retryTime is over. A
+// request that was given up is decided by the server within decisionTime of being sent, or never; then the client
+// refreshes once more, since it may have rotated the tokens after its own retry was answered (invariant 6 of the
+// server's design: R = 15 s, Q = 10 s).
+const answerTime = 4_000;
+const retryTime = 15_000;
+const decisionTime = 10_000;
+const retryLater = 5_000;
+const heardTime = 500;
+const longestTimer = 2 ** 31 - 1;
+
+export class Session {
+  readonly #o: SessionOptions;
+  readonly #tabs: Tabs<Message>;
+  #tokens: Tokens | null = null;
+  #state: State = { status: "unknown" };
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #waiting: (() => void)[] = [];
+  #closed = false;
+
+  constructor(o: SessionOptions, tabs: { name: string; shared: boolean }) {
+    this.#o = o;
+    this.#tabs = new Tabs<Message>(tabs.name, tabs.shared, (message) => this.#heard(message));
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get tokens(): Tokens | null {
+    return this.#tokens;
+  }
+
+  get transport(): Transport {
+    return this.#o.transport;
+  }
+
+  get hasCookies(): boolean {
+    return this.#o.transport !== "body";
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#tabs.close();
+  }
+
+  /** Finds the session that the cookies, or the storage, still hold. Once: later calls answer at once. */
+  async restore(): Promise<void> {
+    if (this.#state.status !== "unknown") return;
+    await this.#tabs.exclusively(async () => {
+      if (this.#state.status === "unknown") await this.#renew();
+    });
+  }
+
+  /** Refreshes, unless the tokens are other ones by now than those that the caller saw. */
+  async refresh(seen: Tokens | null): Promise<void> {
+    await this.#tabs.exclusively(async () => {
+      if (this.#tokens !== seen || this.#state.status === "signed-out") return;
+      if (await this.#heardOfNewer()) return;
+      await this.#renew();
+    });
+  }
+
+  /** Makes sure that the access token in hand is good for a moment still. */
+  async fresh(): Promise<void> {
+    await this.restore();
+    const tokens = this.#tokens;
+    if (tokens && Date.now() >= tokens.expiresAt - 1_000) await this.refresh(tokens);
+  }
+
+  /** After the page was away (a back/forward cache, a sleep): what other tabs did meanwhile was not heard. */
+  async catchUp(): Promise<void> {
+    const note = this.#tabs.note;
+    const tokens = this.#tokens;
+    if (this.#state.status === "unknown") return;
+    const missed = note ? note.session !== tokens?.session.id || note.generation !== tokens.generation : tokens !== null;
+    if (!missed && (!tokens || Date.now() < tokens.refreshAt)) return;
+    await this.#tabs.exclusively(() => this.#renew());
+  }
+
+  /** Begins a session: a login, or what answers like one. No refresh, login or logout of any tab comes in between. */
+  begin(call: () => Promise<Response>): Promise<Response> {
+    return this.#tabs.exclusively(async () => {
+      const response = await call();
+      if (response.ok) await this.#keep((await response.clone().json()) as TokenResult, false);
+      return response;
+    });
+  }
+
+  /** Ends it: a logout, with what proves the session at that moment. */
+  end(call: (headers: Record<string, string>, refreshToken: string | null) => Promise<Response>): Promise<Response> {
+    return this.#tabs.exclusively(async () => {
+      if (this.hasCookies && !this.#tokens) await this.#askForCSRF(); // another page's session, perhaps
+      let response = await this.#patiently(async () => call(this.csrf(), await this.#refreshToken()));
+      if ((await codeOf(response)) === "csrf_failed" && (await this.#askForCSRF())) {
+        response = await call(this.csrf(), await this.#refreshToken());
+      }
+      if (response.status === 204 || response.status === 401) await this.ended("logged_out");
+      return response;
+    });
+  }
+
+  #csrf = "";
+
+  /** The header that a write needs where cookies prove the session. */
+  csrf(): Record<string, string> {
+    const csrf = this.#tokens?.csrf || this.#csrf;
+    return this.hasCookies && csrf ? { "X-CSRFToken": csrf } : {};
+  }
+
+  /** The session is over: told to the other tabs, unless another session has begun since. */
+  async ended(reason: EndReason, of: Tokens | null = this.#tokens): Promise<void> {
+    if (of && this.#tokens && of.session.id !== this.#tokens.session.id) return;
+    if (this.#o.storage) await this.#o.storage.save(null);
+    if (of) this.#tabs.tell({ kind: "ended", session: of.session.id, reason });
+    this.#tabs.note = null;
+    this.#forget(reason);
+  }
+
+  #forget(reason: EndReason | null): void {
+    clearTimeout(this.#timer);
+    this.#tokens = null;
+    this.#csrf = "";
+    this.#change({ status: "signed-out", reason });
+  }
+
+  #change(state: State): void {
+    this.#state = state;
+    this.#o.changed(state);
+  }
+
+  #heard(message: Message): void {
+    if (message.kind === "ended") {
+      if (this.#tokens?.session.id === message.session) this.#forget(message.reason);
+    } else if (message.transport !== this.#o.transport) {
+      if (this.#tokens) this.#forget("session_revoked"); // its cookies are another session's now
+    } else if (message.tokens.session.id !== this.#tokens?.session.id || message.tokens.generation > this.#tokens.generation) {
+      this.#adopt(message.tokens);
+    }
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Another tab has refreshed, and its message may still be on the way. */
+  async #heardOfNewer(): Promise<boolean> {
+    const seen = this.#tokens;
+    const note = this.#tabs.note;
+    if (!seen || !note || !this.#tabs.hears || (note.session === seen.session.id && note.generation <= seen.generation)) return false;
+    await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), pause(heardTime)]);
+    return this.#tokens !== seen;
+  }
+
+  #adopt(tokens: Tokens): void {
+    this.#tokens = tokens;
+    this.#csrf = tokens.csrf;
+    this.#arm(tokens.refreshAt - Date.now());
+    this.#change({ status: "signed-in", session: tokens.session, generation: tokens.generation, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt });
+  }
+
+  /** The next refresh by the clock. It is tried again until it works, or the session has ended. */
+  #arm(delay: number): void {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    const tokens = this.#tokens;
+    this.#timer = setTimeout(
+      () => {
+        this.refresh(tokens).catch(() => {
+          if (this.#tokens === tokens) this.#arm(retryLater);
+        });
+      },
+      Math.min(Math.max(delay, 0), longestTimer),
+    );
+    (this.#timer as { unref?: () => void }).unref?.(); // of Node: a timer keeps no program alive
+  }
+
+  /** Keeps the tokens of an answer; `again` means that a request which was given up may still rotate them. */
+  async #keep(result: TokenResult, again: boolean): Promise<void> {
+    const now = Date.now();
+    const tokens: Tokens = {
+      session: result.session,
+      generation: result.generation,
+      access: result.access_token ?? "",
+      csrf: result.csrf_token ?? "",
+      expiresAt: now + result.expires_in * 1000,
+      refreshAt: now + result.refresh_in * 1000,
+    };
+    if (this.#o.storage && result.refresh_token) await this.#o.storage.save(result.refresh_token);
+    const note = this.#tabs.note;
+    const risen = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
+    if (risen) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
+    this.#adopt(tokens);
+    if (again && !risen) this.#arm(decisionTime);
+    this.#tabs.tell({ kind: "tokens", transport: this.#o.transport, tokens });
+  }
+
+  /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
+  async #renew(): Promise<void> {
+    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !(await this.#askForCSRF())) return;
+    if (this.#o.storage && !(await this.#refreshToken())) return this.#forget(null);
+    let givenUp = false;
+    const ask = () => this.#patiently(async () => this.#ask(await this.#refreshToken()), () => (givenUp = true));
+    let response = await ask();
+    if ((await codeOf(response)) === "csrf_failed") {
+      // The cookies are those of another login: their own CSRF token, once.
+      if (!(await this.#askForCSRF())) return;
+      response = await ask();
+    }
+    if (response.ok) return this.#keep((await response.json()) as TokenResult, givenUp);
+    if (response.status === 401) return this.ended((await codeOf(response)) as EndReason);
+    throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
+  }
+
+  #ask(refreshToken: string | null): Promise<Response> {
+    const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
+    this.#tabs.note = note; // before it is sent: the answer may never come
+    return this.#o.fetch(this.#o.url("/accounts/refresh_token"), {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Refresh-Attempt": note.attempt, ...this.csrf() },
+      body: JSON.stringify(refreshToken ? { refresh_token: refreshToken } : {}),
+      credentials: this.hasCookies ? "include" : "omit",
+      signal: AbortSignal.timeout(answerTime),
+    });
+  }
+
+  /** Asks for the CSRF token of the session that the cookies hold. False: they hold none, and the client has none. */
+  async #askForCSRF(): Promise<boolean> {
+    const response = await this.#patiently(() =>
+      this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(answerTime) }),
+    );
+    if (response.ok) {
+      this.#csrf = ((await response.json()) as { csrf_token: string }).csrf_token;
+      if (this.#tokens) this.#tokens = { ...this.#tokens, csrf: this.#csrf };
+      return true;
+    }
+    if (response.status !== 401) throw new Error(`csrf: status ${response.status}`);
+    const code = (await codeOf(response)) as EndReason;
+    if (this.#tokens) await this.ended(code);
+    else this.#forget(code === "credentials_missing" ? null : code);
+    return false;
+  }
+
+  async #refreshToken(): Promise<string | null> {
+    return this.#o.storage ? this.#o.storage.load() : null;
+  }
+
+  /** Asks until there is an answer other than 503. The server has promised that asking again does no harm. */
+  async #patiently(call: () => Promise<Response>, gaveUp?: () => void): Promise<Response> {
+    const end = Date.now() + retryTime;
+    for (let tries = 1; ; tries++) {
+      let wait = Math.min(250 * 2 ** tries, 4_000);
+      try {
+        const response = await call();
+        if (response.status !== 503) return response;
+        wait = retryAfter(response);
+        if (Date.now() + wait > end) return response;
+      } catch (error) {
+        gaveUp?.();
+        if (Date.now() + wait > end || globalThis.navigator?.onLine === false) throw error;
+      }
+      await pause(wait);
+    }
+  }
+}
+
+/** Retry-After in milliseconds. */
+export function retryAfter(response: Response): number {
+  return Math.max(Number(response.headers.get("Retry-After")) || 1, 1) * 1000;
+}
+
+/** The code of a problem, or "". The body can be read again afterwards. */
+export async function codeOf(response: Response): Promise<string> {
+  if (!response.headers.get("Content-Type")?.startsWith("application/problem+json")) return "";
+  return ((await response.clone().json()) as Problem).code;
+}
+
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

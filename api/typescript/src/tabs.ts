@@ -1,0 +1,89 @@
+// What the tabs of one origin share: a lock, a channel and a note. Each of them may be missing; then the tabs work side
+// by side as strangers, which costs requests but no session, since the server answers them all with the same tokens.
+
+/** How long a tab waits for another one that holds the lock, and may have been put to sleep with it. */
+const lockTime = 20_000;
+
+/** What a refresh is known by until an answer brings a higher generation (X-Refresh-Attempt in the contract). */
+export interface Note {
+  attempt: string;
+  session: string;
+  generation: number;
+}
+
+/** The tabs that share a cookie jar, or one client alone. */
+export class Tabs<Message> {
+  readonly #name: string;
+  readonly #channel: BroadcastChannel | null;
+  readonly #shared: boolean;
+  #note: Note | null = null;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(name: string, shared: boolean, heard: (message: Message) => void) {
+    this.#name = name;
+    this.#shared = shared;
+    this.#channel = shared && "BroadcastChannel" in globalThis ? new BroadcastChannel(name) : null;
+    this.#channel?.addEventListener("message", (event) => heard(event.data as Message));
+  }
+
+  /** Whether other tabs can be heard. */
+  get hears(): boolean {
+    return this.#channel !== null;
+  }
+
+  tell(message: Message): void {
+    this.#channel?.postMessage(message);
+  }
+
+  close(): void {
+    this.#channel?.close();
+  }
+
+  /** Runs one task at a time, over all tabs where there are Web Locks, else in this one. */
+  exclusively<Result>(task: () => Promise<Result>): Promise<Result> {
+    const run = this.#queue.then(() => this.#locked(task));
+    this.#queue = run.catch(() => undefined);
+    return run;
+  }
+
+  async #locked<Result>(task: () => Promise<Result>): Promise<Result> {
+    if (!this.#shared || !globalThis.navigator?.locks) return task();
+    let began = false;
+    try {
+      return await navigator.locks.request(this.#name, { signal: AbortSignal.timeout(lockTime) }, () => {
+        began = true;
+        return task();
+      });
+    } catch (error) {
+      if (began || (error as Error).name !== "TimeoutError") throw error;
+      return task(); // its holder sleeps; the server copes with two
+    }
+  }
+
+  /** The note of all tabs. The value of an attempt is no credential by itself. */
+  get note(): Note | null {
+    if (!this.#shared) return this.#note;
+    try {
+      return JSON.parse(localStorage.getItem(this.#name) ?? "null") as Note | null;
+    } catch {
+      return this.#note; // no storage here, or something else wrote to it
+    }
+  }
+
+  set note(note: Note | null) {
+    this.#note = note;
+    if (!this.#shared) return;
+    try {
+      if (note) localStorage.setItem(this.#name, JSON.stringify(note));
+      else localStorage.removeItem(this.#name);
+    } catch {
+      // no storage here: each tab has a note of its own
+    }
+  }
+}
+
+/** 128 random bits as 22 characters of base64url. */
+export function newAttempt(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}

@@ -1,0 +1,66 @@
+// What the contract says, in the shapes that a front end works with.
+import type { components, operations, paths } from "./schema.js";
+
+type Schemas = components["schemas"];
+
+/** Where the tokens of a session travel; the contract's description explains the four. */
+export type Transport = Schemas["TokenTransport"];
+
+/** The problem that an operation may answer with (RFC 9457). */
+export type ProblemOf<Operation extends keyof operations> = Problems<operations[Operation]["responses"]>;
+
+type Problems<Responses> = {
+  [Status in keyof Responses]: Responses[Status] extends { content: { "application/problem+json": infer Problem } }
+    ? Problem
+    : never;
+}[keyof Responses];
+
+/** The codes of those problems: `switch (error.code)` over them can be checked for being complete. */
+export type CodeOf<Operation extends keyof operations> = ProblemOf<Operation> extends { code: infer Code } ? Code : never;
+
+/** What a call comes to: data, or the problem. A lost connection is neither: then the promise is rejected. */
+export type Answer<Operation extends keyof operations, Data> =
+  | { data: Data; error?: never; response: Response }
+  | { data?: never; error: ProblemOf<Operation>; response: Response };
+
+type Tokens<T extends Transport> = T extends "hybrid"
+  ? { access_token: string; csrf_token: string; refresh_token?: never }
+  : T extends "body"
+    ? { access_token: string; refresh_token: string; csrf_token?: never }
+    : { csrf_token: string; access_token?: never; refresh_token?: never };
+
+/** The answer of a login, with the members that its transport has. The client has kept the tokens already. */
+export type SignedIn<T extends Transport> = Omit<
+  Schemas["LoginResult"],
+  "access_token" | "refresh_token" | "csrf_token" | "token_transport"
+> & { token_transport: T } & Tokens<T>;
+
+/**
+ * The operations that `api` offers: all but those that begin, renew or end the client's own session. These are methods
+ * of the client, which has to know of them.
+ */
+export type OpenPaths = Omit<
+  paths,
+  | "/accounts/login"
+  | "/accounts/logout"
+  | "/accounts/refresh_token"
+  | "/accounts/csrf"
+  | "/accounts/email/verify"
+  | "/accounts/password/change"
+>;
+
+/** Where an application of the transport `body` keeps the refresh token: its platform's secure storage. */
+export interface RefreshTokenStorage {
+  load(): string | null | Promise<string | null>;
+  /** Null: the session has ended. What is saved must be there after a crash: it is the session. */
+  save(refreshToken: string | null): void | Promise<void>;
+}
+
+/** Why a session ended. `logged_out` was asked for, here or in another tab; the others are codes of the contract. */
+export type EndReason = "logged_out" | CodeOf<"refreshToken"> | CodeOf<"getProfile">;
+
+/** What the client knows of its session. */
+export type State =
+  | { status: "unknown" } // restore has not been called
+  | { status: "signed-in"; session: Schemas["SessionSummary"]; generation: number; expiresAt: number; refreshAt: number }
+  | { status: "signed-out"; reason: EndReason | null }; // null: there was no session
