@@ -16,6 +16,7 @@ unset MAKEFLAGS MAKELEVEL MFLAGS
 steps='
 shell      shell scripts parse, and shellcheck has nothing to say where it is installed
 generated  api/ is what openapi.yaml generates
+supply     modules are what go.sum pins, and another build of the same sources has the same bytes
 imports    packages import only what the table allows
 lint       golangci-lint
 redocly    the contract, by redocly
@@ -46,6 +47,21 @@ step_generated() {
   status=$?
   rm -rf "$copy"
   [ $status = 0 ] || echo 'api/ is not what openapi.yaml generates: run make generate'
+  return $status
+}
+
+# The second build is of a copy in another folder, and takes nothing from the cache.
+step_supply() {
+  local copy status
+  go mod verify && go mod tidy -diff || return
+  copy=$(mktemp -d)
+  git ls-files -z -co --exclude-standard | tar --null --ignore-failed-read -T - -cf - | tar -xf - -C "$copy"
+  go build -trimpath -buildvcs=false -o "$copy/first" ./server/cmd/accountsd &&
+    go -C "$copy" build -a -trimpath -buildvcs=false -o second ./server/cmd/accountsd &&
+    cmp "$copy/first" "$copy/second"
+  status=$?
+  go version -m "$copy/first" # what is in it, for the log
+  rm -rf "$copy"
   return $status
 }
 

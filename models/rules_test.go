@@ -1,0 +1,275 @@
+package models
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Rules of this package, which alone knows SQL, held by reading its source.
+
+// rawArgument is the place of the SQL text among the arguments of what takes one. Functions of our own that pass a
+// parameter on to such a place are found, and their callers are held to the same.
+var rawArgument = map[string]int{
+	"Where": 0, "Or": 0, "Not": 0, "Having": 0, "Order": 0, "Select": 0, "Omit": 0, "Group": 0, "Joins": 0, "Pluck": 0, "Raw": 0, "Exec": 0, "Table": 0, "Distinct": 0, "Expr": 0, "Preload": 0,
+	"ExecContext": 1, "QueryContext": 1, "QueryRowContext": 1, "PrepareContext": 1,
+}
+
+// unguarded are the writes that may touch any number of rows, none included, and why that is right.
+var unguarded = map[string]string{
+	"releaseMail":   "a lease that was lost meanwhile is another worker's to finish",
+	"dropResets":    "there may be none",
+	"endTokens":     "there may be none",
+	"evict":         "there may be none",
+	"CreateSession": "of the new hash of a password: somebody else's wins",
+	"Refund":        "what has ended needs no refund",
+	"releaseLease":  "a lease that was lost is not ours to release",
+}
+
+// source is a function with what is known of its names.
+type source struct {
+	set    *token.FileSet
+	decl   *ast.FuncDecl
+	consts map[string]bool // of the package
+	faults *[]string
+	raw    map[string]int
+}
+
+func (s source) fault(n ast.Node, text string) {
+	*s.faults = append(*s.faults, s.set.Position(n.Pos()).String()+": "+s.decl.Name.Name+": "+text)
+}
+
+// parameter is the place of a name among the function's parameters, or -1.
+func (s source) parameter(name string) int {
+	i := 0
+	for _, field := range s.decl.Type.Params.List {
+		for _, each := range field.Names {
+			if each.Name == name {
+				return i
+			}
+			i++
+		}
+	}
+	return -1
+}
+
+// constant: a literal, a constant of the package, a local that is only ever one of these, or a concatenation of them.
+func (s source) constant(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		return true
+	case *ast.ParenExpr:
+		return s.constant(e.X)
+	case *ast.BinaryExpr:
+		return s.constant(e.X) && s.constant(e.Y)
+	case *ast.Ident:
+		return s.consts[e.Name] || s.parameter(e.Name) < 0 && s.onlyConstants(e.Name)
+	}
+	return false
+}
+
+func (s source) onlyConstants(name string) bool {
+	assigned, fixed := 0, true
+	ast.Inspect(s.decl, func(n ast.Node) bool {
+		if a, ok := n.(*ast.AssignStmt); ok {
+			for i, left := range a.Lhs {
+				if ident, ok := left.(*ast.Ident); ok && ident.Name == name {
+					assigned++
+					fixed = fixed && (len(a.Lhs) == len(a.Rhs) && s.constant(a.Rhs[i]) || i == 0 && isGuard(a.Rhs[0]))
+				}
+			}
+		}
+		return true
+	})
+	return assigned > 0 && fixed
+}
+
+// isGuard: the first answer of clockGuard is a constant, to which it is held itself.
+func isGuard(e ast.Expr) bool {
+	call, ok := e.(*ast.CallExpr)
+	return ok && nameOf(call) == "clockGuard"
+}
+
+// answers holds clockGuard to that.
+func (s source) answers() {
+	ast.Inspect(s.decl, func(n ast.Node) bool {
+		if r, ok := n.(*ast.ReturnStmt); ok && s.decl.Name.Name == "clockGuard" && !s.constant(r.Results[0]) {
+			s.fault(r, "the SQL it answers with is not constant")
+		}
+		return true
+	})
+}
+
+// calls looks at every call for texts that are put together and writes whose outcome nobody looks at.
+func (s source) calls() {
+	var stack []ast.Node
+	ast.Inspect(s.decl, func(n ast.Node) bool {
+		if n == nil {
+			stack = stack[:len(stack)-1]
+			return true
+		}
+		if call, ok := n.(*ast.CallExpr); ok {
+			s.call(call, stack)
+		}
+		stack = append(stack, n)
+		return true
+	})
+}
+
+func nameOf(call *ast.CallExpr) string {
+	switch f := call.Fun.(type) {
+	case *ast.SelectorExpr:
+		return f.Sel.Name
+	case *ast.Ident:
+		return f.Name
+	}
+	return ""
+}
+
+func (s source) call(call *ast.CallExpr, stack []ast.Node) {
+	name := nameOf(call)
+	if place, ok := s.raw[name]; ok && place < len(call.Args) && (!call.Ellipsis.IsValid() || place < len(call.Args)-1) { // the last are a prepared statement's
+		arg := call.Args[place]
+		ident, isName := arg.(*ast.Ident)
+		if isName && s.parameter(ident.Name) >= 0 { // its callers are asked
+			s.raw[s.decl.Name.Name] = s.parameter(ident.Name)
+		} else if !s.constant(arg) {
+			s.fault(call, "the SQL of "+name+" is not constant")
+		}
+	}
+	switch name {
+	case "Save", "UpdateColumns", "UpdateColumn", "Begin", "BeginTx", "Commit":
+		s.fault(call, name+" is not used here")
+	case "Updates":
+		literal, isLiteral := call.Args[0].(*ast.CompositeLit)
+		_, isName := call.Args[0].(*ast.Ident) // a map that a caller has made
+		_, isMap := ast.Expr(nil), false
+		if isLiteral {
+			_, isMap = literal.Type.(*ast.MapType)
+		}
+		if !isMap && !isName {
+			s.fault(call, "Updates takes a map: GORM leaves the zero values of a struct out")
+		}
+		s.outcome(call, stack, true)
+	case "Exec":
+		text, _ := call.Args[0].(*ast.BasicLit)
+		s.outcome(call, stack, text != nil && strings.HasPrefix(strings.Trim(text.Value, "`\""), "UPDATE"))
+	case "Create", "Delete", "Transaction", "tx", "retry", "one":
+		s.outcome(call, stack, false)
+	}
+}
+
+// outcome: the error is looked at and, of a guarded write, how many rows it has met.
+func (s source) outcome(call *ast.CallExpr, stack []ast.Node, guarded bool) {
+	counted, looked := false, true
+	switch parent := stack[len(stack)-1].(type) {
+	case *ast.ExprStmt:
+		looked = false
+	case *ast.CallExpr:
+		counted = nameOf(parent) == "one"
+	case *ast.AssignStmt:
+		blank, isName := parent.Lhs[0].(*ast.Ident)
+		looked = !isName || blank.Name != "_"
+		counted = isName && strings.Contains(s.text(), blank.Name+".RowsAffected")
+	}
+	if !looked {
+		s.fault(call, "nobody looks at the outcome of "+nameOf(call))
+	}
+	if _, known := unguarded[s.decl.Name.Name]; guarded && !counted && !known {
+		s.fault(call, "nobody counts the rows of "+nameOf(call))
+	}
+}
+
+// text is the function's selectors, as they are written.
+func (s source) text() string {
+	var b strings.Builder
+	ast.Inspect(s.decl, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := sel.X.(*ast.Ident); ok {
+				b.WriteString(x.Name + "." + sel.Sel.Name + " ")
+			}
+		}
+		return true
+	})
+	return b.String()
+}
+
+// check reads files, again and again until no more functions are found that pass SQL on.
+func check(t *testing.T, files map[string]string) []string {
+	t.Helper()
+	raw := map[string]int{}
+	for name, place := range rawArgument {
+		raw[name] = place
+	}
+	for {
+		known := len(raw)
+		var faults []string
+		set, consts := token.NewFileSet(), map[string]bool{}
+		var decls []*ast.FuncDecl
+		for name, text := range files {
+			file, err := parser.ParseFile(set, name, text, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range file.Decls {
+				if f, ok := d.(*ast.FuncDecl); ok {
+					decls = append(decls, f)
+				}
+				if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.CONST {
+					for _, spec := range g.Specs {
+						for _, ident := range spec.(*ast.ValueSpec).Names {
+							consts[ident.Name] = true
+						}
+					}
+				}
+			}
+		}
+		for _, d := range decls {
+			each := source{set, d, consts, &faults, raw}
+			each.calls()
+			each.answers()
+		}
+		if len(raw) == known {
+			slices.Sort(faults)
+			return faults
+		}
+	}
+}
+
+func TestControl98NoRawSQLNoLostWrite(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".go") && !strings.HasSuffix(e.Name(), "_test.go") {
+			text, err := os.ReadFile(e.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[e.Name()] = string(text)
+		}
+	}
+	for _, fault := range check(t, files) {
+		t.Error(fault)
+	}
+}
+
+// Each of these breaks a rule, and is seen to.
+func TestControl98RulesFind(t *testing.T) {
+	for _, body := range []string{
+		`db.Where("id = " + name).Take(&u)`, `db.Order(name + "").Find(&u)`, `db.Raw(fmt.Sprintf("x %s", name))`, `q := "a"; q = name + "b"; return db.Exec(q).Error`, `db.Select(f()).Find(&u)`,
+		`db.Exec("UPDATE a SET b = 1")`, `_ = db.Create(&u)`, `return db.Model(&u).Where("id = 1").Updates(set).Error`, `return one(db.Model(&u).Updates(User{}))`, `return db.Save(&u).Error`, `db.Transaction(nil)`, `return s.db.Commit().Error`,
+		`return pass(name + "x")`,
+	} {
+		text := "package x\nfunc pass(where string) error { return db.Where(where).Take(nil).Error }\nfunc f(name string) error {\n" + body + "\nreturn nil }\n"
+		if len(check(t, map[string]string{"x.go": text})) == 0 {
+			t.Errorf("nothing is wrong with %s", body)
+		}
+	}
+}
