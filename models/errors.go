@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -39,14 +40,25 @@ type storeError struct{ kind, cause error }
 func (e *storeError) Error() string   { return "models: " + e.kind.Error() }
 func (e *storeError) Unwrap() []error { return []error{e.kind, e.cause} }
 
-// Cause is what the driver said, for a log line; it may hold values of the statement and never goes to a client.
+// Cause is what the driver said, for a log line and never for a client. MySQL repeats values of the statement, such as
+// an address that is there twice, in quotes; they are left out.
 func Cause(err error) error {
 	var e *storeError
-	if errors.As(err, &e) {
-		return e.cause
+	if !errors.As(err, &e) {
+		return err
 	}
-	return err
+	var my *mysql.MySQLError
+	if errors.As(e.cause, &my) && !mysqlQuotesNames[my.Number] {
+		return &mysql.MySQLError{Number: my.Number, SQLState: my.SQLState, Message: mysqlQuoted.ReplaceAllString(my.Message, "'…'")}
+	}
+	return e.cause
 }
+
+var (
+	mysqlQuoted = regexp.MustCompile(`(?s)'.*'`) // to the last quote: a value may hold some
+	// Refused users, unknown databases, columns and tables.
+	mysqlQuotesNames = map[uint16]bool{1044: true, 1045: true, 1049: true, 1054: true, 1142: true, 1143: true, 1146: true}
+)
 
 // MySQL error numbers by what they mean for a caller. 1047 and 1180 are Galera's (no quorum, certification at
 // commit); 1290 and 1836 a server that turned read-only in a fail-over; 1021 and 1114 a full disk.
