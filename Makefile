@@ -28,8 +28,10 @@ build: ## build bin/accountsd
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/accountsd ./server/cmd/accountsd
 
 .PHONY: generate
-generate: ## write api/ anew from openapi.yaml
+generate: ## write api/ anew from openapi.yaml (the TypeScript needs Node)
 	go generate ./api
+	@if command -v npm >/dev/null; then cd api/typescript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent generate >/dev/null; \
+	else echo 'no npm: api/typescript/src/schema.ts stays as it is'; fi
 
 .PHONY: test
 test: ## vet, and the whole suite on SQLite and on a real MariaDB

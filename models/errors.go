@@ -49,7 +49,9 @@ func Cause(err error) error {
 	}
 	var my *mysql.MySQLError
 	if errors.As(e.cause, &my) && !mysqlQuotesNames[my.Number] {
-		return &mysql.MySQLError{Number: my.Number, SQLState: my.SQLState, Message: mysqlQuoted.ReplaceAllString(my.Message, "'…'")}
+		if message := mysqlQuoted.ReplaceAllString(my.Message, "'…'"); message != my.Message {
+			return &mysql.MySQLError{Number: my.Number, SQLState: my.SQLState, Message: message}
+		}
 	}
 	return e.cause
 }

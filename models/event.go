@@ -59,7 +59,8 @@ func (s *Store) Events(ctx context.Context, userID int64, before ID, limit int) 
 	return list, translate(err)
 }
 
-// AddEvents writes events that come with no other write. Those of a user who is gone are left out.
+// AddEvents writes events that come with no other write. Those of a user who is gone are left out, and so are those that
+// are there already: the answer to an earlier COMMIT may have been lost.
 func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		var there []int64
@@ -78,7 +79,10 @@ func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
 				kept = append(kept, e)
 			}
 		}
-		return addEvents(tx, kept)
+		if len(kept) == 0 {
+			return nil
+		}
+		return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&kept).Error
 	})
 }
 

@@ -66,28 +66,29 @@ func (s *Store) PendingEmailChange(ctx context.Context, userID int64, now time.T
 	return t, translate(err)
 }
 
-// AddRegistration stores a registration and the mail about it, in one transaction.
-func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail) error {
+// AddRegistration stores a registration and the mail about it, in one transaction with the budget of mails.
+// Errors: *OverBudget.
+func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, budget Spending) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := tx.Create(&t).Error; err != nil {
+		if err := addMail(tx, m, budget); err != nil {
 			return err
 		}
-		return tx.Create(&m).Error
+		return tx.Create(&t).Error
 	})
 }
 
-// AddUserRegistration makes a user whose address is not verified, with the token and the mail, in one transaction.
-// ErrConflict: the username or the address is taken.
-func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail, events ...Event) error {
+// AddUserRegistration makes a user whose address is not verified, with the token, the mail and its budget, in one
+// transaction. Errors: *OverBudget; ErrConflict: the username or the address is taken.
+func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail, budget Spending, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := createUser(tx, u, events); err != nil {
 			return err
 		}
 		t.UserID, m.UserID = u.ID, u.ID
-		if err := tx.Create(&t).Error; err != nil {
+		if err := addMail(tx, m, budget); err != nil {
 			return err
 		}
-		return tx.Create(&m).Error
+		return tx.Create(&t).Error
 	})
 }
 
@@ -191,10 +192,8 @@ func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, 
 		if err := dropResets(tx, now, t.EmailNorm); err != nil {
 			return err
 		}
-		if len(budgets) > 0 {
-			if err := tx.Where("id IN ?", budgets).Delete(&Throttle{}).Error; err != nil {
-				return err
-			}
+		if err := fillUp(tx, budgets); err != nil {
+			return err
 		}
 		return tx.Create(&notice).Error
 	})
@@ -220,12 +219,17 @@ func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Sessi
 }
 
 // AddEmailChange stores the token of a change of address, which kills the older ones of the user, and queues the mails
-// to the new and the old address, in one transaction.
+// to the new and the old address, in one transaction with the budgets. Errors: *OverBudget.
 //
 // It locks the user and asks whether the password that was just verified is still the one: a change that was asked for
 // with an old password must not outlive the reset that took the account back. ErrNotFound: it is not.
-func (s *Store) AddEmailChange(ctx context.Context, u User, t OneTimeToken, mails []Mail, events ...Event) error {
+func (s *Store) AddEmailChange(ctx context.Context, u User, t OneTimeToken, mails []Mail, budgets []Spending, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
+		for _, each := range budgets {
+			if err := spend(tx, t.CreatedAt, each); err != nil {
+				return err
+			}
+		}
 		err := changeUser(tx, map[string]any{"session_epoch": u.SessionEpoch}, events,
 			"id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password)
 		if err != nil {

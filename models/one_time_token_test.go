@@ -28,7 +28,7 @@ func newToken(purpose string, u models.User, at time.Time) models.OneTimeToken {
 func (f *fixture) register(email string, at time.Time) models.OneTimeToken {
 	f.t.Helper()
 	t := newToken(models.PurposeVerify, models.User{Email: email, EmailNorm: email}, at)
-	ok(f.t, f.AddRegistration(f.t.Context(), t, newMail(at)))
+	ok(f.t, f.AddRegistration(f.t.Context(), t, newMail(at), models.Spending{}))
 	return t
 }
 
@@ -54,7 +54,7 @@ func (f *fixture) resetWaiting(u models.User, at time.Time) models.OneTimeToken 
 	f.t.Helper()
 	t, m := newToken(models.PurposeReset, u, at), newMail(at)
 	m.ID, m.Kind, m.Email, m.EmailNorm = t.ID, models.KindReset, u.Email, u.EmailNorm
-	ok(f.t, f.AddMail(f.t.Context(), m))
+	ok(f.t, f.AddMail(f.t.Context(), m, models.Spending{}))
 	return t
 }
 
@@ -106,7 +106,7 @@ func TestResetIsUsedOnce(t *testing.T) {
 func TestResetEndsEveryOtherToken(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		change, reset := newToken(models.PurposeEmailChange, f.user, now()), f.reset(now())
-		ok(t, f.AddEmailChange(t.Context(), f.reload(f.user), change, []models.Mail{newMail(now())}))
+		ok(t, f.AddEmailChange(t.Context(), f.reload(f.user), change, []models.Mail{newMail(now())}, nil))
 		other := f.resetOf(f.newUser("bob"), now())
 		ok(t, f.ResetPassword(t.Context(), reset, "new", now(), newMail(now()), nil))
 		if f.isOpen(change) || f.isOpen(reset) || !f.isOpen(other) {
@@ -250,14 +250,14 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 			n.Epoch++
 			return f.ChangePassword(f.t.Context(), u, "new", n, time.Minute, newMail(now()))
 		},
-		"an operator's password": func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new") },
+		"an operator's password": func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new", nil) },
 		"deactivation":           func(f *fixture, u models.User) error { return f.SetActive(f.t.Context(), u, false) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachStore(t, func(t *testing.T, f *fixture) {
 				waiting, bob := f.resetWaiting(f.user, now()), f.newUser("bob")
 				bobs, change := f.resetOf(bob, now()), newToken(models.PurposeEmailChange, f.user, now())
-				ok(t, f.AddEmailChange(t.Context(), f.user, change, []models.Mail{newMail(now())}))
+				ok(t, f.AddEmailChange(t.Context(), f.user, change, []models.Mail{newMail(now())}, nil))
 				ok(t, end(f, f.user))
 				if err := f.AddResetToken(t.Context(), f.user, waiting); !errors.Is(err, models.ErrConflict) {
 					t.Errorf("as read before: %v", err)
@@ -277,14 +277,14 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 func TestEmailChangeNeedsThePresentPassword(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for name, end := range map[string]func(u models.User) error{
-			"another password": func(u models.User) error { return f.SetPassword(t.Context(), u, "new") },
+			"another password": func(u models.User) error { return f.SetPassword(t.Context(), u, "new", nil) },
 			"another epoch":    func(u models.User) error { return f.EndSessions(t.Context(), u.ID, u.SessionEpoch) },
 			"disabled":         func(u models.User) error { return f.SetActive(t.Context(), u, false) },
 		} {
 			u := f.reload(f.newUser(strings.ReplaceAll(name, " ", "")))
 			ok(t, end(u))
 			before := f.db.Dump(t)
-			if err := f.AddEmailChange(t.Context(), u, newToken(models.PurposeEmailChange, u, now()), []models.Mail{newMail(now())}); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
+			if err := f.AddEmailChange(t.Context(), u, newToken(models.PurposeEmailChange, u, now()), []models.Mail{newMail(now())}, nil); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
 				t.Errorf("%s: %v, or something was written", name, err)
 			}
 		}

@@ -44,9 +44,18 @@ const (
 	MailRefused = "refused" // by the recipient's server, for good
 )
 
-// AddMail queues a mail that announces nothing but itself.
-func (s *Store) AddMail(ctx context.Context, m Mail) error {
-	return retry(ctx, func() error { return s.db.WithContext(ctx).Create(&m).Error })
+// AddMail queues a mail that announces nothing but itself, within a budget. Errors: *OverBudget.
+func (s *Store) AddMail(ctx context.Context, m Mail, budget Spending) error {
+	return s.tx(ctx, func(tx *gorm.DB) error { return addMail(tx, m, budget) })
+}
+
+// addMail: the budget is spent in the transaction that queues the mail. Spent before, a fault in between would keep
+// the mail back from who asks again.
+func addMail(tx *gorm.DB, m Mail, budget Spending) error {
+	if err := spend(tx, m.CreatedAt, budget); err != nil {
+		return err
+	}
+	return tx.Create(&m).Error
 }
 
 // ClaimMail takes one mail that is due, for the time of a lease: until then no other worker takes it, and if this one

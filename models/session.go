@@ -200,7 +200,11 @@ func (s *Store) RevokeReused(ctx context.Context, id ID, generation int64, now t
 // event. The answer is whether there is such a session.
 func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, reason string, events ...Event) (found bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
-		err := one(tx.Model(&Session{}).Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).
+		lives, err := some(tx, &Session{}, "id = ? AND user_id = ? AND "+live, id, userID, now, now)
+		if err != nil {
+			return err
+		}
+		err = one(tx.Model(&Session{}).Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).
 			Updates(map[string]any{"revoked_at": now, "revoke_reason": reason}))
 		if errors.Is(err, ErrNotFound) {
 			found, err = some(tx, &Session{}, "id = ? AND user_id = ?", id, userID)
@@ -210,6 +214,9 @@ func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, 
 			return err
 		}
 		found = true
+		if !lives { // it had ended by itself, or with all others
+			return nil
+		}
 		return addEvents(tx, events)
 	})
 	return found && err == nil, err

@@ -302,7 +302,7 @@ func TestCreateSessionGuards(t *testing.T) {
 		i := 0
 		for name, change := range map[string]func(u models.User) error{
 			"log-out everywhere": func(u models.User) error { return f.EndSessions(t.Context(), u.ID, u.SessionEpoch) },
-			"a new password":     func(u models.User) error { return f.SetPassword(t.Context(), u, "new hash") },
+			"a new password":     func(u models.User) error { return f.SetPassword(t.Context(), u, "new hash", nil) },
 			"deactivation":       func(u models.User) error { return f.SetActive(t.Context(), u, false) },
 			"activation":         func(u models.User) error { return f.SetActive(t.Context(), u, true) },
 		} {
@@ -336,7 +336,7 @@ func TestRehashIsGuarded(t *testing.T) {
 		}
 		u := f.reload(f.user)
 		u.Password = f.user.Password
-		if err := f.SetPassword(t.Context(), u, "x"); !errors.Is(err, models.ErrNotFound) {
+		if err := f.SetPassword(t.Context(), u, "x", nil); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a change on a stale hash: %v", err)
 		}
 	})

@@ -18,12 +18,13 @@ type Throttle struct {
 	EndsAt time.Time
 }
 
-// Spending is one use of a budget: of Limit uses in Per, each at least Pause after the one before.
+// Spending is one use of a budget: of Limit uses in Per, each at least Pause after the one before. Limit 0 is no
+// budget at all. Flight is how long a use may take to turn out to be none, and be given back.
 type Spending struct {
-	ID         ID
-	Kind       string
-	Limit      int
-	Per, Pause time.Duration
+	ID                 ID
+	Kind               string
+	Limit              int
+	Per, Pause, Flight time.Duration
 }
 
 // OverBudget says that a budget is used up, and when there is something in it again.
@@ -50,6 +51,9 @@ func (s *Store) Spend(ctx context.Context, now time.Time, list ...Spending) erro
 }
 
 func spend(tx *gorm.DB, now time.Time, b Spending) error {
+	if b.Limit == 0 {
+		return nil
+	}
 	// MySQL assigns from left to right: hits is counted by the window's end as it was.
 	result := tx.Exec(`UPDATE throttles SET hits = CASE WHEN ends_at <= ? THEN 1 ELSE hits + 1 END, last_at = ?, ends_at = CASE WHEN ends_at <= ? THEN ? ELSE ends_at END
 		WHERE id = ? AND (ends_at <= ? OR hits < ?) AND (? OR last_at <= ?)`,
@@ -70,11 +74,17 @@ func spend(tx *gorm.DB, now time.Time, b Spending) error {
 		return err
 	}
 	over := &OverBudget{b.ID, found.LastAt.Add(b.Pause)}
-	if found.Hits >= b.Limit && found.EndsAt.After(over.Until) {
+	switch {
+	case found.Hits < b.Limit:
+	case now.Before(found.LastAt.Add(b.Flight)): // many at once; some of them may be given back in a moment
+		over.Until = now.Add(inFlight)
+	case found.EndsAt.After(over.Until):
 		over.Until = found.EndsAt
 	}
 	return over
 }
+
+const inFlight = time.Second
 
 // Refund gives back one use of each of these budgets.
 func (s *Store) Refund(ctx context.Context, now time.Time, ids ...ID) error {
@@ -82,6 +92,14 @@ func (s *Store) Refund(ctx context.Context, now time.Time, ids ...ID) error {
 	return retry(ctx, func() error {
 		return s.db.WithContext(ctx).Exec("UPDATE throttles SET hits = hits - 1 WHERE id IN ? AND hits > 0 AND ends_at > ?", ids, now).Error
 	})
+}
+
+// fillUp forgets what was used of budgets.
+func fillUp(tx *gorm.DB, budgets []ID) error {
+	if len(budgets) == 0 {
+		return nil
+	}
+	return tx.Where("id IN ?", budgets).Delete(&Throttle{}).Error
 }
 
 // DeleteOldThrottles removes at most limit windows that ended before the instant given.

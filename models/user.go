@@ -125,25 +125,29 @@ func (s *Store) Users(ctx context.Context, f func(User) error) error {
 	}
 }
 
-// SetPassword replaces the password hash and ends every session and open link of the user, in one transaction. The guards are what
+// SetPassword replaces the password hash, ends every session and open link of the user and fills the budgets given up,
+// in one transaction. The guards are what
 // the caller read: an epoch or a hash that changed meanwhile gives ErrNotFound and changes nothing.
-func (s *Store) SetPassword(ctx context.Context, u User, hash string, events ...Event) error {
-	return s.endEverything(ctx, u, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}, events,
+func (s *Store) SetPassword(ctx context.Context, u User, hash string, budgets []ID, events ...Event) error {
+	return s.endEverything(ctx, u, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}, budgets, events,
 		"id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password)
 }
 
 // SetActive activates or deactivates the user. Both end every session and open link: deactivation at once, and activation never
 // revives one. ErrNotFound: the epoch changed meanwhile.
 func (s *Store) SetActive(ctx context.Context, u User, active bool, events ...Event) error {
-	return s.endEverything(ctx, u, map[string]any{"is_active": active, "session_epoch": u.SessionEpoch + 1}, events,
+	return s.endEverything(ctx, u, map[string]any{"is_active": active, "session_epoch": u.SessionEpoch + 1}, nil, events,
 		"id = ? AND session_epoch = ?", u.ID, u.SessionEpoch)
 }
 
 // endEverything changes the user and ends the open links too: an operator who takes an account back from a thief takes
 // back what the thief has asked for.
-func (s *Store) endEverything(ctx context.Context, u User, set map[string]any, events []Event, where string, args ...any) error {
+func (s *Store) endEverything(ctx context.Context, u User, set map[string]any, budgets []ID, events []Event, where string, args ...any) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := changeUser(tx, set, events, where, args...); err != nil {
+			return err
+		}
+		if err := fillUp(tx, budgets); err != nil {
 			return err
 		}
 		return endLinks(tx, s.db.NowFunc(), u)

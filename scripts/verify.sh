@@ -22,6 +22,7 @@ lint       golangci-lint
 redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
 types      TypeScript types of the contract, and a program that uses them, compile strictly
+client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser
 swagger    the embedded Swagger UI is the published package
 browser    the pages in a real browser: documentation, and the life of an account
 readme     links and shell blocks of the README
@@ -97,6 +98,16 @@ step_types() {
   node_tools &&
     scripts/node_modules/.bin/openapi-typescript openapi.yaml --output .cache/typescript/schema.d.ts &&
     scripts/node_modules/.bin/tsc --project scripts/typescript
+}
+
+step_client() {
+  npm --prefix api/typescript ci --ignore-scripts --no-audit --no-fund --loglevel=error || return
+  cp api/typescript/src/schema.ts .cache/typescript/committed.ts
+  npm --prefix api/typescript run --silent generate >/dev/null && cmp api/typescript/src/schema.ts .cache/typescript/committed.ts ||
+    { echo 'api/typescript/src/schema.ts is not what openapi.yaml generates: run make generate'; return 1; }
+  npm --prefix api/typescript run --silent check && npm --prefix api/typescript run --silent build &&
+    echo "bytes, minified and gzipped: $(npm --prefix api/typescript run --silent size)" &&
+    make --silent build && node_tools && node scripts/browser/client.mjs
 }
 
 step_swagger() { scripts/update-swagger-ui.sh --check; }

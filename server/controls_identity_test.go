@@ -37,10 +37,8 @@ func TestControl5ServersOwnMembers(t *testing.T) {
 		"profile":  func(body any) *servertest.Response { return c.Do(http.MethodPatch, "/accounts/profile", body) },
 	} {
 		good := map[string]string{"register": `"email":"grace@example.com","password":"` + password + `"`, "profile": `"first_name":"Grace"`}[what]
-		names := slices.Clone(serversOwn)
-		for _, own := range []string{"EMAIL", "Email", "PASSWORD", "Username", "firstName", "FIRST_NAME", "first-name", "first_name ", "\\u017fast_name"} {
-			names = append(names, own)
-		}
+		names := append(slices.Clone(serversOwn),
+			"EMAIL", "Email", "PASSWORD", "Username", "firstName", "FIRST_NAME", "first-name", "first_name ", "\\u017fast_name")
 		if what == "profile" {
 			names = append(names, "email", "password", "new_password")
 		}

@@ -215,6 +215,7 @@ func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation)
 			t.Fatal("told to wait before the budget is used up")
 		}
 	}
+	judged(t, s)
 	r := send(c.Copy(), e)
 	if wait := wantLimited(t, r); wait > 15*time.Minute || wait < 14*time.Minute {
 		t.Errorf("Retry-After %v", wait)

@@ -14,7 +14,7 @@ import (
 
 // NewLog writes one line of JSON a record, so that no value can make a second one, with its time in UTC, so that the
 // lines of machines in different places can be put in order.
-func NewLog(w io.Writer, level slog.Leveler) *slog.Logger {
+func NewLog(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Value.Kind() == slog.KindTime {
 			a.Value = slog.TimeValue(a.Value.Time().UTC())

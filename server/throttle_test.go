@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,6 +56,10 @@ func TestControl14And15GuessesAtAnAccount(t *testing.T) {
 		if n, unknown := guess(t, s, u.Username, 101), guess(t, s, newName(), 101); n != 10 || unknown != 10 {
 			t.Errorf("%d guesses at an account were judged, and %d at a name that nobody has; want 10", n, unknown)
 		}
+		if wait := wantLimited(t, signIn(s, u.Username, u.Password)); wait > 2*time.Second {
+			t.Errorf("Retry-After %v while the last guess may still turn out to be right", wait)
+		}
+		judged(t, s)
 		right := post(s, "/accounts/login", object{"username": u.Username, "password": u.Password}, from("198.51.100.1"))
 		wrong := post(s, "/accounts/login", object{"username": u.Username, "password": "a wrong one"}, from("198.51.100.1"))
 		if wait := wantLimited(t, right); wait < 14*time.Minute || wait > 15*time.Minute || alike(right) != alike(wrong) {
@@ -74,6 +79,82 @@ func TestControl14And15GuessesAtAnAccount(t *testing.T) {
 			signIn(s, u.Username, otherPassword).Want(t, http.StatusOK, "")
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
+}
+
+// judged lets the time pass in which guesses may be given back.
+func judged(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	s.Database.Exec(t, "UPDATE throttles SET last_at = ?", time.Now().UTC().Add(-time.Minute))
+	s.Clock.Advance(2 * time.Second) // for what the server remembers
+}
+
+// A burst of right logins, more than there may be failures, is told to come again soon, and then gets in.
+func TestControl14RightLoginsAtOnce(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		var logins sync.WaitGroup
+		for range 40 {
+			logins.Go(func() {
+				for {
+					r := signIn(s, u.Username, u.Password)
+					if r.Status == http.StatusOK {
+						return
+					}
+					if r.Status != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "1" {
+						t.Errorf("status %d, Retry-After %q", r.Status, r.Header.Get("Retry-After"))
+						return
+					}
+					time.Sleep(time.Second) // as it was told
+				}
+			})
+		}
+		logins.Wait()
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m")
+}
+
+// Who guesses at an address keeps its owner neither from opening the link of a registration nor, once an operator has
+// set a new password, from logging in.
+func TestControl14LinksAndRescues(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		email := address(newName())
+		token := register(t, s, 1, object{"email": email, "password": password})
+		if n := guess(t, s, email, 20); n != 10 {
+			t.Errorf("%d guesses", n)
+		}
+		verify(s, token, password).Want(t, http.StatusOK, "")
+		u := stored(t, s, email)
+		wantLimited(t, signIn(s, email, password))
+		if err := s.Service.SetPassword(t.Context(), u.Username, otherPassword); err != nil {
+			t.Fatal(err)
+		}
+		signIn(s, email, otherPassword).Want(t, http.StatusOK, "")
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
+}
+
+// A mail that could not be queued is no mail: who asks again gets it.
+func TestControl8And65FaultsCostNoMail(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		for what, try := range map[string]struct {
+			ask func() *servertest.Response
+			to  string
+		}{
+			"register": {func() *servertest.Response {
+				return post(s, "/accounts/register", object{"email": address("a" + u.Username), "password": password})
+			}, address("a" + u.Username)},
+			"reset":  {func() *servertest.Response { return post(s, "/accounts/password/reset", object{"email": u.Email}) }, u.Email},
+			"change": {func() *servertest.Response { return changeEmail(c.Copy(), address("b"+u.Username), u.Password) }, address("b" + u.Username)},
+		} {
+			s.Database.Exec(t, "ALTER TABLE outbox RENAME TO away")
+			try.ask().Want(t, http.StatusInternalServerError, "internal_error")
+			s.Database.Exec(t, "ALTER TABLE away RENAME TO outbox")
+			try.ask().Want(t, http.StatusAccepted, "")
+			s.Mails.Wait(t, try.to, 1)
+			settle(t, s)
+			t.Log(what)
+		}
+	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
 // Right passwords cost nothing, and wrong ones of one client count whatever the names are.

@@ -94,7 +94,9 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 		if err := s.checkNewPassword(password, u); err != nil {
 			return err
 		}
-		return s.store.SetPassword(ctx, u, hash, s.byOperator(models.EventPasswordChanged, u))
+		budgets := ownBudgets(u)
+		s.spent.forget(budgets)
+		return s.store.SetPassword(ctx, u, hash, budgets, s.byOperator(models.EventPasswordChanged, u))
 	})
 }
 

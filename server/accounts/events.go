@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,13 +30,23 @@ func (s *Service) ListEvents(ctx context.Context, p Principal, before uuid.UUID,
 
 // event shapes a line of the security log. The detail names no address and no token.
 func (s *Service) event(kind models.EventKind, userID int64, client Client, detail string) models.Event {
-	e := models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: userID, Kind: kind, Detail: detail,
+	e := models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: userID, Kind: kind, Detail: firstOf(detail, maxDetail),
 		IP: client.IP, UserAgent: client.UserAgent, CreatedAt: s.now()}
 	if client.RequestID != uuid.Nil {
 		id := models.ID(client.RequestID)
 		e.RequestID = &id
 	}
 	return e
+}
+
+const maxDetail = 255
+
+// firstOf are the first n characters.
+func firstOf(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n])
+	}
+	return s
 }
 
 // eventIn is an event of a session.
@@ -68,30 +79,34 @@ const (
 	notesEvery = time.Second
 )
 
-// noteLogin notes a login that was refused. The name may be nobody's, which is found out later.
-func (s *Service) noteLogin(in LoginInput, err error) {
-	name := loginName(in.Name)
-	s.noteRefusal(models.EventLoginFailed, InvalidCredentials, err, note{s.event("", 0, in.Client, ""), name}, name, in.Client)
+// noteLogin notes a login that was refused. The name may be nobody's, which is found out later. That a client has used
+// up its own budget is nothing that happened to the account.
+func (s *Service) noteLogin(in LoginInput, account models.Spending, err error) {
+	n := note{s.event("", 0, in.Client, ""), loginName(in.Name)}
+	switch {
+	case errors.Is(err, refuse(InvalidCredentials)):
+		s.note(n, models.EventLoginFailed, n.name, clientOf(in.Client))
+	case isOver(err, account):
+		s.note(n, models.EventRateLimited, n.name)
+	}
 }
 
 // notePassword notes that a signed-in user did not know the password.
 func (s *Service) notePassword(p Principal, client Client, err error) {
 	n := note{event: s.eventIn(p.Session.ID, "", p.User.ID, client, "")}
-	s.noteRefusal(models.EventPasswordWrong, ValidationFailed, err, n, subjectOf(p.User), client)
+	switch {
+	case errors.Is(err, refuse(ValidationFailed)):
+		s.note(n, models.EventPasswordWrong, subjectOf(p.User), clientOf(client))
+	case errors.Is(err, refuse(RateLimited)):
+		s.note(n, models.EventRateLimited, subjectOf(p.User))
+	}
 }
 
-// noteRefusal notes the error that has the code as the kind, or that a budget was used up.
-func (s *Service) noteRefusal(kind models.EventKind, code Code, err error, n note, subject string, client Client) {
-	switch {
-	case errors.Is(err, refuse(code)):
-		n.event.Kind = kind
-	case errors.Is(err, refuse(RateLimited)):
-		n.event.Kind = models.EventRateLimited
-	default:
-		return
-	}
-	if !s.notes.add(n, n.event.Kind+"\x00"+subject+"\x00"+clientOf(client)) {
-		s.observe("event_dropped")
+// note takes it, once a minute for its kind and whom it concerns.
+func (s *Service) note(n note, kind models.EventKind, concerns ...string) {
+	n.event.Kind = kind
+	if !s.notes.add(n, kind+"\x00"+strings.Join(concerns, "\x00")) {
+		s.drop(1)
 	}
 }
 
@@ -121,12 +136,14 @@ func (q *notes) take() []note {
 	return taken
 }
 
-// putBack: they could not be written, and wait on as far as there is room.
-func (q *notes) putBack(list []note) {
+// putBack: they could not be written, and wait on as far as there is room. The answer is how many do not.
+func (q *notes) putBack(list []note) (dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting = append(list, q.waiting...)
-	q.waiting = q.waiting[:min(len(q.waiting), maxNotes)]
+	dropped = max(0, len(q.waiting)-maxNotes)
+	q.waiting = q.waiting[:len(q.waiting)-dropped]
+	return dropped
 }
 
 // WriteEvents writes the events that wait, each second until ctx ends. report is told what went wrong.
@@ -143,7 +160,8 @@ func (s *Service) WriteEvents(ctx context.Context, report func(error)) {
 	}
 }
 
-// FlushEvents writes the events that wait now. After an error they wait on.
+// FlushEvents writes the events that wait now. Without the database they wait on; one that it refuses is dropped, so
+// that it does not keep the others back.
 func (s *Service) FlushEvents(ctx context.Context) error {
 	list := s.notes.take()
 	if len(list) == 0 {
@@ -153,10 +171,25 @@ func (s *Service) FlushEvents(ctx context.Context) error {
 	if err == nil && len(events) > 0 {
 		err = s.store.AddEvents(ctx, events...)
 	}
-	if err != nil {
-		s.notes.putBack(list)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(storeError(err), refuse(Unavailable)):
+		s.drop(s.notes.putBack(list))
+	default:
+		for _, each := range events {
+			if s.store.AddEvents(ctx, each) != nil {
+				s.drop(1)
+			}
+		}
 	}
 	return err
+}
+
+func (s *Service) drop(n int) {
+	for range n {
+		s.observe("event_dropped")
+	}
 }
 
 // addressed leaves out the notes that are about nobody.

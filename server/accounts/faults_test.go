@@ -192,6 +192,58 @@ func TestLostCommit(t *testing.T) {
 	})
 }
 
+// The answer to the COMMIT of what waited is lost: it is written once, and what comes later is not kept back.
+func TestLostCommitOfEvents(t *testing.T) {
+	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
+		for name, fault := range map[string]fault{"made": cutAfter, "never made": cutBefore} {
+			t.Run(name, func(t *testing.T) {
+				f := f.in(t)
+				fail := func(u servertest.User) {
+					f.far.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": u.Username, "password": "a wrong password"}).Want(t, http.StatusUnauthorized, "")
+				}
+				first, second := f.replicas[0].NewUser(), f.replicas[0].NewUser()
+				fail(first)
+				f.proxy.next("COMMIT", fault)
+				if err := f.far.Service.FlushEvents(t.Context()); err == nil {
+					t.Error("the lost answer is no error")
+				}
+				f.proxy.happened(1)
+				fail(second)
+				must(t, f.far.Service.FlushEvents(t.Context()))
+				for _, u := range []servertest.User{first, second} {
+					if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'login_failed' AND user_id = ?", u.ID); n != 1 {
+						t.Errorf("%d events", n)
+					}
+				}
+			})
+		}
+	})
+}
+
+// The answer to the COMMIT of a reset is lost: if it was made, the link has worked, and asking again would be told
+// that it never will.
+func TestLostCommitOfAReset(t *testing.T) {
+	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
+		for name, fault := range map[string]fault{"made": cutAfter, "never made": cutBefore} {
+			t.Run(name, func(t *testing.T) {
+				f := f.in(t)
+				u := f.replicas[0].NewUser()
+				f.replicas[0].Anonymous().Do(http.MethodPost, "/accounts/password/reset", map[string]any{"email": u.Email}).Want(t, http.StatusAccepted, "")
+				body := map[string]any{"token": servertest.Token(t, f.replicas[0].Mails.Wait(t, u.Email, 1)), "new_password": "an entirely different one"}
+				f.proxy.next("COMMIT", fault)
+				r := f.far.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", body)
+				f.proxy.happened(1)
+				if fault == cutBefore {
+					wantUnavailable(t, r)
+					r = f.far.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", body)
+				}
+				r.Want(t, http.StatusOK, "")
+				f.far.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": u.Username, "password": "an entirely different one"}).Want(t, http.StatusOK, "")
+			})
+		}
+	})
+}
+
 // The database is away: every answer is a 503 in time with nothing set and nothing burnt; when it is back, so is the
 // service, without a restart.
 func TestControl36DatabaseAway(t *testing.T) {

@@ -59,21 +59,30 @@ func locale(accept string) string {
 	return []string{"en", "ko"}[index]
 }
 
-// mailAllowed bounds the mails that anybody can have sent to an address: it is somebody's mailbox. The answer to the
+// mailBudget bounds the mails that anybody can have sent to an address: it is somebody's mailbox. The answer to the
 // request is the same without a mail.
 //
 // Resets have a budget of their own. Otherwise who signs up with somebody's address again and again keeps the owner
 // from ever getting a new password. Notices are not bounded: nobody causes one without the password.
-func (s *Service) mailAllowed(ctx context.Context, kind mail.Kind, emailNorm string) (bool, error) {
+func (s *Service) mailBudget(kind mail.Kind, emailNorm string) models.Spending {
 	group := "register"
 	if kind == mail.Reset {
 		group = "reset"
 	}
-	err := s.spend(ctx, use(s.settings.MailsPerRecipient, mailsTo+group, emailNorm))
-	if errors.Is(err, refuse(RateLimited)) {
-		return false, nil
+	return use(s.settings.MailsPerRecipient, mailsTo+group, emailNorm)
+}
+
+// queued is what comes of queueing a mail: without one, since there have been enough, the answer is the same.
+func (s *Service) queued(err error) error {
+	var over *models.OverBudget
+	if errors.As(err, &over) {
+		s.observe("rate_limited")
+		return nil
 	}
-	return err == nil, err
+	if err == nil {
+		s.wakeMail()
+	}
+	return storeError(err)
 }
 
 // wakeMail tells this process's worker that there is something to send.

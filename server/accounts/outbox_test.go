@@ -418,7 +418,7 @@ func TestTwoReplicasSendEachMailOnce(t *testing.T) {
 			must(t, a.Store.AddMail(t.Context(), models.Mail{
 				ID: models.ID(uuid.Must(uuid.NewV7())), Kind: string(mail.PasswordChanged), Email: fmt.Sprintf("u%d@example.com", i), Locale: "en",
 				CreatedAt: now, NextAt: now, ExpiresAt: now.Add(time.Hour),
-			}))
+			}, models.Spending{}))
 		}
 		shares := make([]int, 2)
 		for i := range shares {

@@ -47,7 +47,7 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 	if err != nil {
 		return u, err
 	}
-	err = s.comparePassword(ctx, u.Password, use(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password)
+	err = s.comparePassword(ctx, u.Password, guess(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password)
 	s.notePassword(p, client, err)
 	return u, err
 }
@@ -70,7 +70,8 @@ func (s *Service) comparePassword(ctx context.Context, hash string, failure mode
 		return err
 	}
 	ok, _, err := s.hasher.Verify(ctx, hash, password)
-	if err == nil && ok || errors.Is(err, credentials.ErrBusy) {
+	judged := err == nil || errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly)
+	if ok || !judged {
 		if err := s.refund(ctx, failure); err != nil {
 			return err
 		}
@@ -153,21 +154,14 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 	}
 	m := s.newMail(kind, life, client)
 	m.Email, m.EmailNorm = email, norm
-	allowed, err := s.mailAllowed(ctx, kind, norm)
-	if err != nil || !allowed {
-		return storeError(err)
-	}
-	if err := s.store.AddMail(ctx, m); err != nil {
-		return storeError(err)
-	}
-	s.wakeMail()
-	return nil
+	return s.queued(s.store.AddMail(ctx, m, s.mailBudget(kind, norm)))
 }
 
 // ConfirmReset sets a new password by the token of a reset mail, once. It ends every session and every other open link
 // of the user and signs nobody in. Errors: LinkInvalid, ValidationFailed, RateLimited, Unavailable.
 func (s *Service) ConfirmReset(ctx context.Context, value, password string, client Client) error {
-	if err := s.spendConfirmation(ctx, client); err != nil {
+	uses := s.confirmation(client)
+	if err := s.spend(ctx, uses); err != nil {
 		return err
 	}
 	t, err := s.openToken(ctx, models.PurposeReset, value)
@@ -186,18 +180,18 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	}
 	hash, err := s.hasher.Hash(ctx, password)
 	if err != nil {
-		return hashError(err)
+		return s.unjudged(ctx, hashError(err), uses)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	// Who holds the mailbox is the owner, and gets in whatever somebody else has used up.
-	budgets := ownBudgets(u)
-	err = s.store.ResetPassword(ctx, t, hash, s.now(), s.mailTo(u, mail.PasswordChanged, client), budgets,
+	budgets, now := ownBudgets(u), s.now()
+	err = s.store.ResetPassword(ctx, t, hash, now, s.mailTo(u, mail.PasswordChanged, client), budgets,
 		s.event(models.EventPasswordReset, u.ID, client, "by a link"))
 	if errors.Is(err, models.ErrNotFound) {
 		return refuse(LinkInvalid)
 	}
-	if err != nil {
+	if err != nil && !s.applied(ctx, t, now, err) {
 		return storeError(err)
 	}
 	s.spent.forget(budgets)
@@ -208,6 +202,16 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 // token makes a one-time token's row; its value is a function of the id and the server's secret.
 func (s *Service) oneTime(id uuid.UUID, purpose string, created time.Time, life time.Duration) models.OneTimeToken {
 	return models.OneTimeToken{ID: models.ID(id), Purpose: purpose, Hash: hashOf(s.ring.OneTime(id)), CreatedAt: created, ExpiresAt: created.Add(life)}
+}
+
+// applied says that a link was used by this very call, though the answer to its COMMIT was lost: asking again would be
+// refused, as if somebody else had been there.
+func (s *Service) applied(ctx context.Context, t models.OneTimeToken, now time.Time, err error) bool {
+	if !errors.Is(err, models.ErrUnavailable) {
+		return false
+	}
+	found, err := s.store.TokenByID(ctx, t.Purpose, t.ID)
+	return err == nil && found.UsedAt != nil && found.UsedAt.Equal(now)
 }
 
 // openToken finds a token that can still be used. Errors: LinkInvalid, Unavailable.

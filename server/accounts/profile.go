@@ -113,34 +113,27 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	link := s.mailTo(u, mail.EmailChange, client)
 	link.Email, link.EmailNorm, link.ExpiresAt = email, norm, link.CreatedAt.Add(s.settings.EmailChangeTTL)
 	// Each wrong address is somebody's mailbox, and each time the present one gets a notice.
-	if err := s.spend(ctx, use(Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}, changesOfUser, subjectOf(u))); err != nil {
-		return err
-	}
-	allowed, err := s.mailAllowed(ctx, mail.EmailChange, norm)
-	if err != nil || !allowed {
-		return storeError(err)
-	}
+	changes := use(Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}, changesOfUser, subjectOf(u))
 	notice := s.mailTo(u, mail.EmailChangeNotice, client)
 	notice.NewEmail = email
 	t := s.oneTime(uuid.UUID(link.ID), models.PurposeEmailChange, link.CreatedAt, s.settings.EmailChangeTTL)
 	t.UserID, t.Email, t.EmailNorm = u.ID, email, norm
 	link.TokenID = &t.ID
-	err = s.store.AddEmailChange(ctx, u, t, []models.Mail{link, notice},
+	err = s.store.AddEmailChange(ctx, u, t, []models.Mail{link, notice}, []models.Spending{changes, s.mailBudget(mail.EmailChange, norm)},
 		s.eventIn(p.Session.ID, models.EventEmailChangeRequested, u.ID, client, "to "+mail.Mask(email)))
 	if errors.Is(err, models.ErrNotFound) {
 		return s.overtaken(ctx, u)
 	}
-	if err != nil {
-		return storeError(err)
+	if isOver(err, changes) {
+		return s.limited(err)
 	}
-	s.wakeMail()
-	return nil
+	return s.queued(err)
 }
 
 // ConfirmEmailChange puts the new address into force. Errors: LinkInvalid (also if somebody else has the address by
 // now), RateLimited, Unavailable.
 func (s *Service) ConfirmEmailChange(ctx context.Context, value string, client Client) error {
-	if err := s.spendConfirmation(ctx, client); err != nil {
+	if err := s.spend(ctx, s.confirmation(client)); err != nil {
 		return err
 	}
 	t, err := s.openToken(ctx, models.PurposeEmailChange, value)
@@ -149,9 +142,13 @@ func (s *Service) ConfirmEmailChange(ctx context.Context, value string, client C
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err = s.store.ChangeEmail(ctx, t, s.now(), s.event(models.EventEmailChanged, t.UserID, client, "to "+mail.Mask(t.Email)))
+	now := s.now()
+	err = s.store.ChangeEmail(ctx, t, now, s.event(models.EventEmailChanged, t.UserID, client, "to "+mail.Mask(t.Email)))
 	if errors.Is(err, models.ErrNotFound) || errors.Is(err, models.ErrConflict) {
 		return refuse(LinkInvalid)
+	}
+	if s.applied(ctx, t, now, err) {
+		return nil
 	}
 	return storeError(err)
 }

@@ -36,11 +36,12 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if err != nil {
 		return err
 	}
-	if err := s.spend(ctx, use(s.settings.RegistrationsPerClient, "register"+requestsOf, clientOf(r.Client))); err != nil {
+	uses := use(s.settings.RegistrationsPerClient, "register"+requestsOf, clientOf(r.Client))
+	if err := s.spend(ctx, uses); err != nil {
 		return err
 	}
 	if u.Password, err = s.hasher.Hash(ctx, r.Password); err != nil {
-		return hashError(err)
+		return s.unjudged(ctx, hashError(err), uses)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -49,15 +50,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 		m.Locale = r.Locale
 	}
 	m.Email, m.EmailNorm, m.Name = u.Email, u.EmailNorm, u.FirstName
-	allowed, err := s.mailAllowed(ctx, mail.Verify, u.EmailNorm)
-	if err != nil || !allowed {
-		return storeError(err)
-	}
-	if err := s.storeRegistration(ctx, u, m, r.Client); err != nil {
-		return storeError(err)
-	}
-	s.wakeMail()
-	return nil
+	return s.queued(s.storeRegistration(ctx, u, m, r.Client))
 }
 
 // registrant checks what was typed and shapes the user it would become.
@@ -85,18 +78,19 @@ func (s *Service) storeRegistration(ctx context.Context, u models.User, m models
 	t := s.oneTime(uuid.UUID(m.ID), models.PurposeVerify, m.CreatedAt, s.settings.VerifyTTL)
 	t.Email, t.EmailNorm, t.Username, t.FirstName, t.LastName, t.Locale, t.Password = u.Email, u.EmailNorm, u.Username, u.FirstName, u.LastName, m.Locale, u.Password
 	m.TokenID = &t.ID
+	budget := s.mailBudget(mail.Verify, u.EmailNorm)
 	if !s.settings.VerificationOptional {
-		return s.store.AddRegistration(ctx, t, m)
+		return s.store.AddRegistration(ctx, t, m, budget)
 	}
 	registered := s.event(models.EventRegistered, 0, client, "")
-	err := s.store.AddUserRegistration(ctx, withUsername(&u), t, m, registered)
+	err := s.store.AddUserRegistration(ctx, withUsername(&u), t, m, budget, registered)
 	if errors.Is(err, models.ErrConflict) && u.Username != "" { // the wished username, perhaps
 		u.Username, u.UsernameNorm = "", ""
-		err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, registered)
+		err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, budget, registered)
 	}
 	if errors.Is(err, models.ErrConflict) { // the address: its owner is told, and nobody else
 		m.TokenID = nil
-		return s.store.AddMail(ctx, m)
+		return s.store.AddMail(ctx, m, budget)
 	}
 	return err
 }
@@ -130,7 +124,8 @@ type VerifyInput struct {
 // re-activates a user that an operator has disabled.
 // Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited, Unavailable.
 func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
-	if err := s.spendConfirmation(ctx, in.Client); err != nil {
+	uses := s.confirmation(in.Client)
+	if err := s.spend(ctx, uses); err != nil {
 		return Tokens{}, models.User{}, err
 	}
 	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
@@ -138,18 +133,22 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 		return Tokens{}, models.User{}, err
 	}
 	if err := s.confirmRegistrant(ctx, t, in.Password); err != nil {
-		return Tokens{}, models.User{}, err
+		return Tokens{}, models.User{}, s.unjudged(ctx, err, uses)
 	}
 	if t.UsedAt == nil {
 		if err := s.completeRegistration(ctx, t, in.Client); err != nil {
 			return Tokens{}, models.User{}, err
 		}
 	}
-	tokens, u, err := s.Login(ctx, LoginInput{Name: t.EmailNorm, Password: in.Password, Transport: in.Transport, Client: in.Client})
+	// A login, but for its budgets: who guesses at the address keeps nobody from opening the link.
+	u, rehash, err := s.checkPassword(ctx, t.EmailNorm, in.Password)
 	if errors.Is(err, refuse(InvalidCredentials)) { // another registration of the address was first, or the user is disabled
-		return tokens, u, refuse(LinkInvalid)
+		return Tokens{}, u, refuse(LinkInvalid)
 	}
-	return tokens, u, err
+	if err != nil {
+		return Tokens{}, u, err
+	}
+	return s.begin(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client})
 }
 
 // confirmRegistrant asks for the password typed at registration, or for the present one of the user that was made of it.
@@ -164,7 +163,7 @@ func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, 
 		}
 		t.Password = u.Password
 	}
-	return s.comparePassword(ctx, t.Password, use(s.settings.LoginFailuresPerAccount, passwordOfLink, t.ID.String()), "password", password)
+	return s.comparePassword(ctx, t.Password, guess(s.settings.LoginFailuresPerAccount, passwordOfLink, t.ID.String()), "password", password)
 }
 
 func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToken, client Client) error {

@@ -30,16 +30,16 @@ const loginTries = 3
 // work, so that nobody learns which names exist. Each guess is counted before it is judged, and given back if it was
 // right. Errors: InvalidCredentials, RateLimited, Unavailable (also when too many passwords are being hashed).
 func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
-	t, u, err := s.login(ctx, in)
-	s.noteLogin(in, err)
+	uses := s.loginUses(in)
+	t, u, err := s.login(ctx, in, uses)
+	s.noteLogin(in, uses[0], err)
 	return t, u, err
 }
 
-func (s *Service) login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
+func (s *Service) login(ctx context.Context, in LoginInput, uses []models.Spending) (Tokens, models.User, error) {
 	if s.hasher.Full() { // a storm is not to reach the database
 		return Tokens{}, models.User{}, hashError(credentials.ErrBusy)
 	}
-	uses := s.loginUses(in)
 	if err := s.spend(ctx, uses...); err != nil {
 		return Tokens{}, models.User{}, err
 	}

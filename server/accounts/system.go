@@ -76,6 +76,7 @@ func (s *Service) JWKS() JWKS { return s.ring.JWKS() }
 const (
 	keepSessions = 30 * 24 * time.Hour // for who asks what a session was
 	keepTokens   = 24 * time.Hour
+	keepBudgets  = time.Hour // longer than any pause between two uses
 	deleteAtOnce = 500
 )
 
@@ -87,7 +88,7 @@ func (s *Service) CleanUp(ctx context.Context) (total int64, err error) {
 		keep   time.Duration
 	}{
 		{s.store.DeleteExpired, keepSessions}, {s.store.DeleteOldTokens, keepTokens}, {s.store.DeleteOldMails, keepMail},
-		{s.store.DeleteOldThrottles, 0}, {s.store.DeleteOldEvents, s.settings.EventRetention},
+		{s.store.DeleteOldThrottles, keepBudgets}, {s.store.DeleteOldEvents, s.settings.EventRetention},
 	} {
 		for ctx.Err() == nil {
 			n, err := old.remove(ctx, s.now().Add(-old.keep), deleteAtOnce)

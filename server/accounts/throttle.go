@@ -48,6 +48,16 @@ func use(b Budget, kind, subject string) models.Spending {
 	return models.Spending{ID: models.ID(sum[:16]), Kind: kind, Limit: b.N, Per: b.Per, Pause: b.Pause}
 }
 
+// judgeTime is how long a guess may take to be judged.
+const judgeTime = 5 * time.Second
+
+// guess is a use of a budget that is given back if it was right. Many right ones at once are told to come again soon.
+func guess(b Budget, kind, subject string) models.Spending {
+	spending := use(b, kind, subject)
+	spending.Flight = judgeTime
+	return spending
+}
+
 // clientOf is whom a client's budget belongs to. An IPv6 customer has at least a /64, so a single address is not one.
 func clientOf(c Client) string {
 	a, err := netip.ParseAddr(c.IP)
@@ -57,13 +67,13 @@ func clientOf(c Client) string {
 	return netip.PrefixFrom(a.WithZone(""), 64).Masked().String()
 }
 
-// loginUses are the budgets of a guess at a password. An unknown name has one just as a known one has. It is that of
+// loginUses are the budgets of a guess at a password: the account's, and the client's. An unknown name has one just as a known one has. It is that of
 // the name as it was typed: if the username and the address of a user shared one, exhausting it by one name would show
 // by the other that both belong to one account.
 func (s *Service) loginUses(in LoginInput) []models.Spending {
 	name := loginName(in.Name)
 	return []models.Spending{
-		use(s.settings.LoginFailuresPerAccount, loginOfAccount, name), use(s.settings.LoginFailuresPerClient, loginOfClient, clientOf(in.Client)),
+		guess(s.settings.LoginFailuresPerAccount, loginOfAccount, name), guess(s.settings.LoginFailuresPerClient, loginOfClient, clientOf(in.Client)),
 	}
 }
 
@@ -78,9 +88,9 @@ func loginName(name string) string {
 // subjectOf names a user whatever the names are.
 func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
 
-// spendConfirmation bounds guesses at what links carry.
-func (s *Service) spendConfirmation(ctx context.Context, client Client) error {
-	return s.spend(ctx, use(s.settings.ConfirmationsPerClient, confirmOfClient, clientOf(client)))
+// confirmation bounds guesses at what links carry.
+func (s *Service) confirmation(client Client) models.Spending {
+	return use(s.settings.ConfirmationsPerClient, confirmOfClient, clientOf(client))
 }
 
 // spend uses budgets before what they bound is done. Errors: RateLimited, Unavailable.
@@ -90,8 +100,8 @@ func (s *Service) spend(ctx context.Context, list ...models.Spending) error {
 		return nil
 	}
 	now := s.now()
-	if until, ok := s.spent.until(list, now); ok {
-		return s.rateLimited(until)
+	if over := s.spent.find(list, now); over != nil {
+		return s.rateLimited(over)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -99,7 +109,15 @@ func (s *Service) spend(ctx context.Context, list ...models.Spending) error {
 	var over *models.OverBudget
 	if errors.As(err, &over) {
 		s.spent.remember(over, now)
-		return s.rateLimited(over.Until)
+	}
+	return s.limited(err)
+}
+
+// limited says what an error of a budget means to a caller.
+func (s *Service) limited(err error) error {
+	var over *models.OverBudget
+	if errors.As(err, &over) {
+		return s.rateLimited(over)
 	}
 	return storeError(err)
 }
@@ -139,9 +157,23 @@ func idsOf(list []models.Spending) []models.ID {
 	return ids
 }
 
-func (s *Service) rateLimited(until time.Time) error {
+func (s *Service) rateLimited(over *models.OverBudget) error {
 	s.observe("rate_limited")
-	return &Error{Code: RateLimited, RetryAfter: max(time.Second, until.Sub(s.now()))}
+	return &Error{Code: RateLimited, RetryAfter: max(time.Second, over.Until.Sub(s.now())), Cause: over}
+}
+
+// isOver says whether it was this budget that was used up.
+func isOver(err error, b models.Spending) bool {
+	var over *models.OverBudget
+	return errors.As(err, &over) && over.ID == b.ID
+}
+
+// unjudged gives back what was spent on a request that could not be judged, since too many are.
+func (s *Service) unjudged(ctx context.Context, err error, list ...models.Spending) error {
+	if !errors.Is(err, refuse(Unavailable)) {
+		return err
+	}
+	return errors.Join(err, s.refund(ctx, list...))
 }
 
 // spentBudgets remembers for a moment what is used up, so that a flood is answered without the database. Only for a
@@ -158,15 +190,15 @@ const (
 	maxSpent    = 10_000
 )
 
-func (b *spentBudgets) until(list []models.Spending, now time.Time) (time.Time, bool) {
+func (b *spentBudgets) find(list []models.Spending, now time.Time) *models.OverBudget {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, each := range list {
 		if found, ok := b.over[each.ID]; ok && now.Before(found.memory) && now.Before(found.budget) {
-			return found.budget, true
+			return &models.OverBudget{ID: each.ID, Until: found.budget}
 		}
 	}
-	return time.Time{}, false
+	return nil
 }
 
 func (b *spentBudgets) remember(over *models.OverBudget, now time.Time) {

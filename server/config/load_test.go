@@ -14,6 +14,7 @@ import (
 // production is a sound set of settings off loopback; later entries of the
 // tables are put before it, as the first of two equal names counts.
 var production = []string{
+	"ACCOUNTS_TRUSTED_PROXIES=10.0.0.1",
 	"ACCOUNTS_ADDR=:8080",
 	"ACCOUNTS_PUBLIC_URL=https://accounts.example.com",
 	"ACCOUNTS_DATABASE_URL=mysql://acc:s3cr3t@db.example.com/accounts?tls=true",
@@ -89,6 +90,7 @@ func TestProduction(t *testing.T) {
 	want.Database = Database{Engine: MySQL, Host: "db.example.com:3306", User: "acc", Password: "s3cr3t", Name: "accounts", TLS: "true"}
 	want.SecretKeys = []Secret{"s3cr3t-new", "s3cr3t-old"}
 	want.CORSOrigins, want.AutoMigrate, want.ShutdownDelay = nil, false, 5*time.Second
+	want.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}
 	want.VerifyURL, want.ResetURL = "https://accounts.example.com/pages/verify", "https://accounts.example.com/pages/reset"
 	want.EmailChangeURL = "https://accounts.example.com/pages/email-change"
 	want.Mail, want.SMTPURL, want.MailFrom = MailSMTP, "smtp://acc:s3cr3t@mail.example.com", "Example <no-reply@example.com>"
@@ -574,6 +576,8 @@ func TestControl95Warnings(t *testing.T) {
 		"MAILS_PER_RECIPIENT=0/1h":                                "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address",
 		"RESET_URL=http://localhost:3000/r":                       "ACCOUNTS_RESET_URL is on loopback while PUBLIC_URL is not: links in mails lead to the reader's own machine",
 		"RESET_URL=https://app.example.com/r":                     "",
+		"TRUSTED_PROXIES=none":                                    "ACCOUNTS_TRUSTED_PROXIES is none while PUBLIC_URL is not on loopback: behind a proxy all clients share one budget, and one of them can use it up for all",
+		"PUBLIC_URL=http://localhost ADDR=localhost:1 MAIL=files TRUSTED_PROXIES=none": "",
 	} {
 		_, warnings := mustLoad(t, environ(settings, production...))
 		if got := strings.Join(warnings, "\n"); got != want {

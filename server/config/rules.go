@@ -206,6 +206,7 @@ func (l *loader) warn() {
 	say(c.ResetTTL > time.Hour, "RESET_TTL is over 1h: a link that lies in a mailbox for long lets its finder take the account")
 	say(c.Mail == MailFiles && !c.Loopback(), "MAIL is files while PUBLIC_URL is not on loopback: mails are written into DATA_DIR and nobody receives them")
 	say(c.MailsPerRecipient.N == 0, "MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address")
+	say(!c.Loopback() && len(c.TrustedProxies) == 0, "TRUSTED_PROXIES is none while PUBLIC_URL is not on loopback: behind a proxy all clients share one budget, and one of them can use it up for all")
 	say(c.LoginFailuresPerAccount.N == 0, "LOGIN_FAILURES_PER_ACCOUNT is 0: anyone can guess at the password of an account without end")
 	say(c.LoginFailuresPerClient.N == 0, "LOGIN_FAILURES_PER_CLIENT is 0: one client can try common passwords on every account")
 	say(c.RegistrationsPerClient.N == 0, "REGISTRATIONS_PER_CLIENT is 0: one client can fill the database with registrations and have mails sent to any number of addresses")

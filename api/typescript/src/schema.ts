@@ -615,14 +615,15 @@ export interface components {
             /** @enum {string} */
             status: "ok";
         };
+        /** Format: uuid */
+        EventId: string;
         /**
          * @description What happened.
          * @enum {string}
          */
         EventKind: "registered" | "email_verified" | "login" | "login_failed" | "password_wrong" | "rate_limited" | "logout" | "session_ended" | "sessions_ended" | "refresh_graced" | "refresh_reused" | "password_changed" | "password_reset" | "username_changed" | "email_change_requested" | "email_changed" | "activated" | "deactivated";
         Event: {
-            /** Format: uuid */
-            id: string;
+            id: components["schemas"]["EventId"];
             kind: components["schemas"]["EventKind"];
             /** Format: date-time */
             created_at: string;
@@ -1832,7 +1833,7 @@ export interface operations {
                  * @description Answer with events before this one; the `next` of the page before.
                  * @example 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
                  */
-                before?: string;
+                before?: components["schemas"]["EventId"];
             };
             header?: never;
             path?: never;

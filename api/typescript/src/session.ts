@@ -162,7 +162,8 @@ export class Session {
 
   #heard(message: Message): void {
     if (message.kind === "ended") {
-      if (this.#tokens?.session.id === message.session) this.#forget(message.reason);
+      // A tab that has not looked yet need not: the cookies were those of the session that ended.
+      if (this.#state.status === "unknown" || this.#tokens?.session.id === message.session) this.#forget(message.reason);
     } else if (message.transport !== this.#o.transport) {
       if (this.#tokens) this.#forget("session_revoked"); // its cookies are another session's now
     } else if (message.tokens.session.id !== this.#tokens?.session.id || message.tokens.generation > this.#tokens.generation) {

@@ -66,10 +66,12 @@ func (p process) runServer(ctx context.Context) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	defer stopMetrics()
-	workers := a.startWorkers(ctx, sender)
-	defer workers.Wait()
+	working, stop := context.WithCancel(ctx)
+	workers := a.startWorkers(working, sender)
 	p.banner(ctx, a)
 	err = s.Serve(ctx, listener)
+	stop()
+	workers.Wait()
 	a.writeLastEvents()
 	return err
 }
