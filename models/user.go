@@ -85,7 +85,8 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, ev
 }
 
 // DeleteUser removes the user with everything that hangs on it, the mails and the registrations of the address
-// included, and queues the notice, in one transaction. The id is never used again. ErrNotFound: the epoch or the password changed meanwhile.
+// included, and queues the notice, in one transaction. What another user has asked for stays, such as a change to this
+// address. The id is never used again. ErrNotFound: the epoch or the password changed meanwhile.
 func (s *Store) DeleteUser(ctx context.Context, u User, notice Mail) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := one(tx.Where("id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password).Delete(&User{})); err != nil {
@@ -97,7 +98,7 @@ func (s *Store) DeleteUser(ctx context.Context, u User, notice Mail) error {
 			}
 		}
 		for _, model := range []any{&OneTimeToken{}, &Mail{}} {
-			if err := tx.Where("email_norm = ?", u.EmailNorm).Delete(model).Error; err != nil {
+			if err := tx.Where("email_norm = ? AND user_id = 0", u.EmailNorm).Delete(model).Error; err != nil {
 				return err
 			}
 		}

@@ -189,6 +189,24 @@ func TestDeleteProfile(t *testing.T) {
 	})
 }
 
+// Who leaves takes nothing along that another user has asked for, not even a change to the address that becomes free.
+func TestDeletionLeavesOthersAlone(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
+		u, other := s.NewUser(), s.NewUser()
+		changeEmail(s.Login(other, accounts.Hybrid), u.Email, other.Password).Want(t, http.StatusAccepted, "")
+		post(s, "/accounts/password/reset", object{"email": u.Email}).Want(t, http.StatusAccepted, "")
+		s.Login(u, accounts.Hybrid).Do(http.MethodPost, "/accounts/profile/delete", object{"password": u.Password}).Want(t, http.StatusNoContent, "")
+		tokens, mails := "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ?", "SELECT COUNT(*) FROM outbox WHERE user_id = ?"
+		if n, m := s.Database.Count(t, tokens, other.ID), s.Database.Count(t, mails, other.ID); n != 1 || m != 2 {
+			t.Errorf("of the other user's change %d tokens and %d mails are left, want 1 and 2", n, m)
+		}
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email_norm = ?", u.EmailNorm); n != 2 {
+			t.Errorf("%d mails to the address, want the link of the other user and the notice of the deletion", n)
+		}
+	})
+}
+
 func idBytes(t *testing.T, c *servertest.Client) []byte {
 	t.Helper()
 	id := sessionID(t, c)

@@ -165,7 +165,8 @@ type logins struct {
 	rude     int             // refusals without Retry-After
 }
 
-// storm is a third right passwords, a third wrong ones and a third names that nobody has. Whoever is refused comes
+// storm is logins of other users than the regular ones, since the fifty-first of a user ends the oldest session: a third
+// right passwords, a third wrong ones and a third names that nobody has. Whoever is refused comes
 // again when told to.
 func storm(ctx context.Context, s *storms, clients int) logins {
 	results := make([]logins, clients)
@@ -174,7 +175,7 @@ func storm(ctx context.Context, s *storms, clients int) logins {
 		all.Go(func() {
 			l, c := logins{statuses: map[int]int{}}, newClient()
 			for ctx.Err() == nil {
-				name, word := userName(i%regularUsers), []string{password, "a wrong one", "a wrong one"}[i%3]
+				name, word := userName(regularUsers+i%regularUsers), []string{password, "a wrong one", "a wrong one"}[i%3]
 				if i%3 == 2 {
 					name = fmt.Sprintf("nobody%d", i)
 				}

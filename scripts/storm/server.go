@@ -62,7 +62,7 @@ func start(ctx context.Context, database string) (*storms, error) {
 	if err := command(ctx, env, "", binary, "migrate", "up"); err != nil {
 		return nil, err
 	}
-	for i := range regularUsers {
+	for i := range 2 * regularUsers {
 		name := userName(i)
 		if err := command(ctx, env, password+"\n", binary, "user", "create", "--username", name, "--email", name+"@example.com", "--password-stdin"); err != nil {
 			return nil, err
