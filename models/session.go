@@ -223,10 +223,17 @@ func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, 
 }
 
 // KeepOnly ends every session of the user but one, which moves to the next epoch: sessions row first, users row
-// second, the order in which refresh locks. ErrNotFound: the session is no longer live, or the epoch has changed.
+// second, the order in which refresh locks. The events are of the others that live. ErrNotFound: the session is no longer live, or the epoch has changed.
 func (s *Store) KeepOnly(ctx context.Context, id ID, userID, epoch int64, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		err := one(tx.Exec("UPDATE sessions SET epoch = ? WHERE id = ? AND user_id = ? AND epoch = ? AND "+live, epoch+1, id, userID, epoch, now, now))
+		others, err := some(tx, &Session{}, "user_id = ? AND id <> ? AND "+live, userID, id, now, now)
+		if err != nil {
+			return err
+		}
+		if !others { // nothing happens to anybody, however often it is asked for
+			events = nil
+		}
+		err = one(tx.Exec("UPDATE sessions SET epoch = ? WHERE id = ? AND user_id = ? AND epoch = ? AND "+live, epoch+1, id, userID, epoch, now, now))
 		if err != nil {
 			return err
 		}

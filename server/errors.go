@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -103,7 +104,9 @@ func (s *Server) problem(c *gin.Context, err error) {
 	p, call := problemFrom(err), callOf(c)
 	call.code = string(p.code)
 	c.Abort()
-	if !errors.Is(c.Request.Context().Err(), context.Canceled) { // a caller who hangs up is no fault of ours
+	var network net.Error
+	hungUp := errors.Is(c.Request.Context().Err(), context.Canceled) || c.Writer.Written() && errors.As(err, &network)
+	if !hungUp { // that is no fault of ours
 		s.logProblem(call, p)
 	}
 	if c.Writer.Written() { // half an answer is out; a second one behind it would be read as part of the first

@@ -112,6 +112,9 @@ func TestNoEventOfWhatIsOver(t *testing.T) {
 		old, c := s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Hybrid)
 		c.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, http.StatusNoContent, "")
 		old.Logout().Want(t, http.StatusNoContent, "")
+		for range 3 { // there is no other one any more
+			c.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, http.StatusNoContent, "")
+		}
 		wantEvents(t, s, c, "registered", "login", "login", "sessions_ended")
 	})
 }

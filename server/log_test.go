@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -175,5 +178,35 @@ func TestControl90TimesAreInUTC(t *testing.T) {
 	log.Info("x", "until", noon)
 	if strings.Count(out.String(), "2026-07-01T03:00:00Z") != 2 || strings.Contains(out.String(), "+09:00") {
 		t.Errorf("%s", out.String())
+	}
+}
+
+// brokenPipe is a client that has gone when the answer comes.
+type brokenPipe struct{ header http.Header }
+
+func (b brokenPipe) Header() http.Header { return b.header }
+func (brokenPipe) WriteHeader(int)       {}
+func (brokenPipe) Write([]byte) (int, error) {
+	return 0, &net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE}
+}
+
+// Who hangs up before the answer is out does not hide the request, and raises no alarm.
+func TestControl90AnswersBrokenOff(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	handler, err := s.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() {
+			if v := recover(); v != http.ErrAbortHandler {
+				t.Errorf("the answer ended by %v", v)
+			}
+		}()
+		handler.ServeHTTP(brokenPipe{http.Header{}}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/healthz", nil))
+	}()
+	log := s.Log.String()
+	if !strings.Contains(log, `"msg":"request"`) || strings.Contains(log, `"level":"ERROR"`) {
+		t.Errorf("the log:\n%s", log)
 	}
 }

@@ -20,7 +20,11 @@ import (
 // hold what must not be in a log.
 func (s *Server) accessLog(c *gin.Context) {
 	call := callOf(c)
+	defer func() { s.logRequest(c, call) }() // also when the answer is broken off by a panic
 	c.Next()
+}
+
+func (s *Server) logRequest(c *gin.Context, call *call) {
 	operation := ""
 	if call.operation != nil {
 		operation = call.operation.id

@@ -131,6 +131,19 @@ func TestControl14LinksAndRescues(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
 }
 
+// Who guesses at an account, and asks for a reset of it besides, keeps its owner out for no longer than one reset takes.
+func TestControl14ResetAfterReset(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		for n := range 3 {
+			guess(t, s, u.Username, 20)
+			confirmReset(s, requestReset(t, s, u.Email, 2*n+1), fmt.Sprint(otherPassword, n)).Want(t, http.StatusOK, "")
+			s.Mails.Wait(t, u.Email, 2*n+2) // the notice
+			signIn(s, u.Username, fmt.Sprint(otherPassword, n)).Want(t, http.StatusOK, "")
+		}
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h", trusted)
+}
+
 // A mail that could not be queued is no mail: who asks again gets it.
 func TestControl8And65FaultsCostNoMail(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {

@@ -67,7 +67,7 @@ func locale(accept string) string {
 func (s *Service) mailBudget(kind mail.Kind, emailNorm string) models.Spending {
 	group := "register"
 	if kind == mail.Reset {
-		group = "reset"
+		group = resets
 	}
 	return use(s.settings.MailsPerRecipient, mailsTo+group, emailNorm)
 }

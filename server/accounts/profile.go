@@ -78,7 +78,7 @@ type Export struct {
 	Events   []models.Event
 }
 
-const maxExportedEvents = 10_000
+const maxExportedEvents = 1000 // the others are read in pages
 
 // ExportProfile collects it. Errors: Unavailable.
 func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error) {

@@ -39,6 +39,7 @@ const (
 	confirmOfClient = "confirm_client"
 	changesOfUser   = "email_change_user"
 	mailsTo         = "mail_" // and the group of kinds
+	resets          = "reset" // which is one
 	requestsOf      = "_client"
 )
 
@@ -135,7 +136,8 @@ func (s *Service) refund(ctx context.Context, list ...models.Spending) error {
 // ownBudgets are those that keep a user from logging in and from changing the account.
 func ownBudgets(u models.User) []models.ID {
 	var off Budget
-	return idsOf([]models.Spending{use(off, loginOfAccount, u.UsernameNorm), use(off, loginOfAccount, u.EmailNorm), use(off, passwordOfUser, subjectOf(u))})
+	return idsOf([]models.Spending{use(off, loginOfAccount, u.UsernameNorm), use(off, loginOfAccount, u.EmailNorm), use(off, passwordOfUser, subjectOf(u)),
+		use(off, mailsTo+resets, u.EmailNorm)}) // a reset that a stranger has asked for must not keep the next one back
 }
 
 // bounded leaves out the budgets that are switched off.

@@ -661,7 +661,7 @@ export interface components {
             new_email: string;
             /** @description Those that live. */
             sessions: components["schemas"]["Session"][];
-            /** @description The security log, newest first. */
+            /** @description The newest thousand of the security log, newest first; older ones are in `GET /accounts/events`. */
             events: components["schemas"]["Event"][];
         };
         TokenResult: {
