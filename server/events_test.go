@@ -74,6 +74,7 @@ func TestControl16And90EventsOfALife(t *testing.T) {
 		changeEmail(c, moved, "a wrong password").Want(t, http.StatusUnprocessableEntity, "")
 		confirmEmail(s, requestEmailChange(t, s, c, moved, password, 1)).Want(t, http.StatusOK, "")
 		changePassword(c, password, otherPassword).Want(t, http.StatusOK, "")
+		signIn(s, moved, otherPassword).Want(t, http.StatusOK, "")
 		c.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, http.StatusNoContent, "")
 		c.Do(http.MethodDelete, "/accounts/sessions", nil).Want(t, http.StatusNoContent, "")
 		confirmReset(s, requestReset(t, s, moved, 3), password).Want(t, http.StatusOK, "")
@@ -85,7 +86,7 @@ func TestControl16And90EventsOfALife(t *testing.T) {
 		u.User = stored(t, s, moved)
 		c = s.Login(u, accounts.Hybrid)
 		events := wantEvents(t, s, c, "registered", "login", "login_failed", "login", "login", "login", "logout", "session_ended", "username_changed",
-			"password_wrong", "email_change_requested", "email_changed", "password_changed", "sessions_ended", "sessions_ended", "password_reset",
+			"password_wrong", "email_change_requested", "email_changed", "password_changed", "login", "sessions_ended", "sessions_ended", "password_reset",
 			"deactivated", "activated", "login")
 		slices.Reverse(events)
 		if got := events[2]; got["request_id"] != failed.Header.Get("X-Request-Id") || got["ip"] != "127.0.0.1" || got["user_agent"] != "Go-http-client/1.1" || got["session_id"] != nil {
@@ -94,12 +95,12 @@ func TestControl16And90EventsOfALife(t *testing.T) {
 		if got := events[7]["session_id"]; got != third.SessionID {
 			t.Errorf("the session that was ended is %v, want %s", got, third.SessionID)
 		}
-		for i, want := range map[int]string{8: "was " + name, 10: "to m***@example.com", 11: "to m***@example.com", 13: "all but this one", 16: "by an operator"} {
+		for i, want := range map[int]string{8: "was " + name, 10: "to m***@example.com", 11: "to m***@example.com", 14: "all but this one", 17: "by an operator"} {
 			if got := events[i]["detail"]; got != want {
 				t.Errorf("event %d has the detail %q, want %q", i, got, want)
 			}
 		}
-		if got := events[16]; got["ip"] != "" || got["request_id"] != nil {
+		if got := events[17]; got["ip"] != "" || got["request_id"] != nil {
 			t.Errorf("what an operator did: %v", got)
 		}
 	})
