@@ -20,7 +20,7 @@ import (
 // hold what must not be in a log.
 func (s *Server) accessLog(c *gin.Context) {
 	call := callOf(c)
-	defer func() { s.logRequest(c, call) }() // also when the answer is broken off by a panic
+	defer s.logRequest(c, call) // also when the answer is broken off by a panic
 	c.Next()
 }
 

@@ -99,17 +99,19 @@ func (h handlers) ListSessions(ctx context.Context, _ api.ListSessionsRequestObj
 }
 
 func (h handlers) DeleteSession(ctx context.Context, r api.DeleteSessionRequestObject) (api.DeleteSessionResponseObject, error) {
-	p := callOf(ctx).principal
-	if err := h.Service.EndSession(ctx, p, r.SessionID, callOf(ctx).client); err != nil {
+	call := callOf(ctx)
+	p := call.principal
+	if err := h.Service.EndSession(ctx, p, r.SessionID, call.client); err != nil {
 		return nil, err
 	}
 	return h.cleared(p, uuid.UUID(p.Session.ID) == r.SessionID), nil
 }
 
 func (h handlers) DeleteSessions(ctx context.Context, r api.DeleteSessionsRequestObject) (api.DeleteSessionsResponseObject, error) {
-	p := callOf(ctx).principal
+	call := callOf(ctx)
+	p := call.principal
 	keep := r.Params.KeepCurrent != nil && *r.Params.KeepCurrent
-	if err := h.Service.EndSessions(ctx, p, keep, callOf(ctx).client); err != nil {
+	if err := h.Service.EndSessions(ctx, p, keep, call.client); err != nil {
 		return nil, err
 	}
 	return h.cleared(p, !keep), nil

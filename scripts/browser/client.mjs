@@ -1,11 +1,13 @@
 // client.mjs — the TypeScript client against a real server: in Node, and in eight tabs of a real browser.
 //
-//   client.mjs [BINARY]      LIVES=4 lives of an access token (5 s each) that the tabs go through
+//   client.mjs [BINARY]
+//
+// LIVES       lives of an access token (5 s each) that the tabs go through (default 4)
+// CHROMIUM    the browser (default /usr/bin/chromium)
 //
 // Ends with status 1 if a session was lost, or if the tabs refresh more often than one of them would.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch, startServer, stopServer } from "./harness.mjs";
@@ -13,7 +15,6 @@ import { launch, startServer, stopServer } from "./harness.mjs";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const binary = process.argv[2] ?? join(root, "bin/accountsd");
 const client = join(root, "api/typescript");
-const chromium = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync) ?? "/usr/bin/chromium";
 const lives = Number(process.env.LIVES ?? 4);
 const life = 5_000;
 const tabs = 8;
@@ -31,7 +32,7 @@ try {
     { env: server.env, cwd: server.dataDir, input: `${password}\n`, encoding: "utf8" });
   assert.equal(made.status, 0, made.stderr);
   await inNode();
-  browser = await launch(chromium);
+  browser = await launch();
   for (const transport of ["hybrid", "cookies", "server_held"]) await inTabs(transport);
 } finally {
   await browser?.close();

@@ -57,7 +57,8 @@ export async function stopServer(server) {
   rmSync(server.dataDir, { recursive: true, force: true });
 }
 
-export function launch(executablePath) {
+export function launch() {
+  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
   if (!existsSync(executablePath)) throw new Error(`there is no browser at ${executablePath}`);
   return chromium.launch({
     executablePath,

@@ -22,7 +22,6 @@ import { launch, startServer, stopServer, watch } from "./harness.mjs";
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const subject = process.argv[2] ?? join(root, "bin/accountsd");
 const shots = resolve(process.env.SHOTS ?? join(root, ".cache/shots"));
-const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 const views = [
   { name: "light-1280-en", colorScheme: "light", width: 1280, height: 860, language: "en" },
@@ -419,7 +418,7 @@ async function main() {
   const server = external ? { origin: new URL(subject).origin } : await startServer(resolve(subject), settings);
   let browser;
   try {
-    browser = await launch(browserPath);
+    browser = await launch();
     await scripted(browser, server.origin);
     for (const view of external ? [] : chosen.filter((view) => !view.parts)) await live(browser, server, view);
   } catch (error) {

@@ -78,7 +78,7 @@ export function createAccountsClient<T extends Transport = "hybrid">(options: Op
     { name: `accounts ${base}`, shared: browser },
   );
 
-  const credentials = transport === "body" ? "omit" : "include";
+  const credentials = session.hasCookies ? "include" : "omit";
 
   /** Sends a request of `api` with what proves the session, and again where that helps. */
   async function transmit(request: Request): Promise<Response> {
@@ -118,10 +118,10 @@ export function createAccountsClient<T extends Transport = "hybrid">(options: Op
     return pathname === "/accounts/sessions" ? searchParams.get("keep_current") !== "true" : pathname === `/accounts/sessions/${seen?.session.id}`;
   }
 
-  function post(path: string, body: object, headers: Record<string, string> = {}): Promise<Response> {
+  function post(path: string, body: object): Promise<Response> {
     const request = new Request(url(path), {
       method: "POST",
-      headers: { "Content-Type": "application/json", ...headers },
+      headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
       credentials,
     });
@@ -154,7 +154,7 @@ export function createAccountsClient<T extends Transport = "hybrid">(options: Op
       return answered(session.begin(() => post("/accounts/password/change", body)));
     },
     logout: () =>
-      answered(session.end((headers, refreshToken) => post("/accounts/logout", refreshToken ? { refresh_token: refreshToken } : {}, headers))),
+      answered(session.end((refreshToken) => post("/accounts/logout", refreshToken ? { refresh_token: refreshToken } : {}))),
     async refresh() {
       await session.restore();
       await session.refresh(session.tokens);

@@ -61,10 +61,6 @@ export class Session {
     return this.#tokens;
   }
 
-  get transport(): Transport {
-    return this.#o.transport;
-  }
-
   get hasCookies(): boolean {
     return this.#o.transport !== "body";
   }
@@ -119,12 +115,12 @@ export class Session {
   }
 
   /** Ends it: a logout, with what proves the session at that moment. */
-  end(call: (headers: Record<string, string>, refreshToken: string | null) => Promise<Response>): Promise<Response> {
+  end(call: (refreshToken: string | null) => Promise<Response>): Promise<Response> {
     return this.#tabs.exclusively(async () => {
       if (this.hasCookies && !this.#tokens) await this.#askForCSRF(); // another page's session, perhaps
-      let response = await this.#patiently(async () => call(this.csrf(), await this.#refreshToken()));
+      let response = await this.#patiently(async () => call(await this.#refreshToken()));
       if ((await codeOf(response)) === "csrf_failed" && (await this.#askForCSRF())) {
-        response = await call(this.csrf(), await this.#refreshToken());
+        response = await call(await this.#refreshToken());
       }
       if (response.status === 204 || response.status === 401) await this.ended("logged_out");
       return response;
