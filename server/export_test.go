@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net"
 	"net/http"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -30,7 +31,17 @@ func ReadSecurity(doc *openapi3.T, op *openapi3.Operation) error {
 	return err
 }
 
+// Shared is the listener that Serve makes of one, with a bound of its own.
+func (s *Server) Shared(listener net.Listener, most int) net.Listener {
+	l := s.shared(listener).(*sharedListener) //nolint:forcetypeassert // made above
+	l.most = most
+	return l
+}
+
 // Bounded is the HTTP server that Serve runs, and MaxConnections how many connections it takes.
 func (s *Server) Bounded() *http.Server { return s.bounded(http.NotFoundHandler()) }
 
-const MaxConnections = maxConnections
+const (
+	MaxConnections = maxConnections
+	MaxOfOneClient = maxOfOneClient
+)

@@ -20,6 +20,7 @@ const (
 	idleTimeout       = 120 * time.Second
 	maxHeaderBytes    = 16 << 10
 	maxConnections    = 10_000 // further ones wait to be accepted until one of these is closed
+	maxOfOneClient    = maxConnections / 4
 )
 
 // Serve answers on the listener until ctx ends, and then shuts down: readyz says 503 at once, for ShutdownDelay
@@ -32,7 +33,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	srv := s.bounded(handler)
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(netutil.LimitListener(listener, maxConnections)) }()
+	go func() { failed <- srv.Serve(netutil.LimitListener(s.shared(listener), maxConnections)) }()
 	select {
 	case err := <-failed:
 		return err

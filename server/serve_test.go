@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -120,8 +122,64 @@ func TestControl82Bounds(t *testing.T) {
 			t.Errorf("%s: %v", name, c.is)
 		}
 	}
-	if srv.MaxHeaderBytes <= 0 || srv.MaxHeaderBytes > 16<<10 || server.MaxConnections > 10_000 {
-		t.Errorf("%d bytes of headers, %d connections", srv.MaxHeaderBytes, server.MaxConnections)
+	if srv.MaxHeaderBytes <= 0 || srv.MaxHeaderBytes > 16<<10 || server.MaxConnections > 10_000 || server.MaxOfOneClient > server.MaxConnections/2 {
+		t.Errorf("%d bytes of headers, %d connections, %d of one client", srv.MaxHeaderBytes, server.MaxConnections, server.MaxOfOneClient)
+	}
+}
+
+// callers is a listener to which these addresses connect, one after the other.
+type callers []string
+
+func (c *callers) Accept() (net.Conn, error) {
+	if len(*c) == 0 {
+		return nil, net.ErrClosed
+	}
+	near, _ := net.Pipe()
+	conn := caller{near, (*c)[0]}
+	*c = (*c)[1:]
+	return conn, nil
+}
+
+func (c *callers) Addr() net.Addr { return nil }
+func (c *callers) Close() error   { return nil }
+
+type caller struct {
+	net.Conn
+	address string
+}
+
+func (c caller) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.address))
+}
+
+// One client that opens connections and says nothing leaves the places of the others alone.
+func TestControl82ConnectionsOfOneClient(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_TRUSTED_PROXIES=10.0.0.0/8"}})
+	var queue callers
+	listener := s.Shared(&queue, 2)
+	kept := func(addresses ...string) (ports []int, conns []net.Conn) {
+		queue = addresses
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return ports, conns
+			}
+			addr, _ := conn.RemoteAddr().(*net.TCPAddr)
+			ports, conns = append(ports, addr.Port), append(conns, conn)
+		}
+	}
+	ports, conns := kept("203.0.113.7:1", "203.0.113.7:2", "203.0.113.7:3", "[::ffff:203.0.113.7]:4", "203.0.113.8:5",
+		"[2001:db8::1]:6", "[2001:db8::2]:7", "[2001:db8::3]:8", // one customer's
+		"10.1.2.3:9", "10.1.2.3:10", "10.1.2.3:11", // a proxy's
+		"127.0.0.1:12", "127.0.0.1:13", "[::1]:14", "[::1]:15", "[::1]:16")
+	if want := []int{1, 2, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16}; !slices.Equal(ports, want) {
+		t.Errorf("kept %v, want %v", ports, want)
+	}
+	for range 2 { // a connection that is closed twice gives one place back
+		_ = conns[0].Close()
+	}
+	if ports, _ := kept("203.0.113.7:17", "203.0.113.7:18"); !slices.Equal(ports, []int{17}) {
+		t.Errorf("kept %v after one was closed, want the first", ports)
 	}
 }
 
