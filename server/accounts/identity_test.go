@@ -57,14 +57,21 @@ func TestCanonicalUsername(t *testing.T) {
 		{"i\u0307\u0301", "\u00ed"},  // an accent above the dot
 		{"\uff29\u0307", "i"},        // fullwidth
 		{"i\u0307\u0307\u0307", "i"}, // as often as it stands there
-		{"\u0456\u0307", "\u0456"},   // Cyrillic has one too
+		{"\u0456\u0307", "i"},        // Cyrillic has one too
 		{"e\u0307", "\u0117"},        // a letter of its own
 		{strings.Repeat("\u0130", 150), strings.Repeat("i", 150)},
 		{"\u0391\u03a3", "\u03b1\u03c3"},
 		{"\u03a3\u03c2", "\u03c3\u03c3"}, // the final sigma is the same letter
 		{"\u0430\u0434\u0430", "\u0430\u0434\u0430"},
-		{"\u0441\u043e\u0442", "\u0441\u043e\u0442"},
-		{"\u1c83\u1c82\u1c84", "\u0441\u043e\u0442"}, // the same in letters from old prints
+		{"\u0434\u043e\u043c", "\u0434\u043e\u043c"},
+		{"\u1c81\u1c82\u043c", "\u0434\u043e\u043c"}, // the same in letters from old prints
+		{"\u0441\u043e\u0440", "cop"},                // Cyrillic, as it can be read
+		{"\u0421\u041e\u0420-1", "cop-1"},
+		{"\u03bf\u03c1\u03b1", "opa"}, // Greek
+		{"\u0585\u057d\u0578", "oun"}, // Armenian
+		{"\u10d0\u10d3\u10d0", "\u10d0\u10d3\u10d0"},
+		{"\u7530\u306e\u30a2-ada", "\u7530\u306e\u30a2-ada"}, // Japanese
+		{"\u0256\u025b\u0254", "\u0256\u025b\u0254"},         // Ewe
 		{"\uae40\u6771-ada", "\uae40\u6771-ada"},
 		{"\u05d0\u05d1", "\u05d0\u05d1"},
 		{strings.Repeat("a", 150), strings.Repeat("a", 150)},
@@ -73,6 +80,12 @@ func TestCanonicalUsername(t *testing.T) {
 		{"", ""},
 		{"\u0430d\u0430", ""}, // Cyrillic а about a Latin d
 		{"ad\u03b1", ""},      // Greek α
+		{"t\u0585m", ""},      // Armenian օ
+		{"\u0251da", ""},      // phonetic ɑ
+		{"\u01c0da", ""},      // a click, which is a stroke
+		{"\u13a0\u13af", ""},  // Cherokee
+		{"\ua4ee\ua4d3", ""},  // Lisu
+		{"\u0434\u3042", ""},  // Cyrillic and Japanese
 		{"ada@example.com", ""},
 		{"@", ""},
 		{"\uff20ada", ""}, // a fullwidth @ becomes one
@@ -251,6 +264,8 @@ func TestNames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"": true, "Ada": true, "\u00c9lodie-Ma\u00ebl O'Neil": true, "\u5f20\u4f1f": true, strings.Repeat("\u00e9", 150): true,
 		strings.Repeat("a", 151): false, "a\x00": false, "a\r\nBcc: x": false, "a\tb": false, "a\x7f": false, "a\xff": false,
+		"\u0646\u06cc\u200c\u0645\u0627": true, "Ada \U0001f469\u200d\U0001f4bb": true, // joiners
+		"\u202eada": false, "a\u2066da": false, "ada\u2028": false, "ada\u0085": false, "a\u00adda": false, "\ufeffada": false, "\ue000": false,
 	} {
 		if isName(name) != want {
 			t.Errorf("%q: %v", name, !want)
