@@ -2020,7 +2020,8 @@ type ClientInterface interface {
 	// VerifyEmailWithBody Verify the address and sign in
 	//
 	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-	// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	// login. Of several registrations of the address, it is the password that says which: the link of any mail will
+	// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2030,7 +2031,8 @@ type ClientInterface interface {
 	// VerifyEmail Verify the address and sign in
 	//
 	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-	// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	// login. Of several registrations of the address, it is the password that says which: the link of any mail will
+	// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2467,7 +2469,8 @@ func (c *Client) ResendVerification(ctx context.Context, body ResendVerification
 // VerifyEmailWithBody Verify the address and sign in
 //
 // Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+// login. Of several registrations of the address, it is the password that says which: the link of any mail will
+// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2487,7 +2490,8 @@ func (c *Client) VerifyEmailWithBody(ctx context.Context, contentType string, bo
 // VerifyEmail Verify the address and sign in
 //
 // Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+// login. Of several registrations of the address, it is the password that says which: the link of any mail will
+// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4113,7 +4117,8 @@ type ClientWithResponsesInterface interface {
 	// VerifyEmailWithBodyWithResponse Verify the address and sign in
 	//
 	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-	// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	// login. Of several registrations of the address, it is the password that says which: the link of any mail will
+	// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4123,7 +4128,8 @@ type ClientWithResponsesInterface interface {
 	// VerifyEmailWithResponse Verify the address and sign in
 	//
 	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-	// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	// login. Of several registrations of the address, it is the password that says which: the link of any mail will
+	// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5732,6 +5738,11 @@ type UpdateProfileResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// UpdateProfileResponse429Headers the declared response headers of an HTTP 429 response for UpdateProfile
+type UpdateProfileResponse429Headers struct {
+	RetryAfter int
+}
+
 // UpdateProfileResponse503Headers the declared response headers of an HTTP 503 response for UpdateProfile
 type UpdateProfileResponse503Headers struct {
 	RetryAfter int
@@ -5756,12 +5767,16 @@ type UpdateProfileResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UpdateProfileResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateProfileResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *UpdateProfileResponse503Headers
 }
@@ -5804,6 +5819,11 @@ func (r UpdateProfileResponse) GetApplicationProblemJSON415() *UnsupportedMediaT
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r UpdateProfileResponse) GetApplicationProblemJSON422() *ValidationFailed {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5968,6 +5988,11 @@ type ExportProfileResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ExportProfileResponse429Headers the declared response headers of an HTTP 429 response for ExportProfile
+type ExportProfileResponse429Headers struct {
+	RetryAfter int
+}
+
 // ExportProfileResponse503Headers the declared response headers of an HTTP 503 response for ExportProfile
 type ExportProfileResponse503Headers struct {
 	RetryAfter int
@@ -5980,12 +6005,16 @@ type ExportProfileResponse struct {
 	JSON200 *ProfileExport
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ExportProfileResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ExportProfileResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ExportProfileResponse503Headers
 }
@@ -5998,6 +6027,11 @@ func (r ExportProfileResponse) GetJSON200() *ProfileExport {
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r ExportProfileResponse) GetApplicationProblemJSON401() *AccessRefused {
 	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ExportProfileResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -6837,7 +6871,8 @@ func (c *ClientWithResponses) ResendVerificationWithResponse(ctx context.Context
 // VerifyEmailWithBodyWithResponse Verify the address and sign in
 //
 // Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+// login. Of several registrations of the address, it is the password that says which: the link of any mail will
+// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6853,7 +6888,8 @@ func (c *ClientWithResponses) VerifyEmailWithBodyWithResponse(ctx context.Contex
 // VerifyEmailWithResponse Verify the address and sign in
 //
 // Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-// login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+// login. Of several registrations of the address, it is the password that says which: the link of any mail will
+// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8640,6 +8676,13 @@ func ParseUpdateProfileResponse(rsp *http.Response) (*UpdateProfileResponse, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8667,6 +8710,16 @@ func ParseUpdateProfileResponse(rsp *http.Response) (*UpdateProfileResponse, err
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateProfileResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers UpdateProfileResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8828,6 +8881,13 @@ func ParseExportProfileResponse(rsp *http.Response) (*ExportProfileResponse, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8855,6 +8915,16 @@ func ParseExportProfileResponse(rsp *http.Response) (*ExportProfileResponse, err
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ExportProfileResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ExportProfileResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -11868,6 +11938,23 @@ func (response UpdateProfile422ApplicationProblemPlusJSONResponse) VisitUpdatePr
 	return err
 }
 
+type UpdateProfile429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateProfile429ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateProfile500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -12098,6 +12185,23 @@ func (response ExportProfile401ApplicationProblemPlusJSONResponse) VisitExportPr
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportProfile429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProfile429ApplicationProblemPlusJSONResponse) VisitExportProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13881,222 +13985,224 @@ func (sh *strictHandler) GetReadyz(ctx *gin.Context) {
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
 	"7H3rctu2uuirYLj2TGxvSpZ8iWN51pztuE7rNE2yYqfpRTkWREISKgpQCdCymnjmvMN5w/MkZ/ABIMGb",
-	"Lr6kaesfe69GJkHgw3e/fvICPplyRpgUXueTR67xZBoR+G8cBESIS3I9pTEJ1S9XOEqI+o+Ah8TrFJ/w",
-	"vZBITCOv412MCNJ/RZKPCUMjLJB5ronekUFMxAhR2fR8Lya/J0TISxp6Ha/VPnw2eEr2G0EbHzQOgl3S",
-	"OAz39xutfnvQDnbCXbI38HxPSCwT4XX2Wm3fk1RGajvH7gezTcn5VP01iVkHBwFPmBSdacz7EZl0Cie4",
-	"ufHtoSi7whFddGz7xKJjU4EYlwgnckSYpIGPeIwCPCGoP0eYcTkiMZrhOZIjzBCVAgkiBOXsiXg40Kgd",
-	"2a2vABx7TgWcICahOgiOxOWECkHZsApCVY8VwGSOhgIcx5QoMKHsLQUOieSICsSnJMaScoYkHpP7hcpJ",
-	"tk2UbXMRSKoOBnAR8eBygGlUTSjunwtwGBEckhj91Dg5f/fiwiKNWVthi0EhAEaKHIBH0gUjnxCBBjGf",
-	"IIwGPCZ0yBCP6ZCyu4Ns1wUZF6IhqMw+HZNBIpZSmgsCBbFY84BFdFZ8pIRBmos4aPO1kNu78tZWJbri",
-	"oRWszCYXseLiIwVYmT8DG44JDkYkhOMTFjbRKz5ElCE8xPeBLA4Yzs1XV+PFxSO4J4/JFR8vPrl9ZMHJ",
-	"+0QJBhaSL3Jo9Z0Vj2z3fqPOrDkCiOB3RMbzxvFAklj9MyQiiOlUcUP4UMBZqJg6mmEqUZ8oukdYjBXn",
-	"SA9mRLrXaetDagyScUJ8TwQjMsFq6QlldJJM4CmzY8okGZIY7uHDhw+NY0tVWJLybhSsgxGOIsKGRPPv",
-	"dy9O0GG73VJbEogPELki8RzttdpHCFu2gZ4THJPYkZd4QkKEhbodtcLTg/1W7hyeeSMmOJr8u+tZqHY9",
-	"b9EJzamEjDXTvvG9KY7xhMgU2EB5x1KSyVSWT9jeeYZizEI+QX1FO1ignR115hgHag11wj4W5OleEkdN",
-	"BMinWA8gLFIYAce3bIsPEGcEBZyPKUG/4dg37JvNkcR9v8sSJmmEMEOYiRmJUV/tXCBGZhZe4kgJAaZY",
-	"vl6TkSb6QKVSrZwX4TZmWKCIC6mkA4o4G6INEREy9ZFMGCOR32U8kXhINlGAGeoDJpEQHgdkUjxUiZwg",
-	"ooRJvSgsSKWPMAvV3xnv83COZiMOBKce1xeLI9jbD3hM0JwnMeIz5neZSIKRAmTv92e7V6e/vftAXp7E",
-	"f5Bn569f/LI3Pu51EDbwg88BAxdozPgMTWMuSSCB448oGza7zPM9qm5KU5DnewqXvI73U8PcbcNerosY",
-	"/xWTgdfx/rWdqcLb+q9iu4ATN1pyiSlnQivJWrF6Z0QgcCUmCQP0wdNppKiFcrZtKP6/fxMKl5Yp2lVb",
-	"sm9sF3XWKpV1lQVSCVOr1i1cpVIVqpRVC5cpcf1Kpr/SEhkXXfV6c7f3Vl+RvuQ86b/mVq2fKeICXSw7",
-	"fxMBh0a9/M30LKkfIaz/XjhrD6imV9h+r8siVzYBWjsyoYoVV53RvLJdeh7O95yH8wvOX+F4SNZHW0f8",
-	"Knq/lJxfRrCUI32PUw0ReMIEz9EIXxGEJZootvF0D31Pn99Z9rYd7VSdCknOkd3MIuFb2PnKSOOCbgHO",
-	"uEYOAEAZM1ckTs9943snIh68SK2GW7COgt2xmGALGvhqp822uOSsyn7JpLhjwNzRekGvNX8HARaMMBuS",
-	"EIB3xiSJGY5O45jHd8Jhala6JLCUg8PnfELM15XMm8VKbipbFDTL+IrEd8Xf/VYrw197JGQ3sgh/C7te",
-	"+UZzcFtwqcdogJNIKkXFOS7oNYpBWfke4EQQlLCQ5O70iUBU39MrysZnmWi6BZZHlI0XGYq5v+f0fyqQ",
-	"+qPCyIQptYH5CLTOZOqjmEwjHBBQXLBRq5RKxuPMVXUsxloDUn8H/aruvtV1B7tE3bV71a2cneDctQIL",
-	"YhxUMRKvZBvmzqkubIKjAY8nJLw0W6qCTvmhGlcMcCk4a6oYK1VQ0W9fPYXDezv8D3ZPKNvTopOXz3Cz",
-	"OgtzEHA1fv1EIDFnEl8rvAGaTzmWuoInjnfvVlilqCKFwLvs5m7NwO75ioGhCK/za/qBMNHbIZcDSqIy",
-	"kU3IpK/OGQRJLJCc0QAIZcqBSXkdb3uKhZjxOPRuPt7V2L5fPFoVi4oXdltUQhsvz9+89hFhAQ+pQi3n",
-	"Mp4IxW0mm/VS7zWXL3jCwjvhC+PycgCr5PEkJsaFBp9W/767a2Qvu63XXFmf+rOLbinb3sq3Y8Gy+Fbs",
-	"+RDYnXBKoGwqretQ2aYCAP3WIOytbTsH3sB74OEaL7ClTyVUsaUmMHkzXcq3zEbtmCcgmPvqzKKaZi3F",
-	"XQLalUg29SsTFNPhSCL7/NqEuwrz39nJ0ODHFBoohcYidChDb2W0yD61VIc9tmBfCeLoOIVXek95cCqe",
-	"TwXq5a+h5yNGlBWAu2yv1faRoCywPhWROYcYwmiv1VbW343vvcOSvKITKu+Ih7Hi4JFZqET6M/X/lPU0",
-	"wWxu1D6R4qZoog+YSgRuJDZU/+u4J5HA87v70HcOMyy5sBux31/mOHfPtjKCOJBdiBv9JBwSuGUj6DsZ",
-	"pBRSJjERGmTGhQmRB7hVrTsUT5M+rB/KMfwu+019LgT/QMqNHUEAaql2yhnXgnMVPSS0Z7jpLXImL/IZ",
-	"uI8CON4zfIVphPvR3bwFibNOyVEfX1FFClodMa5LTUuMz5roIp6bM4sRj2U0v7vp5bgOLshkymMc02iO",
-	"8rtchHTukyvjnAPMJUqEtrms5yDiOCShj8QokVKhRAiaJ09VOIjsQFwnxBL3sSB/BqaIZDrlsSThDySk",
-	"+AKgdyeUSRe8nKgVL+FCXCOdsBAYL2i3WKCud6K/1lBf7yD3g+pDXc9HlKH3Fy8azyyNIXW4mAhBwru7",
-	"pPYzvHLggWD7yGx/MVpVnnkNDCtfwhJUsy4qBYpeEWC9FFyOuuQC7Mb3iqL2r6cwpbGjGuuGCmQfeTDj",
-	"5uvXk1xkmZEoamiryEf9RGZXscotHKGevoQeSEyBFPuqs3zSo5TDLnazCsui6M0A7nTRadPT+Z+8acyn",
-	"JJbU+FMBEz55hCUTr/NrTSJLKQGolAhVDscXgxQf/VJEMv2F938jgfRuPt745qSQGFIOSR6jlx8u0AYE",
-	"WltPn22Cq6p3nMgRj+kfcJ89H3EWzRUBQzQuxkwoziBQbzTvx9RGIdSV9proe0KmQN9M3SSPQcgWNpqP",
-	"Hjwg9Ase+lVBdgJIczrBNHKcKzgMqQIIjt46Hx3gSBC/sA8yAeJffAxY34MosiH+JS+8TZnEjRun/tV8",
-	"zlnoY+lY9lCZUXqbcwVJHBMmL9ffse8xMlv5vddkVnvY0h4KS1eenbMBjScAcQ2H251fWipatPk3jFzQ",
-	"CdEUV9y9XmHBHrMLEkTebpe3hrR/bwdc5U5KcaGHYL9OyGpl6hfx4OsVDOWctvsTFfrkIonW5gsKzCvh",
-	"jvqEQRyDbZepRFn2Lrx3kT5dYgzZJspL12FgjVxUOopJuxmgnpNb2QMJ6UYjfSsZTSJOJiArJd+pFQ0l",
-	"BwGOCcJhqDRilKa14BD/j9FumwGf9PKJTIW/er43wdevCBvKkdfZ2d/zvQll9t+7dbt5eBlXKa+qruT0",
-	"ymr7ayBfTLCyczC8qJRJ9V9eiCVpSDohVbdg1fPyNQzIDCmeBX50NCVcwbZqCbqUt8JhzoCv0mn5Wx/A",
-	"Z5aLYuMJgSA2GElkMpXzDsLMpDDzuHIfY8pW28n3VPvDXfOiCu97PzUMRjTOwp6N3pq3fEQHSr1TurUJ",
-	"ZqYQTxLgRyyJjJ9HZ9CVdmzZU90GbMYlVdbZdEoYCZHk9/HlRJD4Eg8NjpV5oouksCIA13dRLMWd3Dng",
-	"hnPr5+Bci+pnYQ5nzTmmWEoSK3D8719bjUPcGHz89Oymkf733gr/3d65+a9K/pOiQgVC4gziwGiMrIrJ",
-	"kApJtHAB4r28IjEdUPgh4kPK7P9m1nYpelDwHUd8yBPpyi+T72r+LdIfrMgbxjjI/RATkzeefsuYe+5P",
-	"sVKkzN0oK9F5Rh9F/9vG80p/0FJY0itsfd7Zvz7WAfgVXZ+fXtkaGirJRKxE0h6E8K/P9AttCGzq/eA4",
-	"xnOtdl/LGjrX+b4phasn0RQPCXAfRUsd9bsNed2K5IqMX5/R7KqSKkCJEWesPl0ZsnwYnyGd3iqLJTNa",
-	"DxI+inmiMAi8nGrvaYpyq5yi7HsvKInCNBVoHfljNLtFt5UtfqKeXiCBXmRSB72GQM+IR6FAM5uCK5L+",
-	"hEqpKbSEfWkguPrOdWBhABFjOfLR7wmJIZ5vqkjS1/N6xpiQ6aUxvCq/aj1ZFf6F8zev0Vv9d+1oeHrY",
-	"am8iyiTPCT9lq+e/uu2YeIvxCq4ghWkVXhUuoJr3pRF2SNJMXVH5dAdfKwYxH8Z4IvJsMnX/GY9VluxQ",
-	"Sn+QnF9CGML8d6SZpFHrLw2dZT8Yp6/9p87RcTkfn0w4K/PdKhb1LWGmJqoMiG9jPhOoP4fwI8ABYgIx",
-	"l9qRmCZzmVQ8k0feRMdMaw65POmegumYTCWqzkXvMoxGdDjSKS46VTVlMZTJp3tL6fY7giM5upXZYp2m",
-	"mVXGx9XGkots5q0qLKvMjHsA47GQubeqfWdymJyqtQfdo8ZUx9BdeaMvZ+M1rxJHQ/fjp+E358eVuB/E",
-	"V/kHd/b324eVj47rFFTFxQ6e7j5DcpRM+tOYMlmtmsu5+60337+t/E4icoATtJpqr6s3M036EQ3QmMx9",
-	"p3pkKctUe9PQUCvrw/oARr2hKvR+ORufk3WJbEzmq2s16uLzOs3TokpTPIdavmqzFUl7D4DlVYlzuSzL",
-	"VVH+FQ9wVFMWFWE2TPAQJLfSTAXaeH7yFu0dbDbRBbmWApFrKsDnfsqGERUjcMl/z2OC2RHCbK4DIiQS",
-	"BA2JFPaxgpTneQfC7n7eFDlu/IIbf3z8tOM/u9lomH+2GocfP7X9ZzebW5X2xitlFbzgcZ+GIWFfyNWn",
-	"EJsLcSmoJJVOoGV3MaTsdl4R1+9auEislVMcyAiCzOrDYf4GAh7HJJBoxGNBUB9gP0dC4ikkEqSS0VGM",
-	"nPtqt3byHp92xX3c0eeW2VHVqGr/atNdSUMhrPVrlbxXiz1W7WVMLN3LktiHudBbqAjG/7qSb9ONtNmS",
-	"7vWdosZ8uaRLX8tspRvfG+Z0ukWvOdpfrox6xVK2s9xrK53PvJke0SiPy14zhbDnyWSC4/m9IK9ZwKSU",
-	"LH/XJE0oPFuaMiFMqWvO4M0uMwfq3H2Vz5WByHy7Bql5Iv+sSEUxDrEGb4Vd34a5lpCuaGza7EftCMib",
-	"Kn4pgp3GrG3Bq/bgC4RjAmksEedjEiIM2p3Dp57u7+8+XeG85ST9L6qJrHolbgxwVbGFjiWKCBYStXMl",
-	"zBs81q4KBWnrt4YkG0Hkpp/W7u3sP3VfU+qKEl9d1p9LIo50FwakjdosUdamWhmfD0+YfCIQn7E0Y9IK",
-	"GvSaoziJ1GX2eSLRmLIQUiazj2pr84sK32KS+QOgQZb6vur158K51Y4RW7hiSQpkuvZL9cmIshD1/gU0",
-	"9+9CgOqlbA+vn3/HLv7Y/fD7b09fjd+0Bi8nO+GzybP+M/7T73u/jw9+/KXfvm79fAtwvpkShqf0Gx4k",
-	"k4VxI+2bzAOOsgFf9kaJnrn+YkX0AFTlkVhzxYK4sMv7end2zSruv4BilVEYE0FYPiX/i2L63fJM7pwR",
-	"s1AbfEtiwdlro8O6J9tvVR0lI9aivDGJc4osIIVqb/8AEvvW9g+bbyxzDuciNMANNa/lKOT+soClzVes",
-	"whft6dR8OGtqobg1lHCq9Vay3x0n+vLQxG0CkVQYB2LlETOHXnm17y4u3iL9gBHn2qm4f3jouBj3WpVO",
-	"RpNRWbWukixqbxYXKHTTsFHkym1a/TO/WK8yJ1Nn1+n8gpDk6XhJ7dMy68nmEcPZUuA5AU7jVl8SyHRx",
-	"txpjs9Lneud5lSPl4ZInq/JoSlHFKg+mv4qfwTcRU63fXwYR1wsWyozTiKTEJmfKuboJkSMeXqqfcBTx",
-	"GSxQ6pVQm9telf9cCMCWitbdWoSP1YxwQCNyem1tr1tFNyuCUmRGhFIyeCKwJiattwdJTOUcRXzo24cG",
-	"NBbyCPEo1CEDraxThnrfnl6gbUsN2/p7vZUZV3U4tYJpkWsD7nXSTaJ1nHtZ8kcl82Bkdkmqk4ige6DJ",
-	"IIJUdmzyn6G/k85oCXSaoQ7mYLnkYzYWX/UtLkxTnYhekZUBbYz6PKj3KwB9F5s7vSGzTHoDLvic0/kW",
-	"P2v4m0L7W7mPbn2IWqu/ot7sAayIHKtY1ZAo978qe49bjcPLxsdPOzXZKZmPaXn4X5cjzUY0GOluYLol",
-	"qEBhQrRuRKNIxxmz/AYTrVwaVTQb+Vq8K+vJNCPB1ry3GgPwTVXyf1W6v3pgGmGpWOITodk3QULyGA+r",
-	"NVL3ww/iEXK7POZ8Ql/SB/TOZE99+SBIlRayOlLoXX+JAggQ6pc2qLAQEpnppsQqvt1rqTRe2PRDP7VG",
-	"fUYhl94NlCzj//Dcrco6zjNf+q1zZiuUEm76vq6m39jUoKocV2iZKk3DAMcfazQUMXZtpD7nEcG5OEjd",
-	"FnFf8CiRBFqQrrzT5Vm7BqD1ebsXWQtDq2wZrqLwUYNOaVU2ZaaS9QHqKi5dfwX5xTQXyye1IZNCNeJJ",
-	"vDoI7iUCmGXRVtjtCqMbx+qB3mLQ1PmDl6cv0FJabg6iOfQp5OVCpm454mJxeAGRndU4Kmioc+osZm+8",
-	"f3/2zdWBbsICvwcxkVXpkw+Z6Ws2fYtUVFfrv0+lvphIZT+zAOQ2+Lem+FmDdxTCREdKCdAdNib8SvcL",
-	"fwDWUoXOzq4rIQL+ma8j0c2obI8B9ceA+i0C6vcdJK/F0Av3YHXVN9okzHNwGeMrEh0hQcwzuB9B41H9",
-	"wrSJjo000x4Qgq+IUJyDJ1JnWNniaNfHqX8CxyoYGXCE+IrElyOdFKxskUrXWwa80kFOoPUlZOr2XOLq",
-	"mWzrg73DTXcTuvl15Vcq+oo8gI2y2M1YbY0s6kfxIFusdKuuvNupEhSp3+g2BtRXbhLdyrYp0eh74x1b",
-	"Ay4KsJe/ccpIuLr7NbVGq/+SFTNljziGSP4qasR+OWndxpcOW62D9uHhzv7ewV7r8HDHX9gq3/eouIQC",
-	"I1K9GyouhcSDQf1fkymJrd+x/AQgiC7ZqoPf0jK6HJJVFtnV/LFK63Fy+KzB60Dc/ZgLGwcQhVNXVKi5",
-	"SJODwMcapKzOb3xFlLIufBTSIfTvZyGa4HgsfGC/ivX3/kfH6/oRZmPRRCd8MsUxCdMHYjLEcagMtwAL",
-	"66YM5WhJZiREppeE3O3GIWPnIZljPmy1KlOs6xDzADssB79W3qRCmvkdqqJv0xnjFk0X7rt23pbNL3A1",
-	"gZqpI3LnalFXnT8BfabG1nJr84ruV4F6RhdKe9mn+lCvib6TcvqGRXMfneMJOaeS/PsVvvbROfiWlXom",
-	"UX+uNbEuUwsY9bGJ3jA0jTBlaCTlFEEsLOJ82sfBGI240JocZI1RYRWnnjMCQm8rGwFxefkdF7KhH8yE",
-	"DJ7S7wmo0n3Qq44TRZ6fzL9eWPb68sOF598COOUOO1ar229tNpFVYrVzLaJCktBHmBVb+HSZqe8LSUBD",
-	"IvQ0jaMFzm4ABCAPyA+tM6anVjC1FllN2OCHREjI0ZtMMZtDLh+0R0jHmMxiKonuBq47LVCh2zpZr5Zr",
-	"kOv+7pShXmYEgm+pfPXFfgzwhn5BTxmBAFIhXKye6S0cAJJ2gKi6e/PpRWSwOAxRvGpLFOuRgHq3y25J",
-	"AuY1DanlhOA+XgaJ4hY2wS7gTOIAOJRZwoJdSf84MvgkOtvbTi+L9G68cjNN8xffoogWxdaOuyIxJPso",
-	"3IIuc0zGONDVnTaZ0fRFjBMmOtDvMOaJJMKH/87Eh99lIOiz6RcQNWdm9hUkVAHxhCSmV8TgFtBjaJIS",
-	"m13WZf/6FzpjUFE5oSyRpMvaTdR7++bcxUG4wp6tPU0LKTZ4XKii2IQd4Cy5D4jI1FUKiRU6YbS1ZaCz",
-	"tdXssp0mSrscbm25bGdry5R5AlXqCWcmBaeJznR0X6cO6L1D17XUYu9B31Y04jNo6trssl1gSyxFKP2Q",
-	"Cd7C/A61b8WneGxiuFindaDeXqvd81GAo6gEnZx/pNdBc54oQ1sdqMsQstXrNAbaAlTw09Qpa9YPORGI",
-	"s2aX7VXCnyeyhwjMxHLewhJxFhDfHcEE5bz2bku+BO0+6KBeQUr3uuxkxAWBNeG+fV0dO0i7ww9IwSEJ",
-	"H/lcXgp9zkuPzwUW8xlNcEhg5c9d9rnRaOT+D9a0PGcjJJDnt4k+W+6p0ekI4CwU5uRFSseM3VLbsCzK",
-	"ctzPSFA2jEhjiocE4elUIP25VNRXvVP+JYiwEDRA/ZjPhEKTbCVXTah8l3FGOpkr1zhoHNL/nF/WTLhi",
-	"EjFe5NWJFDQk5staCN8GTHVvZNFz6Ir4GU14n0bERyERY8mnPqTBK1SOKINtdNmxE8FOTzgWuqrezCns",
-	"GKdQvYKlzpoOIoBVIHlRbcM3L+vjMt5lBrT2SUHM0C5slgAIajldNyuRz5jugQlJFZptlbomoRmPYWRG",
-	"lw1izqSmR0MTW1swEU1QSba2oBpB8drjt2dow34RYMJjJJJ+I+QTJf+oQAPKyOaRHZCmn4QhlIkg5pRd",
-	"xmM0TbSAUEua1HaMYnViQdA05tfQ19oOIIMlDBdQbMBSNXL0EXPhCnlMPwGH8PJEUURri2wV5JuScM7l",
-	"56dsYj4laoU5Eegz+n//5/+m/x9+gTfzHLXwWPFhV+2yy7r/H56HJx3Z4OeEgI96mT/X2WrK0fx0lFX1",
-	"N7LdKOHYQxsmnsii+ebiF6yeq5Slz6hXocKoj2eKovOQsQz8276V+7PiSpqAV9LN5IynK/ZyyroSkSRM",
-	"7RZN2kUNDmSTCRUolpFna1SgrS0IxJJwa6sDIk63XMomfGIUkFhC7+chQRu7+6kg789RKjNwAdWNN5pK",
-	"AfP51A55DI2k07mSdgyamXCod7SBzfIwvhAgImwfbx++IuP5JhqCQrJlX95C6Tc018C6vTeajWhEjuw4",
-	"y0kSjFCEpW4tCy/DjCjw+kseKQ6mdgE9b9BsxKNMAQAOpPlhPsVKQfk4N89wgucIpiIiOYp5MhwZyaL2",
-	"AuxeVHXJaCqEiJSVtHN9rbBU6O7vBCv90ty8YbdGY+rtt3Z7RQgKSaMIGKiw918xb3fA4yGJ52rrYISl",
-	"bY8dPdeOnzHsmRFilCJjSOZ64ik9USy24rRpstiMQ6tZcWgjJjiEgEx/jrRhkAqI47dnpiJMUdGmD0y9",
-	"1uJLoRmTiOOwiZ4TEPUKIH6u035+ppgmQivHDKTP6ZApTEumXVbWXnU2VS8lkd5Oa6en8EwPcxBj0UEz",
-	"ky2DWZpZAu2pmS12A9TlEQDXCFT1uDLmfdSfd5kyE7Rc1SVa0NwaKreMWcGZdvNqhDkCK0KRNqgfCY1k",
-	"Aziq7gEFs0w2DdpSiSQvnwycrdvgbJ33kORDfQT43BYQaTbmYj4F5wJy89K2tnyTwznBY6OiJaCWKWTX",
-	"wOqyiI4JMAQY6PZmSgDS5mhaAdKZziLtduAjwTUURIAZUzCf4Dlc1g/QQ0FysMgspNWN9nVyTSdNS9lX",
-	"wB/xJNbEB88bO8iQo7BTGRTVKgSaAwNTFGVtBcCiLtNTwGBHaRWLgoc6m25+bSc1UAFpk+n8Bv2SNl6S",
-	"1KJ8DhMlRJd9gJ5FFsy5k4D6Dw18lC3pOxg2B2VTIQiVZsiecY/YN/I5TkcKnDgmXebennCoBExEgKxa",
-	"xs0zF3WL5uGVacfgkNjbOdTWcJflZg74CEeCW/5SGD2Dzq1LYKiuF00IZsB8rbIKF6UYB8CUT8Fcsxlv",
-	"6cRMADDUMYkuO4V7BGtfOwtrOtEb39zh3v7BZhOdz6gMYBBLL+AhSee2cIYkuVa40ttrtaBBkh7w5Ksj",
-	"76gfukxtG3AYTGI9/1jBcIOR2aYzOVTAE7s9w4uMPpya76cK5Aakdk5+vqoqtZG7zJk1TEWa0KvP9wQc",
-	"RLYMqNdBvydcgrowU7a+smWwGXQ3ItFUu48iGhCme9sYx8/xVOkVjZ1mq+T6mc1mTQx/bvJ4uG3eFduv",
-	"zk5OX5+fwjtZIZbrQlK6uXYMtZpt/VRapuntNlvNXc8pztxuQs95aM+1/dtsLJp2iMCQ1GQLQQuzD6SP",
-	"vidzdE6kvuaD/fbBpuZzmn8Zo0JPIRFIs8ScjS6yTusd1JPzaU/jk/zv32ay53dZD0dD/Rs0MFL6I03V",
-	"O5yEPaDtzIp9Imz7n/fvXm020Q94jvpKOwTtTd3GgF5Zp5MpeNZF2SabTR365WwsvMJU4p1Wa8H4hYqx",
-	"C7rLz6+mEZPpv2S6LaVNlkxLJW/8Nv7+8vfJ9Y8f8M8/Hh/OZs9fPD1L+O7Vj3/8cXBx/d3Jxeyn5/Nh",
-	"fL439kwXJWieZFolQYck6Ifktdu//3z88/fXJ/Hgx/PLg4v5h/9892Z4MAqu3uIp/SGKZ2cYvw2+e/+O",
-	"6wDPatMMTKOjmuEF6qxayGq3lZIKSpksTkE5AWQ/4UzGvKJap6evzkcTfN3AQ/Lv3Var5y2cOH7je/v6",
-	"Zqp2n95gfkJnLnTjdX796HvCZtUVOkjpLBgXYz3fk3goIB1sLiSZeB/Vcnk9aiH1LGyjnOmHM6gnMtre",
-	"Bo9zY903jWMhtRpSDnes9RdlD4kuA+6nLyWv2fmaTxnzhvG860z7Vq7AN5h6B4wVhlnqD1CPCW5m5Sg5",
-	"iMMaFbWJTow2YmeLozNWMO+x7VQZ2s1kHhb1w1SCallFsScK5nelWDebzjsQL1uzn8PXe5NfWtHu1Y87",
-	"k5fxs5eT9vz3qzbbmbTE+8PJ0/Hvreud04pMrI7NbFprKLBJH6whMvgGzIXZa7Uf56KXS4KWLVN8/q82",
-	"Wr2iDf+SmYyKhLMMPg6OgtQ9OdDts+99Dvpt+LF6a3f5W+7MtAIP/1QMOf768cYvRuP1b25c+tePNznu",
-	"/60OoDijt11+b7Mr8wxfG3za2oKMBy5kVbWeshmNgWZUdUZmmbUFyjjjkgbE/t02reDMxIXtD2lXfInn",
-	"oJkOeByQrP+vsg/1jGZjdUCDmmimnjZ2dio4cuaCMSXooLS/gt2NI8Xt51X8OMiGxWS18s95OF+PHZsc",
-	"NQ++R4Qo9PXP8koWd+9YnbzKM25u8lkhMk7ITUnK7FT1wbBGLdd+fnD6l+7cMPMVyKU02jiTAotfzE11",
-	"0m+tQGfOEH31SnuFV9z5Rfql/VXouWKynXp5Z2f5y8VpsvDe4fL33MmffyK7KnChCl6VyyYpMiqNrWgy",
-	"L4TCHXY11em2i9jVtmEP9WzrIvVB5fI0NBdLO3CDt7eM3wXfQ7PMKkpjiO7CMazutk6PpdXZQ+3EpJW4",
-	"xJq6qK1P8fh49S3m6mFqtEiXpdNMdKzOipwusn8vflKatviXYih55qBxNaXH27EI0DXCetbg6hPK7sz5",
-	"ZJUKgXN+7axdkUG/rAUH5BhBdnKQFojmGYXey4/OM/ehWhSnBa1MafeiJZyVIAQQ8R2feKY+3FVXeKTS",
-	"r45K0/QzF/X11YPX3aFTF0uqiVU7V9eW4+rdJ0KLc5sbtjg85S8ISyEdleoyE5Y6NtMj0hUDzkQyybxA",
-	"RygmU4Kl7UgCiW4F08RMfRd0MoWAsF67wu64ylLV78IcVjUs/FvpG/fhK6rIyX8IHSRfmOqR+ctR/9uA",
-	"vqEvX/xy+u7iP+dn4mwip7+cnD09o3vJK3omzti7/UD9e/Ki9f3OdDc8eXnYJPOX02D3B/qGniWv6B4d",
-	"/KcZ7ESsP3nRCn96GXn+XTxvbi3rbquVr1Jt5YtPd/ZaucpQtyhaseinjfZOY2fnonXY2W11Wq1fPF3M",
-	"BCOHW4OnpLEftHHdyOGbBVebLwu1FYdZS6dcEZfZSrvRal+0nnVadit1UqtctKWrlNwyLe8YCmjUafZ2",
-	"ciVV+tmsiMoUceTrpsyPbqlUussCwJxSKO8VvyIRDohb1KRreVb3ermdyit02h/NobUvmg4ZCRFlTiK/",
-	"1jAs27ijmnsLl6vbgGapo9N5dk0IlXrpVMDquAIWj7b9wwp5zat1JN/x9EGq1eoiPu0VWBtUcnsDpvnS",
-	"QA4NykBQ5zsGdjQS6N1olIPugU4JgU7ZYCEJ/SyXQleWmKMQ85CdKY6UTpbEBKJmSm5DK1BINiomlujS",
-	"HJ1jV0ggQRM+IUzq3LQusxGnuenz2kTQmlAvk+aKY2SasyFJJ6RKPVBfPLXj1rKWruCMycPzOz7TOSwa",
-	"7ggyiCFlQOcM6VSYXIHifssUh8D8sKw2BDaVC2GaJEH9ilsku7vjFslCf9hFdbE3fskec/Zodq4H2mmz",
-	"C+qbFFr0GLnO+tBAtFA/ly+51ELvYKdxiHf7jYOw3Wo8C/b2GvukPdjBu/29YD/0qk+tl/NWtqbsWFA9",
-	"6/8uOoullF/zHZ1cYdVuZSLVthX2sIAyL8jEzKVE59zz5jet9trmOeEasJrCVnabrWa7vds8sPM0O1UT",
-	"HbNWwLnlceOg39pp9NtBu/E0PCDPBoetNt7p58dvrqiz5FsXeT/wP2gU4e39ZstTd6FHJbIkim7Wukvo",
-	"sFPjgNI39Ge4vr+kNEj5vwKFrrJyJreiydwGUpY7Y9LS9Jq4ki1vYmSWVsjohHBFjT0kc+baglE06Jgh",
-	"M6bPCAxcsN98Zds54z5dAxAl7CrVxSzRRJGOOaZZuaagSeciZLm6mmV32XEarbRVEBnkgA/3ic3Dsrm7",
-	"VJg0MhzyqYRURZu6pv1T2lwtwOeMqaMUSy2c5IU0f1aTvFONocSOif8qCxdAAMExmyHZSkWo5rc8CiHd",
-	"Uadpz3Bl0MzOjL2V2Qq80lTvgPc4Rb/jYuUR2tAmiQ9bsxnruj9ysqb9W6HT9+fpOO9sE8+LQQofMMNk",
-	"gFF72eJ2uygbXdly+R3mfX03vqfriooQ078qYBX3meVj3tdWob9NtXUEqTHfkSjM7+91XTVWlgR3X5vL",
-	"t+Ip7XFdE+5hPBUa9w25ZGAygE3h8OWcGWt7JAqNrty9nb3/46z9mi7YG3u5zt6+rPPD3MGj66NMOJZF",
-	"5XA29VkoAzFHeyka/309ZXmm/c/FDOMxzCFG6kX8E9jZo2/2H4iG9+WdPbcO2SY6J1JU6deBLv/PdPCN",
-	"uhaDm0eol8sg7yDGG1AXBO057sGiXM+/m3VaqpmMkroXqgaBpkExO2Tdt39xattcY8sEyvOqNHSpsdjV",
-	"rHIcDJ6S/UbQxgf1TgCbbbLXamcFJcb7jfJHMlRSOWinCggrY1L9KO4aR4LzFRRygAOfEpb1rGyiNyyt",
-	"n4J6KyhbCnAiyINkvt4hSFA1NKfzyZH7Gs1qhus4eEaF9uhRXbngFva7qfva1WpMxhR+guTbgzwRWRwF",
-	"Pg0LiSZ6LwjqFllq1+t0QefreoDKq3UOsD5IU6QK/QPujMa7GRqfmAOYI0IvBfcwS3C6EuI3N/7XFNe5",
-	"cNwhuixEuzALNbpoo+dspLep+81odCniSlpfZ++fyi4LeBKFxtsCqALF+Ru9Khj1Ni1LfswjeeAQ0ys+",
-	"zIeSavLUdTufek/iabHNj5XQKaNFYsRnrGPLc9yeHlnPYCrdWvBsOg1nvubAsxGJSbPLjtk8K7CvnFCr",
-	"B9aE3GSlYwRqjyChloZOwRAUaKv9hBzqhSWSMxoQ2+ik2WWOYDHdiGxseHFjpaOc0gKtJiKlIoY1XjwF",
-	"4ru48YK0ZVpR//fRcgOxzqtVdId8MZ/DerqkMwj5xjiKcn6hvbrgp0aXERY6YNn88sqgnSLy1VQ3rQ33",
-	"ZZVFr7nDCnxdIs8qemUcpWX7MyzS2PADKlx/07TGP6syIVd14K9WV1WsVfA/3ZRklOaMS4SUtYqW1lOB",
-	"tNraAomytVWUWTp+ZePeiLIgSkLdCrSYraijRR3bD8QJE1mXv8AT0mWpapPmOkOjv7RRQ2rPuVhfWx71",
-	"NpskfOtMRTOg5XJ1Hz8jM/dpJUCZpDGJ5iikgwGJTbXZulVTxeHGj+mIjy6vf2Q6oiYHw2fSdESEGZnd",
-	"PSfxsQrwsQqwrgrQmUyf5pOkrctrRCx0/lmtvsc3jZe0Xmc6S6WC0IhOqCJwC4DcrMe0flhCEbreTFWh",
-	"D6B2dq1qi3+HUh9p6/KzIurHSp9/iIfm2HSCMtctOfTd1LrmrQn3brW7nAWkiUCJ1m7xCgUaaN7tgg3+",
-	"dfV6Jt8EYhwap1HWgbof5PaydA9YqQvrI9wbta+s3/pfpFg4d66/bLmwG6h6rBf+G9YonJeYEerPHVYx",
-	"MIxrFRZlclgXlioUyhKw5lEhlriPBUFjxmfQhJHxWbOq25OZI3bnhk+P5s5SHpEf9V/DJNTqzb9YXvaH",
-	"EUd4gs7+V2UCNrRHDEYVQ1ygYbnx+uAYBqcqmSIknhtEnqvfdbueQqjeqMApPutoCcQ9y3ieuCPz7iIT",
-	"84iYDBMhMVIIuTISVE7vewgx9kiQ90eQSDeyhUZgs7+Kj6F1eKcsnMIgNicx4pxPCKipJBIECBF8w/aF",
-	"JjoZcQ7j54ymy+qzEII2Pgh2yWG4v+963Fq5DITDLAPBjqFDdleL8g0KR1idRqtm3VVlZC0BxGOM5Mv6",
-	"bdysMPW/K3RnMT9vhyQickGE5B2Bed2ZOQdmma1N8W2NILTxtoad8O1wn7T19ZDz8MiarhDyELyJjtHb",
-	"N+cXPhIUnu2yb05fnV6cPhF6ZgsVKIz5dAqheT1AAM+hOz2f6OQfWt1+Vx/qHsTevfeHu1WMY692BKDN",
-	"8BumdZlVOQaPvuFH3/Atecw3QElrlRpazkKubQJipREH7d+1JxiEh+nwjcaETAXCfW4S/4qGnh35KkgQ",
-	"EynKOq/+7n2Zd4+1wPdZC6zvphqGmbZrpmZ7oOcwMru0Wnq2JaEx91HXX1XXP702SaeVun6IJf6rGd/6",
-	"RIo1qd0v50uFbLXaUugRn4lC/rLNT3SSGN0UkNRTnRV5gn+zY9zX1xJlEXytF0F7XaczL0RvohARxpPh",
-	"yC9MIHJ6MGBpBrxlW6Ei1y+9aqBWl23Y4Wh+Nhtt0696MR2ypVifbvBuEyQ3cr3Wde5vceCZTnfpMtDg",
-	"NvSstU2l6uVmHhUGHR2XZuvaiUhUIDpkMLXFZHx2GQwsSaea2T7azqAz2xe7l9ugGS6VqbKTRMBkOZSO",
-	"KEHH7hwok57WZSb9H0uEo8iHmRxV87YK6JHVq1eOpqqIWsIzF+nQ6Fx3kSoyyR7ZNh8w63u6CcZj+ui6",
-	"6aPvnDtYmET6ty0u3n0sLoZEpq+xwHb3T8/9cg/8Tyo03f26s+7W4HCGtS0dEuKEadGJ41QQRMJsUN2b",
-	"V+cEMDKDTiymNAwm94zMWNoRholpPJFHXfZ1lV5+ddn22RJaV6mq3is8Uazby7f1mMHU0amyIULtNYMp",
-	"hXjIYY4f1ZM1YXx4n8CkSx4RpjVMtx4C/ghFEUd5hek+a0Xf5bYOdT9Qf7PE2V0AyM1fbSKLOfZKpROG",
-	"MvWUJyocjbOJehVYmR9haxENpsvr6COzQykZz2ovuvpXaMoPZGwC+ZlBpH6c4fmR29xoFBMCHGJAGY46",
-	"eTwBdfexdOMfW7phR+KAMVyegVZdxmHHu66aXZq3xqzRVu4Sls7r1AM6cxmmVEDqCDsCKZbrRt9lhNrp",
-	"6030mmsjklxT4TZJzC1lXUo+SlgEk9EUvYDVx3XDrwkOC727ORwORzAEeUbFiIS5TmymUgpCe4Yyzfx3",
-	"w+dhwrBRXmxVo56lGGAGgwx1frnujVltiRrA38WIHCRRoYXXB53ha85kj+TrkFVqMkeYDRNTTgyDT11N",
-	"st6HV+Gtq3Glpf7FMV9jBFC1C25kXNxOmmYUpXfECAlJuNr+Vw41rSNZ9DU+xCSie0kw/pKdkP1cc9zL",
-	"IOK1Clb5MUfLek1mNhaiFWKgYCMhU9K2YypMVONuaQC7ro7kTHpQCoDd32INqXyiW6DRPXYRSLuU5Hih",
-	"3lpuUEDzMbf8iyRvqqtJpit2ks5iMJ+8LH+gorKyMik8H9CzmQJ+OroB5u+C8WjqLa3s7I0JmV6aesV/",
-	"K+7Vg+RzyoZdVno77QGqx/0rtmU8N/UZA3bS1LLezt8TMs21GACGb0daOKOi3V7INjBU0erYPVh1n2fz",
-	"sqHyPucRwayy1/Hi6nahjb37q29/+LyAv2jk3BQrO90qKhVevz7F2R28KWqohzPoLhoSmI6d787uO91k",
-	"m5WdzB18v2PpQBaVrY+Tu84wi+wmfHq//rPKuDgogwoNF8bvF/jd6gLbaOOndvsIvaIsuUbXz55ePt3b",
-	"RC9oTAb8eru9p0Pfq9dTaEguan5tgd38K3axnqTyYAUD0D65/SnLRLhZKnXA/bhI5nQQNhSTTR+MOBCM",
-	"7WalSGfG47F2hdFQLSTcrMcnosvSCn9hjE1lU9GxdoDCyiHXY4q0lWilFbpPYbVMVqn992jY0xUYDlx6",
-	"3566DWssrHtVDfyXE5z61BTLUSbUnOSRotWxJjHUdPX/on1cvkTe8t7yV15z+YIn7K8sGE8Z+CTAvF+B",
-	"GYwIjuToj9o8smOThLHTaiGgYza0xUDTmOsJ8JihXAi/iY7FOJ0fBvR8hGIiJDbt2+2b1JhxyogUlWVE",
-	"35nt/SnFd/rj9cGcY6VCNG+LKwvshbM8gLH6jlsEI+ZCkom5QT4lDE9p05668ho/pL47iDAavvj+3avU",
-	"L2TzR8BZlJUQVtzJG/3Bl8IMeLzLvVA24DAW1hjgll96vndFYh3/81rNtpLysBX1Za/jKdVjF3izHAmT",
-	"FLHapZrdf8ODZKL2WKMFqMeO356h0Dz3ENcMESUFqxgHUlHVy/M3r5dd8xxPoi95zT+r7611zXaHmZQz",
-	"e+8guLYuU7feQZ/g0jupu8dH5so7CG78psvgejvo0w2I6eyCjaEmZAyxwa/oCn8+/uFV3RXCNPZ6VqtY",
-	"rGnIkNZZmhw4H3QWfX7wS2n93rfmMAD/Cbh4gjHCw5gQJ2/OrvZE+BYPuizlwVqDEqNEwojHkM8qJzcO",
-	"iXyn9/9V8mLYW/Nr8feMoAunezloSCSSMR4MaFDNytfXA0DwA6FXa6bGQWrqd49PTt68f31xfvn2/fNX",
-	"ZyeXiisYNgCelCSOlD0m5bSzvQ1O/BEXsvOs9UwnF5sdFz+jO1v6NjLu6+FmiTxyPTir2dfNknbrlSdo",
-	"GV+aCUdhVizgtMGBacyvbLQmomzsLJ5zvpW/UK5/NnzUaYhiVrK5sOVFTPUQduby8NgGkbTDdsilJAyU",
-	"tf4cYgDuyjZeUV76BY9RxHGI+jjCLAD2YNrCane4CfZwHuVAqjHt5uPN/w8AAP//",
+	"Lr6kaesfe6/GIkHgw3e/fvICPplyRpgUXueTR67xZBoR+G8cBESIS3I9pTEJ1V+ucJQQ9R8BD4nXKT7h",
+	"eyGRmEZex7sYEaR/RZKPCUMjLJB5ronekUFMxAhR2fR8Lya/J0TISxp6Ha/VPnw2eEr2G0EbHzQOgl3S",
+	"OAz39xutfnvQDnbCXbI38HxPSCwT4XX2Wm3fk1RGajvH7gezTcn5VP2axKyDg4AnTIrONOb9iEw6hRPc",
+	"3Pj2UJRd4YguOrZ9YtGxqUCMS4QTOSJM0sBHPEYBnhDUnyPMuByRGM3wHMkRZohKgQQRgnL2RDwcaNSO",
+	"7NZXAI49pwJOEJNQHQRH4nJChaBsWAWhqscKYDJHQwGOY0oUmFD2lgKHRHJEBeJTEmNJOUMSj8n9QuUk",
+	"2ybKtrkIJFUHA7iIeHA5wDSqJhT35wIcRgSHJEY/NU7O3724sEhj1lbYYlAIgJEiB+CRdMHIJ0SgQcwn",
+	"CKMBjwkdMsRjOqTs7iDbdUHGhWgIKrNPx2SQiKWU5oJAQSzWPGARnRUfKWGQ5iIO2nwt5PauvLVVia54",
+	"aAUrs8lFrLj4SAFW5mdgwzHBwYiEcHzCwiZ6xYeIMoSH+D6QxQHDufnqary4eAT35DG54uPFJ7ePLDh5",
+	"nyjBwELyRQ6tvrPike3eb9SZNUcAEfyOyHjeOB5IEqt/hkQEMZ0qbggfCjgLFVNHM0wl6hNF9wiLseIc",
+	"6cGMSPc6bX1IjUEyTojviWBEJlgtPaGMTpIJPGV2TJkkQxLDPXz48KFxbKkKS1LejYJ1MMJRRNiQaP79",
+	"7sUJOmy3W2pLAvEBIlcknqO9VvsIYcs20HOCYxI78hJPSIiwULejVnh6sN/KncMzb8QER5N/dz0L1a7n",
+	"LTqhOZWQsWbaN743xTGeEJkCGyjvWEoymcryCds7z1CMWcgnqK9oBwu0s6POHONAraFO2MeCPN1L4qiJ",
+	"APkU6wGERQoj4PiWbfEB4oyggPMxJeg3HPuGfbM5krjvd1nCJI0QZggzMSMx6qudC8TIzMJLHCkhwBTL",
+	"12sy0kQfqFSqlfMi3MYMCxRxIZV0QBFnQ7QhIkKmPpIJYyTyu4wnEg/JJgowQ33AJBLC44BMiocqkRNE",
+	"lDCpF4UFqfQRZqH6nfE+D+doNuJAcOpxfbE4gr39gMcEzXkSIz5jfpeJJBgpQPZ+f7Z7dfrbuw/k5Un8",
+	"B3l2/vrFL3vj414HYQM/+BwwcIHGjM/QNOaSBBI4/oiyYbPLPN+j6qY0BXm+p3DJ63g/NczdNuzluojx",
+	"XzEZeB3vX9uZKrytfxXbBZy40ZJLTDkTWknWitU7IwKBKzFJGKAPnk4jRS2Us21D8f/9m1C4tEzRrtqS",
+	"fWO7qLNWqayrLJBKmFq1buEqlapQpaxauEyJ61cy/ZWWyLjoqtebu723+or0JedJ/zW3av1MERfoYtn5",
+	"mwg4NOrlb6ZnSf0IYf174aw9oJpeYfu9Lotc2QRo7ciEKlZcdUbzynbpeTjfcx7OLzh/heMhWR9tHfGr",
+	"6P1Scn4ZwVKO9D1ONUTgCRM8RyN8RRCWaKLYxtM99D19fmfZ23a0U3UqJDlHdjOLhG9h5ysjjQu6BTjj",
+	"GjkAAGXMXJE4PfeN752IePAitRpuwToKdsdigi1o4KudNtvikrMq+yWT4o4Bc0frBb3W/B0EWDDCbEhC",
+	"AN4ZkyRmODqNYx7fCYepWemSwFIODp/zCTFfVzJvFiu5qWxR0CzjKxLfFX/3W60Mf+2RkN3IIvwt7Hrl",
+	"G83BbcGlHqMBTiKpFBXnuKDXKAZl5XuAE0FQwkKSu9MnAlF9T68oG59loukWWB5RNl5kKOZ+z+n/VCD1",
+	"o8LIhCm1gfkItM5k6qOYTCMcEFBcsFGrlErG48xVdSzGWgNSv4N+VXff6rqDXaLu2r3qVs5OcO5agQUx",
+	"DqoYiVeyDXPnVBc2wdGAxxMSXpotVUGn/FCNKwa4FJw1VYyVKqjot6+ewuG9Hf4HuyeU7WnRyctnuFmd",
+	"hTkIuBq/fiKQmDOJrxXeAM2nHEtdwRPHu3crrFJUkULgXXZzt2Zg93zFwFCE1/k1/UCY6O2QywElUZnI",
+	"JmTSV+cMgiQWSM5oAIQy5cCkvI63PcVCzHgcejcf72ps3y8erYpFxQu7LSqhjZfnb177iLCAh1ShlnMZ",
+	"T4TiNpPNeqn3mssXPGHhnfCFcXk5gFXyeBIT40KDT6t/3901spfd1muurE/92UW3lG1v5duxYFl8K/Z8",
+	"COxOOCVQNpXWdahsUwGAfmsQ9ta2nQNv4D3wcI0X2NKnEqrYUhOYvJku5Vtmo3bMExDMfXVmUU2zluIu",
+	"Ae1KJJv6lQmK6XAkkX1+bcJdhfnv7GRo8GMKDZRCYxE6lKG3Mlpkn1qqwx5bsK8EcXScwiu9pzw4Fc+n",
+	"AvXy19DzESPKCsBdttdq+0hQFlifisicQwxhtNdqK+vvxvfeYUle0QmVd8TDWHHwyCxUIv2Z+n/Keppg",
+	"Njdqn0hxUzTRB0wlAjcSG6r/ddyTSOD53X3oO4cZllzYjdjvL3Ocu2dbGUEcyC7EjX4SDgncshH0nQxS",
+	"CimTmAgNMuPChMgD3KrWHYqnSR/WD+UYfpf9pj4Xgn8g5caOIAC1VDvljGvBuYoeEtoz3PQWOZMX+Qzc",
+	"RwEc7xm+wjTC/ehu3oLEWafkqI+vqCIFrY4Y16WmJcZnTXQRz82ZxYjHMprf3fRyXAcXZDLlMY5pNEf5",
+	"XS5COvfJlXHOAeYSJULbXNZzEHEcktBHYpRIqVAiBM2TpyocRHYgrhNiiftYkD8DU0QynfJYkvAHElJ8",
+	"AdC7E8qkC15O1IqXcCGukU5YCIwXtFssUNc70V9rqK93kPtB9aGu5yPK0PuLF41nlsaQOlxMhCDh3V1S",
+	"+xleOfBAsH1ktr8YrSrPvAaGlS9hCapZF5UCRa8IsF4KLkddcgF243tFUfvXU5jS2FGNdUMFso88mHHz",
+	"9etJLrLMSBQ1tFXko34is6tY5RaOUE9fQg8kpkCKfdVZPulRymEXu1mFZVH0ZgB3uui06en8T9405lMS",
+	"S2r8qYAJnzzCkonX+bUmkaWUAFRKhCqH44tBio9+KSKZ/oX3fyOB9G4+3vjmpJAYUg5JHqOXHy7QBgRa",
+	"W0+fbYKrqnecyBGP6R9wnz0fcRbNFQFDNC7GTCjOIFBvNO/H1EYh1JX2muh7QqZA30zdJI9ByBY2mo8e",
+	"PCD0Cx76VUF2AkhzOsE0cpwrOAypAgiO3jofHeBIEL+wDzIB4l98DFjfgyiyIf4lL7xNmcSNG6f+1XzO",
+	"Wehj6Vj2UJlReptzBUkcEyYv19+x7zEyW/m912RWe9jSHgpLV56dswGNJwBxDYfbnV9aKlq0+TeMXNAJ",
+	"0RRX3L1eYcEeswsSRN5ul7eGtH9vB1zlTkpxoYdgv07IamXqF/Hg6xUM5Zy2+xMV+uQiidbmCwrMK+GO",
+	"+oRBHINtl6lEWfYuvHeRPl1iDNkmykvXYWCNXFQ6ikm7GaCek1vZAwnpRiN9KxlNIk4mICsl36kVDSUH",
+	"AY4JwmGoNGKUprXgEP+P0W6bAZ/08olMhV8935vg61eEDeXI6+zs7/nehDL779263Ty8jKuUV1VXcnpl",
+	"tf01kC8mWNk5GF5UyqT6Ly/EkjQknZCqW7DqefkaBmSGFM8CPzqaEq5gW7UEXcpb4TBnwFfptPytD+Az",
+	"y0Wx8YRAEBuMJDKZynkHYWZSmHlcuY8xZavt5Huq/eGueVGF972fGgYjGmdhz0ZvzVs+ogOl3ind2gQz",
+	"U4gnCfAjlkTGz6Mz6Eo7tuypbgM245Iq62w6JYyESPL7+HIiSHyJhwbHyjzRRVJYEYDruyiW4k7uHHDD",
+	"ufVzcK5F9bMwh7PmHFMsJYkVOP73r63GIW4MPn56dtNI/3tvhf9u79z8VyX/SVGhAiFxBnFgNEZWxWRI",
+	"hSRauADxXl6RmA4o/CHiQ8rs/2bWdil6UPAdR3zIE+nKL5Pvav4t0j9YkTeMcZD7Q0xM3nj6LWPuuX+K",
+	"lSJl7kZZic4z+ij63zaeV/pBS2FJr7D1eWf/+lgH4Fd0fX56ZWtoqCQTsRJJexDCvz7TL7QhsKn3g+MY",
+	"z7XafS1r6Fzn+6YUrp5EUzwkwH0ULXXU323I61YkV2T8+oxmV5VUAUqMOGP16cqQ5cP4DOn0VlksmdF6",
+	"kPBRzBOFQeDlVHtPU5Rb5RRl33tBSRSmqUDryB+j2S26rWzxE/X0Agn0IpM66DUEekY8CgWa2RRckfQn",
+	"VEpNoSXsSwPB1XeuAwsDiBjLkY9+T0gM8XxTRZK+ntczxoRML43hVflV68mq8C+cv3mN3urftaPh6WGr",
+	"vYkokzwn/JStnv/qtmPiLcYruIIUplV4VbiAat6XRtghSTN1ReXTHXytGMR8GOOJyLPJ1P1nPFZZskMp",
+	"/UFyfglhCPPfkWaSRq2/NHSW/cE4fe0/dY6Oy/n4ZMJZme9WsahvCTM1UWVAfBvzmUD9OYQfAQ4QE4i5",
+	"1I7ENJnLpOKZPPImOmZac8jlSfcUTMdkKlF1LnqXYTSiw5FOcdGpqimLoUw+3VtKt98RHMnRrcwW6zTN",
+	"rDI+rjaWXGQzb1VhWWVm3AMYj4XMvVXtO5PD5FStPegeNaY6hu7KG305G695lTgauh8/Db85P67E/SC+",
+	"yj+4s7/fPqx8dFynoCoudvB09xmSo2TSn8aUyWrVXM7db735/m3ldxKRA5yg1VR7Xb2ZadKPaIDGZO47",
+	"1SNLWabam4aGWlkf1gcw6g1VoffL2ficrEtkYzJfXatRF5/XaZ4WVZriOdTyVZutSNp7ACyvSpzLZVmu",
+	"ivKveICjmrKoCLNhgocguZVmKtDG85O3aO9gs4kuyLUUiFxTAT73UzaMqBiBS/57HhPMjhBmcx0QIZEg",
+	"aEiksI8VpDzPOxB29/OmyHHjF9z44+OnHf/ZzUbD/LPVOPz4qe0/u9ncqrQ3Ximr4AWP+zQMCftCrj6F",
+	"2FyIS0ElqXQCLbuLIWW384q4ftfCRWKtnOJARhBkVh8O8zcQ8DgmgUQjHguC+gD7ORISTyGRIJWMjmLk",
+	"3Fe7tZP3+LQr7uOOPrfMjqpGVfurTXclDYWw1q9V8l4t9li1lzGxdC9LYh/mQm+hIhj/60q+TTfSZku6",
+	"13eKGvPlki59LbOVbnxvmNPpFr3maH+5MuoVS9nOcq+tdD7zZnpEozwue80Uwp4nkwmO5/eCvGYBk1Ky",
+	"/F2TNKHwbGnKhDClrjmDN7vMHKhz91U+VwYi8+0apOaJ/LMiFcU4xBq8FXZ9G+ZaQrqisWmzH7UjIG+q",
+	"+KUIdhqztgWv2oMvEI4JpLFEnI9JiDBodw6ferq/v/t0hfOWk/S/qCay6pW4McBVxRY6ligiWEjUzpUw",
+	"b/BYuyoUpK3fGpJsBJGbflq7t7P/1H1NqStKfHVZfy6JONJdGJA2arNEWZtqZXw+PGHyiUB8xtKMSSto",
+	"0GuO4iRSl9nniURjykJImcw+qq3NLyp8i0nmD4AGWer7qtefC+dWO0Zs4YolKZDp2i/VJyPKQtT7F9Dc",
+	"vwsBqpeyPbx+/h27+GP3w++/PX01ftMavJzshM8mz/rP+E+/7/0+Pvjxl377uvXzLcD5ZkoYntJveJBM",
+	"FsaNtG8yDzjKBnzZGyV65vqLFdEDUJVHYs0VC+LCLu/r3dk1q7j/AopVRmFMBGH5lPwviul3yzO5c0bM",
+	"Qm3wLYkFZ6+NDuuebL9VdZSMWIvyxiTOKbKAFKq9/QNI7FvbP2y+scw5nIvQADfUvJajkPvLApY2X7EK",
+	"X7SnU/PhrKmF4tZQwqnWW8l+d5zoy0MTtwlEUmEciJVHzBx65dW+u7h4i/QDRpxrp+L+4aHjYtxrVToZ",
+	"TUZl1bpKsqi9WVyg0E3DRpErt2n1z/xivcqcTJ1dp/MLQpKn4yW1T8usJ5tHDGdLgecEOI1bfUkg08Xd",
+	"aozNSp/rnedVjpSHS56syqMpRRWrPJj+Kn4G30RMtX5/GURcL1goM04jkhKbnCnn6iZEjnh4qf6Eo4jP",
+	"YIFSr4Ta3Paq/OdCALZUtO7WInysZoQDGpHTa2t73Sq6WRGUIjMilJLBE4E1MWm9PUhiKuco4kPfPjSg",
+	"sZBHiEehDhloZZ0y1Pv29AJtW2rY1t/rrcy4qsOpFUyLXBtwr5NuEq3j3MuSPyqZByOzS1KdRATdA00G",
+	"EaSyY5P/DP2ddEZLoNMMdTAHyyUfs7H4qm9xYZrqRPSKrAxoY9TnQb1fAei72NzpDZll0htwweeczrf4",
+	"WcPfFNrfyn1060PUWv0V9WYPYEXkWMWqhkS5/1XZe9xqHF42Pn7aqclOyXxMy8P/uhxpNqLBSHcD0y1B",
+	"BQoTonUjGkU6zpjlN5ho5dKootnI1+JdWU+mGQm25r3VGIBvqpL/q9L91QPTCEvFEp8Izb4JEpLHeFit",
+	"kboffhCPkNvlMecT+pI+oHcme+rLB0GqtJDVkULv+ksUQIBQv7RBhYWQyEw3JVbx7V5LpfHCph/6qTXq",
+	"Mwq59G6gZBn/h+duVdZxnvnSb50zW6GUcNP3dTX9xqYGVeW4QstUaRoGOP5Yo6GIsWsj9TmPCM7FQeq2",
+	"iPuCR4kk0IJ05Z0uz9o1AK3P273IWhhaZctwFYWPGnRKq7IpM5WsD1BXcen6K8gvprlYPqkNmRSqEU/i",
+	"1UFwLxHALIu2wm5XGN04Vg/0FoOmzh+8PH2BltJycxDNoU8hLxcydcsRF4vDC4jsrMZRQUOdU2cxe+P9",
+	"+7Nvrg50Exb4exATWZU++ZCZvmbTt0hFdbX++1Tqi4lU9jMLQG6Df2uKnzV4RyFMdKSUAN1hY8KvdL/w",
+	"B2AtVejs7LoSIuCf+ToS3YzK9hhQfwyo3yKgft9B8loMvXAPVld9o03CPAeXMb4i0RESxDyD+xE0HtUv",
+	"TJvo2Egz7QEh+IoIxTl4InWGlS2Odn2c+k/gWAUjA44QX5H4cqSTgpUtUul6y4BXOsgJtL6ETN2eS1w9",
+	"k219sHe46W5CN7+u/EpFX5EHsFEWuxmrrZFF/SgeZIuVbtWVdztVgiL1G93GgPrKTaJb2TYlGn1vvGNr",
+	"wEUB9vI3ThkJV3e/ptZo9S9ZMVP2iGOI5K+iRuyXk9ZtfOmw1TpoHx7u7O8d7LUOD3f8ha3yfY+KSygw",
+	"ItW7oeJSSDwY1P+aTEls/Y7lJwBBdMlWHfyWltHlkKyyyK7mxyqtx8nhswavA3H3Yy5sHEAUTl1RoeYi",
+	"TQ4CH2uQsjq/8RVRyrrwUUiH0L+fhWiC47Hwgf0q1t/7Hx2v60eYjUUTnfDJFMckTB+IyRDHoTLcAiys",
+	"mzKUoyWZkRCZXhJytxuHjJ2HZI75sNWqTLGuQ8wD7LAc/Fp5kwpp5neoir5NZ4xbNF2479p5Wza/wNUE",
+	"aqaOyJ2rRV11/gT0mRpby63NK7pfBeoZXSjtZZ/qQ70m+k7K6RsWzX10jifknEry71f42kfn4FtW6plE",
+	"/bnWxLpMLWDUxyZ6w9A0wpShkZRTBLGwiPNpHwdjNOJCa3KQNUaFVZx6zggIva1sBMTl5XdcyIZ+MBMy",
+	"eEq/J6BK90GvOk4UeX4y/3ph2evLDxeefwvglDvsWK1uv7XZRFaJ1c61iApJQh9hVmzh02Wmvi8kAQ2J",
+	"0NM0jhY4uwEQgDwgP7TOmJ5awdRaZDVhgx8SISFHbzLFbA65fNAeIR1jMoupJLobuO60QIVu62S9Wq5B",
+	"rvu7U4Z6mREIvqXy1Rf7McAb+gU9ZQQCSIVwsXqmt3AASNoBouruzacXkcHiMETxqi1RrEcC6t0uuyUJ",
+	"mNc0pJYTgvt4GSSKW9gEu4AziQPgUGYJC3Yl/ePI4JPobG87vSzSu/HKzTTNL75FES2KrR13RWJI9lG4",
+	"BV3mmIxxoKs7bTKj6YsYJ0x0oN9hzBNJhA//nYkPv8tA0GfTLyBqzszsK0ioAuIJSUyviMEtoMfQJCU2",
+	"u6zL/vUvdMagonJCWSJJl7WbqPf2zbmLg3CFPVt7mhZSbPC4UEWxCTvAWXIfEJGpqxQSK3TCaGvLQGdr",
+	"q9llO02Udjnc2nLZztaWKfMEqtQTzkwKThOd6ei+Th3Qe4eua6nF3oO+rWjEZ9DUtdllu8CWWIpQ+iET",
+	"vIX5HWrfik/x2MRwsU7rQL29VrvnowBHUQk6Of9Ir4PmPFGGtjpQlyFkq9dpDLQFqOCnqVPWrB9yIhBn",
+	"zS7bq4Q/T2QPEZiJ5byFJeIsIL47ggnKee3dlnwJ2n3QQb2ClO512cmICwJrwn37ujp2kHaHH5CCQxI+",
+	"8rm8FPqclx6fCyzmM5rgkMDKn7vsc6PRyP0frGl5zkZIIM9vE3223FOj0xHAWSjMyYuUjhm7pbZhWZTl",
+	"uJ+RoGwYkcYUDwnC06lA+nOpqK96p/yXIMJC0AD1Yz4TCk2ylVw1ofJdxhnpZK5c46BxSP9zflkz4YpJ",
+	"xHiRVydS0JCYL2shfBsw1b2RRc+hK+JnNOF9GhEfhUSMJZ/6kAavUDmiDLbRZcdOBDs94Vjoqnozp7Bj",
+	"nEL1CpY6azqIAFaB5EW1Dd+8rI/LeJcZ0NonBTFDu7BZAiCo5XTdrEQ+Y7oHJiRVaLZV6pqEZjyGkRld",
+	"Nog5k5oeDU1sbcFENEEl2dqCagTFa4/fnqEN+0WACY+RSPqNkE+U/KMCDSgjm0d2QJp+EoZQJoKYU3YZ",
+	"j9E00QJCLWlS2zGK1YkFQdOYX0NfazuADJYwXECxAUvVyNFHzIUr5DH9BBzCyxNFEa0tslWQb0rCOZef",
+	"n7KJ+ZSoFeZEoM/o//2f/5v+f/gLvJnnqIXHig+7apdd1v3/8Dw86cgGPycEfNTL/LnOVlOO5qejrKq/",
+	"ke1GCcce2jDxRBbNNxe/YPVcpSx9Rr0KFUZ9PFMUnYeMZeDf9q3cz4oraQJeSTeTM56u2Msp60pEkjC1",
+	"WzRpFzU4kE0mVKBYRp6tUYG2tiAQS8KtrQ6ION1yKZvwiVFAYgm9n4cEbezup4K8P0epzMAFVDfeaCoF",
+	"zOdTO+QxNJJO50raMWhmwqHe0QY2y8P4QoCIsH28ffiKjOebaAgKyZZ9eQul39BcA+v23mg2ohE5suMs",
+	"J0kwQhGWurUsvAwzosDrL3mkOJjaBfS8QbMRjzIFADiQ5of5FCsF5ePcPMMJniOYiojkKObJcGQki9oL",
+	"sHtR1SWjqRAiUlbSzvW1wlKhu78TrPRLc/OG3RqNqbff2u0VISgkjSJgoMLef8W83QGPhySeq62DEZa2",
+	"PXb0XDt+xrBnRohRiowhmeuJp/REsdiK06bJYjMOrWbFoY2Y4BACMv050oZBKiCO356ZijBFRZs+MPVa",
+	"iy+FZkwijsMmek5A1CuA+LlO+/mZYpoIrRwzkD6nQ6YwLZl2WVl71dlUvZREejutnZ7CMz3MQYxFB81M",
+	"tgxmaWYJtKdmttgNUJdHAFwjUNXjypj3UX/eZcpM0HJVl2hBc2uo3DJmBWfazasR5gisCEXaoH4kNJIN",
+	"4Ki6BxTMMtk0aEslkrx8MnC2boOzdd5Dkg/1EeBzW0Ck2ZiL+RScC8jNS9va8k0O5wSPjYqWgFqmkF0D",
+	"q8siOibAEGCg25spAUibo2kFSGc6i7TbgY8E11AQAWZMwXyC53BZP0APBcnBIrOQVjfa18k1nTQtZV8B",
+	"f8STWBMfPG/sIEOOwk5lUFSrEGgODExRlLUVAIu6TE8Bgx2lVSwKHupsuvk1MxvWZkoim+g4ByuTxg3n",
+	"lSMSESE6udo8tRNYQeNHl9nDBVzZ1RJilH7GfPMTSGa2ulMHOgsXZdH8OQyyEF32AVol2SVyAASrA/oG",
+	"KRPWdxB7DjquwksqzWw/45Wxb+RTq47ULeKYdJm7F+EQJ1imcKFqGTe9XdQtqr9oEcZwjtTgVr/pHHKh",
+	"Lw1WUD/nrzdT5sF/srdzqI33LsuNSPARjgS37LAwKQedWw/GUGEjmhDMQFZY3RrwSvE5uFY+BevSJuil",
+	"Az7hYqDsSnTZKaAdOCe0b7Omcb5xJR7u7R9sNtH5jMoA5sb0Ah6SdMwMZ0iSa4Xavb1WC/o56XlUvjry",
+	"jvpDl6ltA8mBBa/HNSvIbTAy23QGnQp4YrdnWKdR31Nvw6kCtAGpHeufLwJLTfouc0YjU5HmH+vzPQF/",
+	"lq1a6nXQ7wmXoN3MRoSB6YXNXL4Riaba2xXRgDDdisf4qY6nSg1q7DRbJU/VbDZrYvi5yePhtnlXbL86",
+	"Ozl9fX4K72R1Y67HS5kS2o/Varb1U2lVqbfbbDV3PaeWdLsJLfKhm9j2b7OxaNqZB0NSk9wEHdc+kD76",
+	"nszROZH6mg/22webmvI1uzU2kB6aIpDm4DmXgsgaw3dQT86nPY1P8r9/m8me32U9HA3136DfklJ3aaqN",
+	"4iTsAU/IjO4nwnYrev/u1WYT/YDnqK+UWVA21W0M6JX1kZn6bF1DbpLv1KFfzsbCKwxR3mm1FkyLqJgS",
+	"oZsS/Wr6Rpl2UaY5VNoTynSA8sZv4+8vf59c//gB//zj8eFs9vzF07OE7179+McfBxfX351czH56Ph/G",
+	"53tjzzR9gl5PprMTNHSC9k1eu/37z8c/f399Eg9+PL88uJh/+M93b4YHo+DqLZ7SH6J4dobx2+C79++4",
+	"jketNnzB9GWqmbWgzqp1Au1lU0JM6b7FoS0ngOwnnMmYVxQX9fTV+WiCrxt4SP6922r1vIUD0m98b1/f",
+	"TNXu0xvMDxTNRZq8zq8ffU/YJMBCwyudtONirOd7Eg8FZK/NhSQT76NaLq/2LaSehV2fM3V2BuVPRjnd",
+	"4HFuCv2m8YOkcjblcMda3VLmm+gy4H76UvKKqK/5lLHGGM97+rQr6ApcmakzwxiNmKXuC/WY4Ga0j5Kf",
+	"OKzRqJvoxMhCOwodnbGCNwLbxpqh3UzmEFJ/mErQhKso9kTB/K4U6yb/eQfiZWv2c/h6b/JLK9q9+nFn",
+	"8jJ+9nLSnv9+1WY7k5Z4fzh5Ov69db1zWpE41rGJWGvNMDbZjjVEBt+AMTZ7rfbjGPdyBdOyZYrP/9Um",
+	"wVdMDVgyQlKRcJZwyMGvkXpTB7rb972Pbb8NP1Zv7S5/yx3xVuDhn4oR0l8/3vjF5AH9NzeM/uvHmxz3",
+	"/1bHe5xJ4S6/t8mgeYav7VOt60OCBheyqrhQmbjGnjSqOiOzzDgEZZxxSQNif7c9NjgzYWz7h7SJv8Rz",
+	"0EwHPA5I1q5YmbN6pLSxVqCfTjRTTxu3QCo4cuaCMSXooLS/gpsAR4rbz6v4cZDNtslK+5/zcL4eOzYp",
+	"dR58jwhRGEOQpcEsbjayOnmVR/Lc5JNYZJyQm5KU2alq22FtcK7DEhCjKN25YeYrkEtpEnMmBRa/mBtC",
+	"pd9agc6cmf/qlfYKr7jjlvRL+6vQc8UgPvXyzs7yl4vDb+G9w+XvuYNK/0R2VeBCFbwql/xSZFQaW9Fk",
+	"XojcO+xqqrODF7GrbcMe6tnWReoyy6WVaC6WNgwH53QZvwu+h2aZVZSmJt2FY1jdbZ2WUKuzh9oBTytx",
+	"iTV1UVtO4/Hx6lvMle/UaJEuS6eZ6FidFTlNb/9e/KQ0HPIvxVDyzEHjakqPt2MRoGuE9azB1SeU3Zlz",
+	"LCsVAuddy2l3JYN+WccQSImCZOogrWfNMwq9lx+dZ+5DtSgON1qZ0u5FSzgrQQgg4jsu/Ex9uKuu8Eil",
+	"Xx2VptlyLurrqwevu0OnLpZUE6t2rq4tx9W7T4QW5zaVbXE0zV8QRUM6iNZlNoo2QIJckRhHuSXSgEga",
+	"LNHTesvxIsj8A2dyTRRqRqOoy0Ku+M8sFy1Slo9IJpnH6QjFZEqwtM1aIAewYAaZgfiCTqYQK9fnqLBx",
+	"rrIs/rswolWNGP9Wus19+KUqyhUeQt/J1+x6ZP5y1P82oG/oyxe/nL67+M/5mTibyOkvJ2dPz+he8oqe",
+	"iTP2bj9Q/568aH2/M90NT14eNsn85TTY/YG+oWfJK7pHB/9pBjsR609etMKfXkaefxcvn1vmu9tq5Qt4",
+	"W/m63J29Vq5o1q0XV+LgaaO909jZuWgddnZbnVbrF0/XecE05tbgKWnsB21cN435ZsHV5itmbTFm1u0q",
+	"V99mttJutNoXrWedlt1KnYQs17PpAi63gs07htoidZq9nVy1mX42qy8z9S35kjLzR7eKLN1lAWBOlZj3",
+	"il+RCAfErffSZU6re9jcJu4V+vOP5tDa702HjISIMqfGQWszlm3cUaW+hXvX7c2z1KnqPLsmhEpthipg",
+	"dVwBi0c/wsMqFJpXu5I1xVS0ujqRtlGsDWC5bRPTVHIghwZloBTkmyl2NBLo3WiUg8aKTnWFzmZhIQn9",
+	"LN9DF92YoxDzkB23jpT+l8Q6u0LJbeiSCnlYxZwbXbWk0w8LuTVowieESZ2212U2ujU3LXCbCLo26mXS",
+	"NHqMTN86JOmEVKkH6oundhJd1u0WHD95eH7HZzq9R8MdQXI1pCfodCqdJZSr3dxvmboZGK2Wlc3ApnLh",
+	"UpM/qV9x64d3d9z6YWidu6hk+MYv2X7OHs3O9aw/beJB6ZdCix4j11mLHohM6ufy1aha6B3sNA7xbr9x",
+	"ELZbjWfB3l5jn7QHO3i3vxfsh171qfVy3sqWm52YevPxrjqLpZRf882uXGHVbmUi1XZc9rCACjhIUs1l",
+	"i+dCAeZvWsW2fYXCNWA1ha3sNlvNdnu3eWBHjXaqhl1mXZJzy+PGQb+10+i3g3bjaXhAng0OW228089P",
+	"Jl1RZ8l3dfJ+4H/QKMLb+82Wp+5CT5FkSRTdrHWX0Hyoxtmlb+jPcLN/SWmQ8n8FCl2A5gy1RZO5Ddos",
+	"d/ykVfs1MSxb+cXILC0e0rnyihp7SOZMwwVTetAxQ2aCoREYuGC/+cqOdCahusYmSthVqotZookiHd9M",
+	"E5ZNrZfOe8jSmDXL7rLjNDJqC0QyyAEf7hOb82XTmqnJjEQ45FMJWZw2TU77wrRpXIDPGVNHKVahOIkS",
+	"qT2sSd4pVFFix8SalYULIIBAnE0ebaUiVPNbHoWQCaoz2Ge4MkBnx+neymwFXmkKm8BTnaLfcbEoC21o",
+	"k8SHrdlkft06OlnT/q3Q6fvzdNJ5tonnxYCID5hhss2ovWxxu12Uja5sufwO837FG9/TJVdFiOm/KmAV",
+	"95nlft7XVqH1T7V1BGk435EozO/vdV2hWpZwd1+by3cpKu1xXRPuYTwVGvcNuWRgMoBN4fDlnBlreyQK",
+	"PcDcvZ29/+Os/Zou2Bt7uc7evqzzw9zBo+ujTDiWReVwNvVZKAMxR3spGv99PWV5pv3PxQzjMcwhRupF",
+	"/BPY2aNv9h+IhvflnT23DtkmOidSVOnXge6MkOngG3XdFzePUC+Xrd5BjDeE5DGBziX3YFGu59/NmlDV",
+	"DI1J3QtVM1LToJidP+/bX5yyP9fYMkH5vCoNDXwsdjWrHAeDp2S/EbTxQb0TwGa27LXaWfGK8X6j/JEM",
+	"lVTOIKoCwsqYVD+lvMaR4HwFhRzgwKeEZe08m+gNS2u1oKILSqQCnAjyIFm2dwgSVM0T6nxy5L5Gs5q5",
+	"Qw6eUaE9elRXSbg9D9wyAe1qNSZjCj9B8p1TnogsjgKfhoVEE70XBHWLLLXrdbqg83U9QOXVmipYH6Sp",
+	"34XWCndG490MjU/MAcwRoc2Ee5glOF0J8Zsb/2uK61w47hBdgqJdmIXyZbTRczbS29SteDS6FHElreWz",
+	"909llwU8iULjbQFUgb4FG70qGPU2LUt+zFl54BDTKz7Mh5JqcuJ1p6N6T+JpsQOSldApo0VixGesY0uB",
+	"3HYnWTtlKt0y+WxwD2e+5sCzEYlJs8uO2TzrPVA5vFfP8gm5yYDHCNQeQUItDZ3iJKhdV/sJOWVDqFqf",
+	"0YDYHjDNLnMEi2nUZGPDi3tOHeWUFujCESkVMazx4ikQ38WNF6Td5Ir6v4+WG4h1Xq2iO+SL+RzW0yWd",
+	"GdE3xlGU8wvt1QU/NbqMsNABy+aXVwbtgJWvppJqbbgvq2J6zR1W4OsyflbRRuTIZndBHrqNDT+gwvU3",
+	"TaH8s6ogchUO/mo1XMW6CP/TTUlGac64REhZq2hp7RZIq60tkChbW0WZpeNXNu6NKAuiJNRdUouZkTpa",
+	"1LGtUpwwkXX5CzwhXZaqNmleNWRCpk0hUnvOxfraUqy32ZDlW2cqmtk1l6v7+BmZuU8rAcokjUk0RyEd",
+	"DEhsKtvWrdAqzn1+TEd8dHn9I9MRNTkYPpOmIyLMyOzuOYmPFYePFYd1FYfO0P40nyTt6l4jYqHL0Gq1",
+	"RBqhrV5neiilgtCITqgEcIuN3KzHtFZZQsG73kxVURGgdnataot/h7IiaXsAZAXbj1VF/xAPzbHpOoXT",
+	"Nm2CSKNr3ppw71YnzFlAmgiUaO0Wr1CgdU80p0E4+NfV65l8E4hxaO5GWQdqjJDb5tM9YKUurI9wb9S+",
+	"sn7rf5HC5Ny5/rKlyW6g6rE2+W9Yo3BeYkaoP8/X9iFTVbeURZkc1oWlCoWyBKx5VIgl7mNB0JjxGTSK",
+	"ZHzWrOosZUas3bm51KO5s5RHpNPsFjEJaJL5F8vL/jDiCE/Q2f+qTMCGVozBqGK+DfRyN14fHMNMWSVT",
+	"hMRzg8hz9XfdGqgQqjcqcIrPOloCcc8ynifuNMG7yMQ8IibDREiMFEKujASVgw0fQow9EuT9ESTSzXah",
+	"6djsr+JjaB3eKQunMKPOSYw45xMCaiqJBAFCBN+wfaGJTkacw2Q+o+my+iyEoI0Pgl1yGO7vux63Vi4D",
+	"4TDLQLAT+pDd1aJ8g8IRVqfRqjGAVRlZSwDxaBB+/b4eN5NM/e8K3WPMn7dDEhG5IKryjsD488wEBFPO",
+	"1rP4tq4QuqJbY1D4dlZS2tJ7yHl4ZM1dCJMIaAfx9s35hY8EhWe77JvTV6cXp0+EHoFDBQpjPp1COF/P",
+	"Y8BzaPbPJzphiFa3B9aHugdRee/9624VF9mrnahoswKHaS1nVV7Coz/50Z98Sx7zDVDSWuWJlrPo3vm1",
+	"hh+0p9feYxA4pgM5GhMyFQj3uUkWLBqHdoKuIEFMpCjryfq792USPtYP32f9sL6bahhmGrIZQu6BbsTI",
+	"7NJq9tmWhMbcR/tgVfvg9NokqlbaByGW+A4G+9fOEFN2pqGg2Jk68XJeVsiKqy25HvGZKORJ2zxIJ1nS",
+	"TTVJPeJZMSn4UTvGTX4tUZYpoHUpaBnsdBuGKFEUIsJ4Mhz5hSFQTq8HLM2MvWwrVOR6wFfNNOuyDTuf",
+	"zs/G0236VS+mc84Uu9RN620i5kauf7zOMS7OnNNpNV0GWt+GHne3qdTD3Nipwqyp49J4YzuUigpEh4yr",
+	"r5vM0i6DISzpYDnbG9yZNWd7ffdyGzTzvTL1d5IIGO6H0rEr6NgdxWXS4LrMlBlgiXAU+TBnpGrkWQE9",
+	"srr4yulgFdFReOYindud62JSRSbZI9vmA2Z9TzfbeExTXTdN9Z1zBwuTVf+2Rcy7j0XMkDD1NRby7v7p",
+	"OWbugf9JBa27X3d23xoczrC2pYNPnHAwOnEcEYJIGM+q+w3r3ANGZtDxxZSgwTSikZkMPMIwPY4n8qjL",
+	"vq4Sz68uqz9bQusqVVWChSeK9YH59iEzGPw6VXZHqD1tMCgSDzmMUqR6uClMcO8TGDbKI8K0hunWXcCP",
+	"UHxxlFeY7rMm9V1u61BfBHU+S5zqBYDc/NWmzJhjr1SiYShTT66iwtE4m6hXgZX5KcIW0WDAv45yMjsX",
+	"lPGsxqOr/wqDBoCMTcJAZhCpP87w/MhtojSKCQEOMaAMR508noC6+1gi8o8tEbFjfsAYLs91qy4XsRN2",
+	"V81izVtj1mgrdyNLZ5fqYaW5TFYqIEWFHYEUy3XY7zJC7QD8JnrNtRFJrqlwmzHmlrJuKB8lLIJpb4pe",
+	"wOrjurHYBIeFfuQcDocjmEM9o2JEwlzHN1ORBSFEQ5lmBL/h8zDk2SgvtnpSz4cMMIPhjDqPXffgrLZE",
+	"DeDvYkQOkqjQKuyDziQ2Z7JH8nWYKzWZI8yGiSlbhiGwriZZ7/er8PDVuN9Sn+SYrzHWqNptNzJucScd",
+	"NIrSO2KEhCRcbf8rh6fWkSz6Gh9iutK9JDJ/yY7Lfq4J72UQ8VoFq/yYo2W9JjMbP9EKMVCwkZApadvR",
+	"GyYScrd0g11XR3KmVygFwO5vsYZUPtEt0OgeuxWk3VByvFBvLT+h+jFl4YskiaqrSaYrdqzO4jafvCzn",
+	"oKKCszL5PB8EtNkFfjoiAmYKg/Fo6jqt7OyNCZlemrrIfyvu1YMkd8qGXVZ6O+01GhEcC2BbxnNTn2Vg",
+	"p2ct6yH9PSHTXCsDYPh2TIcz/trtuWyDSRUtld2DVfeTNi8bKu9zHhHMKnsqL66iF9rYu786+ofPJfiL",
+	"RttNUbTTFaNS4fXrU6ndYaKihno4gy6mIYGJ3/ku8L7TtbZZ2THdwfc7lihkkdz62LrrDLPIbkKu9+s/",
+	"q4ylgzKo0HBhzH+B360uGI42fmq3j9ArypJrdP3s6eXTvU30gsZkwK+323s6XL563YaG5KIm2xbYzb9i",
+	"t+xJKg9WMADtk9ufsuyFm6VSB9yPi2ROB2FDMdlExYgDwdiuWYp0Zjwea1cYDdVCws2ufCK6LO0kIIyx",
+	"qWwqOtYOUFg55HockrYSrbRC9ymslskqtf8eDXu60sOBS+/bU7cxjoV1r2pQwHKCU5+aYjnKhJqTcFK0",
+	"OtYkhprpAV+0X8yXyI/eW/7Kay5f8IT9lQXjKQOfBJj3KzCDEcGRHP1Rm3t2bJIwdlotBHTMhrboaBpz",
+	"PdUeM5QL4TfRsRinc8qAno9QTITEpk28fZMaM04ZkaKyXOk7s70/pchPf7w+mHOsVIjmbXFlgb1wlgcw",
+	"Vt9xi23EXEgyMTfIp4ThKW3aU1de44fUdwcRRsMX3797lfqFbP4IOIuyUsWKO3mjP/hSmKGVd7kXygYc",
+	"Rt0aA9zyS8/3rkis439eq9lWUh62or7sdTyleuwCb5YjYZIiVrtUs/tveJBM1B5rtAD12PHbMxSa5x7i",
+	"miGipGAV40Aqqnp5/ub1smue40n0Ja/5Z/W9ta7Z7jCTcmbvHQTX1mXq1jvoE1x6J3X3+MhceQfBjd90",
+	"GVxvB326ATGdXbAx1ISMITb4FV3hz8c/vKq7QpgwX89qFYs1jR/Sek6TA+eDzqLPD34prd/71hwG4D8B",
+	"F08wRngYE+LkzdnVngjf4kGXpTxYa1BilEgYJRnyWeWEyCGR7/T+v0peDHtrfi3+nhF0+3QvBw2JRDLG",
+	"gwENqln5+noACH4g9GrN1DhITZ3w8cnJm/evL84v375//urs5FJxBcMGwJOSxJGyx6Scdra3wYk/4kJ2",
+	"nrWe6YRks+PiZ3QHTd9Gxn09RC2RR64HZzX7ulnSbr3ypC7jSzPhKMyKhaI2ODCN+ZWN1kSUjZ3Fc863",
+	"8hfKddaGjzqNV8xKNhe2vIipOMLO/B8e2yCSdtgOuZSEgbLW1+Nf3ZVtvKK89Aseo4jjEPVxhFkA7MG0",
+	"n9XucBPs4TzKgVRj2s3Hm/8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -66,30 +66,41 @@ func (s *Store) PendingEmailChange(ctx context.Context, userID int64, now time.T
 	return t, translate(err)
 }
 
-// AddRegistration stores a registration and the mail about it, in one transaction with the budget of mails.
-// Errors: *OverBudget.
-func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, budget Spending) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := addMail(tx, m, budget); err != nil {
+// PendingRegistrations are the newest registrations of an address that wait for its verification and have no user.
+func (s *Store) PendingRegistrations(ctx context.Context, emailNorm string, now time.Time, limit int) ([]OneTimeToken, error) {
+	var list []OneTimeToken
+	err := s.reads.WithContext(ctx).
+		Where("email_norm = ? AND purpose = ? AND user_id = 0 AND used_at IS NULL AND expires_at > ?", emailNorm, PurposeVerify, now).
+		Order("created_at DESC, id DESC").Limit(limit).Find(&list).Error
+	return list, translate(err)
+}
+
+// AddRegistration stores a registration, and the mail about it within its budget, in one transaction. It says whether
+// there is a mail.
+func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, budget Spending) (queued bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
+		if queued, err = addMail(tx, m, budget); err != nil {
 			return err
 		}
 		return tx.Create(&t).Error
 	})
+	return queued, err
 }
 
-// AddUserRegistration makes a user whose address is not verified, with the token, the mail and its budget, in one
-// transaction. Errors: *OverBudget; ErrConflict: the username or the address is taken.
-func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail, budget Spending, events ...Event) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
+// AddUserRegistration makes a user whose address is not verified, with the token, and the mail within its budget, in
+// one transaction. It says whether there is a mail. ErrConflict: the username or the address is taken.
+func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail, budget Spending, events ...Event) (queued bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
 		if err := createUser(tx, u, events); err != nil {
 			return err
 		}
 		t.UserID, m.UserID = u.ID, u.ID
-		if err := addMail(tx, m, budget); err != nil {
+		if queued, err = addMail(tx, m, budget); err != nil {
 			return err
 		}
 		return tx.Create(&t).Error
 	})
+	return queued, err
 }
 
 // CompleteRegistration consumes the token of a registration, ends every other one of the same address and makes the
@@ -122,16 +133,14 @@ func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time, e
 }
 
 // AddResetToken stores the token of a reset, whose id is that of its mail: the newest request kills the older ones of
-// the user, in whatever order they are stored, since mails may be delivered out of order. Storing it again changes
-// nothing.
+// the user, in whatever order they are stored, since mails may be delivered out of order. It is stored once.
 //
-// It locks the user, so that two workers store two tokens one after the other, and asks whether the mail still waits:
+// It claims the user, so that two workers store two tokens one after the other, and asks whether the mail still waits:
 // a link must not be born after the event that ended all of them. ErrConflict: the user is not as given any more.
 // ErrNotFound: the mail has been dropped.
 func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		err := one(tx.Model(&User{}).Where("id = ? AND session_epoch = ? AND email_norm = ? AND is_active", u.ID, u.SessionEpoch, u.EmailNorm).
-			Updates(map[string]any{"session_epoch": u.SessionEpoch}))
+		err := claim(tx, nil, "id = ? AND session_epoch = ? AND email_norm = ? AND is_active", u.ID, u.SessionEpoch, u.EmailNorm)
 		if errors.Is(err, ErrNotFound) {
 			return ErrConflict
 		}
@@ -200,8 +209,8 @@ func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, 
 }
 
 // ChangePassword sets the password, ends every session and every open link of the user, begins the session n in the
-// next epoch and queues the notice, in one transaction. ErrNotFound: the epoch or the password changed meanwhile.
-func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Session, tolerance time.Duration, notice Mail, events ...Event) error {
+// next epoch and queues the notices, in one transaction. ErrNotFound: the epoch or the password changed meanwhile.
+func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Session, tolerance time.Duration, notices []Mail, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		err := changeUser(tx, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}, events,
 			"id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password)
@@ -214,24 +223,33 @@ func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Sessi
 		if err := s.insertSession(tx, n, tolerance); err != nil {
 			return err
 		}
-		return tx.Create(&notice).Error
+		return addMails(tx, notices)
 	})
 }
 
-// AddEmailChange stores the token of a change of address, which kills the older ones of the user, and queues the mails
-// to the new and the old address, in one transaction with the budgets. Errors: *OverBudget.
+// EmailChange is a wish for another address: the token of its link, the mail to the new address with the budget of
+// that, the notices to the present one, and the budget of such wishes.
+type EmailChange struct {
+	Token   OneTimeToken
+	Mail    Mail
+	Mails   Spending
+	Notices []Mail
+	Wishes  Spending
+}
+
+// AddEmailChange stores the token, which kills the older ones of the user, and queues the mails, in one transaction
+// with the budgets. It says whether there is a mail to the new address: what the user sees of the wish does not tell
+// that others have asked for that address. *OverBudget: the wishes are used up.
 //
-// It locks the user and asks whether the password that was just verified is still the one: a change that was asked for
+// It claims the user and asks whether the password that was just verified is still the one: a change that was asked for
 // with an old password must not outlive the reset that took the account back. ErrNotFound: it is not.
-func (s *Store) AddEmailChange(ctx context.Context, u User, t OneTimeToken, mails []Mail, budgets []Spending, events ...Event) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		for _, each := range budgets {
-			if err := spend(tx, t.CreatedAt, each); err != nil {
-				return err
-			}
+func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, events ...Event) (queued bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
+		t := c.Token
+		if err := spend(tx, t.CreatedAt, c.Wishes); err != nil {
+			return err
 		}
-		err := changeUser(tx, map[string]any{"session_epoch": u.SessionEpoch}, events,
-			"id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password)
+		err = claim(tx, events, "id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password)
 		if err != nil {
 			return err
 		}
@@ -241,8 +259,18 @@ func (s *Store) AddEmailChange(ctx context.Context, u User, t OneTimeToken, mail
 		if err := tx.Create(&t).Error; err != nil {
 			return err
 		}
-		return tx.Create(&mails).Error
+		if queued, err = addMail(tx, c.Mail, c.Mails); err != nil {
+			return err
+		}
+		return addMails(tx, c.Notices)
 	})
+	return queued, err
+}
+
+// claim locks a user that stays as it is. The row really changes: a cluster certifies nothing else, and a change that
+// another node makes at the same moment would go through beside this one.
+func claim(tx *gorm.DB, events []Event, where string, args ...any) error {
+	return changeUser(tx, map[string]any{"claims": gorm.Expr("claims + 1")}, events, where, args...)
 }
 
 // ChangeEmail consumes the token and puts its address into force; every other open token of the user ends, since they

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
@@ -28,8 +29,15 @@ func newToken(purpose string, u models.User, at time.Time) models.OneTimeToken {
 func (f *fixture) register(email string, at time.Time) models.OneTimeToken {
 	f.t.Helper()
 	t := newToken(models.PurposeVerify, models.User{Email: email, EmailNorm: email}, at)
-	ok(f.t, f.AddRegistration(f.t.Context(), t, newMail(at), models.Spending{}))
+	_, err := f.AddRegistration(f.t.Context(), t, newMail(at), models.Spending{})
+	ok(f.t, err)
 	return t
+}
+
+func (f *fixture) addEmailChange(u models.User, t models.OneTimeToken) error {
+	f.t.Helper()
+	_, err := f.AddEmailChange(f.t.Context(), u, models.EmailChange{Token: t, Mail: newMail(now()), Notices: []models.Mail{newMail(now())}})
+	return err
 }
 
 func registered(t models.OneTimeToken, username string) *models.User {
@@ -54,7 +62,8 @@ func (f *fixture) resetWaiting(u models.User, at time.Time) models.OneTimeToken 
 	f.t.Helper()
 	t, m := newToken(models.PurposeReset, u, at), newMail(at)
 	m.ID, m.Kind, m.Email, m.EmailNorm = t.ID, models.KindReset, u.Email, u.EmailNorm
-	ok(f.t, f.AddMail(f.t.Context(), m, models.Spending{}))
+	_, err := f.AddMail(f.t.Context(), m, models.Spending{})
+	ok(f.t, err)
 	return t
 }
 
@@ -106,7 +115,7 @@ func TestResetIsUsedOnce(t *testing.T) {
 func TestResetEndsEveryOtherToken(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		change, reset := newToken(models.PurposeEmailChange, f.user, now()), f.reset(now())
-		ok(t, f.AddEmailChange(t.Context(), f.reload(f.user), change, []models.Mail{newMail(now())}, nil))
+		ok(t, f.addEmailChange(f.reload(f.user), change))
 		other := f.resetOf(f.newUser("bob"), now())
 		ok(t, f.ResetPassword(t.Context(), reset, "new", now(), newMail(now()), nil))
 		if f.isOpen(change) || f.isOpen(reset) || !f.isOpen(other) {
@@ -201,13 +210,19 @@ func TestConflictConsumesNothing(t *testing.T) {
 func TestResetTokenIsStoredOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		token := f.reset(now())
-		before := f.db.Dump(t)
+		tokens := func() [][]string {
+			return f.query("SELECT id, hash, expires_at, used_at FROM one_time_tokens ORDER BY id")
+		}
+		stored, claimed := tokens(), f.reload(f.user).Claims
 		ok(t, f.AddResetToken(t.Context(), f.user, token))
-		if f.db.Dump(t) != before {
-			t.Error("storing it again changed something")
+		if diff := cmp.Diff(stored, tokens()); diff != "" {
+			t.Error("storing it again changed it", diff)
+		}
+		if f.reload(f.user).Claims != claimed+1 { // a cluster sees no conflict in a row that stays as it is
+			t.Error("the user was not claimed by a change")
 		}
 		ok(t, f.ResetPassword(t.Context(), token, "new", now(), newMail(now()), nil))
-		before = f.db.Dump(t)
+		before := f.db.Dump(t)
 		if err := f.AddResetToken(t.Context(), f.reload(f.user), token); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before || f.isOpen(token) {
 			t.Errorf("storing it again opened it again, or changed something: %v", err)
 		}
@@ -248,7 +263,7 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 		"change": func(f *fixture, u models.User) error {
 			n := newSession(u, now())
 			n.Epoch++
-			return f.ChangePassword(f.t.Context(), u, "new", n, time.Minute, newMail(now()))
+			return f.ChangePassword(f.t.Context(), u, "new", n, time.Minute, []models.Mail{newMail(now())})
 		},
 		"an operator's password": func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new", nil) },
 		"deactivation":           func(f *fixture, u models.User) error { return f.SetActive(f.t.Context(), u, false) },
@@ -257,7 +272,7 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 			eachStore(t, func(t *testing.T, f *fixture) {
 				waiting, bob := f.resetWaiting(f.user, now()), f.newUser("bob")
 				bobs, change := f.resetOf(bob, now()), newToken(models.PurposeEmailChange, f.user, now())
-				ok(t, f.AddEmailChange(t.Context(), f.user, change, []models.Mail{newMail(now())}, nil))
+				ok(t, f.addEmailChange(f.user, change))
 				ok(t, end(f, f.user))
 				if err := f.AddResetToken(t.Context(), f.user, waiting); !errors.Is(err, models.ErrConflict) {
 					t.Errorf("as read before: %v", err)
@@ -284,7 +299,7 @@ func TestEmailChangeNeedsThePresentPassword(t *testing.T) {
 			u := f.reload(f.newUser(strings.ReplaceAll(name, " ", "")))
 			ok(t, end(u))
 			before := f.db.Dump(t)
-			if err := f.AddEmailChange(t.Context(), u, newToken(models.PurposeEmailChange, u, now()), []models.Mail{newMail(now())}, nil); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
+			if err := f.addEmailChange(u, newToken(models.PurposeEmailChange, u, now())); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
 				t.Errorf("%s: %v, or something was written", name, err)
 			}
 		}

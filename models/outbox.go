@@ -44,18 +44,32 @@ const (
 	MailRefused = "refused" // by the recipient's server, for good
 )
 
-// AddMail queues a mail that announces nothing but itself, within a budget. Errors: *OverBudget.
-func (s *Store) AddMail(ctx context.Context, m Mail, budget Spending) error {
-	return s.tx(ctx, func(tx *gorm.DB) error { return addMail(tx, m, budget) })
+// AddMail queues a mail that announces nothing but itself, if its budget allows it, and says whether.
+func (s *Store) AddMail(ctx context.Context, m Mail, budget Spending) (queued bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
+		queued, err = addMail(tx, m, budget)
+		return err
+	})
+	return queued, err
 }
 
 // addMail: the budget is spent in the transaction that queues the mail. Spent before, a fault in between would keep
 // the mail back from who asks again.
-func addMail(tx *gorm.DB, m Mail, budget Spending) error {
-	if err := spend(tx, m.CreatedAt, budget); err != nil {
-		return err
+func addMail(tx *gorm.DB, m Mail, budget Spending) (queued bool, err error) {
+	var over *OverBudget
+	if err := spend(tx, m.CreatedAt, budget); errors.As(err, &over) {
+		return false, nil
+	} else if err != nil {
+		return false, err
 	}
-	return tx.Create(&m).Error
+	return true, tx.Create(&m).Error
+}
+
+func addMails(tx *gorm.DB, mails []Mail) error {
+	if len(mails) == 0 {
+		return nil
+	}
+	return tx.Create(&mails).Error
 }
 
 // ClaimMail takes one mail that is due, for the time of a lease: until then no other worker takes it, and if this one

@@ -24,7 +24,8 @@ func newMail(due time.Time) models.Mail {
 func (f *fixture) queue(due time.Time) models.Mail {
 	f.t.Helper()
 	m := newMail(due)
-	ok(f.t, f.AddMail(f.t.Context(), m, models.Spending{}))
+	_, err := f.AddMail(f.t.Context(), m, models.Spending{})
+	ok(f.t, err)
 	return m
 }
 

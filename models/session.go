@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 )
 
@@ -113,11 +115,24 @@ func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash st
 		if err := s.insertSession(tx, n, tolerance); err != nil {
 			return err
 		}
-		if err := evict(tx, n, limit); err != nil {
+		evicted, err := evict(tx, n, limit)
+		if err != nil {
 			return err
 		}
-		return addEvents(tx, events)
+		return addEvents(tx, withEvicted(events, evicted))
 	})
+}
+
+// withEvicted adds the events of sessions that gave way to a login, beside that of the login.
+func withEvicted(events []Event, evicted []ID) []Event {
+	list := slices.Clone(events)
+	for _, e := range events {
+		for _, id := range evicted {
+			e.ID, e.SessionID, e.Kind, e.Detail = ID(uuid.Must(uuid.NewV7())), &id, EventSessionEnded, "the oldest of too many"
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 func (s *Store) insertSession(tx *gorm.DB, n Session, tolerance time.Duration) error {
@@ -135,14 +150,14 @@ func (s *Store) insertSession(tx *gorm.DB, n Session, tolerance time.Duration) e
 }
 
 // evict revokes the oldest live sessions of the user beyond the limit. The user row is locked by the caller.
-func evict(tx *gorm.DB, n Session, limit int) error {
+func evict(tx *gorm.DB, n Session, limit int) ([]ID, error) {
 	var old []ID
 	err := tx.Model(&Session{}).Where("user_id = ? AND epoch = ? AND revoked_at IS NULL AND idle_expires_at > ?", n.UserID, n.Epoch, n.CreatedAt).
 		Order("created_at DESC, id DESC").Offset(limit).Limit(1000).Pluck("id", &old).Error
 	if err != nil || len(old) == 0 {
-		return err
+		return nil, err
 	}
-	return tx.Model(&Session{}).Where("id IN ? AND revoked_at IS NULL", old).
+	return old, tx.Model(&Session{}).Where("id IN ? AND revoked_at IS NULL", old).
 		Updates(map[string]any{"revoked_at": n.CreatedAt, "revoke_reason": RevokedByEvictor}).Error
 }
 

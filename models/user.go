@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
 // User is an account. The _norm columns hold the canonical forms that make names unique; the others show them as
@@ -25,6 +26,7 @@ type User struct {
 	IsSuperuser     bool
 	EmailVerifiedAt *time.Time
 	SessionEpoch    int64
+	Claims          int64 // grows with what must not happen beside another change of the user
 	LastLogin       *time.Time
 	DateJoined      time.Time
 }
@@ -68,8 +70,9 @@ type ProfileChange struct {
 	Username, UsernameNorm, FirstName, LastName, Locale *string
 }
 
-// UpdateProfile changes a user's own data. ErrConflict: the username is taken. ErrNotFound: there is no such user.
-func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, events ...Event) error {
+// UpdateProfile changes a user's own data. Another username uses the budget and leaves the event, of which the detail
+// is the old one. ErrConflict: the username is taken. ErrNotFound: there is no such user. *OverBudget.
+func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, renames Spending, renamed Event) error {
 	set := map[string]any{}
 	for column, value := range map[string]*string{
 		"username": c.Username, "username_norm": c.UsernameNorm, "first_name": c.FirstName, "last_name": c.LastName, "locale": c.Locale,
@@ -81,13 +84,29 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, ev
 	if len(set) == 0 {
 		return nil
 	}
-	return s.tx(ctx, func(tx *gorm.DB) error { return changeUser(tx, set, events, "id = ?", id) })
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		var events []Event
+		if c.Username != nil {
+			var u User // locked: of two changes at the same moment the second says what the first has made
+			if err := translate(tx.Clauses(clause.Locking{Strength: "UPDATE"}).Select("username").Where("id = ?", id).Take(&u).Error); err != nil {
+				return err
+			}
+			if u.Username != *c.Username {
+				if err := spend(tx, renamed.CreatedAt, renames); err != nil {
+					return err
+				}
+				renamed.Detail = "was " + u.Username
+				events = append(events, renamed)
+			}
+		}
+		return changeUser(tx, set, events, "id = ?", id)
+	})
 }
 
 // DeleteUser removes the user with everything that hangs on it, the mails and the registrations of the address
-// included, and queues the notice, in one transaction. What another user has asked for stays, such as a change to this
+// included, and queues the notices, in one transaction. What another user has asked for stays, such as a change to this
 // address. The id is never used again. ErrNotFound: the epoch or the password changed meanwhile.
-func (s *Store) DeleteUser(ctx context.Context, u User, notice Mail) error {
+func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := one(tx.Where("id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password).Delete(&User{})); err != nil {
 			return err
@@ -102,7 +121,7 @@ func (s *Store) DeleteUser(ctx context.Context, u User, notice Mail) error {
 				return err
 			}
 		}
-		return tx.Create(&notice).Error
+		return addMails(tx, notices)
 	})
 }
 

@@ -162,6 +162,31 @@ func TestClientsBudgetIsNoEvent(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=3/15m")
 }
 
+// Changes of the username at the same moment: each says what it has replaced, so that the log can be followed.
+func TestRenamesAtOnce(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		const n = 8
+		names := []string{u.Username}
+		for range n {
+			names = append(names, newName())
+		}
+		if got := statuses(parallel(n, func(i int) *servertest.Response { return patch(c.Copy(), object{"username": names[i+1]}) })); got[http.StatusOK] != n {
+			t.Fatalf("answers by status: %v", got)
+		}
+		replaced := map[any]bool{"was " + profileOf(t, c.Profile())["username"].(string): true} // the last one by nobody
+		for _, e := range eventsOf(t, s, c) {
+			replaced[e["detail"]] = true
+		}
+		for _, name := range names {
+			if !replaced["was "+name] {
+				t.Errorf("no event says what became of %s", name)
+			}
+		}
+	})
+}
+
 // Where addresses need not be verified first, the two steps are two events.
 func TestEventsOfOptionalVerification(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {

@@ -161,9 +161,9 @@ func TestControl61And62SquatterLosesTheAddress(t *testing.T) {
 		owners := register(t, s, 2, object{"email": email, "password": password, "first_name": "Ada"})
 		settle(t, s)
 		before := s.Database.Dump(t)
-		// The owner clicks the stranger's link: without the stranger's password nothing comes of it, and nothing is used up.
-		wantField(t, verify(s, squatters, password), "/password", "password_wrong")
-		wantField(t, verify(s, owners, otherPassword), "/password", "password_wrong")
+		for _, link := range []string{squatters, owners} { // with nobody's password nothing comes of them, and nothing is used up
+			wantField(t, verify(s, link, "nobody's password at all"), "/password", "password_wrong")
+		}
 		unchanged(t, s, before)
 		if u := profileOf(t, verify(s, owners, password)); u["first_name"] != "Ada" {
 			t.Errorf("user %v", u)
@@ -177,6 +177,32 @@ func TestControl61And62SquatterLosesTheAddress(t *testing.T) {
 			t.Errorf("%d users", n)
 		}
 	})
+}
+
+// A stranger signs up with somebody's address first, and has the only mail there is for a minute. The owner signs up too,
+// opens the stranger's link with a password of one's own, and has what was typed with that.
+func TestControl61And62OwnerOpensTheSquattersLink(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		name := newName()
+		email := address(name)
+		link := register(t, s, 1, object{"email": email, "password": otherPassword, "first_name": "Mallory", "username": "m" + name})
+		post(s, "/accounts/register", object{"email": email, "password": password, "first_name": "Ada", "username": name}).Want(t, http.StatusAccepted, "")
+		for range 4 { // the stranger goes on
+			post(s, "/accounts/register", object{"email": email, "password": otherPassword + newName()}).Want(t, http.StatusAccepted, "")
+		}
+		wantMails(t, s, email, mail.Verify)
+		u := profileOf(t, verify(s, link, password))
+		if u["first_name"] != "Ada" || u["username"] != name {
+			t.Errorf("user %v", u)
+		}
+		if again := profileOf(t, verify(s, link, password)); again["id"] != u["id"] { // a lost answer does no harm
+			t.Errorf("user %v", again)
+		}
+		wantField(t, verify(s, link, otherPassword), "/password", "password_wrong")
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL"); n != 0 {
+			t.Errorf("%d links are still open", n)
+		}
+	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
 // A lost answer does no harm; but neither a changed password nor an operator's decision is undone.
@@ -344,6 +370,24 @@ func TestClosedRegistration(t *testing.T) {
 		unchanged(t, s, before)
 		verify(closed, token, password).Want(t, http.StatusOK, "") // who was let in before stays in
 	})
+}
+
+// Whose mailbox it is nobody knows: what its user does with the account is not told there, or anybody could fill it.
+func TestControl65NoNoticesToAnAddressThatIsNotVerified(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		email := address(newName())
+		token := register(t, s, 1, object{"email": email, "password": password})
+		c := s.Login(servertest.User{User: stored(t, s, email), Password: password}, accounts.Hybrid)
+		change := func(from, to string) {
+			c.Do(http.MethodPost, "/accounts/password/change", object{"current_password": from, "new_password": to}).Want(t, http.StatusOK, "")
+		}
+		change(password, otherPassword)
+		changeEmail(c, address(newName()), otherPassword).Want(t, http.StatusAccepted, "")
+		wantMails(t, s, email, mail.Verify)
+		verify(s, token, otherPassword).Want(t, http.StatusOK, "")
+		change(otherPassword, password)
+		wantMails(t, s, email, mail.Verify, mail.PasswordChanged)
+	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }
 
 func TestOptionalVerification(t *testing.T) {

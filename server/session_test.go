@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token/tokentest"
@@ -434,6 +435,9 @@ func TestControl70AtMostFiftySessions(t *testing.T) {
 		second.Profile().Want(t, http.StatusOK, "")
 		if got := list(t, last); len(got) != 50 || got[0]["id"] != last.SessionID || got[49]["id"] != second.SessionID {
 			t.Errorf("%d sessions: %v", len(got), ids(got))
+		}
+		if e := eventsOf(t, s, last)[0]; e["kind"] != models.EventSessionEnded || e["session_id"] != first.SessionID {
+			t.Errorf("the last event is %v", e)
 		}
 	})
 }

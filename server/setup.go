@@ -52,7 +52,8 @@ func Settings(cfg config.Config) accounts.Settings {
 		Budgets: accounts.Budgets{
 			LoginFailuresPerAccount: budget(cfg.LoginFailuresPerAccount), LoginFailuresPerClient: budget(cfg.LoginFailuresPerClient),
 			RegistrationsPerClient: budget(cfg.RegistrationsPerClient), ConfirmationsPerClient: budget(cfg.ConfirmationsPerClient),
-			MailsPerRecipient: accounts.Budget{N: cfg.MailsPerRecipient.N, Per: cfg.MailsPerRecipient.Per, Pause: cfg.MailPause()},
+			RareActionsPerUser: budget(cfg.RareActionsPerUser),
+			MailsPerRecipient:  accounts.Budget{N: cfg.MailsPerRecipient.N, Per: cfg.MailsPerRecipient.Per, Pause: cfg.MailPause()},
 		},
 	}
 }

@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/mail"
 	"example.com/accounts/server/servertest"
 )
 
@@ -371,4 +373,49 @@ func TestControl65ChangesOfAnAddress(t *testing.T) {
 			t.Errorf("%d notices", n)
 		}
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
+}
+
+// To an address that somebody else has asked a mail for there is none for a while. Whoever wants to change to it sees
+// nothing of that: the wish is there, in the log and in the export, and counts.
+func TestControl65ChangeToAnAddressInUse(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u, next := s.NewUser(), address(newName())
+		c := s.Login(u, accounts.Hybrid)
+		for range 4 {
+			changeEmail(c, address(newName()), u.Password).Want(t, http.StatusAccepted, "")
+		}
+		post(s, "/accounts/register", object{"email": next, "password": password}).Want(t, http.StatusAccepted, "")
+		changeEmail(c, next, u.Password).Want(t, http.StatusAccepted, "")
+		wantMails(t, s, next, mail.Verify)
+		export := c.Do(http.MethodGet, "/accounts/profile/export", nil).Want(t, http.StatusOK, "").JSON
+		if export["new_email"] != next {
+			t.Errorf("the export has %v, want %s", export["new_email"], next)
+		}
+		if e := eventsOf(t, s, c)[0]; e["kind"] != models.EventEmailChangeRequested {
+			t.Errorf("the last event is %v", e)
+		}
+		wantLimited(t, changeEmail(c, address(newName()), u.Password))
+	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
+}
+
+// Each other username is a line of the security log, and an export is long: neither is to be had without end. What has
+// no such budget goes on, and so do other users.
+func TestControl80RareActionsOfAUser(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		c, other := s.Login(s.NewUser(), accounts.Hybrid), s.Login(s.NewUser(), accounts.Hybrid)
+		var last string
+		for range 2 {
+			last = newName()
+			patch(c, object{"username": last}).Want(t, http.StatusOK, "")
+			c.Do(http.MethodGet, "/accounts/profile/export", nil).Want(t, http.StatusOK, "")
+		}
+		before := s.Database.Dump(t)
+		wantLimited(t, patch(c, object{"username": newName(), "first_name": "Ada"}))
+		wantLimited(t, c.Do(http.MethodGet, "/accounts/profile/export", nil))
+		unchanged(t, s, before)
+		patch(c, object{"username": last, "first_name": "Ada"}).Want(t, http.StatusOK, "")
+		patch(other, object{"username": newName()}).Want(t, http.StatusOK, "")
+		s.Clock.Advance(time.Minute)
+		patch(c, object{"username": newName()}).Want(t, http.StatusOK, "")
+	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=2/1m")
 }

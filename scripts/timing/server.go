@@ -150,7 +150,8 @@ func addPending(ctx context.Context, store *models.Store, ring *token.KeyRing, h
 		Password: hash, CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour),
 	}
 	m := models.Mail{ID: t.ID, Kind: "verify", Email: t.Email, EmailNorm: t.EmailNorm, Locale: "en", TokenID: &t.ID, CreatedAt: now, NextAt: now, ExpiresAt: t.ExpiresAt}
-	return store.AddRegistration(ctx, t, m, models.Spending{})
+	_, err := store.AddRegistration(ctx, t, m, models.Spending{})
+	return err
 }
 
 func (t *target) serve(ctx context.Context, binary string) error {
@@ -169,7 +170,7 @@ func (t *target) serve(ctx context.Context, binary string) error {
 		"ACCOUNTS_ADDR="+addr, "ACCOUNTS_PUBLIC_URL="+t.base, "ACCOUNTS_DATA_DIR="+t.dir, "ACCOUNTS_DATABASE_URL="+t.databaseURL,
 		"ACCOUNTS_SECRET_KEYS="+t.secret, "ACCOUNTS_MAIL=files", "ACCOUNTS_MAILS_PER_RECIPIENT=0",
 		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
-		"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0")
+		"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0", "ACCOUNTS_RARE_ACTIONS_PER_USER=0")
 	if err := t.command.Start(); err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (s *Service) noteLogin(in LoginInput, account models.Spending, err error) {
 	n := note{s.event("", 0, in.Client, ""), loginName(in.Name)}
 	switch {
 	case errors.Is(err, refuse(InvalidCredentials)):
-		s.note(n, models.EventLoginFailed, n.name, clientOf(in.Client))
+		s.note(n, models.EventLoginFailed, n.name, in.Client.Network())
 	case isOver(err, account):
 		s.note(n, models.EventRateLimited, n.name)
 	}
@@ -96,7 +96,7 @@ func (s *Service) notePassword(p Principal, client Client, err error) {
 	n := note{event: s.eventIn(p.Session.ID, "", p.User.ID, client, "")}
 	switch {
 	case errors.Is(err, refuse(ValidationFailed)):
-		s.note(n, models.EventPasswordWrong, subjectOf(p.User), clientOf(client))
+		s.note(n, models.EventPasswordWrong, subjectOf(p.User), client.Network())
 	case errors.Is(err, refuse(RateLimited)):
 		s.note(n, models.EventRateLimited, subjectOf(p.User))
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,6 +28,7 @@ const (
 	keepMail    = 7 * 24 * time.Hour
 	mailTime    = 30 * time.Second // bound on one delivery
 	sendAtOnce  = 100
+	senders     = 4
 	noMailPause = 10 * time.Second // after an error of the database
 )
 
@@ -35,6 +37,15 @@ func (s *Service) newMail(kind mail.Kind, life time.Duration, client Client) mod
 	now := s.now()
 	return models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: string(kind), Locale: locale(client.AcceptLanguage),
 		CreatedAt: now, NextAt: now, ExpiresAt: now.Add(life)}
+}
+
+// notices is the mail that tells a user of a change, if the address is known to be the user's: where it need not be
+// verified, somebody else's mailbox could be filled with them.
+func (s *Service) notices(u models.User, kind mail.Kind, client Client) []models.Mail {
+	if u.EmailVerifiedAt == nil {
+		return nil
+	}
+	return []models.Mail{s.mailTo(u, kind, client)}
 }
 
 // mailTo shapes a mail to a user's present address.
@@ -63,7 +74,8 @@ func locale(accept string) string {
 // request is the same without a mail.
 //
 // Resets have a budget of their own. Otherwise who signs up with somebody's address again and again keeps the owner
-// from ever getting a new password. Notices are not bounded: nobody causes one without the password.
+// from ever getting a new password. Notices are not bounded: nobody causes one without the password, and a verified
+// address.
 func (s *Service) mailBudget(kind mail.Kind, emailNorm string) models.Spending {
 	group := "register"
 	if kind == mail.Reset {
@@ -73,16 +85,15 @@ func (s *Service) mailBudget(kind mail.Kind, emailNorm string) models.Spending {
 }
 
 // queued is what comes of queueing a mail: without one, since there have been enough, the answer is the same.
-func (s *Service) queued(err error) error {
-	var over *models.OverBudget
-	if errors.As(err, &over) {
+func (s *Service) queued(queued bool, err error) error {
+	if err != nil {
+		return storeError(err)
+	}
+	if !queued {
 		s.observe("rate_limited")
-		return nil
 	}
-	if err == nil {
-		s.wakeMail()
-	}
-	return storeError(err)
+	s.wakeMail()
+	return nil
 }
 
 // wakeMail tells this process's worker that there is something to send.
@@ -93,10 +104,18 @@ func (s *Service) wakeMail() {
 	}
 }
 
-// SendMails is the mail worker: it sends what is due until ctx ends. Every replica runs one; a mail is sent by one of
-// them, and by another one if that dies. report is told what went wrong; given up
-// means that it will not be tried again.
+// SendMails sends what is due until ctx ends, several mails at once. Every replica does so; a mail is sent by one of
+// them, and by another one if that dies. report is told what went wrong, by any of the senders; given up means that it
+// will not be tried again.
 func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func(m models.Mail, givenUp bool, err error)) {
+	var all sync.WaitGroup
+	for range senders {
+		all.Go(func() { s.sendMails(ctx, sender, report) })
+	}
+	all.Wait()
+}
+
+func (s *Service) sendMails(ctx context.Context, sender mail.Sender, report func(m models.Mail, givenUp bool, err error)) {
 	for {
 		pause := mailPoll
 		for range sendAtOnce {
@@ -124,6 +143,7 @@ func (s *Service) sendNext(ctx context.Context, sender mail.Sender, report func(
 	if err != nil {
 		return err
 	}
+	s.wakeMail() // there may be more, for another sender
 	outcome, err := s.deliver(ctx, m, sender)
 	// What was sent must be noted even if the process is told to stop meanwhile, or it is sent again.
 	ctx, cancel := deadline(ctx)
@@ -155,6 +175,7 @@ func (s *Service) deliver(ctx context.Context, m models.Mail, sender mail.Sender
 	message, err := s.compose(ctx, m)
 	switch {
 	case errors.Is(err, models.ErrNotFound):
+		s.pretend(ctx)
 		return models.MailDropped, nil
 	case errors.Is(err, errNoSecret):
 		return models.MailDropped, err
@@ -162,7 +183,9 @@ func (s *Service) deliver(ctx context.Context, m models.Mail, sender mail.Sender
 		return "", err
 	}
 	message.To = mailbox(message.To)
+	began := time.Now() //nolint:forbidigo // how long it takes, not when it is
 	err = sender.Send(ctx, message)
+	s.sendTime.Store(int64(time.Since(began))) //nolint:forbidigo // as above
 	switch {
 	case errors.Is(err, mail.ErrPermanent):
 		return models.MailRefused, err
@@ -170,6 +193,15 @@ func (s *Service) deliver(ctx context.Context, m models.Mail, sender mail.Sender
 		return "", err
 	}
 	return models.MailSent, nil
+}
+
+// pretend takes as long as the last mail took to send. Who asks for a reset of somebody's address and of one that is
+// theirs could see by when the second mail arrives whether the first was sent, and so whether there is an account.
+func (s *Service) pretend(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Duration(s.sendTime.Load())):
+	}
 }
 
 // compose makes the message of a queued mail: who it is for and what it says is decided now, not when it was asked

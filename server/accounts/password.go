@@ -47,7 +47,7 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 	if err != nil {
 		return u, err
 	}
-	err = s.comparePassword(ctx, u.Password, guess(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password)
+	_, err = s.comparePassword(ctx, guess(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password, u.Password)
 	s.notePassword(p, client, err)
 	return u, err
 }
@@ -63,29 +63,24 @@ func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) 
 	return u, storeError(err)
 }
 
-// comparePassword verifies a password within a budget of failures: who has stolen a session, or somebody's mail, is
-// not to find it by trying. Errors: ValidationFailed (password_wrong), RateLimited, Unavailable.
-func (s *Service) comparePassword(ctx context.Context, hash string, failure models.Spending, field, password string) error {
+// comparePassword says of which hash it is the password, within a budget of failures: who has stolen a session, or
+// somebody's mail, is not to find it by trying. Errors: ValidationFailed (password_wrong), RateLimited, Unavailable.
+func (s *Service) comparePassword(ctx context.Context, failure models.Spending, field, password string, hashes ...string) (which int, err error) {
 	if err := s.spend(ctx, failure); err != nil {
-		return err
+		return 0, err
 	}
-	ok, _, err := s.hasher.Verify(ctx, hash, password)
-	judged := err == nil || errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly)
-	if ok || !judged {
-		if err := s.refund(ctx, failure); err != nil {
-			return err
+	for i, hash := range hashes {
+		ok, _, err := s.hasher.Verify(ctx, hash, password)
+		switch {
+		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
+			s.observe("hash_unusable")
+		case err != nil: // not judged
+			return 0, errors.Join(hashError(err), s.refund(ctx, failure))
+		case ok:
+			return i, s.refund(ctx, failure)
 		}
 	}
-	switch {
-	case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
-		s.observe("hash_unusable")
-		return passwordWrong(field)
-	case err != nil:
-		return hashError(err)
-	case !ok:
-		return passwordWrong(field)
-	}
-	return nil
+	return 0, passwordWrong(field)
 }
 
 // overtaken is the answer to a change that found another user than the one the password was confirmed for. If only
@@ -120,8 +115,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	after := u
 	after.SessionEpoch++
 	l := s.newSession(after, LoginInput{Transport: token.Transport(p.Session.Transport), Client: client})
-	notice := s.mailTo(u, mail.PasswordChanged, client)
-	err = s.store.ChangePassword(ctx, u, hash, l.Session, s.policy.tolerance(), notice,
+	err = s.store.ChangePassword(ctx, u, hash, l.Session, s.policy.tolerance(), s.notices(u, mail.PasswordChanged, client),
 		s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, client, ""))
 	if errors.Is(err, models.ErrNotFound) {
 		return Tokens{}, u, s.overtaken(ctx, u)
@@ -149,7 +143,7 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	if err := s.spend(ctx, use(s.settings.RegistrationsPerClient, string(kind)+requestsOf, clientOf(client))); err != nil {
+	if err := s.spend(ctx, use(s.settings.RegistrationsPerClient, string(kind)+requestsOf, client.Network())); err != nil {
 		return err
 	}
 	m := s.newMail(kind, life, client)

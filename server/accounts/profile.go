@@ -14,7 +14,7 @@ import (
 // ProfileChange is what a user changes of the own profile; nil leaves a member as it is.
 type ProfileChange struct{ Username, FirstName, LastName, Locale *string }
 
-// UpdateProfile changes the principal's profile. Errors: ValidationFailed, UsernameTaken, Unavailable.
+// UpdateProfile changes the principal's profile. Errors: ValidationFailed, UsernameTaken, RateLimited, Unavailable.
 func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange, client Client) (models.User, error) {
 	change := models.ProfileChange{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale}
 	if c.Username != nil {
@@ -30,14 +30,15 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	if c.LastName != nil && !isName(*c.LastName) {
 		return models.User{}, invalid("last_name", "invalid_format")
 	}
-	var events []models.Event
-	if c.Username != nil && *c.Username != p.User.Username {
-		events = append(events, s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, "was "+p.User.Username))
-	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	if err := s.store.UpdateProfile(ctx, p.User.ID, change, events...); err != nil {
+	// Each other username is a line of the security log, and somebody else's way to find this user is gone.
+	renames := use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User))
+	renamed := s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, "")
+	if err := s.store.UpdateProfile(ctx, p.User.ID, change, renames, renamed); err != nil {
 		switch {
+		case isOver(err, renames):
+			return models.User{}, s.limited(err)
 		case errors.Is(err, models.ErrConflict): // a username is public, so this gives nothing away
 			return models.User{}, refuse(UsernameTaken)
 		case errors.Is(err, models.ErrNotFound):
@@ -61,7 +62,7 @@ func (s *Service) DeleteProfile(ctx context.Context, p Principal, password strin
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err = s.store.DeleteUser(ctx, u, s.mailTo(u, mail.AccountDeleted, client))
+	err = s.store.DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client))
 	if errors.Is(err, models.ErrNotFound) {
 		return s.overtaken(ctx, u)
 	}
@@ -80,8 +81,11 @@ type Export struct {
 
 const maxExportedEvents = 1000 // the others are read in pages
 
-// ExportProfile collects it. Errors: Unavailable.
+// ExportProfile collects it, which is the longest answer there is. Errors: RateLimited, Unavailable.
 func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error) {
+	if err := s.spend(ctx, use(s.settings.RareActionsPerUser, exportsOfUser, subjectOf(p.User))); err != nil {
+		return Export{}, err
+	}
 	sessions, err := s.ListSessions(ctx, p)
 	if err != nil {
 		return Export{}, err
@@ -112,22 +116,25 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	defer cancel()
 	link := s.mailTo(u, mail.EmailChange, client)
 	link.Email, link.EmailNorm, link.ExpiresAt = email, norm, link.CreatedAt.Add(s.settings.EmailChangeTTL)
-	// Each wrong address is somebody's mailbox, and each time the present one gets a notice.
-	changes := use(Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}, changesOfUser, subjectOf(u))
-	notice := s.mailTo(u, mail.EmailChangeNotice, client)
-	notice.NewEmail = email
 	t := s.oneTime(uuid.UUID(link.ID), models.PurposeEmailChange, link.CreatedAt, s.settings.EmailChangeTTL)
 	t.UserID, t.Email, t.EmailNorm = u.ID, email, norm
 	link.TokenID = &t.ID
-	err = s.store.AddEmailChange(ctx, u, t, []models.Mail{link, notice}, []models.Spending{changes, s.mailBudget(mail.EmailChange, norm)},
-		s.eventIn(p.Session.ID, models.EventEmailChangeRequested, u.ID, client, "to "+mail.Mask(email)))
-	if errors.Is(err, models.ErrNotFound) {
-		return s.overtaken(ctx, u)
+	notices := s.notices(u, mail.EmailChangeNotice, client)
+	for i := range notices {
+		notices[i].NewEmail = email
 	}
-	if isOver(err, changes) {
+	// Each wrong address is somebody's mailbox, and each time the present one gets a notice.
+	wishes := use(Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}, changesOfUser, subjectOf(u))
+	queued, err := s.store.AddEmailChange(ctx, u,
+		models.EmailChange{Token: t, Mail: link, Mails: s.mailBudget(mail.EmailChange, norm), Notices: notices, Wishes: wishes},
+		s.eventIn(p.Session.ID, models.EventEmailChangeRequested, u.ID, client, "to "+mail.Mask(email)))
+	switch {
+	case errors.Is(err, models.ErrNotFound):
+		return s.overtaken(ctx, u)
+	case isOver(err, wishes):
 		return s.limited(err)
 	}
-	return s.queued(err)
+	return s.queued(queued, err)
 }
 
 // ConfirmEmailChange puts the new address into force. Errors: LinkInvalid (also if somebody else has the address by

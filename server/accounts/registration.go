@@ -36,7 +36,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if err != nil {
 		return err
 	}
-	uses := use(s.settings.RegistrationsPerClient, "register"+requestsOf, clientOf(r.Client))
+	uses := use(s.settings.RegistrationsPerClient, "register"+requestsOf, r.Client.Network())
 	if err := s.spend(ctx, uses); err != nil {
 		return err
 	}
@@ -74,7 +74,9 @@ func (s *Service) registrant(r Registration) (models.User, error) {
 	return u, s.checkNewPassword(r.Password, u)
 }
 
-func (s *Service) storeRegistration(ctx context.Context, u models.User, m models.Mail, client Client) error {
+// storeRegistration stores it also where there have been enough mails to the address: a stranger's registration must
+// not keep the owner's from being there when the owner opens a link.
+func (s *Service) storeRegistration(ctx context.Context, u models.User, m models.Mail, client Client) (queued bool, err error) {
 	t := s.oneTime(uuid.UUID(m.ID), models.PurposeVerify, m.CreatedAt, s.settings.VerifyTTL)
 	t.Email, t.EmailNorm, t.Username, t.FirstName, t.LastName, t.Locale, t.Password = u.Email, u.EmailNorm, u.Username, u.FirstName, u.LastName, m.Locale, u.Password
 	m.TokenID = &t.ID
@@ -83,16 +85,16 @@ func (s *Service) storeRegistration(ctx context.Context, u models.User, m models
 		return s.store.AddRegistration(ctx, t, m, budget)
 	}
 	registered := s.event(models.EventRegistered, 0, client, "")
-	err := s.store.AddUserRegistration(ctx, withUsername(&u), t, m, budget, registered)
+	queued, err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, budget, registered)
 	if errors.Is(err, models.ErrConflict) && u.Username != "" { // the wished username, perhaps
 		u.Username, u.UsernameNorm = "", ""
-		err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, budget, registered)
+		queued, err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, budget, registered)
 	}
 	if errors.Is(err, models.ErrConflict) { // the address: its owner is told, and nobody else
 		m.TokenID = nil
 		return s.store.AddMail(ctx, m, budget)
 	}
-	return err
+	return queued, err
 }
 
 // withUsername gives a user without a username a generated one: user- and 8 characters of base32.
@@ -132,7 +134,7 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	if err := s.confirmRegistrant(ctx, t, in.Password); err != nil {
+	if t, err = s.confirmRegistrant(ctx, t, in.Password); err != nil {
 		return Tokens{}, models.User{}, s.unjudged(ctx, err, uses)
 	}
 	if t.UsedAt == nil {
@@ -151,19 +153,44 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 	return s.begin(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client})
 }
 
+// tryRegistrations is how many registrations of an address one password is compared with, beside that of the link.
+const tryRegistrations = 5
+
 // confirmRegistrant asks for the password typed at registration, or for the present one of the user that was made of it.
-func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string) error {
-	if t.UserID != 0 {
+//
+// A link is good for every registration of its address that waits: the link proves the mailbox, and the password says
+// whose registration it is. A stranger who signs up with somebody's address first has the only mail for a while, and
+// the owner opens that. The answer is the link's token with the registration that has the password.
+func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string) (models.OneTimeToken, error) {
+	all := []models.OneTimeToken{t}
+	switch {
+	case t.UserID != 0:
 		u, err := s.store.UserByID(ctx, t.UserID)
 		if errors.Is(err, models.ErrNotFound) {
-			return refuse(LinkInvalid)
+			return t, refuse(LinkInvalid)
 		}
 		if err != nil {
-			return storeError(err)
+			return t, storeError(err)
 		}
-		t.Password = u.Password
+		all[0].Password = u.Password
+	case t.UsedAt == nil:
+		others, err := s.store.PendingRegistrations(ctx, t.EmailNorm, s.now(), tryRegistrations)
+		if err != nil {
+			return t, storeError(err)
+		}
+		for _, each := range others {
+			if each.ID != t.ID {
+				each.ID = t.ID // it is the link that is used
+				all = append(all, each)
+			}
+		}
 	}
-	return s.comparePassword(ctx, t.Password, guess(s.settings.LoginFailuresPerAccount, passwordOfLink, t.ID.String()), "password", password)
+	var hashes []string
+	for _, each := range all {
+		hashes = append(hashes, each.Password)
+	}
+	which, err := s.comparePassword(ctx, guess(s.settings.LoginFailuresPerAccount, passwordOfLink, t.ID.String()), "password", password, hashes...)
+	return all[which], err
 }
 
 func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToken, client Client) error {

@@ -63,6 +63,7 @@ type Service struct {
 	policy   Policy
 	settings Settings
 	mailWake chan struct{}
+	sendTime atomic.Int64 // of the last mail, in nanoseconds
 	now      func() time.Time
 	observe  func(event string)
 	schemaOK atomic.Bool

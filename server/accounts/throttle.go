@@ -27,6 +27,7 @@ type Budgets struct {
 	LoginFailuresPerClient  Budget
 	RegistrationsPerClient  Budget // also of requests for a mail, each for itself
 	ConfirmationsPerClient  Budget
+	RareActionsPerUser      Budget // each kind for itself
 	MailsPerRecipient       Budget
 }
 
@@ -38,6 +39,8 @@ const (
 	passwordOfLink  = "password_link"
 	confirmOfClient = "confirm_client"
 	changesOfUser   = "email_change_user"
+	renamesOfUser   = "username_user"
+	exportsOfUser   = "export_user"
 	mailsTo         = "mail_" // and the group of kinds
 	resets          = "reset" // which is one
 	requestsOf      = "_client"
@@ -59,8 +62,8 @@ func guess(b Budget, kind, subject string) models.Spending {
 	return spending
 }
 
-// clientOf is whom a client's budget belongs to. An IPv6 customer has at least a /64, so a single address is not one.
-func clientOf(c Client) string {
+// Network is whom a client's budget belongs to. An IPv6 customer has at least a /64, so a single address is not one.
+func (c Client) Network() string {
 	a, err := netip.ParseAddr(c.IP)
 	if err != nil || a.Unmap().Is4() {
 		return c.IP
@@ -74,7 +77,7 @@ func clientOf(c Client) string {
 func (s *Service) loginUses(in LoginInput) []models.Spending {
 	name := loginName(in.Name)
 	return []models.Spending{
-		guess(s.settings.LoginFailuresPerAccount, loginOfAccount, name), guess(s.settings.LoginFailuresPerClient, loginOfClient, clientOf(in.Client)),
+		guess(s.settings.LoginFailuresPerAccount, loginOfAccount, name), guess(s.settings.LoginFailuresPerClient, loginOfClient, in.Client.Network()),
 	}
 }
 
@@ -91,7 +94,7 @@ func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
 
 // confirmation bounds guesses at what links carry.
 func (s *Service) confirmation(client Client) models.Spending {
-	return use(s.settings.ConfirmationsPerClient, confirmOfClient, clientOf(client))
+	return use(s.settings.ConfirmationsPerClient, confirmOfClient, client.Network())
 }
 
 // spend uses budgets before what they bound is done. Errors: RateLimited, Unavailable.

@@ -46,6 +46,7 @@ type Config struct {
 	LoginFailuresPerClient  Budget `env:"LOGIN_FAILURES_PER_CLIENT" envDefault:"100/15m"`
 	RegistrationsPerClient  Budget `env:"REGISTRATIONS_PER_CLIENT" envDefault:"20/1h"`
 	ConfirmationsPerClient  Budget `env:"CONFIRMATIONS_PER_CLIENT" envDefault:"10/1m"`
+	RareActionsPerUser      Budget `env:"RARE_ACTIONS_PER_USER" envDefault:"10/1h"`
 
 	EventRetention time.Duration `env:"EVENT_RETENTION" envDefault:"90d"`
 

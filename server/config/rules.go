@@ -200,6 +200,8 @@ func (l *loader) warn() {
 		say(c.Database.TLS == TLSSkipVerify, "DATABASE_URL has tls=skip-verify: whoever is on the way can pose as the database")
 	}
 	host, _, _ := splitAddr(c.Addr)
+	metrics, _, _ := splitAddr(c.MetricsAddr)
+	say(c.MetricsAddr != "" && isEverywhere(metrics), "METRICS_ADDR is on every interface: whoever reaches this machine reads how many log in and fail")
 	say(c.Loopback() && !isLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the defaults of loopback hold for them too")
 	say(c.EmailVerification == "optional", "EMAIL_VERIFICATION is optional: a stranger can take an address until its owner resets the password by mail, and logging in tells whether a username or address is taken")
 	say(c.PasswordMinLength < 12, "PASSWORD_MIN_LENGTH is under 12: short passwords are guessed sooner from a copy of the database")
@@ -210,6 +212,7 @@ func (l *loader) warn() {
 	say(c.LoginFailuresPerAccount.N == 0, "LOGIN_FAILURES_PER_ACCOUNT is 0: anyone can guess at the password of an account without end")
 	say(c.LoginFailuresPerClient.N == 0, "LOGIN_FAILURES_PER_CLIENT is 0: one client can try common passwords on every account")
 	say(c.RegistrationsPerClient.N == 0, "REGISTRATIONS_PER_CLIENT is 0: one client can fill the database with registrations and have mails sent to any number of addresses")
+	say(c.RareActionsPerUser.N == 0, "RARE_ACTIONS_PER_USER is 0: one user can fill the security log, and the server's memory with exports")
 	say(c.ConfirmationsPerClient.N == 0, "CONFIRMATIONS_PER_CLIENT is 0: one client can guess at links without end")
 	for _, p := range c.pages() {
 		_, origin, err := parsePage(*p.url)

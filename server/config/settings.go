@@ -55,6 +55,7 @@ var docs = map[string]string{
 	"LOGIN_FAILURES_PER_CLIENT":  "The same for one client address, whatever the names. An IPv6 client is its /64. Behind a proxy set `ACCOUNTS_TRUSTED_PROXIES`, or all clients share one budget.",
 	"REGISTRATIONS_PER_CLIENT":   "How many registrations one client address may ask for, and as many mails of each other kind that need no sign-in (resend, reset); further ones are answered 429.",
 	"CONFIRMATIONS_PER_CLIENT":   "How many links one client address may confirm (verification, reset, change of address), whether good or not; further ones are answered 429.",
+	"RARE_ACTIONS_PER_USER":      "How often one user may change the username, and how often export the account; further ones are answered 429.",
 	"EVENT_RETENTION":            "How long the security log keeps what happened to an account, with addresses and user agents: 1d to 3650d. Sessions are forgotten 30 days after their absolute end.",
 	"CORS_ORIGINS":               "Front ends on other origins that may call with the user's cookies, as exact origins separated by commas, or `none`; `https` unless on loopback. `*` and `null` are refused. They are also exempt from the cross-origin check on writes, so list only what you run yourself.",
 	"TRUSTED_PROXIES":            "IP addresses and CIDRs, separated by commas, of the proxies whose `X-Forwarded-For` is believed, or `none`. Too wide a range lets callers choose the address that is logged.",

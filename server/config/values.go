@@ -153,10 +153,12 @@ func splitAddr(text string) (host string, port uint16, ok bool) {
 // collide reports whether two listeners would want the same port of the same
 // interface. All of loopback counts as one.
 func collide(hostA string, portA uint16, hostB string, portB uint16) bool {
-	everywhere := func(host string) bool {
-		addr, err := netip.ParseAddr(host)
-		return host == "" || err == nil && addr.IsUnspecified()
-	}
 	return portA == portB && portA != 0 &&
-		(hostA == hostB || everywhere(hostA) || everywhere(hostB) || isLoopback(hostA) && isLoopback(hostB))
+		(hostA == hostB || isEverywhere(hostA) || isEverywhere(hostB) || isLoopback(hostA) && isLoopback(hostB))
+}
+
+// isEverywhere reports whether a listener at host is on every interface.
+func isEverywhere(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "" || err == nil && addr.IsUnspecified()
 }

@@ -179,7 +179,8 @@ export interface paths {
         /**
          * Verify the address and sign in
          * @description Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-         *     login. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+         *     login. Of several registrations of the address, it is the password that says which: the link of any mail will
+         *     do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
          */
         post: operations["verifyEmail"];
         delete?: never;
@@ -1725,6 +1726,7 @@ export interface operations {
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -1817,6 +1819,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["AccessRefused"];
+            429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
