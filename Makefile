@@ -54,6 +54,10 @@ controls: ## run the tests of the security controls, and print what stands behin
 bench: ## measure refresh, profile and login beside bare counterparts, on a durable MariaDB
 	scripts/with-mysql.sh --durable -- go run ./scripts/bench
 
+.PHONY: model
+model: ## check the refresh protocol exhaustively with spin, the long cases too (10 minutes)
+	scripts/model/check.sh --all
+
 .PHONY: timing
 timing: ## measure whether answers to known and unknown addresses can be told apart
 	scripts/with-mysql.sh --fast -- go run ./scripts/timing

@@ -5,7 +5,7 @@
 #   verify.sh [STEP...]     all steps, or those named; verify.sh --list prints them
 #
 # What a step printed is shown when it fails, and stays in .cache/verify/STEP.log.
-# Needs a C compiler, Node and Chromium beside Go.
+# Needs a C compiler, Node, Chromium and spin beside Go.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -23,6 +23,7 @@ redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
 types      TypeScript types of the contract, and a program that uses them, compile strictly
 client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser
+model      the refresh protocol, checked exhaustively by spin, and broken on purpose
 swagger    the embedded Swagger UI is the published package
 browser    the pages in a real browser: documentation, and the life of an account
 readme     links and shell blocks of the README
@@ -109,6 +110,8 @@ step_client() {
     echo "bytes, minified and gzipped: $(npm --prefix api/typescript run --silent size)" &&
     make --silent build && node_tools && node scripts/browser/client.mjs
 }
+
+step_model() { scripts/model/check.sh; }
 
 step_swagger() { scripts/update-swagger-ui.sh --check; }
 

@@ -2,6 +2,8 @@ package accounts
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -271,4 +273,38 @@ func TestDecideServerHeld(t *testing.T) {
 		{"as bearer", judged{credential: func(c *Credential) { handle(c); c.Carrier = Bearer }, row: held()}, misdirected},
 		{"an access cookie of cookies", judged{credential: handle, row: func(l *models.Live) { l.Transport = string(token.Cookies) }}, misdirected},
 	})
+}
+
+// The model of scripts/model, which is checked exhaustively, decides as this code does: each line of its table is the
+// profile, revoked or not, generations behind, the age in seconds, the attempts of the request and of the rotation, and
+// the row that answers.
+func TestTheModelDecidesAlike(t *testing.T) {
+	profiles := map[string]Policy{"grace": profile(6*time.Second, 2*time.Second), "strict": profile(0, 0)}
+	attempts := [][]byte{nil, mine, theirs}
+	rows := map[int]verdict{2: ended, 3: rotate, 4: same, 5: successor, 6: reuse, 8: undecidable}
+	table, err := os.ReadFile("../../scripts/model/decisions.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(table)), "\n")
+	if len(lines) < 1000 {
+		t.Errorf("only %d lines", len(lines))
+	}
+	for _, line := range lines {
+		var name string
+		var revoked, behind, age, presented, rotated, want int
+		if _, err := fmt.Sscan(line, &name, &revoked, &behind, &age, &presented, &rotated, &want); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		j := judged{behind: int64(behind), age: time.Duration(age) * time.Second, attempt: attempts[presented], rotation: attempts[rotated]}
+		if revoked == 1 {
+			j.row = func(l *models.Live) { l.RevokedAt = &noon }
+		}
+		if name == "strict" { // which keeps no attempt
+			j.attempt, j.rotation = nil, nil
+		}
+		if got := j.ask(profiles[name]); got != rows[want] {
+			t.Errorf("%s: %v here", line, got)
+		}
+	}
 }
