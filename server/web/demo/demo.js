@@ -911,7 +911,10 @@ function say(text) {
   toast.textContent = text;
   toast.classList.add("shown");
   clearTimeout(hideToast);
-  hideToast = setTimeout(() => toast.classList.remove("shown"), 6e3);
+  hideToast = setTimeout(unsay, 2500 + 50 * text.length);
+}
+function unsay() {
+  byId("toast").classList.remove("shown");
 }
 function tabs(name, chosen2 = () => void 0) {
   const nav = document.querySelector(`[data-tabs="${name}"]`);
@@ -1007,7 +1010,7 @@ function secrets(sent) {
 function purpose(method, path) {
   const at = `${method} ${path.replace("/accounts/", "").replace(/[0-9a-f-]{36}/, "{id}")}`;
   const purposes = {
-    "GET csrf": "Is there a session? Asked once after a reload",
+    "GET csrf": "Is there a session? Asked after each load.",
     "POST refresh_token": "The client renews the tokens",
     "POST login": "Log in",
     "POST logout": "Log out",
@@ -1037,10 +1040,12 @@ function entryFor(request) {
   return {
     answered(number, milliseconds, problem) {
       status.textContent = String(number);
-      status.classList.add(number < 400 ? "good" : "bad");
+      const none = pathname === "/accounts/csrf" && problem === "credentials_missing";
+      status.classList.add(number < 400 ? "good" : none ? "calm" : "bad");
       time.textContent = `${milliseconds} ms`;
       if (problem) {
         code.textContent = problem;
+        code.classList.toggle("calm", none);
         item.querySelector(".purpose")?.append(" ", code);
       }
     },
@@ -1050,11 +1055,11 @@ function entryFor(request) {
     },
     carried(all) {
       chips.replaceChildren(...all.map(({ name, hidden }) => {
-        const chip = make("li", hidden ? "hidden" : "", name);
+        const chip = make("li", hidden ? "chip hidden" : "chip", name);
         if (hidden) chip.append(make("span", "quiet", " (no script can read it)"));
         return chip;
       }));
-      if (all.length === 0) chips.replaceChildren(make("li", "none", "no credential"));
+      if (all.length === 0) chips.replaceChildren(make("li", "chip none", "no credential"));
     }
   };
 }
@@ -1062,6 +1067,7 @@ function show() {
   const empty = list.children.length === 0;
   list.hidden = empty;
   byId("clear").hidden = empty;
+  byId("legend").hidden = empty;
   byId("no-requests").hidden = !empty;
 }
 byId("clear").addEventListener("click", () => {
@@ -1377,7 +1383,8 @@ function fill(user) {
   byId("profile-first").value = user.first_name;
   byId("profile-last").value = user.last_name;
   const facts = {
-    email: make("span", "", user.email, " ", make("span", user.email_verified ? "badge good" : "badge", user.email_verified ? "verified" : "not verified")),
+    email: user.email,
+    verified: user.email_verified ? "yes" : "no",
     joined: when(user.date_joined),
     login: user.last_login ? when(user.last_login) : "–"
   };
@@ -1462,7 +1469,7 @@ function readEvents(before) {
 function eventRow(event) {
   const { text, bad } = eventTitle(event.kind);
   const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : "by an operator";
-  return row([text, ...bad ? [" ", make("span", "badge bad", "look")] : []], [when(event.created_at), ` · ${where}`, ...event.detail ? [` · ${event.detail}`] : []]);
+  return row([text, ...bad ? [" ", make("span", "badge bad", "was it you?")] : []], [when(event.created_at), ` · ${where}`, ...event.detail ? [` · ${event.detail}`] : []]);
 }
 older.addEventListener("click", () => void readEvents(older.dataset["before"]));
 for (const [id, keepCurrent] of [["others", true], ["everywhere", false]]) {
@@ -1496,7 +1503,12 @@ function tokenIn(pasted) {
   return new URLSearchParams(text.split("#")[1] ?? "").get("token") ?? text;
 }
 function enter2() {
-  show3(localStorage.getItem(knownKey) ? "login" : "signup");
+  const known = localStorage.getItem(knownKey) !== null;
+  if (known) {
+    byId("welcome").textContent = "Log in again";
+    byId("welcome-lead").textContent = "Take another transport, and see what changes in what travels.";
+  }
+  show3(known ? "login" : "signup");
 }
 function leave2() {
   localStorage.setItem(knownKey, "yes");
@@ -1511,10 +1523,8 @@ for (const radio of document.querySelectorAll("[name=transport]")) {
     if (next) choose(next);
   });
 }
-var command = `grep -ho '${location.origin}/pages/verify#token=[A-Za-z0-9_-]*' data/mail/*-verify-*.eml | tail -1`;
-byId("command").textContent = command;
 byId("copy").addEventListener("click", () => {
-  navigator.clipboard.writeText(command).then(() => say("Copied."), () => say("The browser does not let this page copy."));
+  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not let this page copy."));
 });
 
 // server/web/demo/src/session.ts
@@ -1588,6 +1598,7 @@ function part(state) {
   const words = farewell(state.reason);
   if (!words) return;
   if (!words.alarm) return say(words.text);
+  unsay();
   byId("ended-title").textContent = words.title;
   byId("ended-text").textContent = words.text;
   byId("ended").hidden = false;

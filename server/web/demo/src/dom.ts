@@ -19,13 +19,18 @@ export function make<Name extends keyof HTMLElementTagNameMap>(
 
 let hideToast: ReturnType<typeof setTimeout> | undefined;
 
-/** Says in a few words that something is done; it is read out, and covers nothing that is needed. */
+/** Says in a few words that something is done, for as long as it takes to read; it is read out as well. */
 export function say(text: string): void {
   const toast = byId("toast");
   toast.textContent = text;
   toast.classList.add("shown");
   clearTimeout(hideToast);
-  hideToast = setTimeout(() => toast.classList.remove("shown"), 6_000);
+  hideToast = setTimeout(unsay, 2_500 + 50 * text.length);
+}
+
+/** Takes back what was said: it is over. */
+export function unsay(): void {
+  byId("toast").classList.remove("shown");
 }
 
 /** Turns the buttons of a [data-tabs] into a choice of its [data-panel]s. The answer chooses one. */

@@ -54,7 +54,8 @@ function fill(user: Schemas["User"]): void {
   byId<HTMLInputElement>("profile-first").value = user.first_name;
   byId<HTMLInputElement>("profile-last").value = user.last_name;
   const facts = {
-    email: make("span", "", user.email, " ", make("span", user.email_verified ? "badge good" : "badge", user.email_verified ? "verified" : "not verified")),
+    email: user.email,
+    verified: user.email_verified ? "yes" : "no",
     joined: when(user.date_joined),
     login: user.last_login ? when(user.last_login) : "–",
   };
@@ -155,7 +156,7 @@ function readEvents(before?: string): Promise<void> {
 function eventRow(event: Schemas["Event"]): HTMLElement {
   const { text, bad } = eventTitle(event.kind);
   const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : "by an operator";
-  return row([text, ...(bad ? [" ", make("span", "badge bad", "look")] : [])], [when(event.created_at), ` · ${where}`, ...(event.detail ? [` · ${event.detail}`] : [])]);
+  return row([text, ...(bad ? [" ", make("span", "badge bad", "was it you?")] : [])], [when(event.created_at), ` · ${where}`, ...(event.detail ? [` · ${event.detail}`] : [])]);
 }
 
 older.addEventListener("click", () => void readEvents(older.dataset["before"]));

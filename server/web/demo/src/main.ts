@@ -5,7 +5,7 @@
 //   inside.ts   profile, password, sessions, security log         words.ts    what the codes mean
 import type { State } from "accounts-client";
 import { accounts, onChange } from "./client.js";
-import { byId, say } from "./dom.js";
+import { byId, say, unsay } from "./dom.js";
 import { busy, enter as enterInside, leave as leaveInside } from "./inside.js";
 import { lost } from "./forms.js";
 import { enter as enterOutside, leave as leaveOutside } from "./outside.js";
@@ -44,6 +44,7 @@ function part(state: State & { status: "signed-out" }): void {
   const words = farewell(state.reason);
   if (!words) return;
   if (!words.alarm) return say(words.text);
+  unsay();
   byId("ended-title").textContent = words.title;
   byId("ended-text").textContent = words.text;
   byId("ended").hidden = false;

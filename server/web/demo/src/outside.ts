@@ -39,7 +39,12 @@ function tokenIn(pasted: string): string {
 
 /** Shows what somebody without a session needs first. */
 export function enter(): void {
-  show(localStorage.getItem(knownKey) ? "login" : "signup");
+  const known = localStorage.getItem(knownKey) !== null;
+  if (known) {
+    byId("welcome").textContent = "Log in again";
+    byId("welcome-lead").textContent = "Take another transport, and see what changes in what travels.";
+  }
+  show(known ? "login" : "signup");
 }
 
 /** Leaves nothing of a password in the forms of somebody who is signed in. */
@@ -58,8 +63,6 @@ for (const radio of document.querySelectorAll<HTMLInputElement>("[name=transport
   });
 }
 
-const command = `grep -ho '${location.origin}/pages/verify#token=[A-Za-z0-9_-]*' data/mail/*-verify-*.eml | tail -1`;
-byId("command").textContent = command;
 byId("copy").addEventListener("click", () => {
-  navigator.clipboard.writeText(command).then(() => say("Copied."), () => say("The browser does not let this page copy."));
+  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not let this page copy."));
 });

@@ -82,7 +82,7 @@ function secrets(sent: Record<string, unknown>): Carried[] {
 function purpose(method: string, path: string): string {
   const at = `${method} ${path.replace("/accounts/", "").replace(/[0-9a-f-]{36}/, "{id}")}`;
   const purposes: Record<string, string> = {
-    "GET csrf": "Is there a session? Asked once after a reload",
+    "GET csrf": "Is there a session? Asked after each load.",
     "POST refresh_token": "The client renews the tokens",
     "POST login": "Log in",
     "POST logout": "Log out",
@@ -113,10 +113,12 @@ function entryFor(request: Request) {
   return {
     answered(number: number, milliseconds: number, problem: string) {
       status.textContent = String(number);
-      status.classList.add(number < 400 ? "good" : "bad");
+      const none = pathname === "/accounts/csrf" && problem === "credentials_missing"; // no session is no fault
+      status.classList.add(number < 400 ? "good" : none ? "calm" : "bad");
       time.textContent = `${milliseconds} ms`;
       if (problem) {
         code.textContent = problem;
+        code.classList.toggle("calm", none);
         item.querySelector(".purpose")?.append(" ", code);
       }
     },
@@ -126,11 +128,11 @@ function entryFor(request: Request) {
     },
     carried(all: Carried[]) {
       chips.replaceChildren(...all.map(({ name, hidden }) => {
-        const chip = make("li", hidden ? "hidden" : "", name);
+        const chip = make("li", hidden ? "chip hidden" : "chip", name);
         if (hidden) chip.append(make("span", "quiet", " (no script can read it)"));
         return chip;
       }));
-      if (all.length === 0) chips.replaceChildren(make("li", "none", "no credential"));
+      if (all.length === 0) chips.replaceChildren(make("li", "chip none", "no credential"));
     },
   };
 }
@@ -139,6 +141,7 @@ function show(): void {
   const empty = list.children.length === 0;
   list.hidden = empty;
   byId("clear").hidden = empty;
+  byId("legend").hidden = empty;
   byId("no-requests").hidden = !empty;
 }
 
