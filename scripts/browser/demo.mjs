@@ -189,6 +189,19 @@ async function logIn(v, transport, secret) {
   await page.keyboard.press("Enter");
 }
 
+/** Somebody else logs in in another tab, whose storage is its own: this tab stays whose it is. */
+async function neighbour(v) {
+  const page = await v.context.newPage();
+  await page.goto(`${v.server.origin}/demo/`);
+  await logIn({ page, username: "grace" }, "body", password);
+  await page.getByText("Hello, grace").waitFor();
+  await tab(v, "sessions");
+  await tab(v, "profile");
+  await carries(v, "GET /accounts/profile", transports.body.read, "beside a neighbour");
+  await sees(v, "Hello, Ada", "beside a neighbour");
+  await page.close();
+}
+
 async function everyTransport(v) {
   const { page } = v;
   for (const transport of v.view.transports) {
@@ -209,6 +222,7 @@ async function everyTransport(v) {
     await page.reload();
     await sees(v, "Hello, Ada", `${transport} after a reload`);
     await shot(v, transport);
+    if (transport === "body") await neighbour(v);
     if (transport === v.view.transports.at(-1)) continue;
     await page.locator("#logout").click();
     await page.locator("#login").waitFor();
@@ -277,6 +291,8 @@ async function main() {
   const server = await startServer(binary, settings);
   let browser;
   try {
+    execFileSync(binary, ["user", "create", "--username", "grace", "--email", "grace@example.com", "--password-stdin"],
+      { env: server.env, cwd: server.dataDir, input: `${password}\n`, stdio: "pipe" });
     browser = await launch();
     const journeys = [];
     for (const view of views) {

@@ -798,7 +798,8 @@ function createAccountsClient(options) {
   const listeners2 = /* @__PURE__ */ new Set();
   const session2 = new Session(
     { url, transport: transport2, storage: options.storage ?? null, fetch: send, changed: (state) => listeners2.forEach((listener) => listener(state)) },
-    { name: `accounts ${base}`, shared: browser }
+    { name: `accounts ${base}`, shared: browser && transport2 !== "body" }
+    // tabs share a cookie jar; of a storage nobody knows
   );
   const credentials = session2.hasCookies ? "include" : "omit";
   async function transmit(request) {
@@ -1032,7 +1033,7 @@ function entryFor(request) {
   const chips = make("ul", "chips");
   const code = make("code", "code");
   const time = make("span", "took");
-  const path = make("span", "path", make("b", "", request.method), " ", pathname + search.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, "…"));
+  const path = make("span", "path", make("b", "", request.method), " ", (pathname + search).replace(/([0-9a-f]{8})-[0-9a-f-]{27}/, "$1…"));
   const item = make("li", "", make("div", "line", status, path, time), make("p", "purpose", purpose(request.method, pathname)), chips);
   list.prepend(item);
   while (list.children.length > longest) list.lastElementChild?.remove();
@@ -1358,12 +1359,20 @@ function enter() {
   for (const list2 of [sessions, events]) list2.replaceChildren();
   show2("profile");
 }
+function renew() {
+  byId("hello-lead").textContent = aboutTransport(current());
+  void readProfile();
+  if (shown !== "profile") load(shown);
+}
 function leave() {
   for (const form of [profile, password]) reset(form);
   byId("who").textContent = "Not signed in";
+  byId("hello").textContent = "Hello";
   for (const list2 of [sessions, events]) list2.replaceChildren();
 }
+var shown = "";
 function load(tab) {
+  shown = tab;
   if (tab === "profile") void readProfile();
   else if (tab === "sessions") void readSessions();
   else if (tab === "events") void readEvents();
@@ -1569,13 +1578,13 @@ onChange(draw);
 setInterval(tick, 1e3);
 
 // server/web/demo/src/main.ts
-var shown = "";
+var shown2 = "";
 var session = "";
 function draw2(state) {
   const on = state.status === "signed-in";
-  if (state.status === "unknown" || state.status === shown && (!on || state.session.id === session)) return;
-  const before = shown;
-  shown = state.status;
+  if (state.status === "unknown" || state.status === shown2 && (!on || state.session.id === session)) return;
+  const before = shown2;
+  shown2 = state.status;
   session = on ? state.session.id : "";
   byId("waiting").hidden = true;
   byId("stage").removeAttribute("aria-busy");
@@ -1584,7 +1593,7 @@ function draw2(state) {
   byId("logout").hidden = !on;
   byId("ended").hidden = true;
   if (on) {
-    if (before === "signed-in") return;
+    if (before === "signed-in") return renew();
     leave2();
     enter();
   } else {

@@ -20,14 +20,25 @@ export function enter(): void {
   show("profile");
 }
 
+/** Reads all of it again: the session is another one, perhaps of another person, since a tab with the same cookies has logged in. */
+export function renew(): void {
+  byId("hello-lead").textContent = aboutTransport(current());
+  void readProfile();
+  if (shown !== "profile") load(shown);
+}
+
 /** Forgets whose account it was. */
 export function leave(): void {
   for (const form of [profile, password]) reset(form);
   byId("who").textContent = "Not signed in";
+  byId("hello").textContent = "Hello";
   for (const list of [sessions, events]) list.replaceChildren();
 }
 
+let shown = "";
+
 function load(tab: string): void {
+  shown = tab;
   if (tab === "profile") void readProfile();
   else if (tab === "sessions") void readSessions();
   else if (tab === "events") void readEvents();

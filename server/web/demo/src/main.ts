@@ -6,7 +6,7 @@
 import type { State } from "accounts-client";
 import { accounts, onChange } from "./client.js";
 import { byId, say, unsay } from "./dom.js";
-import { busy, enter as enterInside, leave as leaveInside } from "./inside.js";
+import { busy, enter as enterInside, leave as leaveInside, renew } from "./inside.js";
 import { lost } from "./forms.js";
 import { enter as enterOutside, leave as leaveOutside } from "./outside.js";
 import "./session.js";
@@ -28,7 +28,7 @@ function draw(state: State): void {
   byId("logout").hidden = !on;
   byId("ended").hidden = true;
   if (on) {
-    if (before === "signed-in") return; // a new password: the same person, another session
+    if (before === "signed-in") return renew();
     leaveOutside();
     enterInside();
   } else {

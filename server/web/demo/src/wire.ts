@@ -105,7 +105,7 @@ function entryFor(request: Request) {
   const chips = make("ul", "chips");
   const code = make("code", "code");
   const time = make("span", "took");
-  const path = make("span", "path", make("b", "", request.method), " ", pathname + search.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, "…"));
+  const path = make("span", "path", make("b", "", request.method), " ", (pathname + search).replace(/([0-9a-f]{8})-[0-9a-f-]{27}/, "$1…"));
   const item = make("li", "", make("div", "line", status, path, time), make("p", "purpose", purpose(request.method, pathname)), chips);
   list.prepend(item);
   while (list.children.length > longest) list.lastElementChild?.remove();
