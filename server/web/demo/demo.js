@@ -908,14 +908,12 @@ function make(name, className, ...content) {
 }
 var hideToast;
 function say(text) {
-  const toast = byId("toast");
-  toast.textContent = text;
-  toast.classList.add("shown");
+  byId("toast").textContent = text;
   clearTimeout(hideToast);
   hideToast = setTimeout(unsay, 2500 + 50 * text.length);
 }
 function unsay() {
-  byId("toast").classList.remove("shown");
+  byId("toast").textContent = "";
 }
 function tabs(name, chosen2 = () => void 0) {
   const nav = document.querySelector(`[data-tabs="${name}"]`);
@@ -1477,8 +1475,8 @@ function readEvents(before) {
 }
 function eventRow(event) {
   const { text, bad } = eventTitle(event.kind);
-  const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : "by an operator";
-  return row([text, ...bad ? [" ", make("span", "badge bad", "was it you?")] : []], [when(event.created_at), ` · ${where}`, ...event.detail ? [` · ${event.detail}`] : []]);
+  const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : "";
+  return row([text, ...bad ? [" ", make("span", "badge bad", "was it you?")] : []], [when(event.created_at), ...[where, event.detail].filter(Boolean).map((text2) => ` · ${text2}`)]);
 }
 older.addEventListener("click", () => void readEvents(older.dataset["before"]));
 for (const [id, keepCurrent] of [["others", true], ["everywhere", false]]) {

@@ -21,16 +21,14 @@ let hideToast: ReturnType<typeof setTimeout> | undefined;
 
 /** Says in a few words that something is done, for as long as it takes to read; it is read out as well. */
 export function say(text: string): void {
-  const toast = byId("toast");
-  toast.textContent = text;
-  toast.classList.add("shown");
+  byId("toast").textContent = text;
   clearTimeout(hideToast);
   hideToast = setTimeout(unsay, 2_500 + 50 * text.length);
 }
 
 /** Takes back what was said: it is over. */
 export function unsay(): void {
-  byId("toast").classList.remove("shown");
+  byId("toast").textContent = "";
 }
 
 /** Turns the buttons of a [data-tabs] into a choice of its [data-panel]s. The answer chooses one. */

@@ -166,8 +166,8 @@ function readEvents(before?: string): Promise<void> {
 
 function eventRow(event: Schemas["Event"]): HTMLElement {
   const { text, bad } = eventTitle(event.kind);
-  const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : "by an operator";
-  return row([text, ...(bad ? [" ", make("span", "badge bad", "was it you?")] : [])], [when(event.created_at), ` · ${where}`, ...(event.detail ? [` · ${event.detail}`] : [])]);
+  const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : ""; // an operator's has none
+  return row([text, ...(bad ? [" ", make("span", "badge bad", "was it you?")] : [])], [when(event.created_at), ...[where, event.detail].filter(Boolean).map((text) => ` · ${text}`)]);
 }
 
 older.addEventListener("click", () => void readEvents(older.dataset["before"]));
