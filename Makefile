@@ -23,6 +23,11 @@ run: build ## build, create what is missing, and serve on http://localhost:8080
 demo: ## the life of a session in each transport, on a throwaway server
 	@go run ./scripts/demo
 
+.PHONY: demo-page
+demo-page: ## build the front end at /demo/ from its TypeScript (needs Node)
+	cd api/typescript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	scripts/build-demo.sh
+
 .PHONY: build
 build: ## build bin/accountsd
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/accountsd ./server/cmd/accountsd

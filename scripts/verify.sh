@@ -22,10 +22,10 @@ lint       golangci-lint
 redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
 types      TypeScript types of the contract, and a program that uses them, compile strictly
-client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser
+client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser; the demo is what its sources build
 model      the refresh protocol, checked exhaustively by spin, and broken on purpose
 swagger    the embedded Swagger UI is the published package
-browser    the pages in a real browser: documentation, and the life of an account
+browser    the pages in a real browser: documentation, the life of an account, and the demo
 readme     links and shell blocks of the README
 race       the whole suite under the race detector
 '
@@ -106,6 +106,8 @@ step_client() {
   api/typescript/node_modules/.bin/openapi-typescript openapi.yaml --output .cache/typescript/client.ts >/dev/null &&
     cmp api/typescript/src/schema.ts .cache/typescript/client.ts ||
     { echo 'api/typescript/src/schema.ts is not what openapi.yaml generates: run make generate'; return 1; }
+  scripts/build-demo.sh .cache/typescript/demo.js && cmp server/web/demo/demo.js .cache/typescript/demo.js ||
+    { echo 'server/web/demo/demo.js is not what its sources build: run make demo-page'; return 1; }
   npm --prefix api/typescript run --silent check && npm --prefix api/typescript run --silent build &&
     echo "bytes, minified and gzipped: $(npm --prefix api/typescript run --silent size)" &&
     make --silent build && node_tools && node scripts/browser/client.mjs
@@ -115,7 +117,7 @@ step_model() { scripts/model/check.sh; }
 
 step_swagger() { scripts/update-swagger-ui.sh --check; }
 
-step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs && VIEW=light node scripts/browser/pages.mjs; }
+step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs && VIEW=light node scripts/browser/pages.mjs && node scripts/browser/demo.mjs; }
 
 step_readme() { scripts/check-readme.sh; }
 

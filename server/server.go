@@ -121,6 +121,10 @@ func (s *Server) mountPages(engine *gin.Engine) {
 	if s.Config.Docs {
 		mount(web.Docs(fail), "/docs", "/docs/*path")
 	}
+	// For whoever tries the server on a machine of their own: it would be one more front end to guard elsewhere.
+	if s.Config.Loopback() {
+		mount(web.Demo(fail), "/demo", "/demo/*path")
+	}
 }
 
 // handlers implements the operations, one file a tag.

@@ -1,7 +1,7 @@
 // What the browser tests share: a server of their own with a data directory of its own, a browser that reaches no
 // other host, and an eye on what must not happen in a page.
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -90,4 +90,36 @@ export async function watch(page, origin) {
   });
   page.on("requestfailed", (request) => seen.errors.push(`${request.failure()?.errorText} (${new URL(request.url()).pathname})`));
   return seen;
+}
+
+// decoded undoes the two transfer encodings of mail text (RFC 2045), as far as a link needs it.
+function decoded(mail) {
+  const parts = mail.split(/\r?\n--/);
+  return parts.map((part) => {
+    const [, head, body] = /^([\s\S]*?)\r?\n\r?\n([\s\S]*)$/.exec(part) ?? [null, "", part];
+    if (/^content-transfer-encoding:\s*base64/im.test(head)) return head + Buffer.from(body, "base64").toString();
+    if (!/^content-transfer-encoding:\s*quoted-printable/im.test(head)) return head + body;
+    return head + body.replace(/=\r?\n/g, "").replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
+  }).join("\n");
+}
+
+const opened = new Set(); // mail files that were read
+
+// link waits for a mail to address with a link to the page and returns its token.
+export async function link(server, address, name) {
+  const dir = join(server.dataDir, "mail");
+  const pattern = new RegExp(`${server.origin}/pages/${name}#(?:[^\\s"<>]*&(?:amp;)?)?token=([A-Za-z0-9_-]+)`);
+  for (const end = Date.now() + 20_000; Date.now() < end;) {
+    let files = [];
+    try { files = readdirSync(dir).filter((file) => file.endsWith(".eml") && !opened.has(file)); } catch { /* not made yet */ }
+    for (const file of files) {
+      const mail = readFileSync(join(dir, file), "utf8");
+      const found = pattern.exec(decoded(mail));
+      if (!mail.includes(address) || !found) continue;
+      opened.add(file);
+      return found[1];
+    }
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error(`no mail to ${address} with a link to ${name}`);
 }

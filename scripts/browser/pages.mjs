@@ -13,11 +13,11 @@
 // scheme and width; in the second the server answers, and the links come from its mail files. It fails on a wrong
 // text or focus, a token that stays in the address or leaves in anything but a POST body, a Content-Security-Policy
 // violation, an unexpected line in the console, a request to another host, or a page wider than its window.
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { texts } from "../../server/web/pages/texts.js";
-import { launch, startServer, stopServer, watch } from "./harness.mjs";
+import { launch, link, startServer, stopServer, watch } from "./harness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const subject = process.argv[2] ?? join(root, "bin/accountsd");
@@ -324,38 +324,6 @@ async function must(status, promise, what) {
   const answer = await promise;
   if (answer.status !== status) throw new Error(`${what}: ${answer.status}, expected ${status} ${JSON.stringify(answer.body)}`);
   return answer.body;
-}
-
-// decoded undoes the two transfer encodings of mail text (RFC 2045), as far as a link needs it.
-function decoded(mail) {
-  const parts = mail.split(/\r?\n--/);
-  return parts.map((part) => {
-    const [, head, body] = /^([\s\S]*?)\r?\n\r?\n([\s\S]*)$/.exec(part) ?? [null, "", part];
-    if (/^content-transfer-encoding:\s*base64/im.test(head)) return head + Buffer.from(body, "base64").toString();
-    if (!/^content-transfer-encoding:\s*quoted-printable/im.test(head)) return head + body;
-    return head + body.replace(/=\r?\n/g, "").replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
-  }).join("\n");
-}
-
-const opened = new Set(); // mail files that were read
-
-// link waits for a mail to address with a link to the page and returns its token.
-async function link(server, address, name) {
-  const dir = join(server.dataDir, "mail");
-  const pattern = new RegExp(`${server.origin}/pages/${name}#(?:[^\\s"<>]*&(?:amp;)?)?token=([A-Za-z0-9_-]+)`);
-  for (const end = Date.now() + 20_000; Date.now() < end;) {
-    let files = [];
-    try { files = readdirSync(dir).filter((file) => file.endsWith(".eml") && !opened.has(file)); } catch { /* not made yet */ }
-    for (const file of files) {
-      const mail = readFileSync(join(dir, file), "utf8");
-      const found = pattern.exec(decoded(mail));
-      if (!mail.includes(address) || !found) continue;
-      opened.add(file);
-      return found[1];
-    }
-    await new Promise((done) => setTimeout(done, 100));
-  }
-  throw new Error(`no mail to ${address} with a link to ${name}`);
 }
 
 async function live(browser, server, view) {

@@ -1,6 +1,7 @@
 // Package web holds the pages that are compiled into the binary and serves
 // them: the API documentation under /docs/ (Swagger UI, our own start page and
-// script around it), and under /pages/ what the links of our mails open.
+// script around it), under /pages/ what the links of our mails open, and under
+// /demo/ a front end to try the server with.
 //
 // It is plain net/http over embedded files. It must not know gin, the contract
 // (the pages fetch /openapi.json and call the operations by themselves, on the
@@ -9,5 +10,6 @@
 //
 // The files in docs/swagger-ui are copies from the npm package
 // swagger-ui-dist; scripts/update-swagger-ui.sh makes them and is the only way
-// to change them.
+// to change them. demo/demo.js is built from demo/src and api/typescript/src by
+// make demo-page.
 package web

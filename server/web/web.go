@@ -37,15 +37,19 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // server: 404 for a path that is no file, 405 for another method (Allow is set
 // already). It must not be nil.
 func Docs(fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
-	assets := load(files, "docs")
+	return folder("/docs", load(files, "docs"), docsPolicy, fail)
+}
+
+// folder serves assets below a path to GET and HEAD, and redirects the path without its last slash.
+func folder(at string, assets map[string]*asset, policy string, fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			fail(w, r, http.StatusMethodNotAllowed)
 			return
 		}
-		if r.URL.Path == "/docs" {
-			w.Header().Set("Location", "/docs/")
+		if r.URL.Path == at {
+			w.Header().Set("Location", at+"/")
 			w.WriteHeader(http.StatusPermanentRedirect)
 			return
 		}
@@ -54,7 +58,7 @@ func Docs(fail func(w http.ResponseWriter, r *http.Request, status int)) http.Ha
 			fail(w, r, http.StatusNotFound)
 			return
 		}
-		asset.serve(w, r, docsPolicy)
+		asset.serve(w, r, policy)
 	})
 }
 

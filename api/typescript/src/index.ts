@@ -75,7 +75,7 @@ export function createAccountsClient<T extends Transport = "hybrid">(options: Op
   const listeners = new Set<(state: State) => void>();
   const session = new Session(
     { url, transport, storage: options.storage ?? null, fetch: send, changed: (state) => listeners.forEach((listener) => listener(state)) },
-    { name: `accounts ${base}`, shared: browser },
+    { name: `accounts ${base}`, shared: browser && transport !== "body" }, // tabs share a cookie jar; of a storage nobody knows
   );
 
   const credentials = session.hasCookies ? "include" : "omit";

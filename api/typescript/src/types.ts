@@ -56,8 +56,8 @@ export interface RefreshTokenStorage {
   save(refreshToken: string | null): void | Promise<void>;
 }
 
-/** Why a session ended. `logged_out` was asked for, here or in another tab; the others are codes of the contract. */
-export type EndReason = "logged_out" | CodeOf<"refreshToken"> | CodeOf<"getProfile">;
+/** Why a session ended. `logged_out` was asked for, here or in another tab; the others are the codes of a 401. */
+export type EndReason = "logged_out" | Schemas["RefreshRefusedProblem"]["code"] | Schemas["CsrfRefusedProblem"]["code"];
 
 /** What the client knows of its session. */
 export type State =

@@ -120,8 +120,11 @@ func (a *app) writeLastEvents() {
 // banner tells a newcomer where to go next.
 func (p process) banner(ctx context.Context, a *app) {
 	_, _ = fmt.Fprintf(p.out, "accounts %s at %s, database %s\n", version, a.cfg.PublicURL, a.cfg.Database)
+	if a.cfg.Loopback() {
+		_, _ = fmt.Fprintf(p.out, "  try it:            %s/demo/\n", a.cfg.PublicURL)
+	}
 	if a.cfg.Docs {
-		_, _ = fmt.Fprintf(p.out, "  try it:            %s/docs/\n", a.cfg.PublicURL)
+		_, _ = fmt.Fprintf(p.out, "  documentation:     %s/docs/\n", a.cfg.PublicURL)
 	}
 	if a.cfg.Mail == config.MailFiles {
 		_, _ = fmt.Fprintf(p.out, "  mails are files:   %s\n", filepath.Join(a.cfg.DataDir, "mail"))

@@ -1,0 +1,328 @@
+// Goes through the demo at /demo/ as a newcomer would, by clicking: sign up, find the mail, verify, log in in each of the
+// four transports, edit the profile, change the password, end sessions, read the security log, lose a session to a thief.
+//
+//   node scripts/browser/demo.mjs [ACCOUNTSD]
+//
+// ACCOUNTSD   the server's binary (default bin/accountsd; build it first)
+// VIEW        only the views whose name holds this
+// SHOTS       directory for the screenshots (default .cache/shots)
+// CHROMIUM    the browser (default /usr/bin/chromium)
+//
+// It fails on what the page should say and does not, a Content-Security-Policy violation, an unexpected line in the
+// console, a request to another host, a control without a name, content that jumps, or a page wider than its window.
+import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { launch, link, startServer, stopServer, watch } from "./harness.mjs";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
+const shots = resolve(process.env.SHOTS ?? join(root, ".cache/shots"));
+const password = "nine green lamps over the harbour";
+const settings = {
+  ACCOUNTS_ROTATION_INTERVAL: "1s", ACCOUNTS_MAILS_PER_RECIPIENT: "0", ACCOUNTS_REGISTRATIONS_PER_CLIENT: "0", ACCOUNTS_CONFIRMATIONS_PER_CLIENT: "0",
+};
+const rotation = 1_300; // the rotation interval and its margin, and a little
+
+// What each transport sends with a read, and with a refresh.
+const access = "cookie access (no script can read it)";
+const refresh = "cookie refreshtoken (no script can read it)";
+const transports = {
+  hybrid: { read: ["Authorization: Bearer", refresh], renew: ["X-CSRFToken", "X-Refresh-Attempt", refresh] },
+  cookies: { read: [access, refresh], renew: ["X-CSRFToken", "X-Refresh-Attempt", access, refresh] },
+  server_held: { read: [access], renew: ["X-CSRFToken", "X-Refresh-Attempt", access] },
+  body: { read: ["Authorization: Bearer"], renew: ["X-Refresh-Attempt", "refresh token in the body"] },
+};
+
+const views = [
+  { name: "light-1280", colorScheme: "light", width: 1280, height: 900, transports: ["hybrid", "cookies"], robbed: true },
+  { name: "dark-1280", colorScheme: "dark", width: 1280, height: 900, transports: ["server_held"] },
+  { name: "light-390", colorScheme: "light", width: 390, height: 844, transports: ["body"] },
+  { name: "dark-390", colorScheme: "dark", width: 390, height: 844, transports: [], robbed: true },
+].filter((view) => view.name.includes(process.env.VIEW ?? ""));
+
+const faults = [];
+function check(holds, text) {
+  if (holds) return;
+  console.log(`  FAIL ${text}`);
+  faults.push(text);
+}
+const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+// ---------------------------------------------------------------- a visitor
+
+async function visitor(browser, server, view) {
+  const context = await browser.newContext({
+    viewport: { width: view.width, height: view.height }, colorScheme: view.colorScheme, reducedMotion: "reduce", locale: "en-GB",
+  });
+  context.setDefaultTimeout(10_000);
+  const page = await context.newPage();
+  const seen = await watch(page, server.origin);
+  await page.addInitScript(() => {
+    window.shifted = 0;
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) window.shifted += entry.value;
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+  return { context, page, seen, view, server, expected: [] };
+}
+
+/** The browser itself writes a line to the console for each answer from 400 up: this one will come. */
+const allow = (v, status, path) => v.expected.push(new RegExp(`status of ${status} .*\\(/accounts/${path}\\)$`));
+
+async function sees(v, text, what = "") {
+  try {
+    await v.page.getByText(text, { exact: false }).locator("visible=true").first().waitFor();
+  } catch {
+    check(false, `${v.view.name} ${what}: "${text}" is expected, it says: ${(await v.page.locator("#stage").innerText()).slice(0, 600)}`);
+  }
+}
+
+/** Nothing of a page that nobody has touched yet has moved while it was loaded. */
+async function still(v, what) {
+  const shifted = await v.page.evaluate(() => window.shifted);
+  check(shifted < 0.02, `${v.view.name} ${what}: the content has jumped, by ${shifted.toFixed(3)}`);
+}
+
+async function submit(v, form, fields = {}) {
+  for (const [name, value] of Object.entries(fields)) await v.page.locator(`#${form} [name=${name}]`).fill(value);
+  await v.page.locator(`#${form} button[type=submit]`).click();
+}
+
+const tab = (v, name) => v.page.locator(`[data-tab=${name}]`).click();
+
+async function shot(v, name) {
+  const { page, view } = v;
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  check(width <= view.width, `${view.name} ${name}: the page is ${width} px wide, the window ${view.width}`);
+  const nameless = await page.locator("input:visible, button:visible").evaluateAll((all) =>
+    all.filter((e) => !(e.labels?.length || e.textContent.trim() || e.getAttribute("aria-label"))).map((e) => e.outerHTML));
+  check(nameless.length === 0, `${view.name} ${name}: controls without a name ${nameless.join()}`);
+  await page.screenshot({ path: join(shots, `demo-${view.name}-${name}.png`), fullPage: true });
+}
+
+/** The newest entry of the list for a method and path: its status and what it carried. */
+async function wired(v, line) {
+  const entry = v.page.locator("#wire > li").filter({ has: v.page.locator(".path").getByText(line, { exact: true }) }).first();
+  await entry.locator(".status.good, .status.bad, .status.calm").waitFor();
+  return { status: await entry.locator(".status").innerText(), carried: (await entry.locator(".chips li").allTextContents()).sort() };
+}
+
+async function carries(v, line, wanted, what) {
+  const { status, carried } = await wired(v, line);
+  check(status === "200" && carried.join() === [...wanted].sort().join(), `${v.view.name} ${what}: ${line} is ${status} with ${carried.join(", ")}`);
+}
+
+// ---------------------------------------------------------------- what a newcomer does
+
+async function arrive(v) {
+  allow(v, 401, "csrf");
+  await v.page.goto(`${v.server.origin}/demo/`);
+  await v.page.locator("#signup").waitFor();
+  await v.page.locator("#wire .status.calm").waitFor(); // is there a session?
+  await still(v, "start");
+  await shot(v, "start");
+  await submit(v, "signup");
+  check(await v.page.evaluate(() => document.activeElement.id) === "signup-email", `${v.view.name}: the focus is on the first empty field`);
+  await submit(v, "signup", { email: v.email, username: v.username, password: "short" });
+  allow(v, 422, "register");
+  await sees(v, "This is too short.", "sign up");
+  await shot(v, "refused");
+}
+
+async function signUp(v) {
+  await submit(v, "signup", { email: v.email, username: v.username, password });
+  await sees(v, "This prints the newest link:", "sign up");
+  const token = await link(v.server, v.email, "verify");
+  const command = (await v.page.locator("#command").innerText()).replaceAll("data/mail", join(v.server.dataDir, "mail"));
+  const printed = execFileSync("sh", ["-c", command], { encoding: "utf8" }).trim();
+  check(printed === `${v.server.origin}/pages/verify#token=${token}`, `${v.view.name}: the command prints ${printed}`);
+  await shot(v, "mail");
+  await submit(v, "verify", { token: "nothing of the kind" });
+  allow(v, 400, "email/verify");
+  await sees(v, "This link is not good any more", "verify");
+  await submit(v, "verify", { token: ` ${printed}&lang=en ` });
+  await sees(v, `Hello, ${v.username}`, "verify");
+  check(await v.page.evaluate(() => document.activeElement.matches("#inside h1")), `${v.view.name}: the focus is on the new heading`);
+  check(!(await v.page.locator("input").evaluateAll((all, secret) => all.some((e) => e.value === secret), password)), `${v.view.name}: the password is left in a field`);
+}
+
+async function live(v) {
+  const { page } = v;
+  await submit(v, "profile", { first_name: "Ada", last_name: "Lovelace" });
+  await sees(v, "Hello, Ada", "profile");
+  await sees(v, "Saved.", "profile");
+  await shot(v, "profile");
+
+  await tab(v, "password");
+  await submit(v, "password", { current_password: "someone else's guess", new_password: v.password });
+  allow(v, 422, "password/change");
+  await sees(v, "This is not the password.", "password");
+  await submit(v, "password", { current_password: password, new_password: v.password });
+  await sees(v, "The password is changed.", "password");
+  await shot(v, "password");
+
+  const other = await call(v, "login", { username: v.username, password: v.password, token_transport: "body" });
+  await tab(v, "sessions");
+  await page.locator("#sessions li:not(.ghost)").nth(1).waitFor();
+  await shot(v, "sessions");
+  await page.locator("#sessions button").click();
+  await sees(v, "Ended: its next request is refused.", "sessions");
+  await page.waitForFunction(() => document.querySelectorAll("#sessions li").length === 1);
+  const after = await call(v, "refresh_token", { refresh_token: other.body.refresh_token });
+  check(after.body.code === "session_revoked", `${v.view.name}: the other device is answered ${after.status}`);
+
+  await sleep(1_200); // what changes nothing is written into the log once a second
+  await tab(v, "events");
+  for (const event of ["Account made", "Wrong password given", "Password changed", "A session ended by you"]) await sees(v, event, "security log");
+  await shot(v, "events");
+
+  await page.locator("#clear").click();
+  await sees(v, "Each request of this page will be listed here", "requests");
+  await page.locator("#logout").click();
+  await page.locator("#login").waitFor();
+  check(!(await page.locator("#ended").isVisible()), `${v.view.name}: a log-out is no alarm`);
+}
+
+/** Logs in without a mouse. */
+async function logIn(v, transport, secret) {
+  const { page } = v;
+  await page.locator(`[name=transport][value=${transport}]`).focus();
+  await page.keyboard.press("Space");
+  await page.locator("#login-username").fill(v.username);
+  await page.locator("#login-password").focus();
+  await page.keyboard.type(secret);
+  await page.keyboard.press("Enter");
+}
+
+/** Somebody else logs in in another tab, whose storage is its own: this tab stays whose it is. */
+async function neighbour(v) {
+  const page = await v.context.newPage();
+  await page.goto(`${v.server.origin}/demo/`);
+  await logIn({ page, username: "grace" }, "body", password);
+  await page.getByText("Hello, grace").waitFor();
+  await tab(v, "sessions");
+  await tab(v, "profile");
+  await carries(v, "GET /accounts/profile", transports.body.read, "beside a neighbour");
+  await sees(v, "Hello, Ada", "beside a neighbour");
+  await page.close();
+}
+
+async function everyTransport(v) {
+  const { page } = v;
+  for (const transport of v.view.transports) {
+    const { read, renew } = transports[transport];
+    allow(v, 401, "login");
+    await logIn(v, transport, "someone else's guess");
+    await sees(v, "The name or the password is wrong", transport);
+    await page.locator("#login-password").fill("");
+    await logIn(v, transport, v.password);
+    await sees(v, "Hello, Ada", transport);
+    check(await page.locator("#in-force").innerText() === transport, `${v.view.name}: the session is said to be ${await page.locator("#in-force").innerText()}`);
+    await carries(v, "GET /accounts/profile", read, transport);
+    await sleep(rotation);
+    await page.locator("#refresh").click();
+    await sees(v, "New tokens: generation 1.", transport);
+    check(await page.locator("#generation").innerText() === "1", `${v.view.name} ${transport}: the generation`);
+    await carries(v, "POST /accounts/refresh_token", renew, transport);
+    await page.reload();
+    await sees(v, "Hello, Ada", `${transport} after a reload`);
+    await still(v, `${transport} after a reload`);
+    await shot(v, transport);
+    if (transport === "body") await neighbour(v);
+    if (transport === v.view.transports.at(-1)) continue;
+    await page.locator("#logout").click();
+    await page.locator("#login").waitFor();
+  }
+  if (v.view.transports.length === 0) return;
+  await call(v, "login", { username: v.username, password: v.password, token_transport: "body" });
+  await tab(v, "sessions");
+  await page.locator("#everywhere").click();
+  await page.locator("#login").waitFor();
+  const { status } = await wired(v, "DELETE /accounts/sessions?keep_current=false");
+  check(status === "204", `${v.view.name}: log out everywhere answers ${status}`);
+}
+
+/** Somebody copies the refresh token, and is the first to use it. */
+async function theft(v) {
+  const { page } = v;
+  await logIn(v, "body", v.password);
+  await sees(v, "Hello, Ada", "theft");
+  const stolen = await page.evaluate(() => sessionStorage.getItem("accounts demo refresh token"));
+  await sleep(rotation);
+  const thief = await call(v, "refresh_token", { refresh_token: stolen });
+  check(thief.body.generation === 1, `${v.view.name}: the thief is answered ${thief.status}`);
+  await sleep(rotation);
+  allow(v, 401, "refresh_token");
+  await page.locator("#refresh").click();
+  await sees(v, "Somebody else had your session", "theft");
+  check(await page.evaluate(() => sessionStorage.getItem("accounts demo refresh token")) === null, `${v.view.name}: the dead token is kept`);
+  const { status } = await wired(v, "POST /accounts/refresh_token");
+  check(status === "401", `${v.view.name}: the refresh is listed as ${status}`);
+  await sees(v, "refresh_reused", "theft");
+  await shot(v, "theft");
+  check((await call(v, "refresh_token", { refresh_token: thief.body.refresh_token })).status === 401, `${v.view.name}: the thief goes on`);
+}
+
+async function call(v, path, body) {
+  const headers = { "Content-Type": "application/json", "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0" };
+  const response = await fetch(`${v.server.origin}/accounts/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+  return { status: response.status, body: await response.json() };
+}
+
+async function leave(v) {
+  const left = [...v.expected];
+  const errors = v.seen.errors.filter((text) => {
+    const at = left.findIndex((pattern) => pattern.test(text));
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+  check(errors.length === 0, `${v.view.name}: lines in the console ${errors.join(" | ")}`);
+  check(left.length === 0, `${v.view.name}: lines that did not come ${left.join(" | ")}`);
+  check(v.seen.violations.length === 0, `${v.view.name}: policy violations ${v.seen.violations.join(" | ")}`);
+  check(v.seen.foreign.length === 0, `${v.view.name}: requests to other hosts ${v.seen.foreign.join(" | ")}`);
+  check(!v.seen.lines.some((line) => line.includes(v.password)), `${v.view.name}: a secret is in the console`);
+  await v.context.close();
+}
+
+// ---------------------------------------------------------------- the run
+
+async function travel(v) {
+  for (const part of [live, everyTransport, ...(v.view.robbed ? [theft] : []), leave]) await part(v);
+}
+
+async function main() {
+  mkdirSync(shots, { recursive: true });
+  const server = await startServer(binary, settings);
+  let browser;
+  try {
+    execFileSync(binary, ["user", "create", "--username", "grace", "--email", "grace@example.com", "--password-stdin"],
+      { env: server.env, cwd: server.dataDir, input: `${password}\n`, stdio: "pipe" });
+    browser = await launch();
+    const journeys = [];
+    for (const view of views) {
+      const v = await visitor(browser, server, view);
+      Object.assign(v, { username: `ada-${view.name}`, email: `ada-${view.name}@example.com`, password: `${password}, again` });
+      await arrive(v); // one after the other, since the page shows how to find the newest mail
+      await signUp(v);
+      journeys.push(travel(v).catch((error) => check(false, `${view.name}: ${error}`)));
+    }
+    await Promise.all(journeys);
+  } catch (error) {
+    console.error(`--- the server's last lines\n${server.log.slice(-3000)}\n---`);
+    throw error;
+  } finally {
+    await browser?.close();
+    await stopServer(server);
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  faults.push(String(error));
+  console.error(error);
+}
+console.log(faults.length === 0 ? `demo: all of it held; screenshots in ${shots}` : `demo: ${faults.length} FAILED`);
+process.exit(faults.length === 0 ? 0 : 1);

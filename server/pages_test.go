@@ -1,0 +1,35 @@
+package server_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"example.com/accounts/server/servertest"
+)
+
+// The demo is for whoever tries the server on a machine of their own. Elsewhere it is a path like any other that is not there.
+func TestDemoIsOnLoopbackOnly(t *testing.T) {
+	paths := []string{"/demo", "/demo/", "/demo/demo.js", "/demo/style.css"}
+	here := servertest.Start(t, servertest.Options{HoldMail: true})
+	for _, path := range paths {
+		want := http.StatusOK
+		if path == "/demo" {
+			want = http.StatusPermanentRedirect
+		}
+		r := here.Anonymous().Do(http.MethodGet, path, nil)
+		if r.Status != want {
+			t.Errorf("%s answers %d, want %d", path, r.Status, want)
+		}
+		if policy := r.Header.Get("Content-Security-Policy"); want == http.StatusOK && !strings.HasPrefix(policy, "default-src 'none'; script-src 'self';") {
+			t.Errorf("%s has the policy %q", path, policy)
+		}
+	}
+	here.Anonymous().Do(http.MethodGet, "/demo/nothing", nil).Want(t, http.StatusNotFound, "not_found")
+	here.Anonymous().Do(http.MethodPost, "/demo/", nil).Want(t, http.StatusMethodNotAllowed, "method_not_allowed")
+
+	away := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_PUBLIC_URL=https://accounts.example"}})
+	for _, path := range paths {
+		away.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "not_found")
+	}
+}

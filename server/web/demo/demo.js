@@ -1,0 +1,1619 @@
+// Built from server/web/demo/src and api/typescript/src by make demo-page: change those.
+
+// api/typescript/node_modules/openapi-fetch/dist/index.mjs
+var PATH_PARAM_RE = /\{[^{}]+\}/g;
+var supportsRequestInitExt = () => {
+  return typeof process === "object" && Number.parseInt(process?.versions?.node?.substring(0, 2)) >= 18 && process.versions.undici;
+};
+function randomID() {
+  return Math.random().toString(36).slice(2, 11);
+}
+function createClient(clientOptions) {
+  let {
+    baseUrl = "",
+    Request: CustomRequest = globalThis.Request,
+    fetch: baseFetch = globalThis.fetch,
+    querySerializer: globalQuerySerializer,
+    bodySerializer: globalBodySerializer,
+    pathSerializer: globalPathSerializer,
+    headers: baseHeaders,
+    requestInitExt = void 0,
+    ...baseOptions
+  } = { ...clientOptions };
+  requestInitExt = supportsRequestInitExt() ? requestInitExt : void 0;
+  baseUrl = removeTrailingSlash(baseUrl);
+  const globalMiddlewares = [];
+  async function coreFetch(schemaPath, fetchOptions) {
+    const {
+      baseUrl: localBaseUrl,
+      fetch: fetch2 = baseFetch,
+      Request: Request2 = CustomRequest,
+      headers: headers2,
+      params = {},
+      parseAs = "json",
+      querySerializer: requestQuerySerializer,
+      bodySerializer = globalBodySerializer ?? defaultBodySerializer,
+      pathSerializer: requestPathSerializer,
+      body,
+      middleware: requestMiddlewares = [],
+      ...init
+    } = fetchOptions || {};
+    let finalBaseUrl = baseUrl;
+    if (localBaseUrl) {
+      finalBaseUrl = removeTrailingSlash(localBaseUrl) ?? baseUrl;
+    }
+    let querySerializer = typeof globalQuerySerializer === "function" ? globalQuerySerializer : createQuerySerializer(globalQuerySerializer);
+    if (requestQuerySerializer) {
+      querySerializer = typeof requestQuerySerializer === "function" ? requestQuerySerializer : createQuerySerializer({
+        ...typeof globalQuerySerializer === "object" ? globalQuerySerializer : {},
+        ...requestQuerySerializer
+      });
+    }
+    const pathSerializer = requestPathSerializer || globalPathSerializer || defaultPathSerializer;
+    const serializedBody = body === void 0 ? void 0 : bodySerializer(
+      body,
+      // Note: we declare mergeHeaders() both here and below because it’s a bit of a chicken-or-egg situation:
+      // bodySerializer() needs all headers so we aren’t dropping ones set by the user, however,
+      // the result of this ALSO sets the lowest-priority content-type header. So we re-merge below,
+      // setting the content-type at the very beginning to be overwritten.
+      // Lastly, based on the way headers work, it’s not a simple “present-or-not” check becauase null intentionally un-sets headers.
+      mergeHeaders(baseHeaders, headers2, params.header)
+    );
+    const finalHeaders = mergeHeaders(
+      // with no body, we should not to set Content-Type
+      serializedBody === void 0 || // if serialized body is FormData; browser will correctly set Content-Type & boundary expression
+      serializedBody instanceof FormData ? {} : {
+        "Content-Type": "application/json"
+      },
+      baseHeaders,
+      headers2,
+      params.header
+    );
+    const finalMiddlewares = [...globalMiddlewares, ...requestMiddlewares];
+    const requestInit = {
+      redirect: "follow",
+      ...baseOptions,
+      ...init,
+      body: serializedBody,
+      headers: finalHeaders
+    };
+    let id;
+    let options;
+    let request = new Request2(
+      createFinalURL(schemaPath, { baseUrl: finalBaseUrl, params, querySerializer, pathSerializer }),
+      requestInit
+    );
+    let response;
+    for (const key in init) {
+      if (!(key in request)) {
+        request[key] = init[key];
+      }
+    }
+    if (finalMiddlewares.length) {
+      id = randomID();
+      options = Object.freeze({
+        baseUrl: finalBaseUrl,
+        fetch: fetch2,
+        parseAs,
+        querySerializer,
+        bodySerializer,
+        pathSerializer
+      });
+      for (const m of finalMiddlewares) {
+        if (m && typeof m === "object" && typeof m.onRequest === "function") {
+          const result = await m.onRequest({
+            request,
+            schemaPath,
+            params,
+            options,
+            id
+          });
+          if (result) {
+            if (result instanceof Request2) {
+              request = result;
+            } else if (result instanceof Response) {
+              response = result;
+              break;
+            } else {
+              throw new Error("onRequest: must return new Request() or Response() when modifying the request");
+            }
+          }
+        }
+      }
+    }
+    if (!response) {
+      try {
+        response = await fetch2(request, requestInitExt);
+      } catch (error2) {
+        let errorAfterMiddleware = error2;
+        if (finalMiddlewares.length) {
+          for (let i = finalMiddlewares.length - 1; i >= 0; i--) {
+            const m = finalMiddlewares[i];
+            if (m && typeof m === "object" && typeof m.onError === "function") {
+              const result = await m.onError({
+                request,
+                error: errorAfterMiddleware,
+                schemaPath,
+                params,
+                options,
+                id
+              });
+              if (result) {
+                if (result instanceof Response) {
+                  errorAfterMiddleware = void 0;
+                  response = result;
+                  break;
+                }
+                if (result instanceof Error) {
+                  errorAfterMiddleware = result;
+                  continue;
+                }
+                throw new Error("onError: must return new Response() or instance of Error");
+              }
+            }
+          }
+        }
+        if (errorAfterMiddleware) {
+          throw errorAfterMiddleware;
+        }
+      }
+      if (finalMiddlewares.length) {
+        for (let i = finalMiddlewares.length - 1; i >= 0; i--) {
+          const m = finalMiddlewares[i];
+          if (m && typeof m === "object" && typeof m.onResponse === "function") {
+            const result = await m.onResponse({
+              request,
+              response,
+              schemaPath,
+              params,
+              options,
+              id
+            });
+            if (result) {
+              if (!(result instanceof Response)) {
+                throw new Error("onResponse: must return new Response() when modifying the response");
+              }
+              response = result;
+            }
+          }
+        }
+      }
+    }
+    const contentLength = response.headers.get("Content-Length");
+    if (response.status === 204 || request.method === "HEAD" || contentLength === "0" && !response.headers.get("Transfer-Encoding")?.includes("chunked")) {
+      return response.ok ? { data: void 0, response } : { error: void 0, response };
+    }
+    if (response.ok) {
+      const getResponseData = async () => {
+        if (parseAs === "stream") {
+          return response.body;
+        }
+        if (parseAs === "json" && !contentLength) {
+          const raw = await response.text();
+          return raw ? JSON.parse(raw) : void 0;
+        }
+        return await response[parseAs]();
+      };
+      return { data: await getResponseData(), response };
+    }
+    let error = await response.text();
+    try {
+      error = JSON.parse(error);
+    } catch {
+    }
+    return { error, response };
+  }
+  return {
+    request(method, url, init) {
+      return coreFetch(url, { ...init, method: method.toUpperCase() });
+    },
+    /** Call a GET endpoint */
+    GET(url, init) {
+      return coreFetch(url, { ...init, method: "GET" });
+    },
+    /** Call a PUT endpoint */
+    PUT(url, init) {
+      return coreFetch(url, { ...init, method: "PUT" });
+    },
+    /** Call a POST endpoint */
+    POST(url, init) {
+      return coreFetch(url, { ...init, method: "POST" });
+    },
+    /** Call a DELETE endpoint */
+    DELETE(url, init) {
+      return coreFetch(url, { ...init, method: "DELETE" });
+    },
+    /** Call a OPTIONS endpoint */
+    OPTIONS(url, init) {
+      return coreFetch(url, { ...init, method: "OPTIONS" });
+    },
+    /** Call a HEAD endpoint */
+    HEAD(url, init) {
+      return coreFetch(url, { ...init, method: "HEAD" });
+    },
+    /** Call a PATCH endpoint */
+    PATCH(url, init) {
+      return coreFetch(url, { ...init, method: "PATCH" });
+    },
+    /** Call a TRACE endpoint */
+    TRACE(url, init) {
+      return coreFetch(url, { ...init, method: "TRACE" });
+    },
+    /** Register middleware */
+    use(...middleware) {
+      for (const m of middleware) {
+        if (!m) {
+          continue;
+        }
+        if (typeof m !== "object" || !("onRequest" in m || "onResponse" in m || "onError" in m)) {
+          throw new Error("Middleware must be an object with one of `onRequest()`, `onResponse() or `onError()`");
+        }
+        globalMiddlewares.push(m);
+      }
+    },
+    /** Unregister middleware */
+    eject(...middleware) {
+      for (const m of middleware) {
+        const i = globalMiddlewares.indexOf(m);
+        if (i !== -1) {
+          globalMiddlewares.splice(i, 1);
+        }
+      }
+    }
+  };
+}
+function serializePrimitiveParam(name, value, options) {
+  if (value === void 0 || value === null) {
+    return "";
+  }
+  if (typeof value === "object") {
+    throw new Error(
+      "Deeply-nested arrays/objects aren’t supported. Provide your own `querySerializer()` to handle these."
+    );
+  }
+  return `${name}=${options?.allowReserved === true ? value : encodeURIComponent(value)}`;
+}
+function serializeObjectParam(name, value, options) {
+  if (!value || typeof value !== "object") {
+    return "";
+  }
+  const values = [];
+  const joiner = {
+    simple: ",",
+    label: ".",
+    matrix: ";"
+  }[options.style] || "&";
+  if (options.style !== "deepObject" && options.explode === false) {
+    for (const k in value) {
+      values.push(k, options.allowReserved === true ? value[k] : encodeURIComponent(value[k]));
+    }
+    const final2 = values.join(",");
+    switch (options.style) {
+      case "form": {
+        return `${name}=${final2}`;
+      }
+      case "label": {
+        return `.${final2}`;
+      }
+      case "matrix": {
+        return `;${name}=${final2}`;
+      }
+      default: {
+        return final2;
+      }
+    }
+  }
+  for (const k in value) {
+    const finalName = options.style === "deepObject" ? `${name}[${k}]` : k;
+    values.push(serializePrimitiveParam(finalName, value[k], options));
+  }
+  const final = values.join(joiner);
+  return options.style === "label" || options.style === "matrix" ? `${joiner}${final}` : final;
+}
+function serializeArrayParam(name, value, options) {
+  if (!Array.isArray(value)) {
+    return "";
+  }
+  if (options.explode === false) {
+    const joiner2 = { form: ",", spaceDelimited: "%20", pipeDelimited: "|" }[options.style] || ",";
+    const final = (options.allowReserved === true ? value : value.map((v) => encodeURIComponent(v))).join(joiner2);
+    switch (options.style) {
+      case "simple": {
+        return final;
+      }
+      case "label": {
+        return `.${final}`;
+      }
+      case "matrix": {
+        return `;${name}=${final}`;
+      }
+      // case "spaceDelimited":
+      // case "pipeDelimited":
+      default: {
+        return `${name}=${final}`;
+      }
+    }
+  }
+  const joiner = { simple: ",", label: ".", matrix: ";" }[options.style] || "&";
+  const values = [];
+  for (const v of value) {
+    if (options.style === "simple" || options.style === "label") {
+      values.push(options.allowReserved === true ? v : encodeURIComponent(v));
+    } else {
+      values.push(serializePrimitiveParam(name, v, options));
+    }
+  }
+  return options.style === "label" || options.style === "matrix" ? `${joiner}${values.join(joiner)}` : values.join(joiner);
+}
+function createQuerySerializer(options) {
+  return function querySerializer(queryParams) {
+    const search = [];
+    if (queryParams && typeof queryParams === "object") {
+      for (const name in queryParams) {
+        const value = queryParams[name];
+        if (value === void 0 || value === null) {
+          continue;
+        }
+        if (Array.isArray(value)) {
+          if (value.length === 0) {
+            continue;
+          }
+          search.push(
+            serializeArrayParam(name, value, {
+              style: "form",
+              explode: true,
+              ...options?.array,
+              allowReserved: options?.allowReserved || false
+            })
+          );
+          continue;
+        }
+        if (typeof value === "object") {
+          search.push(
+            serializeObjectParam(name, value, {
+              style: "deepObject",
+              explode: true,
+              ...options?.object,
+              allowReserved: options?.allowReserved || false
+            })
+          );
+          continue;
+        }
+        search.push(serializePrimitiveParam(name, value, options));
+      }
+    }
+    return search.join("&");
+  };
+}
+function defaultPathSerializer(pathname, pathParams) {
+  let nextURL = pathname;
+  for (const match of pathname.match(PATH_PARAM_RE) ?? []) {
+    let name = match.substring(1, match.length - 1);
+    let explode = false;
+    let style = "simple";
+    if (name.endsWith("*")) {
+      explode = true;
+      name = name.substring(0, name.length - 1);
+    }
+    if (name.startsWith(".")) {
+      style = "label";
+      name = name.substring(1);
+    } else if (name.startsWith(";")) {
+      style = "matrix";
+      name = name.substring(1);
+    }
+    if (!pathParams || pathParams[name] === void 0 || pathParams[name] === null) {
+      continue;
+    }
+    const value = pathParams[name];
+    if (Array.isArray(value)) {
+      nextURL = nextURL.replace(match, serializeArrayParam(name, value, { style, explode }));
+      continue;
+    }
+    if (typeof value === "object") {
+      nextURL = nextURL.replace(match, serializeObjectParam(name, value, { style, explode }));
+      continue;
+    }
+    if (style === "matrix") {
+      nextURL = nextURL.replace(match, `;${serializePrimitiveParam(name, value)}`);
+      continue;
+    }
+    nextURL = nextURL.replace(match, style === "label" ? `.${encodeURIComponent(value)}` : encodeURIComponent(value));
+  }
+  return nextURL;
+}
+function defaultBodySerializer(body, headers2) {
+  if (body instanceof FormData) {
+    return body;
+  }
+  if (headers2) {
+    const contentType = headers2.get instanceof Function ? headers2.get("Content-Type") ?? headers2.get("content-type") : headers2["Content-Type"] ?? headers2["content-type"];
+    if (contentType === "application/x-www-form-urlencoded") {
+      return new URLSearchParams(body).toString();
+    }
+  }
+  return JSON.stringify(body);
+}
+function createFinalURL(pathname, options) {
+  let finalURL = `${options.baseUrl}${pathname}`;
+  if (options.params?.path) {
+    finalURL = options.pathSerializer(finalURL, options.params.path);
+  }
+  let search = options.querySerializer(options.params.query ?? {});
+  if (search.startsWith("?")) {
+    search = search.substring(1);
+  }
+  if (search) {
+    finalURL += `?${search}`;
+  }
+  return finalURL;
+}
+function mergeHeaders(...allHeaders) {
+  const finalHeaders = new Headers();
+  for (const h of allHeaders) {
+    if (!h || typeof h !== "object") {
+      continue;
+    }
+    const iterator = h instanceof Headers ? h.entries() : Object.entries(h);
+    for (const [k, v] of iterator) {
+      if (v === null) {
+        finalHeaders.delete(k);
+      } else if (Array.isArray(v)) {
+        for (const v2 of v) {
+          finalHeaders.append(k, v2);
+        }
+      } else if (v !== void 0) {
+        finalHeaders.set(k, v);
+      }
+    }
+  }
+  return finalHeaders;
+}
+function removeTrailingSlash(url) {
+  if (url.endsWith("/")) {
+    return url.substring(0, url.length - 1);
+  }
+  return url;
+}
+
+// api/typescript/src/tabs.ts
+var lockTime = 2e4;
+var Tabs = class {
+  #name;
+  #channel;
+  #shared;
+  #note = null;
+  #queue = Promise.resolve();
+  constructor(name, shared, heard) {
+    this.#name = name;
+    this.#shared = shared;
+    this.#channel = shared && "BroadcastChannel" in globalThis ? new BroadcastChannel(name) : null;
+    this.#channel?.addEventListener("message", (event) => heard(event.data));
+  }
+  /** Whether other tabs can be heard. */
+  get hears() {
+    return this.#channel !== null;
+  }
+  tell(message) {
+    this.#channel?.postMessage(message);
+  }
+  close() {
+    this.#channel?.close();
+  }
+  /** Runs one task at a time, over all tabs where there are Web Locks, else in this one. */
+  exclusively(task) {
+    const run = this.#queue.then(() => this.#locked(task));
+    this.#queue = run.catch(() => void 0);
+    return run;
+  }
+  async #locked(task) {
+    if (!this.#shared || !globalThis.navigator?.locks) return task();
+    let began = false;
+    try {
+      return await navigator.locks.request(this.#name, { signal: AbortSignal.timeout(lockTime) }, () => {
+        began = true;
+        return task();
+      });
+    } catch (error) {
+      if (began || error.name !== "TimeoutError") throw error;
+      return task();
+    }
+  }
+  /** The note of all tabs. The value of an attempt is no credential by itself. */
+  get note() {
+    if (!this.#shared) return this.#note;
+    try {
+      return JSON.parse(localStorage.getItem(this.#name) ?? "null");
+    } catch {
+      return this.#note;
+    }
+  }
+  set note(note) {
+    this.#note = note;
+    if (!this.#shared) return;
+    try {
+      if (note) localStorage.setItem(this.#name, JSON.stringify(note));
+      else localStorage.removeItem(this.#name);
+    } catch {
+    }
+  }
+};
+function newAttempt() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+// api/typescript/src/session.ts
+var answerTime = 4e3;
+var retryTime = 15e3;
+var decisionTime = 1e4;
+var retryLater = 5e3;
+var heardTime = 500;
+var longestTimer = 2 ** 31 - 1;
+var Session = class {
+  #o;
+  #tabs;
+  #tokens = null;
+  #state = { status: "unknown" };
+  #timer;
+  #waiting = [];
+  #closed = false;
+  constructor(o, tabs2) {
+    this.#o = o;
+    this.#tabs = new Tabs(tabs2.name, tabs2.shared, (message) => this.#heard(message));
+  }
+  get state() {
+    return this.#state;
+  }
+  get tokens() {
+    return this.#tokens;
+  }
+  get hasCookies() {
+    return this.#o.transport !== "body";
+  }
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#tabs.close();
+  }
+  /** Finds the session that the cookies, or the storage, still hold. Once: later calls answer at once. */
+  async restore() {
+    if (this.#state.status !== "unknown") return;
+    await this.#tabs.exclusively(async () => {
+      if (this.#state.status === "unknown") await this.#renew();
+    });
+  }
+  /** Refreshes, unless the tokens are other ones by now than those that the caller saw. */
+  async refresh(seen) {
+    await this.#tabs.exclusively(async () => {
+      if (this.#tokens !== seen || this.#state.status === "signed-out") return;
+      if (await this.#heardOfNewer()) return;
+      await this.#renew();
+    });
+  }
+  /** Makes sure that the access token in hand is good for a moment still. */
+  async fresh() {
+    await this.restore();
+    const tokens = this.#tokens;
+    if (tokens && Date.now() >= tokens.expiresAt - 1e3) await this.refresh(tokens);
+  }
+  /** After the page was away (a back/forward cache, a sleep): what other tabs did meanwhile was not heard. */
+  async catchUp() {
+    const note = this.#tabs.note;
+    const tokens = this.#tokens;
+    if (this.#state.status === "unknown") return;
+    const missed = note ? note.session !== tokens?.session.id || note.generation !== tokens.generation : tokens !== null;
+    if (!missed && (!tokens || Date.now() < tokens.refreshAt)) return;
+    await this.#tabs.exclusively(() => this.#renew());
+  }
+  /** Begins a session: a login, or what answers like one. No refresh, login or logout of any tab comes in between. */
+  begin(call) {
+    return this.#tabs.exclusively(async () => {
+      const response = await call();
+      if (response.ok) await this.#keep(await response.clone().json(), false);
+      return response;
+    });
+  }
+  /** Ends it: a logout, with what proves the session at that moment. */
+  end(call) {
+    return this.#tabs.exclusively(async () => {
+      if (this.hasCookies && !this.#tokens) await this.#askForCSRF();
+      let response = await this.#patiently(async () => call(await this.#refreshToken()));
+      if (await codeOf(response) === "csrf_failed" && await this.#askForCSRF()) {
+        response = await call(await this.#refreshToken());
+      }
+      if (response.status === 204 || response.status === 401) await this.ended("logged_out");
+      return response;
+    });
+  }
+  #csrf = "";
+  /** The header that a write needs where cookies prove the session. */
+  csrf() {
+    const csrf = this.#tokens?.csrf || this.#csrf;
+    return this.hasCookies && csrf ? { "X-CSRFToken": csrf } : {};
+  }
+  /** The session is over: told to the other tabs, unless another session has begun since. */
+  async ended(reason, of = this.#tokens) {
+    if (of && this.#tokens && of.session.id !== this.#tokens.session.id) return;
+    if (this.#o.storage) await this.#o.storage.save(null);
+    if (of) this.#tabs.tell({ kind: "ended", session: of.session.id, reason });
+    this.#tabs.note = null;
+    this.#forget(reason);
+  }
+  #forget(reason) {
+    clearTimeout(this.#timer);
+    this.#tokens = null;
+    this.#csrf = "";
+    this.#change({ status: "signed-out", reason });
+  }
+  #change(state) {
+    this.#state = state;
+    this.#o.changed(state);
+  }
+  #heard(message) {
+    if (message.kind === "ended") {
+      if (this.#state.status === "unknown" || this.#tokens?.session.id === message.session) this.#forget(message.reason);
+    } else if (message.transport !== this.#o.transport) {
+      if (this.#tokens) this.#forget("session_revoked");
+    } else if (message.tokens.session.id !== this.#tokens?.session.id || message.tokens.generation > this.#tokens.generation) {
+      this.#adopt(message.tokens);
+    }
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+  /** Another tab has refreshed, and its message may still be on the way. */
+  async #heardOfNewer() {
+    const seen = this.#tokens;
+    const note = this.#tabs.note;
+    if (!seen || !note || !this.#tabs.hears || note.session === seen.session.id && note.generation <= seen.generation) return false;
+    await Promise.race([new Promise((resolve) => this.#waiting.push(resolve)), pause(heardTime)]);
+    return this.#tokens !== seen;
+  }
+  #adopt(tokens) {
+    this.#tokens = tokens;
+    this.#csrf = tokens.csrf;
+    this.#arm(tokens.refreshAt - Date.now());
+    this.#change({ status: "signed-in", session: tokens.session, generation: tokens.generation, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt });
+  }
+  /** The next refresh by the clock. It is tried again until it works, or the session has ended. */
+  #arm(delay) {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    const tokens = this.#tokens;
+    this.#timer = setTimeout(
+      () => {
+        this.refresh(tokens).catch(() => {
+          if (this.#tokens === tokens) this.#arm(retryLater);
+        });
+      },
+      Math.min(Math.max(delay, 0), longestTimer)
+    );
+    this.#timer.unref?.();
+  }
+  /** Keeps the tokens of an answer; `again` means that a request which was given up may still rotate them. */
+  async #keep(result, again) {
+    const now = Date.now();
+    const tokens = {
+      session: result.session,
+      generation: result.generation,
+      access: result.access_token ?? "",
+      csrf: result.csrf_token ?? "",
+      expiresAt: now + result.expires_in * 1e3,
+      refreshAt: now + result.refresh_in * 1e3
+    };
+    if (this.#o.storage && result.refresh_token) await this.#o.storage.save(result.refresh_token);
+    const note = this.#tabs.note;
+    const risen = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
+    if (risen) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
+    this.#adopt(tokens);
+    if (again && !risen) this.#arm(decisionTime);
+    this.#tabs.tell({ kind: "tokens", transport: this.#o.transport, tokens });
+  }
+  /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
+  async #renew() {
+    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#askForCSRF()) return;
+    if (this.#o.storage && !await this.#refreshToken()) return this.#forget(null);
+    let givenUp = false;
+    const ask = () => this.#patiently(async () => this.#ask(await this.#refreshToken()), () => givenUp = true);
+    let response = await ask();
+    if (await codeOf(response) === "csrf_failed") {
+      if (!await this.#askForCSRF()) return;
+      response = await ask();
+    }
+    if (response.ok) return this.#keep(await response.json(), givenUp);
+    if (response.status === 401) return this.ended(await codeOf(response));
+    throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
+  }
+  #ask(refreshToken) {
+    const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
+    this.#tabs.note = note;
+    return this.#o.fetch(this.#o.url("/accounts/refresh_token"), {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Refresh-Attempt": note.attempt, ...this.csrf() },
+      body: JSON.stringify(refreshToken ? { refresh_token: refreshToken } : {}),
+      credentials: this.hasCookies ? "include" : "omit",
+      signal: AbortSignal.timeout(answerTime)
+    });
+  }
+  /** Asks for the CSRF token of the session that the cookies hold. False: they hold none, and the client has none. */
+  async #askForCSRF() {
+    const response = await this.#patiently(
+      () => this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(answerTime) })
+    );
+    if (response.ok) {
+      this.#csrf = (await response.json()).csrf_token;
+      if (this.#tokens) this.#tokens = { ...this.#tokens, csrf: this.#csrf };
+      return true;
+    }
+    if (response.status !== 401) throw new Error(`csrf: status ${response.status}`);
+    const code = await codeOf(response);
+    if (this.#tokens) await this.ended(code);
+    else this.#forget(code === "credentials_missing" ? null : code);
+    return false;
+  }
+  async #refreshToken() {
+    return this.#o.storage ? this.#o.storage.load() : null;
+  }
+  /** Asks until there is an answer other than 503. The server has promised that asking again does no harm. */
+  async #patiently(call, gaveUp) {
+    const end = Date.now() + retryTime;
+    for (let tries = 1; ; tries++) {
+      let wait = Math.min(250 * 2 ** tries, 4e3);
+      try {
+        const response = await call();
+        if (response.status !== 503) return response;
+        wait = retryAfter(response);
+        if (Date.now() + wait > end) return response;
+      } catch (error) {
+        gaveUp?.();
+        if (Date.now() + wait > end || globalThis.navigator?.onLine === false) throw error;
+      }
+      await pause(wait);
+    }
+  }
+};
+function retryAfter(response) {
+  return Math.max(Number(response.headers.get("Retry-After")) || 1, 1) * 1e3;
+}
+async function codeOf(response) {
+  if (!response.headers.get("Content-Type")?.startsWith("application/problem+json")) return "";
+  return (await response.clone().json()).code;
+}
+function pause(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+// api/typescript/src/index.ts
+var safeMethods = ["GET", "HEAD", "OPTIONS"];
+var longestWait = 1e4;
+function createAccountsClient(options) {
+  const transport2 = options.transport ?? "hybrid";
+  const browser = typeof document !== "undefined";
+  if (!browser && transport2 !== "body") {
+    throw new Error(`accounts: the transport ${transport2} needs a browser, which keeps its cookies; use "body" here`);
+  }
+  const base = (options.baseUrl ?? (browser ? location.origin : "")).replace(/\/+$/, "");
+  if (!base) throw new Error("accounts: baseUrl is missing");
+  const url = (path) => base + path;
+  const send = options.fetch ?? ((...request) => globalThis.fetch(...request));
+  const listeners2 = /* @__PURE__ */ new Set();
+  const session2 = new Session(
+    { url, transport: transport2, storage: options.storage ?? null, fetch: send, changed: (state) => listeners2.forEach((listener) => listener(state)) },
+    { name: `accounts ${base}`, shared: browser && transport2 !== "body" }
+    // tabs share a cookie jar; of a storage nobody knows
+  );
+  const credentials = session2.hasCookies ? "include" : "omit";
+  async function transmit(request) {
+    await session2.fresh();
+    for (let tries = 1; ; tries++) {
+      const seen = session2.tokens;
+      const response = await send(authorized(request.clone()));
+      const code = await codeOf(response);
+      if (response.status === 401 && seen && tries === 1 && (code === "access_expired" || code === "access_invalid" || code === "credentials_missing")) {
+        await session2.refresh(seen);
+      } else if (code === "csrf_failed" && seen && tries === 1) {
+        await session2.refresh(seen);
+      } else if (response.status === 503 && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
+        await pause(retryAfter(response));
+      } else {
+        if (response.status === 401 && (code === "session_expired" || code === "session_revoked")) await session2.ended(code, seen);
+        else if (endsOwnSession(request, response, seen)) await session2.ended("logged_out", seen);
+        return response;
+      }
+    }
+  }
+  function authorized(request) {
+    const access = session2.tokens?.access;
+    if (access) request.headers.set("Authorization", `Bearer ${access}`);
+    if (!safeMethods.includes(request.method)) {
+      for (const [name, value] of Object.entries(session2.csrf())) request.headers.set(name, value);
+    }
+    return request;
+  }
+  function endsOwnSession(request, response, seen) {
+    if (response.status !== 204) return false;
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/accounts/profile/delete") return true;
+    if (request.method !== "DELETE") return false;
+    return pathname === "/accounts/sessions" ? searchParams.get("keep_current") !== "true" : pathname === `/accounts/sessions/${seen?.session.id}`;
+  }
+  function post(path, body) {
+    const request = new Request(url(path), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      credentials
+    });
+    return send(authorized(request));
+  }
+  async function answered(call) {
+    const response = await call;
+    const content = response.status === 204 ? void 0 : await response.json();
+    return response.ok ? { data: content, response } : { error: content, response };
+  }
+  const client = {
+    api: createClient({ baseUrl: base, credentials, fetch: transmit }),
+    get state() {
+      return session2.state;
+    },
+    onChange(listener) {
+      listeners2.add(listener);
+      return () => listeners2.delete(listener);
+    },
+    async restore() {
+      await session2.restore();
+      return session2.state;
+    },
+    login: (body) => answered(session2.begin(() => post("/accounts/login", { ...body, token_transport: transport2 }))),
+    verifyEmail: (body) => answered(session2.begin(() => post("/accounts/email/verify", { ...body, token_transport: transport2 }))),
+    async changePassword(body) {
+      await session2.fresh();
+      return answered(session2.begin(() => post("/accounts/password/change", body)));
+    },
+    logout: () => answered(session2.end((refreshToken) => post("/accounts/logout", refreshToken ? { refresh_token: refreshToken } : {}))),
+    async refresh() {
+      await session2.restore();
+      await session2.refresh(session2.tokens);
+      return session2.state;
+    },
+    async accessToken() {
+      await session2.fresh();
+      return session2.tokens?.access || null;
+    },
+    close() {
+      session2.close();
+      away.abort();
+    }
+  };
+  const away = new AbortController();
+  if (browser) {
+    const catchUp = () => void session2.catchUp().catch(() => void 0);
+    addEventListener("pageshow", (event) => event.persisted && catchUp(), { signal: away.signal });
+    addEventListener("online", catchUp, { signal: away.signal });
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && catchUp(), { signal: away.signal });
+  }
+  return client;
+}
+
+// server/web/demo/src/dom.ts
+function byId(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`there is no #${id}`);
+  return found;
+}
+function make(name, className, ...content) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  element.append(...content);
+  return element;
+}
+var hideToast;
+function say(text) {
+  byId("toast").textContent = text;
+  clearTimeout(hideToast);
+  hideToast = setTimeout(unsay, 2500 + 50 * text.length);
+}
+function unsay() {
+  byId("toast").textContent = "";
+}
+function tabs(name, chosen2 = () => void 0) {
+  const nav = document.querySelector(`[data-tabs="${name}"]`);
+  const buttons = [...nav?.querySelectorAll("[data-tab]") ?? []];
+  const panels = [...nav?.parentElement?.querySelectorAll("[data-panel]") ?? []];
+  const choose2 = (tab) => {
+    for (const button2 of buttons) {
+      if (button2.dataset["tab"] === tab) button2.setAttribute("aria-current", "true");
+      else button2.removeAttribute("aria-current");
+    }
+    for (const panel of panels) panel.hidden = panel.dataset["panel"] !== tab;
+    chosen2(tab);
+  };
+  for (const button2 of buttons) button2.addEventListener("click", () => choose2(button2.dataset["tab"] ?? ""));
+  return choose2;
+}
+function duration(milliseconds) {
+  const seconds = Math.max(0, Math.ceil(milliseconds / 1e3));
+  const hours = Math.floor(seconds / 3600);
+  if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours >= 1) return `${hours} h ${Math.floor(seconds / 60) % 60} min`;
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+var dates = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+function when(time) {
+  const element = make("time", "", dates.format(new Date(time)));
+  element.dateTime = time;
+  return element;
+}
+
+// server/web/demo/src/wire.ts
+var longest = 40;
+var list = byId("wire");
+var jar = null;
+var inForce = () => jar;
+async function recorded(...call) {
+  const request = new Request(...call);
+  const sent = await members(request.clone());
+  const withCookies = request.credentials !== "omit" && hasCookies();
+  const began = performance.now();
+  const entry = entryFor(request);
+  try {
+    const response = await fetch(request);
+    const answer = await members(response.clone());
+    if (response.ok && isTransport(answer["token_transport"]) && answer["token_transport"] !== "body") jar = answer["token_transport"];
+    entry.answered(response.status, Math.round(performance.now() - began), typeof answer["code"] === "string" ? answer["code"] : "");
+    return response;
+  } catch (error) {
+    entry.lost();
+    throw error;
+  } finally {
+    entry.carried([...headers(request), ...withCookies ? cookies() : [], ...secrets(sent)]);
+  }
+}
+function isTransport(value) {
+  return value === "hybrid" || value === "cookies" || value === "server_held" || value === "body";
+}
+async function members(message) {
+  try {
+    return await message.json();
+  } catch {
+    return {};
+  }
+}
+function headers(request) {
+  const carried = [];
+  if (request.headers.has("Authorization")) carried.push({ name: "Authorization: Bearer" });
+  for (const name of ["X-CSRFToken", "X-Refresh-Attempt"]) if (request.headers.has(name)) carried.push({ name });
+  return carried;
+}
+function hasCookies() {
+  return document.cookie.split("; ").some((pair) => pair.startsWith("csrftoken="));
+}
+function cookies() {
+  const prefix = location.protocol === "https:" ? "__Host-" : "";
+  const access = { name: `cookie ${prefix}access`, hidden: true };
+  const refresh2 = { name: `cookie ${prefix}refreshtoken`, hidden: true };
+  switch (jar) {
+    case "hybrid":
+      return [refresh2];
+    case "cookies":
+      return [access, refresh2];
+    case "server_held":
+      return [access];
+    default:
+      return [{ name: "the session's cookies", hidden: true }];
+  }
+}
+function secrets(sent) {
+  const names = { refresh_token: "refresh token in the body", token: "one-time token in the body", password: "password in the body", current_password: "password in the body" };
+  return Object.entries(names).filter(([member]) => typeof sent[member] === "string").map(([, name]) => ({ name }));
+}
+function purpose(method, path) {
+  const at = `${method} ${path.replace("/accounts/", "").replace(/[0-9a-f-]{36}/, "{id}")}`;
+  const purposes = {
+    "GET csrf": "Is there a session? Asked after each load.",
+    "POST refresh_token": "The client renews the tokens",
+    "POST login": "Log in",
+    "POST logout": "Log out",
+    "POST register": "Sign up",
+    "POST email/verify": "Verify the address, and log in",
+    "POST password/change": "Change the password",
+    "GET profile": "Read the profile",
+    "PATCH profile": "Save the profile",
+    "GET sessions": "List the sessions",
+    "DELETE sessions": "End sessions",
+    "DELETE sessions/{id}": "End one session",
+    "GET events": "Read the security log"
+  };
+  return purposes[at] ?? "";
+}
+function entryFor(request) {
+  const { pathname, search } = new URL(request.url);
+  const status = make("span", "status", "…");
+  const chips = make("ul", "chips");
+  const code = make("code", "code");
+  const time = make("span", "took");
+  const path = make("span", "path", make("b", "", request.method), " ", (pathname + search).replace(/([0-9a-f]{8})-[0-9a-f-]{27}/, "$1…"));
+  const item = make("li", "", make("div", "line", status, path, time), make("p", "purpose", purpose(request.method, pathname)), chips);
+  list.prepend(item);
+  while (list.children.length > longest) list.lastElementChild?.remove();
+  show();
+  return {
+    answered(number, milliseconds, problem) {
+      status.textContent = String(number);
+      const none = pathname === "/accounts/csrf" && problem === "credentials_missing";
+      status.classList.add(number < 400 ? "good" : none ? "calm" : "bad");
+      time.textContent = `${milliseconds} ms`;
+      if (problem) {
+        code.textContent = problem;
+        code.classList.toggle("calm", none);
+        item.querySelector(".purpose")?.append(" ", code);
+      }
+    },
+    lost() {
+      status.textContent = "lost";
+      status.classList.add("bad");
+    },
+    carried(all) {
+      chips.replaceChildren(...all.map(({ name, hidden }) => {
+        const chip = make("li", hidden ? "chip hidden" : "chip", name);
+        if (hidden) chip.append(make("span", "quiet", " (no script can read it)"));
+        return chip;
+      }));
+      if (all.length === 0) chips.replaceChildren(make("li", "chip none", "no credential"));
+    }
+  };
+}
+function show() {
+  const empty = list.children.length === 0;
+  list.hidden = empty;
+  byId("clear").hidden = empty;
+  byId("legend").hidden = empty;
+  byId("no-requests").hidden = !empty;
+}
+byId("clear").addEventListener("click", () => {
+  list.replaceChildren();
+  show();
+});
+
+// server/web/demo/src/client.ts
+var transports = ["hybrid", "cookies", "server_held", "body"];
+var transportKey = "accounts demo transport";
+var refreshTokenKey = "accounts demo refresh token";
+var storage = {
+  load: () => sessionStorage.getItem(refreshTokenKey),
+  save: (token) => token === null ? sessionStorage.removeItem(refreshTokenKey) : sessionStorage.setItem(refreshTokenKey, token)
+};
+function connect(transport2) {
+  return transport2 === "body" ? createAccountsClient({ transport: transport2, storage, fetch: recorded }) : createAccountsClient({ transport: transport2, fetch: recorded });
+}
+var listeners = /* @__PURE__ */ new Set();
+var transport = transports.find((name) => name === localStorage.getItem(transportKey)) ?? "hybrid";
+var accounts = connect(transport);
+var tell = (state) => listeners.forEach((listener) => listener(state));
+accounts.onChange(tell);
+var chosen = () => transport;
+var current = () => transport === "body" ? transport : inForce() ?? transport;
+function choose(next) {
+  if (next === transport) return;
+  accounts.close();
+  transport = next;
+  localStorage.setItem(transportKey, next);
+  accounts = connect(next);
+  accounts.onChange(tell);
+}
+function onChange(listener) {
+  listeners.add(listener);
+}
+
+// server/web/demo/src/words.ts
+function unreachable(code) {
+  throw new Error(`a code that the contract does not know: ${String(code)}`);
+}
+function explain(problem, response) {
+  const code = problem.code;
+  switch (code) {
+    case "invalid_credentials":
+      return "The name or the password is wrong, or the address is not verified yet.";
+    case "validation_failed":
+      return "Something in the form cannot be accepted.";
+    case "username_taken":
+      return "This username belongs to somebody else.";
+    case "link_invalid":
+      return "This link is not good any more: it was used, replaced by a newer one, or is too old.";
+    case "registration_closed":
+      return "This server lets nobody sign up; its operator makes the users.";
+    case "rate_limited":
+      return `Too many tries. Please wait ${patience(response)}.`;
+    case "unavailable":
+      return `The server is busy. Please try again in ${patience(response)}.`;
+    case "credentials_missing":
+    case "access_invalid":
+    case "access_expired":
+    case "refresh_invalid":
+    case "session_expired":
+    case "session_revoked":
+    case "refresh_reused":
+      return "You are not logged in any more.";
+    case "not_found":
+      return "It is not there any more.";
+    case "csrf_failed":
+    case "cross_site_transport":
+      return "The server refuses cookies from this page. Has it been opened at another address than the server's?";
+    case "malformed_request":
+    case "method_not_allowed":
+    case "body_too_large":
+    case "unsupported_media_type":
+    case "internal_error":
+      return `That should not have happened. The server's log knows more under ${problem.request_id}.`;
+    default:
+      return unreachable(code);
+  }
+}
+function patience(response) {
+  const seconds = Number(response?.headers.get("Retry-After")) || 1;
+  return seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
+}
+function explainField(code) {
+  switch (code) {
+    case "required":
+      return "This is needed.";
+    case "too_short":
+      return "This is too short.";
+    case "too_long":
+      return "This is too long.";
+    case "invalid_format":
+    case "invalid_type":
+    case "invalid_value":
+      return "This cannot be used.";
+    case "password_common":
+      return "This password is easy to guess: it is in common lists, or made from your own data.";
+    case "password_wrong":
+      return "This is not the password.";
+    case "unknown_field":
+    case "duplicate_field":
+      return "The server does not know this field.";
+    default:
+      return unreachable(code);
+  }
+}
+function farewell(reason) {
+  switch (reason) {
+    case null:
+    case "credentials_missing":
+      return null;
+    // there was none
+    case "logged_out":
+      return { title: "Logged out", text: "The session has ended, on every replica and in every tab.", alarm: false };
+    case "refresh_reused":
+      return {
+        title: "Somebody else had your session",
+        text: "A refresh token was used a second time, long after it was replaced. That happens when somebody has a copy of it. Nobody can tell which of the two is you, so the server has ended the session for both. Log in again, look into the security log, and change your password if you do not know how the copy was made.",
+        alarm: true
+      };
+    case "session_revoked":
+      return {
+        title: "Your session was ended",
+        text: "From another device, by a new password, by an operator, or because somebody used a stolen copy of its tokens. Log in again: the security log says which.",
+        alarm: true
+      };
+    case "session_expired":
+      return { title: "Your session has run out", text: "It was not used for long, or has reached its absolute end. Please log in again.", alarm: true };
+    case "access_invalid":
+    case "access_expired":
+    case "refresh_invalid":
+      return {
+        title: "Your session cannot be continued",
+        text: "The server does not accept its tokens: its keys or its address have changed, or its database is another one. Please log in again.",
+        alarm: true
+      };
+    default:
+      return unreachable(reason);
+  }
+}
+function eventTitle(kind) {
+  switch (kind) {
+    case "registered":
+      return { text: "Account made" };
+    case "email_verified":
+      return { text: "Address verified" };
+    case "login":
+      return { text: "Logged in" };
+    case "login_failed":
+      return { text: "A login failed", bad: true };
+    case "password_wrong":
+      return { text: "Wrong password given", bad: true };
+    case "rate_limited":
+      return { text: "Too many tries", bad: true };
+    case "logout":
+      return { text: "Logged out" };
+    case "session_ended":
+      return { text: "A session ended" };
+    case "sessions_ended":
+      return { text: "Sessions ended by you" };
+    case "refresh_graced":
+      return { text: "Old token used from elsewhere", bad: true };
+    case "refresh_reused":
+      return { text: "Stolen token used, session ended", bad: true };
+    case "password_changed":
+      return { text: "Password changed" };
+    case "password_reset":
+      return { text: "Password reset by mail" };
+    case "username_changed":
+      return { text: "Username changed" };
+    case "email_change_requested":
+      return { text: "New address asked for" };
+    case "email_changed":
+      return { text: "Address changed" };
+    case "activated":
+      return { text: "Account activated" };
+    case "deactivated":
+      return { text: "Account deactivated" };
+    default:
+      return unreachable(kind);
+  }
+}
+function aboutTransport(transport2) {
+  switch (transport2) {
+    case "hybrid":
+      return "The access token is in this page's memory; the refresh token is in a cookie that no script can read.";
+    case "cookies":
+      return "Both tokens are in cookies that no script can read.";
+    case "server_held":
+      return "The access token is in a cookie that no script can read; the refresh token has never left the server.";
+    case "body":
+      return "This page holds both tokens, and so does any script that gets into it. That is for apps, not for browsers.";
+    default:
+      return unreachable(transport2);
+  }
+}
+function device(userAgent) {
+  const first = (names) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
+  const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
+  const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);
+  if (browser) return system ? `${browser} on ${system}` : browser;
+  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown program";
+}
+
+// server/web/demo/src/forms.ts
+function onSubmit(id, act, done) {
+  const form = byId(id);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (form.getAttribute("aria-busy") === "true") return;
+    clear(form);
+    if (!complete(form)) return;
+    conceal(form);
+    form.setAttribute("aria-busy", "true");
+    const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
+    act(fields).then((result) => result.error ? refuse(form, result.error, result.response) : done(result, fields)).catch((error) => refuseForm(form, lost(error))).finally(() => form.removeAttribute("aria-busy"));
+  });
+  for (const button2 of form.querySelectorAll(".peek")) {
+    peek(button2, false);
+    button2.addEventListener("click", () => peek(button2, button2.getAttribute("aria-pressed") !== "true"));
+  }
+  return form;
+}
+function lost(error) {
+  if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
+  return "The server cannot be reached. Is it running? Nothing is lost: try again.";
+}
+function reset(form) {
+  form.reset();
+  clear(form);
+  conceal(form);
+}
+function clear(form) {
+  for (const fault of form.querySelectorAll(".fault")) fault.textContent = "";
+  for (const input of form.querySelectorAll("input")) input.removeAttribute("aria-invalid");
+}
+function complete(form) {
+  for (const input of form.querySelectorAll("input")) {
+    if (input.validity.valueMissing) blame(input, "This is needed.");
+    else if (!input.validity.valid) blame(input, "This does not look like an e-mail address.");
+  }
+  return focusFault(form);
+}
+function refuse(form, problem, response) {
+  let named = false;
+  for (const { pointer, code } of problem.errors ?? []) {
+    const input = form.elements.namedItem((pointer ?? "").slice(1));
+    if (!(input instanceof HTMLInputElement)) continue;
+    blame(input, explainField(code));
+    named = true;
+  }
+  if (named) focusFault(form);
+  else refuseForm(form, explain(problem, response));
+}
+function refuseForm(form, text) {
+  const box = form.querySelector("[role=alert]");
+  if (box) box.textContent = text;
+}
+function blame(input, text) {
+  byId(`${input.id}-fault`).textContent = text;
+  input.setAttribute("aria-invalid", "true");
+}
+function focusFault(form) {
+  const first = form.querySelector("[aria-invalid]");
+  first?.focus();
+  return first === null;
+}
+function conceal(form) {
+  for (const button2 of form.querySelectorAll(".peek")) peek(button2, false);
+}
+function peek(button2, open) {
+  for (const input of button2.form?.querySelectorAll("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
+  button2.textContent = open ? "Hide" : "Show";
+  button2.setAttribute("aria-pressed", String(open));
+  button2.setAttribute("aria-label", "Show the password");
+}
+
+// server/web/demo/src/inside.ts
+var sessions = byId("sessions");
+var events = byId("events");
+var older = byId("older");
+var show2 = tabs("inside", load);
+function enter() {
+  byId("hello").textContent = "Hello";
+  byId("hello-lead").textContent = aboutTransport(current());
+  for (const list2 of [sessions, events]) list2.replaceChildren();
+  show2("profile");
+}
+function renew() {
+  byId("hello-lead").textContent = aboutTransport(current());
+  void readProfile();
+  if (shown !== "profile") load(shown);
+}
+function leave() {
+  for (const form of [profile, password]) reset(form);
+  byId("who").textContent = "Not signed in";
+  byId("hello").textContent = "Hello";
+  for (const list2 of [sessions, events]) list2.replaceChildren();
+}
+var shown = "";
+function load(tab) {
+  shown = tab;
+  if (tab === "profile") void readProfile();
+  else if (tab === "sessions") void readSessions();
+  else if (tab === "events") void readEvents();
+}
+var profile = onSubmit("profile", ({ username = "", first_name = "", last_name = "" }) => accounts.api.PATCH("/accounts/profile", { body: { username, first_name, last_name } }), ({ data }) => {
+  if (data) fill(data.user);
+  say("Saved.");
+});
+var password = onSubmit("password", ({ current_password = "", new_password = "" }) => accounts.changePassword({ current_password, new_password }), () => {
+  reset(password);
+  say("The password is changed. All other sessions have ended.");
+});
+function fill(user) {
+  byId("who").textContent = user.username;
+  byId("hello").textContent = `Hello, ${user.first_name || user.username}`;
+  byId("profile-username").value = user.username;
+  byId("profile-first").value = user.first_name;
+  byId("profile-last").value = user.last_name;
+  const facts = {
+    email: user.email,
+    verified: user.email_verified ? "yes" : "no",
+    joined: when(user.date_joined),
+    login: user.last_login ? when(user.last_login) : "–"
+  };
+  for (const [name, value] of Object.entries(facts)) document.querySelector(`[data-fact=${name}]`)?.replaceChildren(value);
+}
+async function readProfile() {
+  profile.setAttribute("aria-busy", "true");
+  try {
+    const { data, error, response } = await accounts.api.GET("/accounts/profile");
+    if (data) fill(data.user);
+    else say(explain(error, response));
+  } catch (error) {
+    say(lost(error));
+  } finally {
+    profile.removeAttribute("aria-busy");
+  }
+}
+async function fillList(list2, read, done, again) {
+  if (list2.children.length === 0) list2.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
+  list2.setAttribute("aria-busy", "true");
+  let fault = "";
+  try {
+    const { data, error, response } = await read();
+    if (data) list2.replaceChildren(...done(data));
+    else if (error) fault = explain(error, response);
+  } catch (error) {
+    fault = lost(error);
+  }
+  list2.removeAttribute("aria-busy");
+  if (!fault) return;
+  const retry = make("button", "small", "Try again");
+  retry.type = "button";
+  retry.addEventListener("click", again);
+  list2.replaceChildren(make("li", "failed", make("p", "", fault), retry));
+}
+function row(title, details, ...action) {
+  return make("li", "", make("div", "", make("p", "row-title", ...title), make("p", "row-text", ...details)), ...action);
+}
+function readSessions() {
+  return fillList(sessions, () => accounts.api.GET("/accounts/sessions"), ({ sessions: all }) => {
+    byId("others").disabled = all.length < 2;
+    return all.map(sessionRow);
+  }, () => void readSessions());
+}
+function sessionRow(session2) {
+  const title = [device(session2.user_agent), " ", make("span", "badge", session2.token_transport)];
+  if (session2.current) return row([...title, " ", make("span", "badge good", "this one")], ["Since ", when(session2.created_at), ` · ${session2.ip}`]);
+  const end = make("button", "small", "End", make("span", "quiet", ` the session of ${device(session2.user_agent)}`));
+  end.type = "button";
+  end.addEventListener("click", () => void endSession(session2.id, end));
+  return row(title, ["Since ", when(session2.created_at), ` · ${session2.ip}`], end);
+}
+async function endSession(id, button2) {
+  await busy(button2, () => accounts.api.DELETE("/accounts/sessions/{session_id}", { params: { path: { session_id: id } } }), "Ended: its next request is refused.");
+  await readSessions();
+}
+async function endSessions(button2, keepCurrent) {
+  await busy(button2, () => accounts.api.DELETE("/accounts/sessions", { params: { query: { keep_current: keepCurrent } } }), keepCurrent ? "All others have ended." : "Logged out on all devices.");
+  if (keepCurrent) await readSessions();
+}
+async function busy(button2, call, done) {
+  if (button2.getAttribute("aria-busy") === "true") return;
+  button2.setAttribute("aria-busy", "true");
+  try {
+    const { error, response } = await call();
+    say(error ? explain(error, response) : done);
+  } catch (error) {
+    say(lost(error));
+  } finally {
+    button2.removeAttribute("aria-busy");
+  }
+}
+function readEvents(before) {
+  const read = () => accounts.api.GET("/accounts/events", { params: { query: { limit: 12, ...before ? { before } : {} } } });
+  return fillList(events, read, ({ events: all, next }) => {
+    older.hidden = next === null;
+    older.dataset["before"] = next ?? "";
+    const rows = all.map(eventRow);
+    return before ? [...events.children, ...rows] : rows;
+  }, () => void readEvents(before));
+}
+function eventRow(event) {
+  const { text, bad } = eventTitle(event.kind);
+  const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : "";
+  return row([text, ...bad ? [" ", make("span", "badge bad", "was it you?")] : []], [when(event.created_at), ...[where, event.detail].filter(Boolean).map((text2) => ` · ${text2}`)]);
+}
+older.addEventListener("click", () => void readEvents(older.dataset["before"]));
+for (const [id, keepCurrent] of [["others", true], ["everywhere", false]]) {
+  const button2 = byId(id);
+  button2.addEventListener("click", () => void endSessions(button2, keepCurrent));
+}
+
+// server/web/demo/src/outside.ts
+var loginName = byId("login-username");
+var knownKey = "accounts demo known";
+var show3 = tabs("outside");
+var signup = onSubmit("signup", ({ email = "", username = "", password: password2 = "" }) => accounts.api.POST("/accounts/register", { body: { email, username, password: password2 } }), (_, { username = "", password: password2 = "" }) => {
+  byId("verify-password").value = password2;
+  loginName.value = username;
+  reset(signup);
+  show3("verify");
+  say("Signed up. Now open the mail.");
+  byId("verify-token").focus();
+});
+var verify = onSubmit("verify", ({ token = "", password: password2 = "" }) => accounts.verifyEmail({ token: tokenIn(token), password: password2 }), ({ data }) => {
+  reset(verify);
+  if (data) say(`Verified. Welcome, ${data.user.username}!`);
+});
+var login = onSubmit("login", ({ username = "", password: password2 = "" }) => accounts.login({ username, password: password2 }), (_, { username = "" }) => {
+  reset(login);
+  loginName.value = username;
+  say("Logged in.");
+});
+function tokenIn(pasted) {
+  const text = pasted.trim();
+  return new URLSearchParams(text.split("#")[1] ?? "").get("token") ?? text;
+}
+function enter2() {
+  const known = localStorage.getItem(knownKey) !== null;
+  if (known) {
+    byId("welcome").textContent = "Log in again";
+    byId("welcome-lead").textContent = "Take another transport, and see what changes in what travels.";
+  }
+  show3(known ? "login" : "signup");
+}
+function leave2() {
+  localStorage.setItem(knownKey, "yes");
+  const name = loginName.value;
+  for (const form of [signup, verify, login]) reset(form);
+  loginName.value = name;
+}
+for (const radio of document.querySelectorAll("[name=transport]")) {
+  radio.checked = radio.value === chosen();
+  radio.addEventListener("change", () => {
+    const next = transports.find((name) => name === radio.value);
+    if (next) choose(next);
+  });
+}
+byId("copy").addEventListener("click", () => {
+  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not let this page copy."));
+});
+
+// server/web/demo/src/session.ts
+var bar = byId("access-bar");
+var button = byId("refresh");
+var life = { session: "", longest: 0 };
+function draw(state) {
+  const on = state.status === "signed-in";
+  byId("no-session").hidden = on;
+  byId("clocks").hidden = !on;
+  if (!on) return;
+  if (life.session !== state.session.id) life = { session: state.session.id, longest: 0 };
+  life.longest = Math.max(life.longest, state.expiresAt - Date.now());
+  byId("generation").textContent = String(state.generation);
+  byId("in-force").textContent = current();
+  byId("session-end").replaceChildren(when(state.session.expires_at));
+  tick();
+}
+function tick() {
+  const state = accounts.state;
+  if (state.status !== "signed-in") return;
+  const left = state.expiresAt - Date.now();
+  byId("access-left").textContent = duration(left);
+  byId("refresh-left").textContent = duration(state.refreshAt - Date.now());
+  bar.value = Math.min(1, Math.max(0, left / life.longest));
+}
+async function refresh() {
+  const before = accounts.state;
+  button.setAttribute("aria-busy", "true");
+  try {
+    const after = await accounts.refresh();
+    if (before.status !== "signed-in" || after.status !== "signed-in") return;
+    say(after.generation > before.generation ? `New tokens: generation ${after.generation}.` : "The same tokens: they are too young to be replaced. Try again in a minute.");
+  } catch (error) {
+    say(lost(error));
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+button.addEventListener("click", () => void refresh());
+onChange(draw);
+setInterval(tick, 1e3);
+
+// server/web/demo/src/main.ts
+var shown2 = "";
+var session = "";
+function draw2(state) {
+  const on = state.status === "signed-in";
+  if (state.status === "unknown" || state.status === shown2 && (!on || state.session.id === session)) return;
+  const before = shown2;
+  shown2 = state.status;
+  session = on ? state.session.id : "";
+  byId("waiting").hidden = true;
+  byId("stage").removeAttribute("aria-busy");
+  byId("outside").hidden = on;
+  byId("inside").hidden = !on;
+  byId("logout").hidden = !on;
+  byId("ended").hidden = true;
+  if (on) {
+    if (before === "signed-in") return renew();
+    leave2();
+    enter();
+  } else {
+    leave();
+    enter2();
+    part(state);
+  }
+  if (before) document.querySelector(`#${on ? "inside" : "outside"} h1`)?.focus();
+}
+function part(state) {
+  const words = farewell(state.reason);
+  if (!words) return;
+  if (!words.alarm) return say(words.text);
+  unsay();
+  byId("ended-title").textContent = words.title;
+  byId("ended-text").textContent = words.text;
+  byId("ended").hidden = false;
+}
+var logout = byId("logout");
+logout.addEventListener("click", () => void busy(logout, () => accounts.logout(), "Logged out."));
+onChange(draw2);
+accounts.restore().then(draw2, (error) => {
+  draw2({ status: "signed-out", reason: null });
+  say(lost(error));
+});

@@ -1,0 +1,50 @@
+// The client of this page: one at a time, for the transport that was chosen. Every request goes through `recorded`.
+import { createAccountsClient, type AccountsClient, type State, type Transport } from "accounts-client";
+import { inForce, recorded } from "./wire.js";
+
+export const transports: readonly Transport[] = ["hybrid", "cookies", "server_held", "body"];
+
+const transportKey = "accounts demo transport"; // a preference, no secret: a reload goes on with it
+const refreshTokenKey = "accounts demo refresh token";
+
+// Only the transport body hands a refresh token to a page, and only a demo puts it where each script can read it.
+// sessionStorage is this tab's alone, and gone with it.
+const storage = {
+  load: () => sessionStorage.getItem(refreshTokenKey),
+  save: (token: string | null) => (token === null ? sessionStorage.removeItem(refreshTokenKey) : sessionStorage.setItem(refreshTokenKey, token)),
+};
+
+function connect(transport: Transport): AccountsClient<Transport> {
+  return transport === "body"
+    ? createAccountsClient({ transport, storage, fetch: recorded })
+    : createAccountsClient({ transport, fetch: recorded });
+}
+
+const listeners = new Set<(state: State) => void>();
+let transport = transports.find((name) => name === localStorage.getItem(transportKey)) ?? "hybrid";
+
+/** The client in use; `choose` replaces it. */
+export let accounts = connect(transport);
+const tell = (state: State) => listeners.forEach((listener) => listener(state));
+accounts.onChange(tell);
+
+/** The transport that the next login asks for. */
+export const chosen = (): Transport => transport;
+
+/** The transport of the session: the one that was chosen, unless the cookies are of another login. */
+export const current = (): Transport => (transport === "body" ? transport : (inForce() ?? transport));
+
+/** Makes a client of another transport. To be called without a session: it stays with the transport of its login. */
+export function choose(next: Transport): void {
+  if (next === transport) return;
+  accounts.close();
+  transport = next;
+  localStorage.setItem(transportKey, next);
+  accounts = connect(next);
+  accounts.onChange(tell);
+}
+
+/** Calls the listener at each change of the state, whichever client it is. */
+export function onChange(listener: (state: State) => void): void {
+  listeners.add(listener);
+}

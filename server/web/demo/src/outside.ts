@@ -1,0 +1,68 @@
+// Without a session: sign up, verify, log in, and the choice of a transport.
+import type { Transport } from "accounts-client";
+import { accounts, choose, chosen, transports } from "./client.js";
+import { byId, say, tabs } from "./dom.js";
+import { onSubmit, reset } from "./forms.js";
+
+const loginName = byId<HTMLInputElement>("login-username");
+const knownKey = "accounts demo known"; // whoever has logged in here once comes to log in
+
+const show = tabs("outside");
+
+const signup = onSubmit("signup", ({ email = "", username = "", password = "" }) =>
+  accounts.api.POST("/accounts/register", { body: { email, username, password } }), (_, { username = "", password = "" }) => {
+  // The password is asked for once more by the server, and would be typed twice within a minute.
+  byId<HTMLInputElement>("verify-password").value = password;
+  loginName.value = username;
+  reset(signup);
+  show("verify");
+  say("Signed up. Now open the mail.");
+  byId("verify-token").focus();
+});
+
+const verify = onSubmit("verify", ({ token = "", password = "" }) => accounts.verifyEmail({ token: tokenIn(token), password }), ({ data }) => {
+  reset(verify);
+  if (data) say(`Verified. Welcome, ${data.user.username}!`);
+});
+
+const login = onSubmit("login", ({ username = "", password = "" }) => accounts.login({ username, password }), (_, { username = "" }) => {
+  reset(login);
+  loginName.value = username; // for the next transport
+  say("Logged in.");
+});
+
+/** The token of a pasted link, or what was pasted. */
+function tokenIn(pasted: string): string {
+  const text = pasted.trim();
+  return new URLSearchParams(text.split("#")[1] ?? "").get("token") ?? text;
+}
+
+/** Shows what somebody without a session needs first. */
+export function enter(): void {
+  const known = localStorage.getItem(knownKey) !== null;
+  if (known) {
+    byId("welcome").textContent = "Log in again";
+    byId("welcome-lead").textContent = "Take another transport, and see what changes in what travels.";
+  }
+  show(known ? "login" : "signup");
+}
+
+/** Leaves nothing of a password in the forms of somebody who is signed in. */
+export function leave(): void {
+  localStorage.setItem(knownKey, "yes");
+  const name = loginName.value;
+  for (const form of [signup, verify, login]) reset(form);
+  loginName.value = name;
+}
+
+for (const radio of document.querySelectorAll<HTMLInputElement>("[name=transport]")) {
+  radio.checked = radio.value === chosen();
+  radio.addEventListener("change", () => {
+    const next = transports.find((name): name is Transport => name === radio.value);
+    if (next) choose(next);
+  });
+}
+
+byId("copy").addEventListener("click", () => {
+  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not let this page copy."));
+});

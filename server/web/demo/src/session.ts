@@ -1,0 +1,51 @@
+// The session's clocks: what the client knows, once a second.
+import type { State } from "accounts-client";
+import { accounts, current, onChange } from "./client.js";
+import { byId, duration, say, when } from "./dom.js";
+import { lost } from "./forms.js";
+
+const bar = byId<HTMLProgressElement>("access-bar");
+const button = byId<HTMLButtonElement>("refresh");
+let life = { session: "", longest: 0 }; // of an access token: the longest that was seen in this session
+
+function draw(state: State): void {
+  const on = state.status === "signed-in";
+  byId("no-session").hidden = on;
+  byId("clocks").hidden = !on;
+  if (!on) return;
+  if (life.session !== state.session.id) life = { session: state.session.id, longest: 0 };
+  life.longest = Math.max(life.longest, state.expiresAt - Date.now());
+  byId("generation").textContent = String(state.generation);
+  byId("in-force").textContent = current();
+  byId("session-end").replaceChildren(when(state.session.expires_at));
+  tick();
+}
+
+function tick(): void {
+  const state = accounts.state;
+  if (state.status !== "signed-in") return;
+  const left = state.expiresAt - Date.now();
+  byId("access-left").textContent = duration(left);
+  byId("refresh-left").textContent = duration(state.refreshAt - Date.now());
+  bar.value = Math.min(1, Math.max(0, left / life.longest));
+}
+
+async function refresh(): Promise<void> {
+  const before = accounts.state;
+  button.setAttribute("aria-busy", "true");
+  try {
+    const after = await accounts.refresh();
+    if (before.status !== "signed-in" || after.status !== "signed-in") return;
+    say(after.generation > before.generation
+      ? `New tokens: generation ${after.generation}.`
+      : "The same tokens: they are too young to be replaced. Try again in a minute.");
+  } catch (error) {
+    say(lost(error));
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+button.addEventListener("click", () => void refresh());
+onChange(draw);
+setInterval(tick, 1000);

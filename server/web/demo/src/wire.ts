@@ -1,0 +1,151 @@
+// What travels: a fetch that lists each request with what it carried, and each answer with what it said.
+import type { Transport } from "accounts-client";
+import { byId, make } from "./dom.js";
+
+const longest = 40; // entries; older ones go
+const list = byId<HTMLOListElement>("wire");
+
+/** What a request carried to prove who sends it. */
+interface Carried {
+  name: string;
+  hidden?: true; // from scripts, which this page infers: nothing tells a script what an HttpOnly cookie holds
+}
+
+let jar: Transport | null = null; // of the session whose cookies the browser holds, as the last answer said
+
+/** The transport of the session whose cookies the browser holds, if that is known. */
+export const inForce = (): Transport | null => jar;
+
+/** fetch, with an entry in the list. The tokens themselves are not shown: a screenshot would give them away. */
+export async function recorded(...call: Parameters<typeof fetch>): Promise<Response> {
+  const request = new Request(...call);
+  const sent = await members(request.clone());
+  const withCookies = request.credentials !== "omit" && hasCookies();
+  const began = performance.now();
+  const entry = entryFor(request);
+  try {
+    const response = await fetch(request);
+    const answer = await members(response.clone());
+    if (response.ok && isTransport(answer["token_transport"]) && answer["token_transport"] !== "body") jar = answer["token_transport"];
+    entry.answered(response.status, Math.round(performance.now() - began), typeof answer["code"] === "string" ? answer["code"] : "");
+    return response;
+  } catch (error) {
+    entry.lost();
+    throw error;
+  } finally {
+    entry.carried([...headers(request), ...(withCookies ? cookies() : []), ...secrets(sent)]);
+  }
+}
+
+function isTransport(value: unknown): value is Transport {
+  return value === "hybrid" || value === "cookies" || value === "server_held" || value === "body";
+}
+
+async function members(message: Request | Response): Promise<Record<string, unknown>> {
+  try {
+    return (await message.json()) as Record<string, unknown>;
+  } catch {
+    return {}; // none, or an answer that broke off
+  }
+}
+
+function headers(request: Request): Carried[] {
+  const carried: Carried[] = [];
+  if (request.headers.has("Authorization")) carried.push({ name: "Authorization: Bearer" });
+  for (const name of ["X-CSRFToken", "X-Refresh-Attempt"]) if (request.headers.has(name)) carried.push({ name });
+  return carried;
+}
+
+// The cookie csrftoken is the one that scripts can read, and comes and goes with the others.
+function hasCookies(): boolean {
+  return document.cookie.split("; ").some((pair) => pair.startsWith("csrftoken="));
+}
+
+function cookies(): Carried[] {
+  const prefix = location.protocol === "https:" ? "__Host-" : "";
+  const access: Carried = { name: `cookie ${prefix}access`, hidden: true };
+  const refresh: Carried = { name: `cookie ${prefix}refreshtoken`, hidden: true };
+  switch (jar) {
+    case "hybrid": return [refresh];
+    case "cookies": return [access, refresh];
+    case "server_held": return [access];
+    default: return [{ name: "the session's cookies", hidden: true }];
+  }
+}
+
+function secrets(sent: Record<string, unknown>): Carried[] {
+  const names = { refresh_token: "refresh token in the body", token: "one-time token in the body", password: "password in the body", current_password: "password in the body" };
+  return Object.entries(names).filter(([member]) => typeof sent[member] === "string").map(([, name]) => ({ name }));
+}
+
+/** What the client, or the page, wanted: by method and path. */
+function purpose(method: string, path: string): string {
+  const at = `${method} ${path.replace("/accounts/", "").replace(/[0-9a-f-]{36}/, "{id}")}`;
+  const purposes: Record<string, string> = {
+    "GET csrf": "Is there a session? Asked after each load.",
+    "POST refresh_token": "The client renews the tokens",
+    "POST login": "Log in",
+    "POST logout": "Log out",
+    "POST register": "Sign up",
+    "POST email/verify": "Verify the address, and log in",
+    "POST password/change": "Change the password",
+    "GET profile": "Read the profile",
+    "PATCH profile": "Save the profile",
+    "GET sessions": "List the sessions",
+    "DELETE sessions": "End sessions",
+    "DELETE sessions/{id}": "End one session",
+    "GET events": "Read the security log",
+  };
+  return purposes[at] ?? "";
+}
+
+function entryFor(request: Request) {
+  const { pathname, search } = new URL(request.url);
+  const status = make("span", "status", "…");
+  const chips = make("ul", "chips");
+  const code = make("code", "code");
+  const time = make("span", "took");
+  const path = make("span", "path", make("b", "", request.method), " ", (pathname + search).replace(/([0-9a-f]{8})-[0-9a-f-]{27}/, "$1…"));
+  const item = make("li", "", make("div", "line", status, path, time), make("p", "purpose", purpose(request.method, pathname)), chips);
+  list.prepend(item);
+  while (list.children.length > longest) list.lastElementChild?.remove();
+  show();
+  return {
+    answered(number: number, milliseconds: number, problem: string) {
+      status.textContent = String(number);
+      const none = pathname === "/accounts/csrf" && problem === "credentials_missing"; // no session is no fault
+      status.classList.add(number < 400 ? "good" : none ? "calm" : "bad");
+      time.textContent = `${milliseconds} ms`;
+      if (problem) {
+        code.textContent = problem;
+        code.classList.toggle("calm", none);
+        item.querySelector(".purpose")?.append(" ", code);
+      }
+    },
+    lost() {
+      status.textContent = "lost";
+      status.classList.add("bad");
+    },
+    carried(all: Carried[]) {
+      chips.replaceChildren(...all.map(({ name, hidden }) => {
+        const chip = make("li", hidden ? "chip hidden" : "chip", name);
+        if (hidden) chip.append(make("span", "quiet", " (no script can read it)"));
+        return chip;
+      }));
+      if (all.length === 0) chips.replaceChildren(make("li", "chip none", "no credential"));
+    },
+  };
+}
+
+function show(): void {
+  const empty = list.children.length === 0;
+  list.hidden = empty;
+  byId("clear").hidden = empty;
+  byId("legend").hidden = empty;
+  byId("no-requests").hidden = !empty;
+}
+
+byId("clear").addEventListener("click", () => {
+  list.replaceChildren();
+  show();
+});

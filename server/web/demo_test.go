@@ -1,0 +1,120 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var demo = Demo(func(w http.ResponseWriter, _ *http.Request, status int) {
+	http.Error(w, "refused", status)
+})
+
+func askDemo(method, target string) *httptest.ResponseRecorder {
+	recorder := httptest.NewRecorder()
+	demo.ServeHTTP(recorder, httptest.NewRequest(method, target, nil))
+	return recorder
+}
+
+func TestDemoStatus(t *testing.T) {
+	for _, test := range []struct {
+		method, target string
+		want           int
+	}{
+		{"GET", "/demo/", 200},
+		{"HEAD", "/demo/", 200},
+		{"GET", "/demo", 308},
+		{"GET", "/demo/index.html", 404}, // one page, one address
+		{"GET", "/demo/nothing", 404},
+		{"GET", "/demo/src/", 404},
+		{"GET", "/demo/src/main.ts", 404}, // what it is built from stays outside
+		{"GET", "/demo/tsconfig.json", 404},
+		{"GET", "/demo/../web.go", 404},
+		{"GET", "/pages/style.css", 404},
+		{"POST", "/demo/", 405},
+		{"OPTIONS", "/demo/", 405},
+	} {
+		t.Run(test.method+" "+test.target, func(t *testing.T) {
+			response := askDemo(test.method, test.target)
+			if response.Code != test.want {
+				t.Errorf("status %d, want %d", response.Code, test.want)
+			}
+			if got := response.Header().Get("Location"); (got == "/demo/") != (test.want == 308) {
+				t.Errorf("Location %q", got)
+			}
+		})
+	}
+}
+
+func TestControl91DemoHeaders(t *testing.T) {
+	types := map[string]string{
+		"/demo/":          "text/html; charset=utf-8",
+		"/demo/demo.js":   "text/javascript; charset=utf-8",
+		"/demo/style.css": "text/css; charset=utf-8",
+	}
+	if served := len(load(demoFiles, "demo")); served != len(types) {
+		t.Errorf("%d files are served, %d are expected here", served, len(types))
+	}
+	for target, mediaType := range types {
+		t.Run(target, func(t *testing.T) {
+			got := askDemo("GET", target).Header().Clone()
+			if got.Get("Etag") == "" || got.Get("Content-Length") == "" {
+				t.Error("no ETag or no Content-Length")
+			}
+			got.Del("Etag")
+			got.Del("Content-Length")
+			want := http.Header{
+				"Content-Type": {mediaType},
+				"Content-Security-Policy": {"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+					"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+				"X-Content-Type-Options":       {"nosniff"},
+				"Referrer-Policy":              {"no-referrer"},
+				"Cross-Origin-Opener-Policy":   {"same-origin"},
+				"Cross-Origin-Resource-Policy": {"same-origin"},
+				"Cache-Control":                {"no-cache"},
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// The policy would stop inline code and other hosts; markup made from text is how the first gets in, and tokens and
+// passwords have no business in the console.
+func TestDemoKeepsToThePolicy(t *testing.T) {
+	refused := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script>|@import|` +
+		`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|console\.(log|info|debug)`)
+	outside := regexp.MustCompile(`["'(](https?:)?//[a-z0-9-]+[.:]?`)
+	for target := range load(demoFiles, "demo") {
+		for line := range strings.Lines(askDemo("GET", target).Body.String()) {
+			if strings.HasPrefix(strings.TrimSpace(line), "*") || strings.HasPrefix(strings.TrimSpace(line), "//") {
+				continue // a comment
+			}
+			for _, pattern := range []*regexp.Regexp{refused, outside} {
+				if found := pattern.FindString(line); found != "" {
+					t.Errorf("%s has %q", target, found)
+				}
+			}
+		}
+	}
+}
+
+// Every file the page names is served, by itself or as one of the pages.
+func TestDemoNamesServedFiles(t *testing.T) {
+	names := regexp.MustCompile(`<(?:link|script)[^>]*(?:href|src)="([^"]+)"`).FindAllStringSubmatch(askDemo("GET", "/demo/").Body.String(), -1)
+	if len(names) != 4 {
+		t.Errorf("%d files are named: %v", len(names), names)
+	}
+	for _, name := range names {
+		target := path.Join("/demo", name[1])
+		if askDemo("GET", target).Code != http.StatusOK && askPages("GET", target).Code != http.StatusOK {
+			t.Errorf("%s is not served", target)
+		}
+	}
+}
