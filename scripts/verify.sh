@@ -21,6 +21,7 @@ imports    packages import only what the table allows
 lint       golangci-lint
 redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
+breaking   the contract breaks nobody who uses the released one
 types      TypeScript types of the contract, and a program that uses them, compile strictly
 client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser
 swagger    the embedded Swagger UI is the published package
@@ -93,6 +94,8 @@ step_redocly() {
 step_spectral() {
   node_tools && scripts/node_modules/.bin/spectral lint openapi.yaml --ruleset scripts/spectral.yaml --fail-severity=warn
 }
+
+step_breaking() { scripts/contract.sh breaking; }
 
 step_types() {
   node_tools &&
