@@ -147,7 +147,16 @@ func answer(w http.ResponseWriter, status int, code, title, detail string) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{ // the caller may be gone
-		"type": "urn:accounts:problem:" + code, "title": title, "status": status, "detail": detail, "code": code,
+	_ = json.NewEncoder(w).Encode(problem{ // the caller may be gone
+		Type: "urn:accounts:problem:" + code, Title: title, Status: status, Detail: detail, Code: code,
 	})
+}
+
+// problem is one of RFC 9457, with the members that the accounts server's have.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
 }
