@@ -143,11 +143,7 @@ func (a *Accounts) AccessToken(ctx context.Context) (string, error) {
 func (a *Accounts) begin(ctx context.Context, call func() (*http.Response, error)) (*LoginResult, error) {
 	result := &LoginResult{}
 	err := a.exclusively(ctx, func() error {
-		answer, err := call()
-		if err != nil {
-			return err
-		}
-		body, err := checked(answer)
+		body, err := checked(call()) //nolint:bodyclose // checked closes it
 		if err != nil {
 			return err
 		}
@@ -163,7 +159,10 @@ func (a *Accounts) begin(ctx context.Context, call func() (*http.Response, error
 }
 
 // checked reads an answer; one that is no success is an error.
-func checked(answer *http.Response) ([]byte, error) {
+func checked(answer *http.Response, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
 	body, err := bodyOf(answer)
 	if err == nil && answer.StatusCode/100 != 2 {
 		err = problemOf(answer.StatusCode, body, answer.Header)

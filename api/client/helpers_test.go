@@ -28,7 +28,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	s := servertest.Start(t, servertest.Options{})
-	return &world{Server: s, user: s.NewUser(), storage: &storage{}, network: &network{}, t: t}
+	return &world{Server: s, user: s.NewUser(), storage: &storage{saved: map[string]bool{}}, network: &network{}, t: t}
 }
 
 // program starts one, by the server's clock.
@@ -56,9 +56,11 @@ func profile(a *client.Accounts) error {
 
 // storage keeps tokens as a file would: encoded.
 type storage struct {
-	mu   sync.Mutex
-	text []byte
-	fail error
+	mu    sync.Mutex
+	text  []byte
+	fail  error
+	slow  time.Duration
+	saved map[string]bool // access tokens
 }
 
 func (s *storage) Load(context.Context) (*client.Tokens, error) {
@@ -72,6 +74,7 @@ func (s *storage) Load(context.Context) (*client.Tokens, error) {
 }
 
 func (s *storage) Save(_ context.Context, tokens *client.Tokens) error {
+	time.Sleep(s.slow)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail != nil {
@@ -80,8 +83,16 @@ func (s *storage) Save(_ context.Context, tokens *client.Tokens) error {
 	s.text = nil
 	if tokens != nil {
 		s.text, _ = json.Marshal(tokens)
+		s.saved[tokens.Access] = true
 	}
 	return nil
+}
+
+// has says whether a token was ever saved.
+func (s *storage) has(access string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.saved[access]
 }
 
 func (s *storage) breaks(err error) {

@@ -149,18 +149,12 @@ func (a *Accounts) start(seen *Tokens) *flight {
 // renew gets the tokens in force, or finds that the session has ended. The caller has
 // the turn.
 func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
-	a.mu.Lock()
-	changed := a.tokens != seen // a login or logout had the turn before
-	a.mu.Unlock()
-	if changed {
-		return nil
-	}
 	tokens, err := a.newest(ctx)
 	if err != nil || tokens == nil {
 		return err
 	}
 	if tokens.Refresh != seen.Refresh && a.now().Before(tokens.RefreshAt) {
-		return nil // another program has done it
+		return nil // another program has done it, or a login had the turn before
 	}
 	body, givenUp, err := patiently(ctx, func(ctx context.Context) (*http.Response, error) {
 		return a.plain.RefreshToken(ctx, &RefreshTokenParams{XRefreshAttempt: &tokens.Attempt}, RefreshTokenRequest{RefreshToken: &tokens.Refresh})
@@ -249,11 +243,7 @@ func patiently(ctx context.Context, call func(context.Context) (*http.Response, 
 func once(ctx context.Context, call func(context.Context) (*http.Response, error)) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	answer, err := call(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return checked(answer)
+	return checked(call(ctx)) //nolint:bodyclose // checked closes it
 }
 
 func sleep(ctx context.Context, pause time.Duration) error {

@@ -30,19 +30,13 @@ func (a *Accounts) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.URL.Scheme != a.base.Scheme || request.URL.Host != a.base.Host {
 		return a.send.RoundTrip(request)
 	}
-	refuse := func(err error) (*http.Response, error) {
+	ctx := request.Context()
+	tokens, err := a.admit(request)
+	if err != nil {
 		if request.Body != nil {
 			_ = request.Body.Close()
 		}
 		return nil, err
-	}
-	if method := methodOf[request.URL.Path]; method != "" {
-		return refuse(fmt.Errorf("client: %s changes the session: call Accounts.%s", request.URL.Path, method))
-	}
-	ctx := request.Context()
-	tokens, err := a.fresh(ctx)
-	if err != nil {
-		return refuse(err)
 	}
 	for try := 1; ; try++ {
 		answer, err := a.transmit(request, tokens, try)
@@ -52,17 +46,14 @@ func (a *Accounts) RoundTrip(request *http.Request) (*http.Response, error) {
 		wait := max(retryAfter(answer.Header), time.Second)
 		switch {
 		case answer.StatusCode == http.StatusUnauthorized && tokens != nil:
-			code, err := peek(answer)
+			others, err := a.afterRefusal(request, answer, tokens, try)
 			if err != nil {
 				return nil, err
 			}
-			if !staleToken(code) || try > 1 || !repeatable(request) {
-				a.noteEnd(ctx, code, tokens)
+			if others == nil {
 				return answer, nil
 			}
-			if tokens, err = a.refresh(ctx, tokens); err != nil {
-				return nil, err
-			}
+			tokens = others
 		case answer.StatusCode == http.StatusServiceUnavailable && safe(request) && try < tries && wait <= longestWait:
 			_ = answer.Body.Close()
 			if err := sleep(ctx, wait); err != nil {
@@ -77,6 +68,14 @@ func (a *Accounts) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 }
 
+// admit returns the tokens for a request, unless its answer would be lost here.
+func (a *Accounts) admit(request *http.Request) (*Tokens, error) {
+	if method := methodOf[request.URL.Path]; method != "" {
+		return nil, fmt.Errorf("client: %s changes the session: call Accounts.%s", request.URL.Path, method)
+	}
+	return a.fresh(request.Context())
+}
+
 // transmit sends a copy: a RoundTripper does not change what it was given.
 func (a *Accounts) transmit(request *http.Request, tokens *Tokens, try int) (*http.Response, error) {
 	r := request.Clone(request.Context())
@@ -89,6 +88,20 @@ func (a *Accounts) transmit(request *http.Request, tokens *Tokens, try int) (*ht
 	}
 	authorize(r, tokens)
 	return a.send.RoundTrip(r)
+}
+
+// afterRefusal returns the tokens to try again with after a 401, or nil: the answer
+// stands.
+func (a *Accounts) afterRefusal(request *http.Request, answer *http.Response, tokens *Tokens, try int) (*Tokens, error) {
+	code, err := peek(answer)
+	if err != nil {
+		return nil, err
+	}
+	if staleToken(code) && try == 1 && repeatable(request) {
+		return a.refresh(request.Context(), tokens)
+	}
+	a.noteEnd(request.Context(), code, tokens)
+	return nil, nil
 }
 
 func authorize(r *http.Request, tokens *Tokens) {

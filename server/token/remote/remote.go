@@ -147,9 +147,8 @@ func answer(w http.ResponseWriter, status int, code, title, detail string) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(problem{ // the caller may be gone
-		Type: "urn:accounts:problem:" + code, Title: title, Status: status, Detail: detail, Code: code,
-	})
+	body := problem{Type: "urn:accounts:problem:" + code, Title: title, Status: status, Detail: detail, Code: code}
+	_ = json.NewEncoder(w).Encode(body) //nolint:errchkjson // the caller may be gone
 }
 
 // problem is one of RFC 9457, with the members that the accounts server's have.
