@@ -22,7 +22,7 @@ lint       golangci-lint
 redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
 breaking   the contract breaks nobody who uses the released one
-types      TypeScript types of the contract, and a program that uses them, compile strictly
+types      what openapi-typescript and hey-api make of the contract, and programs that use it, compile strictly
 client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser
 swagger    the embedded Swagger UI is the published package
 browser    the pages in a real browser: documentation, and the life of an account
@@ -100,7 +100,9 @@ step_breaking() { scripts/contract.sh breaking; }
 step_types() {
   node_tools &&
     scripts/node_modules/.bin/openapi-typescript openapi.yaml --output .cache/typescript/schema.d.ts &&
-    scripts/node_modules/.bin/tsc --project scripts/typescript
+    scripts/node_modules/.bin/tsc --project scripts/typescript &&
+    scripts/node_modules/.bin/openapi-ts --input openapi.yaml --output .cache/typescript/hey-api --no-log-file &&
+    scripts/node_modules/.bin/tsc --project scripts/typescript/tsconfig.hey-api.json
 }
 
 step_client() {
