@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -99,14 +100,24 @@ func TestRefreshAhead(t *testing.T) {
 }
 
 // A hundred goroutines whose access token has run out: one refresh, one rotation, no 401 to anybody. Once the client
-// knows by its clock, and once it learns it from the server.
+// knows by its clock, once it learns it from the server, and once the answer is lost.
 func TestHundredGoroutines(t *testing.T) {
-	for name, behind := range map[string]time.Duration{"by the clock": 0, "by a 401": time.Hour} {
-		t.Run(name, func(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		behind time.Duration // the client's clock
+		lost   int           // answers
+	}{{"by the clock", 0, 0}, {"by a 401", time.Hour, 0}, {"an answer lost", 0, 1}} {
+		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
 			a := w.loggedIn()
 			w.Clock.Advance(6 * time.Minute)
-			a.SetNow(func() time.Time { return w.Clock.Now().Add(-behind) })
+			a.SetNow(func() time.Time { return w.Clock.Now().Add(-tc.behind) })
+			w.network.faults(func(number int, send func() (*http.Response, error)) (*http.Response, error) {
+				if number <= tc.lost {
+					return lose(send)
+				}
+				return send()
+			})
 			var group sync.WaitGroup
 			for n := range 100 {
 				group.Go(func() {
@@ -124,7 +135,7 @@ func TestHundredGoroutines(t *testing.T) {
 				})
 			}
 			group.Wait()
-			if got := w.tokens().Generation; got != 1 || len(w.network.refreshes()) != 1 {
+			if got := w.tokens().Generation; got != 1 || len(w.network.refreshes()) != 1+tc.lost {
 				t.Errorf("generation %d after %d refreshes", got, len(w.network.refreshes()))
 			}
 		})
@@ -242,6 +253,29 @@ func TestSharedStorage(t *testing.T) {
 	must(t, err)
 }
 
+// A program is put to sleep while it asks, and meanwhile another one that shares its storage has gone on by two
+// generations: what the first one holds is long replaced when it asks again.
+func TestAsleepWhileAsking(t *testing.T) {
+	w := newWorld(t)
+	sleeper, other := w.loggedIn(), w.program()
+	w.Clock.Advance(6 * time.Minute)
+	w.network.faults(func(number int, send func() (*http.Response, error)) (*http.Response, error) {
+		if number > 1 {
+			return send()
+		}
+		for range 2 {
+			must(t, profile(other))
+			w.Clock.Advance(6 * time.Minute)
+		}
+		return nil, errLost
+	})
+	must(t, profile(sleeper))
+	must(t, profile(other))
+	if got := w.tokens().Generation; got != 3 {
+		t.Errorf("generation %d", got)
+	}
+}
+
 // Without the server the session is kept, and goes on when it is back.
 func TestServerAway(t *testing.T) {
 	t.Parallel() // it waits for seconds
@@ -263,6 +297,11 @@ func TestServerAway(t *testing.T) {
 	group.Wait()
 	if took := time.Since(began); took < 10*time.Second || took > 16*time.Second {
 		t.Errorf("given up after %v", took)
+	}
+	soon, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := a.Logout(soon); err == nil {
+		t.Error("a log-out that nobody heard")
 	}
 	w.network.mu.Lock()
 	w.network.fault = nil

@@ -21,6 +21,9 @@ const (
 	storageTime  = 10 * time.Second
 )
 
+// errEnough ends the asking: there is nothing to ask for any more.
+var errEnough = errors.New("enough")
+
 // flight is a refresh that is under way, and that others wait for too.
 type flight struct {
 	done chan struct{}
@@ -149,20 +152,24 @@ func (a *Accounts) start(seen *Tokens) *flight {
 // renew gets the tokens in force, or finds that the session has ended. The caller has
 // the turn.
 func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
-	tokens, err := a.newest(ctx)
-	if err != nil || tokens == nil {
-		return err
-	}
-	if tokens.Refresh != seen.Refresh && a.now().Before(tokens.RefreshAt) {
-		return nil // another program has done it, or a login had the turn before
-	}
+	var tokens *Tokens
+	var failure error
 	body, givenUp, err := patiently(ctx, func(ctx context.Context) (*http.Response, error) {
+		tokens, failure = a.newest(ctx) // each time: the machine may have slept, and another program gone on
+		if failure != nil || tokens == nil {
+			return nil, errEnough
+		}
+		if tokens.Refresh != seen.Refresh && a.now().Before(tokens.RefreshAt) {
+			return nil, errEnough // another program has done it, or a login had the turn before
+		}
 		return a.plain.RefreshToken(ctx, &RefreshTokenParams{XRefreshAttempt: &tokens.Attempt}, RefreshTokenRequest{RefreshToken: &tokens.Refresh})
 	})
 	var refused *Error
 	switch {
 	case err == nil:
 		return a.keep(ctx, body, givenUp)
+	case errors.Is(err, errEnough):
+		return failure
 	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
 		return errors.Join(err, a.end(ctx, tokens, err))
 	}
@@ -226,6 +233,8 @@ func patiently(ctx context.Context, call func(context.Context) (*http.Response, 
 		pause := wait
 		var refused *Error
 		switch {
+		case errors.Is(err, errEnough):
+			return nil, givenUp, err
 		case !errors.As(err, &refused):
 			givenUp = true
 		case refused.Status == http.StatusServiceUnavailable:
