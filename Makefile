@@ -13,7 +13,7 @@ GO_TEST = go test -timeout 10m
 
 .PHONY: help
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build, create what is missing, and serve on http://localhost:8080
@@ -37,6 +37,14 @@ generate: ## write api/ anew from openapi.yaml (the TypeScript needs Node)
 	go generate ./api
 	@if command -v npm >/dev/null; then cd api/typescript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent generate >/dev/null; \
 	else echo 'no npm: api/typescript/src/schema.ts stays as it is'; fi
+
+.PHONY: contract-diff
+contract-diff: ## say in words how openapi.yaml differs from the contract as released
+	@scripts/contract.sh diff
+
+.PHONY: contract-release
+contract-release: ## make openapi.yaml the released contract; api/CHANGELOG.md has its entry
+	@scripts/contract.sh release
 
 .PHONY: test
 test: ## vet, and the whole suite on SQLite and on a real MariaDB

@@ -21,7 +21,8 @@ imports    packages import only what the table allows
 lint       golangci-lint
 redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
-types      TypeScript types of the contract, and a program that uses them, compile strictly
+breaking   the contract breaks nobody who uses the released one
+types      what openapi-typescript and hey-api make of the contract, and programs that use it, compile strictly
 client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser; the demo is what its sources build
 model      the refresh protocol, checked exhaustively by spin, and broken on purpose
 swagger    the embedded Swagger UI is the published package
@@ -95,10 +96,14 @@ step_spectral() {
   node_tools && scripts/node_modules/.bin/spectral lint openapi.yaml --ruleset scripts/spectral.yaml --fail-severity=warn
 }
 
+step_breaking() { scripts/contract.sh breaking; }
+
 step_types() {
   node_tools &&
     scripts/node_modules/.bin/openapi-typescript openapi.yaml --output .cache/typescript/schema.d.ts &&
-    scripts/node_modules/.bin/tsc --project scripts/typescript
+    scripts/node_modules/.bin/tsc --project scripts/typescript &&
+    scripts/node_modules/.bin/openapi-ts --input openapi.yaml --output .cache/typescript/hey-api --no-log-file &&
+    scripts/node_modules/.bin/tsc --project scripts/typescript/tsconfig.hey-api.json
 }
 
 step_client() {

@@ -14,6 +14,10 @@ import (
 // text says which rule refused it and holds nothing of the token.
 var ErrInvalid = errors.New("token invalid")
 
+// ErrUnknownKey is the [ErrInvalid] of a token whose header is one of ours and
+// names a key that the source does not have. Anybody can make such a token.
+var ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrInvalid)
+
 // ErrExpired means the token is authentic and its exp has passed. The claims
 // come with it: a few operations still act on them.
 var ErrExpired = errors.New("token expired")
@@ -79,15 +83,21 @@ func (f form) authenticate(raw string, find func(kid string) (any, bool)) (*clai
 	if !wellFormed(raw) {
 		return nil, errForm
 	}
-	c := &claims{}
+	c, known := &claims{}, true
 	_, err := f.parser.ParseWithClaims(raw, c, func(t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
-		key, ok := find(kid)
-		if !ok || !f.headed(raw, kid) {
+		if !f.headed(raw, kid) {
 			return nil, ErrInvalid
+		}
+		var key any
+		if key, known = find(kid); !known {
+			return nil, ErrUnknownKey
 		}
 		return key, nil
 	})
+	if !known {
+		return nil, ErrUnknownKey
+	}
 	if err != nil {
 		// The library's text quotes the token; it stays here.
 		return nil, refuse("signature or header")

@@ -34,6 +34,22 @@ func (r *KeyRing) JWKS() JWKS {
 	return set
 }
 
+// PublicKeys returns the keys of a set that was read from elsewhere, by kid. It
+// leaves out what cannot verify an access token: another type, curve, algorithm
+// or use, a key of another length, a kid that is not the key's thumbprint.
+func (s JWKS) PublicKeys() map[string]ed25519.PublicKey {
+	keys := make(map[string]ed25519.PublicKey, len(s.Keys))
+	for _, k := range s.Keys {
+		key, err := base64.RawURLEncoding.Strict().DecodeString(k.X)
+		if err != nil || len(key) != ed25519.PublicKeySize || k.KeyType != "OKP" || k.Curve != "Ed25519" ||
+			k.Algorithm != "EdDSA" || k.Use != "sig" || k.KeyID != thumbprint(key) {
+			continue
+		}
+		keys[k.KeyID] = key
+	}
+	return keys
+}
+
 // thumbprint is the SHA-256 of the required members of the key in alphabetical
 // order without white space (RFC 7638 section 3, RFC 8037 appendix A.3).
 func thumbprint(key ed25519.PublicKey) string {

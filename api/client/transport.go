@@ -1,0 +1,161 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+const (
+	tries       = 3
+	longestWait = 10 * time.Second
+)
+
+// methodOf names the method of Accounts for the operations that the API refuses.
+var methodOf = map[string]string{
+	"/accounts/login":           "Login",
+	"/accounts/refresh_token":   "Refresh",
+	"/accounts/logout":          "Logout",
+	"/accounts/email/verify":    "VerifyEmail",
+	"/accounts/password/change": "ChangePassword",
+}
+
+// RoundTrip sends a request with the access token, and again where that helps: after
+// a refresh if the token was refused, and a read after a 503. To other origins than
+// the API's requests go as they are: they have no business with the token.
+func (a *Accounts) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.URL.Scheme != a.base.Scheme || request.URL.Host != a.base.Host {
+		return a.send.RoundTrip(request)
+	}
+	ctx := request.Context()
+	tokens, err := a.admit(request)
+	if err != nil {
+		if request.Body != nil {
+			_ = request.Body.Close()
+		}
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		answer, err := a.transmit(request, tokens, try)
+		if err != nil {
+			return nil, err
+		}
+		wait := max(retryAfter(answer.Header), time.Second)
+		switch {
+		case answer.StatusCode == http.StatusUnauthorized && tokens != nil:
+			others, err := a.afterRefusal(request, answer, tokens, try)
+			if err != nil {
+				return nil, err
+			}
+			if others == nil {
+				return answer, nil
+			}
+			tokens = others
+		case answer.StatusCode == http.StatusServiceUnavailable && safe(request) && try < tries && wait <= longestWait:
+			_ = answer.Body.Close()
+			if err := sleep(ctx, wait); err != nil {
+				return nil, err
+			}
+		case tokens != nil && endsOwnSession(request, answer, tokens):
+			a.noteEnd(ctx, "", tokens)
+			return answer, nil
+		default:
+			return answer, nil
+		}
+	}
+}
+
+// admit returns the tokens for a request, unless its answer would be lost here.
+func (a *Accounts) admit(request *http.Request) (*Tokens, error) {
+	if method := methodOf[request.URL.Path]; method != "" {
+		return nil, fmt.Errorf("client: %s changes the session: call Accounts.%s", request.URL.Path, method)
+	}
+	return a.fresh(request.Context())
+}
+
+// transmit sends a copy: a RoundTripper does not change what it was given.
+func (a *Accounts) transmit(request *http.Request, tokens *Tokens, try int) (*http.Response, error) {
+	r := request.Clone(request.Context())
+	if try > 1 && request.GetBody != nil {
+		body, err := request.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		r.Body = body
+	}
+	authorize(r, tokens)
+	return a.send.RoundTrip(r)
+}
+
+// afterRefusal returns the tokens to try again with after a 401, or nil: the answer
+// stands.
+func (a *Accounts) afterRefusal(request *http.Request, answer *http.Response, tokens *Tokens, try int) (*Tokens, error) {
+	code, err := peek(answer)
+	if err != nil {
+		return nil, err
+	}
+	if staleToken(code) && try == 1 && repeatable(request) {
+		return a.refresh(request.Context(), tokens)
+	}
+	a.noteEnd(request.Context(), code, tokens)
+	return nil, nil
+}
+
+func authorize(r *http.Request, tokens *Tokens) {
+	if tokens != nil {
+		r.Header.Set("Authorization", "Bearer "+tokens.Access)
+	}
+}
+
+// staleToken is a 401 after which other tokens may do.
+func staleToken(code ProblemCode) bool {
+	return code == ProblemCodeAccessExpired || code == ProblemCodeAccessInvalid || code == ProblemCodeCredentialsMissing
+}
+
+// noteEnd forgets a session of which the server says with that code that it has ended,
+// or which the user has ended. A storage that fails here still holds the session, and
+// the next refresh finds out the same.
+func (a *Accounts) noteEnd(ctx context.Context, code ProblemCode, tokens *Tokens) {
+	reason := ErrSignedOut
+	switch code {
+	case "":
+	case ProblemCodeSessionExpired, ProblemCodeSessionRevoked:
+		reason = &Error{Problem: Problem{Status: http.StatusUnauthorized, Code: code, Detail: "The session has ended."}}
+	default:
+		return
+	}
+	_ = a.exclusively(ctx, func() error { return a.end(ctx, tokens, reason) })
+}
+
+// endsOwnSession: the user has ended it by an operation of another name.
+func endsOwnSession(request *http.Request, answer *http.Response, tokens *Tokens) bool {
+	if answer.StatusCode != http.StatusNoContent {
+		return false
+	}
+	switch path := request.URL.Path; request.Method {
+	case http.MethodPost:
+		return path == "/accounts/profile/delete"
+	case http.MethodDelete:
+		return path == "/accounts/sessions" && request.URL.Query().Get("keep_current") != "true" ||
+			path == "/accounts/sessions/"+tokens.SessionID.String()
+	}
+	return false
+}
+
+func safe(request *http.Request) bool {
+	return request.Method == http.MethodGet || request.Method == http.MethodHead
+}
+
+func repeatable(request *http.Request) bool {
+	return request.Body == nil || request.Body == http.NoBody || request.GetBody != nil
+}
+
+// peek reads the code of a problem; the body can be read again afterwards.
+func peek(answer *http.Response) (ProblemCode, error) {
+	body, err := bodyOf(answer)
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	return codeOf(problemOf(answer.StatusCode, body, answer.Header)), err
+}

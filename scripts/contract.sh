@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# contract.sh — the contract as it was released, api/released.yaml, and openapi.yaml.
+#
+#   contract.sh breaking    fail if openapi.yaml breaks clients of the released one
+#   contract.sh diff        print what differs, in words
+#   contract.sh release     make openapi.yaml the released one; api/CHANGELOG.md
+#                           must have an entry of its version
+#
+# What counts as breaking is said in api/CHANGELOG.md. scripts/oasdiff.txt adds to
+# what oasdiff by itself takes for it: what our clients and generators rest on.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+released=api/released.yaml changelog=api/CHANGELOG.md
+
+version_of() { sed -n 's/^  version: *//p' "$1"; }
+title_of() { grep -F "## [$1]" "$changelog"; }
+
+oasdiff() {
+  local version tool
+  version=$(go -C scripts/tools/oasdiff list -m -f '{{.Version}}' github.com/oasdiff/oasdiff)
+  tool=$PWD/.cache/bin/oasdiff-$version
+  [ -x "$tool" ] || CGO_ENABLED=0 go -C scripts/tools/oasdiff build -trimpath -o "$tool" github.com/oasdiff/oasdiff
+  "$tool" "$@"
+}
+
+breaking() {
+  local from to status=0
+  from=$(version_of "$released") to=$(version_of openapi.yaml)
+  oasdiff breaking --fail-on ERR --severity-levels scripts/oasdiff.txt "$released" openapi.yaml || status=$?
+  [ $status = 1 ] || return $status # 0, or it could not tell
+  if ((${to%%.*} > ${from%%.*})); then
+    echo "That breaks clients of $from, as the new major version $to says."
+    return
+  fi
+  cat <<EOF
+
+These changes break programs that were written for $from. Either
+  - keep what they use: add beside it instead of changing or removing it, and mark the old as deprecated; or
+  - release a new major version: raise info.version in openapi.yaml from $from, and say in $changelog what
+    clients have to change; or
+  - if $from is marked as unpublished there, nobody uses it yet: make contract-release.
+EOF
+  return 1
+}
+
+release() {
+  local from to title
+  from=$(version_of "$released") to=$(version_of openapi.yaml)
+  title=$(title_of "$to") || { echo "$changelog has no entry that begins with: ## [$to]"; return 1; }
+  cmp --silent openapi.yaml "$released" && { echo "$to is the released contract already"; return; }
+  if [ "$from" = "$to" ] && [[ $title != *unpublished* ]]; then
+    echo "$to is published, and what is published does not change: raise info.version in openapi.yaml"
+    return 1
+  fi
+  [ "$from" = "$to" ] || breaking || return
+  cp openapi.yaml "$released"
+  echo "released: $to"
+}
+
+case ${1:-} in
+  breaking) breaking ;;
+  diff) oasdiff changelog --severity-levels scripts/oasdiff.txt "$released" openapi.yaml ;;
+  release) release ;;
+  *) sed -n '2,/^set/{/^#/p}' "$0" | cut -c3- >&2; exit 2 ;;
+esac

@@ -1,0 +1,161 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"example.com/accounts/server/token"
+)
+
+// Options of a [Verifier]. Only the issuer is required.
+type Options struct {
+	// Issuer is the accounts server's ACCOUNTS_PUBLIC_URL, to the letter: the iss
+	// and aud of its tokens.
+	Issuer string
+	// KeysURL is where its keys are, if not at Issuer + "/.well-known/jwks.json".
+	KeysURL string
+	// Client fetches the keys, if not a plain one. Its redirects are turned off.
+	Client *http.Client
+	// Now is the clock, if not time.Now.
+	Now func() time.Time
+}
+
+// Verifier judges the access tokens of one accounts server. It fetches the keys
+// when it first needs them, and is safe for many goroutines.
+type Verifier struct {
+	keys   *keys
+	tokens *token.Verifier
+}
+
+// NewVerifier fails if the issuer is no origin, or if the keys would come over
+// plain http from another machine: whoever is on that way could send his own, and
+// be any user.
+func NewVerifier(o Options) (*Verifier, error) {
+	issuer, err := url.Parse(o.Issuer)
+	if err != nil || issuer.Scheme+"://"+issuer.Host != o.Issuer {
+		return nil, fmt.Errorf("remote: the issuer %q is no origin, scheme://host[:port] without a slash at the end", o.Issuer)
+	}
+	if o.KeysURL == "" {
+		o.KeysURL = o.Issuer + "/.well-known/jwks.json"
+	}
+	at, err := url.Parse(o.KeysURL)
+	if err != nil || at.Scheme != "https" && (at.Scheme != "http" || !loopback(at.Hostname())) {
+		return nil, fmt.Errorf("remote: the keys must come by https, or from this machine, not from %q", o.KeysURL)
+	}
+	client := http.Client{}
+	if o.Client != nil {
+		client = *o.Client
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if o.Now == nil {
+		o.Now = time.Now //nolint:forbidigo // this is where it is injected
+	}
+	keys := &keys{url: o.KeysURL, client: &client, now: o.Now}
+	return &Verifier{keys: keys, tokens: token.NewVerifier(keys, o.Issuer, o.Now)}, nil
+}
+
+func loopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
+// Access returns what an access token says. The error is [token.ErrInvalid],
+// [token.ErrExpired], or [ErrUnavailable] if there are no keys to judge by.
+func (v *Verifier) Access(ctx context.Context, raw string) (token.AccessClaims, error) {
+	if err := v.keys.ready(ctx); err != nil {
+		return token.AccessClaims{}, err
+	}
+	claims, err := v.tokens.Access(raw)
+	if errors.Is(err, token.ErrUnknownKey) && v.keys.again(ctx) {
+		return v.tokens.Access(raw)
+	}
+	return claims, err
+}
+
+// Require lets through requests with a good access token in their Authorization
+// header, and answers the others as [Verifier.Check] does. [Claims] has what the
+// token says.
+func (v *Verifier) Require(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if checked, ok := v.Check(w, r); ok {
+			next.ServeHTTP(w, checked)
+		}
+	})
+}
+
+// Check is [Verifier.Require] for the middleware of a framework. It returns the
+// request with the claims in its context, or false after it has answered: 401 as
+// RFC 6750 has it, or 503 if there are no keys, with a problem (RFC 9457) whose
+// code is one of the accounts server's.
+func (v *Verifier) Check(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
+	values := r.Header.Values("Authorization")
+	if len(values) == 0 {
+		answer(w, http.StatusUnauthorized, "credentials_missing", "Credentials missing", "The request carries no access token.")
+		return r, false
+	}
+	claims, err := v.Access(r.Context(), bearer(values))
+	switch {
+	case err == nil:
+		return r.WithContext(context.WithValue(r.Context(), claimsKey{}, claims)), true
+	case errors.Is(err, ErrUnavailable):
+		answer(w, http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable", "Access tokens cannot be judged right now. Try again shortly.")
+	case errors.Is(err, token.ErrExpired):
+		answer(w, http.StatusUnauthorized, "access_expired", "Access token expired", "The access token has expired. Refresh it.")
+	default:
+		answer(w, http.StatusUnauthorized, "access_invalid", "Access token not valid", "The access token is not authentic.")
+	}
+	return r, false
+}
+
+type claimsKey struct{}
+
+// Claims returns what the access token of a request says that has passed
+// [Verifier.Require] or [Verifier.Check].
+func Claims(ctx context.Context) (token.AccessClaims, bool) {
+	claims, ok := ctx.Value(claimsKey{}).(token.AccessClaims)
+	return claims, ok
+}
+
+// bearer is the token of one Authorization header, or empty, which is not valid: of
+// two headers this service and a proxy before it might believe different ones (RFC
+// 6750 section 2.1).
+func bearer(values []string) string {
+	scheme, raw, _ := strings.Cut(values[0], " ")
+	if len(values) != 1 || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return raw
+}
+
+func answer(w http.ResponseWriter, status int, code, title, detail string) {
+	h := w.Header()
+	switch {
+	case status == http.StatusServiceUnavailable:
+		h.Set("Retry-After", "10")
+	case code == "credentials_missing": // says nothing more (RFC 6750 section 3.1)
+		h.Set("WWW-Authenticate", `Bearer realm="accounts"`)
+	default:
+		h.Set("WWW-Authenticate", `Bearer realm="accounts", error="invalid_token"`)
+	}
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	body := problem{Type: "urn:accounts:problem:" + code, Title: title, Status: status, Detail: detail, Code: code}
+	_ = json.NewEncoder(w).Encode(body) //nolint:errchkjson // the caller may be gone
+}
+
+// problem is one of RFC 9457, with the members that the accounts server's have.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
+}
