@@ -1,0 +1,166 @@
+package site
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	_ "github.com/glebarez/go-sqlite" // the driver "sqlite"
+	"github.com/go-sql-driver/mysql"
+)
+
+// Database is what the replicas work on. SQL is a back door to it, past every proxy.
+type Database struct {
+	SQL  *sql.DB
+	urls []string // one a replica, or one for all
+	own  *mysqld  // nil: not ours to kill
+}
+
+// mysqld is a MySQL or MariaDB server of our own, which can be killed and comes back with what it had.
+type mysqld struct {
+	dir, port string
+	mu        sync.Mutex
+	command   *exec.Cmd
+}
+
+// openDatabase makes a database in dir: a file of SQLite's, or a server that scripts/with-mysql.sh starts. With urls it
+// is one that runs already, for instance a cluster with a URL for each node.
+func openDatabase(ctx context.Context, engine, dir string, urls []string) (*Database, error) {
+	switch {
+	case engine == "sqlite":
+		path := filepath.Join(dir, "accounts.db")
+		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_txlock=immediate")
+		return &Database{SQL: db, urls: []string{"sqlite:" + path}}, err
+	case len(urls) > 0:
+		db, err := dial(urls[0])
+		return &Database{SQL: db, urls: urls}, err
+	}
+	port, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	own := &mysqld{dir: filepath.Join(dir, "mysql"), port: port}
+	at, err := own.start()
+	if err != nil {
+		return nil, err
+	}
+	db, err := dial(at)
+	return &Database{SQL: db, urls: []string{at}, own: own}, err
+}
+
+func dial(at string) (*sql.DB, error) {
+	u, err := url.Parse(at)
+	if err != nil {
+		return nil, err
+	}
+	c := mysql.NewConfig()
+	c.User, c.Net, c.Addr, c.DBName, c.ParseTime, c.Loc = u.User.Username(), "tcp", u.Host, strings.TrimPrefix(u.Path, "/"), true, time.UTC
+	c.Passwd, _ = u.User.Password()
+	c.Params = map[string]string{"time_zone": "'+00:00'"}
+	c.Logger = quiet{}
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+type quiet struct{}
+
+func (quiet) Print(...any) {}
+
+// start runs the script until the server answers, and says where.
+func (m *mysqld) start() (string, error) {
+	c := exec.Command("scripts/with-mysql.sh", "--fast", "--keep", m.dir, "--port", m.port) // ended by stop
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                                     // Ctrl-C is for us, and we stop it
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	log, err := os.OpenFile(m.dir+".log", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer log.Close()
+	c.Stderr = log
+	if err := c.Start(); err != nil {
+		return "", err
+	}
+	m.mu.Lock()
+	m.command = c
+	m.mu.Unlock()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		text, _ := os.ReadFile(m.dir + ".log") // for the message alone
+		return "", fmt.Errorf("the database server did not start: %w\n%s", errors.Join(err, c.Wait()), text)
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	return strings.TrimSpace(line), nil
+}
+
+func (m *mysqld) signal(s syscall.Signal) error {
+	text, err := os.ReadFile(filepath.Join(m.dir, "server.pid"))
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, s)
+}
+
+// kill is kill -9, and returns when the server has gone.
+func (m *mysqld) kill() error {
+	if err := m.signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	_ = m.command.Wait() // the script says that the server has ended
+	return nil
+}
+
+func (m *mysqld) stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_ = m.command.Process.Signal(syscall.SIGTERM) // it may have ended
+	_ = m.command.Wait()
+}
+
+// close ends the database, if it is ours.
+func (d *Database) close() error {
+	err := d.SQL.Close()
+	if d.own != nil {
+		d.own.stop()
+	}
+	return err
+}
+
+// Hold locks every session for so long, as a careless migration or a backup does: on MySQL the replicas' pools run dry
+// meanwhile.
+func (d *Database) Hold(ctx context.Context, long time.Duration) error {
+	tx, err := d.SQL.BeginTx(ctx, nil) // BEGIN IMMEDIATE on SQLite
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if d.urls[0][:6] != "sqlite" {
+		var n int64
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT id FROM sessions FOR UPDATE) locked").Scan(&n); err != nil {
+			return err
+		}
+	}
+	time.Sleep(long)
+	return nil
+}
