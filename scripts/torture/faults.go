@@ -68,16 +68,16 @@ func millis(r *rand.Rand, least, most int) time.Duration {
 
 func (t *torture) ofReplicas(r *rand.Rand) fault {
 	replica := t.site.Replicas[r.IntN(len(t.site.Replicas))]
-	wait, long := millis(r, 1, 800), millis(r, 200, 5000)
+	wait, long := millis(r, 1, 800), millis(r, 200, 1000+1500*len(t.site.Replicas))
 	switch n := r.IntN(20); {
-	case n < 10:
+	case n < 12:
 		return fault{"killed replica", replica.Number, func(ctx context.Context) error {
 			replica.Kill()
 			t.site.Kills.Add(1)
 			time.Sleep(wait)
 			return replica.Start(ctx)
 		}}
-	case n < 14:
+	case n < 15:
 		return fault{history.Stopped, replica.Number, func(context.Context) error {
 			replica.Signal(syscall.SIGSTOP)
 			time.Sleep(long)

@@ -49,20 +49,21 @@ func (u *user) add(password string, sure bool) {
 	u.passwords = append(u.passwords, password)
 }
 
-// jar is a browser or a device: some tabs that share tokens, and obey the rules of invariant 6. One refresh at a time,
-// and one attempt until a higher generation comes.
+// jar is a browser or a device: some tabs that share tokens, and obey the rules of invariant 6. A careful one has one
+// refresh at a time, and one attempt until a higher generation comes; in others each tab refreshes when it likes, as with
+// generated clients.
 type jar struct {
 	t         *torture
 	name      string
 	user      *user
 	transport token.Transport
 	victim    bool // thieves have its tokens
-	careful   bool // sends attempts
+	careful   bool
 
 	refreshing sync.Mutex // as a Web Lock
 	mu         sync.Mutex
 	now        held
-	past       []held // of the same session, replaced; born is when
+	past       []held // of the same session, replaced
 	attempt    string
 	again      time.Time // a request was given up: refresh once more then
 }
@@ -79,23 +80,26 @@ func (j *jar) held() held {
 	return j.now
 }
 
-// take puts the tokens of an answer into the jar, unless it has newer ones.
+// begin puts a new session into the jar.
+func (j *jar) begin(h held) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.past, j.again = nil, time.Time{}
+	j.put(h)
+}
+
+// take puts the answer of a refresh into the jar, if its session is still there and the tokens are newer.
 func (j *jar) take(h held) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if h.generation > 0 && h.session != j.now.session { // of a session that was ended meanwhile
+	if h.session != j.now.session || h.generation <= j.now.generation {
 		return
 	}
-	if h.session == j.now.session && h.generation <= j.now.generation {
-		return
-	}
-	if h.session == j.now.session {
-		old := j.now
-		old.born = time.Now()
-		j.past = append(j.past, old)
-	} else {
-		j.past = nil
-	}
+	j.past = append(j.past, j.now)
+	j.put(h)
+}
+
+func (j *jar) put(h held) {
 	if j.now = h; j.careful {
 		j.attempt = newAttempt()
 	}
@@ -177,16 +181,18 @@ func (j *jar) login(ctx context.Context) {
 		body: map[string]any{"username": j.user.name, "password": j.user.password(), "token_transport": j.transport}})
 	switch {
 	case r.ok():
-		j.take(r.held)
+		j.begin(r.held)
 	case r.code == "invalid_credentials":
 		j.user.wrong()
 	}
 }
 
-// refresh is what a client does that obeys: it waits for its turn, and takes the tokens that are there then.
+// refresh is what a client does that is careful: it waits for its turn, and takes the tokens that are there then.
 func (j *jar) refresh(ctx context.Context) {
-	j.refreshing.Lock()
-	defer j.refreshing.Unlock()
+	if j.careful {
+		j.refreshing.Lock()
+		defer j.refreshing.Unlock()
+	}
 	j.mu.Lock()
 	h, attempt := j.now, j.attempt
 	j.mu.Unlock()
@@ -272,7 +278,7 @@ func (j *jar) changePassword(ctx context.Context, h held) {
 	case r.ok():
 		j.user.add(next, true)
 		j.bury("ended")
-		j.take(r.held)
+		j.begin(r.held)
 	case r.status == 0 || r.status >= 500:
 		j.user.add(next, false)
 	case r.status == http.StatusUnprocessableEntity:

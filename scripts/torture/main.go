@@ -3,6 +3,7 @@
 // checker that knows nothing else judges whether every promise of the refresh protocol was kept.
 //
 //	torture [-engine sqlite] [-minutes 1] [-seed N]
+//	torture -broken all      servers that are broken on purpose (breaks/), each of which must be caught
 //	torture -check FILE      judges a history that was kept by -history FILE
 //
 // MariaDB and MySQL are started by scripts/with-mysql.sh; with -database URL[,URL...] it is a server or a cluster that
@@ -36,8 +37,9 @@ func main() {
 	flag.IntVar(&o.sessions, "sessions", 60, "jars, each with a session at a time")
 	flag.IntVar(&o.tabs, "tabs", 3, "clients that share a jar")
 	flag.DurationVar(&o.rotation, "rotation", 2*time.Second, "W")
-	flag.DurationVar(&o.pace, "pace", 400*time.Millisecond, "how long a tab rests between two requests, on the average")
+	flag.DurationVar(&o.pace, "pace", 300*time.Millisecond, "how long a tab rests between two requests, on the average")
 	flag.StringVar(&o.keep, "history", "", "keep the history in this file")
+	breaking := flag.String("broken", "", "torture a server that is broken on purpose: a name of breaks/, or all")
 	check := flag.String("check", "", "judge this history, and run nothing")
 	flag.Parse()
 	o.d = time.Duration(*minutes * float64(time.Minute))
@@ -52,7 +54,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ok, err := do(ctx, o, *check)
+	ok, err := do(ctx, o, *check, *breaking)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "torture:", err)
 	}
@@ -62,13 +64,16 @@ func main() {
 	}
 }
 
-func do(ctx context.Context, o options, check string) (bool, error) {
+func do(ctx context.Context, o options, check, breaking string) (bool, error) {
 	if check != "" {
 		v, err := judge(check)
 		for _, b := range v.Breaks {
 			fmt.Println(b)
 		}
 		return len(v.Breaks) == 0, err
+	}
+	if breaking != "" {
+		return broken(ctx, breaking)
 	}
 	return run(ctx, o)
 }

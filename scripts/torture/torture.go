@@ -150,7 +150,7 @@ func (t *torture) prepare(ctx context.Context) error {
 		t.users = append(t.users, &user{id: u.ID, name: name, passwords: []string{firstPassword}})
 	}
 	for i := range t.sessions {
-		t.jars = append(t.jars, &jar{t: t, name: fmt.Sprintf("jar%d", i), user: t.users[i%len(t.users)], transport: transports[i%len(transports)], victim: i%5 == 4, careful: i%6 != 5})
+		t.jars = append(t.jars, &jar{t: t, name: fmt.Sprintf("jar%d", i), user: t.users[i%len(t.users)], transport: transports[i%len(transports)], victim: i%5 == 4, careful: i%3 != 2})
 	}
 	return t.hatch(ctx)
 }

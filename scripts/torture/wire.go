@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -97,7 +99,11 @@ func (t *torture) ask(ctx context.Context, a asking) result {
 	if a.carrier == "body" && a.raw != "" {
 		body = map[string]any{"refresh_token": a.raw}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience) // the end of the run interrupts nobody
+	lose := time.Duration(0) // how soon the client loses the connection
+	if a.role == history.Honest && a.op == history.Refresh && chance(0.05) {
+		lose = between(time.Millisecond, 40*time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(lose, patience)) // the end of the run interrupts nobody
 	defer cancel()
 	request, err := t.request(ctx, server, a, body)
 	if err != nil {
@@ -115,6 +121,9 @@ func (t *torture) ask(ctx context.Context, a asking) result {
 	}
 	e.End = t.record.Now()
 	r := result{}
+	if e.Call.Lost = lose > 0; e.Call.Lost { // also if the answer was faster
+		err = errors.New("lost")
+	}
 	if err == nil {
 		r = t.learn(a, response, e.Call)
 		if err := servertest.Judge(request, response); err != nil {

@@ -490,7 +490,7 @@ func (c *checker) progress(s *session, e Event) {
 
 // availability is invariant 16.
 func (c *checker) availability(e Event) {
-	if e.Call.Status != http.StatusServiceUnavailable && e.Call.Status != 0 {
+	if e.Call.Status != http.StatusServiceUnavailable && e.Call.Status != 0 || e.Call.Lost {
 		return
 	}
 	for _, f := range c.faults {
