@@ -3,6 +3,7 @@
 // checker that knows nothing else judges whether every promise of the refresh protocol was kept.
 //
 //	torture [-engine sqlite] [-minutes 1] [-seed N]
+//	torture -race 10000      a hundred clients at once with one token, so many times
 //	torture -broken all      servers that are broken on purpose (breaks/), each of which must be caught
 //	torture -check FILE      judges a history that was kept by -history FILE
 //
@@ -39,6 +40,7 @@ func main() {
 	flag.DurationVar(&o.rotation, "rotation", 2*time.Second, "W")
 	flag.DurationVar(&o.pace, "pace", 300*time.Millisecond, "how long a tab rests between two requests, on the average")
 	flag.StringVar(&o.keep, "history", "", "keep the history in this file")
+	rounds := flag.Int("race", 0, "instead, let a hundred clients refresh with one token at once, so many times")
 	breaking := flag.String("broken", "", "torture a server that is broken on purpose: a name of breaks/, or all")
 	check := flag.String("check", "", "judge this history, and run nothing")
 	flag.Parse()
@@ -54,7 +56,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ok, err := do(ctx, o, *check, *breaking)
+	ok, err := do(ctx, o, *check, *breaking, *rounds)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "torture:", err)
 	}
@@ -64,7 +66,7 @@ func main() {
 	}
 }
 
-func do(ctx context.Context, o options, check, breaking string) (bool, error) {
+func do(ctx context.Context, o options, check, breaking string, rounds int) (bool, error) {
 	if check != "" {
 		v, err := judge(check)
 		for _, b := range v.Breaks {
@@ -74,6 +76,9 @@ func do(ctx context.Context, o options, check, breaking string) (bool, error) {
 	}
 	if breaking != "" {
 		return broken(ctx, breaking)
+	}
+	if rounds > 0 {
+		return race(ctx, o, rounds)
 	}
 	return run(ctx, o)
 }
