@@ -80,10 +80,11 @@ storm: ## 1,000 parallel logins for a minute: memory, refusals, and refresh and 
 	go run ./scripts/storm
 
 TORTURE_OPTIONS = -engine $(or $(ENGINE),sqlite) $(if $(SEED),-seed $(SEED))
+TORTURE_ON = $(if $(filter mysql,$(ENGINE)),MYSQLD=$$(scripts/get-mysql97.sh)) $(if $(filter galera,$(ENGINE)),scripts/with-galera.sh --)
 
 .PHONY: torture
 torture: ## kill, cut off and mislead servers for MINUTES=1, and judge what clients saw (ENGINE=mariadb, SEED=…)
-	$(if $(filter mysql,$(ENGINE)),MYSQLD=$$(scripts/get-mysql97.sh)) go run ./scripts/torture $(TORTURE_OPTIONS) -minutes $(or $(MINUTES),1)
+	$(TORTURE_ON) go run ./scripts/torture $(TORTURE_OPTIONS) -minutes $(or $(MINUTES),1)
 
 .PHONY: torture-broken
 torture-broken: ## torture servers that are broken on purpose, each of which must be caught (6 minutes)
@@ -91,7 +92,7 @@ torture-broken: ## torture servers that are broken on purpose, each of which mus
 
 .PHONY: torture-race
 torture-race: ## a hundred clients refresh with one token at once, ROUNDS=10000 times (ENGINE=mariadb)
-	$(if $(filter mysql,$(ENGINE)),MYSQLD=$$(scripts/get-mysql97.sh)) go run ./scripts/torture $(TORTURE_OPTIONS) -race $(or $(ROUNDS),10000)
+	$(TORTURE_ON) go run ./scripts/torture $(TORTURE_OPTIONS) -race $(or $(ROUNDS),10000)
 
 .PHONY: fuzz
 fuzz: ## send N=100000 requests drawn from the contract (SEED=…, ENGINE=mysql)

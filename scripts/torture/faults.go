@@ -112,6 +112,15 @@ func (t *torture) ofDatabase(r *rand.Rand) fault {
 			return nil
 		}}
 	}
+	if nodes := t.site.Nodes(); nodes > 0 {
+		n := r.IntN(nodes)
+		switch r.IntN(9) {
+		case 0, 1:
+			return fault{"killed node", -1, func(context.Context) error { return t.site.KillNode(n, long) }}
+		case 2:
+			return fault{"stopped node", -1, func(context.Context) error { return t.site.StopNode(n, long) }}
+		}
+	}
 	if t.site.OwnDatabase() {
 		switch r.IntN(9) {
 		case 0, 1:

@@ -7,8 +7,8 @@
 //	torture -broken all      servers that are broken on purpose (breaks/), each of which must be caught
 //	torture -check FILE      judges a history that was kept by -history FILE
 //
-// MariaDB and MySQL are started by scripts/with-mysql.sh; with -database URL[,URL...] it is a server or a cluster that
-// runs already, and is not killed. Exit status 1: a promise was broken.
+// MariaDB and MySQL are started by scripts/with-mysql.sh, a Galera cluster by scripts/with-galera.sh around this program;
+// with -database it is a server that runs already, and is not killed. Exit status 1: a promise was broken.
 package main
 
 import (

@@ -26,6 +26,7 @@ type Database struct {
 	SQL  *sql.DB
 	urls []string // one a replica, or one for all
 	own  *mysqld  // nil: not ours to kill
+	dirs []string // of the nodes of a cluster, as scripts/with-galera.sh lays them out
 }
 
 // mysqld is a MySQL or MariaDB server of our own, which can be killed and comes back with what it had.
@@ -43,8 +44,10 @@ func openDatabase(ctx context.Context, engine, dir string, urls []string) (*Data
 		path := filepath.Join(dir, "accounts.db")
 		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_txlock=immediate")
 		return &Database{SQL: db, urls: []string{"sqlite:" + path}}, err
+	case engine == "galera":
+		return openCluster()
 	case len(urls) > 0:
-		db, err := dial(urls[0])
+		db, err := dial(urls[0], "")
 		return &Database{SQL: db, urls: urls}, err
 	}
 	port, err := freePort(ctx)
@@ -56,11 +59,38 @@ func openDatabase(ctx context.Context, engine, dir string, urls []string) (*Data
 	if err != nil {
 		return nil, err
 	}
-	db, err := dial(at)
+	db, err := dial(at, "")
 	return &Database{SQL: db, urls: []string{at}, own: own}, err
 }
 
-func dial(at string) (*sql.DB, error) {
+// openCluster finds the nodes in what scripts/with-galera.sh says of them.
+func openCluster() (*Database, error) {
+	urls := strings.Fields(os.Getenv("TEST_GALERA_URLS"))
+	if len(urls) == 0 {
+		return nil, errors.New("TEST_GALERA_URLS is not set: run make torture ENGINE=galera, or scripts/with-galera.sh")
+	}
+	d := &Database{urls: urls}
+	for n := range urls {
+		d.dirs = append(d.dirs, filepath.Join(os.Getenv("TEST_GALERA_DIR"), fmt.Sprintf("node%d", n+1)))
+	}
+	var err error
+	d.SQL, err = dial(urls[0], "7") // reads wait for what other nodes have committed
+	return d, err
+}
+
+// killNode is kill -9 of a node, and its return to the cluster.
+func (d *Database) killNode(n int, down time.Duration) error {
+	if err := signalOf(filepath.Join(d.dirs[n], "pid"), syscall.SIGKILL); err != nil {
+		return err
+	}
+	time.Sleep(down)
+	if out, err := exec.Command(filepath.Join(d.dirs[n], "start")).CombinedOutput(); err != nil {
+		return fmt.Errorf("node %d does not come back: %w\n%s", n+1, err, out)
+	}
+	return nil
+}
+
+func dial(at, syncWait string) (*sql.DB, error) {
 	u, err := url.Parse(at)
 	if err != nil {
 		return nil, err
@@ -69,6 +99,9 @@ func dial(at string) (*sql.DB, error) {
 	c.User, c.Net, c.Addr, c.DBName, c.ParseTime, c.Loc = u.User.Username(), "tcp", u.Host, strings.TrimPrefix(u.Path, "/"), true, time.UTC
 	c.Passwd, _ = u.User.Password()
 	c.Params = map[string]string{"time_zone": "'+00:00'"}
+	if syncWait != "" {
+		c.Params["wsrep_sync_wait"] = syncWait
+	}
 	c.Logger = quiet{}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
@@ -111,7 +144,11 @@ func (m *mysqld) start() (string, error) {
 }
 
 func (m *mysqld) signal(s syscall.Signal) error {
-	text, err := os.ReadFile(filepath.Join(m.dir, "server.pid"))
+	return signalOf(filepath.Join(m.dir, "server.pid"), s)
+}
+
+func signalOf(pidFile string, s syscall.Signal) error {
+	text, err := os.ReadFile(pidFile)
 	if err != nil {
 		return err
 	}

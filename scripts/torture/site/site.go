@@ -271,6 +271,25 @@ func (r *Replica) end(s syscall.Signal) {
 	r.command = nil
 }
 
+// Nodes is how many nodes the database has that can be killed one by one; 0 if it is no cluster.
+func (s *Site) Nodes() int { return len(s.Database.dirs) }
+
+// KillNode kills a node of the cluster, waits, and starts it again.
+func (s *Site) KillNode(n int, down time.Duration) error {
+	s.DBKills.Add(1)
+	return s.Database.killNode(n, down)
+}
+
+// StopNode holds a node for so long.
+func (s *Site) StopNode(n int, d time.Duration) error {
+	pid := filepath.Join(s.Database.dirs[n], "pid")
+	if err := signalOf(pid, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	time.Sleep(d)
+	return signalOf(pid, syscall.SIGCONT)
+}
+
 // KillDatabase kills the database server, waits, and starts it again with what it had.
 func (s *Site) KillDatabase(down time.Duration) error {
 	if err := s.Database.own.kill(); err != nil {
