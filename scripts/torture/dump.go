@@ -28,15 +28,10 @@ func (t *torture) dump() error {
 	if err := t.reuseEvents(ctx, e.Dump.Reused); err != nil {
 		return err
 	}
-	now, err := t.rowsOf(ctx)
-	if err != nil {
+	if err := t.look(ctx); err != nil {
 		return err
 	}
-	for id, row := range t.untouched {
-		if now[id] != row {
-			e.Dump.Changed = append(e.Dump.Changed, id)
-		}
-	}
+	e.Dump.Changed = t.changed
 	if e.Dump.Leaks, err = t.leaks(ctx); err != nil {
 		return err
 	}

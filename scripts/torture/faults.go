@@ -18,6 +18,7 @@ type fault struct {
 	name   string
 	server int
 	do     func(ctx context.Context) error
+	ahead  time.Duration // of a clock
 }
 
 const (
@@ -53,7 +54,7 @@ func (t *torture) faults(ctx context.Context, d time.Duration, seed uint64) erro
 }
 
 func (t *torture) meet(ctx context.Context, f fault) {
-	e := history.Event{Begin: t.record.Now(), Fault: &history.Fault{Name: f.name, Server: f.server}}
+	e := history.Event{Begin: t.record.Now(), Fault: &history.Fault{Name: f.name, Server: f.server, By: f.ahead.Microseconds()}}
 	if err := f.do(ctx); err != nil && ctx.Err() == nil {
 		t.fail(fmt.Errorf("%s: %w", f.name, err))
 	}
@@ -71,21 +72,21 @@ func (t *torture) ofReplicas(r *rand.Rand) fault {
 	wait, long := millis(r, 1, 800), millis(r, 200, 1000+1500*len(t.site.Replicas))
 	switch n := r.IntN(20); {
 	case n < 12:
-		return fault{"killed replica", replica.Number, func(ctx context.Context) error {
+		return fault{name: "killed replica", server: replica.Number, do: func(ctx context.Context) error {
 			replica.Kill()
 			t.site.Kills.Add(1)
 			time.Sleep(wait)
 			return replica.Start(ctx)
 		}}
 	case n < 15:
-		return fault{history.Stopped, replica.Number, func(context.Context) error {
+		return fault{name: history.Stopped, server: replica.Number, do: func(context.Context) error {
 			replica.Signal(syscall.SIGSTOP)
 			time.Sleep(long)
 			replica.Signal(syscall.SIGCONT)
 			return nil
 		}}
 	case n < 16:
-		return fault{"restarted replica", replica.Number, func(ctx context.Context) error {
+		return fault{name: "restarted replica", server: replica.Number, do: func(ctx context.Context) error {
 			replica.Terminate()
 			return replica.Start(ctx)
 		}}
@@ -94,20 +95,20 @@ func (t *torture) ofReplicas(r *rand.Rand) fault {
 		if r.IntN(2) == 0 {
 			by = -by
 		}
-		return fault{"wrong clock", replica.Number, func(context.Context) error {
+		return fault{name: "wrong clock", server: replica.Number, do: func(context.Context) error {
 			replica.Clock(by)
 			time.Sleep(long)
 			replica.Clock(0)
 			return nil
-		}}
+		}, ahead: by}
 	}
-	return fault{"rolling restart with a new secret", -1, func(ctx context.Context) error { return t.site.RotateSecrets(ctx) }}
+	return fault{name: "rolling restart with a new secret", server: -1, do: func(ctx context.Context) error { return t.site.RotateSecrets(ctx) }}
 }
 
 func (t *torture) ofDatabase(r *rand.Rand) fault {
 	long := millis(r, 100, 3000)
 	if t.site.Replicas[0].Proxy == nil || r.IntN(9) == 0 {
-		return fault{"locked rows", -1, func(ctx context.Context) error {
+		return fault{name: "locked rows", server: -1, do: func(ctx context.Context) error {
 			_ = t.site.Database.Hold(ctx, long) // it may be away
 			return nil
 		}}
@@ -116,17 +117,17 @@ func (t *torture) ofDatabase(r *rand.Rand) fault {
 		n := r.IntN(nodes)
 		switch r.IntN(9) {
 		case 0, 1:
-			return fault{"killed node", -1, func(context.Context) error { return t.site.KillNode(n, long) }}
+			return fault{name: "killed node", server: -1, do: func(context.Context) error { return t.site.KillNode(n, long) }}
 		case 2:
-			return fault{"stopped node", -1, func(context.Context) error { return t.site.StopNode(n, long) }}
+			return fault{name: "stopped node", server: -1, do: func(context.Context) error { return t.site.StopNode(n, long) }}
 		}
 	}
 	if t.site.OwnDatabase() {
 		switch r.IntN(9) {
 		case 0, 1:
-			return fault{"killed database", -1, func(context.Context) error { return t.site.KillDatabase(long / 3) }}
+			return fault{name: "killed database", server: -1, do: func(context.Context) error { return t.site.KillDatabase(long / 3) }}
 		case 2:
-			return fault{"stopped database", -1, func(context.Context) error { return t.site.StopDatabase(long) }}
+			return fault{name: "stopped database", server: -1, do: func(context.Context) error { return t.site.StopDatabase(long) }}
 		}
 	}
 	replica := t.site.Replicas[r.IntN(len(t.site.Replicas))]
@@ -156,15 +157,15 @@ func ofConnections(r *rand.Rand, replica *site.Replica, long time.Duration) faul
 	}[r.IntN(5)]
 	switch n := r.IntN(12); {
 	case n < 1:
-		return fault{"cut connections", replica.Number, once(p.Cut)}
+		return fault{name: "cut connections", server: replica.Number, do: once(p.Cut)}
 	case n < 2:
-		return fault{"half-closed connections", replica.Number, once(p.HalfClose)}
+		return fault{name: "half-closed connections", server: replica.Number, do: once(p.HalfClose)}
 	case n < 3:
-		return fault{"refused connections", replica.Number, lasting(p.Away)}
+		return fault{name: "refused connections", server: replica.Number, do: lasting(p.Away)}
 	case n < 4:
-		return fault{"silent database", replica.Number, lasting(p.Silence)}
+		return fault{name: "silent database", server: replica.Number, do: lasting(p.Silence)}
 	case n < 6:
-		return fault{"slow database", replica.Number, lasting(func() { p.Delay(slow) })}
+		return fault{name: "slow database", server: replica.Number, do: lasting(func() { p.Delay(slow) })}
 	}
-	return fault{"lost answers to " + match, replica.Number, lasting(func() { p.Next(match, lost...) })}
+	return fault{name: "lost answers to " + match, server: replica.Number, do: lasting(func() { p.Next(match, lost...) })}
 }

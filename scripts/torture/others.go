@@ -102,6 +102,9 @@ func (t *torture) thieves(ctx context.Context) {
 func (t *torture) forgers(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, t.pace/2)
+		if time.Since(t.hatched) > t.site.Config.SessionMaxAge/2 && t.look(ctx) == nil {
+			t.fresh(ctx)
+		}
 		h := t.canaries[rand.IntN(len(t.canaries))]
 		a := asking{client: "forger", role: history.Forger, op: history.Refresh, as: h, method: http.MethodPost, path: "/accounts/refresh_token"}
 		switch rand.IntN(4) {
@@ -118,6 +121,14 @@ func (t *torture) forgers(ctx context.Context) {
 			}
 		}
 		t.ask(ctx, a)
+	}
+}
+
+// fresh hatches new canaries before the old ones have come to their end; if a fault is in the way, next time.
+func (t *torture) fresh(ctx context.Context) {
+	old, forged, untouched := t.canaries, t.forged, t.untouched
+	if err := t.hatch(ctx); err != nil {
+		t.canaries, t.forged, t.untouched = old, forged, untouched
 	}
 }
 

@@ -41,8 +41,11 @@ type torture struct {
 	users     []*user
 	jars      []*jar
 	canaries  []held
+	canary    *user
+	hatched   time.Time
 	forged    map[string][]string // by the session of a canary
 	untouched map[string]string   // the canaries' rows
+	changed   []string            // those of them that did not stay so
 	graves    graveyard
 	secrets   secrets
 	figures
@@ -152,18 +155,19 @@ func (t *torture) prepare(ctx context.Context) error {
 	for i := range t.sessions {
 		t.jars = append(t.jars, &jar{t: t, name: fmt.Sprintf("jar%d", i), user: t.users[i%len(t.users)], transport: transports[i%len(transports)], victim: i%5 == 4, careful: i%3 != 2})
 	}
+	u, err := t.site.Operator.CreateUser(ctx, accounts.NewUser{Username: "canary", Email: "canary@example.com", Password: firstPassword})
+	if err != nil {
+		return err
+	}
+	t.canary = &user{id: u.ID, name: "canary", passwords: []string{firstPassword}}
 	return t.hatch(ctx)
 }
 
 // hatch logs the canaries in: nobody but forgers will ever show their tokens.
 func (t *torture) hatch(ctx context.Context) error {
-	u, err := t.site.Operator.CreateUser(ctx, accounts.NewUser{Username: "canary", Email: "canary@example.com", Password: firstPassword})
-	if err != nil {
-		return err
-	}
-	canary := &user{id: u.ID, name: "canary", passwords: []string{firstPassword}}
+	var canaries []held
 	for _, transport := range transports {
-		j := &jar{t: t, name: "canary", user: canary, transport: transport}
+		j := &jar{t: t, name: "canary", user: t.canary, transport: transport}
 		for range 20 { // clocks settle
 			if j.login(ctx); j.held().session != "" {
 				break
@@ -172,12 +176,27 @@ func (t *torture) hatch(ctx context.Context) error {
 		}
 		h := j.held()
 		if h.session == "" {
-			return errors.New("no login before there was any fault")
+			return errors.New("no login")
 		}
-		t.canaries = append(t.canaries, h)
+		canaries = append(canaries, h)
+	}
+	t.canaries, t.forged, t.hatched = canaries, map[string][]string{}, time.Now()
+	for _, h := range canaries {
 		t.forged[h.session] = t.forge(h)
 	}
+	var err error
 	t.untouched, err = t.rowsOf(ctx)
+	return err
+}
+
+// look compares the canaries' rows with what they were. Those that have come to their end may have been removed.
+func (t *torture) look(ctx context.Context) error {
+	now, err := t.rowsOf(ctx)
+	for id, row := range t.untouched {
+		if now[id] != "" && now[id] != row {
+			t.changed = append(t.changed, id)
+		}
+	}
 	return err
 }
 

@@ -392,7 +392,7 @@ func (c *checker) lost(s *session, e Event) {
 	why := ""
 	switch call.Code {
 	case "access_expired":
-		if c.mayHaveExpired(call.Shown.Expires*second, e) {
+		if c.mayHaveExpired(call.Shown.Expires*second-c.ahead(e), e) {
 			return
 		}
 		why = "its access token had not expired"
@@ -420,6 +420,18 @@ func (c *checker) idleEnd(t *Token) int64 {
 		return t.Issued*second + c.ServerHeldIdle
 	}
 	return t.Expires * second
+}
+
+// ahead is how far the clock of the server that answered was ahead. An access token is judged by it alone, there and in
+// other services; the client refreshes, and is told by the database's clock whether its session lives.
+func (c *checker) ahead(e Event) int64 {
+	by := int64(0)
+	for _, f := range c.faults {
+		if f.Fault.Server == e.Call.Server && f.Begin <= e.End && e.Begin <= f.End {
+			by = max(by, f.Fault.By)
+		}
+	}
+	return by
 }
 
 // mayHaveExpired allows for clocks, and for the rounding of times in tokens.

@@ -100,6 +100,7 @@ type Token struct {
 type Fault struct {
 	Name   string `json:"name"`
 	Server int    `json:"server"`
+	By     int64  `json:"by,omitempty"` // microseconds that the server's clock is ahead
 }
 
 // Stopped is the fault of a process that was held and let go: what it had not yet read it decides late.
