@@ -47,6 +47,7 @@ type Site struct {
 	DBKills  atomic.Int64
 
 	operators []io.Closer
+	signing   sync.Mutex
 	secrets   []string
 	retired   map[string]time.Time // since when a secret does not sign
 }
@@ -195,7 +196,7 @@ func (r *Replica) launch() (<-chan struct{}, error) {
 	}
 	defer log.Close()
 	c := exec.Command(self) // ended by Kill or Terminate, or by the end of its standard input
-	c.Env, c.Stdout, c.Stderr = append(slices.Clone(r.env), "ACCOUNTS_SECRET_KEYS="+strings.Join(r.site.secrets, ",")), log, log
+	c.Env, c.Stdout, c.Stderr = append(slices.Clone(r.env), "ACCOUNTS_SECRET_KEYS="+strings.Join(r.site.inForce(), ",")), log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us
 	stdin, err := c.StdinPipe()
 	if err != nil {
@@ -314,7 +315,19 @@ func (s *Site) StopDatabase(d time.Duration) error {
 func (s *Site) OwnDatabase() bool { return s.Database.own != nil }
 
 // Signer is the secret that signs.
-func (s *Site) Signer() string { return s.secrets[0] }
+func (s *Site) Signer() string { return s.inForce()[0] }
+
+func (s *Site) inForce() []string {
+	s.signing.Lock()
+	defer s.signing.Unlock()
+	return s.secrets
+}
+
+func (s *Site) setSecrets(list []string) {
+	s.signing.Lock()
+	defer s.signing.Unlock()
+	s.secrets = list
+}
 
 // RotateSecrets makes a new secret the first one, as the README says, in two rolling restarts. A secret is dropped when
 // nothing that it has signed can live any more.
@@ -323,20 +336,20 @@ func (s *Site) RotateSecrets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	old := s.secrets[0]
-	s.secrets = append(slices.Clone(s.secrets), fresh)
+	before := s.inForce()
+	s.setSecrets(append(slices.Clone(before), fresh))
 	if err := s.Roll(ctx); err != nil {
 		return err
 	}
 	kept := []string{fresh}
-	for _, secret := range s.secrets[:len(s.secrets)-1] {
+	for _, secret := range before {
 		if since, known := s.retired[secret]; !known || time.Since(since) < s.Config.SessionMaxAge+10*time.Second {
 			kept = append(kept, secret)
 		}
 	}
-	s.secrets = kept
+	s.setSecrets(kept)
 	err = s.Roll(ctx)
-	s.retired[old] = time.Now()
+	s.retired[before[0]] = time.Now()
 	return err
 }
 
