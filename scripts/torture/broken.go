@@ -58,7 +58,7 @@ func breakOne(ctx context.Context, name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	patch, err := breaks.ReadFile("breaks/" + name + ".patch")
 	if err != nil {
 		return nil, err

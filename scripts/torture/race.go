@@ -27,7 +27,7 @@ const (
 func race(ctx context.Context, o options, rounds int) (ok bool, err error) {
 	o.rotation, o.d = raceW, time.Hour
 	t := &torture{options: o}
-	t.figures.start()
+	t.start()
 	if t.site, err = site.New(ctx, site.Options{Engine: o.engine, URLs: o.urls, Replicas: o.replicas, Settings: append([]string{
 		"ACCOUNTS_REFRESH_IDLE_TTL=1h", "ACCOUNTS_SERVER_HELD_IDLE_TTL=1h", "ACCOUNTS_SESSION_MAX_AGE=1h", "ACCOUNTS_LOG_LEVEL=warn"}, o.settings()...)}); err != nil {
 		return false, err
@@ -103,11 +103,7 @@ func (r *racing) post(ctx context.Context, server int, path string, body map[str
 	if err != nil {
 		return result{}, err
 	}
-	answer, err := r.http[server].Do(request)
-	if err != nil {
-		return result{}, err
-	}
-	response, err := receive(answer)
+	response, err := receive(r.http[server], request)
 	if err != nil {
 		return result{}, err
 	}
@@ -147,7 +143,7 @@ func (r *racing) round(ctx context.Context, h held) {
 		}
 		successors[one.held.access+one.held.refresh] = true
 	}
-	if len(successors) != 1 && !(slow && len(successors) == 0) {
+	if n := len(successors); n > 1 || n == 0 && !slow {
 		r.broken(fmt.Sprintf("round %d: %d successors", r.rounds, len(successors)))
 	}
 	if r.rounds%500 == 0 {

@@ -84,7 +84,7 @@ func (o options) settings() []string {
 // run tortures, and says what it has found.
 func run(ctx context.Context, o options) (ok bool, err error) {
 	t := &torture{options: o, forged: map[string][]string{}, untouched: map[string]string{}}
-	t.figures.start()
+	t.start()
 	if t.site, err = site.New(ctx, site.Options{Engine: o.engine, URLs: o.urls, Replicas: o.replicas, Settings: o.settings()}); err != nil {
 		return false, err
 	}
@@ -97,7 +97,7 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	c := t.site.Config
 	t.record = history.NewRecorder(file, history.Settings{
 		Rotation: c.RotationInterval.Microseconds(), Margin: c.Margin().Microseconds(), ServerHeldIdle: c.ServerHeldIdleTTL.Microseconds(),
@@ -123,7 +123,7 @@ func judge(path string) (history.Verdict, error) {
 	if err != nil {
 		return history.Verdict{}, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	events, err := history.Read(file)
 	if err != nil {
 		return history.Verdict{}, err

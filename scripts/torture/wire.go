@@ -114,11 +114,7 @@ func (t *torture) ask(ctx context.Context, a asking) result {
 		e.Call.Shown = a.as.shown(a.raw, a.attempt)
 	}
 	e.Begin = t.record.Now()
-	answer, err := t.http[server].Do(request)
-	response := &servertest.Response{}
-	if err == nil {
-		response, err = receive(answer)
-	}
+	response, err := receive(t.http[server], request)
 	e.End = t.record.Now()
 	r := result{}
 	if e.Call.Lost = lose > 0; e.Call.Lost { // also if the answer was faster
@@ -170,7 +166,11 @@ func (t *torture) request(ctx context.Context, server int, a asking, body map[st
 	return r, nil
 }
 
-func receive(answer *http.Response) (*servertest.Response, error) {
+func receive(client *http.Client, request *http.Request) (*servertest.Response, error) {
+	answer, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
 	defer func() { _ = answer.Body.Close() }()
 	raw, err := io.ReadAll(answer.Body)
 	r := &servertest.Response{Status: answer.StatusCode, Header: answer.Header, Raw: raw}

@@ -389,7 +389,7 @@ func (c *checker) lost(s *session, e Event) {
 	if call.Op == Refresh && call.Shown.Generation < s.newest(e.Begin) {
 		return
 	}
-	why := ""
+	var why string
 	switch call.Code {
 	case "access_expired":
 		if c.mayHaveExpired(call.Shown.Expires*second-c.ahead(e), e) {

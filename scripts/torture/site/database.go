@@ -126,7 +126,7 @@ func (m *mysqld) start() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	c.Stderr = log
 	if err := c.Start(); err != nil {
 		return "", err

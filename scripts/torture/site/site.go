@@ -194,7 +194,7 @@ func (r *Replica) launch() (<-chan struct{}, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	c := exec.Command(self) // ended by Kill or Terminate, or by the end of its standard input
 	c.Env, c.Stdout, c.Stderr = append(slices.Clone(r.env), "ACCOUNTS_SECRET_KEYS="+strings.Join(r.site.inForce(), ",")), log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us
