@@ -26,9 +26,11 @@ var Invariants = map[int]string{
 
 // Verdict is what a history shows.
 type Verdict struct {
-	Breaks  []Break
-	Alarms  int // families revoked for reuse
-	Excused int // of them: of a client whose requests met faults beyond the bounds of invariant 6
+	Breaks    []Break
+	Sessions  int
+	Rotations int // generations that somebody was handed, logins apart
+	Alarms    int // families revoked for reuse
+	Excused   int // of them: of a client whose requests met faults beyond the bounds of invariant 6
 }
 
 const (
@@ -515,6 +517,12 @@ func (c *checker) availability(e Event) {
 
 // session judges what needs the whole of one: a login begins at generation 0.
 func (c *checker) session(s *session) {
+	c.verdict.Sessions++
+	for g := range s.seen {
+		if g > 0 {
+			c.verdict.Rotations++
+		}
+	}
 	if s.made.Call != nil && s.made.Call.Got.Generation != 0 {
 		c.broken(2, s.id, s.made, "a new session has generation %d", s.made.Call.Got.Generation)
 	}
