@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -61,6 +63,30 @@ func (t *torture) meet(ctx context.Context, f fault) {
 	e.End = t.record.Now()
 	t.record.Add(e)
 	t.met(f.name)
+}
+
+// stalls notes when this machine itself stands still, or its disk: that too is a fault from which servers have to recover.
+func (t *torture) stalls(ctx context.Context) {
+	const every, long = 100 * time.Millisecond, 600 * time.Millisecond
+	file, err := os.Create(filepath.Join(t.site.Dir, "stalls"))
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	defer func() { _ = file.Close() }()
+	for ctx.Err() == nil {
+		began := t.record.Now()
+		pause(ctx, every)
+		if _, err := file.WriteAt([]byte("x"), 0); err != nil {
+			t.fail(err)
+			return
+		}
+		_ = file.Sync() // a file system that cannot does not stall
+		if now := t.record.Now(); now-began > long.Microseconds() {
+			t.record.Add(history.Event{Begin: began, End: now, Fault: &history.Fault{Name: "stalled machine", Server: -1}})
+			t.met("stalled machine")
+		}
+	}
 }
 
 func millis(r *rand.Rand, least, most int) time.Duration {

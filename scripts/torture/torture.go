@@ -209,7 +209,7 @@ func (t *torture) live(ctx context.Context) error {
 			all.Go(func() { j.tab(living, n) })
 		}
 	}
-	for _, f := range []func(context.Context){t.ghosts, t.thieves, t.forgers, t.operator, t.progress} {
+	for _, f := range []func(context.Context){t.ghosts, t.thieves, t.forgers, t.operator, t.progress, t.stalls} {
 		all.Go(func() { f(living) })
 	}
 	err := t.faults(ctx, t.d, t.seed)

@@ -449,13 +449,20 @@ func (c *checker) mayHaveEnded(s *session, e Event) bool {
 			return true
 		}
 	}
-	for _, other := range s.calls { // an alarm whose answer was lost; whether it was false is invariant 6
-		o := other.Call
-		if o.Op == Refresh && o.Role != Forger && other.Begin < e.End && (o.Status == 0 || o.Status == http.StatusServiceUnavailable) && o.Shown.Generation < s.newest(e.End) {
-			return true
-		}
+	return c.mayHaveAlarmed(s, e)
+}
+
+// mayHaveAlarmed: there may have been an alarm whose answer was lost, of a token that had been replaced, or that another
+// request without an answer may have replaced W ago. Whether it was false is invariant 6.
+func (c *checker) mayHaveAlarmed(s *session, e Event) bool {
+	unknown := func(o Event) bool {
+		return o.Call.Op == Refresh && o.Call.Role != Forger && (o.Call.Status == 0 || o.Call.Status == http.StatusServiceUnavailable) && o.Begin < e.End
 	}
-	return false
+	return slices.ContainsFunc(s.calls, func(o Event) bool {
+		return unknown(o) && (o.Call.Shown.Generation < s.newest(e.End) || slices.ContainsFunc(s.calls, func(p Event) bool {
+			return p != o && unknown(p) && p.Call.Shown.Generation == o.Call.Shown.Generation && p.Begin+c.Rotation-c.Margin < e.End
+		}))
+	})
 }
 
 // step is invariant 2.

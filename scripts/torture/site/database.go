@@ -41,7 +41,7 @@ type mysqld struct {
 func openDatabase(ctx context.Context, engine, dir string, urls []string) (*Database, error) {
 	switch {
 	case engine == "sqlite":
-		path := filepath.Join(dir, "accounts.db")
+		path := filepath.Join(inMemory(dir), "accounts.db")
 		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_txlock=immediate")
 		return &Database{SQL: db, urls: []string{"sqlite:" + path}}, err
 	case engine == "galera":
@@ -62,6 +62,17 @@ func openDatabase(ctx context.Context, engine, dir string, urls []string) (*Data
 	db, err := dial(at, "")
 	return &Database{SQL: db, urls: []string{at}, own: own}, err
 }
+
+// inMemory is a folder in memory where there is such a thing: what is looked for is no fault of a disk. What a process
+// has written there outlives it.
+func inMemory(dir string) string {
+	if os.Mkdir(memoryOf(dir), 0o700) != nil {
+		return dir
+	}
+	return memoryOf(dir)
+}
+
+func memoryOf(dir string) string { return filepath.Join("/dev/shm", filepath.Base(dir)) }
 
 // openCluster finds the nodes in what scripts/with-galera.sh says of them.
 func openCluster() (*Database, error) {

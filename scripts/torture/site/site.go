@@ -151,7 +151,7 @@ func (s *Site) Close() error {
 	if s.Database != nil {
 		errs = append(errs, s.Database.close())
 	}
-	return errors.Join(append(errs, os.RemoveAll(s.Dir))...)
+	return errors.Join(append(errs, os.RemoveAll(s.Dir), os.RemoveAll(memoryOf(s.Dir)))...)
 }
 
 func freePort(ctx context.Context) (string, error) {
