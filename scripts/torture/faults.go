@@ -67,7 +67,8 @@ func (t *torture) meet(ctx context.Context, f fault) {
 
 // stalls notes when this machine itself stands still, or its disk: that too is a fault from which servers have to recover.
 func (t *torture) stalls(ctx context.Context) {
-	const every, long = 100 * time.Millisecond, 600 * time.Millisecond
+	const every = 100 * time.Millisecond
+	long := every + t.site.Config.Margin()*3/4
 	file, err := os.Create(filepath.Join(t.site.Dir, "stalls"))
 	if err != nil {
 		t.fail(err)

@@ -299,7 +299,7 @@ func (c *checker) call(e Event) {
 		c.step(s, e)
 		c.detection(s, e)
 		c.progress(s, e)
-		c.availability(e)
+		c.availability(s, e)
 	}
 }
 
@@ -509,9 +509,13 @@ func (c *checker) progress(s *session, e Event) {
 	}
 }
 
-// availability is invariant 16.
-func (c *checker) availability(e Event) {
+// availability is invariant 16. A superseded token whose verdict comes later than M after the request proves nothing, and
+// is answered 503 by the table.
+func (c *checker) availability(s *session, e Event) {
 	if e.Call.Status != http.StatusServiceUnavailable && e.Call.Status != 0 || e.Call.Lost {
+		return
+	}
+	if e.Call.Shown.Generation < s.newest(e.End) && e.End-e.Begin > c.Margin {
 		return
 	}
 	for _, f := range c.faults {
