@@ -71,10 +71,10 @@ func (t *torture) pick() int { return rand.IntN(len(t.site.Replicas)) }
 
 // settings: W is short, so that there are many rotations, and sessions end by themselves within the run.
 func (o options) settings() []string {
-	life := min(2*time.Minute, max(12*time.Second, o.d/2)).Round(time.Second)
-	margin := max(o.rotation/5, 0)
+	margin := min(5*time.Second, o.rotation/5)
 	access := (2*(o.rotation+margin) + time.Second).Round(time.Second)
-	idle := max(life*2/3, access+time.Second).Round(time.Second)
+	life := max(2*access, min(2*time.Minute, o.d/2)).Round(time.Second)
+	idle := (life * 2 / 3).Round(time.Second)
 	return []string{
 		"ACCOUNTS_ROTATION_INTERVAL=" + o.rotation.String(), "ACCOUNTS_ACCESS_TTL=" + access.String(), "ACCOUNTS_REFRESH_IDLE_TTL=" + idle.String(),
 		"ACCOUNTS_SERVER_HELD_IDLE_TTL=" + idle.String(), "ACCOUNTS_SESSION_MAX_AGE=" + life.String(), "ACCOUNTS_SHUTDOWN_TIMEOUT=3s",
