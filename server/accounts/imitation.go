@@ -80,5 +80,5 @@ func asLatin(s string) string {
 func newUsername(name string) (string, bool) {
 	canonical, ok := canonicalUsername(name)
 	latin := strings.ContainsFunc(canonical, func(r rune) bool { return unicode.Is(unicode.Latin, r) })
-	return canonical, ok && !(latin && strings.ContainsAny(name, "ΝΥ丨〇"))
+	return canonical, ok && (!latin || !strings.ContainsAny(name, "ΝΥ丨〇"))
 }
