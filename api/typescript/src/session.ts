@@ -17,7 +17,7 @@ interface Tokens {
 }
 
 type Message =
-  | { kind: "tokens"; transport: Transport; tokens: Tokens }
+  | { kind: "tokens"; tokens: Tokens }
   | { kind: "ended"; session: string; reason: EndReason };
 
 export interface SessionOptions {
@@ -28,15 +28,13 @@ export interface SessionOptions {
   changed: (state: State) => void;
 }
 
-// An answer that is waited for longer than answerTime is given up, and asked for again until retryTime is over. A
-// request that was given up is decided by the server within decisionTime of being sent, or never; then the client
-// refreshes once more, since it may have rotated the tokens after its own retry was answered (invariant 6 of the
-// server's design: R = 15 s, Q = 10 s).
-const answerTime = 4_000;
-const retryTime = 15_000;
-const decisionTime = 10_000;
-const retryLater = 5_000;
-const heardTime = 500;
+/**
+ * Milliseconds. An answer that is waited for longer than `answer` is given up, and asked for again until `retry` is
+ * over. A request that was given up is decided by the server within `decision` of being sent, or never; then the client
+ * refreshes once more, since it may have rotated the tokens after its own retry was answered (invariant 6 of the
+ * server's design: R = 15 s, Q = 10 s). Not part of the package's interface: tests shorten them.
+ */
+export const times = { answer: 4_000, retry: 15_000, decision: 10_000, later: 5_000, heard: 500 };
 const longestTimer = 2 ** 31 - 1;
 
 export class Session {
@@ -102,14 +100,19 @@ export class Session {
     if (this.#state.status === "unknown") return;
     const missed = note ? note.session !== tokens?.session.id || note.generation !== tokens.generation : tokens !== null;
     if (!missed && (!tokens || Date.now() < tokens.refreshAt)) return;
-    await this.#tabs.exclusively(() => this.#renew());
+    await this.#tabs.exclusively(async () => {
+      if (this.#tokens !== tokens) return; // of all the tabs that wake up together, one asks
+      if (missed || !(await this.#heardOfNewer())) await this.#renew();
+    });
   }
 
   /** Begins a session: a login, or what answers like one. No refresh, login or logout of any tab comes in between. */
   begin(call: () => Promise<Response>): Promise<Response> {
     return this.#tabs.exclusively(async () => {
       const response = await call();
+      const code = await codeOf(response);
       if (response.ok) await this.#keep((await response.clone().json()) as TokenResult, false);
+      else if (code === "session_expired" || code === "session_revoked") await this.ended(code);
       return response;
     });
   }
@@ -160,10 +163,13 @@ export class Session {
     if (message.kind === "ended") {
       // A tab that has not looked yet need not: the cookies were those of the session that ended.
       if (this.#state.status === "unknown" || this.#tokens?.session.id === message.session) this.#forget(message.reason);
-    } else if (message.transport !== this.#o.transport) {
-      if (this.#tokens) this.#forget("session_revoked"); // its cookies are another session's now
-    } else if (message.tokens.session.id !== this.#tokens?.session.id || message.tokens.generation > this.#tokens.generation) {
-      this.#adopt(message.tokens);
+    } else if (message.tokens.session.id === this.#tokens?.session.id) {
+      if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
+    } else if (this.#tabs.note?.session === message.tokens.session.id) {
+      // Another login; the note tells it from a message that comes late. Cookies are this tab's too, whatever the
+      // transport; a storage may be the other tab's own, so a tab that has a session keeps it.
+      if (this.hasCookies) this.#adopt(message.tokens);
+      else if (this.#state.status === "signed-out") this.#tabs.exclusively(() => this.#renew()).catch(() => undefined);
     }
     for (const wake of this.#waiting.splice(0)) wake();
   }
@@ -173,7 +179,7 @@ export class Session {
     const seen = this.#tokens;
     const note = this.#tabs.note;
     if (!seen || !note || !this.#tabs.hears || (note.session === seen.session.id && note.generation <= seen.generation)) return false;
-    await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), pause(heardTime)]);
+    await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), pause(times.heard)]);
     return this.#tokens !== seen;
   }
 
@@ -192,7 +198,7 @@ export class Session {
     this.#timer = setTimeout(
       () => {
         this.refresh(tokens).catch(() => {
-          if (this.#tokens === tokens) this.#arm(retryLater);
+          if (this.#tokens === tokens) this.#arm(times.later);
         });
       },
       Math.min(Math.max(delay, 0), longestTimer),
@@ -216,8 +222,8 @@ export class Session {
     const risen = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
     if (risen) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
     this.#adopt(tokens);
-    if (again && !risen) this.#arm(decisionTime);
-    this.#tabs.tell({ kind: "tokens", transport: this.#o.transport, tokens });
+    if (again && !risen) this.#arm(times.decision);
+    this.#tabs.tell({ kind: "tokens", tokens });
   }
 
   /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
@@ -245,14 +251,14 @@ export class Session {
       headers: { "Content-Type": "application/json", "X-Refresh-Attempt": note.attempt, ...this.csrf() },
       body: JSON.stringify(refreshToken ? { refresh_token: refreshToken } : {}),
       credentials: this.hasCookies ? "include" : "omit",
-      signal: AbortSignal.timeout(answerTime),
+      signal: AbortSignal.timeout(times.answer),
     });
   }
 
   /** Asks for the CSRF token of the session that the cookies hold. False: they hold none, and the client has none. */
   async #askForCSRF(): Promise<boolean> {
     const response = await this.#patiently(() =>
-      this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(answerTime) }),
+      this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(times.answer) }),
     );
     if (response.ok) {
       this.#csrf = ((await response.json()) as { csrf_token: string }).csrf_token;
@@ -270,14 +276,14 @@ export class Session {
     return this.#o.storage ? this.#o.storage.load() : null;
   }
 
-  /** Asks until there is an answer other than 503. The server has promised that asking again does no harm. */
+  /** Asks until there is an answer other than "not now". The server has promised that asking again does no harm. */
   async #patiently(call: () => Promise<Response>, gaveUp?: () => void): Promise<Response> {
-    const end = Date.now() + retryTime;
+    const end = Date.now() + times.retry;
     for (let tries = 1; ; tries++) {
       let wait = Math.min(250 * 2 ** tries, 4_000);
       try {
         const response = await call();
-        if (response.status !== 503) return response;
+        if (!unavailable(response)) return response;
         wait = retryAfter(response);
         if (Date.now() + wait > end) return response;
       } catch (error) {
@@ -287,6 +293,11 @@ export class Session {
       await pause(wait);
     }
   }
+}
+
+/** Not now: by the server itself, or by a proxy whose server is being restarted. */
+export function unavailable(response: Response): boolean {
+  return response.status === 502 || response.status === 503 || response.status === 504;
 }
 
 /** Retry-After in milliseconds. */
