@@ -174,11 +174,11 @@ export class Session {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  /** Another tab has refreshed, and its message may still be on the way. */
+  /** Another tab has refreshed or ended the session, and its message may still be on the way. */
   async #heardOfNewer(): Promise<boolean> {
     const seen = this.#tokens;
     const note = this.#tabs.note;
-    if (!seen || !note || !this.#tabs.hears || (note.session === seen.session.id && note.generation <= seen.generation)) return false;
+    if (!seen || !this.#tabs.hears || (note?.session === seen.session.id && note.generation <= seen.generation)) return false;
     await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), pause(times.heard)]);
     return this.#tokens !== seen;
   }
