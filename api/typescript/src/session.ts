@@ -44,6 +44,7 @@ export class Session {
   #state: State = { status: "unknown" };
   #timer: ReturnType<typeof setTimeout> | undefined;
   #waiting: (() => void)[] = [];
+  #over = ""; // the session that this client had last
   #closed = false;
 
   constructor(o: SessionOptions, tabs: { name: string; shared: boolean }) {
@@ -149,6 +150,7 @@ export class Session {
 
   #forget(reason: EndReason | null): void {
     clearTimeout(this.#timer);
+    if (this.#tokens) this.#over = this.#tokens.session.id;
     this.#tokens = null;
     this.#csrf = "";
     this.#change({ status: "signed-out", reason });
@@ -162,7 +164,9 @@ export class Session {
   #heard(message: Message): void {
     if (message.kind === "ended") {
       // A tab that has not looked yet need not: the cookies were those of the session that ended.
-      if (this.#state.status === "unknown" || this.#tokens?.session.id === message.session) this.#forget(message.reason);
+      // Whether it was stolen is told to one tab alone; the others, asking at the same moment, hear that it has been ended.
+      const late = !this.#tokens && this.#over === message.session && message.reason === "refresh_reused";
+      if (this.#state.status === "unknown" || this.#tokens?.session.id === message.session || late) this.#forget(message.reason);
     } else if (message.tokens.session.id === this.#tokens?.session.id) {
       if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
     } else if (this.#tabs.note?.session === message.tokens.session.id) {

@@ -185,6 +185,9 @@ describe("the client in Node", { concurrency: true }, () => {
     assert.equal((await client.refresh()).status, "signed-in");
     assert.equal((await client.api.GET("/accounts/profile")).response.status, 200);
     assert.equal(paths("/accounts/refresh_token").length + paths("/accounts/profile").length, 4);
+    kept.fault = async () => new Response("Bad Gateway", { status: 502 });
+    await assert.rejects(client.refresh(), /502/);
+    assert.equal(client.state.status, "signed-in");
     client.close();
   });
 
