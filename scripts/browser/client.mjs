@@ -13,7 +13,7 @@
 // unseen.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createUser, launch, restartServer, startServer, stopServer } from "./harness.mjs";
 import { hosts, startSites } from "./sites.mjs";
@@ -21,7 +21,7 @@ import { hosts, startSites } from "./sites.mjs";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const client = join(root, "api/typescript");
 const proof = process.argv.includes("--proof");
-const binary = process.argv.slice(2).find((word) => !word.startsWith("--")) ?? join(root, "bin/accountsd");
+const binary = resolve(process.argv.slice(2).find((word) => !word.startsWith("--")) ?? join(root, "bin/accountsd"));
 const lives = Number(process.env.LIVES ?? (proof ? 8 : 3));
 const life = 5;
 const ahead = 4; // refresh_in: eight tenths of a life
