@@ -139,9 +139,9 @@ export class Session {
     return this.hasCookies && csrf ? { "X-CSRFToken": csrf } : {};
   }
 
-  /** The session is over: told to the other tabs, unless another session has begun since. */
+  /** The session is over: told to the other tabs, unless this client knows already, or another session has begun since. */
   async ended(reason: EndReason, of: Tokens | null = this.#tokens): Promise<void> {
-    if (of && this.#tokens && of.session.id !== this.#tokens.session.id) return;
+    if (of && of.session.id !== this.#tokens?.session.id) return;
     if (this.#o.storage) await this.#o.storage.save(null);
     if (of) this.#tabs.tell({ kind: "ended", session: of.session.id, reason });
     this.#tabs.note = null;
@@ -234,6 +234,7 @@ export class Session {
   async #renew(): Promise<void> {
     if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !(await this.#askForCSRF())) return;
     if (this.#o.storage && !(await this.#refreshToken())) return this.#forget(null);
+    const seen = this.#tokens;
     let givenUp = false;
     const ask = () => this.#patiently(async () => this.#ask(await this.#refreshToken()), () => (givenUp = true));
     let response = await ask();
@@ -243,7 +244,7 @@ export class Session {
       response = await ask();
     }
     if (response.ok) return this.#keep((await response.json()) as TokenResult, givenUp);
-    if (response.status === 401) return this.ended((await codeOf(response)) as EndReason);
+    if (response.status === 401) return this.ended((await codeOf(response)) as EndReason, seen);
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
 
