@@ -78,13 +78,14 @@ async function inLeg(browser, name, run, more = {}) {
   if (!name.includes(process.env.LEGS ?? "")) return "";
   const began = now();
   const sites = await startSites(binary, name.split(" ")[0], more.settings ?? settings);
-  const leg = { name, sites, browser, contexts: [], refreshes: [], ends: [], faults: [], figures: {} };
+  const leg = { name, sites, browser, contexts: [], refreshes: [], ends: [], csrf: 0, faults: [], figures: {} };
   try {
     createUser(sites.server, ada);
     leg.context = await browser.newContext({ bypassCSP: true, ignoreHTTPSErrors: true });
     leg.contexts.push(leg.context);
     await leg.context.exposeBinding("reportEnd", (_source, reason) => leg.ends.push(reason));
     leg.context.on("response", async (response) => {
+      if (response.url().endsWith("/accounts/csrf")) leg.csrf++;
       if (!response.url().endsWith("/accounts/refresh_token") || response.request().method() !== "POST") return;
       const seen = { at: now(), status: response.status(), attempt: response.request().headers()["x-refresh-attempt"] };
       leg.refreshes.push(seen);
@@ -206,6 +207,7 @@ async function inTabs(leg, transport, where) {
   const rotations = generations(leg).size;
   assert.ok(rotations <= Math.ceil(seconds / rotation) + 1, `${rotations} rotations in ${seconds.toFixed(0)} s`);
   oneAttemptEach(asked, origins.length);
+  if (where === "same") assert.equal(leg.csrf, 0, "a page of the API's own host asked for what is in its cookie");
 
   // A log-out in one tab reaches the others of its origin at once, and those of the other origin with the next answer.
   const group = (of) => pages.filter((page) => new URL(page.url()).origin === new URL(of.url()).origin);
@@ -365,6 +367,11 @@ async function inHistory(leg) {
   await until("a refresh once it is online", 1.5, () => leg.refreshes.length > before);
   assert.equal(await read(page), "200");
   assert.deepEqual(leg.ends, []);
+  // A jar with a CSRF token and nothing that it belongs to is no session, and none that has ended.
+  const { name } = (await leg.context.cookies(leg.sites.api)).find((cookie) => cookie.name.endsWith("refreshtoken"));
+  await leg.context.clearCookies({ name });
+  await page.reload();
+  assert.deepEqual(await page.evaluate(() => accounts.restore()), { status: "signed-out", reason: null });
   leg.figures = { "back/forward cache": persisted ? "had" : "not to be had: the page was loaded anew", "log-outs": 0 };
 }
 

@@ -232,6 +232,7 @@ export class Session {
 
   /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
   async #renew(): Promise<void> {
+    this.#csrf ||= this.#csrfCookie();
     if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !(await this.#askForCSRF())) return;
     if (this.#o.storage && !(await this.#refreshToken())) return this.#forget(null);
     const seen = this.#tokens;
@@ -244,7 +245,10 @@ export class Session {
       response = await ask();
     }
     if (response.ok) return this.#keep((await response.json()) as TokenResult, givenUp);
-    if (response.status === 401) return this.ended((await codeOf(response)) as EndReason, seen);
+    if (response.status === 401) {
+      const code = (await codeOf(response)) as EndReason;
+      return code === "credentials_missing" && !seen ? this.#forget(null) : this.ended(code, seen);
+    }
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
 
@@ -258,6 +262,12 @@ export class Session {
       credentials: this.hasCookies ? "include" : "omit",
       signal: AbortSignal.timeout(times.answer),
     });
+  }
+
+  /** After a reload: scripts of the API's own host find the CSRF token in a cookie, and need not ask for it. */
+  #csrfCookie(): string {
+    if (!this.hasCookies || new URL(this.#o.url("/")).hostname !== location.hostname) return "";
+    return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   }
 
   /** Asks for the CSRF token of the session that the cookies hold. False: they hold none, and the client has none. */
