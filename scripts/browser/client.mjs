@@ -49,8 +49,11 @@ async function until(what, seconds, holds) {
 
 // ---------------------------------------------------------------- a leg: sites, a browser's jar of cookies, tabs
 
-/** What each page runs before anything else: the client as `accounts`, told of its ends; `without` takes things away. */
-function script({ transport, baseUrl, without }) {
+/**
+ * What each page runs before anything else: the client as `accounts`, told of its ends; `without` takes things away. In the
+ * transport body the refresh token is kept in what `storage` names.
+ */
+function script({ transport, baseUrl, without, storage }) {
   const take = {
     locks: "delete Navigator.prototype.locks;",
     BroadcastChannel: "delete globalThis.BroadcastChannel;",
@@ -59,7 +62,8 @@ function script({ transport, baseUrl, without }) {
   return `${without.map((name) => take[name]).join("\n")}
     ${bundle()}
     window.Accounts = Accounts;
-    window.accounts = Accounts.createAccountsClient(${JSON.stringify({ transport, baseUrl })});
+    window.accounts = Accounts.createAccountsClient({ ...${JSON.stringify({ transport, baseUrl })}, ${transport === "body"
+  ? `storage: { load: () => ${storage}.kept || null, save: (token) => { ${storage}.kept = token ?? ""; } }` : ""} });
     window.accounts.onChange((state) => { if (state.status === "signed-out") window.reportEnd(String(state.reason)); });
     window.addEventListener("pageshow", (event) => { window.persisted = event.persisted; });`;
 }
@@ -105,9 +109,9 @@ async function inLeg(browser, name, run, more = {}) {
   }
 }
 
-async function open(leg, origin, { transport = "hybrid", without = [] } = {}) {
+async function open(leg, origin, { transport = "hybrid", without = [], storage = "window" } = {}) {
   const page = await leg.context.newPage();
-  await page.addInitScript({ content: script({ transport, baseUrl: leg.sites.api, without }) });
+  await page.addInitScript({ content: script({ transport, baseUrl: leg.sites.api, without, storage }) });
   page.on("pageerror", (error) => leg.faults.push(String(error)));
   await page.goto(home(leg, origin));
   return page;
@@ -466,6 +470,31 @@ async function inStrangers(leg) {
   leg.figures = { tabs: pages.length, refreshes: leg.refreshes.length, rotations, "log-outs": 0 };
 }
 
+/** In the transport body a storage may be a tab's own, or all tabs'; and cookies are neither's. */
+async function inBodies(leg) {
+  const { app } = leg.sites;
+  const own = [await open(leg, app, { transport: "body" }), await open(leg, app, { transport: "body" })];
+  const shared = [await open(leg, app, { transport: "body", storage: "localStorage" }), await open(leg, app, { transport: "body", storage: "localStorage" })];
+  const hybrid = await open(leg, app);
+  assert.equal((await shared[1].evaluate(() => accounts.restore())).reason, null);
+  leg.ends.length = 0;
+  for (const page of [...own, hybrid, shared[0]]) assert.equal(await login(page), "");
+  await reaches(shared[1], "signed-in");
+  const pages = [...own, hybrid, ...shared];
+  const ids = async () => (await each(pages, stateOf)).map((state) => state.session?.id);
+  const first = await ids();
+  assert.equal(new Set(first).size, 4);
+  assert.equal(first[3], first[4]);
+  await sleep(life + 1);
+  assert.deepEqual(await each(pages, read), pages.map(() => "200"));
+  assert.deepEqual(await ids(), first);
+  assert.deepEqual(leg.ends, []);
+  await shared[0].evaluate(() => accounts.logout());
+  await reaches(shared[1], "signed-out");
+  assert.deepEqual(await each([...own, hybrid], read), ["200", "200", "200"]);
+  leg.figures = { tabs: pages.length, sessions: 4, "log-outs": 0 };
+}
+
 // ---------------------------------------------------------------- foreigners
 
 /** Pages that may not: of an origin that is not listed, and of another site, where browsers keep the cookies back. */
@@ -532,18 +561,19 @@ function legs(browser) {
   const thief = (scheme, transport) => inLeg(browser, `${scheme} ${transport}, theft`, (leg) => inTheft(leg, transport), { settings: theftSettings });
   const history = (scheme) => inLeg(browser, `${scheme} away and back`, inHistory);
   const strangers = (scheme) => inLeg(browser, `${scheme} strangers`, inStrangers);
+  const bodies = () => inLeg(browser, "http bodies", inBodies);
   const holder = () => inLeg(browser, "http frozen with the lock", inHolder);
   const foreign = () => inLeg(browser, "https foreigners", inForeign);
   if (!proof) {
     return [
       () => [inNode(), eight("http", "hybrid", "same"), eight("https", "cookies", "both"), foreign()],
-      () => [eight("https", "server_held", "other"), thief("https", "cookies"), history("http"), strangers("https"), holder()],
+      () => [eight("https", "server_held", "other"), thief("https", "cookies"), history("http"), strangers("https"), holder(), bodies()],
     ];
   }
   return [
     () => [eight("http", "hybrid", "same"), eight("http", "cookies", "other"), eight("http", "server_held", "both"), foreign(), thief("http", "hybrid")],
     () => [eight("https", "hybrid", "other"), eight("https", "cookies", "both"), eight("https", "server_held", "same"), history("https")],
-    () => [thief("https", "cookies"), thief("https", "server_held"), history("http"), strangers("http"), strangers("https"), holder()],
+    () => [thief("https", "cookies"), thief("https", "server_held"), history("http"), strangers("http"), strangers("https"), holder(), bodies()],
   ];
 }
 

@@ -234,7 +234,10 @@ export class Session {
   async #renew(): Promise<void> {
     this.#csrf ||= this.#csrfCookie();
     if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !(await this.#askForCSRF())) return;
-    if (this.#o.storage && !(await this.#refreshToken())) return this.#forget(null);
+    if (this.#o.storage && !(await this.#refreshToken())) {
+      if (this.#state.status !== "signed-out") this.#forget(null);
+      return;
+    }
     const seen = this.#tokens;
     let givenUp = false;
     const ask = () => this.#patiently(async () => this.#ask(await this.#refreshToken()), () => (givenUp = true));
