@@ -489,8 +489,10 @@ async function inBodies(leg) {
   assert.deepEqual(await each(pages, read), pages.map(() => "200"));
   assert.deepEqual(await ids(), first);
   assert.deepEqual(leg.ends, []);
+  const unseen = await open(leg, app, { transport: "body" });
   await shared[0].evaluate(() => accounts.logout());
   await reaches(shared[1], "signed-out");
+  assert.equal((await stateOf(unseen)).status, "unknown", "it has not looked into its own storage yet");
   assert.deepEqual(await each([...own, hybrid], read), ["200", "200", "200"]);
   leg.figures = { tabs: pages.length, sessions: 4, "log-outs": 0 };
 }

@@ -166,7 +166,8 @@ export class Session {
       // A tab that has not looked yet need not: the cookies were those of the session that ended.
       // Whether it was stolen is told to one tab alone; the others, asking at the same moment, hear that it has been ended.
       const late = !this.#tokens && this.#over === message.session && message.reason === "refresh_reused";
-      if (this.#state.status === "unknown" || this.#tokens?.session.id === message.session || late) this.#forget(message.reason);
+      const unseen = this.#state.status === "unknown" && this.hasCookies;
+      if (unseen || this.#tokens?.session.id === message.session || late) this.#forget(message.reason);
     } else if (message.tokens.session.id === this.#tokens?.session.id) {
       if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
     } else if (this.#tabs.note?.session === message.tokens.session.id) {
