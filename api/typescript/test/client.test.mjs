@@ -8,7 +8,7 @@ import { times } from "../dist/session.js";
 const baseUrl = process.env.ACCOUNTS_URL;
 const password = "correct horse battery staple";
 
-Object.assign(times, { answer: 2_000, retry: 4_000, decision: 2_500 }); // so that nobody waits for what is given up
+Object.assign(times, { answer: 2_000, retry: 4_000, decision: 2_200 }); // so that nobody waits for what is given up
 
 /** A storage, and a fetch that counts, and that a test can make fail. */
 function setUp(more = {}) {
@@ -169,12 +169,12 @@ describe("the client in Node", { concurrency: true }, () => {
       if (!request.url.endsWith("/refresh_token") || tries++ > 0) return null;
       const { url, method, headers } = request;
       const body = await request.text();
-      setTimeout(() => fetch(url, { method, headers, body }), 2_600); // then the token is old enough to rotate
+      setTimeout(() => fetch(url, { method, headers, body }), 2_450); // then the token is old enough to rotate
       throw new DOMException("given up", "TimeoutError");
     };
     await client.refresh();
     assert.equal(client.state.generation, before, "the retry came before it was time to rotate");
-    await sleep(times.decision + 300); // sooner than the clock would
+    await sleep(times.decision + 600); // sooner than the clock would
     assert.equal(client.state.generation, before + 1);
     client.close();
   });
