@@ -57,6 +57,9 @@ function script({ transport, baseUrl, without, storage }) {
   const take = {
     locks: "delete Navigator.prototype.locks;",
     BroadcastChannel: "delete globalThis.BroadcastChannel;",
+    haste: `BroadcastChannel.prototype.addEventListener = function (type, listener) {
+      EventTarget.prototype.addEventListener.call(this, type, (event) => setTimeout(listener, 200, event));
+    };`,
     localStorage: `Object.defineProperty(window, "localStorage", { get() { throw new DOMException("none", "SecurityError"); } });`,
   };
   return `${without.map((name) => take[name]).join("\n")}
@@ -474,6 +477,22 @@ async function inStrangers(leg) {
   leg.figures = { tabs: pages.length, refreshes: leg.refreshes.length, rotations, "log-outs": 0 };
 }
 
+/** Where messages come later than the lock, the note says that one is on its way: still one refresh for all. */
+async function inHaste(leg) {
+  const { app } = leg.sites;
+  const pages = [];
+  while (pages.length < 4) pages.push(await open(leg, app, { without: ["haste"] }));
+  assert.equal(await login(pages[0]), "");
+  assert.deepEqual(await each(pages, read), pages.map(() => "200"));
+  await sleep(1);
+  const calm = { at: now(), refreshes: leg.refreshes.length };
+  await sleep(2 * life);
+  const byClock = leg.refreshes.length - calm.refreshes;
+  assert.ok(byClock >= 2 && byClock <= Math.ceil((now() - calm.at) / ahead) + 1, `${byClock} refreshes in ${2 * life} s in which nobody did anything`);
+  assert.deepEqual(leg.ends, []);
+  leg.figures = { tabs: pages.length, refreshes: byClock, "log-outs": 0 };
+}
+
 /** In the transport body a storage may be a tab's own, or all tabs'; and cookies are neither's. */
 async function inBodies(leg) {
   const { app } = leg.sites;
@@ -568,18 +587,19 @@ function legs(browser) {
   const history = (scheme) => inLeg(browser, `${scheme} away and back`, inHistory);
   const strangers = (scheme) => inLeg(browser, `${scheme} strangers`, inStrangers);
   const bodies = () => inLeg(browser, "http bodies", inBodies);
+  const haste = () => inLeg(browser, "http slow messages", inHaste);
   const holder = () => inLeg(browser, "http frozen with the lock", inHolder);
   const foreign = () => inLeg(browser, "https foreigners", inForeign);
   if (!proof) {
     return [
       () => [inNode(), eight("http", "hybrid", "same"), eight("https", "cookies", "both"), foreign()],
-      () => [eight("https", "server_held", "other"), thief("https", "cookies"), history("http"), strangers("https"), holder(), bodies()],
+      () => [eight("https", "server_held", "other"), thief("https", "cookies"), history("http"), strangers("https"), holder(), bodies(), haste()],
     ];
   }
   return [
     () => [eight("http", "hybrid", "same"), eight("http", "cookies", "other"), eight("http", "server_held", "both"), foreign(), thief("http", "hybrid")],
     () => [eight("https", "hybrid", "other"), eight("https", "cookies", "both"), eight("https", "server_held", "same"), history("https")],
-    () => [thief("https", "cookies"), thief("https", "server_held"), history("http"), strangers("http"), strangers("https"), holder(), bodies()],
+    () => [thief("https", "cookies"), thief("https", "server_held"), history("http"), strangers("http"), strangers("https"), holder(), bodies(), haste()],
   ];
 }
 
