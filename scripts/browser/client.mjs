@@ -24,6 +24,7 @@ const proof = process.argv.includes("--proof");
 const binary = resolve(process.argv.slice(2).find((word) => !word.startsWith("--")) ?? join(root, "bin/accountsd"));
 const lives = Number(process.env.LIVES ?? (proof ? 8 : 3));
 const life = 5;
+const longest = lives * life + 120; // seconds that a leg may take: what hangs has failed
 const ahead = 4; // refresh_in: eight tenths of a life
 const rotation = 2.4; // a rotation interval and its margin
 const tabs = 8;
@@ -98,7 +99,7 @@ async function inLeg(browser, name, run, more = {}) {
       leg.refreshes.push(seen);
       seen.body = await response.json().catch(() => null);
     });
-    await run(leg);
+    await Promise.race([run(leg), sleep(longest).then(() => { throw new Error(`not done within ${longest} s`); })]);
     assert.deepEqual(leg.faults, []);
     const seconds = (now() - began).toFixed(0);
     return `${name}: ${Object.entries({ seconds, ...leg.figures }).map(([what, figure]) => `${what} ${figure}`).join(", ")}`;
