@@ -170,13 +170,19 @@ export class Session {
       if (unseen || this.#tokens?.session.id === message.session || late) this.#forget(message.reason);
     } else if (message.tokens.session.id === this.#tokens?.session.id) {
       if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
-    } else if (this.#tabs.note?.session === message.tokens.session.id) {
-      // Another login; the note tells it from a message that comes late. Cookies are this tab's too, whatever the
-      // transport; a storage may be the other tab's own, so a tab that has a session keeps it.
+    } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#over)) {
+      // A later login, by its UUIDv7, and no message that comes late. Cookies are this tab's too, whatever the transport; a
+      // storage may be the other tab's own, so a tab that has a session keeps it.
       if (this.hasCookies) this.#adopt(message.tokens);
-      else if (this.#state.status === "signed-out") this.#tabs.exclusively(() => this.#renew()).catch(() => undefined);
+      else if (this.#state.status === "signed-out") void this.#lookLater();
     }
     for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** What another tab has saved may be seen here later than its message. */
+  async #lookLater(): Promise<void> {
+    await pause(times.heard);
+    await this.#tabs.exclusively(() => this.#renew()).catch(() => undefined); // the next login or reload tries again
   }
 
   /** Another tab has refreshed or ended the session, and its message may still be on the way. */
