@@ -301,10 +301,31 @@ async function inTheft(leg, transport) {
   const seen = now() - stolen;
   assert.equal(await first.refresh(), "401 session_revoked");
   assert.ok(seen <= theft.ahead + 1, `it took ${seen} s, longer than one refresh`);
+  await verdictToOne(leg, pages);
   leg.figures = {
     tabs, "late thief refused after s": detected.toFixed(2), "all tabs out after s": ended.toFixed(1),
     "early thief seen, and all tabs out, after s": seen.toFixed(1),
   };
+}
+
+/** A theft is told to the one tab that found out; another that asks hears of an end alone, before it or after. */
+async function verdictToOne(leg, pages) {
+  for (const [delay, verdict] of [[0.7, 0.2], [0, 0.7]]) {
+    assert.equal(await login(pages[0]), "");
+    await each(pages, (page) => reaches(page, "signed-in"));
+    const { session } = await stateOf(pages[0]);
+    await pages[1].route("**/accounts/refresh_token", async (route) => {
+      await sleep(delay);
+      await route.fulfill({ status: 401, contentType: "application/problem+json", body: JSON.stringify({ code: "session_revoked" }) });
+    });
+    const asking = pages[1].evaluate(() => accounts.refresh());
+    await sleep(verdict);
+    await pages[0].evaluate(([name, session]) => new BroadcastChannel(name).postMessage({ kind: "ended", session, reason: "refresh_reused" }),
+      [`accounts ${leg.sites.api}`, session.id]);
+    await asking;
+    await until("all tabs know of the theft", 1, async () => (await each(pages, stateOf)).every((state) => state.reason === "refresh_reused"));
+    await pages[1].unroute("**/accounts/refresh_token");
+  }
 }
 
 /** A thief has a browser of his own, into which he copies the cookies. */
