@@ -62,7 +62,9 @@ const longestWait = 10_000;
  * if (error) switch (error.code) { ... } // the compiler knows which codes there are
  * const profile = await accounts.api.GET("/accounts/profile");
  */
-export function createAccountsClient<T extends Transport = "hybrid">(options: Options<T>): AccountsClient<T> {
+export function createAccountsClient(): AccountsClient<"hybrid">;
+export function createAccountsClient<T extends Transport = "hybrid">(options: Options<T>): AccountsClient<T>;
+export function createAccountsClient<T extends Transport>(options: Options<T> = {} as Options<T>): AccountsClient<T> {
   const transport = (options.transport ?? "hybrid") as T;
   const browser = typeof document !== "undefined";
   if (!browser && transport !== "body") {

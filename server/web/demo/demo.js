@@ -812,7 +812,7 @@ function pause(milliseconds) {
 // api/typescript/src/index.ts
 var safeMethods = ["GET", "HEAD", "OPTIONS"];
 var longestWait = 1e4;
-function createAccountsClient(options) {
+function createAccountsClient(options = {}) {
   const transport2 = options.transport ?? "hybrid";
   const browser = typeof document !== "undefined";
   if (!browser && transport2 !== "body") {
