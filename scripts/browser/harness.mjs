@@ -7,11 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
+// On IPv4, where the server listens at localhost too: another program may have the same port of ::1.
 export function freePort() {
   return new Promise((done, fail) => {
     const probe = createServer();
     probe.once("error", fail);
-    probe.listen(0, "localhost", () => {
+    probe.listen(0, "127.0.0.1", () => {
       const { port } = probe.address();
       probe.close(() => done(port));
     });

@@ -30,7 +30,7 @@ export async function startSites(binary, scheme, settings) {
     const port = await listen(https.createServer(certificate(), (request, response) => {
       if (request.headers.host.startsWith("api.")) forward(sites.server.origin, request, response);
       else page(request, response);
-    }), close, "127.0.0.1");
+    }), close);
     for (const name of ["api", "app", "unlisted"]) sites[name] = `https://${name}.accounts.test:${port}`;
     sites.elsewhere = `https://app.elsewhere.test:${port}`;
     sites.server = await startServer(binary, {
@@ -46,8 +46,8 @@ export async function startSites(binary, scheme, settings) {
   }
 }
 
-async function listen(server, close, host = "localhost") {
-  await new Promise((done, fail) => server.once("error", fail).listen(0, host, done));
+async function listen(server, close) {
+  await new Promise((done, fail) => server.once("error", fail).listen(0, "127.0.0.1", done));
   close.push(() => new Promise((done) => { server.close(done); server.closeAllConnections(); }));
   return server.address().port;
 }
