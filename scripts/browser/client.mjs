@@ -659,8 +659,10 @@ async function run() {
 }
 
 let failed = 0;
+let told = false;
+process.once("SIGTERM", () => { told = true; }); // the browser is closed by its library, and what runs fails
 const runs = Number(process.env.RUNS ?? 1);
-for (let number = 1; number <= runs; number++) {
+for (let number = 1; number <= runs && !told; number++) {
   if (runs > 1) console.log(`---- run ${number} of ${runs}`);
   if ((await run()) > 0) failed++;
 }
