@@ -53,7 +53,7 @@ test: ## vet, and the whole suite on SQLite and on a real MariaDB
 
 .PHONY: test-mysql97
 test-mysql97: ## the whole suite with Oracle MySQL 9.7 in MariaDB's place (Debian)
-	mysqld=$$(scripts/get-mysql97.sh) && MYSQLD=$$mysqld scripts/with-mysql.sh --fast -- $(GO_TEST) ./...
+	scripts/with-mysql.sh --fast --mysql97 -- $(GO_TEST) ./...
 
 .PHONY: verify
 verify: ## everything else: race detector, linters, contract, TypeScript, browser, README
