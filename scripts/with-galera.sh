@@ -141,7 +141,11 @@ set -euo pipefail
 cd "$base/node$i"
 export PATH="$base/bin:\$PATH"
 fail() { tail -n 20 server.log stdout.log >&2; echo "node$i: \$*" >&2; exit 1; }
-if [ -e pid ] && kill -0 "\$(cat pid)" 2>/dev/null; then echo "node$i runs already" >&2; exit 1; fi
+# by its command line: a process that was killed may still be there without one
+runs() { [ -e pid ] && tr '\0' ' ' 2>/dev/null <"/proc/\$(cat pid)/cmdline" | grep -qF -- "--datadir=\$PWD/data"; }
+for _ in {1..50}; do runs || break; sleep 0.1; done
+if runs; then echo "node$i runs already" >&2; exit 1; fi
+rm -f pid
 case " \$* " in *" --wsrep-new-cluster "*) [ ! -e data/grastate.dat ] || sed -i 's/^safe_to_bootstrap:.*/safe_to_bootstrap: 1/' data/grastate.dat ;; esac
 flags=(--datadir="$base/node$i/data" --tmpdir="$base/node$i" --socket="$base/node$i/s" --pid-file="$base/node$i/pid" --bind-address=127.0.0.1
   --port=${sql_port[i]} ${drop:+--user=$drop} --skip-name-resolve --secure-file-priv="$base" --default-time-zone=+00:00 --character-set-server=utf8mb4
@@ -184,11 +188,11 @@ stop_node() {
   pid=$(running "$1") || return 0
   kill -TERM "$pid" 2>/dev/null || true
   for _ in {1..150}; do
-    kill -0 "$pid" 2>/dev/null || break
+    running "$1" >/dev/null || break
     sleep 0.1
   done
   ended="node$1 stopped"
-  if kill -KILL "$pid" 2>/dev/null; then ended="node$1 killed: it did not stop"; fi
+  if running "$1" >/dev/null && kill -KILL "$pid" 2>/dev/null; then ended="node$1 killed: it did not stop"; fi
 }
 
 stop_nodes() {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
-	"net/url"
 	"regexp"
 	"sync"
 	"testing"
@@ -44,15 +43,10 @@ type proxy struct {
 // throughProxy is the same database, reached through a proxy.
 func throughProxy(t *testing.T, db *servertest.Database) (*proxy, *servertest.Database) {
 	t.Helper()
-	u, err := url.Parse(db.URL)
-	must(t, err)
-	p := &proxy{t: t, upstream: u.Host, conns: map[net.Conn]bool{}}
+	p := &proxy{t: t, upstream: db.Host(), conns: map[net.Conn]bool{}}
 	p.listen("127.0.0.1:0")
 	t.Cleanup(p.away)
-	u.Host = p.listener.Addr().String()
-	other := *db
-	other.URL = u.String()
-	return p, &other
+	return p, db.Through(p.listener.Addr().String())
 }
 
 func (p *proxy) listen(addr string) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,7 +46,39 @@ type Database struct {
 	URL    string // as ACCOUNTS_DATABASE_URL takes it
 	SQL    *sql.DB
 
-	changes *sql.Stmt // after Watch
+	nodes   []string      // the URL at each node of a cluster, the first one's that of URL
+	taken   *atomic.Int64 // how many of them NextURL has given
+	changes *sql.Stmt     // after Watch
+}
+
+// NextURL is where one more replica reaches the database: on a cluster (scripts/with-galera.sh) at another node than
+// the one before it.
+func (d *Database) NextURL() string {
+	if len(d.nodes) == 0 {
+		return d.URL
+	}
+	return d.nodes[int(d.taken.Add(1))%len(d.nodes)]
+}
+
+// Through is the same database, reached at another address only.
+func (d *Database) Through(addr string) *Database {
+	u, err := url.Parse(d.URL)
+	if err != nil { // cannot be: this package wrote it
+		panic(err)
+	}
+	u.Host = addr
+	other := *d
+	other.URL, other.nodes = u.String(), nil
+	return &other
+}
+
+// Host is the address that URL names.
+func (d *Database) Host() string {
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		panic(err)
+	}
+	return u.Host
 }
 
 // NewDatabase makes one.
@@ -65,25 +98,37 @@ func newSQLite(t testing.TB) *Database {
 	return &Database{Engine: SQLite, URL: "sqlite:" + path, SQL: db}
 }
 
+// made counts the databases: on a cluster each begins at another node.
+var made atomic.Int64
+
 func newMySQL(t testing.TB) *Database {
-	base := os.Getenv("TEST_MYSQL_URL")
-	if base == "" {
+	servers := strings.Fields(cmp.Or(os.Getenv("TEST_GALERA_URLS"), os.Getenv("TEST_MYSQL_URL")))
+	if len(servers) == 0 {
 		t.Fatal("TEST_MYSQL_URL is not set: run `make test`, or `scripts/with-mysql.sh -- go test ./...`, or leave MySQL out by TEST_ENGINES=sqlite")
 	}
-	u, err := url.Parse(base)
-	must(t, err)
 	name := "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	admin := dial(t, u, strings.TrimPrefix(u.Path, "/"))
-	_, err = admin.ExecContext(context.Background(), "CREATE DATABASE "+name)
-	must(t, err)
-	u.Path = "/" + name
-	db := dial(t, u, name)
+	first := int(made.Add(1))
+	d := &Database{Engine: MySQL, taken: &atomic.Int64{}}
+	var admin *sql.DB
+	for i := range servers {
+		u, err := url.Parse(servers[(first+i)%len(servers)])
+		must(t, err)
+		if i == 0 {
+			admin = dial(t, u, strings.TrimPrefix(u.Path, "/"))
+			_, err = admin.ExecContext(context.Background(), "CREATE DATABASE "+name)
+			must(t, err)
+			d.SQL = dial(t, u, name)
+		}
+		u.Path = "/" + name
+		d.nodes = append(d.nodes, u.String())
+	}
+	d.URL = d.nodes[0]
 	t.Cleanup(func() {
-		_ = db.Close()
+		_ = d.SQL.Close()
 		_, _ = admin.ExecContext(context.Background(), "DROP DATABASE "+name)
 		_ = admin.Close()
 	})
-	return &Database{Engine: MySQL, URL: u.String(), SQL: db}
+	return d
 }
 
 func dial(t testing.TB, u *url.URL, name string) *sql.DB {
@@ -91,6 +136,9 @@ func dial(t testing.TB, u *url.URL, name string) *sql.DB {
 	c.User, c.Net, c.Addr, c.DBName, c.ParseTime, c.Loc = u.User.Username(), "tcp", u.Host, name, true, time.UTC
 	c.Passwd, _ = u.User.Password()
 	c.Params = map[string]string{"time_zone": "'+00:00'"}
+	if os.Getenv("TEST_GALERA_URLS") != "" {
+		c.Params["wsrep_sync_wait"] = "7" // what a replica wrote at another node is seen
+	}
 	connector, err := mysql.NewConnector(c)
 	must(t, err)
 	return sql.OpenDB(connector)
