@@ -41,11 +41,11 @@ unprivileged() {
 
 listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# free_port prints a port that nobody listens on now; a lost race is tried again.
+# free_port [FROM] prints a port of the thousand from there (33000) that nobody listens on now.
 free_port() {
   local p
   for _ in {1..50}; do
-    p=$((33000 + RANDOM % 1000))
+    p=$((${1:-33000} + RANDOM % 1000))
     if ! listening "$p"; then echo "$p"; return; fi
   done
   die "no free port"

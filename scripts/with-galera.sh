@@ -100,7 +100,8 @@ write_programs() {
   local i peers='' flush=2
   [ "$mode" = fast ] || flush=1
   for ((i = 1; i <= nodes; i++)); do
-    sql_port[i]=$(free_port) group_port[i]=$(free_port) transfer_port[i]=$(free_port)
+    # each from a range of its own, below those that the system gives to clients: they are used seconds later
+    sql_port[i]=$(free_port $((21000 + 1000 * i))) group_port[i]=$(free_port $((11000 + 1000 * i))) transfer_port[i]=$(free_port $((2000 + 1000 * i)))
     peers+=${peers:+,}127.0.0.1:${group_port[i]}
   done
   mkdir "$base/bin" "$base/handed"
@@ -140,7 +141,7 @@ W
 set -euo pipefail
 cd "$base/node$i"
 export PATH="$base/bin:\$PATH"
-fail() { tail -n 20 server.log stdout.log >&2; echo "node$i: \$*" >&2; exit 1; }
+fail() { tail -n 20 recover.log server.log stdout.log >&2; echo "node$i: \$*" >&2; exit 1; }
 # by its command line: a process that was killed may still be there without one
 runs() { [ -e pid ] && tr '\0' ' ' 2>/dev/null <"/proc/\$(cat pid)/cmdline" | grep -qF -- "--datadir=\$PWD/data"; }
 for _ in {1..50}; do runs || break; sleep 0.1; done
@@ -160,7 +161,7 @@ for log in server.log recover.log; do # one of each start; those before are kept
   ${drop:+chown $drop \$log}
 done
 # after a crash InnoDB alone knows how far the node has come
-"$mysqld" --no-defaults "\${flags[@]}" --log-error="\$PWD/recover.log" --wsrep-recover </dev/null >stdout.log 2>&1 || fail "does not recover"
+"$mysqld" --no-defaults "\${flags[@]}" --log-error="\$PWD/recover.log" --skip-networking --wsrep-recover </dev/null >stdout.log 2>&1 || fail "does not recover"
 place=\$(sed -n 's/.*Recovered position: *//p' recover.log | tail -n 1)
 setsid "$mysqld" --no-defaults "\${flags[@]}" --log-error="\$PWD/server.log" --wsrep-start-position="\$place" "\$@" </dev/null >stdout.log 2>&1 &
 pid=\$!

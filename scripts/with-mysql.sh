@@ -161,7 +161,7 @@ start_server() {
   chmod 644 "$base/init.sql"
   server_flags
   for _ in 1 2 3 4 5; do
-    try_port=${port:-$(free_port)}
+    try_port=${port:-$(free_port)} # a lost race is tried again
     : >"$log"
     "$mysqld" --no-defaults "${flags[@]}" --port="$try_port" </dev/null >"$base/stdout.log" 2>&1 &
     pid=$!

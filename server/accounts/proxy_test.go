@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"net/url"
 	"regexp"
 	"sync"
 	"testing"
@@ -43,10 +44,15 @@ type proxy struct {
 // throughProxy is the same database, reached through a proxy.
 func throughProxy(t *testing.T, db *servertest.Database) (*proxy, *servertest.Database) {
 	t.Helper()
-	p := &proxy{t: t, upstream: db.Host(), conns: map[net.Conn]bool{}}
+	u, err := url.Parse(db.URL)
+	must(t, err)
+	p := &proxy{t: t, upstream: u.Host, conns: map[net.Conn]bool{}}
 	p.listen("127.0.0.1:0")
 	t.Cleanup(p.away)
-	return p, db.Through(p.listener.Addr().String())
+	u.Host = p.listener.Addr().String()
+	other := *db
+	other.URL = u.String()
+	return p, &other
 }
 
 func (p *proxy) listen(addr string) {

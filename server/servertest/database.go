@@ -52,33 +52,12 @@ type Database struct {
 }
 
 // NextURL is where one more replica reaches the database: on a cluster (scripts/with-galera.sh) at another node than
-// the one before it.
+// the one before it. A copy with another URL, such as that of a proxy, is reached there alone.
 func (d *Database) NextURL() string {
-	if len(d.nodes) == 0 {
+	if len(d.nodes) == 0 || d.URL != d.nodes[0] {
 		return d.URL
 	}
 	return d.nodes[int(d.taken.Add(1))%len(d.nodes)]
-}
-
-// Through is the same database, reached at another address only.
-func (d *Database) Through(addr string) *Database {
-	u, err := url.Parse(d.URL)
-	if err != nil { // cannot be: this package wrote it
-		panic(err)
-	}
-	u.Host = addr
-	other := *d
-	other.URL, other.nodes = u.String(), nil
-	return &other
-}
-
-// Host is the address that URL names.
-func (d *Database) Host() string {
-	u, err := url.Parse(d.URL)
-	if err != nil {
-		panic(err)
-	}
-	return u.Host
 }
 
 // NewDatabase makes one.
