@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -46,19 +47,23 @@ type Database struct {
 	URL    string // as ACCOUNTS_DATABASE_URL takes it
 	SQL    *sql.DB
 
+	doors   []*sql.DB     // SQL, and the like at the other nodes
 	nodes   []string      // the URL at each node of a cluster, the first one's that of URL
 	taken   *atomic.Int64 // how many of them NextURL has given
 	changes *sql.Stmt     // after Watch
 }
 
-// NextURL is where one more replica reaches the database: on a cluster (scripts/with-galera.sh) at another node than
-// the one before it. A copy with another URL, such as that of a proxy, is reached there alone.
+// NextURL is where one more replica reaches the database: on a cluster (scripts/with-galera.sh) the first at the node of
+// SQL, whose locks it meets, and each further one at another node than the one before it. A copy with another URL, such as that of a proxy, is reached there alone.
 func (d *Database) NextURL() string {
 	if len(d.nodes) == 0 || d.URL != d.nodes[0] {
 		return d.URL
 	}
-	return d.nodes[int(d.taken.Add(1))%len(d.nodes)]
+	return d.nodes[int(d.taken.Add(1)-1)%len(d.nodes)]
 }
+
+// BackDoors are SQL and, on a cluster, the same at each other node: a lock holds at its own node only.
+func (d *Database) BackDoors() []*sql.DB { return d.doors }
 
 // NewDatabase makes one.
 func NewDatabase(t testing.TB, engine Engine) *Database {
@@ -74,7 +79,7 @@ func newSQLite(t testing.TB) *Database {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_txlock=immediate")
 	must(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	return &Database{Engine: SQLite, URL: "sqlite:" + path, SQL: db}
+	return &Database{Engine: SQLite, URL: "sqlite:" + path, SQL: db, doors: []*sql.DB{db}}
 }
 
 // made counts the databases: on a cluster each begins at another node.
@@ -92,18 +97,25 @@ func newMySQL(t testing.TB) *Database {
 	for i := range servers {
 		u, err := url.Parse(servers[(first+i)%len(servers)])
 		must(t, err)
+		node := dial(t, u, strings.TrimPrefix(u.Path, "/"))
 		if i == 0 {
-			admin = dial(t, u, strings.TrimPrefix(u.Path, "/"))
+			admin = node
 			_, err = admin.ExecContext(context.Background(), "CREATE DATABASE "+name)
 			must(t, err)
-			d.SQL = dial(t, u, name)
+		} else { // a connection is not causal, but its first read is: afterwards this node has the database too
+			_, err = node.ExecContext(context.Background(), "SELECT 1 FROM information_schema.schemata LIMIT 1")
+			must(t, errors.Join(err, node.Close()))
 		}
+		d.doors = append(d.doors, dial(t, u, name))
 		u.Path = "/" + name
 		d.nodes = append(d.nodes, u.String())
 	}
+	d.SQL = d.doors[0]
 	d.URL = d.nodes[0]
 	t.Cleanup(func() {
-		_ = d.SQL.Close()
+		for _, door := range d.doors {
+			_ = door.Close()
+		}
 		_, _ = admin.ExecContext(context.Background(), "DROP DATABASE "+name)
 		_ = admin.Close()
 	})
