@@ -24,6 +24,7 @@ server/web/*             -
 server/accounts          models server/credentials server/token server/mail
 server                   api server/accounts server/web server/web/* server/config models
 server/servertest        *
+server/servertest/mysqlproxy -
 server/cmd/accountsd     *
 scripts/*                *
 '

@@ -1,0 +1,595 @@
+package history
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// Break is a promise that was not kept. The numbers are those of the protocol's invariants (see the package's list).
+type Break struct {
+	Invariant int
+	Session   string
+	Text      string
+}
+
+func (b Break) String() string {
+	return fmt.Sprintf("invariant %d (%s): %s [session %s]", b.Invariant, Invariants[b.Invariant], b.Text, cmp.Or(b.Session, "none"))
+}
+
+// Invariants are the promises, in a word.
+var Invariants = map[int]string{
+	1: "one leaf", 2: "step", 3: "revoke wins", 4: "monotone", 5: "no lost acknowledgement", 6: "no false alarm", 7: "detection", 8: "forged tokens change nothing",
+	9: "answers", 10: "cookies", 11: "absolute end", 12: "one event", 13: "no token in dump or log", 14: "whose and by which way", 15: "progress", 16: "availability",
+}
+
+// Verdict is what a history shows.
+type Verdict struct {
+	Breaks  []Break
+	Alarms  int // families revoked for reuse
+	Excused int // of them: of a client whose requests met faults beyond the bounds of invariant 6
+}
+
+const (
+	second    = int64(1_000_000)
+	recovery  = 5 * second // invariant 16
+	honestLag = 4 * second // Q of clients that send attempts: the longest that a server which runs works on a request
+)
+
+// Check reads a history for breaks of the invariants.
+//
+// It never asks when a row changed, which no client can know, but only what follows from the order of requests and
+// answers: a generation was born before the first answer that brought it, and its predecessor superseded no later.
+func Check(events []Event) Verdict {
+	c := newChecker(events)
+	for _, e := range c.calls {
+		c.call(e)
+	}
+	for _, s := range c.sessions {
+		c.session(s)
+	}
+	for _, e := range events {
+		if e.Dump != nil {
+			c.dump(e)
+		}
+	}
+	c.alarms()
+	slices.SortStableFunc(c.verdict.Breaks, func(a, b Break) int { return cmp.Compare(a.Invariant, b.Invariant) })
+	return c.verdict
+}
+
+type checker struct {
+	Settings
+	calls    []Event
+	faults   []Event
+	sessions map[string]*session
+	users    map[int64][]*ending
+	leaves   map[leaf]string
+	reused   map[string]int64 // families seen revoked for reuse, and when that was known
+	verdict  Verdict
+}
+
+// session is what the history says of one.
+type session struct {
+	id        string
+	user      int64
+	transport string
+	end       int64
+	made      Event
+	calls     []Event         // that showed a token of it
+	endings   []*ending       // that meant it alone
+	seen      map[int64]int64 // generation to the first time that an answer had brought it
+	after     map[int64]int64 // generation to the first time that an answer had brought a later one
+	dead      int64           // when that was known
+	how       string
+	answered  bool // dead by an answer alone, and not by an acknowledged ending
+}
+
+// ending is a request that ends sessions, if it was carried out.
+type ending struct {
+	Event
+	acked bool
+	but   string // the session that stays
+}
+
+type leaf struct {
+	session    string
+	generation int64
+	key, kind  string
+}
+
+const never = int64(1) << 62
+
+func newChecker(events []Event) *checker {
+	c := &checker{sessions: map[string]*session{}, users: map[int64][]*ending{}, leaves: map[leaf]string{}, reused: map[string]int64{}}
+	for _, e := range events {
+		switch {
+		case e.Settings != nil:
+			c.Settings = *e.Settings
+		case e.Fault != nil:
+			c.faults = append(c.faults, e)
+		case e.Call != nil:
+			c.calls = append(c.calls, e)
+		}
+	}
+	slices.SortStableFunc(c.calls, func(a, b Event) int { return cmp.Compare(a.Begin, b.Begin) })
+	for _, e := range c.calls {
+		c.learn(e)
+	}
+	for _, e := range c.calls {
+		c.learnEnding(e)
+	}
+	for _, s := range c.sessions {
+		s.order()
+		c.bury(s)
+	}
+	return c
+}
+
+func good(status int) bool { return status >= 200 && status < 300 }
+
+func (c *checker) learn(e Event) {
+	if shown := e.Call.Shown; shown != nil {
+		s := c.of(shown.Session)
+		s.calls = append(s.calls, e)
+	}
+	got := e.Call.Got
+	if got == nil || !good(e.Call.Status) {
+		return
+	}
+	s := c.of(got.Session)
+	if e.Call.Op != Refresh {
+		s.made, s.user, s.transport, s.end = e, got.User, got.Transport, got.SessionEnd
+	}
+	if at, known := s.seen[got.Generation]; !known || e.End < at {
+		s.seen[got.Generation] = e.End
+	}
+}
+
+func (c *checker) of(id string) *session {
+	if c.sessions[id] == nil {
+		c.sessions[id] = &session{id: id, seen: map[int64]int64{}, after: map[int64]int64{}, dead: never}
+	}
+	return c.sessions[id]
+}
+
+func (s *session) order() {
+	generations := make([]int64, 0, len(s.seen))
+	for g := range s.seen {
+		generations = append(generations, g)
+	}
+	slices.Sort(generations)
+	first := never
+	for i := len(generations) - 1; i >= 0; i-- {
+		s.after[generations[i]] = first
+		first = min(first, s.seen[generations[i]])
+	}
+}
+
+// superseded is when it was known that a generation is no longer the current one.
+func (s *session) superseded(generation int64) int64 {
+	if at, known := s.after[generation]; known {
+		return at
+	}
+	first := never
+	for g, at := range s.seen {
+		if g > generation {
+			first = min(first, at)
+		}
+	}
+	return first
+}
+
+// newest is the highest generation that some answer had brought by then; -1 for none.
+func (s *session) newest(by int64) int64 {
+	newest := int64(-1)
+	for g, at := range s.seen {
+		if at <= by {
+			newest = max(newest, g)
+		}
+	}
+	return newest
+}
+
+func (c *checker) learnEnding(e Event) {
+	call := e.Call
+	if call.Status >= 300 && call.Status < 500 && call.Code != "refresh_reused" || call.Role == Forger {
+		return // refused, and nothing was done
+	}
+	x := &ending{Event: e, acked: good(call.Status) || call.Code == "refresh_reused"}
+	switch call.Op {
+	case Logout:
+		c.endOne(call.Shown.Session, x)
+	case EndOne:
+		c.endOne(call.Target, x)
+	case Refresh:
+		if call.Code == "refresh_reused" {
+			c.endOne(call.Shown.Session, x)
+			c.reused[call.Shown.Session] = max(c.reused[call.Shown.Session], e.End)
+		}
+	case Deactivate:
+		c.users[call.User] = append(c.users[call.User], x)
+	case EndAll, EndOthers, ChangePassword:
+		if call.Op == EndOthers {
+			x.but = call.Shown.Session
+		}
+		user := call.Shown.User
+		c.users[user] = append(c.users[user], x)
+	case Login, Profile, Activate:
+	}
+}
+
+func (c *checker) endOne(id string, x *ending) { s := c.of(id); s.endings = append(s.endings, x) }
+
+// ends are the endings that may have met a session.
+func (c *checker) ends(s *session) []*ending {
+	list := slices.Clone(s.endings)
+	for _, x := range c.users[s.user] {
+		if x.but != s.id && (x.Begin != s.made.Begin || x.End != s.made.End) {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
+// bury finds the first time at which a session was known to have ended.
+func (c *checker) bury(s *session) {
+	for _, x := range c.ends(s) {
+		alone := slices.Contains(s.endings, x)
+		if x.acked && (alone || s.made.Call != nil && s.made.End <= x.Begin) && x.End < s.dead {
+			s.dead, s.how, s.answered = x.End, fmt.Sprintf("%s of %s", x.Call.Op, x.Call.Client), false
+			if x.Call.Op == Refresh {
+				s.how = "the answer refresh_reused to " + x.Call.Client
+			}
+		}
+	}
+	for _, e := range s.calls {
+		if e.Call.Role != Forger && e.Call.Status == http.StatusUnauthorized && e.Call.Code == "session_revoked" && e.End < s.dead {
+			s.dead, s.how, s.answered = e.End, "the answer session_revoked to "+e.Call.Client, true
+		}
+	}
+}
+
+func (c *checker) broken(invariant int, session string, e Event, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if e.Call != nil {
+		text = fmt.Sprintf("%s by %s, sent at %.3f s to server %d and answered %d %s at %.3f s: ", e.Call.Op, e.Call.Client, float64(e.Begin)/1e6, e.Call.Server, e.Call.Status,
+			e.Call.Code, float64(e.End)/1e6) + text
+	}
+	c.verdict.Breaks = append(c.verdict.Breaks, Break{invariant, session, text})
+}
+
+// needsLife: who is answered well has a live session.
+func (call *Call) needsLife() bool {
+	return call.Shown != nil && call.Op != Logout
+}
+
+func (c *checker) call(e Event) {
+	call := e.Call
+	id := ""
+	if call.Shown != nil {
+		id = call.Shown.Session
+	}
+	c.status(e, id)
+	c.cookies(e, id)
+	if call.Role == Forger {
+		if good(call.Status) {
+			c.broken(8, id, e, "a forged or wrongly carried token was taken")
+		}
+		return
+	}
+	if good(call.Status) && call.Got != nil {
+		c.leaf(e)
+		c.whose(e)
+	}
+	if call.Shown == nil {
+		return
+	}
+	s := c.of(id)
+	if good(call.Status) && call.needsLife() {
+		c.life(s, e)
+	}
+	if call.Status == http.StatusUnauthorized && call.Op != Logout {
+		c.lost(s, e)
+	}
+	if call.Op == Refresh {
+		c.step(s, e)
+		c.detection(s, e)
+		c.progress(s, e)
+		c.availability(e)
+	}
+}
+
+// status is invariant 9.
+func (c *checker) status(e Event, id string) {
+	call := e.Call
+	if call.Status >= 500 && call.Status != http.StatusServiceUnavailable {
+		c.broken(9, id, e, "a fault of the server")
+		return
+	}
+	if call.Op != Refresh || call.Role == Forger {
+		return
+	}
+	switch call.Status {
+	case 0, http.StatusOK, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusUnauthorized:
+		if !slices.Contains([]string{"credentials_missing", "refresh_invalid", "session_expired", "session_revoked", "refresh_reused"}, call.Code) {
+			c.broken(9, id, e, "not a code of this status")
+		}
+	default:
+		c.broken(9, id, e, "not a status of a well-formed refresh")
+	}
+}
+
+// cookies is invariant 10, and what the table says of row 4: the token in the jar may be newer than the answer.
+func (c *checker) cookies(e Event, id string) {
+	call := e.Call
+	switch {
+	case call.Cookie == 0:
+	case !good(call.Status):
+		c.broken(10, id, e, "a refusal that sets or clears a cookie")
+	case call.Op == Profile:
+		c.broken(10, id, e, "a read that sets or clears a cookie")
+	case call.Op == Refresh && call.Got != nil && call.Shown != nil && call.Got.Generation == call.Shown.Generation:
+		c.broken(10, id, e, "the same tokens are put into the jar again")
+	}
+}
+
+// leaf is invariant 1.
+func (c *checker) leaf(e Event) {
+	got := e.Call.Got
+	for kind, value := range map[string]string{"jti": got.ID, "access": got.Access, "refresh": got.Refresh} {
+		if value == "" {
+			continue
+		}
+		l := leaf{got.Session, got.Generation, got.Key, kind}
+		if kind == "jti" {
+			l.key = "" // it is the same whatever the key
+		}
+		if before, known := c.leaves[l]; known && before != value {
+			c.broken(1, got.Session, e, "another %s of generation %d than before", kind, got.Generation)
+		}
+		c.leaves[l] = value
+	}
+}
+
+// whose is invariant 14, and the half of 11 that says that the end does not move.
+func (c *checker) whose(e Event) {
+	got := e.Call.Got
+	s := c.of(got.Session)
+	if s.made.Call == nil {
+		return
+	}
+	if got.User != s.user || got.Transport != s.transport {
+		c.broken(14, s.id, e, "user %d by %s, where the login was of %d by %s", got.User, got.Transport, s.user, s.transport)
+	}
+	if got.SessionEnd != s.end {
+		c.broken(11, s.id, e, "the absolute end moved from %d to %d", s.end, got.SessionEnd)
+	}
+}
+
+// life is invariants 3, 4 and 11.
+func (c *checker) life(s *session, e Event) {
+	if e.Begin > s.dead {
+		number := 3
+		if s.answered {
+			number = 4
+		}
+		c.broken(number, s.id, e, "the session had ended at %.3f s by %s", float64(s.dead)/1e6, s.how)
+	}
+	if s.end > 0 && c.Start+e.Begin > s.end*second+c.Margin/2 {
+		c.broken(11, s.id, e, "after the absolute end")
+	}
+}
+
+// lost is invariant 5. An access token does not go by generations: until it expires it is as good as its session.
+func (c *checker) lost(s *session, e Event) {
+	call := e.Call
+	if call.Op == Refresh && call.Shown.Generation < s.newest(e.Begin) {
+		return
+	}
+	why := ""
+	switch call.Code {
+	case "access_expired":
+		if c.mayHaveExpired(call.Shown.Expires*second, e) {
+			return
+		}
+		why = "its access token had not expired"
+	case "session_expired":
+		if c.mayHaveExpired(c.idleEnd(call.Shown), e) || s.end > 0 && c.mayHaveExpired(s.end*second, e) {
+			return
+		}
+		why = "its session had not expired"
+	case "refresh_reused": // an alarm, false or not, is invariant 6
+		return
+	case "session_revoked":
+		if c.mayHaveEnded(s, e) {
+			return
+		}
+		why = "nobody had asked for the end of its session"
+	default:
+		why = "it was the newest token that anybody got"
+	}
+	c.broken(5, s.id, e, "%s (generation %d)", why, call.Shown.Generation)
+}
+
+// idleEnd: the handle of server_held outlives its own expiry.
+func (c *checker) idleEnd(t *Token) int64 {
+	if t.Transport == "server_held" {
+		return t.Issued*second + c.ServerHeldIdle
+	}
+	return t.Expires * second
+}
+
+// mayHaveExpired allows for clocks, and for the rounding of times in tokens.
+func (c *checker) mayHaveExpired(end int64, e Event) bool {
+	return c.Start+e.End+c.Margin/2+second >= end
+}
+
+// mayHaveEnded: some request before the answer could have ended the session. One without an answer may have been
+// carried out at any time since.
+func (c *checker) mayHaveEnded(s *session, e Event) bool {
+	for _, x := range c.ends(s) {
+		if x.Begin < e.End && x.Event != e && (!x.acked || s.made.Call == nil || x.End >= s.made.Begin) {
+			return true
+		}
+	}
+	for _, other := range s.calls { // an alarm whose answer was lost; whether it was false is invariant 6
+		o := other.Call
+		if o.Op == Refresh && o.Role != Forger && other.Begin < e.End && (o.Status == 0 || o.Status == http.StatusServiceUnavailable) && o.Shown.Generation < s.newest(e.End) {
+			return true
+		}
+	}
+	return false
+}
+
+// step is invariant 2.
+func (c *checker) step(s *session, e Event) {
+	call := e.Call
+	if !good(call.Status) || call.Got == nil {
+		return
+	}
+	shown, got := call.Shown.Generation, call.Got.Generation
+	switch {
+	case got != shown && got != shown+1:
+		c.broken(2, s.id, e, "generation %d was answered with %d", shown, got)
+	case s.superseded(got) < e.Begin:
+		c.broken(2, s.id, e, "generation %d had been replaced at %.3f s", got, float64(s.superseded(got))/1e6)
+	}
+}
+
+// detection is invariant 7. That the family is dead after the alarm is seen by life.
+func (c *checker) detection(s *session, e Event) {
+	call := e.Call
+	old := s.superseded(call.Shown.Generation)
+	if old == never || e.Begin <= old+c.Rotation+c.Margin || call.Status != http.StatusOK || s.mayOwn(e) {
+		return
+	}
+	c.broken(7, s.id, e, "generation %d had been replaced at %.3f s", call.Shown.Generation, float64(old)/1e6)
+}
+
+// mayOwn: the attempt may be that of the rotation, if an earlier request showed the same token with it.
+func (s *session) mayOwn(e Event) bool {
+	shown := e.Call.Shown
+	return shown.Attempt != "" && slices.ContainsFunc(s.calls, func(o Event) bool {
+		return o.Call.Op == Refresh && o.Begin < e.Begin && o.Call.Shown.Generation == shown.Generation && o.Call.Shown.Attempt == shown.Attempt
+	})
+}
+
+// progress is invariant 15.
+func (c *checker) progress(s *session, e Event) {
+	call := e.Call
+	if call.Status != http.StatusOK || call.Got == nil || call.Got.Generation != call.Shown.Generation {
+		return
+	}
+	if born, known := s.seen[call.Shown.Generation]; known && e.Begin > born+c.Rotation+2*c.Margin {
+		c.broken(15, s.id, e, "generation %d, born at %.3f s or earlier, was not replaced", call.Shown.Generation, float64(born)/1e6)
+	}
+}
+
+// availability is invariant 16.
+func (c *checker) availability(e Event) {
+	if e.Call.Status != http.StatusServiceUnavailable && e.Call.Status != 0 {
+		return
+	}
+	for _, f := range c.faults {
+		if f.Begin <= e.End && e.Begin <= f.End+recovery {
+			return
+		}
+	}
+	c.broken(16, e.Call.Shown.Session, e, "no fault in the last 5 s")
+}
+
+// session judges what needs the whole of one: a login begins at generation 0.
+func (c *checker) session(s *session) {
+	if s.made.Call != nil && s.made.Call.Got.Generation != 0 {
+		c.broken(2, s.id, s.made, "a new session has generation %d", s.made.Call.Got.Generation)
+	}
+}
+
+func (c *checker) dump(e Event) {
+	d := e.Dump
+	for _, id := range d.Changed {
+		c.broken(8, id, e, "the row has changed, and forgers alone have used the session")
+	}
+	for _, leak := range d.Leaks {
+		c.broken(13, "", e, "%s", leak)
+	}
+	for _, r := range d.Sessions {
+		c.row(e, r)
+	}
+}
+
+func (c *checker) row(e Event, r Row) {
+	if r.Reason == "refresh_reused" {
+		if _, known := c.reused[r.Session]; !known {
+			c.reused[r.Session] = e.Begin
+		}
+	}
+	events := e.Dump.Reused[r.Session]
+	if r.Reason == "refresh_reused" && events != 1 || r.Reason != "refresh_reused" && events != 0 {
+		c.broken(12, r.Session, e, "revoked for %q with %d events of reuse", r.Reason, events)
+	}
+	s, known := c.sessions[r.Session]
+	if !known {
+		return // its login was not answered
+	}
+	if r.Live && s.dead < e.Begin {
+		c.broken(4, s.id, e, "the row lives, and the session had ended at %.3f s by %s", float64(s.dead)/1e6, s.how)
+	}
+	if newest := s.newest(e.Begin); r.Generation < newest {
+		c.broken(5, s.id, e, "the row has generation %d, and %d was handed out", r.Generation, newest)
+	}
+	if s.made.Call == nil {
+		return
+	}
+	if r.User != s.user || r.Transport != s.transport {
+		c.broken(14, s.id, e, "the row is of user %d by %s, and the login was of %d by %s", r.User, r.Transport, s.user, s.transport)
+	}
+	if r.SessionEnd != s.end {
+		c.broken(11, s.id, e, "the absolute end moved from %d to %d", s.end, r.SessionEnd)
+	}
+}
+
+// alarms is invariant 6.
+func (c *checker) alarms() {
+	for id, at := range c.reused {
+		c.verdict.Alarms++
+		s := c.of(id)
+		if slices.ContainsFunc(s.calls, func(e Event) bool {
+			return e.Call.Op == Refresh && (e.Call.Role == Thief || e.Call.Role == Ghost) && e.Begin < at
+		}) {
+			continue
+		}
+		if c.beyondBounds(s) {
+			c.verdict.Excused++
+			continue
+		}
+		c.broken(6, id, Event{}, "revoked for reuse, and only its own client has used it")
+	}
+}
+
+// beyondBounds: some request of the client may have been decided later than invariant 6 allows for.
+//
+// With an attempt a lost answer is recovered at any time, so what remains is a request that was given up and lay in a
+// stopped process. Without one, any answer that did not come, or not in time, will do.
+func (c *checker) beyondBounds(s *session) bool {
+	for _, e := range s.calls {
+		if e.Call.Op != Refresh {
+			continue
+		}
+		if e.Call.Shown.Attempt == "" {
+			if e.Call.Status == 0 || e.Call.Status == http.StatusServiceUnavailable || e.End-e.Begin > (c.Rotation-c.Margin)/2 {
+				return true
+			}
+			continue
+		}
+		if e.Call.Status == 0 && slices.ContainsFunc(c.faults, func(f Event) bool {
+			return f.Fault.Name == Stopped && f.Fault.Server == e.Call.Server && f.Begin <= e.End && f.End >= e.Begin+min(honestLag, c.Rotation-c.Margin)
+		}) {
+			return true
+		}
+	}
+	return false
+}

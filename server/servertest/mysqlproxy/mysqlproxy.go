@@ -1,0 +1,342 @@
+// Package mysqlproxy stands between a server and its MySQL and understands as much of the protocol as it takes to meet
+// one statement: the tests of lost connections use it, and the torture of scripts/. It keeps nothing but statements
+// without their values.
+package mysqlproxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/url"
+	"regexp"
+	"sync"
+	"time"
+)
+
+// Fault is what happens to a statement on its way.
+type Fault int
+
+// The faults.
+const (
+	None      Fault = iota
+	CutBefore       // the connection ends, and the server has never seen the statement
+	CutAfter        // the server has made it, and the connection ends instead of an answer
+	Stall           // the server has made it, and there is neither an answer nor an end
+	HoldBack        // the connection ends; the server gets the statement when the next one is cut before
+)
+
+// Proxy is a listener in front of a MySQL server.
+type Proxy struct {
+	upstream string
+	listener net.Listener
+
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	black  bool // take connections and say nothing
+	delay  time.Duration
+	match  string // of the statements that faults are for
+	faults []Fault
+	met    int    // how many faults have happened
+	held   func() // sends what was held back
+	noting bool
+	noted  []string
+}
+
+// New is the same database, reached through a proxy: its URL. With noting the proxy remembers statements.
+func New(database string, noting bool) (*Proxy, string, error) {
+	u, err := url.Parse(database)
+	if err != nil {
+		return nil, "", err
+	}
+	p := &Proxy{upstream: u.Host, conns: map[net.Conn]bool{}, noting: noting}
+	if err := p.listen("127.0.0.1:0"); err != nil {
+		return nil, "", err
+	}
+	u.Host = p.listener.Addr().String()
+	return p, u.String(), nil
+}
+
+func (p *Proxy) listen(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	p.listener = l
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(c)
+		}
+	}()
+	return nil
+}
+
+// Away refuses connections and ends those there are; Back is the end of it.
+func (p *Proxy) Away() {
+	_ = p.listener.Close()
+	p.Cut()
+}
+
+// Back takes connections again, and is the end of Silence too.
+func (p *Proxy) Back() error {
+	p.mu.Lock()
+	p.black = false
+	p.mu.Unlock()
+	p.Cut()
+	_ = p.listener.Close()
+	return p.listen(p.listener.Addr().String())
+}
+
+// Silence takes connections and answers nothing, on old ones neither.
+func (p *Proxy) Silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.black = true
+}
+
+// Delay holds every packet to the server for so long.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+// Cut ends every connection.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		_ = c.Close()
+	}
+	clear(p.conns)
+}
+
+// HalfClose says on every connection, to both sides, that nothing more will come, and still takes what they say.
+func (p *Proxy) HalfClose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		if t, ok := c.(*net.TCPConn); ok {
+			_ = t.CloseWrite()
+		}
+	}
+}
+
+// Next makes the next statements that hold the text meet these faults, one each.
+func (p *Proxy) Next(match string, faults ...Fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.match, p.faults, p.met, p.held = match, faults, 0, nil
+}
+
+// Met is how many of the faults of Next have happened.
+func (p *Proxy) Met() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.met
+}
+
+// Statements are those that have come since it was asked last, each without its values.
+func (p *Proxy) Statements() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := p.noted
+	p.noted = nil
+	return list
+}
+
+var literals = regexp.MustCompile(`(?s)(_binary ?)?'(\\.|''|[^'\\])*'|\b\d+(\.\d+)?\b|\bNULL\b|\b(true|false)\b`)
+
+func (p *Proxy) fault(statement []byte) (Fault, func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	setUp := bytes.HasPrefix(statement, []byte("SET ")) // of a new connection
+	if p.noting && statement != nil && !setUp {
+		p.noted = append(p.noted, literals.ReplaceAllString(string(statement), "?"))
+	}
+	if len(p.faults) == 0 || setUp || !bytes.Contains(statement, []byte(p.match)) {
+		return None, nil
+	}
+	f := p.faults[0]
+	p.faults = p.faults[1:]
+	p.met++
+	return f, p.held
+}
+
+func (p *Proxy) keep(c net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns[c] = true
+}
+
+func (p *Proxy) drop(c net.Conn) {
+	_ = c.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+func (p *Proxy) slowness() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.delay
+}
+
+func (p *Proxy) silent() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.black
+}
+
+// link is one connection, in lock step: the protocol has one question at a time.
+type link struct {
+	*Proxy
+	client, server net.Conn
+	statements     map[uint32][]byte // prepared ones
+	preparing      []byte
+}
+
+func (p *Proxy) serve(client net.Conn) {
+	p.keep(client)
+	if p.silent() {
+		return
+	}
+	server, err := net.Dial("tcp", p.upstream)
+	if err != nil {
+		_ = client.Close()
+		return
+	}
+	p.keep(server)
+	l := &link{Proxy: p, client: client, server: server, statements: map[uint32][]byte{}}
+	l.run()
+}
+
+func (l *link) run() {
+	done := make(chan struct{})
+	defer func() {
+		close(done)
+		l.drop(l.client)
+		l.drop(l.server)
+	}()
+	questions, answers := make(chan []byte), make(chan []byte)
+	go pump(done, questions, func() ([]byte, error) { return readPacket(l.client) })
+	go pump(done, answers, func() ([]byte, error) { return readSome(l.server) })
+	for {
+		select {
+		case answer, ok := <-answers:
+			if !ok || !l.answer(answer) {
+				return
+			}
+		case packet, ok := <-questions:
+			if !ok || !l.question(packet, answers) {
+				return
+			}
+		}
+	}
+}
+
+func pump(done <-chan struct{}, to chan<- []byte, read func() ([]byte, error)) {
+	defer close(to)
+	for {
+		data, err := read()
+		if err != nil {
+			return
+		}
+		select {
+		case to <- data:
+		case <-done:
+			return
+		}
+	}
+}
+
+// answer passes on what the server says, and notes the number of a statement that has just been prepared.
+func (l *link) answer(data []byte) bool {
+	if l.silent() {
+		return true
+	}
+	if l.preparing != nil && len(data) >= 9 && data[4] == 0 {
+		l.statements[binary.LittleEndian.Uint32(data[5:9])] = l.preparing
+	}
+	l.preparing = nil
+	_, err := l.client.Write(data)
+	return err == nil
+}
+
+// question passes on a packet, unless it is a statement that is to meet a fault.
+func (l *link) question(packet []byte, answers <-chan []byte) bool {
+	if l.silent() {
+		return true
+	}
+	const query, prepare, execute = 0x03, 0x16, 0x17
+	var statement []byte
+	if len(packet) > 8 && packet[3] == 0 { // the first packet of a command
+		switch packet[4] {
+		case query:
+			statement = packet[5:]
+		case prepare:
+			l.preparing = packet[5:]
+		case execute:
+			statement = l.statements[binary.LittleEndian.Uint32(packet[5:9])]
+		}
+	}
+	if f, held := l.fault(statement); f != None {
+		l.suffer(f, held, packet, answers)
+		return false
+	}
+	time.Sleep(l.slowness())
+	_, err := l.server.Write(packet)
+	return err == nil
+}
+
+// suffer ends the connection in the way of the fault.
+func (l *link) suffer(f Fault, held func(), packet []byte, answers <-chan []byte) {
+	switch f {
+	case None:
+	case CutBefore:
+		if held != nil {
+			held()
+		}
+	case HoldBack:
+		sent := make(chan struct{})
+		made := make(chan struct{})
+		l.mu.Lock()
+		l.held = func() { close(sent); <-made }
+		l.mu.Unlock()
+		_ = l.client.Close()
+		<-sent
+		_, _ = l.server.Write(packet)
+		<-answers
+		close(made)
+	case CutAfter, Stall:
+		_, _ = l.server.Write(packet)
+		<-answers
+		for f == Stall { // until the client gives up
+			if _, ok := <-answers; !ok {
+				return
+			}
+		}
+	}
+}
+
+func readSome(r io.Reader) ([]byte, error) {
+	buffer := make([]byte, 16<<10)
+	n, err := r.Read(buffer)
+	return buffer[:n], err
+}
+
+func readPacket(r io.Reader) ([]byte, error) {
+	header := make([]byte, 4)
+	if _, err := io.ReadFull(r, header); err != nil {
+		return nil, err
+	}
+	length := int(header[0]) | int(header[1])<<8 | int(header[2])<<16
+	packet := make([]byte, 4+length)
+	copy(packet, header)
+	_, err := io.ReadFull(r, packet[4:])
+	return packet, err
+}
