@@ -53,7 +53,11 @@ test: ## vet, and the whole suite on SQLite and on a real MariaDB
 
 .PHONY: test-mysql97
 test-mysql97: ## the whole suite with Oracle MySQL 9.7 in MariaDB's place (Debian)
-	mysqld=$$(scripts/get-mysql97.sh) && MYSQLD=$$mysqld scripts/with-mysql.sh --fast -- $(GO_TEST) ./...
+	scripts/with-mysql.sh --fast --mysql97 -- $(GO_TEST) ./...
+
+.PHONY: test-galera
+test-galera: ## the whole suite on three MariaDB Galera nodes, some of which are killed (Debian)
+	scripts/with-galera.sh -- $(GO_TEST) -p 1 ./...
 
 .PHONY: verify
 verify: ## everything else: race detector, linters, contract, TypeScript, browser, README
@@ -66,6 +70,11 @@ controls: ## run the tests of the security controls, and print what stands behin
 .PHONY: bench
 bench: ## measure refresh, profile and login beside bare counterparts, on a durable MariaDB
 	scripts/with-mysql.sh --durable -- go run ./scripts/bench
+
+.PHONY: capacity
+capacity: ## what a machine carries, on MariaDB and SQLite: room, refreshes, and the cost with up to a million sessions
+	WITH_MYSQL_ARGS=--innodb-buffer-pool-size=1G scripts/with-mysql.sh --durable -- go run ./scripts/bench -capacity 10000,100000,1000000
+	go run ./scripts/bench -engine sqlite -capacity 10000,100000,1000000
 
 .PHONY: model
 model: ## check the refresh protocol exhaustively with spin, the long cases too (10 minutes)
@@ -93,6 +102,12 @@ torture-broken: ## torture servers that are broken on purpose, each of which mus
 .PHONY: torture-race
 torture-race: ## a hundred clients refresh with one token at once, ROUNDS=10000 times (ENGINE=mariadb)
 	$(TORTURE_ON) go run ./scripts/torture $(TORTURE_OPTIONS) -race $(or $(ROUNDS),10000)
+
+.PHONY: browser-proof
+browser-proof: build ## eight tabs, restarts and thieves in a real browser, on http and https (RUNS=1, LIVES=8)
+	@test -d api/typescript/node_modules || npm --prefix api/typescript ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@test -d scripts/node_modules || npm --prefix scripts ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@node scripts/browser/client.mjs --proof
 
 .PHONY: fuzz
 fuzz: ## send N=100000 requests drawn from the contract (SEED=…, ENGINE=mysql)

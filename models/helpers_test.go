@@ -31,7 +31,7 @@ func options(t testing.TB, db *servertest.Database) models.Options {
 		o.SQLite = strings.TrimPrefix(db.URL, "sqlite:")
 		return o
 	}
-	u, err := url.Parse(db.URL)
+	u, err := url.Parse(db.NextURL())
 	ok(t, err)
 	password, _ := u.User.Password()
 	o.MySQL = &models.MySQL{Addr: u.Host, User: u.User.Username(), Password: password, Name: u.Path[1:], TLS: "false"}

@@ -76,31 +76,38 @@ func (s *Store) PendingRegistrations(ctx context.Context, emailNorm string, now 
 }
 
 // AddRegistration stores a registration, and the mail about it within its budget, in one transaction. It says whether
-// there is a mail.
-func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, budget Spending) (queued bool, err error) {
+// there is a mail. Where repeats are used up nothing is stored.
+func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, budget, repeats Spending) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
+		if err := spend(tx, t.CreatedAt, repeats); err != nil {
+			return err
+		}
 		if queued, err = addMail(tx, m, budget); err != nil {
 			return err
 		}
 		return tx.Create(&t).Error
 	})
-	return queued, err
+	return queued, unlessOver(err)
 }
 
-// AddUserRegistration makes a user whose address is not verified, with the token, and the mail within its budget, in
-// one transaction. It says whether there is a mail. ErrConflict: the username or the address is taken.
+// AddUserRegistration makes a user whose address is not verified, with the token and the mail, in one transaction, if
+// the budget of mails allows it: nobody's address becomes an account without a word to its owner. It says whether.
+// ErrConflict: the username or the address is taken.
 func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail, budget Spending, events ...Event) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
 		if err := createUser(tx, u, events); err != nil {
 			return err
 		}
 		t.UserID, m.UserID = u.ID, u.ID
-		if queued, err = addMail(tx, m, budget); err != nil {
+		if err := spend(tx, m.CreatedAt, budget); err != nil {
+			return err
+		}
+		if err := tx.Create(&m).Error; err != nil {
 			return err
 		}
 		return tx.Create(&t).Error
 	})
-	return queued, err
+	return err == nil, unlessOver(err)
 }
 
 // CompleteRegistration consumes the token of a registration, ends every other one of the same address and makes the
@@ -239,7 +246,8 @@ type EmailChange struct {
 
 // AddEmailChange stores the token, which kills the older ones of the user, and queues the mails, in one transaction
 // with the budgets. It says whether there is a mail to the new address: what the user sees of the wish does not tell
-// that others have asked for that address. *OverBudget: the wishes are used up.
+// that others have asked for that address. Without a mail the link of an earlier one to the same address stays good.
+// *OverBudget: the wishes are used up.
 //
 // It claims the user and asks whether the password that was just verified is still the one: a change that was asked for
 // with an old password must not outlive the reset that took the account back. ErrNotFound: it is not.
@@ -253,18 +261,31 @@ func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, event
 		if err != nil {
 			return err
 		}
-		if err := endTokens(tx, t.CreatedAt, "user_id = ? AND purpose = ?", t.UserID, t.Purpose); err != nil {
-			return err
-		}
-		if err := tx.Create(&t).Error; err != nil {
-			return err
-		}
 		if queued, err = addMail(tx, c.Mail, c.Mails); err != nil {
+			return err
+		}
+		if err := replaceEmailChange(tx, t, !queued); err != nil {
 			return err
 		}
 		return addMails(tx, c.Notices)
 	})
 	return queued, err
+}
+
+// replaceEmailChange puts the token in the place of the older ones, or keeps one of the same address.
+func replaceEmailChange(tx *gorm.DB, t OneTimeToken, keep bool) error {
+	kept := false
+	if keep {
+		var err error
+		if kept, err = some(tx, &OneTimeToken{}, "user_id = ? AND purpose = ? AND email_norm = ? AND used_at IS NULL AND expires_at > ?",
+			t.UserID, t.Purpose, t.EmailNorm, t.CreatedAt); err != nil {
+			return err
+		}
+	}
+	if err := endTokens(tx, t.CreatedAt, "user_id = ? AND purpose = ? AND (email_norm <> ? OR ?)", t.UserID, t.Purpose, t.EmailNorm, !kept); err != nil || kept {
+		return err
+	}
+	return tx.Create(&t).Error
 }
 
 // claim locks a user that stays as it is. The row really changes: a cluster certifies nothing else, and a change that

@@ -29,7 +29,7 @@ func newToken(purpose string, u models.User, at time.Time) models.OneTimeToken {
 func (f *fixture) register(email string, at time.Time) models.OneTimeToken {
 	f.t.Helper()
 	t := newToken(models.PurposeVerify, models.User{Email: email, EmailNorm: email}, at)
-	_, err := f.AddRegistration(f.t.Context(), t, newMail(at), models.Spending{})
+	_, err := f.AddRegistration(f.t.Context(), t, newMail(at), models.Spending{}, models.Spending{})
 	ok(f.t, err)
 	return t
 }

@@ -56,13 +56,19 @@ func (s *Store) AddMail(ctx context.Context, m Mail, budget Spending) (queued bo
 // addMail: the budget is spent in the transaction that queues the mail. Spent before, a fault in between would keep
 // the mail back from who asks again.
 func addMail(tx *gorm.DB, m Mail, budget Spending) (queued bool, err error) {
-	var over *OverBudget
-	if err := spend(tx, m.CreatedAt, budget); errors.As(err, &over) {
-		return false, nil
-	} else if err != nil {
-		return false, err
+	if err := spend(tx, m.CreatedAt, budget); err != nil {
+		return false, unlessOver(err)
 	}
 	return true, tx.Create(&m).Error
+}
+
+// unlessOver takes a budget that is used up for no error: the caller is told by another answer.
+func unlessOver(err error) error {
+	var over *OverBudget
+	if errors.As(err, &over) {
+		return nil
+	}
+	return err
 }
 
 func addMails(tx *gorm.DB, mails []Mail) error {

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # with-mysql.sh — run a command against a throwaway MariaDB or MySQL server.
 #
-#   with-mysql.sh [--fast|--durable] [--keep DIR] [--port N] -- COMMAND ARGS...
+#   with-mysql.sh [--fast|--durable] [--mysql97] [--keep DIR] [--port N] -- COMMAND ARGS...
 #   with-mysql.sh [--fast|--durable]      no command: print the URL, run until Ctrl-C
 #
 #   --fast     (default) a crash of the machine may lose the last second
 #   --durable  every commit reaches the disk, as in production: for measuring
+#   --mysql97  Oracle MySQL 9.7, whatever this host has (get-mysql97.sh: Debian alone)
 #   --keep     put the data in DIR and leave it there
 #   --port     this port of 127.0.0.1 instead of a free one
 #
@@ -30,6 +31,8 @@ timeout=${WITH_MYSQL_TIMEOUT:-60}
 
 say() { echo "with-mysql: $*" >&2; }
 die() { say "$*"; exit 1; }
+# shellcheck source=scripts/throwaway-server.sh
+. "$here/throwaway-server.sh"
 
 # ---- options ---------------------------------------------------------------
 
@@ -37,6 +40,7 @@ mode=fast keep='' port=''
 while [ $# -gt 0 ]; do
   case $1 in
     --fast | --durable) mode=${1#--} ;;
+    --mysql97) MYSQLD=$("$here/get-mysql97.sh") || die "MySQL 9.7 cannot be had here" ;;
     --keep) keep=${2:?--keep needs a folder}; shift ;;
     --port) port=${2:?--port needs a number}; shift ;;
     --) shift; break ;;
@@ -48,15 +52,6 @@ while [ $# -gt 0 ]; do
 done
 
 # ---- finding a server ------------------------------------------------------
-
-# find_program NAME... prints the first of the names on PATH or in an sbin folder.
-find_program() {
-  local name
-  for name; do
-    PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$name" && return
-  done
-  return 1
-}
 
 docker_answers() { command -v docker >/dev/null && docker info >/dev/null 2>&1; }
 
@@ -95,10 +90,10 @@ prepare_folders() {
     socket_dir=$(mktemp -d /tmp/with-mysql.XXXXXX)
     socket=$socket_dir/s.sock
   fi
-  as_user=() # servers refuse to run as root
-  if [ "$(id -u)" = 0 ]; then
-    local drop=${WITH_MYSQL_USER:-mysql}
-    id "$drop" >/dev/null 2>&1 || drop=nobody
+  as_user=()
+  local drop
+  drop=$(unprivileged)
+  if [ -n "$drop" ]; then
     as_user=(--user="$drop")
     : >>"$log"
     chown "$drop" "$base" "$log" ${socket_dir:+"$socket_dir"}
@@ -127,49 +122,17 @@ tuning_flags() {
   esac
 }
 
-# install_program prints MariaDB's mariadb-install-db: beside the server, or on PATH.
-install_program() {
-  local bin
-  bin=$(dirname "$mysqld")
-  for bin in "$bin" "$bin/../bin" "$bin/../scripts"; do
-    if [ -x "$bin/mariadb-install-db" ]; then echo "$bin/mariadb-install-db"; return; fi
-  done
-  find_program mariadb-install-db mysql_install_db
-}
-
 create_data() {
   [ ! -d "$data/mysql" ] || return 0
   local install
   case $flavour in
     mariadb)
-      install=$(install_program) || die "found $mysqld, but no mariadb-install-db"
+      install=$(install_program "$mysqld") || die "found $mysqld, but no mariadb-install-db"
       install=("$install" --no-defaults --auth-root-authentication-method=normal --skip-test-db) ;;
     mysql) install=("$mysqld" --no-defaults --initialize-insecure) ;;
   esac
   "${install[@]}" --datadir="$data" "${as_user[@]+"${as_user[@]}"}" >"$base/install.log" 2>&1 </dev/null ||
     { tail -n 30 "$base/install.log" >&2; die "could not create the data folder"; }
-}
-
-# init_sql HOST... prints the SQL that creates the database, and its user at each HOST.
-init_sql() {
-  echo "CREATE DATABASE IF NOT EXISTS $db;"
-  local host
-  for host; do
-    echo "CREATE USER IF NOT EXISTS '$user'@'$host' IDENTIFIED BY '$pass';"
-    echo "GRANT ALL PRIVILEGES ON *.* TO '$user'@'$host' WITH GRANT OPTION;"
-  done
-}
-
-listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-# free_port prints a port that nobody listens on now; a lost race is tried again.
-free_port() {
-  local p
-  for _ in {1..50}; do
-    p=$((33000 + RANDOM % 1000))
-    if ! listening "$p"; then echo "$p"; return; fi
-  done
-  die "no free port"
 }
 
 # wait_ready succeeds when the server answers, fails when it has ended.
@@ -194,11 +157,11 @@ start_server() {
   esac
   prepare_folders
   create_data
-  init_sql 127.0.0.1 localhost >"$base/init.sql"
+  init_sql "$db" "$user" "$pass" 127.0.0.1 localhost >"$base/init.sql"
   chmod 644 "$base/init.sql"
   server_flags
   for _ in 1 2 3 4 5; do
-    try_port=${port:-$(free_port)}
+    try_port=${port:-$(free_port)} # a lost race is tried again
     : >"$log"
     "$mysqld" --no-defaults "${flags[@]}" --port="$try_port" </dev/null >"$base/stdout.log" 2>&1 &
     pid=$!
@@ -219,7 +182,7 @@ start_container() {
   # shellcheck disable=SC2206 # several words are wanted
   tuning+=(${WITH_MYSQL_ARGS:-})
   base=$(mktemp -d "${TMPDIR:-/tmp}/with-mysql.XXXXXX")
-  init_sql % >"$base/init.sql"
+  init_sql "$db" "$user" "$pass" % >"$base/init.sql"
   chmod 755 "$base"
   chmod 644 "$base/init.sql"
   container=$(docker run --detach --rm --publish "127.0.0.1:$port:3306" --volume "$base/init.sql:/docker-entrypoint-initdb.d/init.sql:ro" \

@@ -279,3 +279,12 @@ func TestControl59ChangeAndNotice(t *testing.T) {
 		}
 	})
 }
+
+// A username in other letters is compared as a Latin one; a password made of it is still the username.
+func TestControl2UsernameInOtherLetters(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	for _, typed := range []string{"сорокасорока", "СОРОКАСОРОКА1985", "copokacopoka"} {
+		r := post(s, "/accounts/register", object{"email": address(newName()), "username": "Сорокасорока", "password": typed})
+		wantField(t, r, "/password", "password_common")
+	}
+}

@@ -21,6 +21,7 @@ import (
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/servertest/mysqlproxy"
 )
 
 // Faults of the server itself: every operation of the contract must answer them with its documented problem, and
@@ -130,6 +131,58 @@ func TestControl36And84And86EveryOperationAnswers503WithoutItsDatabase(t *testin
 		back := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_PUBLIC_URL=" + s.Config.PublicURL}})
 		c.At(back).RefreshTokens().Want(t, http.StatusOK, "")
 		body.At(back).RefreshTokens().Want(t, http.StatusOK, "")
+	})
+}
+
+// A database that takes connections and says nothing, as one that hangs or is behind a broken network: nobody waits for
+// it, whatever is asked; and it is believed again soon after it speaks.
+func TestControl36EveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
+	t.Parallel()                                               // it waits most of the time
+	const answers, recovers = 3 * time.Second, 5 * time.Second // the promises
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		if engine != servertest.MySQL {
+			return
+		}
+		direct := servertest.NewDatabase(t, engine)
+		proxy, url, err := mysqlproxy.New(direct.URL, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(proxy.Away)
+		db := *direct
+		db.URL = url
+		s := servertest.Start(t, servertest.Options{Database: &db, HoldMail: true})
+		c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
+		before := s.Database.Dump(t)
+		proxy.Silence()
+		var all sync.WaitGroup
+		for _, op := range servertest.Operations() {
+			if !slices.Contains(op.Statuses, http.StatusServiceUnavailable) {
+				continue // asks no database
+			}
+			client, example := c.Copy(), exampleOf(t, op)
+			all.Go(func() {
+				began := time.Now()
+				r := send(client, example)
+				if took := time.Since(began); took > answers {
+					t.Errorf("%s: answered after %v", op.ID, took)
+				}
+				if r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" || len(r.Cookies()) > 0 {
+					t.Errorf("%s: %d %v", op.ID, r.Status, r.Header)
+				}
+			})
+		}
+		all.Wait()
+		unchanged(t, s, before)
+		if err := proxy.Back(); err != nil {
+			t.Fatal(err)
+		}
+		back := time.Now()
+		for c.Copy().Do(http.MethodGet, "/readyz", nil).Status != http.StatusOK && time.Since(back) < recovers {
+			time.Sleep(50 * time.Millisecond)
+		}
+		c.RefreshTokens().Want(t, http.StatusOK, "")
+		c.Profile().Want(t, http.StatusOK, "")
 	})
 }
 

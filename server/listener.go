@@ -1,10 +1,12 @@
 package server
 
 import (
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"example.com/accounts/server/accounts"
 )
@@ -17,12 +19,16 @@ type sharedListener struct {
 	free func(netip.Addr) bool
 	most int
 
+	log *slog.Logger
+	now func() time.Time
+
 	mu   sync.Mutex
 	open map[string]int // by network
+	said time.Time
 }
 
 func (s *Server) shared(listener net.Listener) net.Listener {
-	return &sharedListener{Listener: listener, most: maxOfOneClient, open: map[string]int{}, free: func(addr netip.Addr) bool {
+	return &sharedListener{Listener: listener, most: maxOfOneClient, open: map[string]int{}, log: s.Log, now: s.Now, free: func(addr netip.Addr) bool {
 		return addr.IsLoopback() || slices.ContainsFunc(s.Config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 	}}
 }
@@ -42,7 +48,8 @@ func (l *sharedListener) Accept() (net.Conn, error) {
 		if l.take(network) {
 			return &sharedConn{Conn: conn, close: sync.OnceFunc(func() { l.giveBack(network) })}, nil
 		}
-		_ = conn.Close() // nobody is told: who opens too many cannot be helped
+		_ = conn.Close()
+		l.refused(peer.Addr())
 	}
 }
 
@@ -54,6 +61,16 @@ func (l *sharedListener) take(network string) bool {
 	}
 	l.open[network]++
 	return true
+}
+
+// refused says so once a minute: it may be a proxy that nobody has named.
+func (l *sharedListener) refused(addr netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := l.now(); now.Sub(l.said) >= time.Minute {
+		l.said = now
+		l.log.Warn("a client holds too many connections; if it is a proxy, name it in ACCOUNTS_TRUSTED_PROXIES", "ip", addr.String(), "most", l.most)
+	}
 }
 
 func (l *sharedListener) giveBack(network string) {

@@ -24,14 +24,14 @@ const (
 )
 
 // Serve answers on the listener until ctx ends, and then shuts down: readyz says 503 at once, for ShutdownDelay
-// requests are still accepted, so that a load balancer can take notice, and those in flight have ShutdownTimeout to
-// finish. Nil after a clean shutdown.
+// requests are still accepted, so that a load balancer can take notice, each connection being closed with its next
+// answer, and those in flight have ShutdownTimeout to finish. Nil after a clean shutdown.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	handler, err := s.Handler()
 	if err != nil {
 		return err
 	}
-	srv := s.bounded(handler)
+	srv := s.bounded(s.lastAnswers(handler))
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(netutil.LimitListener(s.shared(listener), maxConnections)) }()
 	select {
@@ -47,6 +47,17 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	case <-time.After(s.Config.ShutdownDelay):
 	}
 	return s.shutDown(srv)
+}
+
+// lastAnswers says with each answer of a shutdown that nothing more is read from its connection. Otherwise the client
+// may be sending the next request at the moment in which the connection is closed.
+func (s *Server) lastAnswers(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		handler.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) bounded(handler http.Handler) *http.Server {

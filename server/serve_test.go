@@ -175,6 +175,9 @@ func TestControl82ConnectionsOfOneClient(t *testing.T) {
 	if want := []int{1, 2, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16}; !slices.Equal(ports, want) {
 		t.Errorf("kept %v, want %v", ports, want)
 	}
+	if n := strings.Count(s.Log.String(), "too many connections"); n != 1 { // a line a minute
+		t.Errorf("%d lines in the log", n)
+	}
 	for range 2 { // a connection that is closed twice gives one place back
 		_ = conns[0].Close()
 	}

@@ -398,6 +398,22 @@ func TestControl65ChangeToAnAddressInUse(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
+// Asked twice in a moment, as by a double click, there is one mail, and its link is good. One that was sent to another
+// address is not, from the second wish on.
+func TestControl65ChangeAskedForTwice(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u, next, other := s.NewUser(), address(newName()), address(newName())
+		c := s.Login(u, accounts.Hybrid)
+		changeEmail(c, other, u.Password).Want(t, http.StatusAccepted, "")
+		for range 2 {
+			changeEmail(c, next, u.Password).Want(t, http.StatusAccepted, "")
+		}
+		wantMails(t, s, next, mail.EmailChange)
+		confirmEmail(s, linkToken(t, s, other, 1, mail.EmailChange)).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmEmail(s, linkToken(t, s, next, 1, mail.EmailChange)).Want(t, http.StatusOK, "")
+	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
+}
+
 // Each other username is a line of the security log, and an export is long: neither is to be had without end. What has
 // no such budget goes on, and so do other users.
 func TestControl80RareActionsOfAUser(t *testing.T) {

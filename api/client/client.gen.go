@@ -1237,7 +1237,7 @@ type PasswordRequest struct {
 	Password Password `json:"password"`
 }
 
-// PersonName defines model for PersonName.
+// PersonName Text as people write their names, without control and other hidden characters.
 type PersonName = string
 
 // Problem A problem of RFC 9457.
@@ -1395,9 +1395,13 @@ type RegisterRequest struct {
 	// Email A bare address such as `ada@example.com`.
 	//
 	// Example: ada@example.com
-	Email     Email       `json:"email"`
+	Email Email `json:"email"`
+
+	// FirstName Text as people write their names, without control and other hidden characters.
 	FirstName *PersonName `json:"first_name,omitempty"`
-	LastName  *PersonName `json:"last_name,omitempty"`
+
+	// LastName Text as people write their names, without control and other hidden characters.
+	LastName *PersonName `json:"last_name,omitempty"`
 
 	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
 	//
@@ -1411,7 +1415,10 @@ type RegisterRequest struct {
 	// Example: correct horse battery staple
 	Password NewPassword `json:"password"`
 
-	// Username Letters, digits and marks, without `@` and blanks. Compared without regard to case and width.
+	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+	// that name.
+	//
 	//
 	// Example: ada
 	Username *Username `json:"username,omitempty"`
@@ -1562,15 +1569,21 @@ type UnsupportedMediaTypeProblemCode string
 
 // UpdateProfileRequest defines model for UpdateProfileRequest.
 type UpdateProfileRequest struct {
+	// FirstName Text as people write their names, without control and other hidden characters.
 	FirstName *PersonName `json:"first_name,omitempty"`
-	LastName  *PersonName `json:"last_name,omitempty"`
+
+	// LastName Text as people write their names, without control and other hidden characters.
+	LastName *PersonName `json:"last_name,omitempty"`
 
 	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
 	//
 	// Example: ko
 	Locale *Locale `json:"locale,omitempty"`
 
-	// Username Letters, digits and marks, without `@` and blanks. Compared without regard to case and width.
+	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+	// that name.
+	//
 	//
 	// Example: ada
 	Username *Username `json:"username,omitempty"`
@@ -1591,7 +1604,9 @@ type User struct {
 	Username      string                       `json:"username"`
 }
 
-// Username Letters, digits and marks, without `@` and blanks. Compared without regard to case and width.
+// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
+// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+// that name.
 //
 // Example: ada
 type Username = string

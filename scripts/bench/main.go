@@ -2,9 +2,14 @@
 //
 //	scripts/with-mysql.sh --durable -- go run ./scripts/bench
 //
+// With -capacity it tells what a machine carries instead (see capacity.go):
+//
+//	scripts/with-mysql.sh --durable -- go run ./scripts/bench -capacity 10000,100000,1000000 [-engine sqlite]
+//
 // Absolute figures of a shared machine mean nothing, so product and counterpart take turns, several times, and what
 // counts is the median of the rounds' ratios. The counterparts are in bare.go. Server, database and this program share the
-// machine. The exit status is 0 whatever is measured, and 1 if a request failed.
+// machine. The exit status is 0 whatever is measured, and 1 if a request failed; with -capacity also if a verdict
+// of its report is "missed".
 package main
 
 import (
@@ -26,6 +31,9 @@ type settings struct {
 	only      string
 	log       string
 	bare      string
+	engine    string
+	sizes     string
+	binary    string // of the product, built if empty
 }
 
 func main() {
@@ -35,14 +43,19 @@ func main() {
 	flag.StringVar(&s.transport, "transport", "hybrid", "of the sessions that are refreshed: hybrid, cookies, server_held or body")
 	flag.StringVar(&s.only, "only", "", "measure only what begins with this: profile, refresh or login")
 	flag.StringVar(&s.log, "log", os.DevNull, "where the product's log goes")
+	flag.StringVar(&s.engine, "engine", "mysql", "with -capacity: mysql or sqlite")
+	flag.StringVar(&s.sizes, "capacity", "", "measure the product alone, with so many sessions in its database: 10000,100000,1000000")
 	flag.StringVar(&s.bare, "bare", "", "internal: be the bare server at this address")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var err error
-	if s.bare != "" {
+	switch {
+	case s.bare != "":
 		err = serveBare(ctx, s.bare)
-	} else {
+	case s.sizes != "":
+		err = capacity(ctx, s)
+	default:
 		err = measure(ctx, s)
 	}
 	stop()

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	_ "github.com/glebarez/go-sqlite" // the driver "sqlite"
 	"github.com/go-sql-driver/mysql"
 
 	"example.com/accounts/server/token"
@@ -34,6 +35,7 @@ const (
 type prepared struct {
 	dir, binary, self string
 	name              string
+	url               string // of the database, as the product takes it
 	log               *os.File
 	admin, db         *sql.DB
 	secret            token.Secret
@@ -46,7 +48,7 @@ type prepared struct {
 }
 
 func prepare(ctx context.Context, s settings) (_ *prepared, err error) {
-	p := &prepared{}
+	p := &prepared{binary: s.binary}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -61,12 +63,14 @@ func prepare(ctx context.Context, s settings) (_ *prepared, err error) {
 	if p.self, err = os.Executable(); err != nil {
 		return p, err
 	}
-	if err := p.createDatabase(ctx); err != nil {
+	if err := p.createDatabase(ctx, s.engine); err != nil {
 		return p, err
 	}
-	p.binary = filepath.Join(p.dir, "accountsd")
-	if err := runCommand(ctx, append(os.Environ(), "CGO_ENABLED=0"), "", "go", "build", "-trimpath", "-o", p.binary, program); err != nil {
-		return p, err
+	if p.binary == "" {
+		p.binary = filepath.Join(p.dir, "accountsd")
+		if err := runCommand(ctx, append(os.Environ(), "CGO_ENABLED=0"), "", "go", "build", "-trimpath", "-o", p.binary, program); err != nil {
+			return p, err
+		}
 	}
 	if err := p.configure(ctx); err != nil {
 		return p, err
@@ -77,8 +81,17 @@ func prepare(ctx context.Context, s settings) (_ *prepared, err error) {
 	return p, p.createUsers(ctx)
 }
 
-// createDatabase makes a database beside the one of TEST_MYSQL_URL.
-func (p *prepared) createDatabase(ctx context.Context) error {
+// createDatabase makes a file, or a database beside the one of TEST_MYSQL_URL.
+func (p *prepared) createDatabase(ctx context.Context, engine string) (err error) {
+	if engine == sqlite {
+		path := filepath.Join(p.dir, "accounts.db")
+		p.url = "sqlite:" + path
+		p.db, err = sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
+		if err == nil {
+			p.db.SetMaxOpenConns(1)
+		}
+		return err
+	}
 	base, err := databaseURL()
 	if err != nil {
 		return err
@@ -97,6 +110,9 @@ func (p *prepared) createDatabase(ctx context.Context) error {
 	}
 	p.database = databasePID(ctx, p.db)
 	_, err = p.db.ExecContext(ctx, bareTables)
+	base.Path = "/" + p.name
+	p.url = base.String()
+	p.bareEnv = append(p.bareEnv, bareDatabase+"="+dsn(base, p.name))
 	return err
 }
 
@@ -142,20 +158,15 @@ func (p *prepared) configure(ctx context.Context) (err error) {
 	if p.secret, err = token.ParseSecret(text); err != nil {
 		return err
 	}
-	base, err := databaseURL()
-	if err != nil {
-		return err
-	}
-	base.Path = "/" + p.name
 	_, _ = rand.Read(p.bareKey[:])
 	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ACCOUNTS_") })
 	p.productEnv = append(slices.Clone(inherited),
 		"ACCOUNTS_ADDR="+p.productAddr, "ACCOUNTS_PUBLIC_URL="+p.publicURL(), "ACCOUNTS_DATA_DIR="+p.dir,
-		"ACCOUNTS_DATABASE_URL="+base.String(), "ACCOUNTS_SECRET_KEYS="+text,
+		"ACCOUNTS_DATABASE_URL="+p.url, "ACCOUNTS_SECRET_KEYS="+text,
 		"ACCOUNTS_ROTATION_INTERVAL=0", "ACCOUNTS_ACCESS_TTL="+tokenLife.String(),
 		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
 	)
-	p.bareEnv = append(slices.Clone(inherited), bareKey+"="+hex.EncodeToString(p.bareKey[:]), bareDatabase+"="+dsn(base, p.name))
+	p.bareEnv = append(append(slices.Clone(inherited), p.bareEnv...), bareKey+"="+hex.EncodeToString(p.bareKey[:]))
 	return nil
 }
 
@@ -242,11 +253,11 @@ func (p *prepared) close() error {
 		}
 	}
 	if p.db != nil {
-		_, err := p.admin.ExecContext(context.Background(), "DROP DATABASE "+p.name)
-		errs = append(errs, err, p.db.Close())
+		errs = append(errs, p.db.Close())
 	}
 	if p.admin != nil {
-		errs = append(errs, p.admin.Close())
+		_, err := p.admin.ExecContext(context.Background(), "DROP DATABASE IF EXISTS "+p.name)
+		errs = append(errs, err, p.admin.Close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(p.dir))...)
 }

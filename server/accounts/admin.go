@@ -39,7 +39,7 @@ func (s *Service) newUser(n NewUser) (models.User, error) {
 		IsActive: true, IsStaff: n.Superuser, IsSuperuser: n.Superuser, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch(),
 	}
 	var ok bool
-	if u.UsernameNorm, ok = canonicalUsername(n.Username); !ok {
+	if u.UsernameNorm, ok = newUsername(n.Username); !ok {
 		return u, invalid("username", "invalid_format")
 	}
 	if u.EmailNorm, ok = canonicalEmail(n.Email); !ok {

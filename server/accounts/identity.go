@@ -118,7 +118,12 @@ func isAlnum(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' 
 // controls of writing direction, a mail or a list of users could be made to show something else than it says. The joiners
 // are letters to Persian and to the languages of India.
 func isName(s string) bool {
-	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxName && !strings.ContainsFunc(s, func(r rune) bool {
-		return r != '\u200c' && r != '\u200d' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp)
-	})
+	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxName && (s == "" || strings.TrimSpace(s) != "") && !strings.ContainsFunc(s, isHidden)
+}
+
+func isHidden(r rune) bool {
+	if r == '\u200c' || r == '\u200d' || unicode.Is(unicode.Prepended_Concatenation_Mark, r) {
+		return false
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
 }

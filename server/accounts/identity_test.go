@@ -69,6 +69,7 @@ func TestCanonicalUsername(t *testing.T) {
 		{"\u0421\u041e\u0420-1", "cop-1"},
 		{"\u03bf\u03c1\u03b1", "opa"}, // Greek
 		{"\u0585\u057d\u0578", "oun"}, // Armenian
+		{"\u0441\u04bb\u04cf\u043e\u0451", "chlo\u00eb"},
 		{"\u10d0\u10d3\u10d0", "\u10d0\u10d3\u10d0"},
 		{"\u7530\u306e\u30a2-ada", "\u7530\u306e\u30a2-ada"}, // Japanese
 		{"\u0256\u025b\u0254", "\u0256\u025b\u0254"},         // Ewe
@@ -83,6 +84,8 @@ func TestCanonicalUsername(t *testing.T) {
 		{"t\u0585m", ""},      // Armenian օ
 		{"\u0251da", ""},      // phonetic ɑ
 		{"\u01c0da", ""},      // a click, which is a stroke
+		{"\u01bfaypal", ""},   // wynn, which is dead
+		{"\u0237acob", ""},    // a j without a dot
 		{"\u13a0\u13af", ""},  // Cherokee
 		{"\ua4ee\ua4d3", ""},  // Lisu
 		{"\u0434\u3042", ""},  // Cyrillic and Japanese
@@ -260,12 +263,25 @@ func TestUsernamesInAnyCaseAreOne(t *testing.T) {
 	}
 }
 
+// What is shown as it was typed must not look like another name than the one it is.
+func TestNewUsernames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"ada": true, "\u03b1\u03bd\u03bd\u03b1": true, "\u0391\u039d\u039d\u0391": false, "\u03a4\u039f\u039d\u03a5": false, "\u039d\u03af\u03ba\u03bf\u03c2": true,
+		"a\u4e28ice": false, "b\u3007b": false, "\u4e00\u4e28": true, "a b": false,
+	} {
+		if _, ok := newUsername(name); ok != want {
+			t.Errorf("%q: %v", name, ok)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"": true, "Ada": true, "\u00c9lodie-Ma\u00ebl O'Neil": true, "\u5f20\u4f1f": true, strings.Repeat("\u00e9", 150): true,
 		strings.Repeat("a", 151): false, "a\x00": false, "a\r\nBcc: x": false, "a\tb": false, "a\x7f": false, "a\xff": false,
 		"\u0646\u06cc\u200c\u0645\u0627": true, "Ada \U0001f469\u200d\U0001f4bb": true, // joiners
 		"\u202eada": false, "a\u2066da": false, "ada\u2028": false, "ada\u0085": false, "a\u00adda": false, "\ufeffada": false, "\ue000": false,
+		"\u3164": false, "a\u115fb": false, "a\u034fb": false, "   ": false, " ": false, "\u0600\u0661": true,
 	} {
 		if isName(name) != want {
 			t.Errorf("%q: %v", name, !want)

@@ -43,14 +43,20 @@ func writtenAlike(s string) bool {
 	})
 }
 
-// isLatinLetter leaves out the letters of phonetics, many of which differ from everybody's by a hook; those that
-// languages of Africa have taken from there are letters. The clicks at U+01C0 are strokes.
+// isLatinLetter leaves out dead letters and those of phonetics, many of which differ from everybody's by a hook; those
+// that languages of Africa have taken from there are letters.
 func isLatinLetter(r rune) bool {
-	return r < 0x1c0 || r > 0x1c3 && r < 0x250 || r >= 0x1e00 && r < 0x1f00 || strings.ContainsRune("ɓɔɖɗəɛɣɨɲʃʉʊʋʒ", r)
+	for _, block := range [][2]rune{{0, 0x17f}, {0x1cd, 0x1dc}, {0x1e4, 0x1f0}, {0x1f4, 0x1f5}, {0x1f8, 0x21b}, {0x21e, 0x21f}, {0x226, 0x233}, {0x1e00, 0x1eff}} {
+		if r >= block[0] && r <= block[1] {
+			return true
+		}
+	}
+	return strings.ContainsRune("ơưƒƙƴɓɔɖɗəɛɣɨɲʃʉʊʋʒ", r)
 }
 
 // latinTwins are letters that look like Latin ones, small or as capitals, each before its twin.
 var latinTwins = strings.NewReplacer(
+	"ё", "ë", "ї", "ï", "г", "r", "п", "n", "ѵ", "v",
 	"а", "a", "в", "b", "е", "e", "к", "k", "м", "m", "н", "h", "о", "o", "р", "p", "с", "c", "т", "t", "у", "y", "х", "x",
 	"ѕ", "s", "і", "i", "ј", "j", "ԛ", "q", "ԝ", "w", "һ", "h", "ԁ", "d", "ӏ", "l",
 	"α", "a", "β", "b", "γ", "y", "ε", "e", "ζ", "z", "η", "h", "ι", "i", "κ", "k", "μ", "m", "ν", "v", "ο", "o", "ρ", "p",
@@ -61,8 +67,18 @@ var latinTwins = strings.NewReplacer(
 // asLatin is the Latin name that one of other letters can be read as. The two are one name, whoever comes first: сор
 // and cop. A name with a letter that looks like no Latin one stays as it is.
 func asLatin(s string) string {
-	if twin := latinTwins.Replace(s); !strings.ContainsFunc(twin, func(r rune) bool { return r >= 0x80 }) {
-		return twin
+	twin := latinTwins.Replace(s)
+	if strings.ContainsFunc(twin, func(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(unicode.Latin, r) }) {
+		return s
 	}
-	return s
+	return twin
+}
+
+// newUsername is the canonical form of a name that somebody chooses. Names are shown as they were typed, and then a few
+// look like another name than the one they are: Greek ΑΝΝΑ, which is αννα, or a stroke or a ring of Chinese among Latin
+// letters. Those are none. Names that exist are compared by canonicalUsername alone.
+func newUsername(name string) (string, bool) {
+	canonical, ok := canonicalUsername(name)
+	latin := strings.ContainsFunc(canonical, func(r rune) bool { return unicode.Is(unicode.Latin, r) })
+	return canonical, ok && (!latin || !strings.ContainsAny(name, "ΝΥ丨〇"))
 }

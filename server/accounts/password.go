@@ -19,7 +19,7 @@ func (s *Service) checkNewPassword(password string, u models.User) error {
 	local, domain, _ := strings.Cut(u.EmailNorm, "@")
 	host, _, _ := strings.Cut(domain, ".")
 	err := credentials.CheckPolicy(password, s.settings.MinPassword,
-		u.UsernameNorm, u.EmailNorm, local, host, u.FirstName, u.LastName, u.FirstName+u.LastName, u.FirstName+" "+u.LastName)
+		u.Username, u.UsernameNorm, u.EmailNorm, local, host, u.FirstName, u.LastName, u.FirstName+u.LastName, u.FirstName+" "+u.LastName)
 	var refused *credentials.PolicyError
 	if errors.As(err, &refused) {
 		return invalid("password", refused.Code)

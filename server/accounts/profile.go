@@ -18,7 +18,7 @@ type ProfileChange struct{ Username, FirstName, LastName, Locale *string }
 func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange, client Client) (models.User, error) {
 	change := models.ProfileChange{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale}
 	if c.Username != nil {
-		norm, ok := canonicalUsername(*c.Username)
+		norm, ok := newUsername(*c.Username)
 		if !ok {
 			return models.User{}, invalid("username", "invalid_format")
 		}

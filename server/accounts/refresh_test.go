@@ -2,6 +2,7 @@ package accounts_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net/http"
 	"strings"
@@ -308,14 +309,22 @@ func TestCallerHangsUp(t *testing.T) {
 	})
 }
 
-// lock holds the session's row, so that a write of it waits.
+// lock holds the session's row, so that a write of it waits, whichever replica makes it.
 func (s *site) lock(c *servertest.Client) (release func()) {
 	s.t.Helper()
-	tx, err := s.db.SQL.BeginTx(context.Background(), nil)
-	must(s.t, err)
-	_, err = tx.ExecContext(context.Background(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", id(c))
-	must(s.t, err)
-	return func() { must(s.t, tx.Rollback()) }
+	var held []*sql.Tx
+	for _, door := range s.db.BackDoors() {
+		tx, err := door.BeginTx(context.Background(), nil)
+		must(s.t, err)
+		_, err = tx.ExecContext(context.Background(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", id(c))
+		must(s.t, err)
+		held = append(held, tx)
+	}
+	return func() {
+		for _, tx := range held {
+			must(s.t, tx.Rollback())
+		}
+	}
 }
 
 // idle waits until the replica has logged the end of a refresh that failed or was refused.

@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -62,7 +64,7 @@ func (s *Service) registrant(r Registration) (models.User, error) {
 	if u.EmailNorm, ok = canonicalEmail(r.Email); !ok {
 		return u, invalid("email", "invalid_format")
 	}
-	if u.UsernameNorm, ok = canonicalUsername(r.Username); !ok && r.Username != "" {
+	if u.UsernameNorm, ok = newUsername(r.Username); !ok && r.Username != "" {
 		return u, invalid("username", "invalid_format")
 	}
 	if !isName(r.FirstName) {
@@ -82,7 +84,7 @@ func (s *Service) storeRegistration(ctx context.Context, u models.User, m models
 	m.TokenID = &t.ID
 	budget := s.mailBudget(mail.Verify, u.EmailNorm)
 	if !s.settings.VerificationOptional {
-		return s.store.AddRegistration(ctx, t, m, budget)
+		return s.store.AddRegistration(ctx, t, m, budget, s.repeats(client, u.EmailNorm))
 	}
 	registered := s.event(models.EventRegistered, 0, client, "")
 	queued, err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, budget, registered)
@@ -153,43 +155,55 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 	return s.begin(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client})
 }
 
-// tryRegistrations is how many registrations of an address one password is compared with, beside that of the link.
-const tryRegistrations = 5
+// tryRegistrations is how many registrations of an address one password is compared with, beside that of the link: the
+// newest ones. Of one client there are fewer, so that a stranger alone cannot push the owner's out.
+const (
+	tryRegistrations    = 3
+	repeatRegistrations = tryRegistrations - 1
+)
+
+// repeats bounds the registrations of one address by one client. Beyond it the answer is the same.
+func (s *Service) repeats(client Client, emailNorm string) models.Spending {
+	b := Budget{N: repeatRegistrations, Per: time.Hour}
+	if s.settings.RegistrationsPerClient.N == 0 { // switched off with the others
+		b.N = 0
+	}
+	return use(b, "register_again"+requestsOf, client.Network()+" "+emailNorm)
+}
 
 // confirmRegistrant asks for the password typed at registration, or for the present one of the user that was made of it.
 //
 // A link is good for every registration of its address that waits: the link proves the mailbox, and the password says
 // whose registration it is. A stranger who signs up with somebody's address first has the only mail for a while, and
-// the owner opens that. The answer is the link's token with the registration that has the password.
+// the owner opens that. The answer is the link's token with the registration that has the password, the newest if
+// there are several.
 func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string) (models.OneTimeToken, error) {
-	all := []models.OneTimeToken{t}
+	var all []models.OneTimeToken
+	var err error
 	switch {
 	case t.UserID != 0:
-		u, err := s.store.UserByID(ctx, t.UserID)
-		if errors.Is(err, models.ErrNotFound) {
-			return t, refuse(LinkInvalid)
-		}
-		if err != nil {
-			return t, storeError(err)
-		}
-		all[0].Password = u.Password
+		var u models.User
+		u, err = s.store.UserByID(ctx, t.UserID)
+		t.Password = u.Password
 	case t.UsedAt == nil:
-		others, err := s.store.PendingRegistrations(ctx, t.EmailNorm, s.now(), tryRegistrations)
-		if err != nil {
-			return t, storeError(err)
-		}
-		for _, each := range others {
-			if each.ID != t.ID {
-				each.ID = t.ID // it is the link that is used
-				all = append(all, each)
-			}
-		}
+		all, err = s.store.PendingRegistrations(ctx, t.EmailNorm, s.now(), tryRegistrations)
+	}
+	if errors.Is(err, models.ErrNotFound) {
+		return t, refuse(LinkInvalid)
+	}
+	if err != nil {
+		return t, storeError(err)
+	}
+	if !slices.ContainsFunc(all, func(each models.OneTimeToken) bool { return each.ID == t.ID }) {
+		all = append(all, t)
 	}
 	var hashes []string
 	for _, each := range all {
 		hashes = append(hashes, each.Password)
 	}
-	which, err := s.comparePassword(ctx, guess(s.settings.LoginFailuresPerAccount, passwordOfLink, t.ID.String()), "password", password, hashes...)
+	// The budget is that of the mailbox, or each link in it would give so many guesses more.
+	which, err := s.comparePassword(ctx, guess(s.settings.LoginFailuresPerAccount, passwordOfLink, t.EmailNorm), "password", password, hashes...)
+	all[which].ID = t.ID // it is the link that is used
 	return all[which], err
 }
 
@@ -213,7 +227,7 @@ func (s *Service) makeUser(ctx context.Context, t models.OneTimeToken, client Cl
 	u := models.User{Email: t.Email, EmailNorm: t.EmailNorm, FirstName: t.FirstName, LastName: t.LastName, Locale: t.Locale, Password: t.Password,
 		IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch()}
 	registered := s.event(models.EventRegistered, 0, client, "")
-	if norm, ok := canonicalUsername(t.Username); ok {
+	if norm, ok := newUsername(t.Username); ok {
 		u.Username, u.UsernameNorm = t.Username, norm
 		if err := s.store.CompleteRegistration(ctx, t, &u, now, registered); !errors.Is(err, models.ErrConflict) {
 			return err

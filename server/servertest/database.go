@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,8 +47,23 @@ type Database struct {
 	URL    string // as ACCOUNTS_DATABASE_URL takes it
 	SQL    *sql.DB
 
-	changes *sql.Stmt // after Watch
+	doors   []*sql.DB     // SQL, and the like at the other nodes
+	nodes   []string      // the URL at each node of a cluster, the first one's that of URL
+	taken   *atomic.Int64 // how many of them NextURL has given
+	changes *sql.Stmt     // after Watch
 }
+
+// NextURL is where one more replica reaches the database: on a cluster (scripts/with-galera.sh) the first at the node of
+// SQL, whose locks it meets, and each further one at another node than the one before it. A copy with another URL, such as that of a proxy, is reached there alone.
+func (d *Database) NextURL() string {
+	if len(d.nodes) == 0 || d.URL != d.nodes[0] {
+		return d.URL
+	}
+	return d.nodes[int(d.taken.Add(1)-1)%len(d.nodes)]
+}
+
+// BackDoors are SQL and, on a cluster, the same at each other node: a lock holds at its own node only.
+func (d *Database) BackDoors() []*sql.DB { return d.doors }
 
 // NewDatabase makes one.
 func NewDatabase(t testing.TB, engine Engine) *Database {
@@ -62,28 +79,47 @@ func newSQLite(t testing.TB) *Database {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_txlock=immediate")
 	must(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	return &Database{Engine: SQLite, URL: "sqlite:" + path, SQL: db}
+	return &Database{Engine: SQLite, URL: "sqlite:" + path, SQL: db, doors: []*sql.DB{db}}
 }
 
+// made counts the databases: on a cluster each begins at another node.
+var made atomic.Int64
+
 func newMySQL(t testing.TB) *Database {
-	base := os.Getenv("TEST_MYSQL_URL")
-	if base == "" {
+	servers := strings.Fields(cmp.Or(os.Getenv("TEST_GALERA_URLS"), os.Getenv("TEST_MYSQL_URL")))
+	if len(servers) == 0 {
 		t.Fatal("TEST_MYSQL_URL is not set: run `make test`, or `scripts/with-mysql.sh -- go test ./...`, or leave MySQL out by TEST_ENGINES=sqlite")
 	}
-	u, err := url.Parse(base)
-	must(t, err)
 	name := "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	admin := dial(t, u, strings.TrimPrefix(u.Path, "/"))
-	_, err = admin.ExecContext(context.Background(), "CREATE DATABASE "+name)
-	must(t, err)
-	u.Path = "/" + name
-	db := dial(t, u, name)
+	first := int(made.Add(1))
+	d := &Database{Engine: MySQL, taken: &atomic.Int64{}}
+	var admin *sql.DB
+	for i := range servers {
+		u, err := url.Parse(servers[(first+i)%len(servers)])
+		must(t, err)
+		node := dial(t, u, strings.TrimPrefix(u.Path, "/"))
+		if i == 0 {
+			admin = node
+			_, err = admin.ExecContext(context.Background(), "CREATE DATABASE "+name)
+			must(t, err)
+		} else { // a connection is not causal, but its first read is: afterwards this node has the database too
+			_, err = node.ExecContext(context.Background(), "SELECT 1 FROM information_schema.schemata LIMIT 1")
+			must(t, errors.Join(err, node.Close()))
+		}
+		d.doors = append(d.doors, dial(t, u, name))
+		u.Path = "/" + name
+		d.nodes = append(d.nodes, u.String())
+	}
+	d.SQL = d.doors[0]
+	d.URL = d.nodes[0]
 	t.Cleanup(func() {
-		_ = db.Close()
+		for _, door := range d.doors {
+			_ = door.Close()
+		}
 		_, _ = admin.ExecContext(context.Background(), "DROP DATABASE "+name)
 		_ = admin.Close()
 	})
-	return &Database{Engine: MySQL, URL: u.String(), SQL: db}
+	return d
 }
 
 func dial(t testing.TB, u *url.URL, name string) *sql.DB {
@@ -91,6 +127,9 @@ func dial(t testing.TB, u *url.URL, name string) *sql.DB {
 	c.User, c.Net, c.Addr, c.DBName, c.ParseTime, c.Loc = u.User.Username(), "tcp", u.Host, name, true, time.UTC
 	c.Passwd, _ = u.User.Password()
 	c.Params = map[string]string{"time_zone": "'+00:00'"}
+	if os.Getenv("TEST_GALERA_URLS") != "" {
+		c.Params["wsrep_sync_wait"] = "7" // what a replica wrote at another node is seen
+	}
 	connector, err := mysql.NewConnector(c)
 	must(t, err)
 	return sql.OpenDB(connector)

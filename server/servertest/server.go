@@ -70,7 +70,7 @@ func Start(t testing.TB, o Options) *Server {
 	front := httptest.NewUnstartedServer(nil)
 	public := "http://" + strings.Replace(front.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	settings := append(slices.Clone(o.Settings), // the first of two equal names counts
-		"ACCOUNTS_PUBLIC_URL="+public, "ACCOUNTS_DATABASE_URL="+o.Database.URL, "ACCOUNTS_DATA_DIR="+t.TempDir(),
+		"ACCOUNTS_PUBLIC_URL="+public, "ACCOUNTS_DATABASE_URL="+o.Database.NextURL(), "ACCOUNTS_DATA_DIR="+t.TempDir(),
 		"ACCOUNTS_SECRET_KEYS="+SecretKey, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_MAIL=files",
 		"ACCOUNTS_MAILS_PER_RECIPIENT=0", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
 		"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0", "ACCOUNTS_RARE_ACTIONS_PER_USER=0")

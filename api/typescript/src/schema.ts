@@ -562,10 +562,13 @@ export interface components {
          */
         OneTimeToken: string;
         /**
-         * @description Letters, digits and marks, without `@` and blanks. Compared without regard to case and width.
+         * @description Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
+         *     with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+         *     that name.
          * @example ada
          */
         Username: string;
+        /** @description Text as people write their names, without control and other hidden characters. */
         PersonName: string;
         /**
          * @description The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
@@ -1482,7 +1485,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A mail is on its way. */
+            /** @description A mail is on its way, unless there have been too many to this address. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -1895,7 +1898,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A mail is on its way to the new address. */
+            /** @description A mail is on its way to the new address, unless there have been too many. */
             202: {
                 headers: {
                     [name: string]: unknown;

@@ -54,7 +54,7 @@ func startReplica(t *testing.T, db *servertest.Database, public string, settings
 		public = "http://" + addr
 	}
 	env := append([]string{
-		"ACCOUNTS_ADDR=" + addr, "ACCOUNTS_PUBLIC_URL=" + public, "ACCOUNTS_DATABASE_URL=" + db.URL, "ACCOUNTS_DATA_DIR=" + t.TempDir(),
+		"ACCOUNTS_ADDR=" + addr, "ACCOUNTS_PUBLIC_URL=" + public, "ACCOUNTS_DATABASE_URL=" + db.NextURL(), "ACCOUNTS_DATA_DIR=" + t.TempDir(),
 		"ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_SECRET_KEYS=" + servertest.SecretKey, "ACCOUNTS_LOG_LEVEL=error",
 	}, settings...)
 	r := &replica{Server: servertest.Dial(t, "http://"+addr), command: exec.Command(path, "serve"), env: env}

@@ -1,0 +1,385 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/token"
+)
+
+// What a machine carries: the room that a session and a user take, the refreshes a second at the price of a commit
+// here, and whether a request costs more when there are more sessions. Each size has a database and a server of its
+// own, and these take turns, so that the neighbours on the machine are the same for all.
+
+const (
+	sqlite        = "sqlite"
+	devices       = 4    // sessions a user has
+	rowsAtOnce    = 2000 // a statement
+	sampled       = 1000 // sessions that are asked for, from all over the table
+	mostMore      = 1.3  // the cost of a request at the largest size by that at the smallest
+	expiredShare  = 10   // of the sessions of the largest size a tenth is over
+	bytesOfText   = 120  // a user agent of a usual length
+	commitsToTime = 300
+)
+
+// site is a database of one size and its server.
+type site struct {
+	*prepared
+	size             int
+	born             time.Time // of the first session; the others follow, a millisecond each
+	issuer           *token.Issuer
+	sessions         []*session
+	perUser, perSess float64 // bytes with all indexes
+	filled           time.Duration
+	turns            map[string][]turn
+	next             int
+}
+
+func capacity(ctx context.Context, s settings) (err error) {
+	var sites []*site
+	defer func() {
+		for _, each := range sites {
+			err = errors.Join(err, each.close())
+		}
+	}()
+	for text := range strings.SplitSeq(s.sizes, ",") {
+		size, err := strconv.Atoi(text)
+		if err != nil || size < sampled {
+			return fmt.Errorf("-capacity takes sizes from %d on, separated by commas", sampled)
+		}
+		p, err := prepare(ctx, s)
+		if err != nil {
+			return err
+		}
+		each := &site{prepared: p, size: size, turns: map[string][]turn{}}
+		sites = append(sites, each)
+		if err := each.open(ctx); err != nil {
+			return fmt.Errorf("%d sessions: %w", size, err)
+		}
+		s.binary = p.binary
+	}
+	first, largest := sites[0], sites[len(sites)-1]
+	fmt.Print(capacityEnvironment(ctx, s, first))
+	commit, err := commitCost(ctx, first.db)
+	if err != nil {
+		return err
+	}
+	for round := range s.rounds {
+		for i := range sites {
+			each := sites[(i+round)%len(sites)]
+			if err := each.measure(ctx, s.round); err != nil {
+				return fmt.Errorf("%d sessions: %w", each.size, err)
+			}
+		}
+	}
+	busy, err := largest.busy(ctx, s.round)
+	if err != nil {
+		return err
+	}
+	cleaned, err := largest.cleanUp(ctx)
+	if err != nil {
+		return err
+	}
+	return reportCapacity(os.Stdout, sites, commit, busy, cleaned)
+}
+
+func capacityEnvironment(ctx context.Context, s settings, p *site) string {
+	if s.engine != sqlite {
+		return p.environment(ctx)
+	}
+	load, _ := os.ReadFile("/proc/loadavg")
+	return fmt.Sprintf("SQLite, synchronous=FULL; load average %.14s\n", load)
+}
+
+// open fills the database, starts the server, and takes the sampled sessions through a first refresh.
+func (s *site) open(ctx context.Context) error {
+	began := time.Now()
+	if err := s.fill(ctx); err != nil {
+		return err
+	}
+	s.filled = time.Since(began)
+	ring, err := token.NewKeyRing([]token.Secret{s.secret})
+	if err != nil {
+		return err
+	}
+	s.issuer = token.NewIssuer(ring, s.publicURL(), tokenLife)
+	for i := range sampled {
+		each, err := s.session(i * (s.size / sampled))
+		if err != nil {
+			return err
+		}
+		s.sessions = append(s.sessions, each)
+	}
+	if s.product, _, err = startProcess(ctx, s.log, s.productAddr, s.productEnv, s.binary, "serve"); err != nil {
+		return err
+	}
+	c, err := dial(ctx, s.productAddr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	for _, each := range s.sessions {
+		step := each.refreshes()
+		header, body, err := c.exchange(step.request())
+		if err != nil {
+			return err
+		}
+		if err := step.accept(header, body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill writes users and sessions, thousands a statement, and says what room they take.
+func (s *site) fill(ctx context.Context) error {
+	s.born = time.Now().UTC().Truncate(time.Second).Add(-time.Duration(s.size)*time.Millisecond - time.Minute)
+	var hash string
+	var epoch int64
+	if err := s.db.QueryRowContext(ctx, "SELECT password, session_epoch FROM users WHERE username = 'first'").Scan(&hash, &epoch); err != nil {
+		return err
+	}
+	empty, err := s.room(ctx)
+	if err != nil {
+		return err
+	}
+	users := s.size / devices
+	err = s.insert(ctx, "users", "id, username, username_norm, email, email_norm, first_name, last_name, password, is_active, is_staff, is_superuser, session_epoch, date_joined", users,
+		func(i int) []any {
+			name := fmt.Sprintf("somebody.%07d", i)
+			return []any{firstUser + i, name, name, name + "@example.com", name + "@example.com", "Ada", "Lovelace", hash, true, false, false, epoch, s.born}
+		})
+	if err != nil {
+		return err
+	}
+	withUsers, err := s.room(ctx)
+	if err != nil {
+		return err
+	}
+	agent := strings.Repeat("Mozilla/5.0 ", bytesOfText/12)
+	err = s.insert(ctx, "sessions", "id, user_id, epoch, generation, rotated_at, created_at, idle_expires_at, expires_at, revoke_reason, transport, user_agent, ip, last_used_at", s.size,
+		func(i int) []any {
+			g := s.grant(i)
+			return []any{g.Session[:], g.Subject, epoch, 0, g.RotatedAt, g.RotatedAt, g.IdleExpiresAt, g.ExpiresAt, "", string(g.Transport), agent, "203.0.113.77", g.RotatedAt}
+		})
+	if err != nil {
+		return err
+	}
+	full, err := s.room(ctx)
+	s.perUser, s.perSess = float64(withUsers-empty)/float64(users), float64(full-withUsers)/float64(s.size)
+	return err
+}
+
+const firstUser = 1_000_000
+
+// grant is the n-th session as its tokens tell it. Its id begins with its time of birth, as those of real ones do; the users come in turn.
+func (s *site) grant(n int) token.Grant {
+	at := s.born.Add(time.Duration(n) * time.Millisecond)
+	id := uuid.UUID{6: 0x70, 8: 0x80}
+	ms := at.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+	binary.BigEndian.PutUint32(id[10:], uint32(n)) //nolint:gosec // far below
+	return token.Grant{
+		Subject: int64(firstUser + n%(s.size/devices)), Session: id, Transport: token.Body,
+		RotatedAt: at, IdleExpiresAt: s.born.Truncate(time.Second).Add(24 * time.Hour), ExpiresAt: s.born.Truncate(time.Second).Add(72 * time.Hour),
+	}
+}
+
+// session is the n-th session's client, which has its refresh token.
+func (s *site) session(n int) (*session, error) {
+	g := s.grant(n)
+	raw, err := s.issuer.Refresh(g)
+	return &session{transport: string(token.Body), id: g.Session, user: g.Subject, refresh: raw}, err
+}
+
+// insert makes a statement a commit on a server. SQLite has one client, so all of it is one transaction, and its driver
+// is slow with thousands of values.
+func (s *site) insert(ctx context.Context, table, columns string, n int, row func(i int) []any) error {
+	one, most := "(?"+strings.Repeat(",?", strings.Count(columns, ","))+")", rowsAtOnce
+	if s.admin == nil {
+		most = 50
+		if _, err := s.db.ExecContext(ctx, "BEGIN"); err != nil {
+			return err
+		}
+	}
+	for i := 0; i < n; i += most {
+		rows := min(most, n-i)
+		var values []any
+		for j := range rows {
+			values = append(values, row(i+j)...)
+		}
+		query := "INSERT INTO " + table + " (" + columns + ") VALUES " + one + strings.Repeat(","+one, rows-1)
+		if _, err := s.db.ExecContext(ctx, query, values...); err != nil {
+			return err
+		}
+	}
+	if s.admin == nil {
+		_, err := s.db.ExecContext(ctx, "COMMIT")
+		return err
+	}
+	return nil
+}
+
+// room is what the tables of users and sessions take with their indexes.
+func (s *site) room(ctx context.Context) (n int64, err error) {
+	if s.admin == nil {
+		err = s.db.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()").Scan(&n)
+		return n, err
+	}
+	if _, err := s.db.ExecContext(ctx, "ANALYZE TABLE users, sessions"); err != nil { //nolint:misspell // SQL's own word
+		return 0, err
+	}
+	err = s.db.QueryRowContext(ctx, `SELECT SUM(data_length + index_length) FROM information_schema.tables
+		WHERE table_schema = DATABASE() AND table_name IN ('users', 'sessions')`).Scan(&n)
+	return n, err
+}
+
+// commitCost is the median of one row changed and committed by one connection.
+func commitCost(ctx context.Context, db *sql.DB) (time.Duration, error) {
+	for _, query := range []string{"CREATE TABLE commits (id INTEGER NOT NULL PRIMARY KEY, n INTEGER NOT NULL)", "INSERT INTO commits VALUES (1, 0)"} {
+		if _, err := db.ExecContext(ctx, query); err != nil {
+			return 0, err
+		}
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = conn.Close() }()
+	var took []time.Duration
+	for range commitsToTime {
+		began := time.Now()
+		if _, err := conn.ExecContext(ctx, "UPDATE commits SET n = n + 1 WHERE id = 1"); err != nil {
+			return 0, err
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	return took[len(took)/2], nil
+}
+
+// around is a client that asks as one session after the other.
+func (s *site) around(ask func(*session) step) step {
+	var now step
+	return step{
+		request: func() []byte {
+			now = ask(s.sessions[s.next%len(s.sessions)])
+			s.next++
+			return now.request()
+		},
+		accept: func(header http.Header, body []byte) error {
+			if now.accept == nil {
+				return nil
+			}
+			return now.accept(header, body)
+		},
+	}
+}
+
+func profileOf(s *session) step {
+	return always(get("/accounts/profile", "Authorization: Bearer "+s.access))
+}
+
+// measure takes a turn of each kind with one client: what a request costs, not what waits for what.
+func (s *site) measure(ctx context.Context, d time.Duration) error {
+	for kind, ask := range map[string]func(*session) step{"profile": profileOf, "refresh": (*session).refreshes} {
+		t, err := drive(ctx, s.product, s.database, []step{s.around(ask)}, d)
+		if err != nil {
+			return err
+		}
+		s.turns[kind] = append(s.turns[kind], t)
+	}
+	return nil
+}
+
+// busy is as many refreshes as there are to be had.
+func (s *site) busy(ctx context.Context, d time.Duration) (turn, error) {
+	var steps []step
+	for i := range refreshers {
+		steps = append(steps, s.sessions[i].refreshes())
+	}
+	return drive(ctx, s.product, s.database, steps, d)
+}
+
+// cleaned is how a clean-up of many sessions went.
+type cleaned struct {
+	expired, gone, left int64
+	took                time.Duration
+	beside              turn // refreshes meanwhile
+}
+
+// cleanUp lets a tenth of the sessions be over for as long as they are kept, has the product remove them as its own
+// clean-up does, and refreshes beside it. The sampled sessions are not among them.
+func (s *site) cleanUp(ctx context.Context) (c cleaned, err error) {
+	const long = 31 * 24 * time.Hour
+	for n := 1; n < s.size; n += expiredShare * rowsAtOnce {
+		last := min(n+rowsAtOnce, s.size-1)
+		from, to := s.grant(n), s.grant(last)
+		result, err := s.db.ExecContext(ctx, "UPDATE sessions SET expires_at = ? WHERE id >= ? AND id < ? AND generation = 0",
+			s.born.Truncate(time.Second).Add(-long), from.Session[:], to.Session[:])
+		if err != nil {
+			return c, err
+		}
+		changed, err := result.RowsAffected()
+		if err != nil {
+			return c, err
+		}
+		c.expired += changed
+	}
+	store, err := models.Open(ctx, s.storeOptions())
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	during, end := context.WithCancel(ctx)
+	defer end()
+	beside, failed := make(chan turn, 1), make(chan error, 1)
+	go func() {
+		rounds := s.around((*session).refreshes)
+		ask := rounds.request
+		rounds.request = func() []byte { // the turn ends with the clean-up
+			if during.Err() != nil {
+				return nil
+			}
+			return ask()
+		}
+		t, err := drive(ctx, s.product, s.database, []step{rounds}, time.Hour)
+		beside <- t
+		failed <- err
+	}()
+	began := time.Now()
+	c.gone, err = accounts.New(accounts.Options{Store: store, Now: time.Now, Settings: accounts.Settings{EventRetention: long}}).CleanUp(ctx)
+	c.took = time.Since(began)
+	end()
+	c.beside = <-beside
+	return c, errors.Join(err, <-failed, s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sessions").Scan(&c.left))
+}
+
+func (s *site) storeOptions() models.Options {
+	o := models.Options{MaxConns: 4, Log: slog.New(slog.DiscardHandler)}
+	if s.admin == nil {
+		o.SQLite = filepath.Join(s.dir, "accounts.db")
+		return o
+	}
+	base, _ := databaseURL() // it was parsed before
+	pass, _ := base.User.Password()
+	o.MySQL = &models.MySQL{Addr: base.Host, User: base.User.Username(), Password: pass, Name: s.name, TLS: "false"}
+	return o
+}

@@ -1,0 +1,277 @@
+package accounts_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// node is one of the cluster that scripts/with-galera.sh started, and the replica that works on it.
+type node struct {
+	t       *testing.T
+	dir     string
+	replica *servertest.Server
+}
+
+// onCluster is a replica at each node.
+func onCluster(t *testing.T) (*site, []*node) {
+	t.Helper()
+	dir := os.Getenv("TEST_GALERA_DIR")
+	if dir == "" {
+		t.Skip("there is no cluster: make test-galera")
+	}
+	dirs, err := filepath.Glob(filepath.Join(dir, "node*"))
+	must(t, err)
+	s := newSite(t, servertest.MySQL, len(dirs))
+	var nodes []*node
+	for _, r := range s.replicas {
+		for _, dir := range dirs {
+			url, err := os.ReadFile(filepath.Join(dir, "url"))
+			must(t, err)
+			if strings.Contains(string(url), "@"+r.Config.Database.Host+"/") {
+				nodes = append(nodes, &node{t: t, dir: dir, replica: r})
+			}
+		}
+	}
+	if len(nodes) != len(dirs) {
+		t.Fatalf("%d replicas at %d nodes", len(nodes), len(dirs))
+	}
+	return s, nodes
+}
+
+func (n *node) signal(signal syscall.Signal) {
+	n.t.Helper()
+	text, err := os.ReadFile(filepath.Join(n.dir, "pid"))
+	must(n.t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	must(n.t, err)
+	must(n.t, syscall.Kill(pid, signal))
+}
+
+// start starts a node that was killed, and returns when it is in step again.
+func (n *node) start() {
+	n.t.Helper()
+	if text, err := exec.Command(filepath.Join(n.dir, "start")).CombinedOutput(); err != nil {
+		n.t.Fatalf("%v\n%s", err, text)
+	}
+}
+
+// inStep waits until the cluster answers at every node.
+func (s *site) inStep() {
+	s.t.Helper()
+	for _, door := range s.db.BackDoors() {
+		for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			var name, ready string
+			err := door.QueryRowContext(ctx, "SHOW STATUS LIKE 'wsrep_ready'").Scan(&name, &ready)
+			cancel()
+			if err == nil && ready == "ON" {
+				break
+			}
+			if time.Since(began) > time.Minute {
+				s.t.Fatalf("the cluster does not come back: wsrep_ready is %q, %v", ready, err)
+			}
+		}
+	}
+}
+
+// guests are clients at every replica who go on whatever happens, and know what they may be told.
+type guests struct {
+	t       *testing.T
+	end     context.CancelFunc
+	wait    sync.WaitGroup
+	mu      sync.Mutex
+	clients []*servertest.Client
+	told    map[string]map[int]int // by replica, how often which status
+}
+
+func (s *site) invite(nodes []*node) *guests {
+	ctx, end := context.WithCancel(context.Background())
+	g := &guests{t: s.t, end: end, told: map[string]map[int]int{}}
+	s.t.Cleanup(g.leave)
+	for _, n := range nodes {
+		for _, tr := range transports {
+			c := s.login(tr).Copy().At(n.replica)
+			g.clients = append(g.clients, c)
+			g.wait.Go(func() {
+				for ctx.Err() == nil {
+					g.ask(n, c, http.MethodGet, "/accounts/profile", nil)
+					g.ask(n, c, http.MethodPost, "/accounts/refresh_token", c.RefreshBody())
+					time.Sleep(20 * time.Millisecond)
+				}
+			})
+		}
+		g.wait.Go(func() {
+			for ctx.Err() == nil {
+				c := n.replica.Anonymous()
+				if g.ask(n, c, http.MethodPost, "/accounts/login", map[string]any{"username": s.user.Username, "password": s.user.Password, "token_transport": token.Body}) == http.StatusOK {
+					g.ask(n, c, http.MethodPost, "/accounts/logout", c.RefreshBody())
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	return g
+}
+
+// ask takes success, and a 503 that says when to come again, within the time for answers.
+func (g *guests) ask(n *node, c *servertest.Client, method, path string, body any) int {
+	began := time.Now()
+	r, err := c.Try(method, path, body)
+	took := time.Since(began)
+	if err != nil {
+		g.t.Errorf("%s %s: %v", method, path, err)
+		return 0
+	}
+	if took > answers {
+		g.t.Errorf("%s %s at %s: %d after %v", method, path, filepath.Base(n.dir), r.Status, took)
+	}
+	switch r.Status {
+	case http.StatusOK, http.StatusNoContent:
+	case http.StatusServiceUnavailable:
+		wantUnavailable(g.t, r)
+	default:
+		g.t.Errorf("%s %s at %s: %d %s", method, path, filepath.Base(n.dir), r.Status, r.Code())
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	name := filepath.Base(n.dir)
+	if g.told[name] == nil {
+		g.told[name] = map[int]int{}
+	}
+	g.told[name][r.Status]++
+	return r.Status
+}
+
+// served is how often each node's guests were told so since it was asked last.
+func (g *guests) served(status int) map[string]int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	list := map[string]int{}
+	for name, told := range g.told {
+		list[name] = told[status]
+	}
+	g.told = map[string]map[int]int{}
+	return list
+}
+
+func (g *guests) leave() { g.end(); g.wait.Wait() }
+
+// A node is killed: those who work on the others go on, those on it are told to come again, and do so when it is back.
+func TestClusterLosesANode(t *testing.T) {
+	s, nodes := onCluster(t)
+	g := s.invite(nodes)
+	victim := nodes[1]
+	victim.signal(syscall.SIGKILL)
+	time.Sleep(7 * time.Second) // the others give it up after 5
+	g.served(http.StatusOK)
+	time.Sleep(time.Second)
+	for name, n := range g.served(http.StatusOK) {
+		if dead := name == filepath.Base(victim.dir); dead != (n == 0) {
+			t.Errorf("%s served %d while %s was dead", name, n, filepath.Base(victim.dir))
+		}
+	}
+	victim.start()
+	s.inStep()
+	time.Sleep(recovers)
+	g.served(http.StatusOK)
+	time.Sleep(time.Second)
+	if told := g.served(http.StatusOK); len(told) != len(nodes) || told[filepath.Base(victim.dir)] == 0 {
+		t.Errorf("served after the return: %v", told)
+	}
+	g.leave()
+	for _, c := range g.clients {
+		c.Profile().Want(t, http.StatusOK, "")
+	}
+}
+
+// Two of three nodes do not answer: the third has no quorum and says so by error 1047. Nobody is told anything but to
+// come again, and no revocation that was acknowledged is forgotten.
+func TestClusterLosesItsQuorum(t *testing.T) {
+	s, nodes := onCluster(t)
+	g := s.invite(nodes)
+	out := s.login(token.Body).At(nodes[0].replica)
+	out.Copy().Logout().Want(t, http.StatusNoContent, "")
+	for _, n := range nodes[1:] {
+		n.signal(syscall.SIGSTOP)
+	}
+	goOn := sync.OnceFunc(func() {
+		for _, n := range nodes[1:] {
+			n.signal(syscall.SIGCONT)
+		}
+	})
+	t.Cleanup(goOn)
+	time.Sleep(9 * time.Second)
+	g.served(http.StatusOK)
+	time.Sleep(time.Second)
+	for name, n := range g.served(http.StatusOK) {
+		if n > 0 {
+			t.Errorf("%s served %d without a quorum", name, n)
+		}
+	}
+	wantUnavailable(t, out.Profile())
+	goOn()
+	s.inStep()
+	time.Sleep(recovers)
+	g.leave()
+	for _, c := range g.clients {
+		c.Profile().Want(t, http.StatusOK, "")
+	}
+	for _, n := range nodes {
+		out.At(n.replica).Profile().Want(t, http.StatusUnauthorized, revoked)
+	}
+}
+
+// Everything that writes a user's rows, at every node at once: certification undoes what lost, and the product makes
+// it again or says 503. What it must not say is 500.
+func TestClusterConflicts(t *testing.T) {
+	s, nodes := onCluster(t)
+	var wait sync.WaitGroup
+	end := time.Now().Add(4 * time.Second)
+	var mu sync.Mutex
+	statuses := map[string]int{}
+	for i, n := range nodes {
+		c := s.login(token.Body).At(n.replica)
+		wait.Go(func() {
+			for j := 0; time.Now().Before(end); j++ {
+				for _, call := range []func() *servertest.Response{
+					func() *servertest.Response {
+						return c.Do(http.MethodPost, "/accounts/login", map[string]any{"username": s.user.Username, "password": s.user.Password, "token_transport": token.Body})
+					},
+					func() *servertest.Response {
+						return c.Do(http.MethodPatch, "/accounts/profile", map[string]any{"first_name": fmt.Sprintf("Ada %d %d", i, j)})
+					},
+					func() *servertest.Response { return c.RefreshTokens() },
+					func() *servertest.Response {
+						return c.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil)
+					},
+				} {
+					r := call()
+					if r.Status >= 500 && r.Status != http.StatusServiceUnavailable {
+						t.Errorf("%d %s", r.Status, r.Raw)
+					}
+					mu.Lock()
+					statuses[fmt.Sprint(r.Status, " ", r.Code())]++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wait.Wait()
+	t.Log(statuses)
+	if statuses["200 "] == 0 || statuses["204 "] == 0 {
+		t.Errorf("%v", statuses)
+	}
+}
