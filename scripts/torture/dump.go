@@ -113,7 +113,7 @@ func (t *torture) leaks(ctx context.Context) (list []string, err error) {
 	return list, nil
 }
 
-// logged looks through a log, and counts panics on the way.
+// logged looks through a log, and notes panics on the way, and what the race detector says if this program was built with it.
 func (t *torture) logged(path string) (leak bool, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -124,8 +124,8 @@ func (t *torture) logged(path string) (leak bool, err error) {
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
 		leak = leak || t.secrets.in(lines.Text())
-		if strings.Contains(lines.Text(), "panic") {
-			t.broken("a panic in a log: " + lines.Text()[:min(len(lines.Text()), 400)])
+		if strings.Contains(lines.Text(), "panic") || strings.Contains(lines.Text(), "DATA RACE") {
+			t.broken("in a log: " + lines.Text()[:min(len(lines.Text()), 400)])
 		}
 	}
 	return leak, lines.Err()
