@@ -88,6 +88,12 @@ timing: ## measure whether answers to known and unknown addresses can be told ap
 storm: ## 1,000 parallel logins for a minute: memory, refusals, and refresh and profile beside them
 	go run ./scripts/storm
 
+.PHONY: browser-proof
+browser-proof: build ## eight tabs, restarts and thieves in a real browser, on http and https (RUNS=1, LIVES=8)
+	@test -d api/typescript/node_modules || npm --prefix api/typescript ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@test -d scripts/node_modules || npm --prefix scripts ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@node scripts/browser/client.mjs --proof
+
 .PHONY: fuzz
 fuzz: ## send N=100000 requests drawn from the contract (SEED=…, ENGINE=mysql)
 	$(if $(filter mysql,$(ENGINE)),scripts/with-mysql.sh --fast --) go run ./scripts/fuzz -n $(or $(N),100000) $(if $(SEED),-seed $(SEED)) -engine $(or $(ENGINE),sqlite)

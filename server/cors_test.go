@@ -219,7 +219,9 @@ func TestControl43LoginFromOtherSites(t *testing.T) {
 	before := s.Database.Dump(t)
 	for _, transport := range transports {
 		for _, origin := range notApp {
-			login(transport, origin, "").Want(t, http.StatusForbidden, "csrf_failed")
+			if r := login(transport, origin, "").Want(t, http.StatusForbidden, "csrf_failed"); !strings.Contains(r.Text("detail"), "ACCOUNTS_CORS_ORIGINS") {
+				t.Errorf("the detail does not say what to do: %s", r.Text("detail"))
+			}
 			login(transport, origin, "cross-site").Want(t, http.StatusForbidden, "csrf_failed")
 		}
 		login(transport, "", "cross-site").Want(t, http.StatusForbidden, "csrf_failed")

@@ -47,7 +47,7 @@ var kinds = map[accounts.Code]struct {
 	accounts.RefreshInvalid:     {401, "Refresh credential not valid", "The refresh credential is not authentic, or came by another way than its session's."},
 	accounts.RefreshReused:      {401, "Refresh token used twice", "This refresh token was replaced some time ago, so it may have been stolen. The session has been ended; log in again."},
 	accounts.InvalidCredentials: {401, "Invalid credentials", "The username or the password is wrong, or the account is deactivated or its e-mail address not verified."},
-	codeCSRFFailed:              {403, "Cross-site request refused", "The header X-CSRFToken is missing or is not this session's, or the request comes from a foreign origin."},
+	codeCSRFFailed:              {403, "Cross-site request refused", "The header X-CSRFToken is missing or is not this session's: GET /accounts/csrf answers it. Or the page is of an origin that is not in the server's ACCOUNTS_CORS_ORIGINS."},
 	codeCrossSiteTransport:      {403, "Cookies do not work across sites", `This page is of another site than the API, and browsers do not send the session's cookies across sites. Use "token_transport":"body", or put the API behind a reverse proxy of the page's own site.`},
 	accounts.RegistrationClosed: {403, "Registration is closed", "New accounts are made by the operator of this service."},
 	accounts.LinkInvalid:        {400, "Link no longer valid", "This link is unknown, used up, replaced by a newer one or expired. Ask for a new one."},

@@ -14,7 +14,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { launch, link, startServer, stopServer, watch } from "./harness.mjs";
+import { createUser, launch, link, startServer, stopServer, watch } from "./harness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
@@ -297,8 +297,7 @@ async function main() {
   const server = await startServer(binary, settings);
   let browser;
   try {
-    execFileSync(binary, ["user", "create", "--username", "grace", "--email", "grace@example.com", "--password-stdin"],
-      { env: server.env, cwd: server.dataDir, input: `${password}\n`, stdio: "pipe" });
+    createUser(server, { username: "grace", email: "grace@example.com", password });
     browser = await launch();
     const journeys = [];
     for (const view of views) {

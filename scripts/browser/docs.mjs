@@ -9,18 +9,14 @@
 //
 // It fails on a wrong status, a Content-Security-Policy violation, an error in the console, a
 // request to another host, or a page wider than its window. Exit code 0 means all of it held.
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { createUser, launch, startServer, stopServer, watch } from "./harness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
 const shots = resolve(process.env.SHOTS ?? join(root, ".cache/shots"));
-const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const credentials = { username: "ada", password: "nine green lamps over the harbour" };
 
 const views = [
@@ -35,90 +31,7 @@ function check(holds, text) {
   if (!holds) faults.push(text);
 }
 
-// ---------------------------------------------------------------- the server
-
-function freePort() {
-  return new Promise((done, fail) => {
-    const probe = createServer();
-    probe.once("error", fail);
-    probe.listen(0, "localhost", () => {
-      const { port } = probe.address();
-      probe.close(() => done(port));
-    });
-  });
-}
-
-async function startServer() {
-  const dataDir = mkdtempSync(join(tmpdir(), "accounts-docs-"));
-  const port = await freePort();
-  const env = { ...withoutSettings(process.env), ACCOUNTS_ADDR: `localhost:${port}`, ACCOUNTS_DATA_DIR: dataDir };
-  const child = spawn(binary, ["serve"], { env, cwd: dataDir, stdio: ["ignore", "pipe", "pipe"] });
-  const server = { origin: `http://localhost:${port}`, env, dataDir, child, log: "", ended: false };
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (text) => { server.log = (server.log + text).slice(-20000); });
-  }
-  server.exit = new Promise((done) => {
-    child.once("error", (error) => { server.log += error.message; server.ended = true; done(); });
-    child.once("exit", () => { server.ended = true; done(); });
-  });
-  return server;
-}
-
-// Settings of whoever calls (a database, say) are not for this server.
-function withoutSettings(env) {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("ACCOUNTS_")));
-}
-
-async function waitReady(server) {
-  for (const end = Date.now() + 30_000; Date.now() < end && !server.ended;) {
-    const answer = await fetch(`${server.origin}/readyz`).catch(() => null);
-    if (answer?.ok) return;
-    await new Promise((done) => setTimeout(done, 100));
-  }
-  throw new Error(`the server does not get ready\n${server.log}`);
-}
-
-function createUser(server) {
-  const args = ["user", "create", "--username", credentials.username, "--email", "ada@example.com",
-    "--first-name", "Ada", "--last-name", "Lovelace", "--password-stdin"];
-  const run = spawnSync(binary, args, { env: server.env, cwd: server.dataDir, input: credentials.password, encoding: "utf8" });
-  if (run.status !== 0) throw new Error(`user create: exit ${run.status} ${run.error ?? ""}\n${run.stdout}${run.stderr}`);
-}
-
-async function stopServer(server) {
-  if (!server.ended) {
-    server.child.kill("SIGTERM");
-    const timer = setTimeout(() => server.child.kill("SIGKILL"), 20_000);
-    await server.exit;
-    clearTimeout(timer);
-  }
-  rmSync(server.dataDir, { recursive: true, force: true });
-}
-
 // ---------------------------------------------------------------- the page
-
-// watch records what must not happen in a page; the caller reads it at the end.
-async function watch(page, origin) {
-  const seen = { violations: [], errors: [], foreign: [] };
-  await page.exposeFunction("reportViolation", (text) => seen.violations.push(text));
-  await page.addInitScript(() => {
-    document.addEventListener("securitypolicyviolation", (event) => {
-      window.reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
-    });
-  });
-  page.on("pageerror", (error) => seen.errors.push(String(error)));
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") {
-      seen.errors.push(`${message.text()} (${new URL(message.location().url || origin).pathname})`);
-    }
-  });
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.origin !== origin && !["data:", "blob:"].includes(url.protocol)) seen.foreign.push(request.url());
-  });
-  page.on("requestfailed", (request) => seen.errors.push(`${request.url()}: ${request.failure()?.errorText}`));
-  return seen;
-}
 
 // operation opens one operation, fills in the body if there is one, executes it, and returns the request and the status.
 async function operation(page, tag, id, path, body) {
@@ -231,20 +144,12 @@ function judge(view, seen) {
 // ---------------------------------------------------------------- the run
 
 async function main() {
-  for (const [what, path] of [["server", binary], ["browser", browserPath]]) {
-    if (!existsSync(path)) throw new Error(`there is no ${what} at ${path}`);
-  }
   mkdirSync(shots, { recursive: true });
-  const server = await startServer();
+  const server = await startServer(binary);
   let browser;
   try {
-    await waitReady(server);
-    createUser(server);
-    browser = await chromium.launch({
-      executablePath: browserPath,
-      args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost"],
-    });
+    createUser(server, { ...credentials, email: "ada@example.com" }, "--first-name", "Ada", "--last-name", "Lovelace");
+    browser = await launch();
     for (const view of views) await visit(browser, server, view);
   } catch (error) {
     if (server.log) console.error(`--- the server's last lines\n${server.log.slice(-3000)}\n---`);

@@ -1,17 +1,18 @@
 // What the browser tests share: a server of their own with a data directory of its own, a browser that reaches no
 // other host, and an eye on what must not happen in a page.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-function freePort() {
+// On IPv4, where the server listens at localhost too: another program may have the same port of ::1.
+export function freePort() {
   return new Promise((done, fail) => {
     const probe = createServer();
     probe.once("error", fail);
-    probe.listen(0, "localhost", () => {
+    probe.listen(0, "127.0.0.1", () => {
       const { port } = probe.address();
       probe.close(() => done(port));
     });
@@ -29,8 +30,21 @@ export async function startServer(binary, settings = {}) {
   const dataDir = mkdtempSync(join(tmpdir(), "accounts-browser-"));
   const port = await freePort();
   const env = { ...withoutSettings(process.env), ACCOUNTS_ADDR: `localhost:${port}`, ACCOUNTS_DATA_DIR: dataDir, ...settings };
-  const child = spawn(binary, ["serve"], { env, cwd: dataDir, stdio: ["ignore", "pipe", "pipe"] });
-  const server = { origin: `http://localhost:${port}`, env, dataDir, child, log: "", ended: false };
+  const server = { binary, origin: `http://localhost:${port}`, env, dataDir, log: "" };
+  await serve(server);
+  return server;
+}
+
+// restartServer starts it again on the same port, with the same data.
+export async function restartServer(server) {
+  await end(server);
+  await serve(server);
+}
+
+async function serve(server) {
+  const child = spawn(server.binary, ["serve"], { env: server.env, cwd: server.dataDir, stdio: ["ignore", "pipe", "pipe"] });
+  server.child = child;
+  server.ended = false;
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (text) => { server.log = (server.log + text).slice(-200_000); });
   }
@@ -40,30 +54,43 @@ export async function startServer(binary, settings = {}) {
   });
   for (const end = Date.now() + 30_000; Date.now() < end && !server.ended;) {
     const answer = await fetch(`${server.origin}/readyz`).catch(() => null);
-    if (answer?.ok) return server;
+    if (answer?.ok) return;
     await new Promise((done) => setTimeout(done, 100));
   }
   await stopServer(server);
   throw new Error(`the server does not get ready\n${server.log.slice(-3000)}`);
 }
 
+async function end(server) {
+  if (server.ended) return;
+  server.child.kill("SIGTERM");
+  const timer = setTimeout(() => server.child.kill("SIGKILL"), 20_000);
+  await server.exit;
+  clearTimeout(timer);
+}
+
 export async function stopServer(server) {
-  if (!server.ended) {
-    server.child.kill("SIGTERM");
-    const timer = setTimeout(() => server.child.kill("SIGKILL"), 20_000);
-    await server.exit;
-    clearTimeout(timer);
-  }
+  await end(server);
   rmSync(server.dataDir, { recursive: true, force: true });
 }
 
-export function launch() {
+// createUser makes a user with a verified address.
+export function createUser(server, { username, email, password }, ...more) {
+  const args = ["user", "create", "--username", username, "--email", email, "--password-stdin", ...more];
+  const run = spawnSync(server.binary, args, { env: server.env, cwd: server.dataDir, input: `${password}\n`, encoding: "utf8" });
+  if (run.status !== 0) throw new Error(`user create: exit ${run.status} ${run.error ?? ""}\n${run.stdout}${run.stderr}`);
+}
+
+// launch starts the browser. It reaches localhost alone, and this machine under such other names as `hosts` maps to it.
+export function launch({ hosts = [], ...options } = {}) {
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
   if (!existsSync(executablePath)) throw new Error(`there is no browser at ${executablePath}`);
+  const rules = [...hosts.map((host) => `MAP ${host} 127.0.0.1`), "MAP * ~NOTFOUND", "EXCLUDE localhost"];
   return chromium.launch({
     executablePath,
     args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost"],
+      "--disable-component-update", "--disable-sync", `--host-resolver-rules=${rules.join(", ")}`],
+    ...options,
   });
 }
 

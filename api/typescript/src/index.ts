@@ -6,7 +6,7 @@
  */
 import createClient, { type Client } from "openapi-fetch";
 import type { components, operations, paths } from "./schema.js";
-import { codeOf, pause, retryAfter, Session } from "./session.js";
+import { codeOf, pause, retryAfter, Session, unavailable } from "./session.js";
 import type { Answer, EndReason, OpenPaths, RefreshTokenStorage, SignedIn, State, Transport } from "./types.js";
 
 export type { components, operations, paths } from "./schema.js";
@@ -26,7 +26,7 @@ export type Options<T extends Transport> = {
 export interface AccountsClient<T extends Transport> {
   /**
    * All operations but those that are methods here. Access tokens, CSRF tokens, refreshes and the repetition after a
-   * 401 or of a read after a 503 are taken care of. A lost connection rejects the promise, as fetch does.
+   * 401 or of a read after a 502, 503 or 504 are taken care of. A lost connection rejects the promise, as fetch does.
    */
   readonly api: Client<OpenPaths>;
   readonly state: State;
@@ -62,7 +62,9 @@ const longestWait = 10_000;
  * if (error) switch (error.code) { ... } // the compiler knows which codes there are
  * const profile = await accounts.api.GET("/accounts/profile");
  */
-export function createAccountsClient<T extends Transport = "hybrid">(options: Options<T>): AccountsClient<T> {
+export function createAccountsClient(): AccountsClient<"hybrid">;
+export function createAccountsClient<T extends Transport = "hybrid">(options: Options<T>): AccountsClient<T>;
+export function createAccountsClient<T extends Transport>(options: Options<T> = {} as Options<T>): AccountsClient<T> {
   const transport = (options.transport ?? "hybrid") as T;
   const browser = typeof document !== "undefined";
   if (!browser && transport !== "body") {
@@ -75,7 +77,7 @@ export function createAccountsClient<T extends Transport = "hybrid">(options: Op
   const listeners = new Set<(state: State) => void>();
   const session = new Session(
     { url, transport, storage: options.storage ?? null, fetch: send, changed: (state) => listeners.forEach((listener) => listener(state)) },
-    { name: `accounts ${base}`, shared: browser && transport !== "body" }, // tabs share a cookie jar; of a storage nobody knows
+    { name: `accounts ${base}${transport === "body" ? " body" : ""}`, shared: browser }, // one name for one cookie jar
   );
 
   const credentials = session.hasCookies ? "include" : "omit";
@@ -91,7 +93,7 @@ export function createAccountsClient<T extends Transport = "hybrid">(options: Op
         await session.refresh(seen);
       } else if (code === "csrf_failed" && seen && tries === 1) {
         await session.refresh(seen); // another login has taken the cookies over
-      } else if (response.status === 503 && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
+      } else if (unavailable(response) && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
         await pause(retryAfter(response));
       } else {
         if (response.status === 401 && (code === "session_expired" || code === "session_revoked")) await session.ended(code, seen);

@@ -17,7 +17,7 @@ interface Tokens {
 }
 
 type Message =
-  | { kind: "tokens"; transport: Transport; tokens: Tokens }
+  | { kind: "tokens"; tokens: Tokens }
   | { kind: "ended"; session: string; reason: EndReason };
 
 export interface SessionOptions {
@@ -28,15 +28,13 @@ export interface SessionOptions {
   changed: (state: State) => void;
 }
 
-// An answer that is waited for longer than answerTime is given up, and asked for again until retryTime is over. A
-// request that was given up is decided by the server within decisionTime of being sent, or never; then the client
-// refreshes once more, since it may have rotated the tokens after its own retry was answered (invariant 6 of the
-// server's design: R = 15 s, Q = 10 s).
-const answerTime = 4_000;
-const retryTime = 15_000;
-const decisionTime = 10_000;
-const retryLater = 5_000;
-const heardTime = 500;
+/**
+ * Milliseconds. An answer that is waited for longer than `answer` is given up, and asked for again until `retry` is
+ * over. A request that was given up is decided by the server within `decision` of being sent, or never; then the client
+ * refreshes once more, since it may have rotated the tokens after its own retry was answered (invariant 6 of the
+ * server's design: R = 15 s, Q = 10 s). Not part of the package's interface: tests shorten them.
+ */
+export const times = { answer: 4_000, retry: 15_000, decision: 10_000, later: 5_000, heard: 500 };
 const longestTimer = 2 ** 31 - 1;
 
 export class Session {
@@ -46,6 +44,7 @@ export class Session {
   #state: State = { status: "unknown" };
   #timer: ReturnType<typeof setTimeout> | undefined;
   #waiting: (() => void)[] = [];
+  #over = ""; // the session that this client had last
   #closed = false;
 
   constructor(o: SessionOptions, tabs: { name: string; shared: boolean }) {
@@ -102,14 +101,19 @@ export class Session {
     if (this.#state.status === "unknown") return;
     const missed = note ? note.session !== tokens?.session.id || note.generation !== tokens.generation : tokens !== null;
     if (!missed && (!tokens || Date.now() < tokens.refreshAt)) return;
-    await this.#tabs.exclusively(() => this.#renew());
+    await this.#tabs.exclusively(async () => {
+      if (this.#tokens !== tokens) return; // of all the tabs that wake up together, one asks
+      if (missed || !(await this.#heardOfNewer())) await this.#renew();
+    });
   }
 
   /** Begins a session: a login, or what answers like one. No refresh, login or logout of any tab comes in between. */
   begin(call: () => Promise<Response>): Promise<Response> {
     return this.#tabs.exclusively(async () => {
       const response = await call();
+      const code = await codeOf(response);
       if (response.ok) await this.#keep((await response.clone().json()) as TokenResult, false);
+      else if (code === "session_expired" || code === "session_revoked") await this.ended(code);
       return response;
     });
   }
@@ -135,9 +139,9 @@ export class Session {
     return this.hasCookies && csrf ? { "X-CSRFToken": csrf } : {};
   }
 
-  /** The session is over: told to the other tabs, unless another session has begun since. */
+  /** The session is over: told to the other tabs, unless this client knows already, or another session has begun since. */
   async ended(reason: EndReason, of: Tokens | null = this.#tokens): Promise<void> {
-    if (of && this.#tokens && of.session.id !== this.#tokens.session.id) return;
+    if (of && of.session.id !== this.#tokens?.session.id) return;
     if (this.#o.storage) await this.#o.storage.save(null);
     if (of) this.#tabs.tell({ kind: "ended", session: of.session.id, reason });
     this.#tabs.note = null;
@@ -146,6 +150,7 @@ export class Session {
 
   #forget(reason: EndReason | null): void {
     clearTimeout(this.#timer);
+    if (this.#tokens) this.#over = this.#tokens.session.id;
     this.#tokens = null;
     this.#csrf = "";
     this.#change({ status: "signed-out", reason });
@@ -159,21 +164,33 @@ export class Session {
   #heard(message: Message): void {
     if (message.kind === "ended") {
       // A tab that has not looked yet need not: the cookies were those of the session that ended.
-      if (this.#state.status === "unknown" || this.#tokens?.session.id === message.session) this.#forget(message.reason);
-    } else if (message.transport !== this.#o.transport) {
-      if (this.#tokens) this.#forget("session_revoked"); // its cookies are another session's now
-    } else if (message.tokens.session.id !== this.#tokens?.session.id || message.tokens.generation > this.#tokens.generation) {
-      this.#adopt(message.tokens);
+      // Whether it was stolen is told to one tab alone; the others, asking at the same moment, hear that it has been ended.
+      const late = !this.#tokens && this.#over === message.session && message.reason === "refresh_reused";
+      const unseen = this.#state.status === "unknown" && this.hasCookies;
+      if (unseen || this.#tokens?.session.id === message.session || late) this.#forget(message.reason);
+    } else if (message.tokens.session.id === this.#tokens?.session.id) {
+      if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
+    } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#over)) {
+      // A later login, by its UUIDv7, and no message that comes late. Cookies are this tab's too, whatever the transport; a
+      // storage may be the other tab's own, so a tab that has a session keeps it.
+      if (this.hasCookies) this.#adopt(message.tokens);
+      else if (this.#state.status === "signed-out") void this.#lookLater();
     }
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  /** Another tab has refreshed, and its message may still be on the way. */
+  /** What another tab has saved may be seen here later than its message. */
+  async #lookLater(): Promise<void> {
+    await pause(times.heard);
+    await this.#tabs.exclusively(() => this.#renew()).catch(() => undefined); // the next login or reload tries again
+  }
+
+  /** Another tab has refreshed or ended the session, and its message may still be on the way. */
   async #heardOfNewer(): Promise<boolean> {
     const seen = this.#tokens;
     const note = this.#tabs.note;
-    if (!seen || !note || !this.#tabs.hears || (note.session === seen.session.id && note.generation <= seen.generation)) return false;
-    await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), pause(heardTime)]);
+    if (!seen || !this.#tabs.hears || (note?.session === seen.session.id && note.generation <= seen.generation)) return false;
+    await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), pause(times.heard)]);
     return this.#tokens !== seen;
   }
 
@@ -192,7 +209,7 @@ export class Session {
     this.#timer = setTimeout(
       () => {
         this.refresh(tokens).catch(() => {
-          if (this.#tokens === tokens) this.#arm(retryLater);
+          if (this.#tokens === tokens) this.#arm(times.later);
         });
       },
       Math.min(Math.max(delay, 0), longestTimer),
@@ -216,14 +233,19 @@ export class Session {
     const risen = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
     if (risen) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
     this.#adopt(tokens);
-    if (again && !risen) this.#arm(decisionTime);
-    this.#tabs.tell({ kind: "tokens", transport: this.#o.transport, tokens });
+    if (again && !risen) this.#arm(times.decision);
+    this.#tabs.tell({ kind: "tokens", tokens });
   }
 
   /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
   async #renew(): Promise<void> {
+    this.#csrf ||= this.#csrfCookie();
     if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !(await this.#askForCSRF())) return;
-    if (this.#o.storage && !(await this.#refreshToken())) return this.#forget(null);
+    if (this.#o.storage && !(await this.#refreshToken())) {
+      if (this.#state.status !== "signed-out") this.#forget(null);
+      return;
+    }
+    const seen = this.#tokens;
     let givenUp = false;
     const ask = () => this.#patiently(async () => this.#ask(await this.#refreshToken()), () => (givenUp = true));
     let response = await ask();
@@ -233,7 +255,10 @@ export class Session {
       response = await ask();
     }
     if (response.ok) return this.#keep((await response.json()) as TokenResult, givenUp);
-    if (response.status === 401) return this.ended((await codeOf(response)) as EndReason);
+    if (response.status === 401) {
+      const code = (await codeOf(response)) as EndReason;
+      return code === "credentials_missing" && !seen ? this.#forget(null) : this.ended(code, seen);
+    }
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
 
@@ -245,14 +270,20 @@ export class Session {
       headers: { "Content-Type": "application/json", "X-Refresh-Attempt": note.attempt, ...this.csrf() },
       body: JSON.stringify(refreshToken ? { refresh_token: refreshToken } : {}),
       credentials: this.hasCookies ? "include" : "omit",
-      signal: AbortSignal.timeout(answerTime),
+      signal: AbortSignal.timeout(times.answer),
     });
+  }
+
+  /** After a reload: scripts of the API's own host find the CSRF token in a cookie, and need not ask for it. */
+  #csrfCookie(): string {
+    if (!this.hasCookies || new URL(this.#o.url("/")).hostname !== location.hostname) return "";
+    return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   }
 
   /** Asks for the CSRF token of the session that the cookies hold. False: they hold none, and the client has none. */
   async #askForCSRF(): Promise<boolean> {
     const response = await this.#patiently(() =>
-      this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(answerTime) }),
+      this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(times.answer) }),
     );
     if (response.ok) {
       this.#csrf = ((await response.json()) as { csrf_token: string }).csrf_token;
@@ -270,14 +301,14 @@ export class Session {
     return this.#o.storage ? this.#o.storage.load() : null;
   }
 
-  /** Asks until there is an answer other than 503. The server has promised that asking again does no harm. */
+  /** Asks until there is an answer other than "not now". The server has promised that asking again does no harm. */
   async #patiently(call: () => Promise<Response>, gaveUp?: () => void): Promise<Response> {
-    const end = Date.now() + retryTime;
+    const end = Date.now() + times.retry;
     for (let tries = 1; ; tries++) {
       let wait = Math.min(250 * 2 ** tries, 4_000);
       try {
         const response = await call();
-        if (response.status !== 503) return response;
+        if (!unavailable(response)) return response;
         wait = retryAfter(response);
         if (Date.now() + wait > end) return response;
       } catch (error) {
@@ -287,6 +318,11 @@ export class Session {
       await pause(wait);
     }
   }
+}
+
+/** Not now: by the server itself, or by a proxy whose server is being restarted. */
+export function unavailable(response: Response): boolean {
+  return response.status === 502 || response.status === 503 || response.status === 504;
 }
 
 /** Retry-After in milliseconds. */

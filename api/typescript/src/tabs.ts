@@ -48,15 +48,15 @@ export class Tabs<Message> {
 
   async #locked<Result>(task: () => Promise<Result>): Promise<Result> {
     if (!this.#shared || !globalThis.navigator?.locks) return task();
-    let began = false;
+    let running: Promise<Result> | undefined;
+    const take = (options: LockOptions) => navigator.locks.request(this.#name, options, () => (running = task()));
     try {
-      return await navigator.locks.request(this.#name, { signal: AbortSignal.timeout(lockTime) }, () => {
-        began = true;
-        return task();
-      });
+      return await take({ signal: AbortSignal.timeout(lockTime) });
     } catch (error) {
-      if (began || (error as Error).name !== "TimeoutError") throw error;
-      return task(); // its holder sleeps; the server copes with two
+      // Its holder sleeps. The server copes with two, so the lock is taken away from it.
+      if (!running && (error as Error).name === "TimeoutError") await take({ steal: true }).catch(() => undefined);
+      if (!running) throw error;
+      return running; // with its own error, or none: then the lock was taken away from this tab
     }
   }
 

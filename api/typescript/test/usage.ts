@@ -2,6 +2,7 @@
 import { createAccountsClient, type CodeOf, type components } from "../src/index.js";
 
 const accounts = createAccountsClient({ baseUrl: "https://accounts.example.com" });
+export const ownOrigin = createAccountsClient(); // the API is on the page's own origin
 
 function unreachable(code: never): never {
   throw new Error(`a code that the contract does not know: ${String(code)}`);

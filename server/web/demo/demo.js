@@ -508,15 +508,14 @@ var Tabs = class {
   }
   async #locked(task) {
     if (!this.#shared || !globalThis.navigator?.locks) return task();
-    let began = false;
+    let running;
+    const take = (options) => navigator.locks.request(this.#name, options, () => running = task());
     try {
-      return await navigator.locks.request(this.#name, { signal: AbortSignal.timeout(lockTime) }, () => {
-        began = true;
-        return task();
-      });
+      return await take({ signal: AbortSignal.timeout(lockTime) });
     } catch (error) {
-      if (began || error.name !== "TimeoutError") throw error;
-      return task();
+      if (!running && error.name === "TimeoutError") await take({ steal: true }).catch(() => void 0);
+      if (!running) throw error;
+      return running;
     }
   }
   /** The note of all tabs. The value of an attempt is no credential by itself. */
@@ -544,11 +543,7 @@ function newAttempt() {
 }
 
 // api/typescript/src/session.ts
-var answerTime = 4e3;
-var retryTime = 15e3;
-var decisionTime = 1e4;
-var retryLater = 5e3;
-var heardTime = 500;
+var times = { answer: 4e3, retry: 15e3, decision: 1e4, later: 5e3, heard: 500 };
 var longestTimer = 2 ** 31 - 1;
 var Session = class {
   #o;
@@ -557,6 +552,8 @@ var Session = class {
   #state = { status: "unknown" };
   #timer;
   #waiting = [];
+  #over = "";
+  // the session that this client had last
   #closed = false;
   constructor(o, tabs2) {
     this.#o = o;
@@ -604,13 +601,18 @@ var Session = class {
     if (this.#state.status === "unknown") return;
     const missed = note ? note.session !== tokens?.session.id || note.generation !== tokens.generation : tokens !== null;
     if (!missed && (!tokens || Date.now() < tokens.refreshAt)) return;
-    await this.#tabs.exclusively(() => this.#renew());
+    await this.#tabs.exclusively(async () => {
+      if (this.#tokens !== tokens) return;
+      if (missed || !await this.#heardOfNewer()) await this.#renew();
+    });
   }
   /** Begins a session: a login, or what answers like one. No refresh, login or logout of any tab comes in between. */
   begin(call) {
     return this.#tabs.exclusively(async () => {
       const response = await call();
+      const code = await codeOf(response);
       if (response.ok) await this.#keep(await response.clone().json(), false);
+      else if (code === "session_expired" || code === "session_revoked") await this.ended(code);
       return response;
     });
   }
@@ -632,9 +634,9 @@ var Session = class {
     const csrf = this.#tokens?.csrf || this.#csrf;
     return this.hasCookies && csrf ? { "X-CSRFToken": csrf } : {};
   }
-  /** The session is over: told to the other tabs, unless another session has begun since. */
+  /** The session is over: told to the other tabs, unless this client knows already, or another session has begun since. */
   async ended(reason, of = this.#tokens) {
-    if (of && this.#tokens && of.session.id !== this.#tokens.session.id) return;
+    if (of && of.session.id !== this.#tokens?.session.id) return;
     if (this.#o.storage) await this.#o.storage.save(null);
     if (of) this.#tabs.tell({ kind: "ended", session: of.session.id, reason });
     this.#tabs.note = null;
@@ -642,6 +644,7 @@ var Session = class {
   }
   #forget(reason) {
     clearTimeout(this.#timer);
+    if (this.#tokens) this.#over = this.#tokens.session.id;
     this.#tokens = null;
     this.#csrf = "";
     this.#change({ status: "signed-out", reason });
@@ -652,20 +655,28 @@ var Session = class {
   }
   #heard(message) {
     if (message.kind === "ended") {
-      if (this.#state.status === "unknown" || this.#tokens?.session.id === message.session) this.#forget(message.reason);
-    } else if (message.transport !== this.#o.transport) {
-      if (this.#tokens) this.#forget("session_revoked");
-    } else if (message.tokens.session.id !== this.#tokens?.session.id || message.tokens.generation > this.#tokens.generation) {
-      this.#adopt(message.tokens);
+      const late = !this.#tokens && this.#over === message.session && message.reason === "refresh_reused";
+      const unseen = this.#state.status === "unknown" && this.hasCookies;
+      if (unseen || this.#tokens?.session.id === message.session || late) this.#forget(message.reason);
+    } else if (message.tokens.session.id === this.#tokens?.session.id) {
+      if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
+    } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#over)) {
+      if (this.hasCookies) this.#adopt(message.tokens);
+      else if (this.#state.status === "signed-out") void this.#lookLater();
     }
     for (const wake of this.#waiting.splice(0)) wake();
   }
-  /** Another tab has refreshed, and its message may still be on the way. */
+  /** What another tab has saved may be seen here later than its message. */
+  async #lookLater() {
+    await pause(times.heard);
+    await this.#tabs.exclusively(() => this.#renew()).catch(() => void 0);
+  }
+  /** Another tab has refreshed or ended the session, and its message may still be on the way. */
   async #heardOfNewer() {
     const seen = this.#tokens;
     const note = this.#tabs.note;
-    if (!seen || !note || !this.#tabs.hears || note.session === seen.session.id && note.generation <= seen.generation) return false;
-    await Promise.race([new Promise((resolve) => this.#waiting.push(resolve)), pause(heardTime)]);
+    if (!seen || !this.#tabs.hears || note?.session === seen.session.id && note.generation <= seen.generation) return false;
+    await Promise.race([new Promise((resolve) => this.#waiting.push(resolve)), pause(times.heard)]);
     return this.#tokens !== seen;
   }
   #adopt(tokens) {
@@ -682,7 +693,7 @@ var Session = class {
     this.#timer = setTimeout(
       () => {
         this.refresh(tokens).catch(() => {
-          if (this.#tokens === tokens) this.#arm(retryLater);
+          if (this.#tokens === tokens) this.#arm(times.later);
         });
       },
       Math.min(Math.max(delay, 0), longestTimer)
@@ -705,13 +716,18 @@ var Session = class {
     const risen = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
     if (risen) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
     this.#adopt(tokens);
-    if (again && !risen) this.#arm(decisionTime);
-    this.#tabs.tell({ kind: "tokens", transport: this.#o.transport, tokens });
+    if (again && !risen) this.#arm(times.decision);
+    this.#tabs.tell({ kind: "tokens", tokens });
   }
   /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
   async #renew() {
+    this.#csrf ||= this.#csrfCookie();
     if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#askForCSRF()) return;
-    if (this.#o.storage && !await this.#refreshToken()) return this.#forget(null);
+    if (this.#o.storage && !await this.#refreshToken()) {
+      if (this.#state.status !== "signed-out") this.#forget(null);
+      return;
+    }
+    const seen = this.#tokens;
     let givenUp = false;
     const ask = () => this.#patiently(async () => this.#ask(await this.#refreshToken()), () => givenUp = true);
     let response = await ask();
@@ -720,7 +736,10 @@ var Session = class {
       response = await ask();
     }
     if (response.ok) return this.#keep(await response.json(), givenUp);
-    if (response.status === 401) return this.ended(await codeOf(response));
+    if (response.status === 401) {
+      const code = await codeOf(response);
+      return code === "credentials_missing" && !seen ? this.#forget(null) : this.ended(code, seen);
+    }
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
   #ask(refreshToken) {
@@ -731,13 +750,18 @@ var Session = class {
       headers: { "Content-Type": "application/json", "X-Refresh-Attempt": note.attempt, ...this.csrf() },
       body: JSON.stringify(refreshToken ? { refresh_token: refreshToken } : {}),
       credentials: this.hasCookies ? "include" : "omit",
-      signal: AbortSignal.timeout(answerTime)
+      signal: AbortSignal.timeout(times.answer)
     });
+  }
+  /** After a reload: scripts of the API's own host find the CSRF token in a cookie, and need not ask for it. */
+  #csrfCookie() {
+    if (!this.hasCookies || new URL(this.#o.url("/")).hostname !== location.hostname) return "";
+    return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   }
   /** Asks for the CSRF token of the session that the cookies hold. False: they hold none, and the client has none. */
   async #askForCSRF() {
     const response = await this.#patiently(
-      () => this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(answerTime) })
+      () => this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(times.answer) })
     );
     if (response.ok) {
       this.#csrf = (await response.json()).csrf_token;
@@ -753,14 +777,14 @@ var Session = class {
   async #refreshToken() {
     return this.#o.storage ? this.#o.storage.load() : null;
   }
-  /** Asks until there is an answer other than 503. The server has promised that asking again does no harm. */
+  /** Asks until there is an answer other than "not now". The server has promised that asking again does no harm. */
   async #patiently(call, gaveUp) {
-    const end = Date.now() + retryTime;
+    const end = Date.now() + times.retry;
     for (let tries = 1; ; tries++) {
       let wait = Math.min(250 * 2 ** tries, 4e3);
       try {
         const response = await call();
-        if (response.status !== 503) return response;
+        if (!unavailable(response)) return response;
         wait = retryAfter(response);
         if (Date.now() + wait > end) return response;
       } catch (error) {
@@ -771,6 +795,9 @@ var Session = class {
     }
   }
 };
+function unavailable(response) {
+  return response.status === 502 || response.status === 503 || response.status === 504;
+}
 function retryAfter(response) {
   return Math.max(Number(response.headers.get("Retry-After")) || 1, 1) * 1e3;
 }
@@ -785,7 +812,7 @@ function pause(milliseconds) {
 // api/typescript/src/index.ts
 var safeMethods = ["GET", "HEAD", "OPTIONS"];
 var longestWait = 1e4;
-function createAccountsClient(options) {
+function createAccountsClient(options = {}) {
   const transport2 = options.transport ?? "hybrid";
   const browser = typeof document !== "undefined";
   if (!browser && transport2 !== "body") {
@@ -798,8 +825,8 @@ function createAccountsClient(options) {
   const listeners2 = /* @__PURE__ */ new Set();
   const session2 = new Session(
     { url, transport: transport2, storage: options.storage ?? null, fetch: send, changed: (state) => listeners2.forEach((listener) => listener(state)) },
-    { name: `accounts ${base}`, shared: browser && transport2 !== "body" }
-    // tabs share a cookie jar; of a storage nobody knows
+    { name: `accounts ${base}${transport2 === "body" ? " body" : ""}`, shared: browser }
+    // one name for one cookie jar
   );
   const credentials = session2.hasCookies ? "include" : "omit";
   async function transmit(request) {
@@ -812,7 +839,7 @@ function createAccountsClient(options) {
         await session2.refresh(seen);
       } else if (code === "csrf_failed" && seen && tries === 1) {
         await session2.refresh(seen);
-      } else if (response.status === 503 && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
+      } else if (unavailable(response) && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
         await pause(retryAfter(response));
       } else {
         if (response.status === 401 && (code === "session_expired" || code === "session_revoked")) await session2.ended(code, seen);
