@@ -85,14 +85,14 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
   /** Sends a request of `api` with what proves the session, and again where that helps. */
   async function transmit(request: Request): Promise<Response> {
     await session.fresh();
+    let renewals = 0;
     for (let tries = 1; ; tries++) {
       const seen = session.tokens;
       const response = await send(authorized(request.clone()));
       const code = await codeOf(response);
-      if (response.status === 401 && seen && tries === 1 && (code === "access_expired" || code === "access_invalid" || code === "credentials_missing")) {
+      if (seen && renewals < worthRenewing(response.status, code)) {
+        renewals++;
         await session.refresh(seen);
-      } else if (code === "csrf_failed" && seen && tries === 1) {
-        await session.refresh(seen); // another login has taken the cookies over
       } else if (unavailable(response) && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
         await pause(retryAfter(response));
       } else {
@@ -101,6 +101,14 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
         return response;
       }
     }
+  }
+
+  /** How often new tokens may help a request that was refused so. */
+  function worthRenewing(status: number, code: string): number {
+    if (code === "csrf_failed") return 1; // another login has taken the cookies over
+    if (status !== 401) return 0;
+    if (code === "access_expired") return 3; // on a device that falls asleep it may happen again on the way
+    return code === "access_invalid" || code === "credentials_missing" ? 1 : 0;
   }
 
   function authorized(request: Request): Request {

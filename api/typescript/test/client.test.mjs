@@ -123,6 +123,22 @@ describe("the client in Node", { concurrency: true }, () => {
     client.close();
   });
 
+  test("a request that a restart keeps waiting, and whose token expires meanwhile again and again, is answered", async () => {
+    const { client, kept, paths } = await signedIn();
+    const answers = [503, 401, 401, 401];
+    kept.fault = async (request) => {
+      if (new URL(request.url).pathname !== "/accounts/profile" || answers.length === 0) return null;
+      const status = answers.shift();
+      return new Response(JSON.stringify({ code: status === 503 ? "unavailable" : "access_expired" }),
+        { status, headers: { "Content-Type": "application/problem+json", "Retry-After": "1" } });
+    };
+    assert.equal((await client.api.GET("/accounts/profile")).response.status, 200);
+    assert.equal(paths("/accounts/refresh_token").length, 3);
+    answers.push(401, 401, 401, 401);
+    assert.equal((await client.api.GET("/accounts/profile")).error.code, "access_expired"); // but not without end
+    client.close();
+  });
+
   test("answers that are lost, and a 503, are asked for again with the same attempt", async () => {
     const { client, kept, paths } = await signedIn();
     await sleep(3_000); // older than the rotation interval: the next refresh rotates

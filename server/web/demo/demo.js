@@ -831,13 +831,13 @@ function createAccountsClient(options = {}) {
   const credentials = session2.hasCookies ? "include" : "omit";
   async function transmit(request) {
     await session2.fresh();
+    let renewals = 0;
     for (let tries = 1; ; tries++) {
       const seen = session2.tokens;
       const response = await send(authorized(request.clone()));
       const code = await codeOf(response);
-      if (response.status === 401 && seen && tries === 1 && (code === "access_expired" || code === "access_invalid" || code === "credentials_missing")) {
-        await session2.refresh(seen);
-      } else if (code === "csrf_failed" && seen && tries === 1) {
+      if (seen && renewals < worthRenewing(response.status, code)) {
+        renewals++;
         await session2.refresh(seen);
       } else if (unavailable(response) && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
         await pause(retryAfter(response));
@@ -847,6 +847,12 @@ function createAccountsClient(options = {}) {
         return response;
       }
     }
+  }
+  function worthRenewing(status, code) {
+    if (code === "csrf_failed") return 1;
+    if (status !== 401) return 0;
+    if (code === "access_expired") return 3;
+    return code === "access_invalid" || code === "credentials_missing" ? 1 : 0;
   }
   function authorized(request) {
     const access = session2.tokens?.access;
