@@ -88,6 +88,21 @@ timing: ## measure whether answers to known and unknown addresses can be told ap
 storm: ## 1,000 parallel logins for a minute: memory, refusals, and refresh and profile beside them
 	go run ./scripts/storm
 
+TORTURE_OPTIONS = -engine $(or $(ENGINE),sqlite) $(if $(SEED),-seed $(SEED))
+TORTURE_ON = $(if $(filter mysql,$(ENGINE)),MYSQLD=$$(scripts/get-mysql97.sh)) $(if $(filter galera,$(ENGINE)),scripts/with-galera.sh --)
+
+.PHONY: torture
+torture: ## kill, cut off and mislead servers for MINUTES=1, and judge what clients saw (ENGINE=mariadb, SEED=…)
+	$(TORTURE_ON) go run ./scripts/torture $(TORTURE_OPTIONS) -minutes $(or $(MINUTES),1)
+
+.PHONY: torture-broken
+torture-broken: ## torture servers that are broken on purpose, each of which must be caught (6 minutes)
+	go run ./scripts/torture -broken all
+
+.PHONY: torture-race
+torture-race: ## a hundred clients refresh with one token at once, ROUNDS=10000 times (ENGINE=mariadb)
+	$(TORTURE_ON) go run ./scripts/torture $(TORTURE_OPTIONS) -race $(or $(ROUNDS),10000)
+
 .PHONY: browser-proof
 browser-proof: build ## eight tabs, restarts and thieves in a real browser, on http and https (RUNS=1, LIVES=8)
 	@test -d api/typescript/node_modules || npm --prefix api/typescript ci --ignore-scripts --no-audit --no-fund --loglevel=error

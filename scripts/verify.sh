@@ -27,6 +27,7 @@ client     the TypeScript client: types, its tests in Node, and eight tabs of a 
 model      the refresh protocol, checked exhaustively by spin, and broken on purpose
 swagger    the embedded Swagger UI is the published package
 browser    the pages in a real browser: documentation, the life of an account, and the demo
+torture    servers that are killed and cut off for a minute keep every promise of the refresh protocol
 readme     links and shell blocks of the README
 race       the whole suite under the race detector
 '
@@ -123,6 +124,12 @@ step_model() { scripts/model/check.sh; }
 step_swagger() { scripts/update-swagger-ui.sh --check; }
 
 step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs && VIEW=light node scripts/browser/pages.mjs && node scripts/browser/demo.mjs; }
+
+step_torture() {
+  local engine
+  go build -o .cache/verify/torture ./scripts/torture || return
+  for engine in sqlite mariadb; do .cache/verify/torture -engine "$engine" -minutes 0.5 || return; done
+}
 
 step_readme() { scripts/check-readme.sh; }
 

@@ -26,9 +26,11 @@ var Invariants = map[int]string{
 
 // Verdict is what a history shows.
 type Verdict struct {
-	Breaks  []Break
-	Alarms  int // families revoked for reuse
-	Excused int // of them: of a client whose requests met faults beyond the bounds of invariant 6
+	Breaks    []Break
+	Sessions  int
+	Rotations int // generations that somebody was handed, logins apart
+	Alarms    int // families revoked for reuse
+	Excused   int // of them: of a client whose requests met faults beyond the bounds of invariant 6
 }
 
 const (
@@ -297,7 +299,7 @@ func (c *checker) call(e Event) {
 		c.step(s, e)
 		c.detection(s, e)
 		c.progress(s, e)
-		c.availability(e)
+		c.availability(s, e)
 	}
 }
 
@@ -389,10 +391,10 @@ func (c *checker) lost(s *session, e Event) {
 	if call.Op == Refresh && call.Shown.Generation < s.newest(e.Begin) {
 		return
 	}
-	why := ""
+	var why string
 	switch call.Code {
 	case "access_expired":
-		if c.mayHaveExpired(call.Shown.Expires*second, e) {
+		if c.mayHaveExpired(call.Shown.Expires*second-c.ahead(e), e) {
 			return
 		}
 		why = "its access token had not expired"
@@ -422,6 +424,18 @@ func (c *checker) idleEnd(t *Token) int64 {
 	return t.Expires * second
 }
 
+// ahead is how far the clock of the server that answered was ahead. An access token is judged by it alone, there and in
+// other services; the client refreshes, and is told by the database's clock whether its session lives.
+func (c *checker) ahead(e Event) int64 {
+	by := int64(0)
+	for _, f := range c.faults {
+		if f.Fault.Server == e.Call.Server && f.Begin <= e.End && e.Begin <= f.End {
+			by = max(by, f.Fault.By)
+		}
+	}
+	return by
+}
+
 // mayHaveExpired allows for clocks, and for the rounding of times in tokens.
 func (c *checker) mayHaveExpired(end int64, e Event) bool {
 	return c.Start+e.End+c.Margin/2+second >= end
@@ -435,13 +449,20 @@ func (c *checker) mayHaveEnded(s *session, e Event) bool {
 			return true
 		}
 	}
-	for _, other := range s.calls { // an alarm whose answer was lost; whether it was false is invariant 6
-		o := other.Call
-		if o.Op == Refresh && o.Role != Forger && other.Begin < e.End && (o.Status == 0 || o.Status == http.StatusServiceUnavailable) && o.Shown.Generation < s.newest(e.End) {
-			return true
-		}
+	return c.mayHaveAlarmed(s, e)
+}
+
+// mayHaveAlarmed: there may have been an alarm whose answer was lost, of a token that had been replaced, or that another
+// request without an answer may have replaced W ago. Whether it was false is invariant 6.
+func (c *checker) mayHaveAlarmed(s *session, e Event) bool {
+	unknown := func(o Event) bool {
+		return o.Call.Op == Refresh && o.Call.Role != Forger && (o.Call.Status == 0 || o.Call.Status == http.StatusServiceUnavailable) && o.Begin < e.End
 	}
-	return false
+	return slices.ContainsFunc(s.calls, func(o Event) bool {
+		return unknown(o) && (o.Call.Shown.Generation < s.newest(e.End) || slices.ContainsFunc(s.calls, func(p Event) bool {
+			return p != o && unknown(p) && p.Call.Shown.Generation == o.Call.Shown.Generation && p.Begin+c.Rotation-c.Margin < e.End
+		}))
+	})
 }
 
 // step is invariant 2.
@@ -488,9 +509,13 @@ func (c *checker) progress(s *session, e Event) {
 	}
 }
 
-// availability is invariant 16.
-func (c *checker) availability(e Event) {
-	if e.Call.Status != http.StatusServiceUnavailable && e.Call.Status != 0 {
+// availability is invariant 16. A superseded token whose verdict comes later than M after the request proves nothing, and
+// is answered 503 by the table.
+func (c *checker) availability(s *session, e Event) {
+	if e.Call.Status != http.StatusServiceUnavailable && e.Call.Status != 0 || e.Call.Lost {
+		return
+	}
+	if e.Call.Shown.Generation < s.newest(e.End) && e.End-e.Begin > c.Margin {
 		return
 	}
 	for _, f := range c.faults {
@@ -503,6 +528,12 @@ func (c *checker) availability(e Event) {
 
 // session judges what needs the whole of one: a login begins at generation 0.
 func (c *checker) session(s *session) {
+	c.verdict.Sessions++
+	for g := range s.seen {
+		if g > 0 {
+			c.verdict.Rotations++
+		}
+	}
 	if s.made.Call != nil && s.made.Call.Got.Generation != 0 {
 		c.broken(2, s.id, s.made, "a new session has generation %d", s.made.Call.Got.Generation)
 	}

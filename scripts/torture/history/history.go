@@ -73,7 +73,8 @@ type Call struct {
 	User   int64  `json:"user,omitempty"`   // of Deactivate
 	Target string `json:"target,omitempty"` // of EndOne
 	Shown  *Token `json:"shown,omitempty"`
-	Status int    `json:"status"` // 0: no answer
+	Status int    `json:"status"`         // 0: no answer
+	Lost   bool   `json:"lost,omitempty"` // on the client's side, and by no fault of the servers
 	Code   string `json:"code,omitempty"`
 	Cookie int    `json:"cookies,omitempty"` // how many Set-Cookie lines
 	Got    *Token `json:"got,omitempty"`
@@ -99,6 +100,7 @@ type Token struct {
 type Fault struct {
 	Name   string `json:"name"`
 	Server int    `json:"server"`
+	By     int64  `json:"by,omitempty"` // microseconds that the server's clock is ahead
 }
 
 // Stopped is the fault of a process that was held and let go: what it had not yet read it decides late.

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// breaks are servers that look right and are not, as patches of this one. The product has no switch for any of them.
+//
+//go:embed breaks/*.patch
+var breaks embed.FS
+
+// broken has every one of them, or the one that is named, tortured, and says whether all were caught.
+func broken(ctx context.Context, only string) (bool, error) {
+	files, err := breaks.ReadDir("breaks")
+	if err != nil {
+		return false, err
+	}
+	all, tried := true, 0
+	for _, file := range files {
+		name := strings.TrimSuffix(file.Name(), ".patch")
+		if only != "all" && only != name {
+			continue
+		}
+		tried++
+		began := time.Now()
+		found, err := breakOne(ctx, name)
+		if err != nil {
+			return false, fmt.Errorf("%s: %w", name, err)
+		}
+		word := "NOT CAUGHT"
+		if len(found) > 0 {
+			word = "caught by invariants " + strings.Join(found, ", ")
+		}
+		fmt.Printf("%-24s %s (%.0f s)\n", name, word, time.Since(began).Seconds())
+		all = all && len(found) > 0
+	}
+	if tried == 0 {
+		return false, fmt.Errorf("no break %q", only)
+	}
+	return all, nil
+}
+
+var brokenLine = regexp.MustCompile(`(?m)^  invariant (\d+) `)
+
+// breakOne answers with the invariants that were found broken, of those that the patch breaks.
+func breakOne(ctx context.Context, name string) ([]string, error) {
+	dir, err := os.MkdirTemp("", "accounts-broken-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	patch, err := breaks.ReadFile("breaks/" + name + ".patch")
+	if err != nil {
+		return nil, err
+	}
+	overlay, err := patched(ctx, dir, string(patch))
+	if err != nil {
+		return nil, err
+	}
+	binary := filepath.Join(dir, "torture")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", binary, "./scripts/torture").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, out)
+	}
+	out, err := exec.CommandContext(ctx, binary, "-minutes", "0.4", "-seed", "1").CombinedOutput()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil && !strings.Contains(string(out), "BROKEN") {
+		return nil, fmt.Errorf("%w\n%s", err, out)
+	}
+	var found []string
+	for _, match := range brokenLine.FindAllStringSubmatch(string(out), -1) {
+		if slices.Contains(invariantsOf(string(patch)), match[1]) && !slices.Contains(found, match[1]) {
+			found = append(found, match[1])
+		}
+	}
+	return found, nil
+}
+
+// invariantsOf reads the line of a patch that says which invariants it breaks.
+func invariantsOf(patch string) []string {
+	_, rest, _ := strings.Cut(patch, "\nInvariants: ")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.Fields(line)
+}
+
+var patchedFile = regexp.MustCompile(`(?m)^--- a/(.*)$`)
+
+// patched makes changed copies of the files that a patch changes, and the list of them that go build -overlay reads.
+func patched(ctx context.Context, dir, patch string) (string, error) {
+	replace := map[string]string{}
+	for _, match := range patchedFile.FindAllStringSubmatch(patch, -1) {
+		source, err := os.ReadFile(match[1])
+		if err != nil {
+			return "", err
+		}
+		copied := filepath.Join(dir, match[1])
+		if err := os.MkdirAll(filepath.Dir(copied), 0o700); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(copied, source, 0o600); err != nil {
+			return "", err
+		}
+		original, err := filepath.Abs(match[1])
+		if err != nil {
+			return "", err
+		}
+		replace[original] = copied
+	}
+	c := exec.CommandContext(ctx, "git", "apply", "--whitespace=nowarn")
+	c.Dir, c.Stdin, c.Env = dir, strings.NewReader(patch), append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
+	if out, err := c.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("the patch does not fit any more: %w\n%s", err, out)
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	overlay := filepath.Join(dir, "overlay.json")
+	return overlay, os.WriteFile(overlay, text, 0o600)
+}

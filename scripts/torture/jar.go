@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	rand2 "crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"example.com/accounts/scripts/torture/history"
+	"example.com/accounts/server/token"
+)
+
+// user is somebody with one or more jars.
+type user struct {
+	id   int64
+	name string
+
+	mu        sync.Mutex
+	passwords []string // the one in force is among them: of a change without an answer nobody knows
+	right     int      // the one believed in
+	changes   int
+}
+
+func (u *user) password() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.passwords[u.right%len(u.passwords)]
+}
+
+func (u *user) wrong() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.right++
+}
+
+// add takes up a new password, which is in force if sure.
+func (u *user) add(password string, sure bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if sure {
+		u.passwords, u.right = []string{password}, 0
+		return
+	}
+	u.passwords = append(u.passwords, password)
+}
+
+// jar is a browser or a device: some tabs that share tokens, and obey the rules of invariant 6. A careful one has one
+// refresh at a time, and one attempt until a higher generation comes; in others each tab refreshes when it likes, as with
+// generated clients.
+type jar struct {
+	t         *torture
+	name      string
+	user      *user
+	transport token.Transport
+	victim    bool // thieves have its tokens
+	careful   bool
+
+	refreshing sync.Mutex // as a Web Lock
+	mu         sync.Mutex
+	now        held
+	past       []held // of the same session, replaced
+	attempt    string
+	again      time.Time // a request was given up: refresh once more then
+}
+
+func newAttempt() string {
+	var b [16]byte
+	_, _ = rand2.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func (j *jar) held() held {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.now
+}
+
+// begin puts a new session into the jar.
+func (j *jar) begin(h held) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.past, j.again = nil, time.Time{}
+	j.put(h)
+}
+
+// take puts the answer of a refresh into the jar, if its session is still there and the tokens are newer.
+func (j *jar) take(h held) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if h.session != j.now.session || h.generation <= j.now.generation {
+		return
+	}
+	j.past = append(j.past, j.now)
+	j.put(h)
+}
+
+func (j *jar) put(h held) {
+	if j.now = h; j.careful {
+		j.attempt = newAttempt()
+	}
+}
+
+// drop forgets a session, if it still is the jar's.
+func (j *jar) drop(session string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.now.session == session {
+		j.now, j.past, j.again = held{}, nil, time.Time{}
+	}
+}
+
+func chance(part float64) bool { return rand.Float64() < part }
+
+func between(least, most time.Duration) time.Duration { return least + rand.N(most-least) }
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// tab goes about its day until ctx ends. The first tab of a jar is where somebody sits: it logs in and out.
+func (j *jar) tab(ctx context.Context, number int) {
+	for ctx.Err() == nil {
+		pause(ctx, between(j.t.pace/4, j.t.pace*7/4))
+		h := j.held()
+		switch {
+		case h.session == "" && number == 0:
+			j.login(ctx)
+		case h.session == "":
+		case number == 0 && chance(0.02):
+			j.decide(ctx, h)
+		case j.due(h) || chance(0.15):
+			j.refresh(ctx)
+		default:
+			j.profile(ctx, h)
+		}
+	}
+}
+
+func (j *jar) due(h held) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.again.IsZero() && time.Now().After(j.again) {
+		j.again = time.Time{}
+		return true
+	}
+	return time.Since(h.born) > j.t.site.Config.RotationInterval+j.t.site.Config.Margin()
+}
+
+func (j *jar) asking(op history.Op, method, path string, h held) asking {
+	a := asking{client: j.name, role: history.Honest, op: op, method: method, path: path, as: h, raw: h.access, carrier: "access"}
+	if h.bearer() {
+		a.carrier = "bearer"
+	}
+	return a
+}
+
+// refreshing is how each transport shows its handle.
+func refreshing(a asking, h held) asking {
+	a.as, a.raw, a.method, a.path = h, h.handle(), http.MethodPost, "/accounts/refresh_token"
+	switch h.transport {
+	case token.ServerHeld:
+		a.carrier = "access"
+	case token.Body:
+		a.carrier = "body"
+	default:
+		a.carrier = "refresh"
+	}
+	return a
+}
+
+func (j *jar) login(ctx context.Context) {
+	r := j.t.ask(ctx, asking{client: j.name, role: history.Honest, op: history.Login, method: http.MethodPost, path: "/accounts/login",
+		body: map[string]any{"username": j.user.name, "password": j.user.password(), "token_transport": j.transport}})
+	switch {
+	case r.ok():
+		j.begin(r.held)
+	case r.code == "invalid_credentials":
+		j.user.wrong()
+	}
+}
+
+// refresh is what a client does that is careful: it waits for its turn, and takes the tokens that are there then.
+func (j *jar) refresh(ctx context.Context) {
+	if j.careful {
+		j.refreshing.Lock()
+		defer j.refreshing.Unlock()
+	}
+	j.mu.Lock()
+	h, attempt := j.now, j.attempt
+	j.mu.Unlock()
+	if h.session == "" {
+		return
+	}
+	a := refreshing(asking{client: j.name, role: history.Honest, op: history.Refresh, attempt: attempt}, h)
+	r := j.t.ask(ctx, a)
+	switch {
+	case r.ok():
+		j.take(r.held)
+	case r.status == http.StatusUnauthorized:
+		j.bury(r.code)
+		j.drop(h.session)
+	case r.status == 0: // given up: it may yet rotate
+		j.mu.Lock()
+		j.again = time.Now().Add(patience)
+		j.mu.Unlock()
+	}
+}
+
+func (j *jar) profile(ctx context.Context, h held) {
+	r := j.t.ask(ctx, j.asking(history.Profile, http.MethodGet, "/accounts/profile", h))
+	if r.status == http.StatusUnauthorized {
+		j.refresh(ctx) // as clients do on any 401; it tells what has become of the session
+	}
+}
+
+// bury leaves what the jar has of its session to the ghosts.
+func (j *jar) bury(why string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.now.session != "" && (why == "ended" || why == "session_revoked" || why == "refresh_reused") {
+		j.t.graves.add(grave{tokens: append(slices.Clone(j.past), j.now), attempt: j.attempt})
+	}
+}
+
+// decide ends sessions in one of the ways there are.
+func (j *jar) decide(ctx context.Context, h held) {
+	switch n := rand.IntN(10); {
+	case n < 5:
+		a := refreshing(j.asking(history.Logout, http.MethodPost, "", h), h)
+		a.path = "/accounts/logout"
+		j.end(ctx, a, h)
+	case n < 6:
+		j.end(ctx, j.asking(history.EndAll, http.MethodDelete, "/accounts/sessions", h), h)
+	case n < 7:
+		j.t.ask(ctx, j.asking(history.EndOthers, http.MethodDelete, "/accounts/sessions?keep_current=true", h))
+	case n < 8:
+		a := j.asking(history.EndOne, http.MethodDelete, "/accounts/sessions/"+h.session, h)
+		a.target = h.session
+		j.end(ctx, a, h)
+	default:
+		j.changePassword(ctx, h)
+	}
+}
+
+// end asks until there is an answer, as somebody does who wants to be logged out, or gives the tokens up.
+func (j *jar) end(ctx context.Context, a asking, h held) {
+	for range 5 {
+		r := j.t.ask(ctx, a)
+		if r.ok() {
+			j.bury("ended")
+		}
+		if r.ok() || r.status == http.StatusUnauthorized {
+			break
+		}
+		pause(ctx, time.Second)
+	}
+	j.drop(h.session)
+}
+
+func (j *jar) changePassword(ctx context.Context, h held) {
+	j.user.mu.Lock()
+	j.user.changes++
+	next := fmt.Sprintf("correct horse battery staple %d", j.user.changes)
+	j.user.mu.Unlock()
+	current := j.user.password()
+	a := j.asking(history.ChangePassword, http.MethodPost, "/accounts/password/change", h)
+	a.body = map[string]any{"current_password": current, "new_password": next}
+	r := j.t.ask(ctx, a)
+	switch {
+	case r.ok():
+		j.user.add(next, true)
+		j.bury("ended")
+		j.begin(r.held)
+	case r.status == 0 || r.status >= 500:
+		j.user.add(next, false)
+	case r.status == http.StatusUnprocessableEntity:
+		j.user.wrong()
+	}
+}

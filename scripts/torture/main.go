@@ -1,0 +1,84 @@
+// Torture runs replicas of the server over a database of their own, lets honest clients, thieves, ghosts and forgers at
+// them, and kills, stops, cuts off and misleads them meanwhile. What everybody asked and was told is recorded, and a
+// checker that knows nothing else judges whether every promise of the refresh protocol was kept.
+//
+//	torture [-engine sqlite] [-minutes 1] [-seed N]
+//	torture -race 10000      a hundred clients at once with one token, so many times
+//	torture -broken all      servers that are broken on purpose (breaks/), each of which must be caught
+//	torture -check FILE      judges a history that was kept by -history FILE
+//
+// MariaDB and MySQL are started by scripts/with-mysql.sh, a Galera cluster by scripts/with-galera.sh around this program;
+// with -database it is a server that runs already, and is not killed. Exit status 1: a promise was broken.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"example.com/accounts/scripts/torture/site"
+)
+
+func main() {
+	if site.ServeIfReplica() {
+		return
+	}
+	var o options
+	flag.StringVar(&o.engine, "engine", "sqlite", "sqlite, mariadb, mysql or galera")
+	minutes := flag.Float64("minutes", 1, "how long")
+	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "of the faults")
+	database := flag.String("database", "", "ACCOUNTS_DATABASE_URL of an empty database, or one for each node, with commas")
+	flag.IntVar(&o.replicas, "replicas", 0, "servers; one on SQLite, else three")
+	flag.IntVar(&o.sessions, "sessions", 60, "jars, each with a session at a time")
+	flag.IntVar(&o.tabs, "tabs", 3, "clients that share a jar")
+	flag.DurationVar(&o.rotation, "rotation", 2*time.Second, "W")
+	flag.DurationVar(&o.pace, "pace", 300*time.Millisecond, "how long a tab rests between two requests, on the average")
+	flag.StringVar(&o.keep, "history", "", "keep the history in this file")
+	rounds := flag.Int("race", 0, "instead, let a hundred clients refresh with one token at once, so many times")
+	breaking := flag.String("broken", "", "torture a server that is broken on purpose: a name of breaks/, or all")
+	check := flag.String("check", "", "judge this history, and run nothing")
+	flag.Parse()
+	o.d = time.Duration(*minutes * float64(time.Minute))
+	if o.replicas == 0 {
+		o.replicas = 3
+	}
+	if o.engine == "sqlite" {
+		o.replicas = 1
+	}
+	if *database != "" {
+		o.urls = strings.Split(*database, ",")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ok, err := do(ctx, o, *check, *breaking, *rounds)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "torture:", err)
+	}
+	if err != nil || !ok {
+		stop()
+		os.Exit(1)
+	}
+}
+
+func do(ctx context.Context, o options, check, breaking string, rounds int) (bool, error) {
+	if check != "" {
+		v, err := judge(check)
+		for _, b := range v.Breaks {
+			fmt.Println(b)
+		}
+		return len(v.Breaks) == 0, err
+	}
+	if breaking != "" {
+		return broken(ctx, breaking)
+	}
+	if rounds > 0 {
+		return race(ctx, o, rounds)
+	}
+	return run(ctx, o)
+}

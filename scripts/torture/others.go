@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/accounts/scripts/torture/history"
+	"example.com/accounts/server/token"
+	"example.com/accounts/server/token/tokentest"
+)
+
+// grave is what was left of a session: its tokens, the newest last.
+type grave struct {
+	tokens  []held
+	attempt string
+}
+
+// graveyard is where ghosts come from; the oldest give way.
+type graveyard struct {
+	mu   sync.Mutex
+	list []grave
+}
+
+func (g *graveyard) add(one grave) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.list = append(g.list, one); len(g.list) > 300 {
+		g.list = g.list[1:]
+	}
+}
+
+// one is a recent one half of the time.
+func (g *graveyard) one() (grave, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := len(g.list)
+	switch {
+	case n == 0:
+		return grave{}, false
+	case chance(0.5):
+		return g.list[n-1-rand.IntN(min(n, 5))], true
+	}
+	return g.list[rand.IntN(n)], true
+}
+
+// ghosts ask with the tokens of sessions that have ended: the newest, or the one before it, which would be within its
+// grace if the session lived.
+func (t *torture) ghosts(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause(ctx, t.pace/4)
+		g, ok := t.graves.one()
+		if !ok {
+			continue
+		}
+		h := g.tokens[len(g.tokens)-1]
+		a := asking{client: "ghost", role: history.Ghost, op: history.Refresh}
+		switch n := len(g.tokens); rand.IntN(4) {
+		case 0:
+			a.op, a.method, a.path, a.as, a.raw, a.carrier = history.Profile, http.MethodGet, "/accounts/profile", h, h.access, "access"
+			if h.bearer() {
+				a.carrier = "bearer"
+			}
+		case 1, 2:
+			a = refreshing(a, g.tokens[max(0, n-2)])
+		default:
+			a = refreshing(a, h)
+		}
+		if a.op == history.Refresh && chance(0.3) {
+			a.attempt = g.attempt
+		}
+		t.ask(ctx, a)
+	}
+}
+
+// thieves take tokens of those jars that are their victims, and use them without the attempt, or with one of their own.
+func (t *torture) thieves(ctx context.Context) {
+	victims := slices.DeleteFunc(slices.Clone(t.jars), func(j *jar) bool { return !j.victim })
+	for ctx.Err() == nil && len(victims) > 0 {
+		pause(ctx, t.pace*2)
+		j := victims[rand.IntN(len(victims))]
+		j.mu.Lock()
+		list := append(slices.Clone(j.past), j.now)
+		j.mu.Unlock()
+		h := list[rand.IntN(len(list))]
+		if h.session == "" || h.generation == j.held().generation && chance(0.7) { // mostly old ones
+			continue
+		}
+		a := refreshing(asking{client: "thief", role: history.Thief, op: history.Refresh}, h)
+		if chance(0.3) {
+			a.attempt = newAttempt()
+		}
+		t.ask(ctx, a)
+	}
+}
+
+// forgers show what nobody has handed out, or by another way than its own, against sessions that nobody else uses.
+func (t *torture) forgers(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause(ctx, t.pace/2)
+		if time.Since(t.hatched) > t.site.Config.SessionMaxAge/2 && t.look(ctx) == nil {
+			t.fresh(ctx)
+		}
+		h := t.canaries[rand.IntN(len(t.canaries))]
+		a := asking{client: "forger", role: history.Forger, op: history.Refresh, as: h, method: http.MethodPost, path: "/accounts/refresh_token"}
+		switch rand.IntN(4) {
+		case 0: // the right token by a wrong way
+			a.raw, a.carrier = h.handle(), sampleOther(h)
+		case 1:
+			a.raw, a.carrier = h.access, []string{"body", "refresh"}[rand.IntN(2)]
+		default:
+			list := t.forged[h.session]
+			a = refreshing(a, h)
+			a.raw = list[rand.IntN(len(list))]
+			if h.transport == token.Body && chance(0.5) {
+				a.carrier = "refresh"
+			}
+		}
+		t.ask(ctx, a)
+	}
+}
+
+// fresh hatches new canaries before the old ones have come to their end; if a fault is in the way, next time.
+func (t *torture) fresh(ctx context.Context) {
+	old, forged, untouched := t.canaries, t.forged, t.untouched
+	if err := t.hatch(ctx); err != nil {
+		t.canaries, t.forged, t.untouched = old, forged, untouched
+	}
+}
+
+func sampleOther(h held) string {
+	ways := map[token.Transport][]string{token.Hybrid: {"body", "access"}, token.Cookies: {"body", "access"}, token.Body: {"refresh", "access"}, token.ServerHeld: {"refresh", "body"}}
+	return ways[h.transport][rand.IntN(2)]
+}
+
+// forge makes tokens like those of a session. What is expired or not yet born is left out: the handle of server_held may
+// be expired, and in a minute the others are born.
+func (t *torture) forge(h held) (list []string) {
+	use, access := tokentest.Refresh, h.access
+	refresh := h.refresh
+	if h.transport == token.ServerHeld {
+		use, refresh = tokentest.Access, t.canaries[0].refresh
+	}
+	for _, c := range tokentest.Hostile(use, t.site.Signer(), access, refresh, time.Now()) {
+		if sendable(c.Raw) && !c.Expired && !strings.Contains(c.Name, "in the future") {
+			list = append(list, c.Raw)
+		}
+	}
+	return list
+}
+
+// sendable: in a cookie without quotes, which would be another value.
+func sendable(raw string) bool {
+	return raw != "" && len(raw) < 8000 && !slices.ContainsFunc([]byte(raw), func(b byte) bool { return b <= ' ' || b >= 0x7f || b == '"' || b == ';' || b == ',' || b == '\\' })
+}
+
+// operator deactivates users and lets them in again, past every replica and proxy, and removes what has ended.
+func (t *torture) operator(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause(ctx, t.pace*8)
+		u := t.users[rand.IntN(len(t.users))]
+		t.setActive(ctx, u, false)
+		pause(ctx, between(200*time.Millisecond, time.Second))
+		for end := time.Now().Add(30 * time.Second); !t.setActive(ctx, u, true) && time.Now().Before(end); {
+			pause(ctx, 200*time.Millisecond)
+		}
+		_, _ = t.site.Sweeper.CleanUp(ctx) // next time, if the database is away
+	}
+}
+
+func (t *torture) setActive(ctx context.Context, u *user, active bool) bool {
+	e := history.Event{Begin: t.record.Now(), Call: &history.Call{Client: "operator", Role: history.Operator, Op: history.Deactivate, User: u.id}}
+	if active {
+		e.Call.Op = history.Activate
+	}
+	err := t.site.Operator.SetActive(context.WithoutCancel(ctx), u.name, active)
+	e.End = t.record.Now()
+	if err == nil {
+		e.Call.Status = http.StatusNoContent
+	}
+	t.record.Add(e)
+	return err == nil
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/accounts/scripts/torture/history"
+)
+
+// figures are counted while it runs.
+type figures struct {
+	began     time.Time
+	counting  sync.Mutex
+	requests  int
+	refreshes int
+	rotations int
+	thefts    int
+	statuses  map[int]int
+	codes     map[string]int
+	mets      map[string]int
+	others    []string // breaks that are not of the history
+}
+
+func (f *figures) start() {
+	f.began, f.statuses, f.codes, f.mets = time.Now(), map[int]int{}, map[string]int{}, map[string]int{}
+}
+
+func (f *figures) count(a asking, r result) {
+	f.counting.Lock()
+	defer f.counting.Unlock()
+	f.requests++
+	f.statuses[r.status]++
+	if a.op == history.Refresh {
+		f.refreshes++
+		if r.code != "" {
+			f.codes[r.code]++
+		}
+		if r.held.generation > a.as.generation {
+			f.rotations++
+		}
+	}
+	if a.role == history.Thief {
+		f.thefts++
+	}
+}
+
+func (f *figures) met(name string) {
+	f.counting.Lock()
+	defer f.counting.Unlock()
+	f.mets[name]++
+}
+
+func (f *figures) broken(text string) {
+	f.counting.Lock()
+	defer f.counting.Unlock()
+	f.others = append(f.others, text)
+}
+
+const progressEvery = 5 * time.Second
+
+// progress prints a line from time to time.
+func (t *torture) progress(ctx context.Context) {
+	for {
+		pause(ctx, progressEvery)
+		if ctx.Err() != nil {
+			return
+		}
+		t.counting.Lock()
+		fmt.Printf("%4.0f s  %d requests, %d refreshes, %d answered with a newer generation, by status %v; killed: %d servers, %d databases\n",
+			time.Since(t.began).Seconds(), t.requests, t.refreshes, t.rotations, t.statuses, t.site.Kills.Load(), t.site.DBKills.Load())
+		t.counting.Unlock()
+	}
+}
+
+const breaksShown = 20
+
+// report prints what was seen, and whether every promise was kept.
+func (t *torture) report(v history.Verdict) bool {
+	t.counting.Lock()
+	defer t.counting.Unlock()
+	fmt.Printf("engine       %s, %d replicas, %d jars of %d tabs, W %v, M %v, %.0f s\n", t.engine, len(t.site.Replicas), len(t.jars), t.tabs, t.site.Config.RotationInterval, t.site.Config.Margin(), time.Since(t.began).Seconds())
+	fmt.Printf("requests     %d, of them %d refreshes; %d by thieves\n", t.requests, t.refreshes, t.thefts)
+	fmt.Printf("sessions     %d, with %d rotations\n", v.Sessions, v.Rotations)
+	fmt.Printf("by status    %s (0 is no answer)\n", list(t.statuses))
+	fmt.Printf("refused      refreshes, by code: %s\n", list(t.codes))
+	fmt.Printf("killed       %d servers, %d databases\n", t.site.Kills.Load(), t.site.DBKills.Load())
+	fmt.Printf("faults       %s\n", list(t.mets))
+	fmt.Printf("alarms       %d families revoked for reuse, %d of them beyond the bounds of invariant 6\n", v.Alarms, v.Excused)
+	honest := map[string]bool{}
+	for _, b := range v.Breaks {
+		if b.Invariant == 5 || b.Invariant == 6 {
+			honest[b.Session] = true
+		}
+	}
+	fmt.Printf("honest log-outs  %d\n", len(honest))
+	return t.verdict(v)
+}
+
+func (t *torture) verdict(v history.Verdict) bool {
+	fmt.Printf("invariant breaks %d\n", len(v.Breaks)+len(t.others))
+	var texts []string
+	shown := map[int]int{}
+	for _, b := range v.Breaks {
+		if shown[b.Invariant]++; shown[b.Invariant] <= 5 {
+			texts = append(texts, b.String())
+		}
+	}
+	texts = append(texts, t.others...)
+	for _, text := range texts[:min(len(texts), breaksShown)] {
+		fmt.Printf("  %s\n", text)
+	}
+	word := "every promise was kept"
+	if len(texts) > 0 {
+		word = "BROKEN"
+	}
+	fmt.Printf("verdict      %s; seed %d\n", word, t.seed)
+	return len(texts) == 0
+}
+
+func list[K int | string](counts map[K]int) string {
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%v: %d", key, counts[key]))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,365 @@
+// Package site runs replicas of the accounts server as processes of their own, over a database of their own, and does to
+// them what happens to servers: they are killed, stopped, cut off, restarted with other secrets, and their clocks differ.
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"example.com/accounts/server"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/config"
+	"example.com/accounts/server/servertest/mysqlproxy"
+	"example.com/accounts/server/token"
+)
+
+// Options say what to run.
+type Options struct {
+	Engine   string // sqlite, mariadb, mysql or galera
+	URLs     []string
+	Replicas int
+	Settings []string // beside those of New; the first of two equal names counts
+}
+
+// Site is everything that runs.
+type Site struct {
+	Dir      string
+	URL      string // the public one, the same for every replica
+	Config   config.Config
+	Database *Database
+	Replicas []*Replica
+	Operator *accounts.Service // past every replica and proxy
+	Sweeper  *accounts.Service // the operator in 30 days, who removes what has ended
+	Kills    atomic.Int64      // of replicas
+	DBKills  atomic.Int64
+
+	operators []io.Closer
+	signing   sync.Mutex
+	secrets   []string
+	retired   map[string]time.Time // since when a secret does not sign
+}
+
+// Replica is a server process.
+type Replica struct {
+	Number int
+	Addr   string
+	Proxy  *mysqlproxy.Proxy // nil on SQLite
+	Offset time.Duration     // of its clock, while nothing happens to it
+
+	site    *Site
+	env     []string
+	mu      sync.Mutex
+	command *exec.Cmd
+	stdin   io.WriteCloser
+	ended   <-chan struct{}
+}
+
+// New starts a site.
+func New(ctx context.Context, o Options) (*Site, error) {
+	dir, err := os.MkdirTemp("", "accounts-torture-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // the database server runs as somebody else
+		return nil, err
+	}
+	secret, err := token.NewSecret()
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{Dir: dir, secrets: []string{secret}, retired: map[string]time.Time{}}
+	if err := s.start(ctx, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Site) start(ctx context.Context, o Options) (err error) {
+	if s.Database, err = openDatabase(ctx, o.Engine, s.Dir, o.URLs); err != nil {
+		return err
+	}
+	for n := range o.Replicas {
+		port, err := freePort(ctx)
+		if err != nil {
+			return err
+		}
+		s.Replicas = append(s.Replicas, &Replica{Number: n, Addr: "127.0.0.1:" + port, site: s})
+	}
+	s.URL = "http://" + strings.Replace(s.Replicas[0].Addr, "127.0.0.1", "localhost", 1)
+	settings := append(slices.Clone(o.Settings),
+		"ACCOUNTS_PUBLIC_URL="+s.URL, "ACCOUNTS_DATA_DIR="+s.Dir, "ACCOUNTS_MAIL=files", "ACCOUNTS_DB_MAX_CONNS=16", "ACCOUNTS_LOG_LEVEL=debug",
+		"ACCOUNTS_MAILS_PER_RECIPIENT=0", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
+		"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0", "ACCOUNTS_RARE_ACTIONS_PER_USER=0")
+	direct := append(slices.Clone(settings), "ACCOUNTS_DATABASE_URL="+s.Database.urls[0], "ACCOUNTS_SECRET_KEYS="+s.secrets[0])
+	if s.Config, _, err = config.Load(direct); err != nil {
+		return err
+	}
+	if s.Operator, err = s.operator(ctx, time.Now); err != nil {
+		return err
+	}
+	month := func() time.Time { return time.Now().Add(30*24*time.Hour - time.Minute) }
+	if s.Sweeper, err = s.operator(ctx, month); err != nil {
+		return err
+	}
+	for i, r := range s.Replicas {
+		at := s.Database.urls[i%len(s.Database.urls)]
+		if o.Engine != "sqlite" {
+			if r.Proxy, at, err = mysqlproxy.New(at, false); err != nil {
+				return err
+			}
+		}
+		r.env = append(slices.Clone(settings), "ACCOUNTS_ADDR="+r.Addr, "ACCOUNTS_DATABASE_URL="+at, isReplica+"=1", "TMPDIR="+s.Dir)
+		if err := r.Start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Site) operator(ctx context.Context, now func() time.Time) (*accounts.Service, error) {
+	store, service, err := open(ctx, s.Config, server.NewLog(io.Discard, s.Config.Level()), now)
+	if err != nil {
+		return nil, err
+	}
+	s.operators = append(s.operators, store)
+	_, err = store.Migrate(ctx)
+	return service, err
+}
+
+// Close ends everything and removes it.
+func (s *Site) Close() error {
+	var errs []error
+	for _, r := range s.Replicas {
+		r.Kill()
+	}
+	for _, store := range s.operators {
+		errs = append(errs, store.Close())
+	}
+	if s.Database != nil {
+		errs = append(errs, s.Database.close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.Dir), os.RemoveAll(memoryOf(s.Dir)))...)
+}
+
+func freePort(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, errors.Join(err, l.Close())
+}
+
+// LogFile is where a replica's log is.
+func (r *Replica) LogFile() string {
+	return filepath.Join(r.site.Dir, fmt.Sprintf("replica%d.log", r.Number))
+}
+
+const startTime = 30 * time.Second
+
+// Start starts the process and returns when it is ready for requests. One that ends at once, since the database is away,
+// is started again, as a supervisor does.
+func (r *Replica) Start(ctx context.Context) error {
+	for end := time.Now().Add(startTime); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		ended, err := r.launch()
+		if err != nil {
+			return err
+		}
+		if r.ready(ctx, ended, end) {
+			return nil
+		}
+	}
+	return errors.Join(fmt.Errorf("replica %d is not ready; its log is %s", r.Number, r.LogFile()), ctx.Err())
+}
+
+func (r *Replica) launch() (<-chan struct{}, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(r.LogFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	c := exec.Command(self) // ended by Kill or Terminate, or by the end of its standard input
+	c.Env, c.Stdout, c.Stderr = append(slices.Clone(r.env), "ACCOUNTS_SECRET_KEYS="+strings.Join(r.site.inForce(), ",")), log, log
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = c.Wait() // most are killed
+	}()
+	r.mu.Lock()
+	r.command, r.stdin, r.ended = c, stdin, ended
+	r.mu.Unlock()
+	r.Clock(0)
+	return ended, nil
+}
+
+func (r *Replica) ready(ctx context.Context, ended <-chan struct{}, end time.Time) bool {
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for ; time.Now().Before(end) && ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-ended:
+			return false
+		default:
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Addr+"/readyz", nil)
+		if err != nil {
+			return false
+		}
+		if answer, err := client.Do(request); err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Clock sets the replica's clock wrong by so much more than it always is.
+func (r *Replica) Clock(by time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, _ = fmt.Fprintf(r.stdin, "offset %d\n", r.Offset+by) // it may have been killed
+}
+
+// Signal sends a signal.
+func (r *Replica) Signal(s syscall.Signal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.command != nil {
+		_ = r.command.Process.Signal(s) // it may have ended
+	}
+}
+
+// Kill is kill -9.
+func (r *Replica) Kill() { r.end(syscall.SIGKILL) }
+
+// Terminate ends it in order.
+func (r *Replica) Terminate() { r.end(syscall.SIGTERM) }
+
+func (r *Replica) end(s syscall.Signal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.command == nil {
+		return
+	}
+	_ = r.command.Process.Signal(s)
+	<-r.ended
+	r.command = nil
+}
+
+// Nodes is how many nodes the database has that can be killed one by one; 0 if it is no cluster.
+func (s *Site) Nodes() int { return len(s.Database.dirs) }
+
+// KillNode kills a node of the cluster, waits, and starts it again.
+func (s *Site) KillNode(n int, down time.Duration) error {
+	s.DBKills.Add(1)
+	return s.Database.killNode(n, down)
+}
+
+// StopNode holds a node for so long.
+func (s *Site) StopNode(n int, d time.Duration) error {
+	pid := filepath.Join(s.Database.dirs[n], "pid")
+	if err := signalOf(pid, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	time.Sleep(d)
+	return signalOf(pid, syscall.SIGCONT)
+}
+
+// KillDatabase kills the database server, waits, and starts it again with what it had.
+func (s *Site) KillDatabase(down time.Duration) error {
+	if err := s.Database.own.kill(); err != nil {
+		return err
+	}
+	s.DBKills.Add(1)
+	time.Sleep(down)
+	_, err := s.Database.own.start()
+	return err
+}
+
+// StopDatabase holds the database server for so long.
+func (s *Site) StopDatabase(d time.Duration) error {
+	if err := s.Database.own.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	time.Sleep(d)
+	return s.Database.own.signal(syscall.SIGCONT)
+}
+
+// OwnDatabase says whether the database server may be killed.
+func (s *Site) OwnDatabase() bool { return s.Database.own != nil }
+
+// Signer is the secret that signs.
+func (s *Site) Signer() string { return s.inForce()[0] }
+
+func (s *Site) inForce() []string {
+	s.signing.Lock()
+	defer s.signing.Unlock()
+	return s.secrets
+}
+
+func (s *Site) setSecrets(list []string) {
+	s.signing.Lock()
+	defer s.signing.Unlock()
+	s.secrets = list
+}
+
+// RotateSecrets makes a new secret the first one, as the README says, in two rolling restarts. A secret is dropped when
+// nothing that it has signed can live any more.
+func (s *Site) RotateSecrets(ctx context.Context) error {
+	fresh, err := token.NewSecret()
+	if err != nil {
+		return err
+	}
+	before := s.inForce()
+	s.setSecrets(append(slices.Clone(before), fresh))
+	if err := s.Roll(ctx); err != nil {
+		return err
+	}
+	kept := []string{fresh}
+	for _, secret := range before {
+		if since, known := s.retired[secret]; !known || time.Since(since) < s.Config.SessionMaxAge+10*time.Second {
+			kept = append(kept, secret)
+		}
+	}
+	s.setSecrets(kept)
+	err = s.Roll(ctx)
+	s.retired[before[0]] = time.Now()
+	return err
+}
+
+// Roll restarts the replicas in order, one after the other.
+func (s *Site) Roll(ctx context.Context) error {
+	for _, r := range s.Replicas {
+		r.Terminate()
+		if err := r.Start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
