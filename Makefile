@@ -57,7 +57,7 @@ test-mysql97: ## the whole suite with Oracle MySQL 9.7 in MariaDB's place (Debia
 
 .PHONY: test-galera
 test-galera: ## the whole suite on three MariaDB Galera nodes, some of which are killed (Debian)
-	scripts/with-galera.sh -- $(GO_TEST) -p 1 ./...
+	scripts/with-galera.sh -- go test -timeout 20m -p 1 ./... # three servers, and each commit waits for all
 
 .PHONY: verify
 verify: ## everything else: race detector, linters, contract, TypeScript, browser, README

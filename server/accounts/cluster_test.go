@@ -242,8 +242,11 @@ func TestClusterConflicts(t *testing.T) {
 	end := time.Now().Add(4 * time.Second)
 	var mu sync.Mutex
 	statuses := map[string]int{}
-	for i, n := range nodes {
-		c := s.login(token.Body).At(n.replica)
+	var clients []*servertest.Client
+	for _, n := range nodes {
+		clients = append(clients, s.login(token.Body).At(n.replica))
+	}
+	for i, c := range clients {
 		wait.Go(func() {
 			for j := 0; time.Now().Before(end); j++ {
 				for _, call := range []func() *servertest.Response{

@@ -192,6 +192,31 @@ func TestLostCommit(t *testing.T) {
 	})
 }
 
+// There is no answer to COMMIT and no end of the connection: a 503 in time, and the same works afterwards.
+func TestStalledCommit(t *testing.T) {
+	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
+		c, u := f.login(token.Cookies).At(f.far), f.replicas[0].NewUser()
+		for name, ask := range map[string]func() *servertest.Response{
+			"login": func() *servertest.Response {
+				return f.far.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": u.Username, "password": u.Password})
+			},
+			"logout": func() *servertest.Response { return c.Copy().Logout() },
+		} {
+			f.proxy.next("COMMIT", stall)
+			began := time.Now()
+			wantUnavailable(t, ask())
+			if took := time.Since(began); took > answers {
+				t.Errorf("%s: answered after %v", name, took)
+			}
+			f.proxy.happened(1)
+			if r := ask(); r.Status >= 300 {
+				t.Errorf("%s: %d %s afterwards", name, r.Status, r.Code())
+			}
+		}
+		f.dead(c)
+	})
+}
+
 // The answer to the COMMIT of what waited is lost: it is written once, and what comes later is not kept back.
 func TestLostCommitOfEvents(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
