@@ -52,9 +52,13 @@ func read(raw string) (c claims) {
 	return c
 }
 
-// shown is how the history names what a request shows.
+// shown is how the history names what a request shows. A jar that was not given a token of its generation shows nothing,
+// and the checker sees what comes of it.
 func (h held) shown(raw, attempt string) *history.Token {
 	c := read(raw)
+	if raw == "" {
+		c.Generation = h.generation
+	}
 	user, _ := strconv.ParseInt(c.Subject, 10, 64)
 	return &history.Token{Session: h.session, Generation: c.Generation, Attempt: history.Hash(attempt), User: user, Transport: string(h.transport), Key: c.Key, Issued: c.Issued, Expires: c.Expires}
 }
@@ -110,7 +114,7 @@ func (t *torture) ask(ctx context.Context, a asking) result {
 		panic(err) // a mistake in this program
 	}
 	e := history.Event{Call: &history.Call{Client: a.client, Role: a.role, Op: a.op, Server: server, Target: a.target}}
-	if a.raw != "" {
+	if a.as.session != "" {
 		e.Call.Shown = a.as.shown(a.raw, a.attempt)
 	}
 	e.Begin = t.record.Now()

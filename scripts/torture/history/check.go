@@ -199,6 +199,9 @@ func (c *checker) learnEnding(e Event) {
 	if call.Status >= 300 && call.Status < 500 && call.Code != "refresh_reused" || call.Role == Forger {
 		return // refused, and nothing was done
 	}
+	if call.Shown == nil && call.Op != Deactivate {
+		return
+	}
 	x := &ending{Event: e, acked: good(call.Status) || call.Code == "refresh_reused"}
 	switch call.Op {
 	case Logout:
