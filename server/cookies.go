@@ -85,12 +85,21 @@ func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
 	for _, c := range []struct{ name, value string }{{n.access, access}, {n.refresh, refresh}, {csrfCookie, t.CSRF}} {
 		switch {
 		case c.value != "":
-			d.cookies = append(d.cookies, n.cookie(c.name, c.value, int(t.Life/time.Second)))
+			d.cookies = append(d.cookies, n.cookie(c.name, c.value, maxAge(t.Life)))
 		case login:
 			d.cookies = append(d.cookies, n.cookie(c.name, "", -1))
 		}
 	}
 	return d
+}
+
+// maxAge is in whole seconds, rounded down; but in its last second a session still has its cookies, for 0 would delete
+// them in an answer that hands tokens out.
+func maxAge(life time.Duration) int {
+	if life <= 0 {
+		return 0
+	}
+	return max(1, int(life/time.Second))
 }
 
 // clear expires the cookies of a session that has ended; body has none.

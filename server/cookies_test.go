@@ -14,6 +14,7 @@ import (
 
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
 )
 
 // jar holds cookies by name, as a browser at the server's public URL would, and sends them by hand: the tests speak
@@ -325,4 +326,32 @@ func TestControl39CookieNames(t *testing.T) {
 		}
 		refresh(s.refresh+"="+j[s.refresh]).Want(t, http.StatusOK, "") // nothing of it has ended the session
 	})
+}
+
+// In the last second of a session its cookies are still set: a Max-Age rounded down to 0 would delete them, in an answer
+// that says 200.
+func TestCookiesInTheLastSecond(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Settings: []string{
+		"ACCOUNTS_ROTATION_INTERVAL=2s", "ACCOUNTS_ACCESS_TTL=5s", "ACCOUNTS_REFRESH_IDLE_TTL=20s", "ACCOUNTS_SERVER_HELD_IDLE_TTL=20s", "ACCOUNTS_SESSION_MAX_AGE=20s",
+	}})
+	u := s.NewUser()
+	for _, transport := range []token.Transport{token.Hybrid, token.Cookies, token.ServerHeld} {
+		c := s.Login(u, transport)
+		list := c.Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusOK, "")
+		newest, _ := list.JSON["sessions"].([]any)[0].(map[string]any)
+		end, err := time.Parse(time.RFC3339, newest["expires_at"].(string))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Clock.Advance(end.Sub(s.Clock.Now()) - 500*time.Millisecond)
+		r := c.RefreshTokens().Want(t, http.StatusOK, "")
+		for _, cookie := range r.Cookies() {
+			if cookie.Value == "" || cookie.MaxAge != 1 {
+				t.Errorf("%s: %s has %d bytes and a Max-Age of %d", transport, cookie.Name, len(cookie.Value), cookie.MaxAge)
+			}
+		}
+		if len(r.Cookies()) == 0 {
+			t.Errorf("%s: no cookies", transport)
+		}
+	}
 }
