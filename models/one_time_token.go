@@ -94,15 +94,12 @@ func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, bud
 // the budget of mails allows it: nobody's address becomes an account without a word to its owner. It says whether.
 // ErrConflict: the username or the address is taken.
 func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail, budget Spending, events ...Event) (queued bool, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) error {
 		if err := createUser(tx, u, events); err != nil {
 			return err
 		}
 		t.UserID, m.UserID = u.ID, u.ID
-		if err := spend(tx, m.CreatedAt, budget); err != nil {
-			return err
-		}
-		if err := tx.Create(&m).Error; err != nil {
+		if err := mustAddMail(tx, m, budget); err != nil {
 			return err
 		}
 		return tx.Create(&t).Error

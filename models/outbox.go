@@ -46,20 +46,23 @@ const (
 
 // AddMail queues a mail that announces nothing but itself, if its budget allows it, and says whether.
 func (s *Store) AddMail(ctx context.Context, m Mail, budget Spending) (queued bool, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
-		queued, err = addMail(tx, m, budget)
-		return err
-	})
-	return queued, err
+	err = s.tx(ctx, func(tx *gorm.DB) error { return mustAddMail(tx, m, budget) })
+	return err == nil, unlessOver(err)
 }
 
-// addMail: the budget is spent in the transaction that queues the mail. Spent before, a fault in between would keep
-// the mail back from who asks again.
-func addMail(tx *gorm.DB, m Mail, budget Spending) (queued bool, err error) {
+// mustAddMail: the budget is spent in the transaction that queues the mail. Spent before, a fault in between would keep
+// the mail back from who asks again. Errors: *OverBudget.
+func mustAddMail(tx *gorm.DB, m Mail, budget Spending) error {
 	if err := spend(tx, m.CreatedAt, budget); err != nil {
-		return false, unlessOver(err)
+		return err
 	}
-	return true, tx.Create(&m).Error
+	return tx.Create(&m).Error
+}
+
+// addMail goes on without a mail where the budget is used up.
+func addMail(tx *gorm.DB, m Mail, budget Spending) (queued bool, err error) {
+	err = mustAddMail(tx, m, budget)
+	return err == nil, unlessOver(err)
 }
 
 // unlessOver takes a budget that is used up for no error: the caller is told by another answer.

@@ -2,24 +2,15 @@ package web
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"path"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 var demo = Demo(func(w http.ResponseWriter, _ *http.Request, status int) {
 	http.Error(w, "refused", status)
 })
-
-func askDemo(method, target string) *httptest.ResponseRecorder {
-	recorder := httptest.NewRecorder()
-	demo.ServeHTTP(recorder, httptest.NewRequest(method, target, nil))
-	return recorder
-}
 
 func TestDemoStatus(t *testing.T) {
 	for _, test := range []struct {
@@ -40,7 +31,7 @@ func TestDemoStatus(t *testing.T) {
 		{"OPTIONS", "/demo/", 405},
 	} {
 		t.Run(test.method+" "+test.target, func(t *testing.T) {
-			response := askDemo(test.method, test.target)
+			response := asked(demo, test.method, test.target, nil)
 			if response.Code != test.want {
 				t.Errorf("status %d, want %d", response.Code, test.want)
 			}
@@ -60,29 +51,7 @@ func TestControl91DemoHeaders(t *testing.T) {
 	if served := len(load(demoFiles, "demo")); served != len(types) {
 		t.Errorf("%d files are served, %d are expected here", served, len(types))
 	}
-	for target, mediaType := range types {
-		t.Run(target, func(t *testing.T) {
-			got := askDemo("GET", target).Header().Clone()
-			if got.Get("Etag") == "" || got.Get("Content-Length") == "" {
-				t.Error("no ETag or no Content-Length")
-			}
-			got.Del("Etag")
-			got.Del("Content-Length")
-			want := http.Header{
-				"Content-Type": {mediaType},
-				"Content-Security-Policy": {"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
-					"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-				"X-Content-Type-Options":       {"nosniff"},
-				"Referrer-Policy":              {"no-referrer"},
-				"Cross-Origin-Opener-Policy":   {"same-origin"},
-				"Cross-Origin-Resource-Policy": {"same-origin"},
-				"Cache-Control":                {"no-cache"},
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
+	wantHeaders(t, demo, types, "'self'")
 }
 
 // The policy would stop inline code and other hosts; markup made from text is how the first gets in, and tokens and
@@ -92,7 +61,7 @@ func TestDemoKeepsToThePolicy(t *testing.T) {
 		`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|console\.(log|info|debug)`)
 	outside := regexp.MustCompile(`["'(](https?:)?//[a-z0-9-]+[.:]?`)
 	for target := range load(demoFiles, "demo") {
-		for line := range strings.Lines(askDemo("GET", target).Body.String()) {
+		for line := range strings.Lines(asked(demo, "GET", target, nil).Body.String()) {
 			if strings.HasPrefix(strings.TrimSpace(line), "*") || strings.HasPrefix(strings.TrimSpace(line), "//") {
 				continue // a comment
 			}
@@ -107,13 +76,13 @@ func TestDemoKeepsToThePolicy(t *testing.T) {
 
 // Every file the page names is served, by itself or as one of the pages.
 func TestDemoNamesServedFiles(t *testing.T) {
-	names := regexp.MustCompile(`<(?:link|script)[^>]*(?:href|src)="([^"]+)"`).FindAllStringSubmatch(askDemo("GET", "/demo/").Body.String(), -1)
+	names := regexp.MustCompile(`<(?:link|script)[^>]*(?:href|src)="([^"]+)"`).FindAllStringSubmatch(asked(demo, "GET", "/demo/", nil).Body.String(), -1)
 	if len(names) != 4 {
 		t.Errorf("%d files are named: %v", len(names), names)
 	}
 	for _, name := range names {
 		target := path.Join("/demo", name[1])
-		if askDemo("GET", target).Code != http.StatusOK && askPages("GET", target).Code != http.StatusOK {
+		if asked(demo, "GET", target, nil).Code != http.StatusOK && asked(pages, "GET", target, nil).Code != http.StatusOK {
 			t.Errorf("%s is not served", target)
 		}
 	}

@@ -3,23 +3,14 @@ package web
 import (
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 var pages = Pages(func(w http.ResponseWriter, _ *http.Request, status int) {
 	http.Error(w, "refused", status)
 })
-
-func askPages(method, target string) *httptest.ResponseRecorder {
-	recorder := httptest.NewRecorder()
-	pages.ServeHTTP(recorder, httptest.NewRequest(method, target, nil))
-	return recorder
-}
 
 func TestPagesStatus(t *testing.T) {
 	for _, test := range []struct {
@@ -43,7 +34,7 @@ func TestPagesStatus(t *testing.T) {
 		{"DELETE", "/pages/nothing", 405},
 	} {
 		t.Run(test.method+" "+test.target, func(t *testing.T) {
-			response := askPages(test.method, test.target)
+			response := asked(pages, test.method, test.target, nil)
 			if response.Code != test.want {
 				t.Errorf("status %d, want %d", response.Code, test.want)
 			}
@@ -70,30 +61,7 @@ func TestControl91PagesHeaders(t *testing.T) {
 	if served := len(load(pageFiles, "pages")); served != len(types) {
 		t.Errorf("%d files are served, %d are expected here", served, len(types))
 	}
-	for target, mediaType := range types {
-		t.Run(target, func(t *testing.T) {
-			response := askPages("GET", target)
-			got := response.Header().Clone()
-			if got.Get("Etag") == "" || got.Get("Content-Length") == "" {
-				t.Error("no ETag or no Content-Length")
-			}
-			got.Del("Etag")
-			got.Del("Content-Length")
-			want := http.Header{
-				"Content-Type": {mediaType},
-				"Content-Security-Policy": {"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
-					"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-				"X-Content-Type-Options":       {"nosniff"},
-				"Referrer-Policy":              {"no-referrer"},
-				"Cross-Origin-Opener-Policy":   {"same-origin"},
-				"Cross-Origin-Resource-Policy": {"same-origin"},
-				"Cache-Control":                {"no-cache"},
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
+	wantHeaders(t, pages, types, "'self'")
 }
 
 // pageSources calls judge with each file below pages/.

@@ -21,13 +21,47 @@ var docs = Docs(func(w http.ResponseWriter, _ *http.Request, status int) {
 })
 
 func ask(method, target string, header http.Header) *http.Response {
+	return asked(docs, method, target, header).Result()
+}
+
+// asked is what a handler answers to a request.
+func asked(handler http.Handler, method, target string, header http.Header) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(method, target, nil)
 	for name, values := range header {
 		request.Header[name] = values
 	}
 	recorder := httptest.NewRecorder()
-	docs.ServeHTTP(recorder, request)
-	return recorder.Result()
+	handler.ServeHTTP(recorder, request)
+	return recorder
+}
+
+// wantHeaders asks for each file, by its media type, and for all headers of its answer: those that guard it, and no others.
+func wantHeaders(t *testing.T, handler http.Handler, types map[string]string, images string, unjudged ...string) {
+	t.Helper()
+	for target, mediaType := range types {
+		t.Run(target, func(t *testing.T) {
+			got := asked(handler, "GET", target, nil).Header().Clone()
+			if !regexp.MustCompile(`^"[0-9a-f]{32}"$`).MatchString(got.Get("ETag")) || got.Get("Content-Length") == "" {
+				t.Errorf("ETag %q is no strong tag, or there is no Content-Length", got.Get("ETag"))
+			}
+			for _, name := range append(unjudged, "Etag", "Content-Length") {
+				got.Del(name)
+			}
+			want := http.Header{
+				"Content-Type": {mediaType},
+				"Content-Security-Policy": {"default-src 'none'; script-src 'self'; style-src 'self'; img-src " + images + "; " +
+					"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+				"X-Content-Type-Options":       {"nosniff"},
+				"Referrer-Policy":              {"no-referrer"},
+				"Cross-Origin-Opener-Policy":   {"same-origin"},
+				"Cross-Origin-Resource-Policy": {"same-origin"},
+				"Cache-Control":                {"no-cache"},
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
 }
 
 func body(t *testing.T, response *http.Response) []byte {
@@ -100,32 +134,7 @@ func TestControl91Headers(t *testing.T) {
 	if len(types) != len(assets) {
 		t.Errorf("%d files are served, %d are expected here", len(assets), len(types))
 	}
-	for target, mediaType := range types {
-		t.Run(target, func(t *testing.T) {
-			response := ask("GET", target, nil)
-			etag := response.Header.Get("ETag")
-			if !regexp.MustCompile(`^"[0-9a-f]{32}"$`).MatchString(etag) {
-				t.Errorf("ETag %q is no strong tag", etag)
-			}
-			got := response.Header.Clone()
-			for _, name := range []string{"Etag", "Vary", "Content-Length"} {
-				got.Del(name)
-			}
-			want := http.Header{
-				"Content-Type": {mediaType},
-				"Content-Security-Policy": {"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-					"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-				"X-Content-Type-Options":       {"nosniff"},
-				"Referrer-Policy":              {"no-referrer"},
-				"Cross-Origin-Opener-Policy":   {"same-origin"},
-				"Cross-Origin-Resource-Policy": {"same-origin"},
-				"Cache-Control":                {"no-cache"},
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
+	wantHeaders(t, docs, types, "'self' data:", "Vary")
 }
 
 func TestEncoding(t *testing.T) {

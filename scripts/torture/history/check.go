@@ -363,14 +363,19 @@ func (c *checker) leaf(e Event) {
 func (c *checker) whose(e Event) {
 	got := e.Call.Got
 	s := c.of(got.Session)
+	c.asMade(s, e, got.User, got.Transport, got.SessionEnd)
+}
+
+// asMade compares what an answer or a row says of a session with its login.
+func (c *checker) asMade(s *session, e Event, user int64, transport string, end int64) {
 	if s.made.Call == nil {
 		return
 	}
-	if got.User != s.user || got.Transport != s.transport {
-		c.broken(14, s.id, e, "user %d by %s, where the login was of %d by %s", got.User, got.Transport, s.user, s.transport)
+	if user != s.user || transport != s.transport {
+		c.broken(14, s.id, e, "user %d by %s, where the login was of %d by %s", user, transport, s.user, s.transport)
 	}
-	if got.SessionEnd != s.end {
-		c.broken(11, s.id, e, "the absolute end moved from %d to %d", s.end, got.SessionEnd)
+	if end != s.end {
+		c.broken(11, s.id, e, "the absolute end moved from %d to %d", s.end, end)
 	}
 }
 
@@ -575,15 +580,7 @@ func (c *checker) row(e Event, r Row) {
 	if newest := s.newest(e.Begin); r.Generation < newest {
 		c.broken(5, s.id, e, "the row has generation %d, and %d was handed out", r.Generation, newest)
 	}
-	if s.made.Call == nil {
-		return
-	}
-	if r.User != s.user || r.Transport != s.transport {
-		c.broken(14, s.id, e, "the row is of user %d by %s, and the login was of %d by %s", r.User, r.Transport, s.user, s.transport)
-	}
-	if r.SessionEnd != s.end {
-		c.broken(11, s.id, e, "the absolute end moved from %d to %d", s.end, r.SessionEnd)
-	}
+	c.asMade(s, e, r.User, r.Transport, r.SessionEnd)
 }
 
 // alarms is invariant 6.
