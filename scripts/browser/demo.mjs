@@ -14,7 +14,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createUser, launch, link, startServer, stopServer, watch } from "./harness.mjs";
+import { check, conclude, createUser, launch, link, startServer, stopServer, unlike, watch } from "./harness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
@@ -42,12 +42,6 @@ const views = [
   { name: "dark-390", colorScheme: "dark", width: 390, height: 844, transports: [], robbed: true },
 ].filter((view) => view.name.includes(process.env.VIEW ?? ""));
 
-const faults = [];
-function check(holds, text) {
-  if (holds) return;
-  console.log(`  FAIL ${text}`);
-  faults.push(text);
-}
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 // ---------------------------------------------------------------- a visitor
@@ -272,14 +266,9 @@ async function call(v, path, body) {
 }
 
 async function leave(v) {
-  const left = [...v.expected];
-  const errors = v.seen.errors.filter((text) => {
-    const at = left.findIndex((pattern) => pattern.test(text));
-    if (at >= 0) left.splice(at, 1);
-    return at < 0;
-  });
-  check(errors.length === 0, `${v.view.name}: lines in the console ${errors.join(" | ")}`);
-  check(left.length === 0, `${v.view.name}: lines that did not come ${left.join(" | ")}`);
+  const { other, missing } = unlike(v.seen.errors, v.expected);
+  check(other.length === 0, `${v.view.name}: lines in the console ${other.join(" | ")}`);
+  check(missing.length === 0, `${v.view.name}: lines that did not come ${missing.join(" | ")}`);
   check(v.seen.violations.length === 0, `${v.view.name}: policy violations ${v.seen.violations.join(" | ")}`);
   check(v.seen.foreign.length === 0, `${v.view.name}: requests to other hosts ${v.seen.foreign.join(" | ")}`);
   check(!v.seen.lines.some((line) => line.includes(v.password)), `${v.view.name}: a secret is in the console`);
@@ -317,11 +306,4 @@ async function main() {
   }
 }
 
-try {
-  await main();
-} catch (error) {
-  faults.push(String(error));
-  console.error(error);
-}
-console.log(faults.length === 0 ? `demo: all of it held; screenshots in ${shots}` : `demo: ${faults.length} FAILED`);
-process.exit(faults.length === 0 ? 0 : 1);
+await conclude("demo", shots, main);

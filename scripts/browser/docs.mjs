@@ -12,7 +12,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createUser, launch, startServer, stopServer, watch } from "./harness.mjs";
+import { check, conclude, createUser, launch, startServer, stopServer, watch } from "./harness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
@@ -25,11 +25,6 @@ const views = [
   { name: "light-390", colorScheme: "light", width: 390, height: 844, transports: ["hybrid"] },
 ];
 
-const faults = [];
-function check(holds, text) {
-  console.log(`  ${holds ? "ok  " : "FAIL"} ${text}`);
-  if (!holds) faults.push(text);
-}
 
 // ---------------------------------------------------------------- the page
 
@@ -160,11 +155,4 @@ async function main() {
   }
 }
 
-try {
-  await main();
-} catch (error) {
-  faults.push(String(error));
-  console.error(error);
-}
-console.log(faults.length === 0 ? `docs: all of it held; screenshots in ${shots}` : `docs: ${faults.length} FAILED`);
-process.exit(faults.length === 0 ? 0 : 1);
+await conclude("docs", shots, main);

@@ -150,3 +150,35 @@ export async function link(server, address, name) {
   }
   throw new Error(`no mail to ${address} with a link to ${name}`);
 }
+
+const faults = [];
+
+// check notes what does not hold; conclude tells it at the end.
+export function check(holds, text) {
+  if (holds) return;
+  console.log(`  FAIL ${text}`);
+  faults.push(text);
+}
+
+// conclude runs a whole walk and ends the process: with status 0 if all of it held.
+export async function conclude(name, shots, walk) {
+  try {
+    await walk();
+  } catch (error) {
+    faults.push(String(error));
+    console.error(error);
+  }
+  console.log(faults.length === 0 ? `${name}: all of it held; screenshots in ${shots}` : `${name}: ${faults.length} FAILED`);
+  process.exit(faults.length === 0 ? 0 : 1);
+}
+
+// unlike takes each expected line from those in the console, once; the answer is what else came, and what did not come.
+export function unlike(lines, expected) {
+  const missing = [...expected];
+  const other = lines.filter((text) => {
+    const at = missing.findIndex((pattern) => pattern.test(text));
+    if (at >= 0) missing.splice(at, 1);
+    return at < 0;
+  });
+  return { other, missing };
+}

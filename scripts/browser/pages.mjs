@@ -17,7 +17,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { texts } from "../../server/web/pages/texts.js";
-import { launch, link, startServer, stopServer, watch } from "./harness.mjs";
+import { check, conclude, launch, link, startServer, stopServer, unlike, watch } from "./harness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const subject = process.argv[2] ?? join(root, "bin/accountsd");
@@ -36,11 +36,6 @@ const locales = { en: "en-GB", ko: "ko-KR" };
 const secret = "Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y";
 const password = "nine green lamps over the harbour";
 
-const faults = [];
-function check(holds, text) {
-  if (!holds) console.log(`  FAIL ${text}`);
-  if (!holds) faults.push(text);
-}
 
 // ---------------------------------------------------------------- a visitor
 
@@ -105,13 +100,8 @@ async function focused(v, selector, what) {
 
 // The browser itself writes a line to the console for each answer from 400 up: those named in expected are allowed, once.
 async function leave(v) {
-  const left = [...v.expected];
-  const errors = v.seen.errors.filter((text) => {
-    const at = left.findIndex((pattern) => pattern.test(text));
-    if (at >= 0) left.splice(at, 1);
-    return at < 0;
-  });
-  check(errors.length === 0, `${v.view.name}: lines in the console ${errors.join(" | ")}`);
+  const { other } = unlike(v.seen.errors, v.expected);
+  check(other.length === 0, `${v.view.name}: lines in the console ${other.join(" | ")}`);
   check(v.seen.violations.length === 0, `${v.view.name}: policy violations ${v.seen.violations.join(" | ")}`);
   check(v.seen.foreign.length === 0, `${v.view.name}: requests to other hosts ${v.seen.foreign.join(" | ")}`);
   for (const request of v.seen.requests) {
@@ -398,11 +388,4 @@ async function main() {
   }
 }
 
-try {
-  await main();
-} catch (error) {
-  faults.push(String(error));
-  console.error(error);
-}
-console.log(faults.length === 0 ? `pages: all of it held; screenshots in ${shots}` : `pages: ${faults.length} FAILED`);
-process.exit(faults.length === 0 ? 0 : 1);
+await conclude("pages", shots, main);
