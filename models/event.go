@@ -39,6 +39,7 @@ const (
 type Event struct {
 	ID        ID `gorm:"primaryKey"` // of version 7, and so in the order in which they happened
 	UserID    int64
+	ActorID   *int64 // who did it, if that is a member of staff and not the user
 	SessionID *ID
 	RequestID *ID
 	Kind      EventKind

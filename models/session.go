@@ -30,6 +30,8 @@ type Session struct {
 	UserAgent     string // of the last login or rotation
 	IP            string
 	LastUsedAt    time.Time
+	// When the password was last shown: nil is CreatedAt.
+	AuthenticatedAt *time.Time
 }
 
 // Reasons of a revocation.
@@ -63,7 +65,7 @@ func (s *Store) clockGuard(now time.Time, tolerance time.Duration) (string, []an
 }
 
 const sessionColumns = `s.id, s.user_id, s.epoch, s.generation, s.rotated_at, s.created_at, s.idle_expires_at, s.expires_at,
-	s.attempt, s.revoked_at, s.revoke_reason, s.transport, s.user_agent, s.ip, s.last_used_at,
+	s.attempt, s.revoked_at, s.revoke_reason, s.transport, s.user_agent, s.ip, s.last_used_at, s.authenticated_at,
 	u.id, u.username, u.email, u.first_name, u.last_name, u.is_active, u.is_staff, u.is_superuser, u.email_verified_at,
 	u.session_epoch, u.last_login, u.date_joined, u.locale`
 
@@ -83,7 +85,7 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 	u := &l.User
 	columns := []any{
 		&l.ID, &l.UserID, &l.Epoch, &l.Generation, &l.RotatedAt, &l.CreatedAt, &l.IdleExpiresAt, &l.ExpiresAt,
-		&l.Attempt, &l.RevokedAt, &l.RevokeReason, &l.Transport, &l.UserAgent, &l.IP, &l.LastUsedAt,
+		&l.Attempt, &l.RevokedAt, &l.RevokeReason, &l.Transport, &l.UserAgent, &l.IP, &l.LastUsedAt, &l.AuthenticatedAt,
 		&u.ID, &u.Username, &u.Email, &u.FirstName, &u.LastName, &u.IsActive, &u.IsStaff, &u.IsSuperuser, &u.EmailVerifiedAt,
 		&u.SessionEpoch, &u.LastLogin, &u.DateJoined, &u.Locale,
 	}

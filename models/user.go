@@ -26,7 +26,8 @@ type User struct {
 	IsSuperuser     bool
 	EmailVerifiedAt *time.Time
 	SessionEpoch    int64
-	Claims          int64 // grows with what must not happen beside another change of the user
+	Claims          int64  // grows with what must not happen beside another change of the user
+	ImportedEpoch   *int64 // of an imported user the SessionEpoch it came with: until that grows, tokens of the old service may be good
 	LastLogin       *time.Time
 	DateJoined      time.Time
 }
