@@ -53,6 +53,24 @@ func (e AccessRefusedProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for AdminForbiddenProblemCode.
+const (
+	AdminForbiddenProblemCodeCsrfFailed   AdminForbiddenProblemCode = "csrf_failed"
+	AdminForbiddenProblemCodeRoleRequired AdminForbiddenProblemCode = "role_required"
+)
+
+// Valid indicates whether the value is a known member of the AdminForbiddenProblemCode enum.
+func (e AdminForbiddenProblemCode) Valid() bool {
+	switch e {
+	case AdminForbiddenProblemCodeCsrfFailed:
+		return true
+	case AdminForbiddenProblemCodeRoleRequired:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BodyTooLargeProblemCode.
 const (
 	BodyTooLargeProblemCodeBodyTooLarge BodyTooLargeProblemCode = "body_too_large"
@@ -117,21 +135,28 @@ func (e CsrfRefusedProblemCode) Valid() bool {
 const (
 	EventKindActivated            EventKind = "activated"
 	EventKindDeactivated          EventKind = "deactivated"
+	EventKindDeleted              EventKind = "deleted"
 	EventKindEmailChangeRequested EventKind = "email_change_requested"
 	EventKindEmailChanged         EventKind = "email_changed"
 	EventKindEmailVerified        EventKind = "email_verified"
+	EventKindInvited              EventKind = "invited"
 	EventKindLogin                EventKind = "login"
 	EventKindLoginFailed          EventKind = "login_failed"
 	EventKindLogout               EventKind = "logout"
+	EventKindNamesChanged         EventKind = "names_changed"
 	EventKindPasswordChanged      EventKind = "password_changed"
 	EventKindPasswordReset        EventKind = "password_reset"
+	EventKindPasswordResetSent    EventKind = "password_reset_sent"
 	EventKindPasswordWrong        EventKind = "password_wrong"
 	EventKindRateLimited          EventKind = "rate_limited"
+	EventKindReauthenticated      EventKind = "reauthenticated"
 	EventKindRefreshGraced        EventKind = "refresh_graced"
 	EventKindRefreshReused        EventKind = "refresh_reused"
 	EventKindRegistered           EventKind = "registered"
+	EventKindRolesChanged         EventKind = "roles_changed"
 	EventKindSessionEnded         EventKind = "session_ended"
 	EventKindSessionsEnded        EventKind = "sessions_ended"
+	EventKindUnthrottled          EventKind = "unthrottled"
 	EventKindUsernameChanged      EventKind = "username_changed"
 )
 
@@ -142,11 +167,15 @@ func (e EventKind) Valid() bool {
 		return true
 	case EventKindDeactivated:
 		return true
+	case EventKindDeleted:
+		return true
 	case EventKindEmailChangeRequested:
 		return true
 	case EventKindEmailChanged:
 		return true
 	case EventKindEmailVerified:
+		return true
+	case EventKindInvited:
 		return true
 	case EventKindLogin:
 		return true
@@ -154,13 +183,19 @@ func (e EventKind) Valid() bool {
 		return true
 	case EventKindLogout:
 		return true
+	case EventKindNamesChanged:
+		return true
 	case EventKindPasswordChanged:
 		return true
 	case EventKindPasswordReset:
 		return true
+	case EventKindPasswordResetSent:
+		return true
 	case EventKindPasswordWrong:
 		return true
 	case EventKindRateLimited:
+		return true
+	case EventKindReauthenticated:
 		return true
 	case EventKindRefreshGraced:
 		return true
@@ -168,9 +203,13 @@ func (e EventKind) Valid() bool {
 		return true
 	case EventKindRegistered:
 		return true
+	case EventKindRolesChanged:
+		return true
 	case EventKindSessionEnded:
 		return true
 	case EventKindSessionsEnded:
+		return true
+	case EventKindUnthrottled:
 		return true
 	case EventKindUsernameChanged:
 		return true
@@ -326,6 +365,21 @@ func (e JwkUse) Valid() bool {
 	}
 }
 
+// Defines values for LastSuperuserProblemCode.
+const (
+	LastSuperuserProblemCodeLastSuperuser LastSuperuserProblemCode = "last_superuser"
+)
+
+// Valid indicates whether the value is a known member of the LastSuperuserProblemCode enum.
+func (e LastSuperuserProblemCode) Valid() bool {
+	switch e {
+	case LastSuperuserProblemCodeLastSuperuser:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LinkInvalidProblemCode.
 const (
 	LinkInvalidProblemCodeLinkInvalid      LinkInvalidProblemCode = "link_invalid"
@@ -395,6 +449,24 @@ func (e MalformedRequestProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for NameTakenProblemCode.
+const (
+	NameTakenProblemCodeEmailTaken    NameTakenProblemCode = "email_taken"
+	NameTakenProblemCodeUsernameTaken NameTakenProblemCode = "username_taken"
+)
+
+// Valid indicates whether the value is a known member of the NameTakenProblemCode enum.
+func (e NameTakenProblemCode) Valid() bool {
+	switch e {
+	case NameTakenProblemCodeEmailTaken:
+		return true
+	case NameTakenProblemCodeUsernameTaken:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NotFoundProblemCode.
 const (
 	NotFoundProblemCodeNotFound NotFoundProblemCode = "not_found"
@@ -418,20 +490,25 @@ const (
 	ProblemCodeCredentialsMissing   ProblemCode = "credentials_missing"
 	ProblemCodeCrossSiteTransport   ProblemCode = "cross_site_transport"
 	ProblemCodeCsrfFailed           ProblemCode = "csrf_failed"
+	ProblemCodeEmailTaken           ProblemCode = "email_taken"
 	ProblemCodeInternalError        ProblemCode = "internal_error"
 	ProblemCodeInvalidCredentials   ProblemCode = "invalid_credentials"
+	ProblemCodeLastSuperuser        ProblemCode = "last_superuser"
 	ProblemCodeLinkInvalid          ProblemCode = "link_invalid"
 	ProblemCodeMalformedRequest     ProblemCode = "malformed_request"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
 	ProblemCodeNotFound             ProblemCode = "not_found"
 	ProblemCodeRateLimited          ProblemCode = "rate_limited"
+	ProblemCodeReauthRequired       ProblemCode = "reauth_required"
 	ProblemCodeRefreshInvalid       ProblemCode = "refresh_invalid"
 	ProblemCodeRefreshReused        ProblemCode = "refresh_reused"
 	ProblemCodeRegistrationClosed   ProblemCode = "registration_closed"
+	ProblemCodeRoleRequired         ProblemCode = "role_required"
 	ProblemCodeSessionExpired       ProblemCode = "session_expired"
 	ProblemCodeSessionRevoked       ProblemCode = "session_revoked"
 	ProblemCodeUnavailable          ProblemCode = "unavailable"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
+	ProblemCodeUserUnreachable      ProblemCode = "user_unreachable"
 	ProblemCodeUsernameTaken        ProblemCode = "username_taken"
 	ProblemCodeValidationFailed     ProblemCode = "validation_failed"
 )
@@ -451,9 +528,13 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeCsrfFailed:
 		return true
+	case ProblemCodeEmailTaken:
+		return true
 	case ProblemCodeInternalError:
 		return true
 	case ProblemCodeInvalidCredentials:
+		return true
+	case ProblemCodeLastSuperuser:
 		return true
 	case ProblemCodeLinkInvalid:
 		return true
@@ -465,11 +546,15 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeRateLimited:
 		return true
+	case ProblemCodeReauthRequired:
+		return true
 	case ProblemCodeRefreshInvalid:
 		return true
 	case ProblemCodeRefreshReused:
 		return true
 	case ProblemCodeRegistrationClosed:
+		return true
+	case ProblemCodeRoleRequired:
 		return true
 	case ProblemCodeSessionExpired:
 		return true
@@ -478,6 +563,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeUnavailable:
 		return true
 	case ProblemCodeUnsupportedMediaType:
+		return true
+	case ProblemCodeUserUnreachable:
 		return true
 	case ProblemCodeUsernameTaken:
 		return true
@@ -497,6 +584,27 @@ const (
 func (e RateLimitedProblemCode) Valid() bool {
 	switch e {
 	case RateLimitedProblemCodeRateLimited:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReauthRequiredProblemCode.
+const (
+	ReauthRequiredProblemCodeCsrfFailed     ReauthRequiredProblemCode = "csrf_failed"
+	ReauthRequiredProblemCodeReauthRequired ReauthRequiredProblemCode = "reauth_required"
+	ReauthRequiredProblemCodeRoleRequired   ReauthRequiredProblemCode = "role_required"
+)
+
+// Valid indicates whether the value is a known member of the ReauthRequiredProblemCode enum.
+func (e ReauthRequiredProblemCode) Valid() bool {
+	switch e {
+	case ReauthRequiredProblemCodeCsrfFailed:
+		return true
+	case ReauthRequiredProblemCodeReauthRequired:
+		return true
+	case ReauthRequiredProblemCodeRoleRequired:
 		return true
 	default:
 		return false
@@ -542,6 +650,21 @@ func (e RegisterForbiddenProblemCode) Valid() bool {
 	case RegisterForbiddenProblemCodeCsrfFailed:
 		return true
 	case RegisterForbiddenProblemCodeRegistrationClosed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RoleRequiredProblemCode.
+const (
+	RoleRequiredProblemCodeRoleRequired RoleRequiredProblemCode = "role_required"
+)
+
+// Valid indicates whether the value is a known member of the RoleRequiredProblemCode enum.
+func (e RoleRequiredProblemCode) Valid() bool {
+	switch e {
+	case RoleRequiredProblemCodeRoleRequired:
 		return true
 	default:
 		return false
@@ -632,6 +755,84 @@ func (e UnsupportedMediaTypeProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for UserConflictProblemCode.
+const (
+	UserConflictProblemCodeEmailTaken    UserConflictProblemCode = "email_taken"
+	UserConflictProblemCodeLastSuperuser UserConflictProblemCode = "last_superuser"
+	UserConflictProblemCodeUsernameTaken UserConflictProblemCode = "username_taken"
+)
+
+// Valid indicates whether the value is a known member of the UserConflictProblemCode enum.
+func (e UserConflictProblemCode) Valid() bool {
+	switch e {
+	case UserConflictProblemCodeEmailTaken:
+		return true
+	case UserConflictProblemCodeLastSuperuser:
+		return true
+	case UserConflictProblemCodeUsernameTaken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserSort.
+const (
+	UserSortDateJoined      UserSort = "date_joined"
+	UserSortEmail           UserSort = "email"
+	UserSortID              UserSort = "id"
+	UserSortLastLogin       UserSort = "last_login"
+	UserSortMinusDateJoined UserSort = "-date_joined"
+	UserSortMinusEmail      UserSort = "-email"
+	UserSortMinusID         UserSort = "-id"
+	UserSortMinusLastLogin  UserSort = "-last_login"
+	UserSortMinusUsername   UserSort = "-username"
+	UserSortUsername        UserSort = "username"
+)
+
+// Valid indicates whether the value is a known member of the UserSort enum.
+func (e UserSort) Valid() bool {
+	switch e {
+	case UserSortDateJoined:
+		return true
+	case UserSortEmail:
+		return true
+	case UserSortID:
+		return true
+	case UserSortLastLogin:
+		return true
+	case UserSortMinusDateJoined:
+		return true
+	case UserSortMinusEmail:
+		return true
+	case UserSortMinusID:
+		return true
+	case UserSortMinusLastLogin:
+		return true
+	case UserSortMinusUsername:
+		return true
+	case UserSortUsername:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserUnreachableProblemCode.
+const (
+	UserUnreachableProblemCodeUserUnreachable UserUnreachableProblemCode = "user_unreachable"
+)
+
+// Valid indicates whether the value is a known member of the UserUnreachableProblemCode enum.
+func (e UserUnreachableProblemCode) Valid() bool {
+	switch e {
+	case UserUnreachableProblemCodeUserUnreachable:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UsernameTakenProblemCode.
 const (
 	UsernameTakenProblemCodeUsernameTaken UsernameTakenProblemCode = "username_taken"
@@ -692,6 +893,82 @@ type AccessRefusedProblemCode string
 
 // AccessToken A JWT (RFC 9068) for `Authorization`, only in the transports `hybrid` and `body`. Keep it in memory.
 type AccessToken = string
+
+// AdminEvent defines model for AdminEvent.
+type AdminEvent struct {
+	// ActorID The member of staff who did it to the user, if it was one.
+	ActorID   nullable.Nullable[int64] `json:"actor_id"`
+	CreatedAt time.Time                `json:"created_at"`
+
+	// Detail A few words for people; of a change what was there before and after.
+	Detail string  `json:"detail"`
+	ID     EventID `json:"id"`
+
+	// IP Where the request came from, or empty: an operator.
+	IP string `json:"ip"`
+
+	// Kind What happened.
+	Kind EventKind `json:"kind"`
+
+	// RequestID The `X-Request-Id` of the request, if it was one.
+	RequestID nullable.Nullable[openapi_types.UUID] `json:"request_id"`
+
+	// SessionID The session it happened to, if it was one.
+	SessionID nullable.Nullable[openapi_types.UUID] `json:"session_id"`
+	UserAgent string                                `json:"user_agent"`
+
+	// UserID The id of a user.
+	UserID UserID `json:"user_id"`
+}
+
+// AdminEventList defines model for AdminEventList.
+type AdminEventList struct {
+	Events []AdminEvent `json:"events"`
+
+	// Next The `before` of the next page, or null: there is none.
+	Next nullable.Nullable[openapi_types.UUID] `json:"next"`
+}
+
+// AdminForbiddenProblem defines model for AdminForbiddenProblem.
+type AdminForbiddenProblem struct {
+	Code AdminForbiddenProblemCode `json:"code"`
+
+	// Detail What happened and what to do, for people.
+	Detail string `json:"detail"`
+
+	// Errors The members and parameters at fault.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	RequestID string `json:"request_id"`
+
+	// Status The HTTP status.
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few words.
+	Title string `json:"title"`
+
+	// Type `urn:accounts:problem:` and the code.
+	//
+	// Example: urn:accounts:problem:not_found
+	Type string `json:"type"`
+}
+
+// AdminForbiddenProblemCode defines model for AdminForbiddenProblem.Code.
+type AdminForbiddenProblemCode string
+
+// AdminUserResult defines model for AdminUserResult.
+type AdminUserResult struct {
+	// HasPassword Whether there is a password to log in with: not before an invitation is followed.
+	HasPassword bool `json:"has_password"`
+
+	// Locale The language of mails, or empty.
+	Locale string `json:"locale"`
+
+	// Throttled Whether too many wrong passwords keep the user from logging in for a while.
+	Throttled bool `json:"throttled"`
+	User      User `json:"user"`
+}
 
 // BodyTooLargeProblem defines model for BodyTooLargeProblem.
 type BodyTooLargeProblem struct {
@@ -772,6 +1049,35 @@ type ConfirmPasswordResetRequest struct {
 	Token OneTimeToken `json:"token"`
 }
 
+// CreateUserRequest defines model for CreateUserRequest.
+type CreateUserRequest struct {
+	// Email A bare address such as `ada@example.com`.
+	//
+	// Example: ada@example.com
+	Email Email `json:"email"`
+
+	// FirstName Text as people write their names, without control and other hidden characters.
+	FirstName   *PersonName `json:"first_name,omitempty"`
+	IsStaff     *bool       `json:"is_staff,omitempty"`
+	IsSuperuser *bool       `json:"is_superuser,omitempty"`
+
+	// LastName Text as people write their names, without control and other hidden characters.
+	LastName *PersonName `json:"last_name,omitempty"`
+
+	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	//
+	// Example: ko
+	Locale *Locale `json:"locale,omitempty"`
+
+	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+	// that name.
+	//
+	//
+	// Example: ada
+	Username *Username `json:"username,omitempty"`
+}
+
 // CsrfFailedProblem defines model for CsrfFailedProblem.
 type CsrfFailedProblem struct {
 	Code CsrfFailedProblemCode `json:"code"`
@@ -839,6 +1145,9 @@ type CsrfResult struct {
 
 // CsrfToken The value of `X-CSRFToken` for this session, in the cookie transports.
 type CsrfToken = string
+
+// Cursor A place in a list; take it from the answer, it means nothing else.
+type Cursor = string
 
 // Email A bare address such as `ada@example.com`.
 //
@@ -1013,6 +1322,34 @@ type JwkSet struct {
 	Keys []Jwk `json:"keys"`
 }
 
+// LastSuperuserProblem defines model for LastSuperuserProblem.
+type LastSuperuserProblem struct {
+	Code LastSuperuserProblemCode `json:"code"`
+
+	// Detail What happened and what to do, for people.
+	Detail string `json:"detail"`
+
+	// Errors The members and parameters at fault.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	RequestID string `json:"request_id"`
+
+	// Status The HTTP status.
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few words.
+	Title string `json:"title"`
+
+	// Type `urn:accounts:problem:` and the code.
+	//
+	// Example: urn:accounts:problem:not_found
+	Type string `json:"type"`
+}
+
+// LastSuperuserProblemCode defines model for LastSuperuserProblem.Code.
+type LastSuperuserProblemCode string
+
 // LinkInvalidProblem defines model for LinkInvalidProblem.
 type LinkInvalidProblem struct {
 	Code LinkInvalidProblemCode `json:"code"`
@@ -1182,6 +1519,34 @@ type MalformedRequestProblem struct {
 // MalformedRequestProblemCode defines model for MalformedRequestProblem.Code.
 type MalformedRequestProblemCode string
 
+// NameTakenProblem defines model for NameTakenProblem.
+type NameTakenProblem struct {
+	Code NameTakenProblemCode `json:"code"`
+
+	// Detail What happened and what to do, for people.
+	Detail string `json:"detail"`
+
+	// Errors The members and parameters at fault.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	RequestID string `json:"request_id"`
+
+	// Status The HTTP status.
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few words.
+	Title string `json:"title"`
+
+	// Type `urn:accounts:problem:` and the code.
+	//
+	// Example: urn:accounts:problem:not_found
+	Type string `json:"type"`
+}
+
+// NameTakenProblemCode defines model for NameTakenProblem.Code.
+type NameTakenProblemCode string
+
 // NewPassword Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
 // bytes; not a common password and not the account's own name or address. No rules about kinds of characters.
 //
@@ -1324,6 +1689,40 @@ type RateLimitedProblem struct {
 // RateLimitedProblemCode defines model for RateLimitedProblem.Code.
 type RateLimitedProblemCode string
 
+// ReauthRequiredProblem defines model for ReauthRequiredProblem.
+type ReauthRequiredProblem struct {
+	Code ReauthRequiredProblemCode `json:"code"`
+
+	// Detail What happened and what to do, for people.
+	Detail string `json:"detail"`
+
+	// Errors The members and parameters at fault.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	RequestID string `json:"request_id"`
+
+	// Status The HTTP status.
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few words.
+	Title string `json:"title"`
+
+	// Type `urn:accounts:problem:` and the code.
+	//
+	// Example: urn:accounts:problem:not_found
+	Type string `json:"type"`
+}
+
+// ReauthRequiredProblemCode defines model for ReauthRequiredProblem.Code.
+type ReauthRequiredProblemCode string
+
+// ReauthenticateResult defines model for ReauthenticateResult.
+type ReauthenticateResult struct {
+	// ExpiresIn Seconds from now for which it counts.
+	ExpiresIn int `json:"expires_in"`
+}
+
 // RefreshAttempt defines model for RefreshAttempt.
 type RefreshAttempt = string
 
@@ -1428,6 +1827,34 @@ type RegisterRequest struct {
 	// Example: ada
 	Username *Username `json:"username,omitempty"`
 }
+
+// RoleRequiredProblem defines model for RoleRequiredProblem.
+type RoleRequiredProblem struct {
+	Code RoleRequiredProblemCode `json:"code"`
+
+	// Detail What happened and what to do, for people.
+	Detail string `json:"detail"`
+
+	// Errors The members and parameters at fault.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	RequestID string `json:"request_id"`
+
+	// Status The HTTP status.
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few words.
+	Title string `json:"title"`
+
+	// Type `urn:accounts:problem:` and the code.
+	//
+	// Example: urn:accounts:problem:not_found
+	Type string `json:"type"`
+}
+
+// RoleRequiredProblemCode defines model for RoleRequiredProblem.Code.
+type RoleRequiredProblemCode string
 
 // Session defines model for Session.
 type Session struct {
@@ -1594,6 +2021,36 @@ type UpdateProfileRequest struct {
 	Username *Username `json:"username,omitempty"`
 }
 
+// UpdateUserRequest defines model for UpdateUserRequest.
+type UpdateUserRequest struct {
+	// Email A bare address such as `ada@example.com`.
+	//
+	// Example: ada@example.com
+	Email *Email `json:"email,omitempty"`
+
+	// FirstName Text as people write their names, without control and other hidden characters.
+	FirstName   *PersonName `json:"first_name,omitempty"`
+	IsActive    *bool       `json:"is_active,omitempty"`
+	IsStaff     *bool       `json:"is_staff,omitempty"`
+	IsSuperuser *bool       `json:"is_superuser,omitempty"`
+
+	// LastName Text as people write their names, without control and other hidden characters.
+	LastName *PersonName `json:"last_name,omitempty"`
+
+	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	//
+	// Example: ko
+	Locale *Locale `json:"locale,omitempty"`
+
+	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+	// that name.
+	//
+	//
+	// Example: ada
+	Username *Username `json:"username,omitempty"`
+}
+
 // User defines model for User.
 type User struct {
 	DateJoined    time.Time                    `json:"date_joined"`
@@ -1608,6 +2065,75 @@ type User struct {
 	LastName      string                       `json:"last_name"`
 	Username      string                       `json:"username"`
 }
+
+// UserConflictProblem defines model for UserConflictProblem.
+type UserConflictProblem struct {
+	Code UserConflictProblemCode `json:"code"`
+
+	// Detail What happened and what to do, for people.
+	Detail string `json:"detail"`
+
+	// Errors The members and parameters at fault.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	RequestID string `json:"request_id"`
+
+	// Status The HTTP status.
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few words.
+	Title string `json:"title"`
+
+	// Type `urn:accounts:problem:` and the code.
+	//
+	// Example: urn:accounts:problem:not_found
+	Type string `json:"type"`
+}
+
+// UserConflictProblemCode defines model for UserConflictProblem.Code.
+type UserConflictProblemCode string
+
+// UserID The id of a user.
+type UserID = int64
+
+// UserList defines model for UserList.
+type UserList struct {
+	// Next The `after` of the next page, or null: there is none.
+	Next  nullable.Nullable[string] `json:"next"`
+	Users []User                    `json:"users"`
+}
+
+// UserSort What users are sorted by.
+type UserSort string
+
+// UserUnreachableProblem defines model for UserUnreachableProblem.
+type UserUnreachableProblem struct {
+	Code UserUnreachableProblemCode `json:"code"`
+
+	// Detail What happened and what to do, for people.
+	Detail string `json:"detail"`
+
+	// Errors The members and parameters at fault.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	RequestID string `json:"request_id"`
+
+	// Status The HTTP status.
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few words.
+	Title string `json:"title"`
+
+	// Type `urn:accounts:problem:` and the code.
+	//
+	// Example: urn:accounts:problem:not_found
+	Type string `json:"type"`
+}
+
+// UserUnreachableProblemCode defines model for UserUnreachableProblem.Code.
+type UserUnreachableProblemCode string
 
 // Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
 // with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
@@ -1691,6 +2217,9 @@ type VerifyEmailRequest struct {
 // AccessRefused defines model for AccessRefused.
 type AccessRefused = AccessRefusedProblem
 
+// AdminForbidden defines model for AdminForbidden.
+type AdminForbidden = AdminForbiddenProblem
+
 // BodyTooLarge defines model for BodyTooLarge.
 type BodyTooLarge = BodyTooLargeProblem
 
@@ -1700,11 +2229,17 @@ type CsrfFailed = CsrfFailedProblem
 // InternalError defines model for InternalError.
 type InternalError = InternalErrorProblem
 
+// LastSuperuser defines model for LastSuperuser.
+type LastSuperuser = LastSuperuserProblem
+
 // LinkInvalid defines model for LinkInvalid.
 type LinkInvalid = LinkInvalidProblem
 
 // MalformedRequest defines model for MalformedRequest.
 type MalformedRequest = MalformedRequestProblem
+
+// NameTaken defines model for NameTaken.
+type NameTaken = NameTakenProblem
 
 // NotFound defines model for NotFound.
 type NotFound = NotFoundProblem
@@ -1714,6 +2249,12 @@ type PasswordRefused = ValidationFailedProblem
 
 // RateLimited defines model for RateLimited.
 type RateLimited = RateLimitedProblem
+
+// ReauthRequired defines model for ReauthRequired.
+type ReauthRequired = ReauthRequiredProblem
+
+// RoleRequired defines model for RoleRequired.
+type RoleRequired = RoleRequiredProblem
 
 // Unavailable defines model for Unavailable.
 type Unavailable = UnavailableProblem
@@ -1746,6 +2287,48 @@ type RefreshTokenParams struct {
 type DeleteSessionsParams struct {
 	// KeepCurrent Keep the session that makes this request.
 	KeepCurrent *bool `form:"keep_current,omitempty" json:"keep_current,omitempty"`
+}
+
+// ListAllEventsParams defines parameters for ListAllEvents.
+type ListAllEventsParams struct {
+	// UserID Only what happened to this user.
+	UserID *UserID `form:"user_id,omitempty" json:"user_id,omitempty"`
+
+	// ActorID Only what this member of staff did to others.
+	ActorID *UserID `form:"actor_id,omitempty" json:"actor_id,omitempty"`
+
+	// Kind Only events of this kind.
+	Kind *EventKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Limit How many events to answer with at most.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Before Answer with events before this one; the `next` of the page before.
+	Before *EventID `form:"before,omitempty" json:"before,omitempty"`
+}
+
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// Q A part of the username, the e-mail address or the name.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// IsActive Only those that are, or are not.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// IsStaff Only members of staff, superusers among them, or only others.
+	IsStaff *bool `form:"is_staff,omitempty" json:"is_staff,omitempty"`
+
+	// Verified Only those whose address is verified, or is not.
+	Verified *bool `form:"verified,omitempty" json:"verified,omitempty"`
+
+	// Sort The order; with a hyphen it is descending. Users that never logged in count as the earliest.
+	Sort *UserSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many users to answer with at most.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next` of the page before, with the same filters and order.
+	After *Cursor `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ChangeEmailJSONRequestBody defines body for ChangeEmail for application/json ContentType.
@@ -1781,11 +2364,20 @@ type UpdateProfileJSONRequestBody = UpdateProfileRequest
 // DeleteProfileJSONRequestBody defines body for DeleteProfile for application/json ContentType.
 type DeleteProfileJSONRequestBody = PasswordRequest
 
+// ReauthenticateJSONRequestBody defines body for Reauthenticate for application/json ContentType.
+type ReauthenticateJSONRequestBody = PasswordRequest
+
 // RefreshTokenJSONRequestBody defines body for RefreshToken for application/json ContentType.
 type RefreshTokenJSONRequestBody = RefreshTokenRequest
 
 // RegisterJSONRequestBody defines body for Register for application/json ContentType.
 type RegisterJSONRequestBody = RegisterRequest
+
+// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
+type CreateUserJSONRequestBody = CreateUserRequest
+
+// UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
+type UpdateUserJSONRequestBody = UpdateUserRequest
 
 // Getter for additional properties for OpenapiDocument. Returns the specified
 // element and whether it was found
@@ -1933,6 +2525,9 @@ type ServerInterface interface {
 	// ExportProfile Export my data
 	// (GET /accounts/profile/export)
 	ExportProfile(c *gin.Context)
+	// Reauthenticate Show my password once more
+	// (POST /accounts/reauthenticate)
+	Reauthenticate(c *gin.Context)
 	// RefreshToken Get the next tokens
 	// (POST /accounts/refresh_token)
 	RefreshToken(c *gin.Context, params RefreshTokenParams)
@@ -1948,6 +2543,39 @@ type ServerInterface interface {
 	// DeleteSession End one of my sessions
 	// (DELETE /accounts/sessions/{session_id})
 	DeleteSession(c *gin.Context, sessionID SessionID)
+	// ListAllEvents List what happened
+	// (GET /admin/events)
+	ListAllEvents(c *gin.Context, params ListAllEventsParams)
+	// ListUsers Find users
+	// (GET /admin/users)
+	ListUsers(c *gin.Context, params ListUsersParams)
+	// CreateUser Invite a user
+	// (POST /admin/users)
+	CreateUser(c *gin.Context)
+	// GetUser Look at a user
+	// (GET /admin/users/{user_id})
+	GetUser(c *gin.Context, userID UserID)
+	// UpdateUser Change a user
+	// (PATCH /admin/users/{user_id})
+	UpdateUser(c *gin.Context, userID UserID)
+	// DeleteUser Remove a user for good
+	// (POST /admin/users/{user_id}/delete)
+	DeleteUser(c *gin.Context, userID UserID)
+	// SendPasswordReset Send a user the mail to set a password
+	// (POST /admin/users/{user_id}/password_reset)
+	SendPasswordReset(c *gin.Context, userID UserID)
+	// DeleteUserSessions Log a user out everywhere
+	// (DELETE /admin/users/{user_id}/sessions)
+	DeleteUserSessions(c *gin.Context, userID UserID)
+	// ListUserSessions List a user's sessions
+	// (GET /admin/users/{user_id}/sessions)
+	ListUserSessions(c *gin.Context, userID UserID)
+	// DeleteUserSession End one session of a user
+	// (DELETE /admin/users/{user_id}/sessions/{session_id})
+	DeleteUserSession(c *gin.Context, userID UserID, sessionID SessionID)
+	// UnthrottleUser Let a user try the password again
+	// (POST /admin/users/{user_id}/unthrottle)
+	UnthrottleUser(c *gin.Context, userID UserID)
 	// GetHealthz Is the process alive?
 	// (GET /healthz)
 	GetHealthz(c *gin.Context)
@@ -2201,6 +2829,19 @@ func (siw *ServerInterfaceWrapper) ExportProfile(c *gin.Context) {
 	siw.Handler.ExportProfile(c)
 }
 
+// Reauthenticate operation middleware
+func (siw *ServerInterfaceWrapper) Reauthenticate(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Reauthenticate(c)
+}
+
 // RefreshToken operation middleware
 func (siw *ServerInterfaceWrapper) RefreshToken(c *gin.Context) {
 
@@ -2319,6 +2960,362 @@ func (siw *ServerInterfaceWrapper) DeleteSession(c *gin.Context) {
 	siw.Handler.DeleteSession(c, sessionID)
 }
 
+// ListAllEvents operation middleware
+func (siw *ServerInterfaceWrapper) ListAllEvents(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAllEventsParams
+
+	// ------------- Optional query parameter "user_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user_id", c.Request.URL.Query(), &params.UserID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor_id", c.Request.URL.Query(), &params.ActorID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", c.Request.URL.Query(), &params.Before, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter before: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAllEvents(c, params)
+}
+
+// ListUsers operation middleware
+func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsersParams
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "is_active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", c.Request.URL.Query(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter is_active: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "is_staff" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_staff", c.Request.URL.Query(), &params.IsStaff, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter is_staff: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "verified" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "verified", c.Request.URL.Query(), &params.Verified, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter verified: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", c.Request.URL.Query(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sort: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListUsers(c, params)
+}
+
+// CreateUser operation middleware
+func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateUser(c)
+}
+
+// GetUser operation middleware
+func (siw *ServerInterfaceWrapper) GetUser(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetUser(c, userID)
+}
+
+// UpdateUser operation middleware
+func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateUser(c, userID)
+}
+
+// DeleteUser operation middleware
+func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteUser(c, userID)
+}
+
+// SendPasswordReset operation middleware
+func (siw *ServerInterfaceWrapper) SendPasswordReset(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SendPasswordReset(c, userID)
+}
+
+// DeleteUserSessions operation middleware
+func (siw *ServerInterfaceWrapper) DeleteUserSessions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteUserSessions(c, userID)
+}
+
+// ListUserSessions operation middleware
+func (siw *ServerInterfaceWrapper) ListUserSessions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListUserSessions(c, userID)
+}
+
+// DeleteUserSession operation middleware
+func (siw *ServerInterfaceWrapper) DeleteUserSession(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "session_id" -------------
+	var sessionID SessionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "session_id", c.Param("session_id"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter session_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteUserSession(c, userID, sessionID)
+}
+
+// UnthrottleUser operation middleware
+func (siw *ServerInterfaceWrapper) UnthrottleUser(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UnthrottleUser(c, userID)
+}
+
 // GetHealthz operation middleware
 func (siw *ServerInterfaceWrapper) GetHealthz(c *gin.Context) {
 
@@ -2402,6 +3399,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/accounts/refresh_token", wrapper.RefreshToken)
 	router.POST(options.BaseURL+"/accounts/logout", wrapper.Logout)
 	router.GET(options.BaseURL+"/accounts/csrf", wrapper.GetCsrf)
+	router.POST(options.BaseURL+"/accounts/reauthenticate", wrapper.Reauthenticate)
 	router.DELETE(options.BaseURL+"/accounts/sessions", wrapper.DeleteSessions)
 	router.GET(options.BaseURL+"/accounts/sessions", wrapper.ListSessions)
 	router.DELETE(options.BaseURL+"/accounts/sessions/:session_id", wrapper.DeleteSession)
@@ -2418,6 +3416,17 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/accounts/password/change", wrapper.ChangePassword)
 	router.POST(options.BaseURL+"/accounts/password/reset", wrapper.RequestPasswordReset)
 	router.POST(options.BaseURL+"/accounts/password/reset/confirm", wrapper.ConfirmPasswordReset)
+	router.GET(options.BaseURL+"/admin/users", wrapper.ListUsers)
+	router.POST(options.BaseURL+"/admin/users", wrapper.CreateUser)
+	router.GET(options.BaseURL+"/admin/users/:user_id", wrapper.GetUser)
+	router.PATCH(options.BaseURL+"/admin/users/:user_id", wrapper.UpdateUser)
+	router.POST(options.BaseURL+"/admin/users/:user_id/delete", wrapper.DeleteUser)
+	router.POST(options.BaseURL+"/admin/users/:user_id/password_reset", wrapper.SendPasswordReset)
+	router.POST(options.BaseURL+"/admin/users/:user_id/unthrottle", wrapper.UnthrottleUser)
+	router.DELETE(options.BaseURL+"/admin/users/:user_id/sessions", wrapper.DeleteUserSessions)
+	router.GET(options.BaseURL+"/admin/users/:user_id/sessions", wrapper.ListUserSessions)
+	router.DELETE(options.BaseURL+"/admin/users/:user_id/sessions/:session_id", wrapper.DeleteUserSession)
+	router.GET(options.BaseURL+"/admin/events", wrapper.ListAllEvents)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealthz)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadyz)
 	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetJwks)
@@ -2434,15 +3443,21 @@ type AccessRefusedApplicationProblemPlusJSONResponse struct {
 	Headers AccessRefusedResponseHeaders
 }
 
+type AdminForbiddenApplicationProblemPlusJSONResponse AdminForbiddenProblem
+
 type BodyTooLargeApplicationProblemPlusJSONResponse BodyTooLargeProblem
 
 type CsrfFailedApplicationProblemPlusJSONResponse CsrfFailedProblem
 
 type InternalErrorApplicationProblemPlusJSONResponse InternalErrorProblem
 
+type LastSuperuserApplicationProblemPlusJSONResponse LastSuperuserProblem
+
 type LinkInvalidApplicationProblemPlusJSONResponse LinkInvalidProblem
 
 type MalformedRequestApplicationProblemPlusJSONResponse MalformedRequestProblem
+
+type NameTakenApplicationProblemPlusJSONResponse NameTakenProblem
 
 type NotFoundApplicationProblemPlusJSONResponse NotFoundProblem
 
@@ -2456,6 +3471,10 @@ type RateLimitedApplicationProblemPlusJSONResponse struct {
 
 	Headers RateLimitedResponseHeaders
 }
+
+type ReauthRequiredApplicationProblemPlusJSONResponse ReauthRequiredProblem
+
+type RoleRequiredApplicationProblemPlusJSONResponse RoleRequiredProblem
 
 type UnavailableResponseHeaders struct {
 	RetryAfter int
@@ -4401,6 +5420,22 @@ func (response DeleteProfile403ApplicationProblemPlusJSONResponse) VisitDeletePr
 	return err
 }
 
+type DeleteProfile409ApplicationProblemPlusJSONResponse struct {
+	LastSuperuserApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteProfile409ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteProfile413ApplicationProblemPlusJSONResponse struct {
 	BodyTooLargeApplicationProblemPlusJSONResponse
 }
@@ -4575,6 +5610,175 @@ type ExportProfile503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ExportProfile503ApplicationProblemPlusJSONResponse) VisitExportProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReauthenticateRequestObject struct {
+	Body *ReauthenticateJSONRequestBody
+}
+
+type ReauthenticateResponseObject interface {
+	VisitReauthenticateResponse(w http.ResponseWriter) error
+}
+
+type Reauthenticate200JSONResponse ReauthenticateResult
+
+func (response Reauthenticate200JSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reauthenticate400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Reauthenticate400ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reauthenticate401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response Reauthenticate401ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reauthenticate403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
+}
+
+func (response Reauthenticate403ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reauthenticate413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response Reauthenticate413ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reauthenticate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response Reauthenticate415ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reauthenticate422ApplicationProblemPlusJSONResponse struct {
+	PasswordRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response Reauthenticate422ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reauthenticate429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response Reauthenticate429ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reauthenticate500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response Reauthenticate500ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Reauthenticate503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response Reauthenticate503ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5172,6 +6376,1423 @@ func (response DeleteSession503ApplicationProblemPlusJSONResponse) VisitDeleteSe
 	return err
 }
 
+type ListAllEventsRequestObject struct {
+	Params ListAllEventsParams
+}
+
+type ListAllEventsResponseObject interface {
+	VisitListAllEventsResponse(w http.ResponseWriter) error
+}
+
+type ListAllEvents200JSONResponse AdminEventList
+
+func (response ListAllEvents200JSONResponse) VisitListAllEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllEvents400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListAllEvents400ApplicationProblemPlusJSONResponse) VisitListAllEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllEvents401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAllEvents401ApplicationProblemPlusJSONResponse) VisitListAllEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllEvents403ApplicationProblemPlusJSONResponse struct {
+	RoleRequiredApplicationProblemPlusJSONResponse
+}
+
+func (response ListAllEvents403ApplicationProblemPlusJSONResponse) VisitListAllEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllEvents500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListAllEvents500ApplicationProblemPlusJSONResponse) VisitListAllEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllEvents503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAllEvents503ApplicationProblemPlusJSONResponse) VisitListAllEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsersRequestObject struct {
+	Params ListUsersParams
+}
+
+type ListUsersResponseObject interface {
+	VisitListUsersResponse(w http.ResponseWriter) error
+}
+
+type ListUsers200JSONResponse UserList
+
+func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers400ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers401ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403ApplicationProblemPlusJSONResponse struct {
+	RoleRequiredApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers403ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers500ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers503ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserRequestObject struct {
+	Body *CreateUserJSONRequestBody
+}
+
+type CreateUserResponseObject interface {
+	VisitCreateUserResponse(w http.ResponseWriter) error
+}
+
+type CreateUser201JSONResponse AdminUserResult
+
+func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser400ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser401ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser403ApplicationProblemPlusJSONResponse struct {
+	ReauthRequiredApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser403ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser409ApplicationProblemPlusJSONResponse struct {
+	NameTakenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser409ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser413ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser415ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser422ApplicationProblemPlusJSONResponse struct {
+	ValidationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser422ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser500ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser503ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserRequestObject struct {
+	UserID UserID `json:"user_id"`
+}
+
+type GetUserResponseObject interface {
+	VisitGetUserResponse(w http.ResponseWriter) error
+}
+
+type GetUser200JSONResponse AdminUserResult
+
+func (response GetUser200JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser400ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser401ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403ApplicationProblemPlusJSONResponse struct {
+	RoleRequiredApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser403ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser404ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser500ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser503ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRequestObject struct {
+	UserID UserID `json:"user_id"`
+	Body   *UpdateUserJSONRequestBody
+}
+
+type UpdateUserResponseObject interface {
+	VisitUpdateUserResponse(w http.ResponseWriter) error
+}
+
+type UpdateUser200JSONResponse AdminUserResult
+
+func (response UpdateUser200JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser400ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser401ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser403ApplicationProblemPlusJSONResponse struct {
+	ReauthRequiredApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser403ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser404ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser409ApplicationProblemPlusJSONResponse UserConflictProblem
+
+func (response UpdateUser409ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser413ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser415ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser422ApplicationProblemPlusJSONResponse struct {
+	ValidationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser422ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser500ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser503ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserRequestObject struct {
+	UserID UserID `json:"user_id"`
+}
+
+type DeleteUserResponseObject interface {
+	VisitDeleteUserResponse(w http.ResponseWriter) error
+}
+
+type DeleteUser204Response struct {
+}
+
+func (response DeleteUser204Response) VisitDeleteUserResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteUser400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser400ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser401ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser403ApplicationProblemPlusJSONResponse struct {
+	ReauthRequiredApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser403ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser404ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser409ApplicationProblemPlusJSONResponse struct {
+	LastSuperuserApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser409ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser500ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser503ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendPasswordResetRequestObject struct {
+	UserID UserID `json:"user_id"`
+}
+
+type SendPasswordResetResponseObject interface {
+	VisitSendPasswordResetResponse(w http.ResponseWriter) error
+}
+
+type SendPasswordReset202Response struct {
+}
+
+func (response SendPasswordReset202Response) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
+	return nil
+}
+
+type SendPasswordReset400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SendPasswordReset400ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendPasswordReset401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response SendPasswordReset401ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendPasswordReset403ApplicationProblemPlusJSONResponse struct {
+	AdminForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SendPasswordReset403ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendPasswordReset404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SendPasswordReset404ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendPasswordReset409ApplicationProblemPlusJSONResponse UserUnreachableProblem
+
+func (response SendPasswordReset409ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendPasswordReset429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response SendPasswordReset429ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendPasswordReset500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response SendPasswordReset500ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendPasswordReset503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SendPasswordReset503ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSessionsRequestObject struct {
+	UserID UserID `json:"user_id"`
+}
+
+type DeleteUserSessionsResponseObject interface {
+	VisitDeleteUserSessionsResponse(w http.ResponseWriter) error
+}
+
+type DeleteUserSessions204Response struct {
+}
+
+func (response DeleteUserSessions204Response) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteUserSessions400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSessions400ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSessions401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSessions401ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSessions403ApplicationProblemPlusJSONResponse struct {
+	AdminForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSessions403ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSessions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSessions404ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSessions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSessions500ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSessions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSessions503ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessionsRequestObject struct {
+	UserID UserID `json:"user_id"`
+}
+
+type ListUserSessionsResponseObject interface {
+	VisitListUserSessionsResponse(w http.ResponseWriter) error
+}
+
+type ListUserSessions200JSONResponse SessionList
+
+func (response ListUserSessions200JSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions400ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions401ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions403ApplicationProblemPlusJSONResponse struct {
+	RoleRequiredApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions403ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions404ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions500ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions503ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSessionRequestObject struct {
+	UserID    UserID    `json:"user_id"`
+	SessionID SessionID `json:"session_id"`
+}
+
+type DeleteUserSessionResponseObject interface {
+	VisitDeleteUserSessionResponse(w http.ResponseWriter) error
+}
+
+type DeleteUserSession204Response struct {
+}
+
+func (response DeleteUserSession204Response) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteUserSession400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSession400ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSession401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSession401ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSession403ApplicationProblemPlusJSONResponse struct {
+	AdminForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSession403ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSession404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSession404ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSession500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSession500ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserSession503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUserSession503ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnthrottleUserRequestObject struct {
+	UserID UserID `json:"user_id"`
+}
+
+type UnthrottleUserResponseObject interface {
+	VisitUnthrottleUserResponse(w http.ResponseWriter) error
+}
+
+type UnthrottleUser204Response struct {
+}
+
+func (response UnthrottleUser204Response) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type UnthrottleUser400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UnthrottleUser400ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnthrottleUser401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response UnthrottleUser401ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnthrottleUser403ApplicationProblemPlusJSONResponse struct {
+	AdminForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UnthrottleUser403ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnthrottleUser404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UnthrottleUser404ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnthrottleUser500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UnthrottleUser500ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnthrottleUser503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UnthrottleUser503ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetHealthzRequestObject struct {
 }
 
@@ -5393,6 +8014,9 @@ type StrictServerInterface interface {
 	// ExportProfile Export my data
 	// (GET /accounts/profile/export)
 	ExportProfile(ctx context.Context, request ExportProfileRequestObject) (ExportProfileResponseObject, error)
+	// Reauthenticate Show my password once more
+	// (POST /accounts/reauthenticate)
+	Reauthenticate(ctx context.Context, request ReauthenticateRequestObject) (ReauthenticateResponseObject, error)
 	// RefreshToken Get the next tokens
 	// (POST /accounts/refresh_token)
 	RefreshToken(ctx context.Context, request RefreshTokenRequestObject) (RefreshTokenResponseObject, error)
@@ -5408,6 +8032,39 @@ type StrictServerInterface interface {
 	// DeleteSession End one of my sessions
 	// (DELETE /accounts/sessions/{session_id})
 	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
+	// ListAllEvents List what happened
+	// (GET /admin/events)
+	ListAllEvents(ctx context.Context, request ListAllEventsRequestObject) (ListAllEventsResponseObject, error)
+	// ListUsers Find users
+	// (GET /admin/users)
+	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
+	// CreateUser Invite a user
+	// (POST /admin/users)
+	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
+	// GetUser Look at a user
+	// (GET /admin/users/{user_id})
+	GetUser(ctx context.Context, request GetUserRequestObject) (GetUserResponseObject, error)
+	// UpdateUser Change a user
+	// (PATCH /admin/users/{user_id})
+	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
+	// DeleteUser Remove a user for good
+	// (POST /admin/users/{user_id}/delete)
+	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
+	// SendPasswordReset Send a user the mail to set a password
+	// (POST /admin/users/{user_id}/password_reset)
+	SendPasswordReset(ctx context.Context, request SendPasswordResetRequestObject) (SendPasswordResetResponseObject, error)
+	// DeleteUserSessions Log a user out everywhere
+	// (DELETE /admin/users/{user_id}/sessions)
+	DeleteUserSessions(ctx context.Context, request DeleteUserSessionsRequestObject) (DeleteUserSessionsResponseObject, error)
+	// ListUserSessions List a user's sessions
+	// (GET /admin/users/{user_id}/sessions)
+	ListUserSessions(ctx context.Context, request ListUserSessionsRequestObject) (ListUserSessionsResponseObject, error)
+	// DeleteUserSession End one session of a user
+	// (DELETE /admin/users/{user_id}/sessions/{session_id})
+	DeleteUserSession(ctx context.Context, request DeleteUserSessionRequestObject) (DeleteUserSessionResponseObject, error)
+	// UnthrottleUser Let a user try the password again
+	// (POST /admin/users/{user_id}/unthrottle)
+	UnthrottleUser(ctx context.Context, request UnthrottleUserRequestObject) (UnthrottleUserResponseObject, error)
 	// GetHealthz Is the process alive?
 	// (GET /healthz)
 	GetHealthz(ctx context.Context, request GetHealthzRequestObject) (GetHealthzResponseObject, error)
@@ -6066,6 +8723,48 @@ func (sh *strictHandler) ExportProfile(ctx *gin.Context) {
 	}
 }
 
+// Reauthenticate operation middleware
+func (sh *strictHandler) Reauthenticate(ctx *gin.Context) {
+	var request ReauthenticateRequestObject
+
+	var body ReauthenticateJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Reauthenticate(ctx, request.(ReauthenticateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Reauthenticate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReauthenticateResponseObject); ok {
+		if err := validResponse.VisitReauthenticateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // RefreshToken operation middleware
 func (sh *strictHandler) RefreshToken(ctx *gin.Context, params RefreshTokenParams) {
 	var request RefreshTokenRequestObject
@@ -6231,6 +8930,327 @@ func (sh *strictHandler) DeleteSession(ctx *gin.Context, sessionID SessionID) {
 	}
 }
 
+// ListAllEvents operation middleware
+func (sh *strictHandler) ListAllEvents(ctx *gin.Context, params ListAllEventsParams) {
+	var request ListAllEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAllEvents(ctx, request.(ListAllEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAllEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAllEventsResponseObject); ok {
+		if err := validResponse.VisitListAllEventsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUsers operation middleware
+func (sh *strictHandler) ListUsers(ctx *gin.Context, params ListUsersParams) {
+	var request ListUsersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsers(ctx, request.(ListUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
+		if err := validResponse.VisitListUsersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateUser operation middleware
+func (sh *strictHandler) CreateUser(ctx *gin.Context) {
+	var request CreateUserRequestObject
+
+	var body CreateUserJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUser(ctx, request.(CreateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateUserResponseObject); ok {
+		if err := validResponse.VisitCreateUserResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetUser operation middleware
+func (sh *strictHandler) GetUser(ctx *gin.Context, userID UserID) {
+	var request GetUserRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUser(ctx, request.(GetUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetUserResponseObject); ok {
+		if err := validResponse.VisitGetUserResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateUser operation middleware
+func (sh *strictHandler) UpdateUser(ctx *gin.Context, userID UserID) {
+	var request UpdateUserRequestObject
+
+	request.UserID = userID
+
+	var body UpdateUserJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateUser(ctx, request.(UpdateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateUserResponseObject); ok {
+		if err := validResponse.VisitUpdateUserResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteUser operation middleware
+func (sh *strictHandler) DeleteUser(ctx *gin.Context, userID UserID) {
+	var request DeleteUserRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteUser(ctx, request.(DeleteUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteUserResponseObject); ok {
+		if err := validResponse.VisitDeleteUserResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SendPasswordReset operation middleware
+func (sh *strictHandler) SendPasswordReset(ctx *gin.Context, userID UserID) {
+	var request SendPasswordResetRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SendPasswordReset(ctx, request.(SendPasswordResetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SendPasswordReset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SendPasswordResetResponseObject); ok {
+		if err := validResponse.VisitSendPasswordResetResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteUserSessions operation middleware
+func (sh *strictHandler) DeleteUserSessions(ctx *gin.Context, userID UserID) {
+	var request DeleteUserSessionsRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteUserSessions(ctx, request.(DeleteUserSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteUserSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteUserSessionsResponseObject); ok {
+		if err := validResponse.VisitDeleteUserSessionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUserSessions operation middleware
+func (sh *strictHandler) ListUserSessions(ctx *gin.Context, userID UserID) {
+	var request ListUserSessionsRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUserSessions(ctx, request.(ListUserSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUserSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListUserSessionsResponseObject); ok {
+		if err := validResponse.VisitListUserSessionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteUserSession operation middleware
+func (sh *strictHandler) DeleteUserSession(ctx *gin.Context, userID UserID, sessionID SessionID) {
+	var request DeleteUserSessionRequestObject
+
+	request.UserID = userID
+	request.SessionID = sessionID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteUserSession(ctx, request.(DeleteUserSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteUserSession")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteUserSessionResponseObject); ok {
+		if err := validResponse.VisitDeleteUserSessionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UnthrottleUser operation middleware
+func (sh *strictHandler) UnthrottleUser(ctx *gin.Context, userID UserID) {
+	var request UnthrottleUserRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UnthrottleUser(ctx, request.(UnthrottleUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnthrottleUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UnthrottleUserResponseObject); ok {
+		if err := validResponse.VisitUnthrottleUserResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetHealthz operation middleware
 func (sh *strictHandler) GetHealthz(ctx *gin.Context) {
 	var request GetHealthzRequestObject
@@ -6332,228 +9352,284 @@ func (sh *strictHandler) GetReadyz(ctx *gin.Context) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3pchu3tjD6KijuU2VLp0mRGiyLql33KNp2IsexfSw5zkBfEewGSURNgGmgRTGOqu473Df8nuQrrAV0",
-	"owcOmhxnb/04Z8diNxpYWPP4uRHKyVQKJrRqdD832BWdTGMG/03DkCl1zq6mPGGR+csljVNm/iOUEWt0",
-	"y08EjYhpyuNGt3E2ZgR/JVpeMEHGVBH7XIu8Z8OEqTHhutUIGgn7PWVKn/Oo0W20OwfPh8/YXjPs0P3m",
-	"frjDmgfR3l6zPegMO+F2tMN2h42goTTVqWp0d9udoKG5js12jvwP5pvS86n5NU1El4ahTIVW3WkiBzGb",
-	"dEsnuL4O3KG4uKQxX3Zs98SyY3NFhNSEpnrMhOZhQGRCQjphZDAnVEg9ZgmZ0TnRYyoI14oophSX4ol6",
-	"ONCYHbmtrwEcd04DnDBhkTkIjdX5hCvFxagOQnWPlcBkj0ZCmiScGTCR/C0DDk30mCsipyyhmktBNL1g",
-	"9wuV43ybJN/mMpDUHQzgopLh+ZDyuJ5Q/J9LcBgzGrGE/NQ8Pn3/8swhjV3bYItFIQBGhhxd8u2LM7Ll",
-	"9rdlPkCoUDOWKENW5G1C9JiRKR0xs4I0vxKZ8BEXCFy7LPyTEcWSS5Y8UeTo+Pjthzdnp+fHb9+fnr99",
-	"f/LtyZvTuwN9xwe6VKqpuM5xIGHDVK2kVR+IBuYJcpFllFp+pIKDyIc8xPtaCPZ9dWvrkm350AZWdpPL",
-	"mHn5kRKs7M/AyBNGwzGL4PhMRC3yWo4MJtER5eJewXBqv7oeNy8fwT95wi7lxfKTu0eWnHzAjGgREfsi",
-	"hzbfWfPIbu/X5szIU0CIv2c6mTePhpol5p8RU2HCp4afwodCKSIjFsiMck0GbCgTRqi6MLwnO5hVChrd",
-	"Dh4SMUgnKQsaKhyzCTVLT7jgk3QCT9kdc6HZiCVwDx8/fmweOaqimlV3Y2AdjmkcMzFiyKTevzwmB51O",
-	"22wJmBi7ZMmc7LY7h4Q6tkG+YTRhiSdx6YRFhCpzO2aFZ/t77cI5GvaNhNF48s9ew0G112gsO6E9ldIJ",
-	"sv3roDGlCZ0wnQEbKO9IazaZ6uoJO9vPSUJFJCdkYGiHKrK9bc6c0NCsYU44oIo9202TuEUA+QzrAYQl",
-	"BiPg+I5tySGRgpFQygvOyG80CcgwkRNCxZxoOgh6IhWax4bzo2ggA7NzRQSbOXipQ8P/BaHErilYi3zk",
-	"2ihn3otwGzOqSCyVJkOZkFiKEXmqYsamAdGpECwOekKmmo7YBgmpIAPAJBbB44BMhocaaRPGnAmNi8KC",
-	"XAeEisj8LuRARnMyG0sgOPM4XiyNYW8/0AtG5jJNiJyJoCdUGo4NIPu/P9+5fPHb+4/s1XHyB3t++ubl",
-	"L7sXR/0uoRZ+8Dlg4IpcCDkj00RqFmrg+GMuRq2eaAQNbm4KKagRNAwuNbqNn5r2bpvucn3E+K+EDRvd",
-	"xj+2cmV6C39VWyWcuEbJpaZSKFSzUTV7b0UgcCWhmQD0odNpbKiFS7FlKf6/f1MGl1ap6nVbcm9slbXe",
-	"OqV3nQUyCbNQMVy6Sq0yVSurli5T4fq1TH+tJXIuuu71Fm7vHV4RXnKR9N9IZxjMDHGBNpefv0WAQ5N+",
-	"8Wb6jtQPCcXfS2ftA9X0S9vv90TsyyZAa08m1LHiujPaV7Yqz8P5vpHR/EzK1zQZsZujrSd+Db2faynP",
-	"Y1jKk75HmYYIPGFC52RMLxmhmkwM23i2S77n39xZ9nY87dScimgpidvMMuFb2vnaSOODbgnO+GYSAMAo",
-	"8pcsyc59HTSOVTJ8mdkdt2AdJctlOcGWNPD1TptvccVZjQWUS3HPBKraP6CWa9+MlBOmrPgzAofxkbN3",
-	"WuQN8ncQYOGYihGLAHgnQrNE0PhFksjkTjjM7UrnDJbycPhUTpj9upF5s8TITelbXXfF3712O8dfdyTi",
-	"NrIMf0u7XvtGC3BbcqlHZEjTWBtFxTsu6DWGQTn5HtJUMZKKiBXu9IkiHO/pNRcXJ7lougWWx1xcLDMU",
-	"C78X9H+uiPnRYGQqjNogAgJaZzoNSMKmMQ0ZKC7UqlVGJZNJ7uw6UheoAZnfQb9adN/musMdZu7av+p2",
-	"wU7w7tqAhQgJqhhL1rINC+c0Fzah8VAmExad2y3VQaf60AJnDnApOGumGBtV0NDvwDxFo3s7/A9uTyTf",
-	"07KTV89wvT4L8xBwPX79RBE1F5peGbwBms84lrmCJ55/8FZYZagig8D7/OZuzcDu+YqBoahG99fsA1GK",
-	"22HnQ87iKpFN2GRgzhmGaaKInvEQCGUqgUk1uo2tKVVqJpOocf3prsb2/eLRulhUvrDbohJ5+ur07ZuA",
-	"MBHKiBvU8i7jiTLcZrKxWOq9kfqlTEV0J3wRUp8PYZUiniTMutDg0+bfd3eN7Oa39UYa6xM/u+yW8u2t",
-	"fTsOLMtvxZ2PgN0JpwTK5plH1dimCgD9ziLsrW07D97Ae+DhBX5kR59GqFJHTc7Ta3WpwDEbs2OZgmAe",
-	"mDOrepp1FHcOaFch2cwzzUjCR2NN3PM3Jtx1mP/2do4GP2bQIBk0lqFDFXpro0X+qZU67JED+1oQJ0cZ",
-	"vAoe+RychudzRfrFa+gHRDBjBdCe2G13AqK4CJ1PReXOIUEo2W13jPV3HTTeU81e8wnXd8TDxHDw2C5U",
-	"If2Z+X/GeppQMbdqn8pwU7XIR8o1ATeSGJn/9dyTRNH53X3o2wc5lpy5jbjvr3Kc+2dbG0E8yC7FjUEa",
-	"jRjcshX03RxSBinThCkEmXVhQuQBbhV1h/JpsofxoQLD74nfzOci8A9k3NgTBKCWolPOuha8q+gThZ7h",
-	"VmOZM3mZz8B/FMDxQdBLymM6iO/mLUi9dSqO+uSSG1JAdcS6LpGWhJy1yFkyt2dWY5noeH5308tzHZyx",
-	"yVQmNOHxnBR3uQzp/CfXxjkPmCuUCLS5nOcgljRiUUDUONXaoEQEmqfMVDiI7EBcJ6KaDqhifwWmqHQ6",
-	"lYlm0Q8s4vQMoHcnlMkWPJ+YFc/hQnwjnYkIGC9ot1SRXuMYv9Y0X+8S/4PmQ71GQLggH85eNp87GiPm",
-	"cAlTikV3d0nt5XjlwYPA9ond/nK0qj3zDTCsegkrUM25qAwo+mWA9TNweeqSD7DroFEWtX8/hSmLHS2w",
-	"brgi7pEHM26+fj3JR5YZi+MmWkUBGaQ6v4p1buGQ9PES+iAxFTHsa5Hlkx2lGnZxmzVYFsdvh3Cny06b",
-	"nS743JgmcsoSza0/FTDhc4OJdNLo/rogFaaSQlRJpaqG48tBik9BJSKZ/UUOfmOhblx/ug7sSSG1pBqS",
-	"PCKvPp6RpxBobT97vgGuqv5Rqscy4X/AffYDIkU8d6kiOqFCGc6gSH88HyTcRSHMlfZb5HvGpkDfwtyk",
-	"TEDIljZajB48IPRLHvp1QXYMSPNiQnnsOVdoFHEDEBq/8z46pLFiQWkfbALEv/wYsH4DosiW+Fe88C5j",
-	"Etd+nPpX+zlvoU+VY7lD5Ubpbc4VpknChD6/+Y6DhmCztd97w2YLD1vZQ2np2rNLMeTJBCCOcLjd+bWj",
-	"omWbfyvYGZ8wpLjy7nGFJXvML0gxfbtd3hrSwb0dcJ07qcSFHoL9eiGrtalfJcOvVzBUc9ruT1TgyVUa",
-	"35gvGDCvhTvmExZxLLadZxJl1bvw3ln2dIUx5JuoLr0IAxfIRaOj2LSbIel72Zl9kJB+NDJwktEm4uQC",
-	"slbyvXCioeIgoAkjNIqMRkyytBYa0f+x2m0rlJN+MZGp9GsjaEzo1WsmRnrc6G7v7QaNCRfu3zuLdvPw",
-	"Mq5WXtVdyYtLp+3fAPkSRo2dQ+FFo0ya/2pEVLOm5hNWdwtOPa9ew5DNiOFZ4EcnUyYNbOuW4Ct5Kxzm",
-	"BPgqn1a/9RF8ZoUoNp0wCGKDkcQmUz3vQuIuJEHLpHYfF1yst5PvOfrDffOiDu/7PzUtRjRPor6L3tq3",
-	"AsKHRr0zurUNZmYQT1PgRyKNrZ8HM+gqO3bsadEGXMYlN9bZdMoEi4iW9/HlVLHknI4sjlV5oo+ksCIA",
-	"N/BRLMOdwjnghgvrF+C8ENVPogLO2nNMqdYsMeD4f39tNw9oc/jp8/PrZvbfu2v8d2f7+r9q+U+GCjUI",
-	"SXOIA6OxsiphI640Q+ECxHt+yRI+5PCHWI64cP+bW9uV6EHJdxzLkUy1L79svqv9t8r+4ETeKKFh4Q8J",
-	"s3nj2besuef/KTGKlL0bYyV6z+BR8N8unlf5AaWw5pfU+bzzf31aBODX/Ob89NJV4XDNJmotkm5ACP/q",
-	"BF/oQGAT90OThM5R7b7SC+gc830zCjdPQsUAcB9DS13zdxfyuhXJlRk/ntHuqpYqQIlRJ2JxujJk+Qg5",
-	"I5jeqstFN6gHqYAkMjUYBF5Os/csRbldTVEOGi85i6MsFegm8sdqdstuK1/82Dy9RAK9zKUOeQOBnrGM",
-	"I0VmLgVXpYMJ1xoptIJ9WSC4/s4xsDCEiLEeB+T3lCUQz7d1KNnrRT3jgrHpuTW8ar/qPFk1/oXTt2/I",
-	"O/wdHQ3PDtqdDcKFlgXhZ2z14le3PBNvOV7BFWQwrcOr0gXU874swg5JmpkrqpjuEKBikMhRQieqyCYz",
-	"95/1WOXJDpX0By3lOYQh7H/HyCStWn9u6Sz/g3X6un9ijo7P+eRkIkWV79axqG+ZsFVVVUB8m8iZIoM5",
-	"hB8BDhATSKRGR2KWzGVT8WweeYscCdQcCnnSfQPTCzbVpD4XvScoGfPRGFNcMFU1YzFc6Ge7K+n2O0Zj",
-	"Pb6V2eKcprlVJi/qjSUf2exbdVhWmxn3AMZjKXNvXfvO5jB5dW8PukfEVM/QXXujr2YXN7xKGo/8j7+I",
-	"/nV6VIv7YXJZfHB7b69zUPvoxSIF1XCx/Wc7z4kep5PBNOFC16vmeu5/6+3372q/k6oC4BSvp9qr+s1M",
-	"00HMQ3LB5oFXPbKSZZq9ITTMynjYAMCIG6pD71ezi1N2UyK7YPP1tRpz8UWd5llZpSmfwyxft9mapL0H",
-	"wPK6xLlCluW6KP9ahjReUBYVUzFK6Qgkt9FMFXn6zfE7sru/0SJn7Eorwq64Ap/7CzGKuRqDS/57mTAq",
-	"DgkVcwyIsFgxMmJaucdKUl4WHQg7e0VT5Kj5C23+8enzdvD8+mnT/rPdPPj0uRM8v97YrLU3Xhur4KVM",
-	"BjyKmPhCrj6D2FKpc8U1q3UCrbqLERe384r4ftfSRVJUTmmoYwgymw9HxRsIZZKwUJOxTBQjA4D9nChN",
-	"p5BIkElGTzHy7qvT3i56fDo193FHn1tuR9WjqvvVpbuypkFY59eqeK+We6w6q5hYtpcVsQ97obdQEaz/",
-	"dS3fph9pc0XhN3eKWvPlnK98LbeVroPGqKDTLXvN0/4KZdRrlrKdFF5b63z2zeyIVnlc9ZothD1NJxOa",
-	"zO8Fee0CNqVk9bs2acLg2cqUCWVLXQsGb36ZBVAX7qt6rhxE9tsLkFqm+q+KVJTjEDfgrbDr2zDXCtKV",
-	"jU2X/YiOgKKpElQi2FnM2hW8ogdfEZowSGOJpbxgEaGg3Xl86tne3s6zNc5bTdL/oprIulfixwDXFVvk",
-	"SJOYUaVJp1DC/FQm6KowkHZ+a0iyUUxvBFnt3vbeM/81o64Y8dUTg7lm6hC7MBA0avNEWZdqZX0+MhX6",
-	"iSJyJrKMSSdoyBtJkjQ2lzmQqSYXXESQMpl/FK3NLyp8y0nmD4AGeer7utdfCOfWO0Zc4YojKZDp6Jca",
-	"sDEXEen/A2jun6UA1SvdGV198504+2Pn4++/PXt98bY9fDXZjp5Png+ey59+3/39Yv/HXwadq/bPtwDn",
-	"2ykTdMr/JcN0sjRuhL7JIuC4GMpVb1ToWeIXa6IHoCqP1Q1XLIkLt3yAu3Nr1nH/JRRrjMKEKSaKKflf",
-	"FNPvlmdy54yYpdrgO5YoKd7U67DsCjLU0QVLZgnXEKPjCaaYBeATMxwllEInMgaehH1hxmDi+BymBLi9",
-	"dh2kcl5QFmc2L89QHWRo7e7tQ97gjd3P9hurfM+FABAcDFm5JJEMVsVDXTpkHTqiIxXZfN4zwwgDqBA1",
-	"663lHvB89KsjH7eJc3Jl/ZO1R8z9hdXVvjs7e0fwAXvt6LPcOzjwPJi77Vofpk3YrFvXCC6zN4cLHJp1",
-	"uCB17TadeltcrF+b8onJe5i+ELEim1hRWrXKOHNpynC2DHhe/NR67VfESX3crcfYvLJ6sW++zk/zcLmZ",
-	"dWk6laBlnYM0WMeNEdiALJoP52EsccFSFXMW8NTUpmR5Vzdheiyjc/MnGsdyBgtUWjEsTJ2vS68uxXcr",
-	"NfF+qcOnekY45DF7ceVMu1sFT2tiXmzGlNFhZKooEhOaBWGacD0nsRwF7qEhT5Q+JDKOMCKBtgAXpF9s",
-	"uIbf66/NuOqjtTVMi11ZcN8kmyW+ie8wzy2pZR6Czc5ZfY4StDe0CUqQKU9tejW0j8KEmRCzGDFWRPWK",
-	"j7lQf923pLI9e2J+ydYGtPUZFEG9VwPou5j02Q3ZZbIb8MHnnS5w+LmAvxm0v5V36taHWOhUqClnewAj",
-	"pcAq1rVTqu21qs7pdvPgvPnp8/aC5JfchbU6uwCrnWZjHo6x2Rj2LFUkShnqRjyOMYyZp0/YYOjKoKXd",
-	"yNfivLmZTLMS7Ib3tsC+fFtXW1BXTQD9LGOqDUt8opB9M6K0TOioXiP1P/wgDie/iWTB5fQlXUzvbXLW",
-	"l4+x1Gkh6yMF7vpL1FeAUD93MYulkMgtQyNW6e1ey6Tx0p4i+NQNyj9Kqfp+HGYV/4fnblU1cpq76m+d",
-	"klujlMgR9pZcT79xmUd1KbRgeWvbj8Bz91oNRV34NtJAypjRQphl0RbpQMk41Qw6nK6909VJwRagi9OC",
-	"z/IOiU7ZslzF4COCzmhVLiOnlvUB6houvfgKioshFyvmzBGboTWWabI+CO4lwJgn6dbY7Qajm0fmgf5y",
-	"0CxyN6/OjuCVrN8CRAvoU0r7hUTgakDH4fASIjtZ4KjgEabsOcx++uHDyb8u97HHC/w9TJiuy858yERi",
-	"u+lbZLr6Wv99KvXlPC33mSUgd7HFG4qfG/COUhTq0CgB2MBjIi+xofkDsJY6dPZ2XQsR8M98HXl0VmV7",
-	"jNc/xutvEa+/7xj8Qgw98w+2qLgHTcIiB9cJvWTxIVHMPkMHMfQ1xRemLXJkpRl6QBi9ZMpwDplqTOBy",
-	"tde+jxP/BI5VMDLgCMklS87HmHNsbJFa11sOvMpBjqGzJiQC933i6ttk7v3dgw1/E9hbu/YrNW1LHsBG",
-	"We5mrLdGlrW7eJAt1rpV197t1AiKzG90GwPqKzeJbmXbVGj0g/WO3QAuBrDnv0kuWLS++zWzRut/yWul",
-	"8kc8Q6R4FQvEfjUn3sWXDtrt/c7Bwfbe7v5u++BgO1jaiT9ocHUO9UusfjdcnStNh8PFv6ZTlji/Y/UJ",
-	"QBCsCFsEv5VVegUkq63hW/BjndbjpQg6g9eDuP8xHzYeIEqnrimA85GmAIFPC5CyPn3yNTPKugpIxEcw",
-	"HkBEZEKTCy/m3P8fjNcNYirM3425IxjBVSD3RoPfXA7JKzqlgikWkOMxN/9hDCPMCCZajsBu7gng66+p",
-	"5mKjRY7lZEoTFmWfS9iIJpExA0OqnNMz0uNDQjHhBqSTbfafMApTFyiuh+3rhA2Nx3g2wlVPwEvm9XIC",
-	"TiUfFALmKxINHDwhT+kheXYxmrYur17UF+cBdliNya29SYPL8zvUgt+mH8gtWk3cd8cA1yxgiQcMtF8M",
-	"FJ6aRX0r4xjUrAUmoF+RWPYKK9K3KlrWwT9T0/ot8p3W07cingfklE7YKdfsn6/pVUBOweVttEZNBnNU",
-	"EHvCLGC12hZ5K8g0plyQsdZTAiG6WMrpgIYXZCwVKphAulw5fa7vDb7AbeWDL87Pv5NKN/HBXPbRKf+e",
-	"gYY/AHXvKDXk+dn+66Xj+q8+njWCWwCn2lfIKZt77Y0Wcbo1+vxirjSLAkJFuXFRT9iqxoiFPGIKZ4gc",
-	"LvHBAyAAeUCsoSqbndrA1BmKC6IZP6RKQ2biZErFHDIYoSlENrwFEoqwBzr2l+AKm1k5Z5vvJ8Cu9lyQ",
-	"fm6bgsurevXlLhTwBr6As1UgrtWvjg3rLx17kvW9qLt7++llZLA8OlK+akcUNyMB825P3JIE7GsIqdWE",
-	"4D9eBYnhFi6tMJRC0xA4lF3Cgd0oJUls8Ul1t7a8Dh7Z3TSqLUTtL4FDEdQQnHl5yRLIQTK4Bb31hE5o",
-	"iDWtLoXTdoNMUqG60OUxkalmRo/QiuTiI+gJ0D/ymR8QzBd24hfkeQHxRCzhl8ziFtBjZFMxWz3RE//4",
-	"BzlBPWDCRapZT3RapP/u7amPg3CFfVdxm5WPGF2mWDuyATugeUojEJGtJlWaGnSiZHPTQmdzs9UT2y2S",
-	"9Xbc3PTZzuamLW4FqkQlxWYGtcgJJh1gRgPuHXrNZY6EPnSrJWM5g1a2rZ7YAbYkMoTCh2xMGaaWmH0b",
-	"PiUTG1qmmG1C+rvtTj8gIY3jCnQKbpt+l8xlaux/c6CeIMTV7PMEaAtQIcgyupy3YSSZIlK0emK3Fv4y",
-	"1X3CYBKY9xbVRIqQBf7gKShidndbcXGgV6NL+iUp3e+JY6OWwppw3wHWBA+znvhDVvKTwkf+rC5F/ixK",
-	"jz9LLOZPMqERg5X/7Ik/m81m4f9gTcdznkYM0g83yJ+OeyI6HQKclcGcokjp2mFjZhuORTmO+ydRXIxi",
-	"1oShi3Q6VQQ/l4n6uneqfwljqhQPySCRM2XQJF/JVxNq3xVSsG7uYbZ+I4/0/ywua+d6CU2ELPPqVCse",
-	"MftlFMK3AdOiN/KgPvSC/JNM5IDHLCARUxdaTgNI/jeoHHMB2+iJIy+wnp3wQmEvATudsWt9VYsVLHPW",
-	"bPwCrAI5lWYbgX0ZjytkT1jQuicVs6PKqF0CLSCQ04smRMqZwM6fkOuBbKvSK4rMZAKDQnpimEihkR4t",
-	"TWxuwhw4xTXb3IQaDMNrj96dkKfuiwATmRCVDpqRnBj5xxUZcsE2Dt1YOHwSRm+mitlT9oRMyDRFAWGW",
-	"tAn9lCTmxIqRaSKvoJu3G7sGS1guYNiAo2ri6SP2wg3y2C4KHuEViaKM1g7Zasg3I+GCJzLI2MR8yswK",
-	"c6bIn+T//H//f/b/4S/wZpGjlh4rP+yrXW5Z///D8/CkJxuCghAISD93M3tbzThakA3wqv9GvhsjHPvk",
-	"qQ1zini+sfwFp+caZelP0q9RYczHc0XRe8haBsFt3yr8bLgSEvBaupmeyWzFfkFZNyKSRZndgqRd1uBA",
-	"NtkIhmEZRbbGFdnchPgwizY3uyDisNFUPteUkpAlGjpejxh5urOXCfLBnGQyg5ZQ3TrJuVYwldDsUCbQ",
-	"PjubpumGv9m5jrijp9QuD0MbASLKdS8P4Cs6mW+QESgkm+7lTZJ9A7kGxabmZDbmMTt0QzwnaTgmMdXY",
-	"UBdehslYEIzQMjYczOwCOv2Q2VjGuQIAHAj5YTHzy0D5qDDFcULnBGZBEj1OZDoaW8li9gLsXtX1BmkZ",
-	"hIiNlbR9dWWwVGHPe0aNfmlv3rJbqzH199o7/TIEleZxDAxUufuvmTI8lMmIJXOzdVfVgS1fPD3XDd2x",
-	"7FkwZpUia0gWOgEaPVEtt+LQNFluxpH1rDjyNGE0gjjRYG49fpmAOHp3YuvgDBVtBMDUF1p8GTQTFksa",
-	"tcg3DES9AUhQmC9QnKSGROjkmIX0KR8Jg2nptCeq2ismefUzEulvt7f7Bs9whIW6UF0ys0k8VGQJL9CU",
-	"W7gSP0BdGQNwrUA1jxtjPiCDeU8YMwHlKhamgRcS6tWsWSEFep8RYQ7BijCkDepHymPdRIclaOcwwWXD",
-	"oi3XRMvqycAHvAU+4Hk/86fi5zY3cfS2G+4xn4JzgfjpcpubgU0tndALq6KloJYZZEdg9UTMLxgwBBhj",
-	"93bKANL2aKgAYQK2yno8BERJhIIKqRAG5hM6h8v6ATpHaAkWmYO0udEB5vx0s2yZPQP8sUwTJD543tpB",
-	"lhyVm0UBVIsYDAAzyDQHZjamuiec4ZCRoFnI7C4rtDGwMefE9t/Cbh5NllS3yFEBbjbTHNbVYxabIzw1",
-	"AsNumMhhT/jns42MkFltdAuVjOYE8DWLV+6dUBpzXEPENch5dnFcy8yVwhJzTviTv1FHHt/A2A/VEx+h",
-	"sZRbowB4gAt0WTKmb+ARxBx0Y4PPXNtJiNab494oZoodmtunCesJfy/KI2qwaAERzDJ+tr5atCh+0SGa",
-	"5TiZoW5+w5R41RPZCubnAip4RgD4XXa3D9Do74nCQImA0FhJx0ZLc4XIqfN8jAwWkwmjAmSM08kBH82d",
-	"w7XKKVilLt8wG4cKFwNVZKonXgCGglMDfaILxgxYF+TB7t7+RouczrgOYcpOP5QRy4bySEE0u9KqZaz6",
-	"NnS/wuldgTnydh8CIGbbQKpg+eNwawO5p4LNNryxsAqe2OlblmvV/sxL8cIA2oI0pElitKRiTVvmCugJ",
-	"b5A0V1k6NZ7vCfjBXBFWv0t+T6UGrWg2ZgJMNmqnGI5ZPEUvWcxDJrBxkfVvHU2N+tTcbrUrHq7ZbNai",
-	"8HNLJqMt+67aen1y/OLN6Qt4Jy+D8z1lxgRB/1e71cGnshrcxk6r3dppeJW3Wy0YKAC917Z+m12olpsQ",
-	"MWILcrWgP91HNiDfszk5ZRqveX+vs7+BpI9s2tpOOGJGEeT8BVeEytvod0lfz6d9xCf937/NdD/oiT6N",
-	"R/g36E5l1GSeabE0jfrAE3Jj/YlyvZ0+vH+90SI/0DkZGCUYlFRzG0N+6XxrtpodK+5tLqE59KvZhWqU",
-	"Rk5vt9tLZmvUzNTAFk6/2i5btrmWbaWVddCy/bIaF++S789/n1z9+JH+/OPRwWz2zctnJ6ncufzxjz/2",
-	"z66+Oz6b/fTNfJSc7l40bIss6Ixl+2BB+ytodtXodH7/+ejn76+Ok+GPp+f7Z/OP//vd29H+OLx8R6f8",
-	"hziZnVD6Lvzuw3uJcaz1RlXYLlYLJlOYs6Iugd45iK/ykSiPuDkGZD/GIuCaaku8uoBM6FWTjtg/d9rt",
-	"fmPpOPnroLGHN1O3++wGi+NXCxGqRvfXT0FDuZzGUnswzEHyMbYRNDQdKUjGmyvNJo1PZrmiuriUepb2",
-	"yM7V4BlEpa1S+1QmhZn9G9Z/kgnajMMdoZpmzD6IG4NHw1xKUYENkE9ZK07IoocQXUiX4ALNnCDW2KQi",
-	"c3uYx5S0g5CM/KTRAk28RY6tLHSD48mJKHkxqGtDGrnN5I4k84epBg26jmKPDczvSrF+LmNjX71qz36O",
-	"3uxOfmnHO5c/bk9eJc9fTTrz3y87YnvSVh8OJs8ufm9fbb+oyYPruryyG018tsmbC4gMvgFDf3bbnceh",
-	"99WCrFXLlJ//u83Nr5mxsGLgpiHhPH9Sgj8k88IOsTf6vQ+5vw0/Nm/trH7LH4hX4uGfy5HVXz9dB+Wk",
-	"A/ybH37/9dN1gft/i3Eib666z+9dbmuR4aNdi7o+JHZIpetqJY1pbO1Qq6oLNsuNSlDGhdQ8ZO5315FE",
-	"Chv+dn/IRh5oOgfNdCiTkOXNnY0ZjAO4rbUC3YfimXnauhMywVEwF6wpwYeV/ZXcCzQ23H5ex4/DfBJQ",
-	"3qngGxnNb8aObYZgA77HlCoNbcjTZ5a3ZlmfvKoDjK6LyS86Sdl1Rcps13Uhcfa6xHAGxDYqdx6QVMRY",
-	"GG5oFiKeAwbuRZxbabn9GvRUGWydi4nlLxZmeuFbaxBiPocGXums8Yo/vQpf2luH4GvmGpqXt7dXv1ye",
-	"JQzvHax+z5/7+hfysxKbqmFmhayaMidDdCaTeSklwONnU8yGXsbPtiz/WMzXzjJfXCFfBdlc1n8dvN4V",
-	"Aig7J1pVXlIZQnUXluKUu5t02Fqffyycl7UWG7mhsurKhxryYv0tFsqVFqiZPs/nuWxZnxV5PYT/vfhJ",
-	"Zdbm34qhFJkD4mpGj7djEei+XswafIXDGKYFL7XRMWjRT511k7Lol3dIgVwrSB4Ps/rdIqPAvfzoPXMf",
-	"ukd5VtTalHYvasRJBUIAkcCLB+T6xV11hUcq/eqoNEvD81Efrx7c8h6d+lhST6zofb2xHDfvPlEozl2O",
-	"3PIwXbAkPEcwOtcTLjw3JIpdsoTGhSWyiEmmKOPw42pECVIKwdu8IEw143HcE5E0/GdWCCcZ00ilk9wl",
-	"dUgSNmVUu+Y0kFxYspOgQEMRxSdTCMLjOWqMoMu8POAujGhdKye4lW5zH46rmjqIh9B3ijXKDTZ/NR58",
-	"G/K3/NXLX168P/vf0xN1MtHTX45Pnp3w3fQ1P1En4v1eaP49edn+fnu6Ex2/Omix+atpuPMDf8tP0td8",
-	"lw//txVux2IwedmOfnoVN4K7uAH9suaddrtYsNwu1iFv77YLRcJ+fbwRB8+ane3m9vZZ+6C70+622780",
-	"sK4Nhlu3h89Ycy/s0EXDra+XXG2xQtgVn+bdvQr1fHYrnWa7c9Z+3m27rSySkNX6PSxY8yv2GkdQtGRO",
-	"s7tdqK7DZ/N6Ols4Uyyhs3/0q+ayXZYA5lXFNV7LSxbTkPn1bVg/tb4Lzu+JX6M//2gPjY5xPhIsIlx4",
-	"xRPKhvNtL5e7qdS38P/6vYhWel29Z28IoUpbpRpYHdXA4tGP8LAKBfJqX7JmmErWVyeytpELI1x+m8gs",
-	"Rx3IockFKAXF5pFdRALcDaIcNJL0yjZA2sNwwyBPCMFqHnsUZh9y0+uJ0f/SBNMvjNyGrrCQ4FVO5sFy",
-	"KMxrLCXtkImcMKExHxByViD8Nbctf1sEulTiMll+PiW2Tx/R3JVsFtUD88UXbrBf3t0XHD9FeH4nZ5g3",
-	"hHAnkLUN+QuYp4XpR4UmtHttW5ADk+ryehzYVCGeahMz8RW/Xnpn26+XhlbBy0qkr4OK7eft0e4cRyei",
-	"iQc1ZQYt+oJd5S2JIHSJzxXb6qLQ299uHtCdQXM/6rSbz8Pd3eYe6wy36c5gN9yLGvWnxuUaa1tubgDt",
-	"9ae76iyOUn4tNvfyhVWnnYtU12G6QRWU1kH2ayENvRArsH9DFdv1UYpuAKspbGWn1W51OjutfTe5tVs3",
-	"OzTvCl1Ynjb3B+3t5qATdprPon32fHjQ7tDtQXHQ65o6S7GLVeMH+QePY7q112o3zF3gUE6RxvH1je4S",
-	"mi0tcHbhDf0VbvYvKQ0y/m9AgZVt3oxgMpm7qM5qx0/WpWBBkMuVlAk2y6qSMAnfUGOf6IJpuGToETkS",
-	"xA6EtAKDluy3wNiR3mBZ39gkqbjMdDFHNHGMAdAsE9oWkWFiRJ4fjSy7J46y0KmrPMkhB3x4wFxSmEvW",
-	"5DbNktBITjWkh7o8OvSFoWlcgs+JMEcpl7d4mRSZPYwk71XAGLFjg9HGwgUQQKTOZaW2MxGK/FbGEVO6",
-	"JzA1fkZrI3huOvGtzFbglbZiCjzVGfodlau9yFM0SQLYmqsSwFbZ6Q3t3xqdfjDPBsfnm/imHBAJADNs",
-	"Ohp3l61ut4uq0ZUvV9xh0a94HTSwlqsMMfyrAVZ5n3ly6H1tFVod1VtHkKfzHYuj4v7eLKqAyzPy7mtz",
-	"xa5MlT3e1IR7GE8F4r4llxxMFrAZHL6cM+PGHolSzzN/bycf/jjpvOFL9iZe3WRvX9b5Ye/g0fVRJRzH",
-	"ogo4m/ksjIFYoL0Mjf99PWVFpv2fixnWY1hAjMyL+Bews0ff7H8gGt6Xd/bUOWRb5JRpVadfh9hyIdfB",
-	"ny7qNrlxSPqFdPYuEbKptEwYtES5B4vyZv7dvLvVgiE5mXuhbuRsFhRz4/wD94tXT+gbWzYoX1SloTOQ",
-	"w65WneNg+IztNcMO3V/sBHCZLbvtTl7dYr3fpHgkSyW1M5fqgLA2Ji0e+r7AkeB9hUQS4CCnTOTtS1vk",
-	"rciKuaDkC2qoQpoq9iBpuHcIEtTNT+p+9uQ+otmCOUsennGFHj2OZRR+MwW/jgBdrdZkzOCnWLElyxOV",
-	"x1Hg07CQapEPipFemaX2Gt0e6Hy9BqDyet0anA/SFgZDz4Y7o/FOjsbH9gD2iNC/wj/MCpyuhfj1dfA1",
-	"xXXOPHcI1qigC7NUF02e9r2N9Dewxw+iSxlXsmI/d/9c90Qo0ziy3hZAFWiI8LRfB6P+hmPJjzkrDxxi",
-	"ei1HxVDSgqR5bKG02JP4otxayUnojNESNZYz0XW1Qn4flbx9NNd+/X0+qEiKADnwbMwS1uqJIzHPmxrU",
-	"zkLG2UWRtCnylIDao1iE0tCrXoKieLOfSHIxgnL4GQ+Zay7T6glPsNgOUC42vLyZ1WFBaYH2HrFREaMF",
-	"XjwD4ru48cKsTV1Z/w/IagNxkVer7A75Yj6Hm+mS3sjta+soKviFdhcFPxFdxlRhwLL15ZVBN1Dmqym1",
-	"ujHcV5U5vZEeKwiwzl/U9Cc5dNldkIfuYsMPqHD9m6ZQ/lVVEIUKh2C9Iq9yXUTw+boio5AzrhBSzipa",
-	"WdwF0mpzEyTK5mZZZmH8ysW9CRdhnEbYfrWcGYnRoq7rweKFiZzLX9EJ64lMtcnyqiETMusakdlzPtYv",
-	"rNV6l8+svnWmop3Vc76+j1+wmf+0EaBC84TFcxLx4ZAltvTtpiVc5THaj+mIjy6v/8h0RCQHy2eydERC",
-	"BZvdPSfxseLwseJwUcXhNJcnWT5J1i5+gYiFNkTr1RIhQju9zjZZygShFZ1QCeAXG/lZj1kxs4aKeNxM",
-	"XVERoHZ+rWaL/w5lRdo1Ccgruh+riv5DPDRHti0Vzfq4Kaatrnlrwr1bnbAUIWsRUKLRLV6jQGPTNK/z",
-	"OPjXzeu5fFNESOj+xkUXaoyI3z/UP2CtLoxHuDdqX1u/Db5IYXLhXH/b0mQ/UPVYm/xvWKNwWmFGZDAv",
-	"1vYRW1W3kkXZHNalpQqlsgSKPCqimg6oYuRCyBl0khRy1qprPWVHyt25+9SjubOSR2TT+5YxCeii+TfL",
-	"y/44loROyMn/U5uADb0aw3HN4BxoEm+9PjSBGbpGpihN5xaR5+bv2DuoFKq3KnCGzxgtgbhnFc9Tf3ri",
-	"XWRiERHTUao0JQYh10aC2kGODyHGHgny/giSYDde6Eo2+7v4GNoHd8rCKQ2/8xIjTuWEgZrKYsWAEME3",
-	"7F5okeOxlDA70Gq6YnEWQtih++EOO4j29nyPW7uQgXCQZyC40X/E7WpZvkHpCOvTaN18wbqMrBWAeDQI",
-	"v35fj59JZv53je4x9s9bEYuZXhJVec9g3HtuAoIp5+pZAldXCO3WnTGoAjeEKev5PZIyOnTmLoRJFLSD",
-	"ePf29CwgisOzPfGvF69fnL14onC2DlckSuR0CuF8HPRA5zBFQE4wYYjX9w/GQ92DqLz3Bne3iovsLhzV",
-	"6LICR1ktZ11ewqM/+dGffEse8y+gpBuVJzrOgs31Fxp+0L8evccgcGyLcnLB2FQROpA2WbBsHLoZv4qF",
-	"CdOqqifjd+/LJHysH77P+mG8m3oY5hqyHbreAN1IsNm50+zzLSnE3Ef7YF374MWVTVSttQ8iqukdDPav",
-	"nSFm7AyhYNiZOfFqXlbKiltYcj2WM1XKk3Z5kF6ypJ9qknnE82JS8KN2rZv8SpM8UwB1Kegp7LUjhihR",
-	"HBEmZDoaB6XpUl6vB6rt8L58K1wVmsTXDUvriadu8F2Qz73bCOpezAaoGXaJXe1dIubTQoN5zDEuD7PD",
-	"tJqeAK3vKc7R2zDqYWGeVWmI1VFlbrKbdsUV4SMhzddtZmlPwJSWbGKdax7uDbFzzcD7hQ3awWG5+jtJ",
-	"FUwNJNlcFnLkz/iyaXA9YcsMqCY0jgMYRFI3S62EHnldfO3YsZroKDxzlg0EL3QxqSOT/JEt+wG7fgOb",
-	"bTymqd40TfW9dwdLk1X/bYuYdx6LmCFh6mss5N35y3PM/AP/JxW07nzd2X034HCWta2cjOKFg8mx54hQ",
-	"TMPcV+w3jLkHgs2g44stQYNxRWM7cnhMYbycTPVhT3xdJZ5fXVZ/vgTqKnVVgqUnyvWBxfYhM5goOzV2",
-	"R4SeNphASUcSZjRynJqaD0rAcayoYfp1F/AjFF8cFhWm+6xJfV/YOtQXQZ3PCqd6CSDXf7cxNPbYa5Vo",
-	"WMrE0VZceRpni/RrsLI4ntghWp8onA2uocjDqrl5jUcP/wqDBoCMbcJAbhCZP87o/NBvojROGAMOMeSC",
-	"xt0inoC6+1gi8h9bIuLmAIExXB38Vl8u4kb3rpvFWrTGnNFW7UaWDTfFaaaFTFauIEVFHIIUK3TY7wnG",
-	"3WT9Fnkj0YhkV1z5zRgLSzk3lD+ZxqYISGwsNqFRqR+5hMPRGAZcz7gas6jQ8c1WZEEI0VKmne1v+TxM",
-	"j7bKi6uexAGSIRUwvRHz2LEHZ70lagF/FyNymMalVmEfMZPYnskdKcAwV2Yyx1SMUlu2DFNifU1ysd+v",
-	"xsO3wP2W+SQv5A3mHtW77cbWLe6lg8ZxdkeCsYhF6+1/7fDUTSQLXuNDjF9aOWsJx9Pk0yfuJfP5S7Zo",
-	"Dgpde8/DWC7UyKqPeWrZGzZzARfUoIHkrUjNeIGb1WFDJ3fLT9jxlSpv3IXRGNz+lqtU1RPdAu/usb1B",
-	"1j6lwDxxa8WZ1485Dl8kq9RcTTpds8V1Huj53MiTFGpKPmuz1YtRQ5eOEGQzJWBKMVibthDUsab+BWPT",
-	"c1tI+U/D7vqQFc/FqCcqb2fNSWNGEwV8zrp6FqcluHFbq5pOf8/YtND7ACSEm+vhDdT2mzS76FNND2b/",
-	"YPUNqO3LlsoHUsaMitomzMvL7hWy9vsrvH/45IO/aXjeVlF7bTRqNeRgce61P55ULaAeKaDtacRghnix",
-	"bXzgtblt1bZY9/D9jjUNeeh3cTDe9545ZLcx2vt1uNUG30F7NGi4NElgiaNuUfScPP2p0zkkr7lIr8jV",
-	"82fnz3Y3yEuesKG82ursYnx9/UIPhOSyrtwO2K2/Y3vtSSYP1rAY3ZNbn/N0h+uVUgf8lctkTpdQSzH5",
-	"CMZYAsG4NluGdGYyuUDfGY/MQspPx3yieiJrPaCsdWqMMH6BHlNYOZI4PwnNSietyH0Kq1Wyyuy/z6M+",
-	"loZ4cOl/+8LvpONg3a+bLLCa4MynplSPc6HmZaiUzZQbEsOCcQNftMHMl0io3l39yhupX8pU/J0F4wsB",
-	"TgzwB6zBDMaMxnr8x8JktSObtbHdbhOgYzFyVUrTROKcfCpIIebfIkfqIhtsBvR8SBKmNLV95d2b3Jpx",
-	"xohUtfVN39nt/SVVgfjxxdGfI6NCtG6LK0vshZMigKn5jl+do+ZKs4m9QTllgk55y5269ho/Zs4+CEla",
-	"vvjh/evMkeQSTsC7lNc21tzJW/zgK2WnXN7lXrgYSpiNaw1wxy8bQeOSJRgwbLRbHSPlYSvmy41uw6ge",
-	"O8Cb9VjZLIr1LtXu/l8yTCdmjwu0APPY0bsTEtnnHuKaIQRlYJXQUBuqenX69s2qa57TSfwlr/ln870b",
-	"XbPbYS7l7N67BK6tJ8ytd8lnuPRu5u4JiL3yLoEbv+4JuN4u+XwNYjq/YGuoKZ1AMPErusKfj354vegK",
-	"YWb9YlZrWKztFJEVgNqkuQB0Fjw/+KVQvw+cOQzAfwIunvCC0FHCmJdo51Z7ogKHBz2R8WDUoNQ41TB7",
-	"MpKz2pGSI6bf4/6/Sl4Me2t9Lf6eMbQH9S+HjJgmOqHDIQ/rWfnN9QAQ/EDo9ZqpdZDawuKj4+O3H96c",
-	"nZ6/+/DN65Pjc8MVLBsAT0qaxMYe03ra3doCr/9YKt193n6OGcx2x+XPYMvNwIXSA5y6lupD34Oznn3d",
-	"qmi3jepoL+tLs/ErKsqVpS6aME3kpQvvxFxceIsXnG/VL1QLsy0f9Tq12JVc8mx1EVuiRL2BQTJxUSd0",
-	"2I6k1kyAsjbAebH+yi7AUV36pUxILGlEBjSmIgT2YPvVojvcRoekjAsgRUy7/nT9fwMAAP//",
+	"7L15cxu3tjj4VVB8vyovr0lTmxeqbs1TdO1EjmP7WXJ87w09IsgGSURNgGmgRTGOquY7zDecTzKFc4Bu",
+	"9EY2tcVO9Me7Lxa70QcHB2dfvrRGcjaXggmtWr0vLXZBZ/OIwX/T0Ygpdcou5jxmofnLOY0SZv5jJEPW",
+	"6hWfCFoh05RHrV7rZMoI/kq0PGOCTKki9rkO+cDGMVNTwnWnFbRi9lvClD7lYavX6m69eD5+yvbaoy36",
+	"rP1stMPaL8K9vXZ3uDXeGm2HO2x33ApaSlOdqFZvt7sVtDTXkQHnwP9gBpRezs2vSSx6dDSSidCqN4/l",
+	"MGKzXmEHl5eB2xQX5zTiq7btnli1ba6IkJrQRE+Z0HwUEBmTEZ0xMlwSKqSespgs6JLoKRWEa0UUU4pL",
+	"8UDdHmoMRA70Bshx+zTIGcUsNBuhkTqdcaW4mFRhqOqxAprs1siIxjFnBk0ke8ugQxM95YrIOYup5lIQ",
+	"Tc/YzWLlMAOTZGCuQknVxgAvKh6fjimPqi+K/3MBD1NGQxaTf7UPjz+8OnFEY9c21GJJCJCREkePfP/y",
+	"hDxx8D0xHyBUqAWLlblW5F1M9JSROZ0ws4I0vxIZ8wkXiFy7LPyTEcXicxY/UOTg8PDdx7cnx6eH7z4c",
+	"n777cPT90dvj6yN9x0e6VKqtuM5oIGbjRK29qz4SDc7ZjPLo1FCFqMK5/7OH82M5Y0MZLgmLFAO2BJhl",
+	"bfM4oWEYM3UDVPYi2/DL3NLEQbRqqz7sZqsRVfpUJXMWJ4rFVbstPJEjMq7MaZtjNk8ROtL8nJH04YBQ",
+	"ERIhASsjmUQhmVFhCMfSXHzOR4xQsSQzGbMO+YmesZR5ScHImMdK3yjOThyw/pZWYaywf4O0mBm2e2pg",
+	"qhNgxUeKaAOWQyiZU6UWMg7x6iyoImoqF8LdHoBUM0FmXCSaqR55/+7Yv574HZAAVDNEOFVnhE4oFzd6",
+	"u947SAVjIQuJFCMGx7YGf0VMIAJBTK8ShcVHSkweBb3H2b8WifihDFpTuVjcNOBKRmw1qeUeqCM08xQS",
+	"2VImMTG0TELJEGdTes5ulFjemoOIIrlYy3vz0JsN21NZpR4WHykQh/0ZeHDM6GjKQjhvJsIOeSMn5nbd",
+	"0AXxzv3YfrWZfljcgr/zmJ3Ls9U7d4+s2PmQGWVVhOxONm2+03DLDnazZUOHgs5YvbQtPLFe4LoXOuRw",
+	"KqXKCZQbFSUf7YcaCd7CNi7N5lFDA5PoA9Pxsn0w1iiEQ6ZGMZ8b7RSQPJIiNEo2WVCuyZCNZcwMnzea",
+	"XHqo1sRq9bZwk3h7dJywoKVGUzajZukZF3yWzOApCzAXmk2sbPv06VP7wBMpZWgMnY2mNIqYmFiW8uHV",
+	"IXmxtdU1IIFKyM5ZvCS73a19w3pQCSPfMRqz2LNf6IwZaWUo06zw9NleN7ePln0jZjSa/aPfckjtt1qr",
+	"dmh3pXSMSvRl0JrTmM6YTpENbPZAazab6/IOt7afk5iKUM7I0PANqsj2ttlzTEdmDbPDIVXs6W4SRx0C",
+	"F8/QAZAuMbcBtu9klByDLjOS8owz8iuNAzKO5Qz0Hk2HQV8kQhs9TlhFmwwN5IoItnD4UvtGHxCEErum",
+	"YB3yiWtj6novplpEJJUmYxmTSIoJeagixuYB0YkQLAr6QiaaTtgjMqKCDIGSWAiPAzEZgWm0j1HEmdC4",
+	"KCzINWoYw6XT6hZTaW8eswdLI4ANVDkQNXIhgr5QyWhqEDn47fnO+ctfP3xirw/j39nz47ev/rN7djDo",
+	"EWrxB5+DG6vImZALMo+lZiMNomrKxaTTN5eNm5PCG9QKWoaWWr3Wv9r2bNvucH3C+D8xG7d6rf96krkm",
+	"nuCv6kmBJgzRmPt9FFZfgAEPB2D7ALvJUe3utgVuTvU0A808dwoaQD3lrgLQQnOJ+pOaS6HQm4IW+Adr",
+	"6QDjFJoJoGs6n0fmGnMpnlhO9N+/KinWe2SqQHFvPCk6N6p8G00WSPWcWvt/5SqVNnOlArFymZIorpTE",
+	"jZbwRVuzY82d3ns8IjzkPNG9lc7/szC3HiRdtv8OAdFBBvmTGTgetE8o/l7Y6wCu86AA/qAvIl9hgPvm",
+	"CasqGVG1R/vKk9LzsL+DcMbFKxkPeRii6L8C4RbcI6vJxTfzKxTrlS9X6KnNzje3yxUHbLjK4fGHV5l8",
+	"tCQNdgywYyNz4weqQnmH31OH1gMF6j68iB4eBhII3TMabYK+0NLINCPEKZmx2dCoSGOiNB2PO+Qt8loQ",
+	"JvhUaOjgMmh9J8PliZRvaDxhm5+ap9kZAXKqpTyNYClPsztIHTggZGZ0ibukmsyMHHq6S37k311bmdvy",
+	"LBazK6KlJA6YVcpcAfLGxOCjbg0p5BDAFZHnLE73fRm0DlU8fpXS/V3enMa7zUC8CtlnxOu7J9PLkHp5",
+	"5Ywpq08ZDYbxiXNHVhOxQd6R0EYbj17GsYyvRcPcrnTKYKmCdWK/bpSoRWwUMek7Ra9Lv3vdbka/bkvE",
+	"AbKKfgtQNz7RHN5WHOoBGdMk0oadeNsFRdkIFqcwjmiiGElEyHJn+kARjuf0hip97Dsnr0DnZQ/nSlKv",
+	"cPc1w00O1pWCHBVncIcOGYnYWBvLrsIzWk/Ab7g4O8p0raughYuzVf633O9Fp5L50VzVRBgFXQQE7Ltk",
+	"HpCYzSM6YmAiUGvAGNEj4yxId6DO0NYwv6+0ys09GO0wcwn8O9DNWeTeJTBoIUKC0cPiRi633D7Nac1o",
+	"NJbxjIWnFqQq7JQfqglCwVnDXlMT1BhdhrENzVM0vLHN/+RgIhlMq3Ze3sPlBtSeEWAzQfZAEbUUml4Y",
+	"ugFmmLJycwQPvLjmlajK3IoUAx+yk7syZ7/hIwZOq1q9X9IPhAmCw07HnEXlS+ZUstEoiRXRC8MQWkFr",
+	"LoF7t3qtJy540Lr8fF231s3SUVMqKh7YVUmJPHx9/O5tQJgYyRBUZu8wHijDbWaP6rnpWzpjJ87/eAVe",
+	"WogXrpQvuQBclf9z5dslL2JTTKdbXIHiKn8qS92p7ra6QGY9NqV+JRMRXuv2CalPx7BK/tbFzMZ54NPm",
+	"39d36e7m4xbus6toPgOv+QlYtKymcbc/Av4y2CXwSZ7G1ZcyiRUg2kXkruz68fANnBwerskmcNzOkEVq",
+	"Lrp4f2qpWtZtIJYJ6H9Ds2dVzQEd/zqFS1wVWnbWa8wnU50GSzdmg01E6fZ2RgY/p9ggKTZWkUMZe43J",
+	"IvvUWlPpwKG9EcbJQSG4XEKnkaBckUH+GAYBEcwYm7QvdrtbAVFcjJwvWGVObUEo2e1uWafAB6rZGz7j",
+	"+pp0GBt5GNmFSld/Yf7HGOkzKpbWulApbaoO+US5JuD+FhPz/72wClF0ef1A77afSuAAcd9fF+r099aY",
+	"QDzMrqSNYRJOGJyyVZt6GaYMUSYxU4gyG3qB8DicKmpixd2kD+NDOYbfF7+az4U2wcNyY08QgJKPwQTr",
+	"efSOYkAURrQ6rVVBsFUuRf9RQMcHSDP44Lnz7tibWM4JWe1PLKZF3JVDMo+ob8Uhue++mfK0WaJAwcZ8",
+	"mTQbZZXn8oOM2DUp5I7OyAN0zQltegagOXwU9JzyiA6j63lwE2+dUiYCJndZS8jGJ1HwCLnokJN4aRmE",
+	"mspYR8vru8M8d+4Jm81lTGMeLUkeypVBeu/JxoflIXPNWaEfzHlzI0lDFgZETROtDcGGYPTK1HqE1BVI",
+	"XAmppkOq2N2z1Y9CJfO5jDULf2IhpyeAvWuRTLrg6cyseAoH4jtOmQiBdMEWoYr0W4f4tbb5eo/4HzQf",
+	"6rcCwgX5ePKq/dwJJGI2Z+wUFl4/TLDn5Xxk4BMAn1jwV5NV5Z43oLDyIawhNRc2MKgYFBE2SNHl2RY+",
+	"wi6DVlEv/fasi9qUuEyLdo/cml/l6zcqfGJZsChqo0MmIMNEZ0fR5BT2yQAPYQDqpSKGfdW5CdKtlFMY",
+	"HLCGyqLo3RjOdNVu090FX1rz2Ag8za0+B5TwpcVEMmv1fqmpHihVXZSqT8r5hsWA/+eglHaU/kUOf2Uj",
+	"3br8fBnYnUI2fjmx5IC8/nRCHkI2Vffp80fgJR8cJHoqY/47nOcgIFJES5cfrGMqlOEMigymy2HMXUTf",
+	"HOmgQ35kbA73W5iTlDEI2QKgNhL/8txd7TDk5lM0eu8hc0wjxYICfulIS0hqqcyRKahwkCsU8hAUPpn6",
+	"lgLCx+ZPhj5sLMCQINUYXXu62wpaIomssoIZM8W8NUgfoYa9UthCukBINWtrPmNV23ZcoXwMY7YghgGA",
+	"55DMmZxHbB/TfayCunCJVhoMU5eRJ0KUy5Vors+LcZQMZ3AEF53Py4B9gm/lop/GjhvHcgaMnM3metmD",
+	"egzQ+mQ1HGdcNIPkRy6sbZOxwMpkqH+1rQO3fYRpUR6Mq843SeC+1RxvBrG7bXUAuLRXbiTIfM4EC4mW",
+	"N/FlyNqiE3s1qn9ef65p7paf/PVLC0CA08gRcEqZuY0DSeQAyh1M4CWYpdfyc4kH+Zf9DVebXnh27ur5",
+	"uGYz1Sj5BRkLRNYujvCtLYg3IGQ0junS/CzYha6hL7xeKWWZJ6EACQ3KJIp69h6CxnOloy4cjd2ohaoW",
+	"j6XEntsQWrkSr7xJ2VjsGGANFX5gKok2PfUpVaepTlTFlSC9Oj0Bv6pFEptJtuB62iMYFLO8knBxzjVq",
+	"RNywWiwY8HjWUMqIUbDdIzmiUU02ckTFJKETZuhjRnmkMm5YyQD1NJZaW6W2ZjPOG4bxJbchRc6MRHWy",
+	"C/NOIjmZGA2HCxvWXkx5xKq3sSoHwecWJYK0lUoWDUH+TPwtVdFqVd7RLVBqIS2qKXEegkh9aU7OC9xu",
+	"wpVmVo6vlGjwEOSCZ5S8ct+pFVDkDTNkzulCVSjHTWUhmqvsa5TEMRP6dHOIDd9aNH7vLVvUbrYEQ2Hp",
+	"yr1LMebxDDCOeLja/rVcERN1wL8T7ITPGKrURehxhRUwZgekmL4alFfGdHBjG2xyJqBfoAi4/TsGdZun",
+	"mPm+hmZZrKR4a540Wq86BVsBGTMkkaXwlJmpedpP7Fr/BmR3bQ5WJnxW5sTgU15Uvwmnh+eqWUzlOZaS",
+	"Km9Z5WjMxVU8/not+HI56c3Z9LjzK+hVgOZGPMB8wjIAyzVOU9N/3bvw3kn6dInBZ0CUl66jwBoHhlHG",
+	"bBHU2FiFaeeBAWhGfipv4FwYtiwq82RUqmyHSaxkXGWrQ2YY1CqQiCu9D8EkY/aBbgYZKxB7CMzfZoyK",
+	"LH2ERQrUtBm9eMPERE9bve3u7nMj2bVmsVn///7loP0f2v69235x2v783/+nCraXsxo3wpDGab4MSQug",
+	"aEj/x7pIOyM5G+RL3gq/FqDb2w1aMy7cv3fqoLl9Ht+YYV3Fr3T73px7B83fwUFzi/6WWlLHisHiPnyO",
+	"0m2/oO3x5y/PL9vpf+82+O+t7ctq/pOSQgVB0gzjwGisHI3ZhCvNUPBhTuI5i/mYwx8iOeHC/f/M91DK",
+	"1ypk60RyIhPty1ZbFW7/rdI/OHE8ieko94eY2X4t6bdszMD/U2yU9ZaXPJk9g1vBf7t81NIP1kfGz6nL",
+	"MvL/lW+pAYQgzu0OIbDhrRLLKPfvPIinCskmEZl5br4WMV2pXtijvH2/3F/UJfcSVDl1JOpL6EEpEHJB",
+	"sORaF9tqoTaoAhLLxNAqBOVBR3Bl892q8MMrzqIwrSbaRNJZ/XbVaWWLH5qnV8i6V5l8I28hiW8qo1Bl",
+	"0QqVDGdc65yTLaO+NGW6+swxaWwM/j09DchvCYsh8912mkpfz2s0Z4zNT60bofKrLvBaEQ47fveWvMff",
+	"MS729EV36xHhwgaQ/Bz8/Fef+M6xlXQFR5DitIquCgdQzWXTXHSoz80SmHKFAQGqILGcxHSm8gw5jVbb",
+	"AGtWFlAqFNBSnkLWjP3vCNmxNW5O7T3L/mBzFNw/sZrF57FyNpOizOGrWNT3TNiMojIivo/lQpHhEpK7",
+	"AA+QwhJL6+VN68FsNZ/tbdAhBwJ1lFzt/sDg9IzNNanuj9AXlEz5xLX2gCrlUuhw9b39gdFIT69kvLkY",
+	"f2abyrNqk9EnNvtWFZVVFtfdggldKP5rauXaah+vs92twoiU6pn7jQF9vTjbNIwdTfyPvwz/eXxQSfuj",
+	"+Dz/4Pbe3taLykfP6lRhw8WePd15TvQ0mQ3nMRe62gjQS/9b7358X/mdROUQp3j1rb2oBmaeDCM+Imds",
+	"GXgdTdayTAMbYsOsjJsNAI0IUBV5v16cHbNNL9kZWzbXaszB53Wap0WVprgPs3wVsJXFnLdA54Vq06Yk",
+	"XlF9dwvAVVXA5colG4O7SeyOPPzu8D3ZffaoQ07YhVaEXXAFGSwvxSTiagpZFj/KmFGxT6hYZr4cMmFa",
+	"uccKSojMe1J29qq8PJ+/bAfPLx+2M6fP5y9bwfPLR48rDa83xjy6+xDwKJZKnSquWaWnbt1ZTLi4mnuo",
+	"PgQMlWWEXdCRjiBl03w4zJ/ASMYxG2kylbFiZAi4XxKl6Rzimang9vQ277y2utt519dWVVz3eo7RvN++",
+	"TKrFSrhyZ8+cG2+1625rHY9NYVkTaLQHegUNxjrJGzmg/bw115V2c8+1ta5O+drXMlPuMmhNcirnqtc8",
+	"5TTXZrJh96ej3GuN9mffTLdoddt1r9m+ecfJbEbj5Y0Qr13AJmivf9emIF85I8E7zByqc+dV3leGIvvt",
+	"GqKWif6zwknFYNEGvBWgvgpzLRFd0RZ2hXfop8hbUkEpHzTNAHU94jDMogiNGWThRFKesZBQXQiAPN3b",
+	"23naYL/lavs71USaHkmp7vkWoCt1qPRrvBsD6mUGNJWv5ECTiFGlyVauPeFDGaPLJysAkjHk1iumHwVp",
+	"G6Xtvaf+a0avMnK2L4ZLzdQ+ttMl6BzIcrpchYX1nclE6AeKyIVIqwq9EnESJ5GhuqFMNDnjIoSywuyj",
+	"aLXfqZZQLMS+BYrIysObHn8uyaPaweRaZbi7D8oH+veGbMpFSAb/BczhH4WQ4mu9Nbn47gdx8vvOp99+",
+	"ffrm7F13/Hq2HT6fPR8+l//6bfe3s2c//2e4ddH99xXQ+W7OBJ3zf8pRMlsZ6UMfbx5xXIzlujdKjEfi",
+	"FysTcudUT9WGKxbkmls+QOjcmlViasWNNcZ1zBQT+bL1O6X062WfXTtPbqXa6iXYlJHHLqCKG13ZZBFz",
+	"DVFVHmNlSQC+RcNRRlLoWEbAk7DJ7xRsMZ/DFBC3163CVMYLSvkF+JO5dVCYsbv3DMqFNnbj22+s8+Hn",
+	"QnawMWTlkoQyWBfBdlVQ9eUYyOazfrhGGEDWlFmvkZvFi3WsjyBdJTLNlfXzVm4x87uWV/vh5OQ9wQfs",
+	"saPvd+/FC88TvNut9AXbOq2qdY3gMrA5WoBskzStoDrH2Orh+cUGlZVeWLODyTAhy7OJNe1H1lmRrjoR",
+	"9pYiz4t42+jHmsi2T7vVFJs1uauPcVQ5lG6vJKsq6asUZq5yNAdN/C2BDaGjnXM6iqSqyM8PKgZBFDqr",
+	"rdQeg/L4DUhISAQUB9uSZp8cZkxPZXhq/pQ14C912qytwq2q1CxE+UstD/2q6c/VzHXMI/bywtm1Vwps",
+	"V8Qj2YIpoxfJRFG8oGgTjZKY6yWJ5CRwD0FC6j6RUYjRIjSEuCCD/Lgb/N6gMTOsjqRXMEJ2YdG9SU7T",
+	"TRY9CLY4ZdWZaidZWycsus3K3CjXmDY1wnxpjONRveZjLuGj6ltS2cYPEcepE40QbR0meVTvVSD6Ov6M",
+	"9ISCUr1Fhj5vd4Gjzxqeacj+Sq6565WJVEFT0UbmFgyfHKtoavtUdyS540qqMqfeDHyXL3Sl4877Rddk",
+	"rozBuucj69YxbGtdgkq9566SVErjEeryYb9s16SkZf7U9fvBRha4I5q6ubgiYYIVtQseRRjyz1KNbOLA",
+	"2gC/BeRr8SRuprdYLaU5IXqu6BLe31WVjVcVikOXnYhqI6IeKBSnjCgtYzqptjr8D9+K99Of+JTzf96l",
+	"v/ODTZn8E2o+KzTN5kSBUH/NVT93VJVzxSKtGyrmWRPGq2r5dBsC+krlw8dZUOvKWfwVGqyc4OCiZsqw",
+	"SyFcUYCczSN0CeeozqozVV2O6yRhHYh0qGSUaAajwxpDur6OwCK0vpLgJBu/4zRzy/JgJCCgzqjgLrWu",
+	"ki/DvTIipP4I8oshi80nv7peHVOZxM1RcCOh+Cyvv8JxZK5b+8A8MFiNmrp4x/o0J14qFMhhNEc+hUoB",
+	"qB0ohz4dDVdxgIwmKjfMQ8y9dZT98OPHo3+eP8O2xvD3Ucx0VZr1bdYeWKCvkLLum4g3aQEWEy7dZ1ag",
+	"3EXhr6a0N+EdhXjtvtFQsMvqTJ7j7OFbYC1V5OxBXYkRcBB+HQmxVp+8z2y5z2y5QmbLTWer1FLoib+x",
+	"unpAtFfzHFzH9JxF+0Qx+wwdRjDjCF+Yd8iBlWboLmP0nCnDOWSiMdXR9fzynez4J/DsgwUEW4jPWXw6",
+	"xeIBYyhV+mkz5JU2cghTdiCjf+BfroGtyni2++KRDwQObqz8SkW7zNvIyVjpk67Wcle1WbwVECt98I2h",
+	"nRtBkToZr2LdfeX22pUMr9IdRTx9A40vcHq6l9VQ6HTh+mKs74PxbfW9KJ+Y3cYGh2SO+PRXyQULm0dX",
+	"0pOt/iUriK1Eaf6kaxS1cjmSC0m/6Hafbb14sb23+2y3++LFdrByMO/dEAiW/dbhb20pdo7IKgu1a36s",
+	"0lO99GfnP/Ew7n/Mx42HiMKuK6qcfaLJYeBzDVEeSjGO+Ej/WbmEwVXrRVZNsnV2pZtje3Mka756BcNw",
+	"RdExxTbXm9QcN2og0NwIxaDbmrSXipjcyrpls+hxjQJJNZwMOrIVNp4eLn1dC65Lu3hp2hUXqO3+w6P1",
+	"oNXO/St/Kdr+Pyu1OcXij1kywi3fjFzewybEX13U8YZpzWIVkJBPYM63CMmMxmdegtngfzA5ZxhRYf7O",
+	"BdS24iqQaKshoC3H5DWdU8EUC8jhlJv/MFSJdUpEywn4KPsCdOg3VHPxqEMO5WxOYxamn4vZhGLbxBFV",
+	"LvoV6uk+oZhdC5aAndodMwrj0ymuh/NchM2Di3BvhKu+gJdgJH4h27ZUpQLZcWuyCh0+7zituulx1/W+",
+	"vgUIy8kyjYE0Umh5jVY9V2kJeIVuczfdbMr1mVoRCgFPA2bwHJtFfY/OIZi0Ne42v41DMTyoyMCaw+nE",
+	"69QkHnTID1rP34loGZBjOmPHXLN/vKEXATmG2Kex0DUZLtEY7wuzgPUgdMg7QeYR5YJMtZ4TyJ2JpJwP",
+	"6eiMTKVCYx6uLlfOdh54E+wRrGxM/OnpD1LpNj6Yaa10zn9k4E0Zgml9kJjr+cX+65WT2a8/nbSCKyCn",
+	"3DvcGfZ73Ucd4vwYGF+JuNIsDAgVxebkfWFbQYRsxEOmCI2kYPsrgrGACCAeUEjRbZDu2uDUOeVqwto/",
+	"JUpDGcJsTsUSyhWgn5gUhJ2zeInZwzh7FluTcYUN611gw/fJ4jRhLsgg8wOCvlE++mIDM3gDXwgAj5Dg",
+	"UEgvM8/4p4/oyk7fa5lWdfb206uuweowefGo3aXY7AqYd/viilfAvoaYWn8R/MfLKDHcwtUQjKTQdAQc",
+	"yi7h0G40oziy9KR6T554DdbSs2mVZ2rZXwJHIqghOFfeOYsh4djQFszPEDqmI2wE4uo17MSXOBGqB5Nc",
+	"YploZvQIrUgmPoK+AP0jyyOCLDsRwnOY1A2XJ2QxP2eh623HFQlt3UWnL/riv/6LHKEeMOMi0awvtjpk",
+	"8P7dsU+DcIQD16YkLWo1uky+ovUR9rPP6hfgEtkWHEpTQ06UPH5ssfP4cacvtjsknd/y+LHPdh4/th1B",
+	"4FaikmLTgDvkCLMBMdUQYYd5EqnTdgDj28hULmC2W6cvdoAtiZSg8CGbXATjjwzchk/J2OYYUUwDJYPd",
+	"7tYggNFJJezkXOSDHlnKhEwYnGZfEOKMDg5zDZAUgjR923l2J5IpIkWnL3Yr8S8TPSDMAOq/RTWMsQoy",
+	"3hUz6PzizrbkTkYPco8MClJ60BeHRi2FNeG8A2ykMk5H7o5ZISYFH/mjvBT5Iy89/iiwmD/IjIYMVv6j",
+	"L/5ot9u5/4M1Hc95aDu0PiJ/OO6J5LQPeFaGcvIipUfQlWzAcCzKcdw/iOJiErG2sQEJnc8Vwc+lor7q",
+	"nfJfRhFVio/IMJYLZcgkW8lXEyrfNWZmL4vmWR+9d/X/yC+rsROT0ETIIq9OtOIhs19GIXwVNNW9kWV3",
+	"wbyXP8hMDnnEAhIydablPIBKP0PKERcARl8ceBlW6Q7PFDZgogJucc/GBeoVLLPXdIgcrAIFFAaMwL6M",
+	"2xWyLyxq3ZOK6cDyIVwCLSCQ08Olg4Es6NL8IoBhyoXA6T6Q9Idsq9RmlCxkDHPI+2IcS6HxPto78fix",
+	"MjxRcc0eP4aCS8NrD94fkYfui4ATGROVDNuhnBn5xxUZc8Ee7SN/dk+aVQyftbvsCxmTeYICwixpq/co",
+	"ic2OFSPzWF7AeMulTGLYjVnCcgHDBtytJp4+Yg/cEI9tPeVdvPylKJK1I7aK65te4VzUJ0jZxHLOzApL",
+	"psgf5P/7f/7f9H/hL/BmnqMWHis+7Ktdbln/f+F5eNKTDUFOCARkkIX0PFBTjhYYBADPq/5GBo0RjgPy",
+	"0KaUiGj5aPULTs81ytIfZFChwpiPZ4qi95C1DIKrvpX72XAlvMCNdDO9kOmKg5yyDtMFw9Ruwatd1OBA",
+	"NtlosWEZebbGFXn8GHJxWPj4cQ8nNXIc9QXOHGMIkBGLNUy1mzDycGcvFeTDJUllBi2Qug1Icq36QiUA",
+	"oYxhRB4XEzslD54AdgzeE4DoIbXLE02HAWBE6bRLsPmKjpePyAQUksfu5cck/QZyDYqDC3Hawz6h+NlZ",
+	"MpqSiGocmgUv84mwgV8tI8PBDBTgqiSLqYwyBQA4EPLDfAqwwfKBywcDBjijS6IinEURy2QytZLFwALs",
+	"XlU1VOsYgoiMlbR9cWGoVOEQWEaNfmlPPsjGGBFKBnvdnUERg0rzKAIGqtz5H8ZSqTawOteUbyzjCYuX",
+	"BnRXwol98nL9NXGmv2XPgjGrFFlDMtdE2uiJarUVh6bJajOONLPiyMOY0RBi8sOl9filAuLg/ZEteje3",
+	"6FEATL3W4kuxGbNI0rBDvmMg6g1CgtzA3bGMGdBLzCdc4CV0csxi+phPhKG0ZN4XZe0Vs30H6RUZbHe3",
+	"B4bOcKazOlM9srAJk1SkyYUweE+4en4gXRkBcq1ANY8bYz4gw2VfGDMB5SpWoYMXEorTrVkhBcaNkGD2",
+	"wYowVxvUj4RHuo0OS9DOYaT5I0u2MB2svDNwXT+B6M1ykPpT8XOPH+cmw0JzBMPr/Lzpx48DW2Mwo2cs",
+	"G22PxI7I6ouInzFgCBMuOuTdnAGm7dZQAcLKKJV2ngqIkogFNaJCGJzP6BIO6yfoZ6UlWGQO0+ZEh5hf",
+	"2UszE/cM8qcyifHywfPWDrLXUbnhzHBrkYIBYYaYlsDMplT3hTMc0itoFjLQpVW1BjdmnzjiT1jg0WRJ",
+	"dIcc5PBmS8BgXT1lkdnCQyMwLMBEjvvC35/t/ojM6lEv17bA7AC+ZunKvTOSxhzXkN0SZDw7P7984fpe",
+	"ELNP+JMPqLse38EcbNUXnwqTezzEA16gNaUxfQPvQixBNzb0zLWdVmy9Oe6NfFbuvjl9GrO+8GFR3qUG",
+	"ixYIwSzjl9GpukXxi47QLMdJDXXzG9aqqb5IV4DwnU8KnhEAfpfd7Rdo9PdFbmhsQGikpGOjhUH75Nh5",
+	"PiaGiqF/PsgYp5MDPZozh2OVc7BKXW43yuCUb2k6HvdhCpWTci5YOzCoHvjx2gFIOLDQc1OMU3RoOiED",
+	"Gs64EQuo4Fv/CzgKlAQ+NbhoO/dzO5YRG2S2uvknWgk0zGYFuEm7fvdS56T4yRbQpwMNZ1RAAWYcckHj",
+	"JQbq9s11iJYk3Yobe5kW4Lv3OwTAGzGh2w7jAwxAoQfJcGt7hctXAeZe94UVX5D6rJlwzpMAxWqaDD1c",
+	"Vng6fDk86KFPZsEVsxNhB7vdHVKoijMqxEtgMXZT1uKl4LIQGvHmTXpMGxj48z/JWwn3zFp4DNQQy9gA",
+	"igcqo0FLPtBxQLmvg08MXeo1k2itB/vF7t6zRx1yvOB6NDUkPBjJ0NABcnMpiGYXWnXMbrvQcVYthaYX",
+	"gbkx2wOInxmqB04PjqPsWB4KtnhEvMoveGJnYCW2tRpT+nlpqMneyBGNY6Nk5/sfpNTZF6BtpaqOK8vC",
+	"/T0AN6or2B/0yG+J1HBqiykTYPFTBbYtmbJojk7WiI+YwGah1j16MDfad3u70y05SBeLRYfCzx0ZT57Y",
+	"d9WTN0eHL98ev4R3spYJvqPVWLDoPu12tvCptF9La6fT7ey0vC4tTzowcxb6HT/5dXGmOm6I8ITVJAFA",
+	"T+hPbEh+ZEtyzDQe87O9rWePHPEZKW9Nb5xCrggqDjlPlsomrfbIQC/nA6Qn/d+/LvQg6IsBjSb4N+gI",
+	"a6wsnhpBNAkHIFIyX48hWuyn+vHDm0cd8hNdkqGxocDGMacx5ufONWs7H6WM7Shs9cymXy/OFGSoqrk0",
+	"KDdI2O52V4xfrhi7jG1Tf7GdbW1DW9u+Nu1aa3vUts7exz+e/ja7+PkT/ffPBy8Wi+9ePT1K5M75z7//",
+	"/uzk4ofDk8W/vltO4uPds5ZtSwvdaG3vWWg5Cw1mW1tbv/374N8/XhzG45+PT5+dLD/97w/vJs+mo/P3",
+	"dM5/iuLFEaXvRz98/CAxDNpsmrHtHFszvNjsFSUAOnchPM8nojgF/RCI/RAbxlR05sCjC8iMXrTphP1j",
+	"p9sdtHwQi4FdA84enkwV9OkJPsk1ds4FOFu9Xz4HLeXKDwoteTFd2KfYVtDSdKIgb36pNJu1Ppvl8tbG",
+	"ytuzcjpPZkUtIKnB2kQPZWzdiwjGI+t+S/W0lMMdoJZvxDakHYBDzBxK3v4JkE9ZJ4CQeQczeiDPwYOe",
+	"+tCsr4KK1GtmHlPSzso36hcNawy5Djm0qpQd/NMhR6LgBKOu9X/ogMn8kOYPcw0GWNWNPTQ4v+6N9csO",
+	"Ws/U6+7i3+Hb3dl/utHO+c/bs9fx89ezreVv51tie9ZVH1/Mnp791r3YflmRst5zKeCNL5g3wKrmksE3",
+	"YC78bndr81HwflGGK3yugcm98aTw+GWpKUzDBdzjl9W9ZtatUvXOZbmwe90yxecvy5Xg65YoPn9ZLh1v",
+	"uoR7/nJDEskV0VeTisu+gyuclTpIcKelTvwxTj7y2POnT5/aB54+WgeQfeVJ6fkr82Pz1s76t7y6hSIP",
+	"/1IMzP/y+TIo5qzg3/zsjV8+X+a4//cYZiSGL5M04O34vStDyTN8dIugXg15QVLpqp4LIkw9NNbSE2yR",
+	"+STAlhNS8xFzv7vudVLY7An3h3SgmTaGFg69HbFsoEpfwGcwJG6MXehUGS3M09YblQqOnLVpLVE+LsFX",
+	"8E7RyHD7ZRU/HmWzZLOuVt/JcLkZO7ap4S34HlOqMJIty75a3cav+fUqj8C9zOdO6ThhlyUps13Vsc65",
+	"eyRGwyA0VjrzgCQiwoY/5s5CwHzIwDuNk48tt29wn4qNYD0xsfpFLL2zbAXfanARswmY8MpWg1f8+cf4",
+	"0l6TC18uB4KXt7fXv5y1Xsw2t/1i/Xtem57Wn8jPCmyqgpnlkrKKnOzQOjyWhYwSj5/NsXBpFT97YvlH",
+	"PV87SV25uXQnZHOpowSCJqULUPRtdcq8pDTG+DosxSl3m3Rjbc4/aicuN2IjGyqrrtK3Jc+ag5irLK5R",
+	"M32ezzPZ0pwVeYMx/lr8pJjV/G0xlDxzQFpN7+PVWARGP+pZg69wGMM0F+QwOgbNhznSzqOW/LLOd5Cq",
+	"B1VDo7TVRp5RICw/e8/chO5RnATb+KbdiBpxVMIQYCTwwkmZfnFdXeH+ln51tzTN4vRJH48eojrePfWp",
+	"pPqyovd1Yzlu3n2gUJy7sM3qKG+wIrpLMLjbFy66OyaKnbOYRrkl0ghTqihjNKQckIRAE3iba6KcCx5F",
+	"fRFKw38WuWikMY1UMstcUvskZnNGtWtyB5Gvgp0E9T2KKD6bR2lwp8oIOs+qS67DiJpaOcGVdJubcFxV",
+	"lNHchr6TbyfSYsvX0+H3I/6Ov371n5cfTv73+EgdzfT8P4dHT4/4bvKGH6kj8WFvZP49e9X9cXu+Ex6+",
+	"ftFhy9fz0c5P/B0/St7wXT7+385oOxLD2atu+K/XUSu4jhvQ70Cy0+3me4t08y1Dtne7uX4efisbIw6e",
+	"tre229vbJ90XvZ1ur9v9TwsLmlvdrRfPu+OnrL032qLtZ6Md1n4R7u21u8Ot8dZoO9xhu+PKqqGsLYXf",
+	"zMP1ici6tuYKuS0oW+3u1kn3ea/rQKmTkOXCbaz59Eu1WwdQ82Z2s7udK6vGZ7NCalt3la+dtn/0y6VT",
+	"KAsI88qhW2/kOYvoiPk1mlh+19wF5w96qtCff7abRsc4nwgWEi682hsXSrZt166nUl/B/+v3NFzrdfWe",
+	"3RBDpfaMFbg6qMDFvR/hdhUK5NW+ZE0plTRXJ9J24LURLr/9d1riANehzQUoBfmm4D0kAoQGSQ4ahHtV",
+	"PyDtYXR5kOUTYTGY3QqzD6UJDkb/S2LM3jFyGyYIQJZJMRcMq+kwLbaQ80VmcsaExnRSSHmC8NfSjofo",
+	"EOg+jsuk5R2U2P7LRHNX8ZtXD8wXX7ph2tkkCHD85PH5g1xg2hninUDSP+QvYJofZq/lBhbsdW09F0yH",
+	"zsq5AKhcPNXm9eIrfteBnW2/6wDU169qNHAZlGw/D0YLOY4rRxMPShINWQwEu8i6B0LoEp/Lj2BAofds",
+	"u/2C7gzbz8Ktbvv5aHe3vce2xtt0Z7g72gtb1bvG5VqNLTcDLHRu+3xdncXdlF/yfTh9YbXVzUSqm0bS",
+	"ogoqMyF5OlfFkIsV2L+hiu1aHoYb4GoOoOx0up2trZ3OM0hGEGhLo5oyienINr/NJojklqftZ8Pudnu4",
+	"NdpqPw2fsefjF90tuj30Wio311nyDSdbP8nfeRTRJ3udbsucBfakEEkUXW50ltD+osbZhSf0Z7jZ71Ia",
+	"pPzfoAIzwdLhNlqS2dJFddY7ftL2NDVBLleRKNgiLWrDGg5zGwdE50zDFZM8yYEgdgi7FRi0YL8Fxo4M",
+	"GaiOkMTuGZskEeepLuYuTRRhADRNpLc1iJgYkaXXI8vui4M0dOoKlzLMAR8eMpcU5nJ9uc3SJTSUcw3Z",
+	"xS4NE31haBoX8HMkzFaK1VFeJkVqD+OV9wqojNixwWhj4QIKIFLnkpq7qQhFfiujkCndF1hZsaCVETzX",
+	"iORKZivwSltwB57qlPwOisWC5CGaJAHmfdoiExyBkmxo/1bo9ENrf+eA+K4YEAmAMmw6GneHra4GRdno",
+	"ypbLQ5j3K14GLSwFLGIM/2qQVYQzyy2+KVChK2G1dQR5Oj+wKMzD97augDLLyLsp4PINFEswbmrC3Y6n",
+	"AmnfXpcMTRaxKR7uzpmxsUei0J7Uh+3o4+9HW2/5CtjE601gu1vnhz2De9dH+eI4FpWj2dRnYQzE3N1L",
+	"yfiv6ynLM+2/L2VYj2GOMFIv4p/Azu59s39DMrwp7+yxc8h2yDHTqkq/HmHHjkwHf1jXGPrRPhnk0tl7",
+	"RMi20jJm0FHnBizKzfy7WXO0moGKqXvhpML6SoNiXLkJkvYXrxzVN7ZsUD6vSkNjKUddnSrHwfgp22uP",
+	"tuizeieAy2zZ7W5l1S3W+03yW7K3pHI+ZxUSGlOS/dxh9u7qjFsfLhJKwIOcM5F1Gu+QdyKtBYSKQazg",
+	"oolit5KGe40gQdWszd4XT+4jmdXM5PTojCv06HEso/B7cfh1BOhqtSZjij/F8h19HqgsjgKfhoVUh3xU",
+	"jPSLLLXf6vVB5+u3gJSbNftwPkhbVw4tP65NxjsZGR/aDdgtQvsTfzNraLoS45eXwdcU1znx3CFYo4Iu",
+	"zEJZPXk48AAZPMIWUUguRVpJi/3c+XPdFyOZRKH1tgCpQD+Nh4MqHA0eOZZ8n7NyyyGmN3KSDyXVJM1j",
+	"B656T+LLYmcuJ6FTRovVtz1XK+S34ckmPXDtt2/IBh5KESAHXkxZzDp9cSCWWU+MfApMWpDFowgGgEOK",
+	"PMXqYsVClIZe9RL0VDDwhJKLCXRTWPARc72JOn3hCRbbQMzFhlf3QtvPKS3QHSYyKmJY48UzKL6OG2+U",
+	"djks6v8BWW8g1nm1iu6QO/M5bKZLykR7fqKyX2i3LviJ5DKlCgOWnbtXBt3st6+m1GpjvK8rc3orPVaA",
+	"zcelqGhvs++yu3LF77eocP1FUyj/rCqIXIVD0KzIq1gXEXy5LMko5IxrhJSzitYWd4G0evwYJMrjx0WZ",
+	"hfErF/cmXIyiJMTuvcXMSIwW9VwLHy9M5Fz+is5YX6SqTZpXDZmQadOR1J7zqb62VivtUH2NTEU7Vu+0",
+	"uY9fsIX/tBGgQvOYRUsS8vGYxbb0bdMSrixf5z4d8d7l9TdOR8TrYPlMmo5IqGCL6+ck3lcc3lcc1lUc",
+	"zjN5kuaTpNMGakQsdLFqVkuEBO30OtujKxWEVnRCJYBfbORnPabFzBoq4hGYqqIiIO3sWA2If4WyonRE",
+	"T1bRfV9V9Dfx0BzYtlQ0bQOomLa65pUv7vXqhKUYsQ4BJRrd4hUKNPbc8xrXg3/dvJ7JN0UENjXjogc1",
+	"RsRvP+tvsFIXxi3c2G1vrN8Gd1KYnNvXN1ua7Aeq7muT/4I1CsclZkSGy3xtH7FVdWtZlM1hXVmqUChL",
+	"oCrfg/JMyAU0IhVy0alqPWWnv167+9S9ubOWR6SDdlcxCZyh+G3lZX+aSkJn5Oj/qkzAhl6No2nF3CXb",
+	"zBS8PjSGcfdGpihNl5aQl+bv2DuoEKq3KnBKzxgtgbhnmc4Tf9DxdWRinhCTSaI0JYYgGxNB5czl2xBj",
+	"9xfy5i4kwWbO0JVs8a34GLovrhh4KUxNXBcsKTzeHP2VUyCrEp/kjGGv30gxuPjgi3bf7dzbXV+/S8VP",
+	"2DL/v0GTFvvnJyGLmF4RvPjAZvLcb9gAFpMrGwlc+R40xXc2lwrcqKy0M/tEynDfWZW2AXiHHJD3745P",
+	"AqI4PNsX/3z55uXJywcKJyBxRcJYzucQNcdxHHQJsx7kDPNyeHWbXtzUDUikG+8jd6Xww27tQE2XfDdJ",
+	"Syarwv/fFEtdY6NRpY9T8XZvcn2dnOmfcP82qh10/AgHJ9RaZdBcHl27IKZs/3ByxthcETqUNpOvaLm5",
+	"+c2KjWKmVVmJxe/elL12X9x7k8W9eDbVOMzUVzmikEYJXVkFW5w6tTsDSSHl3ivvTZX3lxc2i7RSeQ+p",
+	"ptewpr92hpiyM8SCYWdmx+t5WX5wR71u9VZq5qVlSAHzxshURqFy7A1d3eho8nM3YPiRa4iFw1oqZpW4",
+	"KRPmGz2YiOb6PbvmmxEbYzY6pEnhALQAbTFNmIDJZbb5/MwobFiwjBslWsoq9auw/29e/9qU+XuZFU+7",
+	"3cawfcihrd5uPkrbnaVtx+4j8/fK2lWVteOpXPhxeTTcZtgWZU0OXCE5t7bzw9Sxr6xcw6VjeznbfsZb",
+	"GpjLatohnNOz0boLTbKEJQQZWpt7XdEhWB2FlosFhRmJXssZqu2EqgwUrnKzKqpGfvbFQze+Ncimtz4K",
+	"ql5Mx4AaxRCHa7h88Ie5ORdY6lAcyYrZfX0BVvFDnAb7yHDj3FTGwijGg9L0fzezkSvCJ0Kar9sE976A",
+	"WWPp3FU3w8AbxepmEgxyANrxl5l7YJYomH1L0uli5MCfVGmzcfvCVjtRTWgUBSCpqiaCFsgja89ROTyz",
+	"QhTBM25gf6GZUtWlyx55Yj9g129hz5/7bPlNs+U/eGewMmf+L9tLYee+lwLkbX6N/QR2/vRUV3/Df6e6",
+	"+p2vO8l4Aw5nWdvaAU1eVgo59By1immYXo5tzzEFSrAFNJ6ylbAwNW1qB+dPKQxJlYne74uvq9L8qysu",
+	"ypZAXaWqWLnwRLFMOd/FaAFz0ecRHbEQIxEwR5lOJEwa5jj7O5vXgjY1aph++Rf8CDVg+3mF6SZL4z/k",
+	"QIcyRyg3XFNLXEDI5bc2Dctuu1GlmL2Z6OTgytM4O2RQQZX5IfuO0AZE0SW6VYQbmy1kVmrWx7+mg2Fd",
+	"3lJmEJk/Luhy3+/lNo0ZAw4x5oJGvTydgLp7X6n2t61Uc+PIwBguz5+ss9hxAH3TZPq8NeaMtnJTxHRE",
+	"N87kziXUcwUOTLEPUiw36KMvGMc58XTZIW8lGpHsgiu/J2xuKedw9wdk2Uwlif0NZzQsjEWQsDkadfri",
+	"gCy4mrIw13jSFoZCjoW9mQJnT1s+D8OarfLiirhxju2IChgii+U02Aq42hK1iL+OETlOokLHwk9Y0GD3",
+	"5LYUYBpAajJHVEwS2z0BZp37mmR9hKMillETaEijL2dyg/Fr1QGKqQ0AelnpMGWc2haaLGRhM/gbu483",
+	"kSx4jLcxBW7tyDeckpUNwbmRAoy77BQf5JqHn44iWauRlR/z1LK3bOFCy6hBw5W3IjXlBW5kkA0S1ypW",
+	"Rq8a7TCjVPk6VbeuUcsHf+qO0RgcfKtVqvKOrkB3N9hlJe3ilGOeCFpu4sp9DtjdJLebo0nmDTvtZyHt",
+	"L60siaui8ryyaCafH+HStYJ0tA0MSwdr09ajO9Y0OGNsfmrruf9h2N0AinO4mPRF6e20R3LEaKyAz1lX",
+	"T33alpv6t673/Y+MzXMtWEBCuPFC3lx/v1e8i7NXtIL3N1bdB9++bG/5UMqIUVHZC3519w+FrP3m+n/c",
+	"fuTuG41t2WYOXjefSg05qC8B8ackq5rbIwV0Xw6ZkTIqP70i8LptdyonPXj0fs3SqizJpT7tyPeeOWK3",
+	"2Sg363CrTDMC7dGQ4cp0qBWOuro8IfLwX1tb++QNF8kFuXj+9PTp7iPyisdsLC+ebO1iJlHzejPE5Krh",
+	"AA7ZnW+xy/8slQcNLEb35JMvWWLX5VqpA/7KVTKnR6i9MV4yioQL47r9mauzkPEZ+s54aBZSfrr6A9UX",
+	"aQcUZa1TY4TxM/SYwsqhZDadxZiVTlqRmxRW62SVgX/AwwFWqHl4GXz/0m/o5XA9qBpwsv7CmU/NqZ5m",
+	"Qs3LxSuaKRtehpqpJ3fa5+oukpB317/yVupXMhHfsmB8KcCJAf6AJswgnHFxleFORi6a216WioqMKZT+",
+	"mEcshxjzyFwgMua6Qz45rhDCTZaE2gKEqSRc9cXE/Hm4hI59XEEmA0lEaB1TPNxPkxLs/balCgsmdObW",
+	"gorAmhlMB1HUbAzTOxEty6NT0jqa3GWGRNAK9RMkG1zT5vU9cCeDemgAghkUAgLv1HQ8JiEH6MDDDInQ",
+	"VdDQkZY3CY7FvbPIz7gI6z4NqcgbDfH50bxR8eX76Vh/helYKSka7DVRa1Mv0Y2lxXu9ra8anPNy4kUS",
+	"RdfSZIOUWfR2t684/erAcPSveARWI9n9QWKVrwswfiVzszwxCoKz9TloXbSd9tWOJdxLzPz3xCvIyVrp",
+	"+lFl1dyVEjMgXAAXUB0y+G1gZGIk5RmDArwgK7KlIkzLYWI2oTGIgxFVDFZwHnkV9EU2PBF6Kpm/1slK",
+	"AG+dnDwgcxprv3ELBivKI76caxJLUH12RkP6PzXs6rccp5rRizdMTIyCtL23C0zY/Ttjw0rHkGhQI7b0",
+	"VCqWltBjG+qYGWOiTnplNR4+LCWXUfXnZrZm38nqgKTVIIrQmUSrZQZwQL7IaiGelpdcARTc+QL+tzL4",
+	"JmNbJVD39bQwZrOvG7Yj45DF+65Z13Q5h3CcHTOgRgwMOOjt7q4EtvqO5GSCbeywMtL262A0jnjRE9hq",
+	"e3U11TtQ2LO+uQJ0bFuu1yoieJLfiB5yskrHKEaGHSOCQmBzfLWa5RiDoA3bEyWxMlz6+hpFJiNRfFr+",
+	"9LcrAfu8UQeBVcoBYPFeN1ilG7ziAoPyaiOdIKhJzfgJB0SmvQnTgnwjy2lWwYFptCKEZ7k45xquRQ98",
+	"WtgVbSJlaHOeYsZISJcqIBGjoULTFS97X4DTPEvvH02lNPqAFMwl9qf1a7aXx1naM5SLM8OCoaYNO4lO",
+	"pNZM5JsQh9JoLEbo9IUn7mb0jJUEYmVnNjAJDLHecGrFQdF0DpxEwtC9ID/K2EixilwEKKBdlU3xfYzX",
+	"M7v/yA/8W/yDnM9hV/nsCu9Gw2eulzVRhnSDqPRhivuN8iG2NmPdU6q8XnkWT7lyXz2NpdaQjmA55n2N",
+	"bzMTEM+uYc+sr5DLQ82kz+cbtZF46xrj3Kcv3oW3+ciIIGYduHWSMFe67G5PU7P5yRfrErlc6Z62bfyM",
+	"BWzTFd0I5gVMDBoy8msS2iEQpW5+VsZsVkTmHKPXVmDvueA9F2yo637VUSwvOUOeQf3nSrZQpyBft+vh",
+	"QaGzitcyNte9yiUZZr4P51aQUQhZ/SR0wSYZYVRtwnDOvdR8ZKc9Zc2xcn2LmQg75J/OvcwlVIRgTKyY",
+	"dGITtcwnR2yfeK/E7BwGtgvQysF94ynSI9smrORbkjEq2WlIXcL4qZr+jtdnflfVzDPve3G+OEAdyYny",
+	"WjlzlTbGomLp6thTtdfjTMB0UF1FzpFTni15wC/e+z77+ZGLSZ71wHeZUpvo0B9T9N5mU4p76fFnS49v",
+	"o81llUK9oTC5em9MpJRmjTH9Zy/twXo0sebtwuOXwZ325TyUYhzxkd6wLSeGQ9LZuyi4bKUZPJsqsdDV",
+	"R0PRAJ2wQhb8vclzd80578Tkuckmnq5/pwiJZlGkctVXSqapeOBTOscudLZjHbzVF270yjDmYuJ9c0hH",
+	"Zz1DlGeMzT2lI9GBNzy6PtXuhq2v3XoL0XXU/Bsw6Q27bX6jlxHp3yWQuX60t30r3RKna6YXneTGF2Re",
+	"cvd+WqeTefKzHk1kMeWR56A3kkLIzLu+ZLpDPgrNI1Q++gIubGE+EnZVcr2TsvmAMj5THXJgM9jH/BzL",
+	"NyGuMJWJ9aUYk4eSGReJZgGZSEgvE/W5dYqJsDhI5aaudcNSu6/2aoNCmRZ53Z3+5dXeAQEnImZ0NIXr",
+	"mOuHkLFILysKSNSSXj6Ro0OsJASLHJT+6zc4eJHV4r2VeLojQ5EsmmdZl2vq8Uq73EiD+5i9uKYQrwJb",
+	"HrJSJc66GiK4mualdKpJ5+/Wj47B+H3Am8FBfhBVxRCqjXOsPB59vSo6v3auQw5K48j96oIsfaeqwGCF",
+	"zlNfD3fTus+3VJ52A3zyG65ps9ejtrStiQd1s5I3jJxsVtl2S9R7Z2Vx1q90Xxd39bq4+1jJDSYZU1fN",
+	"UlGvcxNCsHGFX1aO5/eizwBrXoy3Xu5dmXEEjYvwqgt17qvu7sX3LVbeefR3hQBo/WVOhAvk1HscXvEo",
+	"UiTB9gnDJJwwSMpfxEZFdRq2yl0N1+4o9dsZGgNXQjLvkBNzteWYjCIOnkSl6VKlAY+KkXEpkHfj1YMW",
+	"WZjowVWa4nF/N7421Zbp1PKLl/k0UXAxb3xHpoxGevp7bVLQgW03vt3tEihAFxMX3p/H0oAOnoVcs+oO",
+	"OVBnKnWhsUixfRIzpWmsc29ye3/GlEeqMqPoBwvenzJVFz9eH7g8MIZA56rktKLRzVEewdR8x59uqZZK",
+	"s5ktPZZzJuicd9yuK4/xU1qLAL10rcn98cObtAOa65QObdGy2cAVZ/IOP/hage5xvXPhYiyh7MV6q5wX",
+	"qhW0zlmMnW5b3c6WUcMBFPPlVq9lbIMdYIt6qmz772aHaqH/pxwlMwNjjZpuHjt4f0RC+9xtHDP0TjW4",
+	"iukIanFeH797u+6Yl3QW3eUx/9t8b6NjdhBmiqKFvUfg2PrCnHqPfIFD76V9ygJij7xH4MQv+wKOt0e+",
+	"XIKTvFQllRanfT1H+O+Dn97UHWHMaLisZ7WGxfJxfoCynfYQgC8M9w8N1dACD1wfJ0D+A+hNNjojdBIz",
+	"5k2IcKs9cHFLnANheTBaG2qaaG24dSgXoiomMWH6A8L/VfJigK3ztTQqm4Kj2j8cYlRIHdPxmI+qWfnm",
+	"qgLoBnDRq1uq2JwGO5j74PDw3ce3J8en7z9+9+bo8NRwBcsGwMxM4qjVa021nveePIHMp6lUuve8+xyH",
+	"jFmIi595Ax13A9cDOsDGFone91uPNWsM1SkZiBVGqm0C50pNRLEu1hV0zGN57vqSYpQgXTzXNa7aDM7D",
+	"6TzUyKi8ldx8q/IiaXpDLkhp26Xmopi2S4fZhL+yc+OXl34l41KyYs81EdFTxmMvcwFTub3aa0xQMIqg",
+	"zQH1p1inxUkcvO99MSgoj4P9+llaOW0Uxpx4Pb6xM7uwzVaVJmbrGBG1JdNpeplRW6t3HUkakiGNqBjB",
+	"ZtG1YvN2bDNXKaMcIeH9uvx8+f8HAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -99,6 +99,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/reauthenticate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show my password once more
+         * @description Notes that the one who holds this session knows the password. Operations with `x-recent-password` ask for that:
+         *     a session that was left open, or stolen, is not enough for them. A login counts too.
+         */
+        post: operations["reauthenticate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/accounts/sessions": {
         parameters: {
             query?: never;
@@ -399,6 +420,186 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find users
+         * @description Users that all of the filters fit, in pages. `q` is looked for, as it is and without regard to case, in usernames,
+         *     addresses and names.
+         */
+        get: operations["listUsers"];
+        put?: never;
+        /**
+         * Invite a user
+         * @description Makes an active user without a password and sends an invitation: its link, good for three days, leads to the page
+         *     where the user chooses one. After that the user asks for a link as who has forgotten the password does. Only
+         *     superusers make members of staff.
+         */
+        post: operations["createUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look at a user
+         * @description The user, and whether a login would be judged.
+         */
+        get: operations["getUser"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change a user
+         * @description Members that are absent stay as they are. Another address is in force at once and counts as verified as the old
+         *     one did; the old one gets a notice, and open links of the user end. Deactivation ends all sessions of the user at
+         *     once; activation revives none. Only superusers change members of staff, or make somebody one.
+         */
+        patch: operations["updateUser"];
+        trace?: never;
+    };
+    "/admin/users/{user_id}/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove a user for good
+         * @description Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
+         *     nothing brings the user back: to keep somebody out, deactivate.
+         */
+        post: operations["deleteUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/password_reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a user the mail to set a password
+         * @description The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
+         *     used nothing changes: the present password works. At most five mails an hour, and one a minute, go to one user.
+         */
+        post: operations["sendPasswordReset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/unthrottle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a user try the password again
+         * @description Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
+         */
+        post: operations["unthrottleUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a user's sessions
+         * @description The live sessions of the user, newest first, at most 50.
+         */
+        get: operations["listUserSessions"];
+        put?: never;
+        post?: never;
+        /**
+         * Log a user out everywhere
+         * @description Ends every session of the user at once. A session of the caller's own among them clears its cookies.
+         */
+        delete: operations["deleteUserSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End one session of a user
+         * @description The id of another user's session is answered like one that does not exist.
+         */
+        delete: operations["deleteUserSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what happened
+         * @description The security log of all users, newest first, as far as all of the filters fit. What was done to a user who is
+         *     gone by now is here under the id; the user's own events went with the user.
+         */
+        get: operations["listAllEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -615,6 +816,27 @@ export interface components {
             last_name?: components["schemas"]["PersonName"];
             locale?: components["schemas"]["Locale"];
         };
+        CreateUserRequest: {
+            email: components["schemas"]["Email"];
+            username?: components["schemas"]["Username"];
+            first_name?: components["schemas"]["PersonName"];
+            last_name?: components["schemas"]["PersonName"];
+            locale?: components["schemas"]["Locale"];
+            /** @default false */
+            is_staff: boolean;
+            /** @default false */
+            is_superuser: boolean;
+        };
+        UpdateUserRequest: {
+            email?: components["schemas"]["Email"];
+            username?: components["schemas"]["Username"];
+            first_name?: components["schemas"]["PersonName"];
+            last_name?: components["schemas"]["PersonName"];
+            locale?: components["schemas"]["Locale"];
+            is_active?: boolean;
+            is_staff?: boolean;
+            is_superuser?: boolean;
+        };
         StatusResult: {
             /** @enum {string} */
             status: "ok";
@@ -625,7 +847,7 @@ export interface components {
          * @description What happened.
          * @enum {string}
          */
-        EventKind: "registered" | "email_verified" | "login" | "login_failed" | "password_wrong" | "rate_limited" | "logout" | "session_ended" | "sessions_ended" | "refresh_graced" | "refresh_reused" | "password_changed" | "password_reset" | "username_changed" | "email_change_requested" | "email_changed" | "activated" | "deactivated";
+        EventKind: "registered" | "email_verified" | "login" | "login_failed" | "password_wrong" | "rate_limited" | "logout" | "session_ended" | "sessions_ended" | "refresh_graced" | "refresh_reused" | "password_changed" | "password_reset" | "username_changed" | "email_change_requested" | "email_changed" | "activated" | "deactivated" | "reauthenticated" | "invited" | "names_changed" | "roles_changed" | "password_reset_sent" | "unthrottled" | "deleted";
         Event: {
             id: components["schemas"]["EventId"];
             kind: components["schemas"]["EventKind"];
@@ -649,6 +871,41 @@ export interface components {
         };
         EventList: {
             events: components["schemas"]["Event"][];
+            /**
+             * Format: uuid
+             * @description The `before` of the next page, or null: there is none.
+             */
+            next: string | null;
+        };
+        AdminEvent: {
+            id: components["schemas"]["EventId"];
+            kind: components["schemas"]["EventKind"];
+            /** Format: date-time */
+            created_at: string;
+            /** @description A few words for people; of a change what was there before and after. */
+            detail: string;
+            /**
+             * Format: uuid
+             * @description The session it happened to, if it was one.
+             */
+            session_id: string | null;
+            /** @description Where the request came from, or empty: an operator. */
+            ip: string;
+            user_agent: string;
+            /**
+             * Format: uuid
+             * @description The `X-Request-Id` of the request, if it was one.
+             */
+            request_id: string | null;
+            user_id: components["schemas"]["UserId"];
+            /**
+             * Format: int64
+             * @description The member of staff who did it to the user, if it was one.
+             */
+            actor_id: number | null;
+        };
+        AdminEventList: {
+            events: components["schemas"]["AdminEvent"][];
             /**
              * Format: uuid
              * @description The `before` of the next page, or null: there is none.
@@ -752,6 +1009,36 @@ export interface components {
         SessionList: {
             sessions: components["schemas"]["Session"][];
         };
+        ReauthenticateResult: {
+            /** @description Seconds from now for which it counts. */
+            expires_in: number;
+        };
+        /**
+         * Format: int64
+         * @description The id of a user.
+         */
+        UserId: number;
+        /**
+         * @description What users are sorted by.
+         * @enum {string}
+         */
+        UserSort: "id" | "-id" | "username" | "-username" | "email" | "-email" | "last_login" | "-last_login" | "date_joined" | "-date_joined";
+        /** @description A place in a list; take it from the answer, it means nothing else. */
+        Cursor: string;
+        UserList: {
+            users: components["schemas"]["User"][];
+            /** @description The `after` of the next page, or null: there is none. */
+            next: string | null;
+        };
+        AdminUserResult: {
+            user: components["schemas"]["User"];
+            /** @description The language of mails, or empty. */
+            locale: string;
+            /** @description Whether there is a password to log in with: not before an invitation is followed. */
+            has_password: boolean;
+            /** @description Whether too many wrong passwords keep the user from logging in for a while. */
+            throttled: boolean;
+        };
         User: {
             /** Format: int64 */
             id: number;
@@ -807,7 +1094,7 @@ export interface components {
          * @description What went wrong, for programs.
          * @enum {string}
          */
-        ProblemCode: "malformed_request" | "credentials_missing" | "access_invalid" | "access_expired" | "session_expired" | "session_revoked" | "refresh_invalid" | "refresh_reused" | "invalid_credentials" | "csrf_failed" | "cross_site_transport" | "registration_closed" | "link_invalid" | "username_taken" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "validation_failed" | "rate_limited" | "internal_error" | "unavailable";
+        ProblemCode: "malformed_request" | "credentials_missing" | "access_invalid" | "access_expired" | "session_expired" | "session_revoked" | "refresh_invalid" | "refresh_reused" | "invalid_credentials" | "csrf_failed" | "cross_site_transport" | "registration_closed" | "role_required" | "reauth_required" | "link_invalid" | "username_taken" | "email_taken" | "last_superuser" | "user_unreachable" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "validation_failed" | "rate_limited" | "internal_error" | "unavailable";
         /**
          * @description What is wrong with a member or a parameter, for programs.
          * @enum {string}
@@ -862,6 +1149,34 @@ export interface components {
         UsernameTakenProblem: components["schemas"]["Problem"] & {
             /** @enum {string} */
             code?: "username_taken";
+        };
+        NameTakenProblem: components["schemas"]["Problem"] & {
+            /** @enum {string} */
+            code?: "username_taken" | "email_taken";
+        };
+        UserConflictProblem: components["schemas"]["Problem"] & {
+            /** @enum {string} */
+            code?: "username_taken" | "email_taken" | "last_superuser";
+        };
+        LastSuperuserProblem: components["schemas"]["Problem"] & {
+            /** @enum {string} */
+            code?: "last_superuser";
+        };
+        UserUnreachableProblem: components["schemas"]["Problem"] & {
+            /** @enum {string} */
+            code?: "user_unreachable";
+        };
+        RoleRequiredProblem: components["schemas"]["Problem"] & {
+            /** @enum {string} */
+            code?: "role_required";
+        };
+        AdminForbiddenProblem: components["schemas"]["Problem"] & {
+            /** @enum {string} */
+            code?: "csrf_failed" | "role_required";
+        };
+        ReauthRequiredProblem: components["schemas"]["Problem"] & {
+            /** @enum {string} */
+            code?: "csrf_failed" | "role_required" | "reauth_required";
         };
         InvalidCredentialsProblem: components["schemas"]["Problem"] & {
             /** @enum {string} */
@@ -967,6 +1282,57 @@ export interface components {
             };
             content: {
                 "application/problem+json": components["schemas"]["CsrfFailedProblem"];
+            };
+        };
+        /** @description The caller's user does not have the operation's role. */
+        RoleRequired: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["RoleRequiredProblem"];
+            };
+        };
+        /**
+         * @description The CSRF token is missing, or the caller's user does not have the operation's role, or not the one that it takes
+         *     to change a member of staff. Nothing was changed.
+         */
+        AdminForbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["AdminForbiddenProblem"];
+            };
+        };
+        /**
+         * @description The CSRF token is missing, or the caller's user does not have the operation's role, or not the one that it takes
+         *     to change a member of staff; or the password must be shown once more. Nothing was changed.
+         */
+        ReauthRequired: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["ReauthRequiredProblem"];
+            };
+        };
+        /** @description Somebody else has the username or the address. Nothing was changed. */
+        NameTaken: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["NameTakenProblem"];
+            };
+        };
+        /** @description Nobody would be left to manage this service. Nothing was changed. */
+        LastSuperuser: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["LastSuperuserProblem"];
             };
         };
         /** @description The request's syntax is wrong, or the link's token is unknown, used up, replaced by a newer one or expired. */
@@ -1154,6 +1520,11 @@ export interface components {
         };
     };
     parameters: {
+        /**
+         * @description The `id` of a user.
+         * @example 42
+         */
+        UserId: components["schemas"]["UserId"];
         /**
          * @description 128 random bits as 22 characters of base64url. The same value on every refresh of one cookie jar, from any tab,
          *     until an answer brings newer tokens; then a fresh one. With it an answer that was lost for long (sleep, tunnel,
@@ -1370,6 +1741,49 @@ export interface operations {
                     "application/problem+json": components["schemas"]["CsrfRefusedProblem"];
                 };
             };
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    reauthenticate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "password": "correct horse battery staple"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PasswordRequest"];
+            };
+        };
+        responses: {
+            /** @description It is the right one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "expires_in": 600
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ReauthenticateResult"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["CsrfFailed"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["PasswordRefused"];
+            429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -1713,16 +2127,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:accounts:problem:username_taken",
-                     *       "title": "Username taken",
-                     *       "status": 409,
-                     *       "detail": "Somebody else has this username. Choose another one.",
-                     *       "code": "username_taken",
-                     *       "request_id": "0198f6e5c1a7c3e9d550b1f1c2d3e4f0"
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["UsernameTakenProblem"];
                 };
             };
@@ -1762,6 +2166,7 @@ export interface operations {
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["AccessRefused"];
             403: components["responses"]["CsrfFailed"];
+            409: components["responses"]["LastSuperuser"];
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["PasswordRefused"];
@@ -2099,6 +2504,536 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["PasswordRefused"];
             429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listUsers: {
+        parameters: {
+            query?: {
+                /**
+                 * @description A part of the username, the e-mail address or the name.
+                 * @example ada@
+                 */
+                q?: string;
+                /** @description Only those that are, or are not. */
+                is_active?: boolean;
+                /** @description Only members of staff, superusers among them, or only others. */
+                is_staff?: boolean;
+                /** @description Only those whose address is verified, or is not. */
+                verified?: boolean;
+                /**
+                 * @description The order; with a hyphen it is descending. Users that never logged in count as the earliest.
+                 * @example -last_login
+                 */
+                sort?: components["schemas"]["UserSort"];
+                /**
+                 * @description How many users to answer with at most.
+                 * @example 50
+                 */
+                limit?: number;
+                /** @description The `next` of the page before, with the same filters and order. */
+                after?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The users. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "users": [
+                     *         {
+                     *           "id": 42,
+                     *           "username": "ada",
+                     *           "email": "ada@example.com",
+                     *           "first_name": "Ada",
+                     *           "last_name": "Lovelace",
+                     *           "is_active": true,
+                     *           "is_staff": false,
+                     *           "is_superuser": false,
+                     *           "email_verified": true,
+                     *           "date_joined": "2026-11-01T08:00:00Z",
+                     *           "last_login": "2026-11-22T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UserList"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["RoleRequired"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateUserRequest"];
+            };
+        };
+        responses: {
+            /** @description The user. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "user": {
+                     *         "id": 42,
+                     *         "username": "ada",
+                     *         "email": "ada@example.com",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Lovelace",
+                     *         "is_active": true,
+                     *         "is_staff": false,
+                     *         "is_superuser": false,
+                     *         "email_verified": true,
+                     *         "date_joined": "2026-11-01T08:00:00Z",
+                     *         "last_login": "2026-11-22T09:30:00Z"
+                     *       },
+                     *       "locale": "en",
+                     *       "has_password": true,
+                     *       "throttled": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AdminUserResult"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["ReauthRequired"];
+            409: components["responses"]["NameTaken"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationFailed"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a user.
+                 * @example 42
+                 */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "user": {
+                     *         "id": 42,
+                     *         "username": "ada",
+                     *         "email": "ada@example.com",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Lovelace",
+                     *         "is_active": true,
+                     *         "is_staff": false,
+                     *         "is_superuser": false,
+                     *         "email_verified": true,
+                     *         "date_joined": "2026-11-01T08:00:00Z",
+                     *         "last_login": "2026-11-22T09:30:00Z"
+                     *       },
+                     *       "locale": "en",
+                     *       "has_password": true,
+                     *       "throttled": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AdminUserResult"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["RoleRequired"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    updateUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a user.
+                 * @example 42
+                 */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateUserRequest"];
+            };
+        };
+        responses: {
+            /** @description The user as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "user": {
+                     *         "id": 42,
+                     *         "username": "ada",
+                     *         "email": "ada@example.com",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Lovelace",
+                     *         "is_active": true,
+                     *         "is_staff": false,
+                     *         "is_superuser": false,
+                     *         "email_verified": true,
+                     *         "date_joined": "2026-11-01T08:00:00Z",
+                     *         "last_login": "2026-11-22T09:30:00Z"
+                     *       },
+                     *       "locale": "en",
+                     *       "has_password": true,
+                     *       "throttled": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AdminUserResult"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["ReauthRequired"];
+            404: components["responses"]["NotFound"];
+            /** @description Somebody else has the name or the address, or nobody would be left to manage this service. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserConflictProblem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationFailed"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a user.
+                 * @example 42
+                 */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["ReauthRequired"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["LastSuperuser"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    sendPasswordReset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a user.
+                 * @example 42
+                 */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A mail is on its way. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["AdminForbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description The user is deactivated or has no address, and could not use the link. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:accounts:problem:user_unreachable",
+                     *       "title": "No mail can help this user",
+                     *       "status": 409,
+                     *       "detail": "The user is deactivated, or has no e-mail address. Change that first.",
+                     *       "code": "user_unreachable",
+                     *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["UserUnreachableProblem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    unthrottleUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a user.
+                 * @example 42
+                 */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The next login is judged. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["AdminForbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listUserSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a user.
+                 * @example 42
+                 */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sessions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "sessions": [
+                     *         {
+                     *           "id": "01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "last_used_at": "2026-11-22T10:00:00Z",
+                     *           "expires_at": "2026-12-22T09:30:00Z",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0",
+                     *           "ip": "203.0.113.7",
+                     *           "token_transport": "hybrid",
+                     *           "current": false
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["RoleRequired"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteUserSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a user.
+                 * @example 42
+                 */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sessions have ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["AdminForbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteUserSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a user.
+                 * @example 42
+                 */
+                user_id: components["parameters"]["UserId"];
+                /**
+                 * @description The `id` of a session of this user.
+                 * @example 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
+                 */
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session has ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["AdminForbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listAllEvents: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only what happened to this user.
+                 * @example 42
+                 */
+                user_id?: components["schemas"]["UserId"];
+                /** @description Only what this member of staff did to others. */
+                actor_id?: components["schemas"]["UserId"];
+                /** @description Only events of this kind. */
+                kind?: components["schemas"]["EventKind"];
+                /**
+                 * @description How many events to answer with at most.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description Answer with events before this one; the `next` of the page before.
+                 * @example 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
+                 */
+                before?: components["schemas"]["EventId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "events": [
+                     *         {
+                     *           "id": "01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d",
+                     *           "kind": "deactivated",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "detail": "",
+                     *           "session_id": null,
+                     *           "ip": "203.0.113.7",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0",
+                     *           "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f",
+                     *           "user_id": 42,
+                     *           "actor_id": 1
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AdminEventList"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccessRefused"];
+            403: components["responses"]["RoleRequired"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
