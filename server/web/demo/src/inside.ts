@@ -1,9 +1,11 @@
 // With a session: profile, password, the sessions of all devices, and the security log.
 import type { components } from "accounts-client";
 import { accounts, current } from "./client.js";
-import { byId, make, say, tabs, when } from "./dom.js";
-import { lost, onSubmit, reset } from "./forms.js";
-import { aboutTransport, device, eventTitle, explain, type Problem } from "./words.js";
+import { byId, make, say, when } from "../../parts/dom.js";
+import { lost, onSubmit, reset } from "../../parts/forms.js";
+import { device, explain, type Problem } from "../../parts/words.js";
+import { tabs } from "./tabs.js";
+import { aboutTransport, eventTitle } from "./words.js";
 
 type Schemas = components["schemas"];
 
