@@ -1315,6 +1315,26 @@ function peek(button2, open) {
   button2.setAttribute("aria-label", "Show the password");
 }
 
+// server/web/parts/lists.ts
+async function fillList(list2, read, done, again) {
+  if (list2.children.length === 0) list2.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
+  list2.setAttribute("aria-busy", "true");
+  let fault = "";
+  try {
+    const { data, error, response } = await read();
+    if (data) list2.replaceChildren(...done(data));
+    else if (error) fault = explain(error, response);
+  } catch (error) {
+    fault = lost(error);
+  }
+  list2.removeAttribute("aria-busy");
+  if (!fault) return;
+  const retry = make("button", "small", "Try again");
+  retry.type = "button";
+  retry.addEventListener("click", again);
+  list2.replaceChildren(make("li", "failed", make("p", "", fault), retry));
+}
+
 // server/web/demo/src/tabs.ts
 function tabs(name, chosen2 = () => void 0) {
   const nav = document.querySelector(`[data-tabs="${name}"]`);
@@ -1466,24 +1486,6 @@ async function readProfile() {
   } finally {
     profile.removeAttribute("aria-busy");
   }
-}
-async function fillList(list2, read, done, again) {
-  if (list2.children.length === 0) list2.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
-  list2.setAttribute("aria-busy", "true");
-  let fault = "";
-  try {
-    const { data, error, response } = await read();
-    if (data) list2.replaceChildren(...done(data));
-    else if (error) fault = explain(error, response);
-  } catch (error) {
-    fault = lost(error);
-  }
-  list2.removeAttribute("aria-busy");
-  if (!fault) return;
-  const retry = make("button", "small", "Try again");
-  retry.type = "button";
-  retry.addEventListener("click", again);
-  list2.replaceChildren(make("li", "failed", make("p", "", fault), retry));
 }
 function row(title, details, ...action) {
   return make("li", "", make("div", "", make("p", "row-title", ...title), make("p", "row-text", ...details)), ...action);
