@@ -32,6 +32,13 @@ const (
 	EventEmailChanged         EventKind = "email_changed"
 	EventActivated            EventKind = "activated"
 	EventDeactivated          EventKind = "deactivated"
+	EventReauthenticated      EventKind = "reauthenticated"
+	EventInvited              EventKind = "invited"
+	EventNamesChanged         EventKind = "names_changed"
+	EventRolesChanged         EventKind = "roles_changed"
+	EventPasswordResetSent    EventKind = "password_reset_sent"
+	EventUnthrottled          EventKind = "unthrottled"
+	EventDeleted              EventKind = "deleted"
 )
 
 // Event is a line of the security log: what happened to whom, without secrets. A write that an event tells of takes it
@@ -49,14 +56,31 @@ type Event struct {
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 }
 
-// Events are the user's newest events, of those before the one given if that is not zero.
-func (s *Store) Events(ctx context.Context, userID int64, before ID, limit int) ([]Event, error) {
-	query := s.reads.WithContext(ctx).Where("user_id = ?", userID)
-	if before != (ID{}) {
-		query = query.Where("id < ?", before)
+// EventQuery says which events; nil and empty members ask for nothing.
+type EventQuery struct {
+	UserID, ActorID *int64
+	Kind            EventKind
+	Before          ID
+	Limit           int
+}
+
+// Events are the newest events that fit.
+func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
+	query := s.reads.WithContext(ctx)
+	if q.UserID != nil {
+		query = query.Where("user_id = ?", *q.UserID)
+	}
+	if q.ActorID != nil {
+		query = query.Where("actor_id = ?", *q.ActorID)
+	}
+	if q.Kind != "" {
+		query = query.Where("kind = ?", q.Kind)
+	}
+	if q.Before != (ID{}) {
+		query = query.Where("id < ?", q.Before)
 	}
 	var list []Event
-	err := query.Order("id DESC").Limit(limit).Find(&list).Error
+	err := query.Order("id DESC").Limit(q.Limit).Find(&list).Error
 	return list, translate(err)
 }
 

@@ -33,8 +33,11 @@ type Mail struct {
 // TableName is GORM's hook.
 func (Mail) TableName() string { return "outbox" }
 
-// KindReset is the one kind of mail that is known here: its token is made when it is sent.
-const KindReset = "reset"
+// The kinds of mail that are known here: their token is made when they are sent.
+const (
+	KindReset      = "reset"
+	KindInvitation = "invitation"
+)
 
 // Outcomes of a mail.
 const (
@@ -141,7 +144,7 @@ func (s *Store) MailBacklog(ctx context.Context, now time.Time) (int, time.Time,
 // dropResets ends the requests for a reset link that wait in the outbox: their link would be younger than the event
 // that must end every link of the user.
 func dropResets(tx *gorm.DB, now time.Time, emailNorm string) error {
-	return tx.Model(&Mail{}).Where("email_norm = ? AND kind = ? AND done_at IS NULL", emailNorm, KindReset).
+	return tx.Model(&Mail{}).Where("email_norm = ? AND kind IN ? AND done_at IS NULL", emailNorm, []string{KindReset, KindInvitation}).
 		Updates(map[string]any{"done_at": now, "outcome": MailDropped, "lease": nil}).Error
 }
 

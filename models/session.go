@@ -40,6 +40,7 @@ const (
 	RevokedByUser    = "ended_by_user"
 	RevokedByReuse   = "refresh_reused"
 	RevokedByEvictor = "too_many_sessions"
+	RevokedByStaff   = "ended_by_staff"
 )
 
 // Live is a session with its user, read in one statement, and the database's clock at that instant (zero on SQLite).
@@ -211,6 +212,16 @@ func (s *Store) RevokeReused(ctx context.Context, id ID, generation int64, now t
 	guard, guardArgs := s.clockGuard(now, tolerance)
 	return s.changeWithEvent(ctx, e, `UPDATE sessions SET revoked_at = ?, revoke_reason = ?
 		WHERE id = ? AND generation = ? AND `+live+guard, append([]any{now, RevokedByReuse, id, generation, now, now}, guardArgs...)...)
+}
+
+// NoteAuthentication notes that the password was shown in a session. ErrNotFound: it is not live any more.
+func (s *Store) NoteAuthentication(ctx context.Context, id ID, userID int64, now time.Time, events ...Event) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := one(tx.Exec("UPDATE sessions SET authenticated_at = ? WHERE id = ? AND user_id = ? AND "+live, now, id, userID, now, now)); err != nil {
+			return err
+		}
+		return addEvents(tx, events)
+	})
 }
 
 // Revoke ends a session of the user. It is idempotent: no row, or one that has ended already, is no error, and no

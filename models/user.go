@@ -106,9 +106,13 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, re
 
 // DeleteUser removes the user with everything that hangs on it, the mails and the registrations of the address
 // included, and queues the notices, in one transaction. What another user has asked for stays, such as a change to this
-// address. The id is never used again. ErrNotFound: the epoch or the password changed meanwhile.
-func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail) error {
+// address. The id is never used again. The events given are what stays. ErrNotFound: the epoch or the password changed
+// meanwhile. ErrLastSuperuser.
+func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := keepSuperuser(tx, u); err != nil {
+			return err
+		}
 		if err := one(tx.Where("id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password).Delete(&User{})); err != nil {
 			return err
 		}
@@ -121,6 +125,9 @@ func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail) error {
 			if err := tx.Where("email_norm = ? AND user_id = 0", u.EmailNorm).Delete(model).Error; err != nil {
 				return err
 			}
+		}
+		if err := addEvents(tx, events); err != nil {
+			return err
 		}
 		return addMails(tx, notices)
 	})
@@ -150,29 +157,24 @@ func (s *Store) Users(ctx context.Context, f func(User) error) error {
 // in one transaction. The guards are what
 // the caller read: an epoch or a hash that changed meanwhile gives ErrNotFound and changes nothing.
 func (s *Store) SetPassword(ctx context.Context, u User, hash string, budgets []ID, events ...Event) error {
-	return s.endEverything(ctx, u, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}, budgets, events,
-		"id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password)
-}
-
-// SetActive activates or deactivates the user. Both end every session and open link: deactivation at once, and activation never
-// revives one. ErrNotFound: the epoch changed meanwhile.
-func (s *Store) SetActive(ctx context.Context, u User, active bool, events ...Event) error {
-	return s.endEverything(ctx, u, map[string]any{"is_active": active, "session_epoch": u.SessionEpoch + 1}, nil, events,
-		"id = ? AND session_epoch = ?", u.ID, u.SessionEpoch)
-}
-
-// endEverything changes the user and ends the open links too: an operator who takes an account back from a thief takes
-// back what the thief has asked for.
-func (s *Store) endEverything(ctx context.Context, u User, set map[string]any, budgets []ID, events []Event, where string, args ...any) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := changeUser(tx, set, events, where, args...); err != nil {
+		err := changeUser(tx, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}, events,
+			"id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password)
+		if err != nil {
 			return err
 		}
 		if err := fillUp(tx, budgets); err != nil {
 			return err
 		}
+		// Who takes an account back from a thief takes back what the thief has asked for.
 		return endLinks(tx, s.db.NowFunc(), u)
 	})
+}
+
+
+// SetActive activates or deactivates the user; see ChangeUser.
+func (s *Store) SetActive(ctx context.Context, u User, active bool, events ...Event) error {
+	return s.ChangeUser(ctx, u, UserChange{IsActive: &active}, nil, events...)
 }
 
 // EndSessions ends every session of the user. ErrNotFound: the epoch is not the one given, or the user is inactive.

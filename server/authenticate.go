@@ -33,6 +33,9 @@ type security struct {
 	public       bool // security: []
 	anonymous    bool // lists {}: the credential may be a token in the body
 	alternatives []alternative
+	// Beside `security`: x-required-role and x-recent-password.
+	role           accounts.Role
+	recentPassword bool
 }
 
 // alternative is a way to authenticate: a credential by this carrier and, with csrf, the header beside it.
@@ -75,7 +78,27 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 		}
 		s.alternatives = append(s.alternatives, a)
 	}
-	return s, nil
+	return s, s.readRole(op)
+}
+
+// readRole reads what is asked of the caller's user. A role that nobody knows, or one of an operation that has no user
+// to ask it of, would not be asked for: it stops the server too.
+func (s *security) readRole(op *openapi3.Operation) error {
+	role, wanted := op.Extensions["x-required-role"]
+	if name, ok := role.(string); wanted && (!ok || name != string(accounts.Staff) && name != string(accounts.Superuser)) {
+		return fmt.Errorf("cannot enforce x-required-role %v", role)
+	} else if wanted {
+		s.role = accounts.Role(name)
+	}
+	recent, marked := op.Extensions["x-recent-password"]
+	if marked && recent != true {
+		return fmt.Errorf("cannot enforce x-recent-password %v", recent)
+	}
+	s.recentPassword = marked
+	if (wanted || marked) && (s.public || s.anonymous || s.lists(accounts.RefreshCookie)) {
+		return errors.New("a role or a recent password is asked for where there may be no user")
+	}
+	return nil
 }
 
 // workTime bounds what follows, all statements of a request together, so that a 503 comes within 3 s.
@@ -104,6 +127,10 @@ func (s *Server) authenticate(c *gin.Context) {
 	call.credential, call.userID = credential, credential.Subject
 	if !wants.lists(accounts.RefreshCookie) {
 		if call.principal, err = s.Service.Authenticate(ctx, credential); err != nil {
+			s.problem(c, err)
+			return
+		}
+		if err = s.Service.Permit(call.principal, wants.role, wants.recentPassword); err != nil {
 			s.problem(c, err)
 			return
 		}

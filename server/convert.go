@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,11 +36,60 @@ func session(s models.Session, current models.ID) api.Session {
 	}
 }
 
+func sessions(list []models.Session, current models.ID) []api.Session {
+	sessions := make([]api.Session, 0, len(list))
+	for _, each := range list {
+		sessions = append(sessions, session(each, current))
+	}
+	return sessions
+}
+
+// event is one as the user sees it. Where a member of staff works from is not the user's to know, nor who it was.
 func event(e models.Event) api.Event {
-	return api.Event{
+	shown := api.Event{
 		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: e.CreatedAt, Detail: e.Detail, IP: e.IP, UserAgent: e.UserAgent,
 		SessionID: idOrNull(e.SessionID), RequestID: idOrNull(e.RequestID),
 	}
+	if e.ActorID != nil && *e.ActorID != e.UserID {
+		shown.IP, shown.UserAgent, shown.RequestID = "", "", uuidOrNull(uuid.Nil)
+		shown.Detail = strings.TrimSuffix("by staff: "+e.Detail, ": ")
+	}
+	return shown
+}
+
+// adminEvent is one as staff sees it.
+func adminEvent(e models.Event) api.AdminEvent {
+	return api.AdminEvent{
+		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: e.CreatedAt, Detail: e.Detail, IP: e.IP, UserAgent: e.UserAgent,
+		SessionID: idOrNull(e.SessionID), RequestID: idOrNull(e.RequestID), UserID: e.UserID, ActorID: userIDOrNull(e.ActorID),
+	}
+}
+
+func adminEvents(list []models.Event) []api.AdminEvent {
+	events := make([]api.AdminEvent, 0, len(list))
+	for _, each := range list {
+		events = append(events, adminEvent(each))
+	}
+	return events
+}
+
+func userIDOrNull(id *int64) nullable.Nullable[int64] {
+	if id == nil {
+		return nullable.NewNullNullable[int64]()
+	}
+	return nullable.NewNullableWithValue(*id)
+}
+
+func users(list []models.User) []api.User {
+	users := make([]api.User, 0, len(list))
+	for _, each := range list {
+		users = append(users, user(each))
+	}
+	return users
+}
+
+func adminUser(d accounts.UserDetail) api.AdminUserResult {
+	return api.AdminUserResult{User: user(d.User), Locale: d.User.Locale, HasPassword: d.HasPassword, Throttled: d.Throttled}
 }
 
 func events(list []models.Event) []api.Event {
@@ -65,11 +115,7 @@ func uuidOrNull(id uuid.UUID) nullable.Nullable[uuid.UUID] {
 }
 
 func export(data accounts.Export, current models.ID) api.ProfileExport {
-	e := api.ProfileExport{ExportedAt: data.At, User: user(data.User), Locale: data.User.Locale, NewEmail: data.NewEmail, Sessions: []api.Session{}, Events: events(data.Events)}
-	for _, s := range data.Sessions {
-		e.Sessions = append(e.Sessions, session(s, current))
-	}
-	return e
+	return api.ProfileExport{ExportedAt: data.At, User: user(data.User), Locale: data.User.Locale, NewEmail: data.NewEmail, Sessions: sessions(data.Sessions, current), Events: events(data.Events)}
 }
 
 func jwks(set accounts.JWKS) api.JwkSet {

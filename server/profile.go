@@ -41,14 +41,7 @@ func (h handlers) ExportProfile(ctx context.Context, _ api.ExportProfileRequestO
 }
 
 func (h handlers) ListEvents(ctx context.Context, r api.ListEventsRequestObject) (api.ListEventsResponseObject, error) {
-	limit, before := defaultEvents, uuid.Nil
-	if r.Params.Limit != nil {
-		limit = int(*r.Params.Limit)
-	}
-	if r.Params.Before != nil {
-		before = *r.Params.Before
-	}
-	list, next, err := h.Service.ListEvents(ctx, callOf(ctx).principal, before, limit)
+	list, next, err := h.Service.ListEvents(ctx, callOf(ctx).principal, or(r.Params.Before, uuid.Nil), int(or(r.Params.Limit, defaultEvents)))
 	return api.ListEvents200JSONResponse{Events: events(list), Next: uuidOrNull(next)}, err
 }
 

@@ -85,17 +85,19 @@ func (h handlers) GetCsrf(ctx context.Context, _ api.GetCsrfRequestObject) (api.
 	return api.GetCsrf200JSONResponse{CsrfToken: value, TokenTransport: api.TokenTransport(transport)}, nil
 }
 
+func (h handlers) Reauthenticate(ctx context.Context, r api.ReauthenticateRequestObject) (api.ReauthenticateResponseObject, error) {
+	call := callOf(ctx)
+	life, err := h.Service.Reauthenticate(ctx, call.principal, r.Body.Password, call.client)
+	return api.Reauthenticate200JSONResponse{ExpiresIn: int(life.Seconds())}, err
+}
+
 func (h handlers) ListSessions(ctx context.Context, _ api.ListSessionsRequestObject) (api.ListSessionsResponseObject, error) {
 	p := callOf(ctx).principal
 	list, err := h.Service.ListSessions(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	answer := api.ListSessions200JSONResponse{Sessions: make([]api.Session, 0, len(list))}
-	for _, s := range list {
-		answer.Sessions = append(answer.Sessions, session(s, p.Session.ID))
-	}
-	return answer, nil
+	return api.ListSessions200JSONResponse{Sessions: sessions(list, p.Session.ID)}, nil
 }
 
 func (h handlers) DeleteSession(ctx context.Context, r api.DeleteSessionRequestObject) (api.DeleteSessionResponseObject, error) {

@@ -2,135 +2,385 @@ package accounts
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/mail"
 )
 
-// NewUser is a user as an operator adds one: active, with a verified address.
-type NewUser struct {
-	Username, Email, FirstName, LastName string
-	Password                             string
-	Superuser                            bool // and staff
+// What members of staff do. That the principal is one has been judged before (Permit); here it is judged whom a member
+// of staff may change: ordinary users, and only a superuser another member of staff.
+
+const (
+	invitationLife = 72 * time.Hour
+	maxWords       = 5 // of a search; each is compared with every user
+)
+
+// UserDetail is a user as staff sees it.
+type UserDetail struct {
+	User        models.User
+	HasPassword bool
+	Throttled   bool
 }
 
-// CreateUser adds a user. Errors: ValidationFailed, UsernameTaken, EmailTaken, Unavailable.
-func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error) {
-	u, err := s.newUser(n)
+// FindUsers are the users that fit, and the place after which the next page begins, or nil where there is none. Text is
+// cut into words, each of which must be a part of the username, the address or a name. Errors: Unavailable.
+func (s *Service) FindUsers(ctx context.Context, text string, q models.UserQuery) (users []models.User, next *models.UserPlace, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	if q.Words = strings.Fields(text); len(q.Words) > maxWords {
+		q.Words = append(q.Words[:maxWords-1], strings.Join(q.Words[maxWords-1:], " "))
+	}
+	limit := q.Limit
+	q.Limit++
+	if users, err = s.store.FindUsers(ctx, q); err != nil {
+		return nil, nil, storeError(err)
+	}
+	if len(users) > limit {
+		users = users[:limit]
+		place := q.Sort.PlaceOf(users[limit-1])
+		next = &place
+	}
+	return users, next, nil
+}
+
+// User is one user. Errors: NotFound, Unavailable.
+func (s *Service) User(ctx context.Context, id int64) (UserDetail, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	u, err := s.userByID(ctx, id)
 	if err != nil {
-		return u, err
+		return UserDetail{}, err
 	}
-	if u.Password, err = s.hasher.Hash(ctx, n.Password); err != nil {
-		return u, hashError(err)
-	}
-	err = s.store.CreateUser(ctx, &u, s.byOperator(models.EventRegistered, u))
-	if errors.Is(err, models.ErrConflict) {
-		return u, s.taken(ctx, u)
+	return s.detail(ctx, u)
+}
+
+func (s *Service) detail(ctx context.Context, u models.User) (UserDetail, error) {
+	limit := s.settings.LoginFailuresPerAccount
+	throttled, err := s.store.UsedUp(ctx, s.now(), bounded([]models.Spending{
+		use(limit, loginOfAccount, u.UsernameNorm), use(limit, loginOfAccount, u.EmailNorm), use(limit, passwordOfUser, subjectOf(u)),
+	})...)
+	return UserDetail{User: u, HasPassword: credentials.IsUsable(u.Password), Throttled: throttled}, storeError(err)
+}
+
+func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
+	u, err := s.store.UserByID(ctx, id)
+	if errors.Is(err, models.ErrNotFound) {
+		return u, refuse(NotFound)
 	}
 	return u, storeError(err)
 }
 
-func (s *Service) newUser(n NewUser) (models.User, error) {
-	now := s.now()
-	u := models.User{
-		Username: n.Username, Email: n.Email, FirstName: n.FirstName, LastName: n.LastName,
-		IsActive: true, IsStaff: n.Superuser, IsSuperuser: n.Superuser, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch(),
+// managed is a user whom the principal may change. Errors: NotFound, RoleRequired, Unavailable.
+func (s *Service) managed(ctx context.Context, p Principal, id int64) (models.User, error) {
+	u, err := s.userByID(ctx, id)
+	if err == nil && (u.IsStaff || u.IsSuperuser) && !p.User.IsSuperuser {
+		return u, refuse(RoleRequired)
 	}
-	var ok bool
-	if u.UsernameNorm, ok = newUsername(n.Username); !ok {
-		return u, invalid("username", "invalid_format")
-	}
-	if u.EmailNorm, ok = canonicalEmail(n.Email); !ok {
-		return u, invalid("email", "invalid_format")
-	}
-	if !isName(n.FirstName) {
-		return u, invalid("first_name", "invalid_format")
-	}
-	if !isName(n.LastName) {
-		return u, invalid("last_name", "invalid_format")
-	}
-	return u, s.checkNewPassword(n.Password, u)
+	return u, err
 }
 
-// newEpoch is where a user's epoch starts: 48 random bits, so that a user who is removed and added again (a restored
-// backup, an import) does not meet the epoch of old sessions.
-func newEpoch() int64 {
-	var b [8]byte
-	_, _ = rand.Read(b[2:]) // never fails (crypto/rand)
-	return int64(binary.BigEndian.Uint64(b[:]))
+// byStaff is an event that names who did it.
+func (s *Service) byStaff(p Principal, kind models.EventKind, userID int64, client Client, detail string) models.Event {
+	e := s.event(kind, userID, client, detail)
+	e.ActorID = &p.User.ID
+	return e
 }
 
-func invalid(field, reason string) error {
-	return &Error{Code: ValidationFailed, Field: field, Reason: reason}
+// Invitation is a user to be invited; all but the address may be empty.
+type Invitation struct {
+	Email, Username, FirstName, LastName, Locale string
+	IsStaff, IsSuperuser                         bool
 }
 
-// taken says which of the two unique values it was.
-func (s *Service) taken(ctx context.Context, u models.User) error {
-	_, err := s.store.UserByUsername(ctx, u.UsernameNorm)
-	switch {
-	case err == nil:
-		return refuse(UsernameTaken)
-	case errors.Is(err, models.ErrNotFound):
-		return refuse(EmailTaken)
+// Invite makes an active user without a password, and sends a mail by which the user sets one: nobody else ever knows
+// it. Errors: RoleRequired, ValidationFailed, UsernameTaken, EmailTaken, Unavailable.
+func (s *Service) Invite(ctx context.Context, p Principal, in Invitation, client Client) (UserDetail, error) {
+	if (in.IsStaff || in.IsSuperuser) && !p.User.IsSuperuser {
+		return UserDetail{}, refuse(RoleRequired)
 	}
-	return storeError(err)
-}
-
-// Users calls f with every user, by id.
-func (s *Service) Users(ctx context.Context, f func(models.User) error) error {
-	return storeError(s.store.Users(ctx, f))
-}
-
-// SetPassword replaces a user's password and ends all sessions of the user.
-// Errors: NotFound, ValidationFailed, Unavailable.
-func (s *Service) SetPassword(ctx context.Context, username, password string) error {
-	hash, err := s.hasher.Hash(ctx, password)
+	u := models.User{Username: in.Username, Email: in.Email, FirstName: in.FirstName, LastName: in.LastName, Locale: in.Locale,
+		IsActive: true, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, DateJoined: s.now(), SessionEpoch: newEpoch(), Password: credentials.Unusable}
+	if err := newIdentity(&u); err != nil {
+		return UserDetail{}, err
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	withUsername(&u)
+	m := s.mailTo(u, mail.Invitation, client)
+	m.ExpiresAt = m.CreatedAt.Add(invitationLife)
+	err := s.store.AddInvitation(ctx, &u, m, s.byStaff(p, models.EventInvited, 0, client, rolesOf(u)))
+	if errors.Is(err, models.ErrConflict) {
+		return UserDetail{}, s.taken(ctx, u)
+	}
 	if err != nil {
-		return hashError(err)
+		return UserDetail{}, storeError(err)
 	}
-	return s.changeUser(ctx, username, func(u models.User) error {
-		if err := s.checkNewPassword(password, u); err != nil {
+	s.wakeMail()
+	return s.detail(ctx, u)
+}
+
+// UserChange is what a member of staff changes; nil leaves a member as it is.
+type UserChange struct {
+	Email, Username, FirstName, LastName, Locale *string
+	IsActive, IsStaff, IsSuperuser               *bool
+}
+
+// UpdateUser changes a user. What is as it should be already is no change, and leaves no event.
+// Errors: NotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken, LastSuperuser, Unavailable.
+func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err := s.retryChange(ctx, p, id, func(u models.User) error {
+		w, err := s.wishOf(p, u, c, client)
+		if err != nil {
 			return err
 		}
-		budgets := ownBudgets(u)
-		s.spent.forget(budgets)
-		return s.store.SetPassword(ctx, u, hash, budgets, s.byOperator(models.EventPasswordChanged, u))
+		err = s.store.ChangeUser(ctx, u, w.change, w.notices, w.events...)
+		if errors.Is(err, models.ErrConflict) {
+			return s.taken(ctx, w.after)
+		}
+		return err
 	})
-}
-
-// SetActive activates or deactivates a user and ends all sessions of the user. Errors: NotFound, Unavailable.
-func (s *Service) SetActive(ctx context.Context, username string, active bool) error {
-	kind := models.EventDeactivated
-	if active {
-		kind = models.EventActivated
+	if err != nil {
+		return UserDetail{}, err
 	}
-	return s.changeUser(ctx, username, func(u models.User) error {
-		return s.store.SetActive(ctx, u, active, s.byOperator(kind, u))
-	})
+	s.wakeMail()
+	return s.User(ctx, id)
 }
 
-func (s *Service) byOperator(kind models.EventKind, u models.User) models.Event {
-	return s.event(kind, u.ID, Client{}, "by an operator")
-}
-
-// changeUser reads the user and makes a change that is guarded by what was read; again, if something else changed
-// the user in between.
-func (s *Service) changeUser(ctx context.Context, username string, change func(models.User) error) error {
+// retryChange makes a change that is guarded by what was read; again, if something else changed the user in between.
+// What the principal may do is judged by each reading.
+func (s *Service) retryChange(ctx context.Context, p Principal, id int64, change func(models.User) error) error {
 	var err error
 	for range loginTries {
 		var u models.User
-		u, err = s.userByName(ctx, username)
-		if errors.Is(err, models.ErrNotFound) {
-			return refuse(NotFound)
-		}
-		if err != nil {
-			return storeError(err)
+		if u, err = s.managed(ctx, p, id); err != nil {
+			return err
 		}
 		if err = change(u); !errors.Is(err, models.ErrNotFound) {
 			return storeError(err)
 		}
 	}
 	return unavailable(err)
+}
+
+// wish is a change of a user, with what is to be said about it.
+type wish struct {
+	change  models.UserChange
+	after   models.User
+	events  []models.Event
+	notices []models.Mail
+}
+
+// wishOf finds out what of a change is one.
+func (s *Service) wishOf(p Principal, u models.User, c UserChange, client Client) (wish, error) {
+	w := wish{after: u}
+	w.after.Username, w.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
+	w.after.FirstName, w.after.LastName, w.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
+	w.after.IsActive, w.after.IsStaff, w.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
+	say := func(kind models.EventKind, format string, args ...any) {
+		w.events = append(w.events, s.byStaff(p, kind, u.ID, client, fmt.Sprintf(format, args...)))
+	}
+	if rolesOf(w.after) != rolesOf(u) {
+		if !p.User.IsSuperuser {
+			return w, refuse(RoleRequired)
+		}
+		w.change.IsStaff, w.change.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
+		say(models.EventRolesChanged, "%s to %s", rolesOf(u), rolesOf(w.after))
+	}
+	if err := w.names(u, say); err != nil {
+		return w, err
+	}
+	if w.change.Email != nil {
+		for _, m := range s.notices(u, mail.EmailChanged, client) {
+			m.NewEmail = w.after.Email
+			w.notices = append(w.notices, m)
+		}
+	}
+	switch {
+	case w.after.IsActive && !u.IsActive:
+		say(models.EventActivated, "")
+	case !w.after.IsActive && u.IsActive:
+		say(models.EventDeactivated, "")
+	default:
+		return w, nil
+	}
+	w.change.IsActive = &w.after.IsActive
+	return w, nil
+}
+
+// names are the members that people are called by. Those that change must be well-formed; what came from elsewhere may
+// stay as it is.
+func (w *wish) names(u models.User, say func(kind models.EventKind, format string, args ...any)) (err error) {
+	if w.after.Username != u.Username {
+		if w.after.UsernameNorm, err = newName(w.after.Username); err != nil {
+			return err
+		}
+		w.change.Username, w.change.UsernameNorm = &w.after.Username, &w.after.UsernameNorm
+		say(models.EventUsernameChanged, "%s to %s", short(u.Username), short(w.after.Username))
+	}
+	if w.after.Email != u.Email {
+		if w.after.EmailNorm, err = newEmail(w.after.Email); err != nil {
+			return err
+		}
+		w.change.Email, w.change.EmailNorm = &w.after.Email, &w.after.EmailNorm
+		say(models.EventEmailChanged, "%s to %s", mail.Mask(u.Email), mail.Mask(w.after.Email))
+	}
+	if w.after.FirstName != u.FirstName || w.after.LastName != u.LastName {
+		if err := newNames(&w.after.FirstName, &w.after.LastName); err != nil {
+			return err
+		}
+		w.change.FirstName, w.change.LastName = &w.after.FirstName, &w.after.LastName
+		say(models.EventNamesChanged, "%s to %s", short(fullName(u)), short(fullName(w.after)))
+	}
+	if w.after.Locale != u.Locale {
+		w.change.Locale = &w.after.Locale
+		say(models.EventNamesChanged, "language %s to %s", u.Locale, w.after.Locale)
+	}
+	return nil
+}
+
+func or[T any](wanted *T, present T) T {
+	if wanted != nil {
+		return *wanted
+	}
+	return present
+}
+
+// fullName is quoted: it may be empty, and hold any words.
+func fullName(u models.User) string { return strconv.Quote(strings.TrimSpace(u.FirstName + " " + u.LastName)) }
+
+const maxShort = 100 // two of them fit into an event
+
+func short(s string) string { return firstOf(s, maxShort) }
+
+// rolesOf names the roles of a user.
+func rolesOf(u models.User) string {
+	switch {
+	case u.IsStaff && u.IsSuperuser:
+		return "staff and superuser"
+	case u.IsSuperuser:
+		return "superuser"
+	case u.IsStaff:
+		return "staff"
+	}
+	return "no role"
+}
+
+// DeleteUser removes a user for good, and tells the address so. Errors: NotFound, RoleRequired, LastSuperuser,
+// Unavailable.
+func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err := s.retryChange(ctx, p, id, func(u models.User) error {
+		return s.store.DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client), s.byStaff(p, models.EventDeleted, id, client, rolesOf(u)))
+	})
+	if err == nil {
+		s.wakeMail()
+	}
+	return err
+}
+
+// SendPasswordReset sends a user the link of a forgotten password, or the invitation once more to one who has none yet.
+// Errors: NotFound, RoleRequired, UserUnreachable, RateLimited, Unavailable.
+func (s *Service) SendPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	budget := s.settings.MailsPerRecipient
+	err := s.retryChange(ctx, p, id, func(u models.User) error {
+		if !u.IsActive || u.Email == "" {
+			return refuse(UserUnreachable)
+		}
+		kind, life := mail.Reset, s.settings.ResetTTL
+		if !credentials.IsUsable(u.Password) {
+			kind, life = mail.Invitation, invitationLife
+		}
+		m := s.mailTo(u, kind, client)
+		m.ExpiresAt = m.CreatedAt.Add(life)
+		// A budget of its own: a stranger who asks for resets must not keep the help back.
+		err := s.store.AddUserMail(ctx, u, m, use(budget, mailsTo+"staff", u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, string(kind)))
+		return s.limitedOr(err)
+	})
+	if err == nil {
+		s.wakeMail()
+	}
+	return err
+}
+
+// limitedOr leaves all errors but that of a budget as they are.
+func (s *Service) limitedOr(err error) error {
+	var over *models.OverBudget
+	if errors.As(err, &over) {
+		return s.rateLimited(over)
+	}
+	return err
+}
+
+// Unthrottle lets a user log in again whose budget of wrong passwords somebody has used up.
+// Errors: NotFound, RoleRequired, Unavailable.
+func (s *Service) Unthrottle(ctx context.Context, p Principal, id int64, client Client) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	return s.retryChange(ctx, p, id, func(u models.User) error {
+		budgets := ownBudgets(u)
+		s.spent.forget(budgets)
+		return s.store.FillUp(ctx, u, budgets, s.byStaff(p, models.EventUnthrottled, id, client, ""))
+	})
+}
+
+// ListUserSessions are the live sessions of a user, newest first. Errors: NotFound, Unavailable.
+func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	u, err := s.userByID(ctx, id)
+	if err != nil || !u.IsActive {
+		return nil, err
+	}
+	return s.sessionsOf(ctx, u)
+}
+
+// EndUserSessions ends every session of a user. Errors: NotFound, RoleRequired, Unavailable.
+func (s *Service) EndUserSessions(ctx context.Context, p Principal, id int64, client Client) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	return s.retryChange(ctx, p, id, func(u models.User) error {
+		if !u.IsActive { // there are none
+			return nil
+		}
+		return s.store.EndSessions(ctx, id, u.SessionEpoch, s.byStaff(p, models.EventSessionsEnded, id, client, ""))
+	})
+}
+
+// EndUserSession ends one session of a user. NotFound: there is no such user, or the user has no such session.
+// Errors: RoleRequired, Unavailable.
+func (s *Service) EndUserSession(ctx context.Context, p Principal, id int64, session uuid.UUID, client Client) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	if _, err := s.managed(ctx, p, id); err != nil {
+		return err
+	}
+	e := s.byStaff(p, models.EventSessionEnded, id, client, "")
+	ended := models.ID(session)
+	e.SessionID = &ended
+	found, err := s.store.Revoke(ctx, ended, id, s.now(), models.RevokedByStaff, e)
+	if err == nil && !found {
+		return refuse(NotFound)
+	}
+	return storeError(err)
+}
+
+// ListAllEvents are the newest events of all users that fit; next is what to give as Before for the next page, or zero.
+// Errors: Unavailable.
+func (s *Service) ListAllEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return s.pageOfEvents(ctx, q)
 }

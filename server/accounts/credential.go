@@ -100,6 +100,40 @@ func (s *Service) Authenticate(ctx context.Context, c Credential) (Principal, er
 	return Principal{User: l.User, Session: l.Session}, nil
 }
 
+// Role is what an operation asks of its caller's user, in the words of the contract's x-required-role.
+type Role string
+
+// The roles. A superuser has every one.
+const (
+	NoRole    Role = ""
+	Staff     Role = "staff"
+	Superuser Role = "superuser"
+)
+
+// recentPassword is for how long a password that was shown counts as recent (ASVS 7.5.3).
+const recentPassword = 10 * time.Minute
+
+// Permit says whether the principal may call what asks for the role, and for a recent password. The user is the one of
+// the row that was read for this request: who was demoted a moment ago is refused, whatever the token says.
+// Errors: RoleRequired, ReauthRequired.
+func (s *Service) Permit(p Principal, role Role, recent bool) error {
+	switch {
+	case role == Staff && !p.User.IsStaff && !p.User.IsSuperuser, role == Superuser && !p.User.IsSuperuser:
+		return refuse(RoleRequired)
+	case recent && s.now().Sub(authenticated(p.Session)) >= recentPassword:
+		return refuse(ReauthRequired)
+	}
+	return nil
+}
+
+// authenticated is when the password was last shown in the session.
+func authenticated(session models.Session) time.Time {
+	if session.AuthenticatedAt != nil {
+		return *session.AuthenticatedAt
+	}
+	return session.CreatedAt
+}
+
 // session reads the row of a credential. SessionRevoked: there is none (any more).
 func (s *Service) session(ctx context.Context, c Credential) (models.Live, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)

@@ -23,9 +23,13 @@ const (
 	NotFound           Code = "not_found"
 	ValidationFailed   Code = "validation_failed"
 	UsernameTaken      Code = "username_taken"
-	EmailTaken         Code = "email_taken" // to operators alone: anybody else would learn who has an account
+	EmailTaken         Code = "email_taken" // to operators and staff alone: anybody else would learn who has an account
 	RegistrationClosed Code = "registration_closed"
 	LinkInvalid        Code = "link_invalid"
+	RoleRequired       Code = "role_required"
+	ReauthRequired     Code = "reauth_required"
+	LastSuperuser      Code = "last_superuser"
+	UserUnreachable    Code = "user_unreachable"
 	RateLimited        Code = "rate_limited"
 	Unavailable        Code = "unavailable"
 )

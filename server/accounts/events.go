@@ -17,8 +17,14 @@ import (
 func (s *Service) ListEvents(ctx context.Context, p Principal, before uuid.UUID, limit int) (list []models.Event, next uuid.UUID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	list, err = s.store.Events(ctx, p.User.ID, models.ID(before), limit+1)
-	if err != nil {
+	return s.pageOfEvents(ctx, models.EventQuery{UserID: &p.User.ID, Before: models.ID(before), Limit: limit})
+}
+
+// pageOfEvents asks for one more than the page has, to see whether there is a next one.
+func (s *Service) pageOfEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
+	limit := q.Limit
+	q.Limit++
+	if list, err = s.store.Events(ctx, q); err != nil {
 		return nil, next, storeError(err)
 	}
 	if len(list) > limit {

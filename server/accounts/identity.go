@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/secure/precis"
+
+	"example.com/accounts/models"
 )
 
 const (
@@ -15,6 +17,48 @@ const (
 	maxLocal    = 64  // RFC 5321, 4.5.3.1.1
 	maxName     = 150
 )
+
+// newIdentity checks what a user is to be called, and sets the canonical forms. An empty username is for withUsername.
+func newIdentity(u *models.User) (err error) {
+	if u.EmailNorm, err = newEmail(u.Email); err != nil {
+		return err
+	}
+	if u.Username != "" {
+		if u.UsernameNorm, err = newName(u.Username); err != nil {
+			return err
+		}
+	}
+	return newNames(&u.FirstName, &u.LastName)
+}
+
+// newName is the canonical form of a username that is to be one. Errors: ValidationFailed.
+func newName(name string) (string, error) {
+	norm, ok := newUsername(name)
+	if !ok {
+		return "", invalid("username", "invalid_format")
+	}
+	return norm, nil
+}
+
+// newEmail is the canonical form of an address. Errors: ValidationFailed.
+func newEmail(address string) (string, error) {
+	norm, ok := canonicalEmail(address)
+	if !ok {
+		return "", invalid("email", "invalid_format")
+	}
+	return norm, nil
+}
+
+// newNames judges the names of a person that are given. Errors: ValidationFailed.
+func newNames(first, last *string) error {
+	if first != nil && !isName(*first) {
+		return invalid("first_name", "invalid_format")
+	}
+	if last != nil && !isName(*last) {
+		return invalid("last_name", "invalid_format")
+	}
+	return nil
+}
 
 // canonicalUsername is the form in which usernames are compared: PRECIS UsernameCaseMapped (RFC 8265), so that names
 // that look or compare alike are one name. A username holds no @: what holds one is an e-mail address.

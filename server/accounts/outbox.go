@@ -225,13 +225,13 @@ func (s *Service) compose(ctx context.Context, m models.Mail) (mail.Message, err
 		}
 		m.TokenID, m.UserID, message.Kind, message.To, message.Name = &t.ID, t.UserID, mail.Verify, t.Email, t.FirstName
 		return s.composeVerify(ctx, m, message)
-	case mail.Reset:
+	case mail.Reset, mail.Invitation:
 		return s.composeReset(ctx, m, message)
 	case mail.EmailChange:
 		return s.unlessOwned(ctx, m, message, models.PurposeEmailChange, s.settings.EmailChangeURL)
 	case mail.PasswordChanged, mail.EmailChangeNotice, mail.AlreadyRegistered:
 		message.Link, message.ValidFor = link(s.settings.ResetURL, "", message.Locale), 0
-	case mail.AccountDeleted: // nothing to open
+	case mail.EmailChanged, mail.AccountDeleted: // nothing to open
 	}
 	return message, nil
 }
@@ -283,7 +283,7 @@ func (s *Service) composeReset(ctx context.Context, m models.Mail, message mail.
 	if !u.IsActive {
 		return message, models.ErrNotFound
 	}
-	t := s.oneTime(uuid.UUID(m.ID), models.PurposeReset, m.CreatedAt, s.settings.ResetTTL)
+	t := s.oneTime(uuid.UUID(m.ID), models.PurposeReset, m.CreatedAt, m.ExpiresAt.Sub(m.CreatedAt))
 	t.UserID, t.Email, t.EmailNorm = u.ID, u.Email, u.EmailNorm
 	if err := s.store.AddResetToken(ctx, u, t); err != nil {
 		return message, err // ErrConflict: a change of the user came in between; the next attempt reads it

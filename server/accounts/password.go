@@ -137,9 +137,9 @@ func (s *Service) RequestReset(ctx context.Context, email string, client Client)
 
 // request queues a mail of which only an address is known.
 func (s *Service) request(ctx context.Context, kind mail.Kind, email string, life time.Duration, client Client) error {
-	norm, ok := canonicalEmail(email)
-	if !ok {
-		return invalid("email", "invalid_format")
+	norm, err := newEmail(email)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()

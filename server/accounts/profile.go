@@ -18,17 +18,14 @@ type ProfileChange struct{ Username, FirstName, LastName, Locale *string }
 func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange, client Client) (models.User, error) {
 	change := models.ProfileChange{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale}
 	if c.Username != nil {
-		norm, ok := newUsername(*c.Username)
-		if !ok {
-			return models.User{}, invalid("username", "invalid_format")
+		norm, err := newName(*c.Username)
+		if err != nil {
+			return models.User{}, err
 		}
 		change.UsernameNorm = &norm
 	}
-	if c.FirstName != nil && !isName(*c.FirstName) {
-		return models.User{}, invalid("first_name", "invalid_format")
-	}
-	if c.LastName != nil && !isName(*c.LastName) {
-		return models.User{}, invalid("last_name", "invalid_format")
+	if err := newNames(c.FirstName, c.LastName); err != nil {
+		return models.User{}, err
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -96,7 +93,7 @@ func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return Export{}, storeError(err)
 	}
-	events, err := s.store.Events(ctx, p.User.ID, models.ID{}, maxExportedEvents)
+	events, err := s.store.Events(ctx, models.EventQuery{UserID: &p.User.ID, Limit: maxExportedEvents})
 	return Export{At: s.now(), User: p.User, NewEmail: change.Email, Sessions: sessions, Events: events}, storeError(err)
 }
 
@@ -104,9 +101,9 @@ func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error
 // stays in force until the link is confirmed. Whether the new one has an account already is found out when the mail is
 // sent, and told to its owner alone. Errors: ValidationFailed, SessionRevoked, RateLimited, Unavailable.
 func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password string, client Client) error {
-	norm, ok := canonicalEmail(email)
-	if !ok {
-		return invalid("email", "invalid_format")
+	norm, err := newEmail(email)
+	if err != nil {
+		return err
 	}
 	u, err := s.confirmPassword(ctx, p, "password", password, client)
 	if err != nil {

@@ -60,18 +60,8 @@ func (s *Service) registrant(r Registration) (models.User, error) {
 	now := s.now()
 	u := models.User{Email: r.Email, Username: r.Username, FirstName: r.FirstName, LastName: r.LastName, Locale: r.Locale,
 		IsActive: true, DateJoined: now, SessionEpoch: newEpoch()}
-	var ok bool
-	if u.EmailNorm, ok = canonicalEmail(r.Email); !ok {
-		return u, invalid("email", "invalid_format")
-	}
-	if u.UsernameNorm, ok = newUsername(r.Username); !ok && r.Username != "" {
-		return u, invalid("username", "invalid_format")
-	}
-	if !isName(r.FirstName) {
-		return u, invalid("first_name", "invalid_format")
-	}
-	if !isName(r.LastName) {
-		return u, invalid("last_name", "invalid_format")
+	if err := newIdentity(&u); err != nil {
+		return u, err
 	}
 	return u, s.checkNewPassword(r.Password, u)
 }

@@ -139,6 +139,9 @@ func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 // storeError is what a failed store call means to a caller, where nothing more special is known: a database that
 // cannot be asked is a 503, anything else a fault of this program.
 func storeError(err error) error {
+	if errors.Is(err, models.ErrLastSuperuser) {
+		return refuse(LastSuperuser)
+	}
 	if errors.Is(err, models.ErrUnavailable) || errors.Is(err, models.ErrTransient) || errors.Is(err, models.ErrClock) {
 		return unavailable(err)
 	}

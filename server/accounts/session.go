@@ -207,12 +207,33 @@ func (s *Service) carried(c Credential, l models.Live) error {
 	return nil
 }
 
+// Reauthenticate notes that the principal knows the password, and says for how long that counts. A session that was left
+// open, or stolen, is not enough for what asks for a recent password. Errors: ValidationFailed (password_wrong),
+// SessionRevoked, RateLimited, Unavailable.
+func (s *Service) Reauthenticate(ctx context.Context, p Principal, password string, client Client) (time.Duration, error) {
+	u, err := s.confirmPassword(ctx, p, "password", password, client)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err = s.store.NoteAuthentication(ctx, p.Session.ID, u.ID, s.now(), s.eventIn(p.Session.ID, models.EventReauthenticated, u.ID, client, ""))
+	if errors.Is(err, models.ErrNotFound) {
+		return 0, refuse(SessionRevoked)
+	}
+	return recentPassword, storeError(err)
+}
+
 // ListSessions are the live sessions of the principal's user, newest first. The last use is rounded down to the
 // hour: told more exactly it would tell a thief when to step in.
 func (s *Service) ListSessions(ctx context.Context, p Principal) ([]models.Session, error) {
+	return s.sessionsOf(ctx, p.User)
+}
+
+func (s *Service) sessionsOf(ctx context.Context, u models.User) ([]models.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	list, err := s.store.Sessions(ctx, p.User.ID, p.User.SessionEpoch, s.now(), maxSessions)
+	list, err := s.store.Sessions(ctx, u.ID, u.SessionEpoch, s.now(), maxSessions)
 	for i := range list {
 		list[i].LastUsedAt = list[i].LastUsedAt.Truncate(time.Hour)
 	}

@@ -73,7 +73,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 // so whether it should be hashed again because encoded is weaker than what Hash
 // writes now.
 //
-// An empty encoded means "no such user": the cost of one hash at the current
+// An empty encoded, or an Unusable one, means "no such user": the cost of one hash at the current
 // parameters is paid and the answer is false, so the time taken does not tell
 // which users exist. (A user whose hash has other parameters does take another
 // time until his next login has hashed it again.) For the same reason the length
@@ -84,7 +84,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 // ErrMalformed or ErrTooCostly, at once, if encoded is not a hash this server
 // would write or compute.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, rehash bool, err error) {
-	known := encoded != ""
+	known := IsUsable(encoded)
 	s := h.dummy()
 	if known {
 		if s, err = parse(encoded); err != nil {

@@ -20,7 +20,9 @@ const (
 	PasswordChanged   Kind = "password_changed"    // Link may be the reset page
 	EmailChange       Kind = "email_change"        // to the new address; Link and ValidFor required
 	EmailChangeNotice Kind = "email_change_notice" // to the old address; NewEmail required, Link may be the reset page
+	EmailChanged      Kind = "email_changed"       // to the old address; NewEmail required, Link is not shown
 	AccountDeleted    Kind = "account_deleted"     // Link is not shown
+	Invitation        Kind = "invitation"          // Link and ValidFor required
 )
 
 // Message is one mail to one person.
@@ -63,7 +65,9 @@ var needsLink = map[Kind]bool{
 	PasswordChanged:   false,
 	EmailChange:       true,
 	EmailChangeNotice: false,
+	EmailChanged:      false,
 	AccountDeleted:    false,
+	Invitation:        true,
 }
 
 // check says what is wrong with m without repeating any of it but the kind.
@@ -83,7 +87,7 @@ func (m Message) check() error {
 		return permanent("mail: a message of kind " + string(m.Kind) + " needs a link and its life")
 	case m.Link != "" && !isLink(m.Link):
 		return permanent("mail: malformed link")
-	case m.Kind == EmailChangeNotice && !strings.Contains(m.NewEmail, "@"):
+	case (m.Kind == EmailChangeNotice || m.Kind == EmailChanged) && !strings.Contains(m.NewEmail, "@"):
 		return permanent("mail: a notice without the new address")
 	}
 	return nil

@@ -39,13 +39,15 @@ func sample(kind Kind) Message {
 	switch kind {
 	case Reset:
 		m.Link, m.ValidFor = link, time.Hour
+	case Invitation:
+		m.Link, m.ValidFor = link, 72*time.Hour
 	case Verify, EmailChange:
 		m.Link, m.ValidFor = link, 24*time.Hour
 	case AlreadyRegistered, PasswordChanged, EmailChangeNotice:
 		m.Link = link
-	case AccountDeleted:
+	case AccountDeleted, EmailChanged:
 	}
-	if kind == EmailChangeNotice {
+	if kind == EmailChangeNotice || kind == EmailChanged {
 		m.NewEmail = "new.address@example.net"
 	}
 	return m
@@ -146,7 +148,7 @@ func TestHTML(t *testing.T) {
 			r := mustRender(t, m)
 			p := parsePage(t, r.html)
 			var links []string
-			if kind != AccountDeleted {
+			if kind != AccountDeleted && kind != EmailChanged {
 				links = []string{link}
 			}
 			if !slices.Equal(p.hrefs, links) || !slices.Equal(p.anchors, links) || strings.Count(r.text, "://") != len(links) || strings.Count(r.text, link) != len(links) {

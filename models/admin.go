@@ -1,0 +1,271 @@
+package models
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"strings"
+	"time"
+
+	sqlite "github.com/glebarez/go-sqlite"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// ErrLastSuperuser means that the change would leave nobody who can manage this service.
+var ErrLastSuperuser = errors.New("models: the last active superuser")
+
+// UserSort is what users are sorted by.
+type UserSort string
+
+// The sorts of users; each ends at the id, so that every order is total.
+const (
+	SortByID         UserSort = "id"
+	SortByUsername   UserSort = "username"
+	SortByEmail      UserSort = "email"
+	SortByLastLogin  UserSort = "last_login" // never counts as the earliest
+	SortByDateJoined UserSort = "date_joined"
+)
+
+// UserPlace is where a user stands in an order: by Text or by Time, whichever the sort goes by, and by ID.
+type UserPlace struct {
+	ID   int64
+	Text string
+	Time time.Time
+}
+
+// PlaceOf is the user's place.
+func (o UserSort) PlaceOf(u User) UserPlace {
+	p := UserPlace{ID: u.ID}
+	switch o {
+	case SortByUsername:
+		p.Text = u.UsernameNorm
+	case SortByEmail:
+		p.Text = u.EmailNorm
+	case SortByLastLogin:
+		p.Time = never
+		if u.LastLogin != nil {
+			p.Time = *u.LastLogin
+		}
+	case SortByDateJoined:
+		p.Time = u.DateJoined
+	case SortByID:
+	}
+	return p
+}
+
+// never is what a last login that has not been is sorted as.
+var never = time.Unix(0, 0).UTC()
+
+// UserQuery says which users, in which order, after which place. Nil and empty members ask for nothing.
+type UserQuery struct {
+	Words                   []string // each is a part of the username, the address or a name
+	Active, Staff, Verified *bool
+	Sort                    UserSort
+	Descending              bool
+	After                   *UserPlace
+	Limit                   int
+}
+
+// FindUsers are the users that fit. What is searched for is matched as it is, whatever it means in a LIKE, and without
+// regard to case. Nothing of it becomes a part of the statement.
+func (s *Store) FindUsers(ctx context.Context, q UserQuery) ([]User, error) {
+	query := s.reads.WithContext(ctx)
+	for _, word := range q.Words {
+		like := "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(word)) + "%"
+		query = query.Where(`(LOWER(username) LIKE ? ESCAPE '!' OR LOWER(email) LIKE ? ESCAPE '!'
+			OR LOWER(first_name) LIKE ? ESCAPE '!' OR LOWER(last_name) LIKE ? ESCAPE '!')`, like, like, like, like)
+	}
+	if q.Active != nil {
+		query = query.Where("is_active = ?", *q.Active)
+	}
+	if q.Staff != nil {
+		query = query.Where("(is_staff OR is_superuser) = ?", *q.Staff)
+	}
+	if q.Verified != nil {
+		query = query.Where("(email_verified_at IS NOT NULL) = ?", *q.Verified)
+	}
+	var users []User
+	err := inOrder(query, q).Limit(q.Limit).Find(&users).Error
+	return users, translate(err)
+}
+
+// inOrder sorts by a column and the id, and begins after the place given: by its values, so that users who come and go
+// meanwhile make none of the others appear twice or not at all.
+func inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
+	column, args := "id", []any(nil)
+	switch q.Sort {
+	case SortByUsername:
+		column = "username_norm"
+	case SortByEmail:
+		column = "email_norm"
+	case SortByLastLogin:
+		column, args = "COALESCE(last_login, ?)", []any{never}
+	case SortByDateJoined:
+		column = "date_joined"
+	case SortByID:
+	}
+	way, beyond := "", " > "
+	if q.Descending {
+		way, beyond = " DESC", " < "
+	}
+	order := clause.OrderBy{Expression: clause.Expr{SQL: column + way + ", id" + way, Vars: args}}
+	query = query.Clauses(order)
+	if q.After == nil {
+		return query
+	}
+	at := any(q.After.Text)
+	switch q.Sort {
+	case SortByLastLogin, SortByDateJoined:
+		at = q.After.Time
+	case SortByID:
+		at = q.After.ID
+	case SortByUsername, SortByEmail:
+	}
+	values := append(append(append([]any{}, args...), at), args...)
+	return query.Where("("+column+beyond+"? OR "+column+" = ? AND id"+beyond+"?)", append(values, at, q.After.ID)...)
+}
+
+// On MySQL LOWER knows all letters; SQLite's knows those of ASCII alone until it is given this one.
+func init() { //nolint:gochecknoinits // the driver's registry is a global
+	sqlite.MustRegisterDeterministicScalarFunction("lower", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		if text, ok := args[0].(string); ok {
+			return strings.ToLower(text), nil
+		}
+		return args[0], nil
+	})
+}
+
+// UserChange is what a member of staff changes of a user; nil leaves a member as it is.
+type UserChange struct {
+	Username, UsernameNorm, Email, EmailNorm, FirstName, LastName, Locale *string
+	IsActive, IsStaff, IsSuperuser                                        *bool
+}
+
+func (c UserChange) columns() map[string]any {
+	set := map[string]any{}
+	for column, value := range map[string]*string{
+		"username": c.Username, "username_norm": c.UsernameNorm, "email": c.Email, "email_norm": c.EmailNorm,
+		"first_name": c.FirstName, "last_name": c.LastName, "locale": c.Locale,
+	} {
+		if value != nil {
+			set[column] = *value
+		}
+	}
+	for column, value := range map[string]*bool{"is_active": c.IsActive, "is_staff": c.IsStaff, "is_superuser": c.IsSuperuser} {
+		if value != nil {
+			set[column] = *value
+		}
+	}
+	return set
+}
+
+// ChangeUser changes a user, with the events and the notices, in one transaction. Activation and deactivation end every
+// session and open link: the one at once, and the other never revives one. Another address ends every open link, since
+// those were sent to the old one.
+//
+// The guards are what the caller read and judged by. ErrNotFound: something of it changed meanwhile. ErrConflict: the
+// username or the address is taken. ErrLastSuperuser.
+func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, notices []Mail, events ...Event) error {
+	set := c.columns()
+	if len(set) == 0 {
+		return nil
+	}
+	if c.IsActive != nil {
+		set["session_epoch"] = u.SessionEpoch + 1
+	}
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if c.IsActive != nil && !*c.IsActive || c.IsSuperuser != nil && !*c.IsSuperuser {
+			if err := keepSuperuser(tx, u); err != nil {
+				return err
+			}
+		}
+		err := changeUser(tx, set, events, `id = ? AND session_epoch = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?
+			AND username = ? AND email = ?`, u.ID, u.SessionEpoch, u.IsActive, u.IsStaff, u.IsSuperuser, u.Username, u.Email)
+		if err != nil {
+			return err
+		}
+		switch {
+		case c.EmailNorm != nil:
+			err = endEveryLink(tx, s.db.NowFunc(), u)
+		case c.IsActive != nil:
+			err = endLinks(tx, s.db.NowFunc(), u)
+		}
+		if err != nil {
+			return err
+		}
+		return addMails(tx, notices)
+	})
+}
+
+// keepSuperuser refuses to take away the last active superuser, who is about to lose what makes one.
+//
+// It writes to the row of every active superuser: two requests that demote the last two of them at the same moment, on
+// one server or on two nodes of a cluster, which compare written rows alone, come one after the other.
+func keepSuperuser(tx *gorm.DB, u User) error {
+	if !u.IsSuperuser || !u.IsActive {
+		return nil
+	}
+	err := tx.Model(&User{}).Where("is_superuser = ? AND is_active = ?", true, true).Updates(map[string]any{"claims": gorm.Expr("claims + 1")}).Error
+	if err != nil {
+		return err
+	}
+	others, err := some(tx, &User{}, "is_superuser = ? AND is_active = ? AND id <> ?", true, true, u.ID)
+	if err == nil && !others {
+		return ErrLastSuperuser
+	}
+	return err
+}
+
+// endEveryLink ends what is on its way to an address that is the user's no longer.
+func endEveryLink(tx *gorm.DB, now time.Time, u User) error {
+	if err := endTokens(tx, now, "user_id = ?", u.ID); err != nil {
+		return err
+	}
+	return dropResets(tx, now, u.EmailNorm)
+}
+
+// AddInvitation makes a user with the mail that invites, in one transaction. ErrConflict: the username or the address
+// is taken.
+func (s *Store) AddInvitation(ctx context.Context, u *User, m Mail, events ...Event) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := createUser(tx, u, events); err != nil {
+			return err
+		}
+		m.UserID = u.ID
+		return addMails(tx, []Mail{m})
+	})
+}
+
+// AddUserMail queues a mail to a user that a member of staff has asked for, with its events, within a budget.
+// ErrNotFound: the user is gone, inactive or has another address. *OverBudget.
+func (s *Store) AddUserMail(ctx context.Context, u User, m Mail, budget Spending, events ...Event) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := mustAddMail(tx, m, budget); err != nil {
+			return err
+		}
+		return claim(tx, events, "id = ? AND email_norm = ? AND is_active = ?", u.ID, u.EmailNorm, true)
+	})
+}
+
+// FillUp forgets what was used of budgets that keep the user back, with the events. ErrNotFound: the user is gone.
+func (s *Store) FillUp(ctx context.Context, u User, budgets []ID, events ...Event) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := claim(tx, events, "id = ?", u.ID); err != nil {
+			return err
+		}
+		return fillUp(tx, budgets)
+	})
+}
+
+// UsedUp says whether one of these budgets is.
+func (s *Store) UsedUp(ctx context.Context, now time.Time, list ...Spending) (bool, error) {
+	for _, b := range list {
+		var found int64
+		err := s.reads.WithContext(ctx).Model(&Throttle{}).Where("id = ? AND hits >= ? AND ends_at > ?", b.ID, b.Limit, now).Count(&found).Error
+		if err != nil || found > 0 {
+			return err == nil, translate(err)
+		}
+	}
+	return false, nil
+}

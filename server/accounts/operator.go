@@ -1,0 +1,131 @@
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+
+	"example.com/accounts/models"
+)
+
+// NewUser is a user as an operator adds one: active, with a verified address.
+type NewUser struct {
+	Username, Email, FirstName, LastName string
+	Password                             string
+	Superuser                            bool // and staff
+}
+
+// CreateUser adds a user. Errors: ValidationFailed, UsernameTaken, EmailTaken, Unavailable.
+func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error) {
+	u, err := s.newUser(n)
+	if err != nil {
+		return u, err
+	}
+	if u.Password, err = s.hasher.Hash(ctx, n.Password); err != nil {
+		return u, hashError(err)
+	}
+	err = s.store.CreateUser(ctx, &u, s.byOperator(models.EventRegistered, u))
+	if errors.Is(err, models.ErrConflict) {
+		return u, s.taken(ctx, u)
+	}
+	return u, storeError(err)
+}
+
+func (s *Service) newUser(n NewUser) (models.User, error) {
+	now := s.now()
+	u := models.User{
+		Username: n.Username, Email: n.Email, FirstName: n.FirstName, LastName: n.LastName,
+		IsActive: true, IsStaff: n.Superuser, IsSuperuser: n.Superuser, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch(),
+	}
+	if n.Username == "" { // an operator is not to be surprised by a generated one
+		return u, invalid("username", "invalid_format")
+	}
+	if err := newIdentity(&u); err != nil {
+		return u, err
+	}
+	return u, s.checkNewPassword(n.Password, u)
+}
+
+// newEpoch is where a user's epoch starts: 48 random bits, so that a user who is removed and added again (a restored
+// backup, an import) does not meet the epoch of old sessions.
+func newEpoch() int64 {
+	var b [8]byte
+	_, _ = rand.Read(b[2:]) // never fails (crypto/rand)
+	return int64(binary.BigEndian.Uint64(b[:]))
+}
+
+func invalid(field, reason string) error {
+	return &Error{Code: ValidationFailed, Field: field, Reason: reason}
+}
+
+// taken says which of the two unique values it was.
+func (s *Service) taken(ctx context.Context, u models.User) error {
+	other, err := s.store.UserByUsername(ctx, u.UsernameNorm)
+	switch {
+	case err == nil && other.ID == u.ID: // the user's own
+		return refuse(EmailTaken)
+	case err == nil:
+		return refuse(UsernameTaken)
+	case errors.Is(err, models.ErrNotFound):
+		return refuse(EmailTaken)
+	}
+	return storeError(err)
+}
+
+// Users calls f with every user, by id.
+func (s *Service) Users(ctx context.Context, f func(models.User) error) error {
+	return storeError(s.store.Users(ctx, f))
+}
+
+// SetPassword replaces a user's password and ends all sessions of the user.
+// Errors: NotFound, ValidationFailed, Unavailable.
+func (s *Service) SetPassword(ctx context.Context, username, password string) error {
+	hash, err := s.hasher.Hash(ctx, password)
+	if err != nil {
+		return hashError(err)
+	}
+	return s.changeUser(ctx, username, func(u models.User) error {
+		if err := s.checkNewPassword(password, u); err != nil {
+			return err
+		}
+		budgets := ownBudgets(u)
+		s.spent.forget(budgets)
+		return s.store.SetPassword(ctx, u, hash, budgets, s.byOperator(models.EventPasswordChanged, u))
+	})
+}
+
+// SetActive activates or deactivates a user and ends all sessions of the user. Errors: NotFound, Unavailable.
+func (s *Service) SetActive(ctx context.Context, username string, active bool) error {
+	kind := models.EventDeactivated
+	if active {
+		kind = models.EventActivated
+	}
+	return s.changeUser(ctx, username, func(u models.User) error {
+		return s.store.SetActive(ctx, u, active, s.byOperator(kind, u))
+	})
+}
+
+func (s *Service) byOperator(kind models.EventKind, u models.User) models.Event {
+	return s.event(kind, u.ID, Client{}, "by an operator")
+}
+
+// changeUser reads the user and makes a change that is guarded by what was read; again, if something else changed
+// the user in between.
+func (s *Service) changeUser(ctx context.Context, username string, change func(models.User) error) error {
+	var err error
+	for range loginTries {
+		var u models.User
+		u, err = s.userByName(ctx, username)
+		if errors.Is(err, models.ErrNotFound) {
+			return refuse(NotFound)
+		}
+		if err != nil {
+			return storeError(err)
+		}
+		if err = change(u); !errors.Is(err, models.ErrNotFound) {
+			return storeError(err)
+		}
+	}
+	return unavailable(err)
+}
