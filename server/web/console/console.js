@@ -258,7 +258,7 @@ var texts = {
   verified: "Verified",
   notVerified: "Not verified",
   never: "Never",
-  none: "–",
+  noLocale: "None chosen: English",
   throttled: "Login paused",
   invited: "Invited, no password yet",
   you: "You",
@@ -275,7 +275,6 @@ var texts = {
     open: "Open"
   },
   hindered: "This is a member of staff: only superusers change members of staff. You can look.",
-  ownAccount: "This is your own account.",
   onlySuperusers: "Only superusers give and take roles.",
   noPassword: "Send invitation again",
   resetMail: "Send reset mail",
@@ -326,10 +325,12 @@ var texts = {
   thisOne: "this one",
   since: "Since ",
   used: ", last used ",
+  usedNow: ", used in the last hour",
   noHappenings: "Nothing yet.",
   by: "by ",
   byOperator: "an operator",
-  bySelf: "the user"
+  bySelf: "the user",
+  bySomebody: "somebody"
 };
 function happening(kind) {
   switch (kind) {
@@ -725,12 +726,16 @@ function title(kind) {
   const { text, bad } = happening(kind);
   return make("span", bad ? "what bad" : "what", text);
 }
+function by(event) {
+  if (!event.ip) return texts.byOperator;
+  return happening(event.kind).bad ? texts.bySomebody : texts.bySelf;
+}
 function eventRow(event) {
   return row(
     cell("time", ago(event.created_at)),
     cell("what", title(event.kind)),
     cell("id", userLink(event.user_id)),
-    cell("by", event.actor_id ? userLink(event.actor_id) : make("span", "muted", event.ip ? texts.bySelf : texts.byOperator)),
+    cell("by", event.actor_id ? userLink(event.actor_id) : make("span", "muted", by(event))),
     cell("from", origin(event)),
     cell("detail", event.detail)
   );
@@ -741,9 +746,10 @@ function eventItem(event) {
   for (const text of [origin(event), event.detail]) if (text) details2.push(` · ${text}`);
   return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...details2)));
 }
+var used = (hour) => Date.now() - Date.parse(hour) < 36e5 ? [texts.usedNow] : [texts.used, ago(hour)];
 function sessionItem(session2, action) {
   const title2 = make("p", "row-title", device(session2.user_agent), ...session2.current ? [" ", badge(texts.thisOne, "good")] : []);
-  const details2 = make("p", "row-text", session2.ip, " · ", texts.since, when(session2.created_at), texts.used, ago(session2.last_used_at));
+  const details2 = make("p", "row-text", session2.ip, " · ", texts.since, when(session2.created_at), ...used(session2.last_used_at));
   return make("li", "", make("div", "", title2, details2), ...action ? [action] : []);
 }
 
@@ -1898,7 +1904,7 @@ function fill(result) {
   byId("user-name").textContent = user.username;
   byId("user-badges").replaceChildren(...badges(result));
   byId("facts").replaceChildren(...facts(result));
-  const why = hindrance(user) ? texts.hindered : own() ? texts.ownAccount : "";
+  const why = hindrance(user) ? texts.hindered : "";
   byId("user-notice").textContent = why;
   byId("user-notice").hidden = !why;
   byId("activity").textContent = user.is_active ? texts.deactivate : texts.activate;
@@ -1956,7 +1962,7 @@ function fillDetails() {
   const locale = control("locale");
   for (const option of [...locale.options]) if (!["en", "ko"].includes(option.value)) option.remove();
   const present2 = saved()["locale"] ?? "";
-  if (!["en", "ko"].includes(present2)) locale.prepend(new Option(present2 || texts.none, present2));
+  if (!["en", "ko"].includes(present2)) locale.prepend(new Option(present2 || texts.noLocale, present2));
   for (const name of names) control(name).value = values[name] ?? "";
   mark();
 }
@@ -2228,6 +2234,7 @@ function route(how) {
   seen = now;
   for (const link2 of document.querySelectorAll("#nav a")) {
     if (link2.dataset["view"] === next) link2.setAttribute("aria-current", "page");
+    else if (link2.dataset["view"] === "users" && next === "user") link2.setAttribute("aria-current", "true");
     else link2.removeAttribute("aria-current");
   }
   if (next === "users") place = location.search;

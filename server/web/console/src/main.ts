@@ -169,6 +169,7 @@ function route(how: "first" | "link" | "history"): void {
   seen = now;
   for (const link of document.querySelectorAll<HTMLAnchorElement>("#nav a")) {
     if (link.dataset["view"] === next) link.setAttribute("aria-current", "page");
+    else if (link.dataset["view"] === "users" && next === "user") link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
   if (next === "users") place = location.search;

@@ -90,13 +90,19 @@ function title(kind: Schemas["EventKind"]): HTMLElement {
   return make("span", bad ? "what bad" : "what", text);
 }
 
+/** Who did what no member of staff did. */
+function by(event: Schemas["Event"]): string {
+  if (!event.ip) return texts.byOperator;
+  return happening(event.kind).bad ? texts.bySomebody : texts.bySelf;
+}
+
 /** An event in the list. */
 export function eventRow(event: Schemas["AdminEvent"]): HTMLTableRowElement {
   return row(
     cell("time", ago(event.created_at)),
     cell("what", title(event.kind)),
     cell("id", userLink(event.user_id)),
-    cell("by", event.actor_id ? userLink(event.actor_id) : make("span", "muted", event.ip ? texts.bySelf : texts.byOperator)),
+    cell("by", event.actor_id ? userLink(event.actor_id) : make("span", "muted", by(event))),
     cell("from", origin(event)),
     cell("detail", event.detail),
   );
@@ -110,9 +116,12 @@ export function eventItem(event: Schemas["AdminEvent"]): HTMLElement {
   return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...details)));
 }
 
+/** When a session was used, which is known by the hour. */
+const used = (hour: string): (Node | string)[] => (Date.now() - Date.parse(hour) < 3_600_000 ? [texts.usedNow] : [texts.used, ago(hour)]);
+
 /** A session on the page of its user. */
 export function sessionItem(session: Schemas["Session"], action: Node | null): HTMLElement {
   const title = make("p", "row-title", device(session.user_agent), ...(session.current ? [" ", badge(texts.thisOne, "good")] : []));
-  const details = make("p", "row-text", session.ip, " · ", texts.since, when(session.created_at), texts.used, ago(session.last_used_at));
+  const details = make("p", "row-text", session.ip, " · ", texts.since, when(session.created_at), ...used(session.last_used_at));
   return make("li", "", make("div", "", title, details), ...(action ? [action] : []));
 }

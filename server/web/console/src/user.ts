@@ -99,7 +99,7 @@ function fill(result: Result): void {
   byId("user-name").textContent = user.username;
   byId("user-badges").replaceChildren(...badges(result));
   byId("facts").replaceChildren(...facts(result));
-  const why = hindrance(user) ? texts.hindered : own() ? texts.ownAccount : "";
+  const why = hindrance(user) ? texts.hindered : "";
   byId("user-notice").textContent = why;
   byId("user-notice").hidden = !why;
   byId("activity").textContent = user.is_active ? texts.deactivate : texts.activate;
@@ -174,7 +174,7 @@ function fillDetails(): void {
   const locale = control("locale") as HTMLSelectElement;
   for (const option of [...locale.options]) if (!["en", "ko"].includes(option.value)) option.remove();
   const present = saved()["locale"] ?? "";
-  if (!["en", "ko"].includes(present)) locale.prepend(new Option(present || texts.none, present));
+  if (!["en", "ko"].includes(present)) locale.prepend(new Option(present || texts.noLocale, present));
   for (const name of names) control(name).value = values[name] ?? "";
   mark();
 }

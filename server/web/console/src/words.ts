@@ -36,7 +36,7 @@ export const texts = {
   verified: "Verified",
   notVerified: "Not verified",
   never: "Never",
-  none: "–",
+  noLocale: "None chosen: English",
   throttled: "Login paused",
   invited: "Invited, no password yet",
   you: "You",
@@ -45,7 +45,6 @@ export const texts = {
     paused: "Paused: too many wrong passwords", open: "Open",
   },
   hindered: "This is a member of staff: only superusers change members of staff. You can look.",
-  ownAccount: "This is your own account.",
   onlySuperusers: "Only superusers give and take roles.",
   noPassword: "Send invitation again",
   resetMail: "Send reset mail",
@@ -97,10 +96,12 @@ export const texts = {
   thisOne: "this one",
   since: "Since ",
   used: ", last used ",
+  usedNow: ", used in the last hour",
   noHappenings: "Nothing yet.",
   by: "by ",
   byOperator: "an operator",
   bySelf: "the user",
+  bySomebody: "somebody",
 } as const;
 
 /** What happened, as those see it whom it did not happen to; and whether it looks bad. */
