@@ -206,15 +206,15 @@ export async function still(v, what) {
   check(shifted < 0.02, `${v.view.name} ${what}: the content has jumped, by ${shifted.toFixed(3)}`);
 }
 
-// shot takes a picture of the whole page, which must fit into its window, with a name for each control.
-export async function shot(v, file, name) {
+// shot takes a picture of the whole page, or of what the window shows; it must fit into its window, with a name for each control.
+export async function shot(v, file, name, fullPage = true) {
   const { page, view } = v;
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
   check(width <= view.width, `${view.name} ${name}: the page is ${width} px wide, the window ${view.width}`);
   const nameless = await page.locator("input:visible, button:visible").evaluateAll((all) =>
     all.filter((e) => !(e.labels?.length || e.textContent.trim() || e.getAttribute("aria-label"))).map((e) => e.outerHTML));
   check(nameless.length === 0, `${view.name} ${name}: controls without a name ${nameless.join()}`);
-  await page.screenshot({ path: file, fullPage: true });
+  await page.screenshot({ path: file, fullPage });
 }
 
 // leave closes the window: what came to the console was expected, and holds no password.

@@ -486,15 +486,20 @@ function trail() {
   const kept = history.state?.trail;
   return Array.isArray(kept) ? kept : [];
 }
-function go(to, { replace = false, trail: trail2 = [] } = {}) {
+var trails = /* @__PURE__ */ new Map();
+var remember = () => trails.set(location.search, trail());
+function go(to, { replace = false, trail: trail2 = trails.get(to) ?? [] } = {}) {
   if (replace) history.replaceState({ trail: trail2 }, "", to);
   else history.pushState({ trail: trail2 }, "", to);
+  remember();
   for (const listener of listeners) listener("link");
 }
 function onMove(listener) {
   listeners.add(listener);
 }
+remember();
 addEventListener("popstate", () => {
+  remember();
   for (const listener of listeners) listener("history");
 });
 document.addEventListener("click", (event) => {
@@ -2078,6 +2083,7 @@ document.addEventListener("keydown", (event) => {
   search.focus();
   search.select();
 });
+var settled = () => !byId("users-list").hasAttribute("aria-busy") && search.value.trim() === (here().get("q") ?? "");
 byId("users").addEventListener("keydown", (event) => {
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
   if (event.target instanceof HTMLSelectElement) return;
@@ -2087,7 +2093,7 @@ byId("users").addEventListener("keydown", (event) => {
   const to = stops[at + (event.key === "ArrowDown" ? 1 : -1)];
   if (at < 0 || !to) return;
   event.preventDefault();
-  to.focus();
+  if (settled()) to.focus();
 });
 var dialog = byId("invite-dialog");
 byId("invite-open").addEventListener("click", () => {

@@ -5,7 +5,7 @@ import { makeList, pageSize, type ListOptions } from "./list.js";
 import { proven } from "./proof.js";
 import { userRow } from "./rows.js";
 import { api, present, self, type Schemas, type User } from "./server.js";
-import { address, go, view } from "./where.js";
+import { address, go, here, view } from "./where.js";
 import { texts } from "./words.js";
 
 const flag = (value: string | null) => (value === "true" ? true : value === "false" ? false : undefined);
@@ -39,6 +39,9 @@ document.addEventListener("keydown", (event) => {
   search.select();
 });
 
+/** Whether the list is what was asked for last. */
+const settled = (): boolean => !byId("users-list").hasAttribute("aria-busy") && search.value.trim() === (here().get("q") ?? "");
+
 /** From the search down into the list, and up again. */
 byId("users").addEventListener("keydown", (event) => {
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
@@ -49,7 +52,7 @@ byId("users").addEventListener("keydown", (event) => {
   const to = stops[at + (event.key === "ArrowDown" ? 1 : -1)];
   if (at < 0 || !to) return;
   event.preventDefault();
-  to.focus();
+  if (settled()) to.focus(); // else Enter would open somebody who was found before
 });
 
 // ---------------------------------------------------------------- invite

@@ -29,10 +29,14 @@ export function trail(): string[] {
   return Array.isArray(kept) ? kept : [];
 }
 
+const trails = new Map<string, string[]>(); // of the addresses that were seen, for links that lead back to them
+const remember = () => trails.set(location.search, trail());
+
 /** Goes to an address; with `replace` it takes the place of this one in the history. */
-export function go(to: string, { replace = false, trail = [] as string[] } = {}): void {
+export function go(to: string, { replace = false, trail = trails.get(to) ?? [] } = {}): void {
   if (replace) history.replaceState({ trail }, "", to);
   else history.pushState({ trail }, "", to);
+  remember();
   for (const listener of listeners) listener("link");
 }
 
@@ -41,7 +45,9 @@ export function onMove(listener: (how: "link" | "history") => void): void {
   listeners.add(listener);
 }
 
+remember();
 addEventListener("popstate", () => {
+  remember();
   for (const listener of listeners) listener("history");
 });
 
