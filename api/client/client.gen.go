@@ -2913,8 +2913,8 @@ type ClientInterface interface {
 
 	// ListUsers Find users
 	//
-	// Users that all of the filters fit, in pages. `q` is looked for, as it is and without regard to case, in usernames,
-	// addresses and names.
+	// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
+	// usernames, addresses and names.
 	//
 	// Corresponds with GET /admin/users (the `ListUsers` operationId).
 	ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3783,8 +3783,8 @@ func (c *Client) ListAllEvents(ctx context.Context, params *ListAllEventsParams,
 
 // ListUsers Find users
 //
-// Users that all of the filters fit, in pages. `q` is looked for, as it is and without regard to case, in usernames,
-// addresses and names.
+// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
+// usernames, addresses and names.
 //
 // Corresponds with GET /admin/users (the `ListUsers` operationId).
 func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6036,8 +6036,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListUsersWithResponse Find users
 	//
-	// Users that all of the filters fit, in pages. `q` is looked for, as it is and without regard to case, in usernames,
-	// addresses and names.
+	// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
+	// usernames, addresses and names.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10340,8 +10340,8 @@ func (c *ClientWithResponses) ListAllEventsWithResponse(ctx context.Context, par
 
 // ListUsersWithResponse Find users
 //
-// Users that all of the filters fit, in pages. `q` is looked for, as it is and without regard to case, in usernames,
-// addresses and names.
+// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
+// usernames, addresses and names.
 //
 // Returns a wrapper object for the known response body format(s).
 //
