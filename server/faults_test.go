@@ -253,9 +253,9 @@ func TestControl84SaysWhenToComeAgain(t *testing.T) {
 func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation) {
 	s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{
 		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=2/15m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=2/15m", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=2/15m",
-		"ACCOUNTS_RARE_ACTIONS_PER_USER=2/15m",
+		"ACCOUNTS_RARE_ACTIONS_PER_USER=2/15m", "ACCOUNTS_MAILS_PER_RECIPIENT=2/15m",
 	}})
-	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
+	c := s.Login(newAda(t, s), accounts.Hybrid)
 	e := exampleOf(t, op)
 	if body, ok := e.body.(map[string]any); ok {
 		body = maps.Clone(body)

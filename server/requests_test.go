@@ -418,7 +418,7 @@ func valuesFor(p *openapi3.Parameter) (list []string) {
 func isValue(schema *openapi3.Schema, text string) bool {
 	switch {
 	case schema.Type.Is(openapi3.TypeString):
-		return schema.VisitJSON(text) == nil && utf8.ValidString(text)
+		return schema.VisitJSON(text) == nil && utf8.ValidString(text) && !strings.ContainsRune(text, 0)
 	case schema.Type.Is(openapi3.TypeBoolean):
 		return text == "true" || text == "false"
 	case schema.Type.Is(openapi3.TypeInteger):

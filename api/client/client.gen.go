@@ -2981,7 +2981,7 @@ type ClientInterface interface {
 	// SendPasswordReset Send a user the mail to set a password
 	//
 	// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-	// used nothing changes: the present password works. At most five mails an hour, and one a minute, go to one user.
+	// used nothing changes: the present password works. At most five an hour go to one address.
 	//
 	// Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
 	SendPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3921,7 +3921,7 @@ func (c *Client) DeleteUser(ctx context.Context, userID UserID, reqEditors ...Re
 // SendPasswordReset Send a user the mail to set a password
 //
 // The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-// used nothing changes: the present password works. At most five mails an hour, and one a minute, go to one user.
+// used nothing changes: the present password works. At most five an hour go to one address.
 //
 // Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
 func (c *Client) SendPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6110,7 +6110,7 @@ type ClientWithResponsesInterface interface {
 	// SendPasswordResetWithResponse Send a user the mail to set a password
 	//
 	// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-	// used nothing changes: the present password works. At most five mails an hour, and one a minute, go to one user.
+	// used nothing changes: the present password works. At most five an hour go to one address.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10456,7 +10456,7 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, userID
 // SendPasswordResetWithResponse Send a user the mail to set a password
 //
 // The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-// used nothing changes: the present password works. At most five mails an hour, and one a minute, go to one user.
+// used nothing changes: the present password works. At most five an hour go to one address.
 //
 // Returns a wrapper object for the known response body format(s).
 //

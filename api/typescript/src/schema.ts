@@ -506,7 +506,7 @@ export interface paths {
         /**
          * Send a user the mail to set a password
          * @description The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-         *     used nothing changes: the present password works. At most five mails an hour, and one a minute, go to one user.
+         *     used nothing changes: the present password works. At most five an hour go to one address.
          */
         post: operations["sendPasswordReset"];
         delete?: never;
