@@ -93,7 +93,7 @@ func notTheSchema(good string) []badBody {
 		{name: "unknown, -0", body: with(`"nope":-0`), code: "unknown_field", pointer: "/nope"},
 		{name: "unknown, a name of 60 kB", body: with(`"` + strings.Repeat("n", 60_000) + `":1`), code: "unknown_field"},
 		{name: "90 unknown", body: with(manyMembers(90)), code: "unknown_field", pointer: "/n0"},
-		{name: "server's own", body: with(`"is_superuser":true`), code: "unknown_field", pointer: "/is_superuser"},
+		{name: "server's own", body: with(`"email_verified":true`), code: "unknown_field", pointer: "/email_verified"},
 		{name: "server's own id", body: with(`"user_id":1`), code: "unknown_field", pointer: "/user_id"},
 		{name: "prototype", body: with(`"__proto__":{"a":1}`), code: "unknown_field", pointer: "/__proto__"},
 	}
@@ -123,6 +123,9 @@ func members(schema *openapi3.Schema, good map[string]any) []badBody {
 			list = append(list, badBody{name: name + " " + what, body: replaced(good, name, value), status: invalid, code: code, pointer: "/" + name})
 		}
 		for _, value := range []string{"null", "1", "true", "[]", "{}", `["x"]`, `{"$ne":""}`, `{"a":{"b":1}}`} {
+			if value == "true" && property.Type.Is(openapi3.TypeBoolean) {
+				continue
+			}
 			code := "invalid_type"
 			if len(property.Enum) > 0 { // asked first
 				code = "invalid_value"
@@ -545,7 +548,11 @@ func TestControl74Paths(t *testing.T) {
 		for _, other := range []string{
 			path + "/", "/" + path, path + "//", path + ";x", path + ";x=y", path + "/.", path + "/..", path + "/../" + path, "/." + path, "/x/.." + path, "/%2e" + path, path + "%2f", path + "%00", path + "%20",
 			strings.ToUpper(path), strings.Replace(path, "/", "//", 2), strings.Replace(path, "/", "/./", 1), strings.Replace(path, "/", `/\`, 1), path + "x", path + ".json", path + "~", "/v1" + path, path + "%3Fx",
+			strings.Replace(path, "/42/", "//", 1),
 		} {
+			if other == path {
+				continue
+			}
 			r := c.Copy().Do(op.Method, other, nil,
 				servertest.Header("X-Original-URL", path), servertest.Header("X-Rewrite-URL", path), servertest.Header("X-Forwarded-Prefix", "//evil.example"))
 			// A parameter takes what is no path; where there is a body, its absence is seen first.
