@@ -26,6 +26,7 @@ var unguarded = map[string]string{
 	"endTokens":     "there may be none",
 	"evict":         "there may be none",
 	"CreateSession": "of the new hash of a password: somebody else's wins",
+	"keepSuperuser": "how many there are is asked next",
 	"Refund":        "what has ended needs no refund",
 	"releaseLease":  "a lease that was lost is not ours to release",
 }

@@ -171,7 +171,6 @@ func (s *Store) SetPassword(ctx context.Context, u User, hash string, budgets []
 	})
 }
 
-
 // SetActive activates or deactivates the user; see ChangeUser.
 func (s *Store) SetActive(ctx context.Context, u User, active bool, events ...Event) error {
 	return s.ChangeUser(ctx, u, UserChange{IsActive: &active}, nil, events...)

@@ -128,8 +128,8 @@ func (s *Server) findOperation(c *gin.Context) {
 }
 
 // spelledOut: a path with escapes for what needs none, such as /accounts%2Flogin, would be routed here and still pass
-// a proxy's rule for /accounts/login. Only parameters may have them.
+// a proxy's rule for /accounts/login. Only parameters may have them, and none is empty.
 func spelledOut(route, path string) bool {
 	want, got := strings.Split(route, "/"), strings.Split(path, "/")
-	return slices.EqualFunc(want, got, func(w, g string) bool { return w == g || strings.HasPrefix(w, ":") })
+	return slices.EqualFunc(want, got, func(w, g string) bool { return w == g || strings.HasPrefix(w, ":") && g != "" })
 }

@@ -78,6 +78,28 @@ func TestControl87OnlyEnforceableSecurity(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+	for _, c := range []struct {
+		name string
+		ok   bool
+		op   openapi3.Operation
+	}{
+		{"staff", true, openapi3.Operation{Extensions: map[string]any{"x-required-role": "staff"}}},
+		{"superuser", true, openapi3.Operation{Extensions: map[string]any{"x-required-role": "superuser"}}},
+		{"a recent password", true, openapi3.Operation{Extensions: map[string]any{"x-recent-password": true}}},
+		{"an unknown role", false, openapi3.Operation{Extensions: map[string]any{"x-required-role": "admin"}}},
+		{"an empty role", false, openapi3.Operation{Extensions: map[string]any{"x-required-role": ""}}},
+		{"another spelling", false, openapi3.Operation{Extensions: map[string]any{"x-required-role": "Staff"}}},
+		{"a list of roles", false, openapi3.Operation{Extensions: map[string]any{"x-required-role": []any{"staff"}}}},
+		{"no password needed, it says", false, openapi3.Operation{Extensions: map[string]any{"x-recent-password": false}}},
+		{"a role of a public operation", false, openapi3.Operation{Extensions: map[string]any{"x-required-role": "staff"}, Security: &openapi3.SecurityRequirements{}}},
+		{"a password of a public operation", false, openapi3.Operation{Extensions: map[string]any{"x-recent-password": true}, Security: &openapi3.SecurityRequirements{}}},
+		{"a role where there may be no user", false, openapi3.Operation{Extensions: map[string]any{"x-required-role": "staff"}, Security: ptr(requirement("refreshCookie"))}},
+		{"a role where the token may be in the body", false, openapi3.Operation{Extensions: map[string]any{"x-required-role": "staff"}, Security: ptr(append(requirement("bearerAuth"), openapi3.SecurityRequirement{}))}},
+	} {
+		if err := server.ReadSecurity(&openapi3.T{Security: requirement("bearerAuth")}, &c.op); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
 	// Without a security of its own an operation has the contract's.
 	if err := server.ReadSecurity(&openapi3.T{Security: requirement("nobody")}, &openapi3.Operation{}); err == nil {
 		t.Error("the default of the contract is not looked at")
@@ -86,6 +108,8 @@ func TestControl87OnlyEnforceableSecurity(t *testing.T) {
 		t.Error("the contract has no default: an operation that says nothing would be public")
 	}
 }
+
+func ptr[T any](v T) *T { return &v }
 
 // What is served is openapi.yaml with the server's URL and the cookie names in force, in both spellings.
 func TestServedContract(t *testing.T) {

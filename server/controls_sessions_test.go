@@ -59,7 +59,7 @@ func breakOff(t *testing.T, s *servertest.Server, c *servertest.Client, happened
 func TestControl44ReadsChangeNothing(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
-		ada := newUser(t, s, "ada")
+		ada := newAda(t, s)
 		var clients []*servertest.Client
 		for _, transport := range transports {
 			clients = append(clients, s.Login(ada, transport))

@@ -51,7 +51,7 @@ func TestControl86EveryOperationAnswers500(t *testing.T) {
 	}
 	front := httptest.NewServer(handler)
 	t.Cleanup(front.Close)
-	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
+	c := s.Login(newAda(t, s), accounts.Hybrid)
 	other := *s
 	other.URL = front.URL
 	for _, op := range servertest.Operations() {
@@ -105,7 +105,7 @@ func TestAContextBelongsToOneRequest(t *testing.T) {
 func TestControl36And84And86EveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
-		ada := newUser(t, s, "ada")
+		ada := newAda(t, s)
 		for _, transport := range transports {
 			s.Login(ada, transport)
 		}
@@ -152,7 +152,7 @@ func TestControl36EveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
 		db := *direct
 		db.URL = url
 		s := servertest.Start(t, servertest.Options{Database: &db, HoldMail: true})
-		c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
+		c := s.Login(newAda(t, s), accounts.Hybrid)
 		before := s.Database.Dump(t)
 		proxy.Silence()
 		var all sync.WaitGroup
@@ -190,7 +190,7 @@ func TestControl36EveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
 func TestControl86BrokenTables(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{"ACCOUNTS_CONFIRMATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1000/1m"}})
-		ada := newUser(t, s, "ada")
+		ada := newAda(t, s)
 		s.Database.Snapshot(t)
 		for _, table := range []string{"users", "sessions", "events", "one_time_tokens", "outbox", "throttles"} {
 			failed := 0
@@ -253,9 +253,9 @@ func TestControl84SaysWhenToComeAgain(t *testing.T) {
 func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation) {
 	s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{
 		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=2/15m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=2/15m", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=2/15m",
-		"ACCOUNTS_RARE_ACTIONS_PER_USER=2/15m",
+		"ACCOUNTS_RARE_ACTIONS_PER_USER=2/15m", "ACCOUNTS_MAILS_PER_RECIPIENT=2/15m",
 	}})
-	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
+	c := s.Login(newAda(t, s), accounts.Hybrid)
 	e := exampleOf(t, op)
 	if body, ok := e.body.(map[string]any); ok {
 		body = maps.Clone(body)
@@ -311,7 +311,7 @@ func TestControl81And84HashingIsBounded(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		hasher := credentials.NewHasher(servertest.FastHash, 1, 1, time.Minute)
 		s := servertest.Start(t, servertest.Options{Engine: engine, Hasher: hasher, Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m"}})
-		ada, bob := newUser(t, s, "ada"), s.NewUser()
+		ada, bob := newAda(t, s), s.NewUser()
 		verification := register(t, s, 1, object{"email": address("carol"), "password": password})
 		reset := requestReset(t, s, bob.Email, 1)
 		c := s.Login(ada, accounts.Hybrid)

@@ -50,7 +50,7 @@ func TestControl91SecurityHeaders(t *testing.T) {
 	for _, settings := range [][]string{nil, {"ACCOUNTS_PUBLIC_URL=https://accounts.example"}} {
 		s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: append(settings, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m")})
 		seen := map[int]bool{}
-		c := s.Login(newUser(t, s, "ada"), accounts.BodyTokens)
+		c := s.Login(newAda(t, s), accounts.BodyTokens)
 		s.Database.Snapshot(t)
 		for _, op := range servertest.Operations() {
 			for _, r := range []*servertest.Response{send(s.Anonymous(), exampleOf(t, op)), send(c.Copy(), exampleOf(t, op))} {

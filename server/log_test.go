@@ -129,7 +129,7 @@ func TestControl90LinesAreNotForged(t *testing.T) {
 // what, and how it ended.
 func TestControl90LinesSayWhatAnInquiryNeeds(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{trusted}})
-	ada := newUser(t, s, "ada")
+	ada := newAda(t, s)
 	wanted := func(what, operation string, user int64, r *servertest.Response) {
 		t.Helper()
 		record := requestOf(t, s, r.Header.Get("X-Request-Id"))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
@@ -72,6 +73,8 @@ type credential struct {
 	expired   bool
 	ended     bool // its session was revoked, or its user's epoch moved, or its user is inactive
 	csrf      string
+	role      string // of its user: staff or superuser, or none
+	aged      bool   // the password was shown long ago
 }
 
 // place is a way by which a credential can come.
@@ -178,10 +181,22 @@ func (w *world) judgeSession(op servertest.Operation, c credential, p place, inv
 	case c.ended:
 		code = "session_revoked"
 	}
-	if !slices.Contains(codes, code) {
-		return ""
+	if slices.Contains(codes, code) {
+		return code
 	}
-	return code
+	return judgeRole(op, c)
+}
+
+// judgeRole: what the contract asks of the user is asked last.
+func judgeRole(op servertest.Operation, c credential) string {
+	wanted := op.Operation.Extensions["x-required-role"]
+	switch {
+	case wanted != nil && c.role != wanted && c.role != "superuser":
+		return "role_required"
+	case op.Operation.Extensions["x-recent-password"] == true && c.aged:
+		return "reauth_required"
+	}
+	return ""
 }
 
 // ------------------------------------------------------------------ the world
@@ -191,14 +206,16 @@ type world struct {
 	t           *testing.T
 	s           *servertest.Server
 	ada, bob    servertest.User
-	eve         servertest.User // another user
+	eve         servertest.User // another user, who was a superuser until a moment ago
+	sam         servertest.User // a member of staff
 	credentials map[string]credential
 	dump        string // of the world as renew left it
 }
 
 func newWorld(t *testing.T, s *servertest.Server) *world {
 	w := &world{t: t, s: s, credentials: map[string]credential{"garbage": {raw: "garbage"}, "empty": {raw: ""}}}
-	w.ada, w.bob, w.eve = newUser(t, s, "ada"), newUser(t, s, "bob"), newUser(t, s, "eve")
+	w.ada, w.bob, w.eve, w.sam = newAda(t, s), newUser(t, s, "bob"), newUser(t, s, "eve"), newUser(t, s, "sam")
+	s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", true, w.sam.ID)
 	carol, dan := newUser(t, s, "carol"), newUser(t, s, "dan")
 	for _, transport := range transports {
 		w.note("revoked", s.Login(w.bob, transport), credential{ended: true}).Logout().Want(t, http.StatusNoContent, "")
@@ -214,12 +231,25 @@ func newWorld(t *testing.T, s *servertest.Server) *world {
 // renew gives ada, and the other user, young sessions that nothing has happened to.
 func (w *world) renew() {
 	w.restore()
-	for state, u := range map[string]servertest.User{"live": w.ada, "other": w.eve} {
-		w.s.Database.Exec(w.t, "DELETE FROM sessions WHERE user_id = ?", u.ID)
+	w.s.Database.Exec(w.t, "DELETE FROM sessions WHERE user_id IN (?, ?, ?)", w.ada.ID, w.eve.ID, w.sam.ID)
+	w.s.Database.Exec(w.t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, w.eve.ID)
+	for state, user := range map[string]struct {
+		servertest.User
+		credential
+	}{
+		"live":  {w.ada, credential{role: "superuser"}},
+		"aged":  {w.ada, credential{role: "superuser", aged: true}},
+		"staff": {w.sam, credential{role: "staff"}},
+		"other": {w.eve, credential{}},
+	} {
 		for _, transport := range transports {
-			w.note(state, w.s.Login(u, transport), credential{})
+			c := w.note(state, w.s.Login(user.User, transport), user.credential)
+			if id := sessionID(w.t, c); user.aged {
+				w.s.Database.Exec(w.t, "UPDATE sessions SET authenticated_at = ? WHERE id = ?", time.Now().Add(-11*time.Minute).UTC(), id[:])
+			}
 		}
 	}
+	w.s.Database.Exec(w.t, "UPDATE users SET is_superuser = ? WHERE id = ?", false, w.eve.ID)
 	for name, c := range maps.Clone(w.credentials) {
 		if rest, live := strings.CutPrefix(name, "live "); live {
 			c.raw, c.expired = expired(c.raw), true
@@ -292,7 +322,7 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 		return
 	}
 	status := http.StatusUnauthorized
-	if want == "csrf_failed" {
+	if want == "csrf_failed" || want == "role_required" || want == "reauth_required" {
 		status = http.StatusForbidden
 	}
 	if r.Status != status || r.Code() != want {
@@ -309,7 +339,7 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 
 // isRefusal names the codes that security gives; invalid_credentials of login is the operation's own answer.
 func isRefusal(code string) bool {
-	return code == "csrf_failed" || code == "credentials_missing" || strings.HasPrefix(code, "access_") ||
+	return code == "csrf_failed" || code == "role_required" || code == "reauth_required" || code == "credentials_missing" || strings.HasPrefix(code, "access_") ||
 		strings.HasPrefix(code, "session_") || strings.HasPrefix(code, "refresh_")
 }
 

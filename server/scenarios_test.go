@@ -10,7 +10,7 @@ import (
 
 // The scenarios of the security matrix.
 
-var scenarios = slices.Concat(everyCredentialEverywhere(), csrfScenarios(), twofold(), mixed(), foreignPages(), elsewhere())
+var scenarios = slices.Concat(everyCredentialEverywhere(), roles(), csrfScenarios(), twofold(), mixed(), foreignPages(), elsewhere())
 
 // everyCredentialEverywhere shows each token, in each state, at each place, with the CSRF token of its own session.
 func everyCredentialEverywhere() []scenario {
@@ -31,6 +31,22 @@ func everyCredentialEverywhere() []scenario {
 			scenario{name: name + " as access cookie", access: one, csrf: "own"},
 			scenario{name: name + " as refresh cookie", refresh: one, csrf: "own"},
 			scenario{name: name + " in the body", body: one})
+	}
+	return list
+}
+
+// roles shows good credentials of users who may do less.
+func roles() []scenario {
+	var list []scenario
+	for _, state := range []string{"aged", "staff", "other"} {
+		for _, transport := range transports {
+			one := []string{state + " access " + string(transport)}
+			sc := scenario{name: "live " + one[0], bearer: one}
+			if accessPlace[transport] == atAccess {
+				sc = scenario{name: "live " + one[0], access: one, csrf: "own"}
+			}
+			list = append(list, sc)
+		}
 	}
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"regexp"
@@ -44,6 +45,27 @@ func newUser(t *testing.T, s *servertest.Server, name string) servertest.User {
 	return servertest.User{User: u, Password: password}
 }
 
+// newAda adds ada, who may call every operation: she is a superuser, and not the last one. Beside her is the user of
+// the examples whom staff manages, by the id that they have.
+func newAda(t *testing.T, s *servertest.Server) servertest.User {
+	t.Helper()
+	for _, name := range []string{"ada", "root"} {
+		_, err := s.Service.CreateUser(context.Background(), accounts.NewUser{Username: name, Email: name + "@example.com", Password: password, Superuser: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Database.Exec(t, "UPDATE users SET id = ? WHERE id = ?", managedID, newUser(t, s, "managed").ID)
+	ada, err := s.Store.UserByUsername(context.Background(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return servertest.User{User: ada, Password: password}
+}
+
+// managedID is the user_id of the contract's examples.
+const managedID = 42
+
 // example is a valid request to an operation, made of the contract's own examples.
 type example struct {
 	method, path string
@@ -56,11 +78,10 @@ func exampleOf(t *testing.T, op servertest.Operation) example {
 	e := example{method: op.Method, path: op.Path}
 	for _, p := range op.Operation.Parameters {
 		if p.Value.In == openapi3.ParameterInPath {
-			text, ok := p.Value.Example.(string)
-			if !ok {
+			if p.Value.Example == nil {
 				t.Fatalf("%s: the path parameter %s has no example in the contract", op.ID, p.Value.Name)
 			}
-			e.path = strings.ReplaceAll(e.path, "{"+p.Value.Name+"}", text)
+			e.path = strings.ReplaceAll(e.path, "{"+p.Value.Name+"}", fmt.Sprint(p.Value.Example))
 		}
 	}
 	if op.Operation.RequestBody == nil {

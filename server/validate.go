@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -37,13 +38,13 @@ func (s *Server) validate(c *gin.Context) {
 			return
 		}
 	}
-	if err := checkSpelling(call.operation.route.Operation, c.Request); err != nil {
-		s.problem(c, err)
-		return
-	}
 	params := make(map[string]string, len(c.Params))
 	for _, p := range c.Params {
 		params[p.Key] = p.Value
+	}
+	if err := checkSpelling(call.operation.route.Operation, c.Request, params); err != nil {
+		s.problem(c, err)
+		return
 	}
 	err := openapi3filter.ValidateRequest(c, &openapi3filter.RequestValidationInput{
 		Request: c.Request, PathParams: params, Route: call.operation.route, Options: requestOptions,
@@ -56,8 +57,8 @@ func (s *Server) validate(c *gin.Context) {
 }
 
 // checkSpelling refuses what the validator takes in several spellings: a parameter that is empty or comes twice, "1" or
-// "T" for true, "02" for 2. Which of two values counts would be a guess.
-func checkSpelling(op *openapi3.Operation, r *http.Request) error {
+// "T" for true, "+2" for 2. Which of two values counts would be a guess.
+func checkSpelling(op *openapi3.Operation, r *http.Request, path map[string]string) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if known := queryParameters(op); len(known) > 0 {
 		if err != nil { // a part that cannot be read is dropped elsewhere, and keep_current with it
@@ -69,7 +70,9 @@ func checkSpelling(op *openapi3.Operation, r *http.Request) error {
 	}
 	for _, ref := range op.Parameters {
 		p := ref.Value
-		values := map[string][]string{openapi3.ParameterInQuery: query[p.Name], openapi3.ParameterInHeader: r.Header.Values(p.Name)}[p.In]
+		values := map[string][]string{
+			openapi3.ParameterInQuery: query[p.Name], openapi3.ParameterInHeader: r.Header.Values(p.Name), openapi3.ParameterInPath: {path[p.Name]},
+		}[p.In]
 		switch {
 		case len(values) == 0, p.Schema.Value.Type.Is(openapi3.TypeArray):
 		case len(values) > 1, !wellSpelled(p.Schema.Value, values[0]):
@@ -88,7 +91,8 @@ func wellSpelled(schema *openapi3.Schema, value string) bool {
 		n, err := strconv.ParseInt(value, 10, 64)
 		return err == nil && strconv.FormatInt(n, 10) == value
 	}
-	return value != ""
+	// NUL ends a text for some and not for others: SQLite finds everybody by it.
+	return value != "" && utf8.ValidString(value) && !strings.ContainsRune(value, 0)
 }
 
 // queryParameters are the names of those that an operation has. Where it has none, a query means nothing, whatever is

@@ -2913,8 +2913,8 @@ type ClientInterface interface {
 
 	// ListUsers Find users
 	//
-	// Users that all of the filters fit, in pages. `q` is looked for, as it is and without regard to case, in usernames,
-	// addresses and names.
+	// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
+	// usernames, addresses and names.
 	//
 	// Corresponds with GET /admin/users (the `ListUsers` operationId).
 	ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2981,7 +2981,7 @@ type ClientInterface interface {
 	// SendPasswordReset Send a user the mail to set a password
 	//
 	// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-	// used nothing changes: the present password works. At most five mails an hour, and one a minute, go to one user.
+	// used nothing changes: the present password works. At most five an hour go to one address.
 	//
 	// Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
 	SendPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3783,8 +3783,8 @@ func (c *Client) ListAllEvents(ctx context.Context, params *ListAllEventsParams,
 
 // ListUsers Find users
 //
-// Users that all of the filters fit, in pages. `q` is looked for, as it is and without regard to case, in usernames,
-// addresses and names.
+// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
+// usernames, addresses and names.
 //
 // Corresponds with GET /admin/users (the `ListUsers` operationId).
 func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3921,7 +3921,7 @@ func (c *Client) DeleteUser(ctx context.Context, userID UserID, reqEditors ...Re
 // SendPasswordReset Send a user the mail to set a password
 //
 // The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-// used nothing changes: the present password works. At most five mails an hour, and one a minute, go to one user.
+// used nothing changes: the present password works. At most five an hour go to one address.
 //
 // Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
 func (c *Client) SendPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6036,8 +6036,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListUsersWithResponse Find users
 	//
-	// Users that all of the filters fit, in pages. `q` is looked for, as it is and without regard to case, in usernames,
-	// addresses and names.
+	// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
+	// usernames, addresses and names.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6110,7 +6110,7 @@ type ClientWithResponsesInterface interface {
 	// SendPasswordResetWithResponse Send a user the mail to set a password
 	//
 	// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-	// used nothing changes: the present password works. At most five mails an hour, and one a minute, go to one user.
+	// used nothing changes: the present password works. At most five an hour go to one address.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10340,8 +10340,8 @@ func (c *ClientWithResponses) ListAllEventsWithResponse(ctx context.Context, par
 
 // ListUsersWithResponse Find users
 //
-// Users that all of the filters fit, in pages. `q` is looked for, as it is and without regard to case, in usernames,
-// addresses and names.
+// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
+// usernames, addresses and names.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10456,7 +10456,7 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, userID
 // SendPasswordResetWithResponse Send a user the mail to set a password
 //
 // The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-// used nothing changes: the present password works. At most five mails an hour, and one a minute, go to one user.
+// used nothing changes: the present password works. At most five an hour go to one address.
 //
 // Returns a wrapper object for the known response body format(s).
 //

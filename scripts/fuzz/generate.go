@@ -47,6 +47,9 @@ func (g *generator) plan(t *rapid.T) plan {
 	}
 	p := plan{op: g.often[evenly(t, len(g.often))], who: number(t, 4), session: drawSession(t), salt: number(t, 100), chunked: chance(t, 1, 16)}
 	op := g.operations[p.op]
+	if op.Operation.Extensions["x-required-role"] != nil && chance(t, 5, 6) {
+		p.who = firstStaff + number(t, 2)
+	}
 	if chance(t, 1, 24) {
 		p.method = sample(t, methods)
 	}

@@ -76,10 +76,10 @@ func (f *fuzzer) judgeChanges(r *request, a *answer) string {
 	return ""
 }
 
-// mine: the rows of the users whose credentials a request shows, or who had to type their password for this answer;
-// rows of nobody; and what has come into being by it.
+// mine: the rows of the users whose credentials a request shows, or who had to type their password for this answer, or
+// whom they manage; rows of nobody; and what has come into being by it.
 func (f *fuzzer) mine(r *request, a *answer, userID int64) bool {
-	if userID == 0 || slices.Contains(r.owners, userID) {
+	if userID == 0 || slices.Contains(r.owners, userID) || f.manages(r, userID) {
 		return true
 	}
 	i := slices.IndexFunc(f.world.users, func(u user) bool { return u.id == userID })
@@ -89,6 +89,32 @@ func (f *fuzzer) mine(r *request, a *answer, userID int64) bool {
 	typed, _ := r.member("password", f.lookupFor(r))
 	signedIn := (r.op.ID == "login" || r.op.ID == "verifyEmail") && a.Status == http.StatusOK
 	return signedIn && typed == f.world.users[i].password
+}
+
+// manages: members of staff see everybody and change ordinary users, superusers change all, by the operations that are
+// for them. A superuser who leaves is compared with the others.
+func (f *fuzzer) manages(r *request, userID int64) bool {
+	administration := r.op.Operation.Extensions["x-required-role"] != nil
+	target := f.userByID(userID)
+	for _, owner := range r.owners {
+		by := f.userByID(owner)
+		switch {
+		case by.superuser && (administration || r.op.ID == "deleteProfile" && target.superuser):
+			return true
+		case by.staff && administration && (r.http.Method == http.MethodGet || !target.staff && !target.superuser):
+			return true
+		}
+	}
+	return false
+}
+
+func (f *fuzzer) userByID(id int64) user {
+	for _, u := range f.world.users {
+		if u.id == id {
+			return u
+		}
+	}
+	return user{}
 }
 
 // judgePrivacy: an answer holds nothing of users whose credentials the request does not show.
@@ -146,9 +172,9 @@ func (f *fuzzer) learn(r *request, a *answer) {
 		}
 	case "verifyEmail":
 		f.learnUser(r, a)
-	case "updateProfile", "confirmEmailChange":
+	case "updateProfile", "confirmEmailChange", "updateUser":
 		w.readUsers()
-	case "deleteProfile":
+	case "deleteProfile", "deleteUser":
 		w.dropUsers()
 	}
 	f.learnSession(a)

@@ -1,5 +1,7 @@
 package main
 
+import "strconv"
+
 func (f *fuzzer) spell(r *request, v any) string {
 	return spell(v, func(x ref) string { return f.lookup(r, x) })
 }
@@ -31,6 +33,8 @@ func (f *fuzzer) lookup(r *request, x ref) string {
 		return w.users[(r.who+x.n)%len(w.users)].username
 	case refKnownEmail:
 		return w.users[(r.who+x.n)%len(w.users)].email
+	case refUser:
+		return strconv.FormatInt(w.users[(r.who+x.n)%len(w.users)].id, 10)
 	case refSession:
 		return w.session(r.who+x.n%3/2, choice{live, x.n}).id
 	case refRefresh:

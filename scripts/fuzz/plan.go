@@ -78,6 +78,7 @@ const (
 	refRefresh                   // a refresh token of the transport body
 	refTakenName                 // somebody else's username
 	refKnownEmail                // an address that has an account or a registration
+	refUser                      // an id
 )
 
 // object keeps its order, and a name may occur twice.

@@ -133,6 +133,10 @@ func (g *generator) fromWorld(t *rapid.T, name string, op servertest.Operation) 
 		return sample(t, newPasswords), true
 	case "token":
 		return ref{refToken, number(t, 4)}, true
+	case "user_id", "actor_id":
+		return ref{refUser, 1 + number(t, 4)}, true
+	case "after": // the place of another list, or one that is made up
+		return sample(t, []string{"eyJzIjoiaWQiLCJkIjpmYWxzZSwiaSI6MX0", "eyJzIjoidXNlcm5hbWUiLCJkIjp0cnVlLCJpIjoxLCJ0IjoienEifQ", "AAAA", "e30"}), true
 	case "session_id":
 		return ref{refSession, number(t, 6)}, true
 	case "refresh_token":

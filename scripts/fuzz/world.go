@@ -41,6 +41,7 @@ type knows struct {
 type user struct {
 	id                        int64
 	username, email, password string
+	staff, superuser          bool
 	gone                      bool
 }
 
@@ -131,6 +132,10 @@ func (w *world) renew() {
 	for _, name := range []string{"one", "two", "three", "four"} {
 		w.addUser(name)
 	}
+	for _, i := range []int{firstStaff, firstStaff + 1} {
+		w.kept.users[i].staff, w.kept.users[i].superuser = true, i > firstStaff
+		w.s.Database.Exec(w.t, "UPDATE users SET is_staff = ?, is_superuser = ? WHERE id = ?", true, i > firstStaff, w.kept.users[i].id)
+	}
 	clients := map[state][]*servertest.Client{superseded: w.login()}
 	w.s.Database.Age(w.t, aged)
 	w.refresh(superseded, clients[superseded])
@@ -153,6 +158,9 @@ func (w *world) renew() {
 	w.born = time.Now()
 	w.forget()
 }
+
+// firstStaff is a member of staff, and the one behind is the only superuser.
+const firstStaff = 2
 
 // aged is how old a token has to be to be replaced, and to be proof of theft when it comes again.
 const aged = 40 * time.Second
@@ -238,12 +246,13 @@ func (w *world) serve(r *http.Request) (rec *httptest.ResponseRecorder, aborted 
 	return rec, nil
 }
 
-// readUsers asks the database for the names in force.
+// readUsers asks the database for the names and roles in force.
 func (w *world) readUsers() {
 	for i := range w.users {
 		u := &w.users[i]
 		if !u.gone {
-			w.must(w.s.Database.SQL.QueryRowContext(context.Background(), "SELECT username, email FROM users WHERE id = ?", u.id).Scan(&u.username, &u.email))
+			w.must(w.s.Database.SQL.QueryRowContext(context.Background(), "SELECT username, email, is_staff, is_superuser FROM users WHERE id = ?", u.id).
+				Scan(&u.username, &u.email, &u.staff, &u.superuser))
 		}
 	}
 }

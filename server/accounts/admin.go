@@ -256,7 +256,9 @@ func or[T any](wanted *T, present T) T {
 }
 
 // fullName is quoted: it may be empty, and hold any words.
-func fullName(u models.User) string { return strconv.Quote(strings.TrimSpace(u.FirstName + " " + u.LastName)) }
+func fullName(u models.User) string {
+	return strconv.Quote(strings.TrimSpace(u.FirstName + " " + u.LastName))
+}
 
 const maxShort = 100 // two of them fit into an event
 
@@ -294,7 +296,8 @@ func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client 
 func (s *Service) SendPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	budget := s.settings.MailsPerRecipient
+	// A budget of its own: a stranger who asks for resets must not keep the help back.
+	mails := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
 	err := s.retryChange(ctx, p, id, func(u models.User) error {
 		if !u.IsActive || u.Email == "" {
 			return refuse(UserUnreachable)
@@ -305,8 +308,7 @@ func (s *Service) SendPasswordReset(ctx context.Context, p Principal, id int64, 
 		}
 		m := s.mailTo(u, kind, client)
 		m.ExpiresAt = m.CreatedAt.Add(life)
-		// A budget of its own: a stranger who asks for resets must not keep the help back.
-		err := s.store.AddUserMail(ctx, u, m, use(budget, mailsTo+"staff", u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, string(kind)))
+		err := s.store.AddUserMail(ctx, u, m, use(mails, mailsTo+"staff", u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, string(kind)))
 		return s.limitedOr(err)
 	})
 	if err == nil {

@@ -2,12 +2,17 @@ package accounts_test
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -298,5 +303,57 @@ func TestControl48LogoutWithAnyToken(t *testing.T) {
 		s.at(other).Logout().Want(t, http.StatusNoContent, "")
 		s.db.Exec(t, "DELETE FROM sessions WHERE id = ?", id(other))
 		s.at(other).Logout().Want(t, http.StatusNoContent, "")
+	})
+}
+
+// Of two requests that take away the last two superusers at the same moment, by whatever way and at whichever replica, one
+// is refused: a thousand times, each engine.
+func TestControl75TheLastSuperuserStays(t *testing.T) {
+	eachSite(t, nil, func(t *testing.T, s *site) {
+		ctx := context.Background()
+		no := false
+		ways := map[string]func(r *servertest.Server, by, of models.User) error{
+			"demotion": func(r *servertest.Server, by, of models.User) error {
+				_, err := r.Service.UpdateUser(ctx, accounts.Principal{User: by}, of.ID, accounts.UserChange{IsSuperuser: &no}, accounts.Client{})
+				return err
+			},
+			"deactivation": func(r *servertest.Server, by, of models.User) error {
+				_, err := r.Service.UpdateUser(ctx, accounts.Principal{User: by}, of.ID, accounts.UserChange{IsActive: &no}, accounts.Client{})
+				return err
+			},
+			"an operator": func(r *servertest.Server, _, of models.User) error {
+				return r.Service.SetActive(ctx, of.Username, false)
+			},
+		}
+		pair := [2]models.User{s.user.User, s.replicas[0].NewUser().User}
+		names := slices.Sorted(maps.Keys(ways))
+		for round := range 1000 {
+			s.db.Exec(t, "UPDATE users SET is_staff = ?, is_superuser = ?, is_active = ?", true, true, true)
+			for i := range pair {
+				pair[i].IsSuperuser, pair[i].IsStaff = true, true
+			}
+			var errs [2]error
+			var both sync.WaitGroup
+			for i := range 2 {
+				both.Go(func() {
+					way := ways[names[(round/(1+2*i))%len(names)]]
+					errs[i] = way(s.replicas[i%len(s.replicas)], pair[i], pair[(i+round)%2])
+				})
+			}
+			both.Wait()
+			refused := 0
+			for _, err := range errs {
+				switch {
+				case errors.Is(err, &accounts.Error{Code: accounts.LastSuperuser}):
+					refused++
+				case err != nil:
+					t.Fatal(err)
+				}
+			}
+			left := s.db.Count(t, "SELECT COUNT(*) FROM users WHERE is_superuser AND is_active")
+			if left != 1 || refused != 1 {
+				t.Fatalf("round %d: %d superusers are left, %d requests refused", round, left, refused)
+			}
+		}
 	})
 }

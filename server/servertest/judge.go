@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -75,7 +76,9 @@ func Judge(request *http.Request, r *Response) error {
 	clean := request.Clone(context.Background())
 	clean.URL.Host, clean.URL.Scheme, clean.Host = "", "", ""
 	route, params, err := router().FindRoute(clean)
-	if err != nil || r.Status == http.StatusNotFound && strings.Contains(request.URL.EscapedPath(), "%") || strings.HasSuffix(clean.URL.Path, "/") { // the library's router takes /a/ for /a
+	// The library's router takes /a/ for /a, and also /a for /a/{b}.
+	sloppy := strings.HasSuffix(clean.URL.Path, "/") || slices.Contains(slices.Collect(maps.Values(params)), "")
+	if err != nil || sloppy || r.Status == http.StatusNotFound && strings.Contains(request.URL.EscapedPath(), "%") {
 		return judgeStray(r)
 	}
 	if r.Header.Get("X-Request-Id") == "" {

@@ -429,8 +429,8 @@ export interface paths {
         };
         /**
          * Find users
-         * @description Users that all of the filters fit, in pages. `q` is looked for, as it is and without regard to case, in usernames,
-         *     addresses and names.
+         * @description Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
+         *     usernames, addresses and names.
          */
         get: operations["listUsers"];
         put?: never;
@@ -506,7 +506,7 @@ export interface paths {
         /**
          * Send a user the mail to set a password
          * @description The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-         *     used nothing changes: the present password works. At most five mails an hour, and one a minute, go to one user.
+         *     used nothing changes: the present password works. At most five an hour go to one address.
          */
         post: operations["sendPasswordReset"];
         delete?: never;
@@ -2516,11 +2516,20 @@ export interface operations {
                  * @example ada@
                  */
                 q?: string;
-                /** @description Only those that are, or are not. */
+                /**
+                 * @description Only those that are, or are not.
+                 * @example true
+                 */
                 is_active?: boolean;
-                /** @description Only members of staff, superusers among them, or only others. */
+                /**
+                 * @description Only members of staff, superusers among them, or only others.
+                 * @example false
+                 */
                 is_staff?: boolean;
-                /** @description Only those whose address is verified, or is not. */
+                /**
+                 * @description Only those whose address is verified, or is not.
+                 * @example true
+                 */
                 verified?: boolean;
                 /**
                  * @description The order; with a hyphen it is descending. Users that never logged in count as the earliest.
@@ -2532,7 +2541,10 @@ export interface operations {
                  * @example 50
                  */
                 limit?: number;
-                /** @description The `next` of the page before, with the same filters and order. */
+                /**
+                 * @description The `next` of the page before, with the same filters and order.
+                 * @example eyJzIjoiLWlkIiwiaSI6NDJ9
+                 */
                 after?: components["schemas"]["Cursor"];
             };
             header?: never;
@@ -2982,9 +2994,15 @@ export interface operations {
                  * @example 42
                  */
                 user_id?: components["schemas"]["UserId"];
-                /** @description Only what this member of staff did to others. */
+                /**
+                 * @description Only what this member of staff did to others.
+                 * @example 1
+                 */
                 actor_id?: components["schemas"]["UserId"];
-                /** @description Only events of this kind. */
+                /**
+                 * @description Only events of this kind.
+                 * @example deactivated
+                 */
                 kind?: components["schemas"]["EventKind"];
                 /**
                  * @description How many events to answer with at most.

@@ -1,0 +1,596 @@
+package server_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+)
+
+// staffed is a server with people of every role, each with a session.
+type staffed struct {
+	*servertest.Server
+	t                *testing.T
+	root, boss       servertest.User // superusers
+	sam, una         servertest.User // a member of staff, an ordinary user
+	asRoot, asSam    *servertest.Client
+	asUna, unaMobile *servertest.Client
+}
+
+func withStaff(t *testing.T, f func(t *testing.T, s staffed), settings ...string) {
+	t.Helper()
+	life(t, func(t *testing.T, server *servertest.Server) {
+		s := staffed{Server: server, t: t}
+		s.root, s.boss, s.sam, s.una = server.NewUser(), server.NewUser(), server.NewUser(), server.NewUser()
+		for _, u := range []*servertest.User{&s.root, &s.boss} {
+			server.Database.Exec(t, "UPDATE users SET is_staff = ?, is_superuser = ? WHERE id = ?", true, true, u.ID)
+		}
+		server.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", true, s.sam.ID)
+		s.asRoot, s.asSam = server.Login(s.root, accounts.Hybrid), server.Login(s.sam, accounts.Cookies)
+		s.asUna, s.unaMobile = server.Login(s.una, accounts.ServerHeld), server.Login(s.una, accounts.BodyTokens)
+		f(t, s)
+	}, settings...)
+}
+
+func at(u servertest.User, rest string) string { return fmt.Sprintf("/admin/users/%d%s", u.ID, rest) }
+
+func edit(c *servertest.Client, u servertest.User, body object) *servertest.Response {
+	return c.Do(http.MethodPatch, at(u, ""), body)
+}
+
+// audit are the newest events that fit the query, oldest first, without what a test cannot know.
+func (s staffed) audit(query string) (list []object) {
+	s.t.Helper()
+	flush(s.t, s.Server)
+	r := s.asRoot.Do(http.MethodGet, "/admin/events?limit=100"+query, nil).Want(s.t, http.StatusOK, "")
+	for _, each := range slices.Backward(r.JSON["events"].([]any)) {
+		list = append(list, each.(object))
+	}
+	return list
+}
+
+// wantAudit compares kind, target, actor and detail of what a member of staff did.
+func (s staffed) wantAudit(actor servertest.User, want ...string) {
+	s.t.Helper()
+	var got []string
+	for _, e := range s.audit(fmt.Sprint("&actor_id=", actor.ID)) {
+		got = append(got, strings.TrimSpace(fmt.Sprintf("%v %.0f %v", e["kind"], e["user_id"], e["detail"])))
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		s.t.Errorf("what user %d did (-want +got):\n%s", actor.ID, diff)
+	}
+}
+
+func (s staffed) reload(u servertest.User) models.User {
+	s.t.Helper()
+	found, err := s.Store.UserByID(context.Background(), u.ID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return found
+}
+
+// ------------------------------------------------------------------ finding
+
+// listed are the usernames of a page.
+func listed(t *testing.T, r *servertest.Response) (names []string) {
+	t.Helper()
+	for _, each := range r.Want(t, http.StatusOK, "").JSON["users"].([]any) {
+		names = append(names, each.(object)["username"].(string))
+	}
+	return names
+}
+
+func find(c *servertest.Client, query url.Values) *servertest.Response {
+	return c.Do(http.MethodGet, "/admin/users?"+query.Encode(), nil)
+}
+
+func TestControl77SearchIsLiteral(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		for i, u := range []models.User{
+			{Username: "per%cent", Email: "a_b@example.com", FirstName: "Ádám", LastName: "O'Neil"},
+			{Username: "perXcent", Email: "aXb@example.com", FirstName: "ÁDÁM", LastName: `Back\slash`},
+			{Username: "bang!", Email: "straße@example.com", FirstName: "Ада", LastName: "Лавлейс"},
+		} {
+			u.UsernameNorm, u.EmailNorm, u.DateJoined = strings.ToLower(u.Username), strings.ToLower(u.Email), time.Now().UTC().Add(time.Duration(i)*time.Second)
+			if err := s.Store.CreateUser(t.Context(), &u); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for query, want := range map[string][]string{
+			"per": {"per%cent", "perXcent"}, "PERX": {"perXcent"}, "%": {"per%cent"}, "%cent": {"per%cent"}, "r%c": {"per%cent"}, "_": {"per%cent"}, "a_b": {"per%cent"}, "!": {"bang!"},
+			"!%": nil, `\`: {"perXcent"}, "'": {"per%cent"}, "ádám": {"per%cent", "perXcent"}, "ÁDÁM o'neil": {"per%cent"}, "cent b@": {"per%cent", "perXcent"}, "ада": {"bang!"}, "ЛАВЛЕЙС": {"bang!"},
+			"per nobody": nil, "'; DROP TABLE users; --": nil, "' OR 1=1": nil, "per per per per per": {"per%cent", "perXcent"}, "per per per per per per": nil, // beyond five they are one
+		} {
+			if got := listed(t, find(s.asSam, url.Values{"q": {query}})); !slices.Equal(got, want) {
+				t.Errorf("%q finds %q, want %q", query, got, want)
+			}
+		}
+		for _, query := range []string{"q=%ff", "q=%00", "q=a%00b", "q=", "sort=password", "sort=id%3Bdrop", "sort=(select+sleep(3))", "sort=-", "sort=ID", "limit=101", "limit=0", "limit=1e9", "is_active=1", "is_staff=TRUE", "password=x", "q=a&q=b", "after=%2B%2B", "after=AAAA"} {
+			s.asSam.Copy().Do(http.MethodGet, "/admin/users?"+query, nil).Want(t, http.StatusBadRequest, "malformed_request")
+		}
+	})
+}
+
+func TestFilters(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		s.Database.Exec(t, "UPDATE users SET is_active = ? WHERE id = ?", false, s.boss.ID)
+		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", s.una.ID)
+		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", false, s.root.ID) // a superuser all the same
+		names := func(list ...servertest.User) (names []string) {
+			for _, u := range list {
+				names = append(names, u.Username)
+			}
+			return names
+		}
+		for query, want := range map[string][]string{
+			"":                              names(s.root, s.boss, s.sam, s.una),
+			"is_active=true":                names(s.root, s.sam, s.una),
+			"is_active=false":               names(s.boss),
+			"is_staff=true":                 names(s.root, s.boss, s.sam),
+			"is_staff=false":                names(s.una),
+			"verified=false":                names(s.una),
+			"verified=true&is_active=true":  names(s.root, s.sam),
+			"verified=true&is_staff=false":  nil,
+			"q=" + s.sam.Email[:9]:          names(s.sam),
+			"sort=-id&limit=2":              names(s.una, s.sam),
+			"is_staff=true&sort=-id":        names(s.sam, s.boss, s.root),
+			"is_active=true&q=nobody%20has": nil,
+		} {
+			if got := listed(t, s.asSam.Do(http.MethodGet, "/admin/users?"+query, nil)); !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", query, got, want)
+			}
+		}
+	})
+}
+
+// In every order each user is on one page, also while others come and go; and a cursor belongs to its order.
+func TestControl77PagesOfUsers(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		base := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+		for i := range 40 {
+			u := models.User{Username: fmt.Sprintf("zz%02d", (i*7)%40), Email: fmt.Sprintf("zz%02d@example.com", (i*11)%40), DateJoined: base.Add(time.Duration(i%5) * time.Microsecond)}
+			u.UsernameNorm, u.EmailNorm = u.Username, u.Email
+			if i%3 != 0 { // some never logged in, and some at the same moment
+				at := base.Add(time.Duration(i%4) * time.Second)
+				u.LastLogin = &at
+			}
+			if err := s.Store.CreateUser(t.Context(), &u); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var other string
+		for _, sort := range []string{"id", "username", "email", "last_login", "date_joined", "-id", "-username", "-email", "-last_login", "-date_joined"} {
+			query := url.Values{"sort": {sort}, "limit": {"7"}, "q": {"zz"}}
+			var all []models.UserPlace
+			seen := map[string]int{}
+			for page := 0; ; page++ {
+				r := find(s.asSam, query)
+				names := listed(t, r)
+				for _, name := range names {
+					seen[name]++
+					u, err := s.Store.UserByUsername(t.Context(), name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, models.UserSort(strings.TrimPrefix(sort, "-")).PlaceOf(u))
+				}
+				if page == 1 { // behind what was read already
+					s.Database.Exec(t, "DELETE FROM users WHERE username = ?", names[0])
+				}
+				next, more := r.JSON["next"].(string)
+				if !more {
+					break
+				}
+				if page > 20 {
+					t.Fatal("the pages have no end")
+				}
+				query.Set("after", next)
+				if other != "" {
+					find(s.asSam.Copy(), url.Values{"sort": {sort}, "after": {other}}).Want(t, http.StatusBadRequest, "malformed_request")
+				}
+				other = ""
+			}
+			other = query.Get("after")
+			for name, n := range seen {
+				if n != 1 {
+					t.Errorf("%s: %s is on %d pages", sort, name, n)
+				}
+			}
+			if before := s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE username LIKE 'zz%'"); int64(len(seen)) != before+1 {
+				t.Errorf("%s: %d users, want %d", sort, len(seen), before+1)
+			}
+			ordered := slices.IsSortedFunc(all, func(a, b models.UserPlace) int {
+				if strings.HasPrefix(sort, "-") {
+					a, b = b, a
+				}
+				return cmp.Or(strings.Compare(a.Text, b.Text), a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))
+			})
+			if !ordered {
+				t.Errorf("%s: not in order: %v", sort, all)
+			}
+		}
+	})
+}
+
+// ------------------------------------------------------------------ roles
+
+// Members of staff manage ordinary users; only superusers touch staff, or make somebody one.
+func TestControl73StaffManagesOrdinaryUsers(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		session := s.asRoot.SessionID
+		before := s.Database.Dump(t)
+		for _, target := range []servertest.User{s.root, s.sam} {
+			for _, try := range []example{
+				{http.MethodPatch, at(target, ""), object{"first_name": "Eve"}}, {http.MethodPatch, at(target, ""), object{"is_active": false}}, {http.MethodPatch, at(target, ""), object{}},
+				{http.MethodPost, at(target, "/delete"), nil}, {http.MethodPost, at(target, "/password_reset"), nil}, {http.MethodPost, at(target, "/unthrottle"), nil},
+				{http.MethodDelete, at(target, "/sessions"), nil}, {http.MethodDelete, at(target, "/sessions/"+session), nil},
+			} {
+				send(s.asSam.Copy(), try).Want(t, http.StatusForbidden, "role_required")
+			}
+		}
+		for _, body := range []object{{"is_staff": true}, {"is_superuser": true}, {"is_staff": true, "is_superuser": true, "first_name": "Eve"}} {
+			edit(s.asSam, s.una, body).Want(t, http.StatusForbidden, "role_required")
+			body["email"] = address(newName())
+			s.asSam.Do(http.MethodPost, "/admin/users", body).Want(t, http.StatusForbidden, "role_required")
+		}
+		unchanged(t, s.Server, before)
+		edit(s.asSam, s.una, object{"is_staff": false, "is_superuser": false}).Want(t, http.StatusOK, "") // as it is
+		edit(s.asSam, s.una, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
+		edit(s.asRoot, s.sam, object{"first_name": "Sam", "is_superuser": true}).Want(t, http.StatusOK, "")
+		edit(s.asSam, s.boss, object{"first_name": "Boss"}).Want(t, http.StatusOK, "") // with the next request
+		edit(s.asRoot, s.sam, object{"is_superuser": false, "is_staff": false}).Want(t, http.StatusOK, "")
+		s.asSam.Do(http.MethodGet, "/admin/users", nil).Want(t, http.StatusForbidden, "role_required")
+		s.asSam.Profile().Want(t, http.StatusOK, "") // what an ordinary user may
+		s.wantAudit(s.root, fmt.Sprintf(`roles_changed %d staff to staff and superuser`, s.sam.ID), fmt.Sprintf(`names_changed %d "Ada Lovelace" to "Sam Lovelace"`, s.sam.ID),
+			fmt.Sprintf(`roles_changed %d staff and superuser to no role`, s.sam.ID))
+	})
+}
+
+func TestControl72And73RecentPassword(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		show := func(c *servertest.Client, password string) *servertest.Response {
+			return c.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": password})
+		}
+		for _, c := range []*servertest.Client{s.asRoot, s.Login(s.root, accounts.Cookies)} {
+			id := sessionID(t, c)
+			edit(c, s.una, object{"first_name": "U"}).Want(t, http.StatusOK, "")
+			old := time.Now().Add(-10*time.Minute - time.Second).UTC()
+			s.Database.Exec(t, "UPDATE sessions SET created_at = ? WHERE id = ?", old, id[:])
+			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
+			c.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "") // reading goes on, and what can do no harm
+			c.Do(http.MethodPost, at(s.una, "/unthrottle"), nil).Want(t, http.StatusNoContent, "")
+			wantField(t, show(c, "a wrong password"), "/password", "password_wrong")
+			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
+			if r := show(c, s.root.Password).Want(t, http.StatusOK, ""); r.JSON["expires_in"] != float64(600) || len(r.Cookies()) != 0 {
+				t.Errorf("%s %v", r.Raw, r.Cookies())
+			}
+			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusOK, "")
+			s.Database.Exec(t, "UPDATE sessions SET authenticated_at = ? WHERE id = ?", old, id[:])
+			edit(c, s.una, object{"first_name": "W"}).Want(t, http.StatusForbidden, "reauth_required")
+			if kinds := kindsOf(eventsOf(t, s.Server, c)); !slices.Contains(kinds, "reauthenticated") || !slices.Contains(kinds, "password_wrong") {
+				t.Errorf("events %v", kinds)
+			}
+		}
+		show(s.Login(s.una, accounts.Hybrid), s.una.Password).Want(t, http.StatusOK, "") // anybody may, of the own
+	})
+}
+
+func TestReauthenticationHasABudget(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		for _, status := range []int{http.StatusUnprocessableEntity, http.StatusUnprocessableEntity, http.StatusTooManyRequests} {
+			s.asRoot.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": "a wrong one"}).Want(t, status, "")
+		}
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m")
+}
+
+// ------------------------------------------------------------------ inviting
+
+func TestControl60And78Invite(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		name := newName()
+		email := address(name)
+		r := s.asSam.Do(http.MethodPost, "/admin/users", object{"email": email, "username": name, "first_name": "Grace", "locale": "ko"}).Want(t, http.StatusCreated, "")
+		u := servertest.User{User: stored(t, s.Server, email), Password: otherPassword}
+		user := r.JSON["user"].(object)
+		if r.JSON["has_password"] != false || r.JSON["locale"] != "ko" || user["email_verified"] != false || user["is_active"] != true || user["is_staff"] != false || user["username"] != name {
+			t.Errorf("the answer says %s", r.Raw)
+		}
+		for _, guess := range []string{"", "!", u.User.Password, otherPassword} {
+			if guess != "" {
+				signIn(s.Server, name, guess).Want(t, http.StatusUnauthorized, "invalid_credentials")
+			}
+		}
+		m := s.Mails.Wait(t, email, 1)
+		if m.Kind != mail.Invitation || m.Locale != "ko" || m.Name != "Grace" || m.ValidFor != 72*time.Hour {
+			t.Errorf("the mail is %+v", m)
+		}
+		confirmReset(s.Server, servertest.Token(t, m), otherPassword).Want(t, http.StatusOK, "")
+		profile := profileOf(t, s.Login(u, accounts.Hybrid).Profile())
+		if profile["email_verified"] != true {
+			t.Errorf("the link proves the address: %v", profile)
+		}
+		if r := s.asSam.Do(http.MethodGet, at(u, ""), nil).Want(t, http.StatusOK, ""); r.JSON["has_password"] != true {
+			t.Errorf("the answer says %s", r.Raw)
+		}
+		s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": address(newName()), "is_staff": true}).Want(t, http.StatusCreated, "")
+		s.wantAudit(s.sam, fmt.Sprintf("invited %d no role", u.ID))
+		for body, code := range map[*object]string{
+			{"email": shouted(email)}: "email_taken", {"email": address(newName()), "username": strings.ToUpper(name)}: "username_taken", {"email": s.una.Email, "username": name}: "username_taken",
+		} {
+			s.asSam.Do(http.MethodPost, "/admin/users", *body).Want(t, http.StatusConflict, code)
+		}
+		for pointer, body := range map[string]object{"/email": {"email": "no address"}, "/username": {"email": address(newName()), "username": "a b"}, "/first_name": {"email": address(newName()), "first_name": "\u202e"}} {
+			wantField(t, s.asSam.Do(http.MethodPost, "/admin/users", body), pointer, "invalid_format")
+		}
+		for _, name := range []string{"password", "is_active", "id", "email_verified", "date_joined"} {
+			wantField(t, s.asSam.Do(http.MethodPost, "/admin/users", object{"email": address(newName()), name: "x"}), "/"+name, "unknown_field")
+			wantField(t, edit(s.asRoot, s.una, object{name + "_": "x"}), "/"+name+"_", "unknown_field")
+		}
+		wantField(t, edit(s.asRoot, s.una, object{"password": otherPassword}), "/password", "unknown_field")
+	})
+}
+
+// ------------------------------------------------------------------ changing
+
+func TestControl78UpdateUser(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		name, moved := newName(), address(newName())
+		reset := requestReset(t, s.Server, s.una.Email, 1)
+		r := edit(s.asSam, s.una, object{"username": name, "email": moved, "first_name": "Una", "last_name": "", "locale": "ko"}).Want(t, http.StatusOK, "")
+		want := object{"id": float64(s.una.ID), "username": name, "email": moved, "first_name": "Una", "last_name": "", "is_active": true, "is_staff": false, "is_superuser": false, "email_verified": true}
+		got := r.JSON["user"].(object)
+		delete(got, "date_joined")
+		delete(got, "last_login")
+		if diff := gocmp.Diff(want, got); diff != "" || r.JSON["locale"] != "ko" {
+			t.Errorf("locale %v (-want +got):\n%s", r.JSON["locale"], diff)
+		}
+		s.asUna.Profile().Want(t, http.StatusOK, "") // the sessions go on
+		confirmReset(s.Server, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		wantMails(t, s.Server, s.una.Email, mail.Reset, mail.EmailChanged)
+		if m := s.Mails.To(s.una.Email)[1]; m.NewEmail != moved || m.Link != "" {
+			t.Errorf("the notice is %+v", m)
+		}
+		signIn(s.Server, moved, s.una.Password).Want(t, http.StatusOK, "")
+		old, _, _ := strings.Cut(s.una.Email, "@")
+		s.wantAudit(s.sam,
+			fmt.Sprintf("username_changed %d %s to %s", s.una.ID, s.una.Username, name),
+			fmt.Sprintf("email_changed %d %s***@example.com to %s***@example.com", s.una.ID, old[:1], moved[:1]),
+			fmt.Sprintf(`names_changed %d "Ada Lovelace" to "Una"`, s.una.ID),
+			fmt.Sprintf("names_changed %d language  to ko", s.una.ID))
+		before := s.Database.Dump(t)
+		edit(s.asSam, s.una, object{"username": name, "email": moved, "first_name": "Una", "is_active": true}).Want(t, http.StatusOK, "")
+		edit(s.asSam, s.una, object{}).Want(t, http.StatusOK, "")
+		unchanged(t, s.Server, before) // what is so already is no change
+		edit(s.asSam, s.una, object{"username": s.sam.Username}).Want(t, http.StatusConflict, "username_taken")
+		edit(s.asSam, s.una, object{"email": shouted(s.sam.Email)}).Want(t, http.StatusConflict, "email_taken")
+		edit(s.asSam, s.una, object{"email": s.sam.Email, "username": "new" + name}).Want(t, http.StatusConflict, "email_taken")
+		for pointer, body := range map[string]object{"/email": {"email": "x@y@z"}, "/username": {"username": "a@b"}, "/last_name": {"last_name": "\u0007"}} {
+			wantField(t, edit(s.asSam, s.una, body), pointer, "invalid_format")
+		}
+		unchanged(t, s.Server, before)
+		for _, path := range []string{"/admin/users/9007199254740992", "/admin/users/999999"} {
+			s.asSam.Do(http.MethodPatch, path, object{"first_name": "x"}).Want(t, http.StatusNotFound, "not_found")
+		}
+	})
+}
+
+// Of her own log a user sees that it was done by staff, and neither by whom nor from where.
+func TestUserDoesNotSeeWhoSheIsManagedBy(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		edit(s.asSam, s.una, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
+		s.asSam.Do(http.MethodPost, at(s.una, "/unthrottle"), nil).Want(t, http.StatusNoContent, "")
+		events := eventsOf(t, s.Server, s.asUna)
+		for i, detail := range []string{"by staff", `by staff: "Ada Lovelace" to "Una Lovelace"`} {
+			if e := events[i]; e["detail"] != detail || e["ip"] != "" || e["user_agent"] != "" || e["request_id"] != nil {
+				t.Errorf("she sees %v", e)
+			}
+		}
+		if e := s.audit("&kind=unthrottled")[0]; e["ip"] != "127.0.0.1" || e["request_id"] == nil {
+			t.Errorf("staff sees %v", e)
+		}
+	})
+}
+
+func TestControl76DeactivationEndsEverything(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		reset := requestReset(t, s.Server, s.una.Email, 1)
+		r := edit(s.asSam, s.una, object{"is_active": false}).Want(t, http.StatusOK, "")
+		if r.JSON["user"].(object)["is_active"] != false || len(r.Cookies()) != 0 {
+			t.Errorf("%s, cookies %v", r.Raw, r.Cookies())
+		}
+		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
+		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		confirmReset(s.Server, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		if r := s.asSam.Do(http.MethodGet, at(s.una, "/sessions"), nil).Want(t, http.StatusOK, ""); len(r.JSON["sessions"].([]any)) != 0 {
+			t.Errorf("sessions %s", r.Raw)
+		}
+		s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusConflict, "user_unreachable")
+		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, "")
+		edit(s.asSam, s.una, object{"is_active": true}).Want(t, http.StatusOK, "")
+		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
+		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusOK, "")
+		s.wantAudit(s.sam, fmt.Sprintf("deactivated %d", s.una.ID), fmt.Sprintf("activated %d", s.una.ID))
+	})
+}
+
+// Whoever ends the own account or the own sessions loses the cookies with them.
+func TestStaffEndsItself(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		for _, try := range []func(c *servertest.Client) *servertest.Response{
+			func(c *servertest.Client) *servertest.Response {
+				return c.Do(http.MethodDelete, at(s.root, "/sessions"), nil)
+			},
+			func(c *servertest.Client) *servertest.Response {
+				return c.Do(http.MethodDelete, at(s.root, "/sessions/"+c.SessionID), nil)
+			},
+			func(c *servertest.Client) *servertest.Response { return edit(c, s.root, object{"is_active": false}) },
+		} {
+			c := s.Login(s.root, accounts.Cookies)
+			if r := try(c); r.Status >= 300 || len(r.Cookies()) == 0 || c.CookieValue("access") != "" {
+				t.Errorf("%d, cookies %v", r.Status, r.Cookies())
+			}
+		}
+	})
+}
+
+func TestControl76DeleteUser(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		nothing(t, s.asSam.Do(http.MethodPost, at(s.una, "/delete"), nil).Want(t, http.StatusNoContent, ""))
+		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
+		for _, table := range []string{"sessions", "one_time_tokens"} {
+			if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?", s.una.ID); n != 0 {
+				t.Errorf("%d %s are left", n, table)
+			}
+		}
+		wantMails(t, s.Server, s.una.Email, mail.AccountDeleted)
+		s.wantAudit(s.sam, fmt.Sprintf("deleted %d no role", s.una.ID))
+		if list := s.audit(fmt.Sprint("&user_id=", s.una.ID)); len(list) != 1 {
+			t.Errorf("events of a user who is gone: %v", list)
+		}
+		for _, again := range []example{{http.MethodPost, at(s.una, "/delete"), nil}, {http.MethodGet, at(s.una, ""), nil}, {http.MethodGet, at(s.una, "/sessions"), nil}, {http.MethodDelete, at(s.una, "/sessions"), nil},
+			{http.MethodPost, at(s.una, "/password_reset"), nil}, {http.MethodPost, at(s.una, "/unthrottle"), nil}, {http.MethodDelete, at(s.una, "/sessions/"+s.asSam.SessionID), nil}} {
+			send(s.asSam, again).Want(t, http.StatusNotFound, "not_found")
+		}
+		s.asRoot.Do(http.MethodPost, at(s.boss, "/delete"), nil).Want(t, http.StatusNoContent, "")
+		settle(t, s.Server)
+		before := s.Database.Dump(t)
+		s.asRoot.Do(http.MethodPost, at(s.root, "/delete"), nil).Want(t, http.StatusConflict, "last_superuser")
+		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "last_superuser")
+		edit(s.asRoot, s.root, object{"is_active": false, "first_name": "x"}).Want(t, http.StatusConflict, "last_superuser")
+		unchanged(t, s.Server, before)
+		s.asRoot.Copy().Do(http.MethodPost, "/accounts/profile/delete", object{"password": s.root.Password}).Want(t, http.StatusConflict, "last_superuser")
+		if err := s.Service.SetActive(t.Context(), s.root.Username, false); err == nil {
+			t.Error("an operator has deactivated the last superuser")
+		}
+		edit(s.asRoot, s.root, object{"is_staff": false, "first_name": "Root"}).Want(t, http.StatusOK, "") // a superuser still
+	})
+}
+
+// ------------------------------------------------------------------ helping
+
+func TestSendPasswordReset(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		nothing(t, s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusAccepted, ""))
+		token := linkToken(t, s.Server, s.una.Email, 1, mail.Reset)
+		s.asUna.Profile().Want(t, http.StatusOK, "") // until it is used nothing changes
+		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusOK, "")
+		confirmReset(s.Server, token, otherPassword).Want(t, http.StatusOK, "")
+		s.asUna.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
+
+		email := address(newName())
+		s.asSam.Do(http.MethodPost, "/admin/users", object{"email": email}).Want(t, http.StatusCreated, "")
+		invited := servertest.User{User: stored(t, s.Server, email)}
+		first := linkToken(t, s.Server, email, 1, mail.Invitation)
+		s.asSam.Do(http.MethodPost, at(invited, "/password_reset"), nil).Want(t, http.StatusAccepted, "")
+		second := linkToken(t, s.Server, email, 2, mail.Invitation)
+		confirmReset(s.Server, first, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmReset(s.Server, second, otherPassword).Want(t, http.StatusOK, "")
+		s.wantAudit(s.sam, fmt.Sprintf("password_reset_sent %d reset", s.una.ID), fmt.Sprintf("invited %d no role", invited.ID), fmt.Sprintf("password_reset_sent %d invitation", invited.ID))
+
+		s.Database.Exec(t, "UPDATE users SET email = '', email_norm = '#1' WHERE id = ?", s.una.ID)
+		s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusConflict, "user_unreachable")
+	})
+}
+
+func TestUnthrottle(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		for range 3 {
+			signIn(s.Server, s.una.Email, "a wrong one")
+		}
+		signIn(s.Server, s.una.Email, s.una.Password).Want(t, http.StatusTooManyRequests, "rate_limited")
+		throttled := func() any {
+			return s.asSam.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "").JSON["throttled"]
+		}
+		if throttled() != true {
+			t.Error("not throttled, it says")
+		}
+		nothing(t, s.asSam.Do(http.MethodPost, at(s.una, "/unthrottle"), nil).Want(t, http.StatusNoContent, ""))
+		if throttled() != false {
+			t.Error("still throttled, it says")
+		}
+		signIn(s.Server, s.una.Email, s.una.Password).Want(t, http.StatusOK, "")
+		s.wantAudit(s.sam, fmt.Sprintf("unthrottled %d", s.una.ID))
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m")
+}
+
+func TestSessionsOfAUser(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		ids := func() (ids []string) {
+			for _, each := range s.asSam.Do(http.MethodGet, at(s.una, "/sessions"), nil).Want(t, http.StatusOK, "").JSON["sessions"].([]any) {
+				if each.(object)["current"] != false {
+					t.Errorf("the caller's own? %v", each)
+				}
+				ids = append(ids, each.(object)["id"].(string))
+			}
+			return ids
+		}
+		if got := ids(); !slices.Equal(got, []string{s.unaMobile.SessionID, s.asUna.SessionID}) {
+			t.Errorf("sessions %v", got)
+		}
+		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions/"+s.asRoot.SessionID), nil).Want(t, http.StatusNotFound, "not_found")
+		s.asRoot.Profile().Want(t, http.StatusOK, "")
+		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/sessions/"+s.asUna.SessionID), nil).Want(t, http.StatusNoContent, ""))
+		wantEnded(t, []*servertest.Client{s.asUna})
+		s.unaMobile.Profile().Want(t, http.StatusOK, "")
+		if got := ids(); !slices.Equal(got, []string{s.unaMobile.SessionID}) {
+			t.Errorf("sessions %v", got)
+		}
+		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, ""))
+		wantEnded(t, []*servertest.Client{s.unaMobile})
+		if got := ids(); len(got) != 0 {
+			t.Errorf("sessions %v", got)
+		}
+		s.asSam.Profile().Want(t, http.StatusOK, "")
+		s.wantAudit(s.sam, fmt.Sprintf("session_ended %d", s.una.ID), fmt.Sprintf("sessions_ended %d", s.una.ID))
+	})
+}
+
+// ------------------------------------------------------------------ what happened
+
+func TestEventsOfAll(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		all := s.audit("")
+		if len(all) != 8 { // four users, four logins
+			t.Fatalf("%d events", len(all))
+		}
+		for query, want := range map[string]int{
+			fmt.Sprint("&user_id=", s.una.ID): 3, "&kind=login": 4, fmt.Sprint("&kind=login&user_id=", s.una.ID): 2, fmt.Sprint("&actor_id=", s.root.ID): 0, "&kind=deleted": 0, "&user_id=999999": 0,
+		} {
+			if got := s.audit(query); len(got) != want {
+				t.Errorf("%s: %d events, want %d", query, len(got), want)
+			}
+		}
+		var paged []any
+		for query := "?limit=3"; ; {
+			r := s.asSam.Do(http.MethodGet, "/admin/events"+query, nil).Want(t, http.StatusOK, "")
+			paged = append(paged, r.JSON["events"].([]any)...)
+			next, more := r.JSON["next"].(string)
+			if !more {
+				break
+			}
+			query = "?limit=3&before=" + next
+		}
+		slices.Reverse(paged)
+		for i := range paged {
+			if paged[i].(object)["id"] != all[i]["id"] {
+				t.Fatalf("page by page they are %v", paged)
+			}
+		}
+		for _, query := range []string{"limit=101", "kind=nothing", "user_id=0", "user_id=x", "actor_id=-1", "before=x", "username=x"} {
+			s.asSam.Copy().Do(http.MethodGet, "/admin/events?"+query, nil).Want(t, http.StatusBadRequest, "malformed_request")
+		}
+	})
+}
