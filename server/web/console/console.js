@@ -274,6 +274,7 @@ var texts = {
     paused: "Paused: too many wrong passwords",
     open: "Open"
   },
+  shown: (username, active) => `${username}, ${active ? "active" : "deactivated"}`,
   hindered: "This is a member of staff: only superusers change members of staff. You can look.",
   onlySuperusers: "Only superusers give and take roles.",
   noPassword: "Send invitation again",
@@ -298,6 +299,7 @@ var texts = {
   othersEnded: "All your other sessions have ended.",
   // questions
   typeThis: (username) => `Type ${username} to go on.`,
+  notTyped: (username) => `This is not ${username}.`,
   sureDeactivate: (username) => ({
     title: `Deactivate ${username}?`,
     yes: "Deactivate",
@@ -328,6 +330,7 @@ var texts = {
   usedNow: ", used in the last hour",
   noHappenings: "Nothing yet.",
   by: "by ",
+  byYou: "you",
   byOperator: "an operator",
   bySelf: "the user",
   bySomebody: "somebody"
@@ -417,24 +420,32 @@ var kinds = [
 ];
 
 // server/web/console/src/dialogs.ts
+var waiting = /* @__PURE__ */ new Map();
 function shown(dialog2) {
+  leave(dialog2, false);
   return new Promise((done) => {
-    dialog2.addEventListener("close", () => done(), { once: true });
+    waiting.set(dialog2, done);
     dialog2.showModal();
   });
 }
-for (const button of document.querySelectorAll("[data-cancel]")) {
-  button.addEventListener("click", () => button.closest("dialog")?.close());
+function leave(dialog2, yes) {
+  const done = waiting.get(dialog2);
+  waiting.delete(dialog2);
+  dialog2.close();
+  done?.(yes);
+}
+for (const dialog2 of document.querySelectorAll("dialog")) {
+  dialog2.addEventListener("close", () => dialog2.open || leave(dialog2, false));
+  for (const button of dialog2.querySelectorAll("[data-cancel]")) button.addEventListener("click", () => leave(dialog2, false));
 }
 function closeDialogs() {
-  for (const dialog2 of document.querySelectorAll("dialog")) dialog2.close();
+  for (const dialog2 of document.querySelectorAll("dialog")) leave(dialog2, false);
 }
 var ask = byId("ask");
 var askForm = byId("ask-form");
 var typed = byId("ask-input");
 var fault = byId("ask-input-fault");
 var wanted = "";
-var agreed = false;
 async function sure(question) {
   byId("ask-title").textContent = question.title;
   byId("ask-text").textContent = question.text;
@@ -445,14 +456,10 @@ async function sure(question) {
   byId("ask-label").textContent = texts.typeThis(wanted);
   blame2("");
   askForm.reset();
-  const yes = byId("ask-yes");
-  yes.textContent = question.yes;
-  yes.classList.toggle("danger", !question.harmless);
-  agreed = false;
+  byId("ask-yes").textContent = question.yes;
   const answer = shown(ask);
   (wanted ? typed : ask.querySelector("[data-cancel]"))?.focus();
-  await answer;
-  return agreed;
+  return answer;
 }
 function blame2(text) {
   fault.textContent = text;
@@ -462,12 +469,11 @@ function blame2(text) {
 askForm.addEventListener("submit", (event) => {
   event.preventDefault();
   if (wanted && typed.value.trim() !== wanted) {
-    blame2(texts.typeThis(wanted));
+    blame2(texts.notTyped(wanted));
     typed.focus();
     return;
   }
-  agreed = true;
-  ask.close();
+  leave(ask, true);
 });
 
 // server/web/console/src/where.ts
@@ -668,94 +674,6 @@ function makeList(o) {
       sheet.removeAttribute("aria-busy");
     }
   };
-}
-
-// server/web/console/src/rows.ts
-var relative = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
-var units = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]];
-function ago(time) {
-  const element = when(time);
-  const seconds = (Date.parse(time) - Date.now()) / 1e3;
-  const [unit, length] = units.find(([, length2]) => Math.abs(seconds) >= length2) ?? ["second", 0];
-  element.title = element.textContent ?? "";
-  element.textContent = length ? relative.format(Math.round(seconds / length), unit) : "just now";
-  return element;
-}
-var badge = (text, kind = "") => make("span", kind ? `badge ${kind}` : "badge", text);
-function cell(className, ...content) {
-  const element = make("td", className, ...content);
-  element.setAttribute("role", "cell");
-  return element;
-}
-function row(...cells) {
-  const element = make("tr", "", ...cells);
-  element.setAttribute("role", "row");
-  return element;
-}
-function link(to, text) {
-  const element = make("a", "", text);
-  element.href = to;
-  return element;
-}
-var userLink = (id3, text = `#${id3}`) => link(address("user", { id: id3 }), text);
-function press(className, text, act) {
-  const button = make("button", className, text);
-  button.type = "button";
-  button.addEventListener("click", () => act(button));
-  return button;
-}
-var fullName = (user) => [user.first_name, user.last_name].filter(Boolean).join(" ");
-function roleBadges(user) {
-  if (user.is_superuser) return [badge(texts.superuser, "role")];
-  return user.is_staff ? [badge(texts.staff, "role")] : [];
-}
-function userRow(user) {
-  const email = make("span", "email", user.email);
-  const mark2 = user.email_verified ? make("span", "mark", "✓") : badge(texts.notVerified, "warm");
-  if (user.email_verified) {
-    mark2.title = texts.verified;
-    mark2.append(make("span", "quiet", ` ${texts.verified}`));
-  }
-  return row(
-    cell("name", userLink(user.id, user.username)),
-    cell("address", email, " ", mark2),
-    cell("person", fullName(user)),
-    cell("state", badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad")),
-    cell("role", ...roleBadges(user)),
-    cell("time login", user.last_login ? ago(user.last_login) : make("span", "muted", texts.never)),
-    cell("time joined", ago(user.date_joined))
-  );
-}
-var origin = (event) => event.ip ? `${device(event.user_agent)}, ${event.ip}` : "";
-function title(kind) {
-  const { text, bad } = happening(kind);
-  return make("span", bad ? "what bad" : "what", text);
-}
-function by(event) {
-  if (!event.ip) return texts.byOperator;
-  return happening(event.kind).bad ? texts.bySomebody : texts.bySelf;
-}
-function eventRow(event) {
-  return row(
-    cell("time", ago(event.created_at)),
-    cell("what", title(event.kind)),
-    cell("id", userLink(event.user_id)),
-    cell("by", event.actor_id ? userLink(event.actor_id) : make("span", "muted", by(event))),
-    cell("from", origin(event)),
-    cell("detail", event.detail)
-  );
-}
-function eventItem(event) {
-  const details2 = [ago(event.created_at)];
-  if (event.actor_id) details2.push(" · ", texts.by, userLink(event.actor_id));
-  for (const text of [origin(event), event.detail]) if (text) details2.push(` · ${text}`);
-  return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...details2)));
-}
-var used = (hour) => Date.now() - Date.parse(hour) < 36e5 ? [texts.usedNow] : [texts.used, ago(hour)];
-function sessionItem(session2, action) {
-  const title2 = make("p", "row-title", device(session2.user_agent), ...session2.current ? [" ", badge(texts.thisOne, "good")] : []);
-  const details2 = make("p", "row-text", session2.ip, " · ", texts.since, when(session2.created_at), ...used(session2.last_used_at));
-  return make("li", "", make("div", "", title2, details2), ...action ? [action] : []);
 }
 
 // api/typescript/node_modules/openapi-fetch/dist/index.mjs
@@ -1700,6 +1618,95 @@ function present(from) {
   return Object.fromEntries(Object.entries(from).filter(([, value]) => value !== void 0));
 }
 
+// server/web/console/src/rows.ts
+var relative = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
+var units = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]];
+function ago(time) {
+  const element = when(time);
+  const seconds = (Date.parse(time) - Date.now()) / 1e3;
+  const [unit, length] = units.find(([, length2]) => Math.abs(seconds) >= length2) ?? ["second", 0];
+  element.title = element.textContent ?? "";
+  element.textContent = length ? relative.format(Math.round(seconds / length), unit) : "just now";
+  return element;
+}
+var badge = (text, kind = "") => make("span", kind ? `badge ${kind}` : "badge", text);
+function cell(className, ...content) {
+  const element = make("td", className, ...content);
+  element.setAttribute("role", "cell");
+  return element;
+}
+function row(...cells) {
+  const element = make("tr", "", ...cells);
+  element.setAttribute("role", "row");
+  return element;
+}
+function link(to, text) {
+  const element = make("a", "", text);
+  element.href = to;
+  return element;
+}
+var userLink = (id3, text = `#${id3}`) => link(address("user", { id: id3 }), text);
+var actorLink = (id3) => userLink(id3, id3 === self()?.id ? texts.byYou : void 0);
+function press(className, text, act) {
+  const button = make("button", className, text);
+  button.type = "button";
+  button.addEventListener("click", () => act(button));
+  return button;
+}
+var fullName = (user) => [user.first_name, user.last_name].filter(Boolean).join(" ");
+function roleBadges(user) {
+  if (user.is_superuser) return [badge(texts.superuser, "role")];
+  return user.is_staff ? [badge(texts.staff, "role")] : [];
+}
+function userRow(user) {
+  const email = make("span", "email", user.email);
+  const mark2 = user.email_verified ? make("span", "mark", "✓") : badge(texts.notVerified, "warm");
+  if (user.email_verified) {
+    mark2.title = texts.verified;
+    mark2.append(make("span", "quiet", ` ${texts.verified}`));
+  }
+  return row(
+    cell("name", userLink(user.id, user.username)),
+    cell("address", email, " ", mark2),
+    cell("person", fullName(user)),
+    cell("state", badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad")),
+    cell("role", ...roleBadges(user)),
+    cell("time login", user.last_login ? ago(user.last_login) : make("span", "muted", texts.never)),
+    cell("time joined", ago(user.date_joined))
+  );
+}
+var origin = (event) => event.ip ? `${device(event.user_agent)}, ${event.ip}` : "";
+function title(kind) {
+  const { text, bad } = happening(kind);
+  return make("span", bad ? "what bad" : "what", text);
+}
+function by(event) {
+  if (!event.ip) return texts.byOperator;
+  return happening(event.kind).bad ? texts.bySomebody : texts.bySelf;
+}
+function eventRow(event) {
+  return row(
+    cell("time", ago(event.created_at)),
+    cell("what", title(event.kind)),
+    cell("id", userLink(event.user_id)),
+    cell("by", event.actor_id ? actorLink(event.actor_id) : make("span", "muted", by(event))),
+    cell("from", origin(event)),
+    cell("detail", event.detail)
+  );
+}
+function eventItem(event) {
+  const details2 = [ago(event.created_at)];
+  if (event.actor_id) details2.push(" · ", texts.by, actorLink(event.actor_id));
+  for (const text of [origin(event), event.detail]) if (text) details2.push(` · ${text}`);
+  return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...details2)));
+}
+var used = (hour) => Date.now() - Date.parse(hour) < 36e5 ? [texts.usedNow] : [texts.used, ago(hour)];
+function sessionItem(session2, action) {
+  const title2 = make("p", "row-title", device(session2.user_agent), ...session2.current ? [" ", badge(texts.thisOne, "good")] : []);
+  const details2 = make("p", "row-text", session2.ip, " · ", texts.since, when(session2.created_at), ...used(session2.last_used_at));
+  return make("li", "", make("div", "", title2, details2), ...action ? [action] : []);
+}
+
 // server/web/console/src/events.ts
 var select = document.querySelector("#events-filters [name=kind]");
 select?.append(...kinds.map((kind) => {
@@ -1744,20 +1751,15 @@ async function perform(button, call, done) {
 
 // server/web/console/src/proof.ts
 var prove = byId("prove");
-var right = false;
 var proveForm = onSubmit("prove-form", ({ password = "" }) => api.POST("/accounts/reauthenticate", { body: { password } }), () => {
-  right = true;
-  prove.close();
+  leave(prove, true);
 });
 async function showPassword() {
   reset(proveForm);
   byId("prove-username").value = self()?.username ?? "";
-  right = false;
   const answer = shown(prove);
   byId("prove-password").focus();
-  await answer;
-  reset(proveForm);
-  return right;
+  return answer.finally(() => reset(proveForm));
 }
 var asking = null;
 async function proven(call) {
@@ -1881,7 +1883,10 @@ function refuse2(title2, text, again2) {
   body.hidden = true;
   instead.hidden = false;
   const way = again2 ? press("small", texts.retry, again2) : link(address("users"), texts.gone.action);
-  instead.replaceChildren(make("h1", "", title2), make("p", "lead", text), way);
+  const heading = make("h1", "", title2);
+  heading.tabIndex = -1;
+  instead.replaceChildren(heading, make("p", "lead", text), way);
+  if (!document.activeElement || document.activeElement === document.body) heading.focus();
   document.title = texts.title(title2);
 }
 function clean() {
@@ -1901,6 +1906,7 @@ function forgetUser() {
   id2 = 0;
 }
 function fill(result) {
+  if (!shown3) byId("heard").textContent = texts.shown(result.user.username, result.user.is_active);
   shown3 = result;
   const { user } = result;
   body.hidden = false;
@@ -2143,7 +2149,7 @@ function draw(state) {
     void enter();
   } else if (session !== "" || part === "waiting" || part === "unknown") {
     session = "";
-    leave(state);
+    leave2(state);
   }
 }
 async function enter() {
@@ -2187,7 +2193,7 @@ async function reconsider() {
   meet(data.user, false);
 }
 onSelfChange(() => void reconsider());
-function leave(state) {
+function leave2(state) {
   const words = farewell(state.reason);
   const begun = part === "waiting";
   closeDialogs();
@@ -2203,6 +2209,7 @@ function leave(state) {
   document.title = texts.title(texts.signIn);
   show("signin");
   if (!begun) read();
+  else if (matchMedia("(pointer: fine)").matches) byId("login-username").focus();
 }
 function forget() {
   forgetDrafts();

@@ -2,21 +2,33 @@
 import { byId } from "../../parts/dom.js";
 import { texts } from "./words.js";
 
-/** Shows a dialog; the promise waits until it is closed. */
-export function shown(dialog: HTMLDialogElement): Promise<void> {
+const waiting = new Map<HTMLDialogElement, (yes: boolean) => void>();
+
+/** Shows a dialog until it is left. */
+export function shown(dialog: HTMLDialogElement): Promise<boolean> {
+  leave(dialog, false); // what was asked before: the browser may be late to tell that it was closed
   return new Promise((done) => {
-    dialog.addEventListener("close", () => done(), { once: true });
+    waiting.set(dialog, done);
     dialog.showModal();
   });
 }
 
-for (const button of document.querySelectorAll("[data-cancel]")) {
-  button.addEventListener("click", () => button.closest("dialog")?.close());
+/** Leaves a dialog with an answer. */
+export function leave(dialog: HTMLDialogElement, yes: boolean): void {
+  const done = waiting.get(dialog);
+  waiting.delete(dialog);
+  dialog.close();
+  done?.(yes);
 }
 
-/** Closes what is asked: the session has ended, or the page has moved on. */
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("close", () => dialog.open || leave(dialog, false)); // open: that was an earlier one
+  for (const button of dialog.querySelectorAll("[data-cancel]")) button.addEventListener("click", () => leave(dialog, false));
+}
+
+/** Closes what is asked: the session has ended. */
 export function closeDialogs(): void {
-  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+  for (const dialog of document.querySelectorAll("dialog")) leave(dialog, false);
 }
 
 export interface Question {
@@ -27,7 +39,6 @@ export interface Question {
   warning?: string;
   /** It cannot be taken back: this has to be typed first. */
   typed?: string;
-  harmless?: boolean;
 }
 
 const ask = byId<HTMLDialogElement>("ask");
@@ -35,7 +46,6 @@ const askForm = byId<HTMLFormElement>("ask-form");
 const typed = byId<HTMLInputElement>("ask-input");
 const fault = byId("ask-input-fault");
 let wanted = "";
-let agreed = false;
 
 /** Asks before something is done. The focus is on the way out, never on what does it. */
 export async function sure(question: Question): Promise<boolean> {
@@ -48,14 +58,10 @@ export async function sure(question: Question): Promise<boolean> {
   byId("ask-label").textContent = texts.typeThis(wanted);
   blame("");
   askForm.reset();
-  const yes = byId("ask-yes");
-  yes.textContent = question.yes;
-  yes.classList.toggle("danger", !question.harmless);
-  agreed = false;
+  byId("ask-yes").textContent = question.yes;
   const answer = shown(ask);
   (wanted ? typed : ask.querySelector<HTMLElement>("[data-cancel]"))?.focus();
-  await answer;
-  return agreed;
+  return answer;
 }
 
 function blame(text: string): void {
@@ -67,10 +73,9 @@ function blame(text: string): void {
 askForm.addEventListener("submit", (event) => {
   event.preventDefault();
   if (wanted && typed.value.trim() !== wanted) {
-    blame(texts.typeThis(wanted));
+    blame(texts.notTyped(wanted));
     typed.focus();
     return;
   }
-  agreed = true;
-  ask.close();
+  leave(ask, true);
 });

@@ -123,6 +123,7 @@ function leave(state: State & { status: "signed-out" }): void {
   document.title = texts.title(texts.signIn);
   show("signin");
   if (!begun) read();
+  else if (matchMedia("(pointer: fine)").matches) byId("login-username").focus(); // elsewhere a keyboard would cover the page
 }
 
 /** Forgets what was typed by somebody who has gone. */

@@ -1,27 +1,22 @@
 // The password, which the server wants once more before an account is changed.
 import { byId } from "../../parts/dom.js";
 import { onSubmit, reset, type Outcome } from "../../parts/forms.js";
-import { shown } from "./dialogs.js";
+import { leave, shown } from "./dialogs.js";
 import { api, self } from "./server.js";
 
 const prove = byId<HTMLDialogElement>("prove");
-let right = false;
 
 const proveForm = onSubmit("prove-form", ({ password = "" }) => api.POST("/accounts/reauthenticate", { body: { password } }), () => {
-  right = true;
-  prove.close();
+  leave(prove, true);
 });
 
 /** Asks for the password until it is right. False: it was not given, and nothing has happened. */
 async function showPassword(): Promise<boolean> {
   reset(proveForm);
   byId<HTMLInputElement>("prove-username").value = self()?.username ?? ""; // for programs that keep passwords
-  right = false;
   const answer = shown(prove);
   byId("prove-password").focus();
-  await answer;
-  reset(proveForm);
-  return right;
+  return answer.finally(() => reset(proveForm));
 }
 
 let asking: Promise<boolean> | null = null; // one dialog for all that wait for it

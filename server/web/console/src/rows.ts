@@ -1,7 +1,7 @@
 // What a user, a session and an event look like, wherever they are shown.
 import { make, when } from "../../parts/dom.js";
 import { device } from "../../parts/words.js";
-import type { Schemas, User } from "./server.js";
+import { self, type Schemas, type User } from "./server.js";
 import { address } from "./where.js";
 import { happening, texts } from "./words.js";
 
@@ -44,6 +44,7 @@ export function link(to: string, text: string): HTMLAnchorElement {
 
 /** A link to a user's page. */
 export const userLink = (id: number, text = `#${id}`): HTMLAnchorElement => link(address("user", { id }), text);
+const actorLink = (id: number) => userLink(id, id === self()?.id ? texts.byYou : undefined);
 
 /** A button that does something at once. */
 export function press(className: string, text: string, act: (button: HTMLButtonElement) => void): HTMLButtonElement {
@@ -102,7 +103,7 @@ export function eventRow(event: Schemas["AdminEvent"]): HTMLTableRowElement {
     cell("time", ago(event.created_at)),
     cell("what", title(event.kind)),
     cell("id", userLink(event.user_id)),
-    cell("by", event.actor_id ? userLink(event.actor_id) : make("span", "muted", by(event))),
+    cell("by", event.actor_id ? actorLink(event.actor_id) : make("span", "muted", by(event))),
     cell("from", origin(event)),
     cell("detail", event.detail),
   );
@@ -111,7 +112,7 @@ export function eventRow(event: Schemas["AdminEvent"]): HTMLTableRowElement {
 /** An event on the page of its user. */
 export function eventItem(event: Schemas["AdminEvent"]): HTMLElement {
   const details: (Node | string)[] = [ago(event.created_at)];
-  if (event.actor_id) details.push(" · ", texts.by, userLink(event.actor_id));
+  if (event.actor_id) details.push(" · ", texts.by, actorLink(event.actor_id));
   for (const text of [origin(event), event.detail]) if (text) details.push(` · ${text}`);
   return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...details)));
 }

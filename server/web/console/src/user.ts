@@ -64,7 +64,10 @@ function refuse(title: string, text: string, again: (() => void) | null): void {
   body.hidden = true;
   instead.hidden = false;
   const way = again ? press("small", texts.retry, again) : link(address("users"), texts.gone.action);
-  instead.replaceChildren(make("h1", "", title), make("p", "lead", text), way);
+  const heading = make("h1", "", title);
+  heading.tabIndex = -1;
+  instead.replaceChildren(heading, make("p", "lead", text), way);
+  if (!document.activeElement || document.activeElement === document.body) heading.focus(); // it was on the name, which has gone
   document.title = texts.title(title);
 }
 
@@ -91,6 +94,7 @@ export function forgetUser(): void {
 // ---------------------------------------------------------------- what is known
 
 function fill(result: Result): void {
+  if (!shown) byId("heard").textContent = texts.shown(result.user.username, result.user.is_active);
   shown = result;
   const { user } = result;
   body.hidden = false;

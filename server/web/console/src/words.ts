@@ -44,6 +44,7 @@ export const texts = {
     id: "Id", joined: "Joined", login: "Last login", verified: "E-mail verified", password: "Has a password", throttled: "Login", yes: "Yes", no: "No",
     paused: "Paused: too many wrong passwords", open: "Open",
   },
+  shown: (username: string, active: boolean) => `${username}, ${active ? "active" : "deactivated"}`,
   hindered: "This is a member of staff: only superusers change members of staff. You can look.",
   onlySuperusers: "Only superusers give and take roles.",
   noPassword: "Send invitation again",
@@ -70,6 +71,7 @@ export const texts = {
 
   // questions
   typeThis: (username: string) => `Type ${username} to go on.`,
+  notTyped: (username: string) => `This is not ${username}.`,
   sureDeactivate: (username: string) => ({
     title: `Deactivate ${username}?`, yes: "Deactivate",
     text: "All sessions end at once, and nobody can log in with this account until it is activated again.",
@@ -99,6 +101,7 @@ export const texts = {
   usedNow: ", used in the last hour",
   noHappenings: "Nothing yet.",
   by: "by ",
+  byYou: "you",
   byOperator: "an operator",
   bySelf: "the user",
   bySomebody: "somebody",
