@@ -1052,9 +1052,13 @@ type CreateUserRequest struct {
 	Email Email `json:"email"`
 
 	// FirstName Text as people write their names, without control and other hidden characters.
-	FirstName   *PersonName `json:"first_name,omitempty"`
-	IsStaff     *bool       `json:"is_staff,omitempty"`
-	IsSuperuser *bool       `json:"is_superuser,omitempty"`
+	FirstName *PersonName `json:"first_name,omitempty"`
+
+	// IsStaff No if it is absent.
+	IsStaff *bool `json:"is_staff,omitempty"`
+
+	// IsSuperuser No if it is absent.
+	IsSuperuser *bool `json:"is_superuser,omitempty"`
 
 	// LastName Text as people write their names, without control and other hidden characters.
 	LastName *PersonName `json:"last_name,omitempty"`

@@ -822,10 +822,10 @@ export interface components {
             first_name?: components["schemas"]["PersonName"];
             last_name?: components["schemas"]["PersonName"];
             locale?: components["schemas"]["Locale"];
-            /** @default false */
-            is_staff: boolean;
-            /** @default false */
-            is_superuser: boolean;
+            /** @description No if it is absent. */
+            is_staff?: boolean;
+            /** @description No if it is absent. */
+            is_superuser?: boolean;
         };
         UpdateUserRequest: {
             email?: components["schemas"]["Email"];
