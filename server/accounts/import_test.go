@@ -303,9 +303,11 @@ func TestImportAgain(t *testing.T) {
 				t.Errorf("%+v\n%+v", a, b)
 			}
 		}
-		once := djangoRow(3000, "twice", "twice@example.com") // in one batch
-		if r := importAll(t, whole, false, once, once); r.Imported != 1 || r.Here != 1 {
-			t.Errorf("%+v", r)
+		once := djangoRow(3000, "twice", "twice@example.com") // in one batch, and in the next
+		for _, dry := range []bool{true, false} {
+			if r := importAll(t, whole, dry, once, once, once); r.Imported != 1 || r.Here != 2 || len(r.Met)+len(r.Refused) != 0 {
+				t.Errorf("dry %v: %+v", dry, r)
+			}
 		}
 	})
 }
