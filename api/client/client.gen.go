@@ -1358,7 +1358,8 @@ type RefreshToken = string
 
 // RefreshTokenRequest defines model for RefreshTokenRequest.
 type RefreshTokenRequest struct {
-	// RefreshToken The refresh token of the transport `body`. With it cookies are not looked at.
+	// RefreshToken The refresh token of the transport `body`, or one of the service that the user was imported from. With it cookies
+	// are not looked at.
 	RefreshToken *string `json:"refresh_token,omitempty"`
 }
 
@@ -2226,6 +2227,13 @@ type ClientInterface interface {
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
 	//
+	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+	// service are never taken.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
@@ -2240,6 +2248,13 @@ type ClientInterface interface {
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	//
+	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+	// service are never taken.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2865,6 +2880,13 @@ func (c *Client) ExportProfile(ctx context.Context, reqEditors ...RequestEditorF
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 // answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
 //
+// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+// service are never taken.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
@@ -2889,6 +2911,13 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 // answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+//
+// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+// service are never taken.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4329,6 +4358,13 @@ type ClientWithResponsesInterface interface {
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
 	//
+	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+	// service are never taken.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
@@ -4343,6 +4379,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	//
+	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+	// service are never taken.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7197,6 +7240,13 @@ func (c *ClientWithResponses) ExportProfileWithResponse(ctx context.Context, req
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 // answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
 //
+// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+// service are never taken.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
@@ -7217,6 +7267,13 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 // answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+//
+// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+// service are never taken.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
