@@ -63,7 +63,7 @@ func simpleToken(u servertest.User) string {
 
 func tokenByHand(u servertest.User) string {
 	now := time.Now().Unix()
-	return tokentest.LegacyByHand(byHandSecret, u.ID, now-60-int64(u.ID%1000), now+6*86400)
+	return tokentest.LegacyByHand(byHandSecret, u.ID, now-60-u.ID%1000, now+6*86400)
 }
 
 // legacyKinds are the two articles' tokens.
