@@ -34,8 +34,8 @@ const (
 	PurposeVerify      = "verify"
 	PurposeReset       = "reset"
 	PurposeEmailChange = "email_change"
-	// A refresh token of the service that the user was imported from. It is no link: the hash is that of the whole
-	// token, the row is written when it is used, and its id is that of the session it became.
+	// A refresh token of the service that the user was imported from. It is no link: the hash is that of its jti or,
+	// where it has none, of its text; the row is written when it is used, and its id is that of the session it became.
 	PurposeLegacyRefresh = "legacy_refresh"
 )
 

@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -21,7 +20,7 @@ type LegacySecrets struct {
 
 // LegacyToken is an authentic refresh token of the old service.
 type LegacyToken struct {
-	Hash      []byte // SHA-256 of the whole token
+	Identity  token.LegacyIdentity
 	ExpiresAt time.Time
 }
 
@@ -38,8 +37,7 @@ func (s *Service) LegacyCredential(carrier Carrier, raw string) (Credential, err
 	if err != nil {
 		return Credential{}, &Error{Code: RefreshInvalid, Cause: err}
 	}
-	hash := sha256.Sum256([]byte(raw))
-	return Credential{Carrier: carrier, Subject: c.Subject, Legacy: &LegacyToken{Hash: hash[:], ExpiresAt: c.ExpiresAt}}, nil
+	return Credential{Carrier: carrier, Subject: c.Subject, Legacy: &LegacyToken{Identity: c.Identity, ExpiresAt: c.ExpiresAt}}, nil
 }
 
 // exchange begins a session for a refresh token of the old service, once. Which user may have one is in the WHERE of
@@ -88,7 +86,7 @@ func (s *Service) exchangeAs(ctx context.Context, in RefreshInput, id models.ID)
 		return Tokens{}, refuse(RefreshInvalid)
 	}
 	err = s.store.ExchangeToken(ctx, models.OneTimeToken{
-		ID: id, Purpose: models.PurposeLegacyRefresh, Hash: c.Legacy.Hash, UserID: u.ID, CreatedAt: l.CreatedAt, ExpiresAt: c.Legacy.ExpiresAt, UsedAt: &l.CreatedAt,
+		ID: id, Purpose: models.PurposeLegacyRefresh, Hash: c.Legacy.Identity[:], UserID: u.ID, CreatedAt: l.CreatedAt, ExpiresAt: c.Legacy.ExpiresAt, UsedAt: &l.CreatedAt,
 	}, l.Session, maxSessions, s.policy.tolerance(), s.eventIn(id, models.EventLogin, u.ID, in.Client, "with a session of the old service"))
 	switch {
 	case err == nil:
@@ -103,7 +101,7 @@ func (s *Service) exchangeAs(ctx context.Context, in RefreshInput, id models.ID)
 // repeatExchange answers for a token that has been used: with the tokens of its session, to whom they belong.
 func (s *Service) repeatExchange(ctx context.Context, in RefreshInput, own models.ID) (Tokens, error) {
 	c := in.Credential
-	used, err := s.store.Token(ctx, models.PurposeLegacyRefresh, c.Legacy.Hash)
+	used, err := s.store.Token(ctx, models.PurposeLegacyRefresh, c.Legacy.Identity[:])
 	if err != nil {
 		return Tokens{}, refusedOrStoreError(err)
 	}

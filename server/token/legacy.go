@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,20 @@ import (
 type LegacyClaims struct {
 	Subject   int64 // user id
 	ExpiresAt time.Time
+	Identity  LegacyIdentity
 }
+
+// LegacyIdentity is what is remembered of a token that has been used.
+type LegacyIdentity [sha256.Size]byte
+
+// LegacyJTI is the identity of a token of simplejwt: by its jti, as its own
+// blacklist has it. The text that is kept there need not be that of the token:
+// claims that were added to it later are missing.
+func LegacyJTI(jti string) LegacyIdentity { return sha256.Sum256([]byte("jti:" + jti)) }
+
+// legacyText is the identity of a token that has no other: its text, which is the
+// only one that passes, since base64 is read strictly. No text is a "jti:".
+func legacyText(raw string) LegacyIdentity { return sha256.Sum256([]byte(raw)) }
 
 // LegacyVerifier judges refresh tokens that Django issued: those of simplejwt,
 // and those that are made with PyJWT by hand, whose access tokens differ by their
@@ -73,7 +87,11 @@ func (v *LegacyVerifier) Refresh(raw string) (LegacyClaims, error) {
 	if fault := firstOf(c.kindFault(), c.timeFault(now)); fault != "" {
 		return LegacyClaims{}, refuse(fault)
 	}
-	return LegacyClaims{Subject: c.userID(), ExpiresAt: unix(c.integer("exp"))}, nil
+	claims := LegacyClaims{Subject: c.userID(), ExpiresAt: unix(c.integer("exp")), Identity: legacyText(raw)}
+	if jti := c.text("jti"); jti != "" {
+		claims.Identity = LegacyJTI(jti)
+	}
+	return claims, nil
 }
 
 // legacyHeaded asks for the header that PyJWT writes, in either order. A token that
@@ -147,7 +165,7 @@ func (c *legacyClaims) kindFault() string {
 		return "user_id"
 	case typed && string(c.is["token_type"]) != `"refresh"`:
 		return "token_type"
-	case typed && !isText(c.is["jti"]):
+	case typed && c.text("jti") == "":
 		return "jti"
 	case revocable:
 		return "hash_password"
@@ -194,4 +212,8 @@ func whole(text string) int64 {
 	return n
 }
 
-func isText(value json.RawMessage) bool { return len(value) > 2 && value[0] == '"' }
+// text is a member that is a text, or empty.
+func (c *legacyClaims) text(name string) (value string) {
+	_ = json.Unmarshal(c.is[name], &value) // of any other type, nothing is read
+	return value
+}
