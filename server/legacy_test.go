@@ -258,8 +258,14 @@ func TestLegacyCookieBesideOurs(t *testing.T) {
 			t.Fatalf("%s: the old token was used", name)
 		}
 	}
-	r := byOldCookie(s, raw, servertest.Cookie(oldCookie, raw))
-	r.Want(t, http.StatusUnauthorized, "refresh_invalid") // there twice
+	byOldCookie(s, raw, servertest.Cookie(oldCookie, raw)).Want(t, http.StatusUnauthorized, "refresh_invalid") // there twice
+	for _, op := range servertest.Operations() {                                                               // elsewhere it is no credential at all
+		if len(op.Security) == 0 || op.ID == "refreshToken" {
+			continue
+		}
+		r := send(s.Anonymous(), exampleOf(t, op), servertest.Cookie(oldCookie, raw), servertest.Header("X-CSRFToken", "of Django"))
+		r.Want(t, http.StatusUnauthorized, "credentials_missing")
+	}
 	byOldCookie(s, raw).Want(t, http.StatusOK, "")
 }
 
@@ -545,6 +551,9 @@ func TestLegacyTokensAreOff(t *testing.T) {
 			if r := byOldCookie(s, simpleToken(u)); r.Status != http.StatusUnauthorized || r.Code() != code {
 				t.Errorf("%s: %d %s, want %s", name, r.Status, r.Code(), code)
 			}
+			if r := byOldCookie(s, simpleToken(u), servertest.Header("X-CSRFToken", "")); r.Status != http.StatusUnauthorized {
+				t.Errorf("%s: without the header: %d %s", name, r.Status, r.Code())
+			}
 			unchanged(t, s, before)
 		}
 	}
@@ -563,6 +572,9 @@ func TestLegacyTokensAtOtherDoorsAndOthersAtThisOne(t *testing.T) {
 			w.refused(t, "a refresh token of the old service", w.invalid(), w.show(t, s, raw))
 			others++
 			continue
+		}
+		if w.place == atAccess {
+			w.refused(t, "a refresh token of the old service", w.invalid(), w.show(t, s, raw))
 		}
 		for _, c := range tokentest.Hostile(w.use(), servertest.SecretKey, accessOf(w.session), refreshOf(w.session), time.Now()) {
 			want := w.invalid()

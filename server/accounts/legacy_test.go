@@ -2,6 +2,7 @@ package accounts_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token/tokentest"
 )
@@ -57,6 +59,29 @@ func TestLostCommitOfAnExchange(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A token that was good when the request came is not, when its day or its own end comes while the database is waited for.
+func TestExchangeEndsWhileItWaits(t *testing.T) {
+	s := newSite(t, servertest.SQLite, 1, oldService()...)
+	now, r := time.Now().Unix(), s.replicas[0]
+	u := s.imported()
+	for name, raw := range map[string]string{
+		"its own end": tokentest.LegacySimple(oldSecret, "refresh", u.ID, now-60, now+600, "a"),
+		"the day":     tokentest.LegacySimple(oldSecret, "refresh", u.ID, now-60, now+86400, "b"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			by := map[string]time.Duration{"its own end": 10 * time.Minute, "the day": time.Hour}[name]
+			c, err := r.Service.LegacyCredential(accounts.Body, raw)
+			must(t, err)
+			r.Clock.Advance(by)
+			defer r.Clock.Advance(-by)
+			_, err = r.Service.Refresh(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now()})
+			if !errors.Is(err, &accounts.Error{Code: accounts.RefreshInvalid}) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
 }
 
 // A database that says nothing is a 503 in time, and the same token works afterwards.
