@@ -157,10 +157,12 @@ func (p *proof) logsIn(ctx context.Context, u user, good bool) {
 	p.expect(u, "the old password, again, by e-mail", login(strings.ToUpper(u.Email), u.Password), http.StatusOK, "")
 }
 
-// exchanges: a refresh token becomes a session, once.
+// exchanges: a refresh token becomes a session, once; nothing else becomes one.
 func (p *proof) exchanges(ctx context.Context, u user, what string, r request, transport string, good bool) {
 	a := p.ask(ctx, r)
-	if good {
+	if !good {
+		p.expect(u, what, a, http.StatusUnauthorized, "refresh_invalid")
+	} else {
 		p.expect(u, what, a, http.StatusOK, "")
 		p.is(u, a.TokenTransport == transport, "%s: a session in %q", what, a.TokenTransport)
 		profile := p.ask(ctx, request{method: http.MethodGet, path: "/accounts/profile", bearer: a.AccessToken})
