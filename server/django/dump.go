@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -141,35 +142,40 @@ func (d *Dump) read(ctx context.Context, f func(object) error) (err error) {
 		return err
 	}
 	objects := json.NewDecoder(bounded)
+	bounded.left = maxObject
 	if first == '[' {
-		bounded.left = maxObject
 		if _, err := objects.Token(); err != nil {
 			return d.broken(objects, err)
 		}
 	}
-	for objects.More() {
+	for first == '{' || objects.More() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		var o object
 		bounded.left = maxObject
-		if err := objects.Decode(&o); err != nil {
+		err := objects.Decode(&o)
+		if first == '{' && errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
 			return d.broken(objects, err)
 		}
 		if err := f(o); err != nil {
 			return d.broken(objects, err)
 		}
 	}
-	if first == '[' { // a file that was cut off has no end
-		if _, err := objects.Token(); err != nil {
-			return d.broken(objects, err)
-		}
+	if _, err := objects.Token(); err != nil { // a file that was cut off has no end
+		return d.broken(objects, err)
 	}
 	return nil
 }
 
 // broken says where. The text of JSON's errors may quote a character, and no more, of what is there.
 func (d *Dump) broken(objects *json.Decoder, err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it ends in the middle")
+	}
 	return fmt.Errorf("%s cannot be read on at byte %d: %w", d.path, objects.InputOffset(), err)
 }
 
