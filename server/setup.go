@@ -62,4 +62,13 @@ func Settings(cfg config.Config) accounts.Settings {
 	}
 }
 
+// Legacy says which tokens of another service are taken in exchange.
+func Legacy(cfg config.Config) accounts.LegacySecrets {
+	l := accounts.LegacySecrets{Until: cfg.LegacyJWTUntil.At}
+	for _, secret := range cfg.LegacyJWTSecrets {
+		l.Secrets = append(l.Secrets, string(secret))
+	}
+	return l
+}
+
 func budget(b config.Budget) accounts.Budget { return accounts.Budget{N: b.N, Per: b.Per} }

@@ -13,6 +13,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/token"
 )
 
 // DjangoUser is a row of Django's user table as it is, NULL as the empty value. A time that is there and none is zero.
@@ -130,8 +131,9 @@ func (i *Import) Tokens(ctx context.Context, batch []DjangoToken) error {
 		if t.JTI == "" || !i.at.Before(t.ExpiresAt) {
 			continue
 		}
+		hash := token.LegacyJTI(t.JTI)
 		used = append(used, models.OneTimeToken{
-			ID: models.ID(uuid.Must(uuid.NewV7())), Purpose: models.PurposeLegacyRefresh, Hash: hashOf("jti:" + t.JTI), UserID: max(0, t.UserID),
+			ID: models.ID(uuid.Must(uuid.NewV7())), Purpose: models.PurposeLegacyRefresh, Hash: hash[:], UserID: max(0, t.UserID),
 			CreatedAt: i.at, ExpiresAt: t.ExpiresAt.UTC().Truncate(time.Microsecond), UsedAt: &i.at,
 		})
 	}
