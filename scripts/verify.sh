@@ -5,7 +5,7 @@
 #   verify.sh [STEP...]     all steps, or those named; verify.sh --list prints them
 #
 # What a step printed is shown when it fails, and stays in .cache/verify/STEP.log.
-# Needs a C compiler, Node, Chromium and spin beside Go.
+# Needs a C compiler, Node, Chromium, spin and Debian's Django beside Go.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -27,6 +27,7 @@ client     the TypeScript client: types, its tests in Node, and eight tabs of a 
 model      the refresh protocol, checked exhaustively by spin, and broken on purpose
 swagger    the embedded Swagger UI is the published package
 browser    the pages in a real browser: documentation, the life of an account, the demo, and the console with 100,000 users
+django     the users of a real Django service keep their passwords and their sessions
 torture    servers that are killed and cut off for a minute keep every promise of the refresh protocol
 readme     links and shell blocks of the README
 race       the whole suite under the race detector
@@ -125,6 +126,8 @@ step_model() { scripts/model/check.sh; }
 step_swagger() { scripts/update-swagger-ui.sh --check; }
 
 step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs && VIEW=light node scripts/browser/pages.mjs && node scripts/browser/demo.mjs && node scripts/browser/console.mjs; }
+
+step_django() { scripts/with-mysql.sh --fast -- go run ./scripts/django; }
 
 step_torture() {
   local engine

@@ -25,6 +25,10 @@ var docs = map[string]string{
 		"`ACCOUNTS_DATABASE_URL_FILE` names a file with the value instead.",
 	"SECRET_KEYS": "Secrets printed by `accountsd secret new`, separated by commas: the first signs, all verify. Whoever has one can be any user. " +
 		"`ACCOUNTS_SECRET_KEYS_FILE` names a file with the value instead, which others may neither read nor write (mode 0600 or 0640).",
+	"LEGACY_JWT_SECRETS": "The secrets with which a Django service signed its refresh tokens (HS256), one a line: `SIGNING_KEY` of simplejwt, which is `SECRET_KEY` unless set, or that of tokens made with PyJWT. Users who came by `accountsd import-django` stay logged in: `POST /accounts/refresh_token` takes each such token once. " +
+		"Whoever has one of them, or guesses it, can be any imported user until `LEGACY_JWT_UNTIL`; under 32 bytes the server warns at start. " +
+		"`ACCOUNTS_LEGACY_JWT_SECRETS_FILE` names a file with the value instead, like that of `SECRET_KEYS`.",
+	"LEGACY_JWT_UNTIL":     "From when on no token of the old service is taken: an instant such as `2027-01-31T12:00:00Z`, or a day, which counts from 0:00 UTC; at most 400d ahead. The life of the old refresh tokens is enough, and `accounts_events_total{event=\"legacy_exchanged\"}` tells whether any still come. Afterwards remove both settings.",
 	"ACCESS_TTL":           "How long an access token is good for: at least 2 × (`ROTATION_INTERVAL` + margin), which is 70s by default, and at most 15m. Sessions that have ended are refused at once whatever it is; a longer life only means that a stolen token can be used for longer while its session lives.",
 	"REFRESH_IDLE_TTL":     "How long a session lives without a refresh, in every transport but `server_held`. Longer than `ACCESS_TTL`, at most `SESSION_MAX_AGE`. A longer time leaves a forgotten browser logged in for longer.",
 	"SERVER_HELD_IDLE_TTL": "The same for the transport `server_held`, where the access cookie is the only credential: longer than `ACCESS_TTL`, at most `SESSION_MAX_AGE`.",
