@@ -440,6 +440,7 @@ for (const dialog2 of document.querySelectorAll("dialog")) {
 }
 function closeDialogs() {
   for (const dialog2 of document.querySelectorAll("dialog")) leave(dialog2, false);
+  for (const part2 of ["ask-title", "ask-text", "ask-warning", "ask-label"]) byId(part2).textContent = "";
 }
 var ask = byId("ask");
 var askForm = byId("ask-form");
@@ -2200,7 +2201,7 @@ function leave2(state) {
   become(null);
   for (const list of [users, events2]) list.forget();
   forgetUser();
-  byId("me").textContent = "";
+  for (const part2 of ["me", "heard"]) byId(part2).textContent = "";
   if (state.reason === "logged_out") forget();
   byId("ended").hidden = !words?.alarm;
   byId("ended-title").textContent = words?.title ?? "";

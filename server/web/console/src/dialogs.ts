@@ -26,9 +26,10 @@ for (const dialog of document.querySelectorAll("dialog")) {
   for (const button of dialog.querySelectorAll("[data-cancel]")) button.addEventListener("click", () => leave(dialog, false));
 }
 
-/** Closes what is asked: the session has ended. */
+/** Closes what is asked, and forgets whom it was about: the session has ended. */
 export function closeDialogs(): void {
   for (const dialog of document.querySelectorAll("dialog")) leave(dialog, false);
+  for (const part of ["ask-title", "ask-text", "ask-warning", "ask-label"]) byId(part).textContent = "";
 }
 
 export interface Question {

@@ -114,7 +114,7 @@ function leave(state: State & { status: "signed-out" }): void {
   become(null);
   for (const list of [users, events]) list.forget();
   forgetUser();
-  byId("me").textContent = "";
+  for (const part of ["me", "heard"]) byId(part).textContent = "";
   if (state.reason === "logged_out") forget();
   byId("ended").hidden = !words?.alarm;
   byId("ended-title").textContent = words?.title ?? "";
