@@ -207,6 +207,12 @@ func TestImportRules(t *testing.T) {
 		wantLogin(t, s, "EMMY  noether", oldPassword, 11)
 		wantLogin(t, s, "MARIA@LOCALHOST", oldPassword, 15)
 		wantFields(t, s, before)
+		maria := s.Login(servertest.User{User: userOf(t, s, 15), Password: oldPassword}, token.Body)
+		for name, status := range map[string]int{"maria@localhost": http.StatusOK, "maria@elsewhere": http.StatusUnprocessableEntity, "maria gaetana": http.StatusUnprocessableEntity} {
+			if r := maria.Do(http.MethodPatch, "/accounts/profile", map[string]any{"username": name, "first_name": "Maria"}); r.Status != status {
+				t.Errorf("%q is taken as a username with status %d", name, r.Status)
+			}
+		}
 	})
 }
 

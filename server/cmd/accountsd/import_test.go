@@ -155,12 +155,18 @@ func TestImportFiles(t *testing.T) {
 		"the table auth.group has no users: it needs the columns id, password and username or email")
 	s.ok("", "import-django", "--from", several, "--table", "shop.customer")
 	s.ok("", "import-django", "--from", dumpText(t, user("auth.user", 3)+"\n"+user("auth.user", 4)+"\n")) // jsonl
+	long := func(id int) map[string]any { // and of two of them the file is longer than any one may be
+		u := djangoUser("auth.user", id, fmt.Sprint("u", id), "")
+		u["fields"].(map[string]any)["first_name"] = strings.Repeat("n", 9<<20)
+		return u
+	}
+	s.ok("", "import-django", "--from", dump(t, long(1001), long(1002)))
 	// A custom user model, and values of other types than Django writes.
 	s.ok("", "import-django", "--from", dump(t, djangoObject("members.member", "5", map[string]any{
 		"email": "five@example.com", "password": djangoHash, "last_login": "2021-01-01 10:00:00+02:00", "is_active": 1, "is_staff": "true", "first_name": nil, "last_name": 7,
 	})))
 	list := strings.Split(s.ok("", "user", "list", "--json"), "\n")
-	if len(list) != 5 || !strings.Contains(list[3], `"id":5,"username":"user-5","email":"five@example.com","first_name":"","last_name":"7","is_active":true,"is_staff":true,"is_superuser":false`) ||
+	if len(list) != 7 || !strings.Contains(list[3], `"id":5,"username":"user-5","email":"five@example.com","first_name":"","last_name":"7","is_active":true,"is_staff":true,"is_superuser":false`) ||
 		!strings.Contains(list[3], `"last_login":"2021-01-01T08:00:00Z"`) {
 		t.Errorf("%s", strings.Join(list, "\n"))
 	}
