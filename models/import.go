@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -26,6 +27,27 @@ func (s *Store) NameHolders(ctx context.Context, ids []int64, norms []string) ([
 	return all, nil
 }
 
+// ReserveIDs has the ids that are given out from now on begin beyond the one given: a user is made of it and removed
+// again, which both engines remember. If somebody has it already they do so anyway.
+func (s *Store) ReserveIDs(ctx context.Context, upTo int64) error {
+	const nobody = " reserved" // no name has a blank in front
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		u := User{ID: upTo, UsernameNorm: nobody, EmailNorm: nobody, DateJoined: s.db.NowFunc()}
+		if err := tx.Create(&u).Error; err != nil {
+			return err
+		}
+		return one(tx.Where("id = ?", upTo).Delete(&User{}))
+	})
+	if errors.Is(err, ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// rowsAtOnce are written by one INSERT: few round trips, and not yet so many values that SQLite's driver, which looks for
+// each among all of them, takes longer than the rows.
+const rowsAtOnce = 50
+
 // ImportUsers adds users under the ids that they have, with their events, all of them or none. The ids that are given
 // out afterwards are beyond theirs: both engines see to that. ErrConflict: an id, a username or an address is taken.
 func (s *Store) ImportUsers(ctx context.Context, users []User, events []Event) error {
@@ -33,10 +55,10 @@ func (s *Store) ImportUsers(ctx context.Context, users []User, events []Event) e
 		return nil
 	}
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := tx.Create(&users).Error; err != nil {
+		if err := tx.CreateInBatches(&users, rowsAtOnce).Error; err != nil {
 			return err
 		}
-		return addEvents(tx, events)
+		return tx.CreateInBatches(&events, rowsAtOnce).Error
 	})
 }
 
@@ -47,6 +69,6 @@ func (s *Store) ImportUsedTokens(ctx context.Context, tokens []OneTimeToken) err
 		return nil
 	}
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&tokens).Error
+		return tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(&tokens, rowsAtOnce).Error
 	})
 }
