@@ -56,6 +56,7 @@ type Config struct {
 	TrustedProxies  []netip.Prefix `env:"TRUSTED_PROXIES" shown:"'none'"`
 	MetricsAddr     string         `env:"METRICS_ADDR" shown:"'off'"` // "" is off
 	Docs            bool           `env:"DOCS" envDefault:"true"`
+	Console         bool           `env:"CONSOLE" envDefault:"true"`
 	AutoMigrate     bool           `env:"AUTO_MIGRATE" shown:"'true' for SQLite, 'false' for MySQL"`
 	DBMaxConns      int            `env:"DB_MAX_CONNS" envDefault:"32"`
 	LogLevel        string         `env:"LOG_LEVEL" envDefault:"info"` // debug, info, warn or error

@@ -65,6 +65,7 @@ var docs = map[string]string{
 	"TRUSTED_PROXIES":            "IP addresses and CIDRs, separated by commas, of the proxies whose `X-Forwarded-For` is believed, or `none`. Too wide a range lets callers choose the address that is logged.",
 	"METRICS_ADDR":               "Where Prometheus metrics are served, as `host:port`, never that of `ADDR`; `off` for nowhere. They need no credential, so keep it where only the operator can reach it.",
 	"DOCS":                       "Whether Swagger UI is served at `/docs/`. It shows nothing that `openapi.yaml` does not.",
+	"CONSOLE":                    "Whether the console for members of staff is served at `/console/`. It is a front end like any other and gives nobody a right they do not have; without it the operations of the tag `admin` are there still. Switch it off where staff work with another front end.",
 	"AUTO_MIGRATE":               "Whether the server brings the database's schema up to date at start. Otherwise `accountsd migrate up` does, and the server refuses to start on an older schema. Switched on, its database user must be allowed to change tables.",
 	"DB_MAX_CONNS":               "Connections to the database that a server opens at most: 1 to 1000. The replicas together must stay under the limit of the database.",
 	"LOG_LEVEL":                  "The least severe messages that are logged: `debug`, `info`, `warn` or `error`. No level logs passwords, tokens or cookies.",
