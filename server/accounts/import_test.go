@@ -438,7 +438,7 @@ func TestImportAtTheSameTime(t *testing.T) {
 				for batch := range slices.Chunk(rows, 10) {
 					if err := run.Users(context.Background(), batch); err != nil {
 						t.Error(err)
-						return
+						break
 					}
 				}
 				reports <- run.Report()
