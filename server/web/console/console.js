@@ -2200,6 +2200,7 @@ function leave2(state) {
   become(null);
   for (const list of [users, events2]) list.forget();
   forgetUser();
+  byId("me").textContent = "";
   if (state.reason === "logged_out") forget();
   byId("ended").hidden = !words?.alarm;
   byId("ended-title").textContent = words?.title ?? "";

@@ -114,6 +114,7 @@ function leave(state: State & { status: "signed-out" }): void {
   become(null);
   for (const list of [users, events]) list.forget();
   forgetUser();
+  byId("me").textContent = "";
   if (state.reason === "logged_out") forget();
   byId("ended").hidden = !words?.alarm;
   byId("ended-title").textContent = words?.title ?? "";
