@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -24,6 +25,23 @@ func (s *Store) NameHolders(ctx context.Context, ids []int64, norms []string) ([
 		all = append(all, some...)
 	}
 	return all, nil
+}
+
+// ReserveIDs has the ids that are given out from now on begin beyond the one given: a user is made of it and removed
+// again, which both engines remember. If somebody has it already they do so anyway.
+func (s *Store) ReserveIDs(ctx context.Context, upTo int64) error {
+	const nobody = " reserved" // no name has a blank in front
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		u := User{ID: upTo, UsernameNorm: nobody, EmailNorm: nobody, DateJoined: s.db.NowFunc()}
+		if err := tx.Create(&u).Error; err != nil {
+			return err
+		}
+		return one(tx.Where("id = ?", upTo).Delete(&User{}))
+	})
+	if errors.Is(err, ErrConflict) {
+		return nil
+	}
+	return err
 }
 
 // rowsAtOnce are written by one INSERT: few round trips, and not yet so many values that SQLite's driver, which looks for

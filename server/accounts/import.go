@@ -67,7 +67,7 @@ var importTexts = [importRules]string{
 	passwordUnknown:   "password hash of an unknown kind: a new password is to be set by mail",
 	passwordCostly:    "password hash costs too much to verify: a new password is to be set by mail",
 	noWayIn:           "neither password nor address: cannot log in until an operator sets a password",
-	refusedID:         "id not from 1 to 2^53",
+	refusedID:         "id not from 1 to 2^52",
 	refusedIDTaken:    "id is taken by a user who was not imported",
 	refusedUsername:   "no username is free",
 }
@@ -121,6 +121,15 @@ func (i *Import) Report() ImportReport {
 		}
 	}
 	return r
+}
+
+// Begin keeps the ids up to the greatest one of the source for the import: who signs up meanwhile gets one beyond.
+// Errors: Unavailable.
+func (i *Import) Begin(ctx context.Context, greatest int64) error {
+	if i.dry || greatest < 1 {
+		return nil
+	}
+	return storeError(i.s.store.ReserveIDs(ctx, min(greatest, MaxImportedID)))
 }
 
 // Tokens writes down that tokens are used: they must not come to life again. They come before the users, without whom
@@ -317,7 +326,7 @@ func (p *importPlan) judge(w importWish) {
 	}
 	free := slices.IndexFunc(w.usernames, func(n wishedName) bool { return p.holder(asUsername, n.norm) == 0 })
 	switch {
-	case id < 1 || id > maxUserID:
+	case id < 1 || id > MaxImportedID:
 		p.find(refusedID, id)
 		return
 	case here && imported:
@@ -345,7 +354,9 @@ func (p *importPlan) judge(w importWish) {
 	p.before.add(u)
 }
 
-const maxUserID = 1 << 53 // what JSON keeps exact
+// MaxImportedID is the greatest id that is taken over. JSON keeps numbers exact up to 2^53, and those who sign up later
+// get ids beyond it.
+const MaxImportedID = 1 << 52
 
 // address: Django does not know whether an address is its user's, and nobody is to be locked out, so it counts as
 // verified. Who has none has a form of it all the same, since that is unique; nobody can type it as an address.

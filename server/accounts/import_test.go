@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -149,7 +150,7 @@ var importCases = []accounts.DjangoUser{
 	}),
 	djangoRow(24, strings.Repeat("x", 150), "x24@example.com"),
 	djangoRow(25, strings.Repeat("X", 150), "x25@example.com"),
-	djangoRow(0, "zero", "zero@example.com"), djangoRow(-1, "minus", ""), djangoRow(1<<53+1, "far", ""), djangoRow(1<<53, "farthest", ""),
+	djangoRow(0, "zero", "zero@example.com"), djangoRow(-1, "minus", ""), djangoRow(1<<52+1, "far", ""), djangoRow(1<<52, "farthest", ""),
 }
 
 func with(u accounts.DjangoUser, change func(*accounts.DjangoUser)) accounts.DjangoUser {
@@ -170,7 +171,7 @@ func TestImportRules(t *testing.T) {
 			t.Errorf("a dry run says something else (-dry +run):\n%s", diff)
 		}
 		want := map[string][]int64{
-			"e-mail address empty or not valid":                     {2, 3, 8, 19, 1 << 53},
+			"e-mail address empty or not valid":                     {2, 3, 8, 19, 1 << 52},
 			"e-mail address is another user's":                      {4},
 			"username is another user's":                            {4, 8, 10, 25},
 			"username empty or not usable":                          {9, 13, 14},
@@ -182,7 +183,7 @@ func TestImportRules(t *testing.T) {
 			"password hash of an unknown kind":                      {20},
 			"password hash costs too much to verify":                {21},
 			"neither password nor address":                          {19},
-			"id not from 1 to 2^53":                                 {0, -1, 1<<53 + 1},
+			"id not from 1 to 2^52":                                 {0, -1, 1<<52 + 1},
 		}
 		if diff := cmp.Diff(want, found(r)); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
@@ -191,7 +192,7 @@ func TestImportRules(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		usernames := map[int64]string{1: "ada", 4: "ADA-4", 5: "alonzo@example.com", 6: "kurt@example.com", 8: "user-8", 9: "user-9", 10: "user-9-10", 11: "Emmy Noether",
-			12: "p\u0430ul", 13: "user-13", 14: "user-14", 15: "maria@localhost", 25: strings.Repeat("X", 147) + "-25", 1 << 53: "farthest"}
+			12: "p\u0430ul", 13: "user-13", 14: "user-14", 15: "maria@localhost", 25: strings.Repeat("X", 147) + "-25", 1 << 52: "farthest"}
 		for id, name := range usernames {
 			if u := userOf(t, s, id); u.Username != name {
 				t.Errorf("%d is %q, want %q", id, u.Username, name)
@@ -207,6 +208,12 @@ func TestImportRules(t *testing.T) {
 		wantLogin(t, s, "EMMY  noether", oldPassword, 11)
 		wantLogin(t, s, "MARIA@LOCALHOST", oldPassword, 15)
 		wantFields(t, s, before)
+		maria := s.Login(servertest.User{User: userOf(t, s, 15), Password: oldPassword}, token.Body)
+		for name, status := range map[string]int{"maria@localhost": http.StatusOK, "maria@elsewhere": http.StatusUnprocessableEntity, "maria gaetana": http.StatusUnprocessableEntity} {
+			if r := maria.Do(http.MethodPatch, "/accounts/profile", map[string]any{"username": name, "first_name": "Maria"}); r.Status != status {
+				t.Errorf("%q is taken as a username with status %d", name, r.Status)
+			}
+		}
 	})
 }
 
@@ -295,7 +302,7 @@ func TestImportAgain(t *testing.T) {
 			t.Error("somebody was imported a second time")
 		}
 		for _, c := range importCases {
-			if c.ID < 1 || c.ID > 1<<53 {
+			if c.ID < 1 || c.ID > 1<<52 {
 				continue
 			}
 			a, b := userOf(t, whole, c.ID), userOf(t, broken, c.ID)
@@ -405,4 +412,51 @@ func TestImportWithoutTheDatabase(t *testing.T) {
 	if r := run.Report(); r.Read != 1 || r.Imported != 1 || s.Database.Count(t, "SELECT COUNT(*) FROM users") != 1 {
 		t.Errorf("%+v", r)
 	}
+}
+
+// Two runs at once, and somebody who signs up meanwhile: who is second finds the name taken, and judges again.
+func TestImportAtTheSameTime(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		var rows []accounts.DjangoUser
+		for id := range int64(400) {
+			rows = append(rows, djangoRow(id+1000, fmt.Sprint("person", id), fmt.Sprintf("person%d@example.com", id)))
+		}
+		must(t, s.Service.NewImport(true).Begin(t.Context(), 5000))
+		if first := s.NewUser(); first.ID > 1000 {
+			t.Errorf("a dry run has kept ids: %d", first.ID)
+		}
+		must(t, s.Service.NewImport(false).Begin(t.Context(), rows[len(rows)-1].ID))
+		reports := make(chan accounts.ImportReport, 2)
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				run := s.Service.NewImport(false)
+				if err := run.Begin(context.Background(), rows[len(rows)-1].ID); err != nil {
+					t.Error(err)
+				}
+				for batch := range slices.Chunk(rows, 10) {
+					if err := run.Users(context.Background(), batch); err != nil {
+						t.Error(err)
+						break
+					}
+				}
+				reports <- run.Report()
+			})
+		}
+		for i := range 20 {
+			u, err := s.Service.CreateUser(t.Context(), accounts.NewUser{Username: fmt.Sprint("person", 20*i+19), Email: fmt.Sprintf("own%d@example.com", i), Password: secret})
+			if err == nil && u.ID < 1400 {
+				t.Errorf("%d was given out, which is somebody's", u.ID)
+			}
+			if err != nil && !errors.Is(err, &accounts.Error{Code: accounts.UsernameTaken}) {
+				t.Error(err)
+			}
+		}
+		all.Wait()
+		a, b := <-reports, <-reports
+		if a.Imported+b.Imported != 400 || a.Here+b.Here != 400 || s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE imported_epoch IS NOT NULL") != 400 {
+			t.Errorf("%+v and %+v", a, b)
+		}
+	})
 }

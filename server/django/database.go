@@ -23,6 +23,7 @@ type Database struct {
 	table   string
 	columns map[string][]string
 	total   int64
+	last    int64
 }
 
 const (
@@ -91,6 +92,9 @@ func (d *Database) Table() string { return d.table }
 // Total is how many users there are.
 func (d *Database) Total() int64 { return d.total }
 
+// Greatest is the greatest id that can be imported.
+func (d *Database) Greatest() int64 { return d.last }
+
 // find looks for the table, and asks that its ids are numbers.
 func (d *Database) find(ctx context.Context, table string) error {
 	d.columns = map[string][]string{}
@@ -119,7 +123,8 @@ func (d *Database) find(ctx context.Context, table string) error {
 	if kind := types[d.table]; !strings.HasSuffix(kind, "int") {
 		return fmt.Errorf("the ids of %s are %s and no whole numbers: users cannot keep them", d.table, kind)
 	}
-	err = d.conn.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+quote(d.table)).Scan(&d.total)
+	counts := "SELECT COUNT(*), COALESCE(MAX(CASE WHEN id <= ? THEN id END), 0) FROM " + quote(d.table)
+	err = d.conn.QueryRowContext(ctx, counts, int64(accounts.MaxImportedID)).Scan(&d.total, &d.last)
 	if err != nil {
 		return unreadable(err)
 	}

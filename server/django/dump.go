@@ -19,7 +19,7 @@ import (
 // Dump is a file of `manage.py dumpdata`, in its formats json and jsonl.
 type Dump struct {
 	path, table string
-	total       int64
+	total, last int64
 	tokens      []accounts.DjangoToken
 }
 
@@ -36,7 +36,7 @@ const maxObject = 16 << 20 // bytes
 // OpenDump reads the file once, to find the users and the blacklist. Table may be empty, or as auth_user or auth.user.
 func OpenDump(ctx context.Context, path, table string) (*Dump, error) {
 	d := &Dump{path: path}
-	columns, counts := map[string][]string{}, map[string]int64{}
+	columns, counts, greatest := map[string][]string{}, map[string]int64{}, map[string]int64{}
 	list := blacklist{outstanding: map[string]accounts.DjangoToken{}, listed: map[string]bool{}}
 	err := d.read(ctx, func(o object) error {
 		model := asTable(o.Model)
@@ -47,6 +47,9 @@ func OpenDump(ctx context.Context, path, table string) (*Dump, error) {
 			}
 			columns[model] = append(names, "id")
 		}
+		if id := number(o.PK); id <= accounts.MaxImportedID {
+			greatest[model] = max(greatest[model], id)
+		}
 		return list.add(model, o)
 	})
 	if err != nil {
@@ -55,7 +58,7 @@ func OpenDump(ctx context.Context, path, table string) (*Dump, error) {
 	if d.table, err = choose(columns, table); err != nil {
 		return nil, err
 	}
-	d.total, d.tokens = counts[d.table], list.tokens()
+	d.total, d.last, d.tokens = counts[d.table], greatest[d.table], list.tokens()
 	return d, nil
 }
 
@@ -76,6 +79,9 @@ func (d *Dump) Table() string { return d.table }
 
 // Total is how many users there are.
 func (d *Dump) Total() int64 { return d.total }
+
+// Greatest is the greatest id that can be imported.
+func (d *Dump) Greatest() int64 { return d.last }
 
 // Close has nothing to do: the file is open only while it is read.
 func (d *Dump) Close() error { return nil }

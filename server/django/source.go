@@ -18,6 +18,8 @@ type Source interface {
 	Table() string
 	// Total is how many users there are.
 	Total() int64
+	// Greatest is the greatest id that can be imported, or 0.
+	Greatest() int64
 	// Tokens calls f with simplejwt's blacklist, in batches, if there is one.
 	Tokens(ctx context.Context, f func([]accounts.DjangoToken) error) error
 	// Users calls f with the users, in batches by growing id, or in the order of the file.

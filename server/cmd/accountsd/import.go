@@ -37,12 +37,13 @@ What does not fit is met by a rule and has a line in the report, with the first 
     a new password by mail.
   - times without a zone are taken for UTC, as Django writes them with USE_TZ.
   - tokens on the blacklist of simplejwt stay unusable.
-  - a user is left out only if the id is not from 1 to 2^53, or belongs to a user who was not imported.
+  - a user is left out only if the id is not from 1 to 2^52, or belongs to a user who was not imported.
 
 Users are imported in the order of their ids, 500 in a transaction. Run it again after anything that stopped it: users who are
 here already are passed over. It ends with status 1 if it was stopped or left users out.
 
-The order: accountsd migrate up; a dry run; stop Django's sign-ups and changes; the import; switch over.`
+The order: accountsd migrate up; a dry run; stop Django's sign-ups and changes; the import, before anybody else has an id
+here; switch over.`
 
 func (p process) importDjango() *cobra.Command {
 	var from, table string
@@ -100,7 +101,10 @@ func (p process) djangoSource(ctx context.Context, from, table string) (django.S
 func (p process) runImport(ctx context.Context, a *app, source django.Source, dry bool) error {
 	run := a.service.NewImport(dry)
 	bar := p.bar(source.Total())
-	err := source.Tokens(ctx, func(batch []accounts.DjangoToken) error { return a.explain(run.Tokens(ctx, batch)) })
+	err := a.explain(run.Begin(ctx, source.Greatest()))
+	if err == nil {
+		err = source.Tokens(ctx, func(batch []accounts.DjangoToken) error { return a.explain(run.Tokens(ctx, batch)) })
+	}
 	if err == nil {
 		err = source.Users(ctx, func(batch []accounts.DjangoUser) error {
 			if err := run.Users(ctx, batch); err != nil {
