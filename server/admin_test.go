@@ -3,6 +3,7 @@ package server_test
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -221,6 +222,26 @@ func TestControl77PagesOfUsers(t *testing.T) {
 			if !ordered {
 				t.Errorf("%s: not in order: %v", sort, all)
 			}
+		}
+	})
+}
+
+// A made-up place begins the page somewhere, or is none: nothing in it is an error of the database.
+func TestControl77MadeUpCursors(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		for place, status := range map[string]int{
+			`{"s":"date_joined","d":false,"i":1,"w":"0000-01-01T00:00:00+01:00"}`:  http.StatusBadRequest, // years that MySQL does not have
+			`{"s":"date_joined","d":false,"i":1,"w":"0000-12-31T00:00:00Z"}`:       http.StatusBadRequest,
+			`{"s":"date_joined","d":false,"i":1,"w":"9999-12-31T23:59:59-01:00"}`:  http.StatusBadRequest,
+			`{"s":"date_joined","d":false,"i":1,"w":"9999-12-31T23:59:59Z"}`:       http.StatusOK,
+			`{"s":"date_joined","d":false,"i":1,"w":"0001-01-02T00:00:00Z"}`:       http.StatusOK,
+			`{"s":"date_joined","d":false,"i":1}`:                                  http.StatusOK,
+			`{"s":"date_joined","d":false,"i":99999999999999999999}`:               http.StatusBadRequest,
+			`{"s":"date_joined","d":false,"i":NaN}`:                                http.StatusBadRequest,
+			`{"s":"date_joined","d":false,"i":-9223372036854775808,"t":"\u0000'"}`: http.StatusOK,
+			`null`: http.StatusBadRequest,
+		} {
+			find(s.asSam.Copy(), url.Values{"sort": {"date_joined"}, "after": {base64.RawURLEncoding.EncodeToString([]byte(place))}}).Want(t, status, "")
 		}
 	})
 }
