@@ -25,6 +25,75 @@ func TestDeleteUserAsJudged(t *testing.T) {
 	})
 }
 
+// A change is of the user who was judged: whatever of it somebody else has changed meanwhile, it is judged again.
+func TestChangeUserAsJudged(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		name := "Eve"
+		for i, change := range []string{"is_superuser = TRUE", "is_staff = TRUE", "is_active = FALSE", "session_epoch = 7", "username = 'x'", "email = 'x@example.com'"} {
+			judged := f.newUser(fmt.Sprint("bob", i))
+			f.db.Exec(t, "UPDATE users SET "+change+" WHERE id = ?", judged.ID)
+			if err := f.ChangeUser(t.Context(), judged, models.UserChange{FirstName: &name}, nil); !errors.Is(err, models.ErrNotFound) {
+				t.Errorf("%s meanwhile: %v", change, err)
+			}
+			ok(t, f.ChangeUser(t.Context(), f.reload(judged), models.UserChange{FirstName: &name}, nil))
+		}
+	})
+}
+
+// A mail that staff asks for is for the user and the address that were looked at.
+func TestAddUserMailAsJudged(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		for i, change := range []string{"is_active = FALSE", "email_norm = 'x@example.com'"} {
+			judged := f.newUser(fmt.Sprint("bob", i))
+			f.db.Exec(t, "UPDATE users SET "+change+" WHERE id = ?", judged.ID)
+			m := models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: models.KindReset, UserID: judged.ID, CreatedAt: now(), NextAt: now(), ExpiresAt: now()}
+			if err := f.AddUserMail(t.Context(), judged, m, models.Spending{}); !errors.Is(err, models.ErrNotFound) {
+				t.Errorf("%s meanwhile: %v", change, err)
+			}
+		}
+		if n := f.db.Count(t, "SELECT COUNT(*) FROM outbox"); n != 0 {
+			t.Errorf("%d mails", n)
+		}
+	})
+}
+
+// Who is deactivated manages nothing, superuser or not.
+func TestADeactivatedSuperuserIsNoOther(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		f.newUser("bob")
+		f.db.Exec(t, "UPDATE users SET is_superuser = TRUE")
+		f.db.Exec(t, "UPDATE users SET is_active = FALSE WHERE username = 'bob'")
+		no := false
+		for _, change := range []models.UserChange{{IsActive: &no}, {IsSuperuser: &no}} {
+			if err := f.ChangeUser(t.Context(), f.reload(f.user), change, nil); !errors.Is(err, models.ErrLastSuperuser) {
+				t.Error(err)
+			}
+		}
+		if err := f.DeleteUser(t.Context(), f.reload(f.user), nil); !errors.Is(err, models.ErrLastSuperuser) {
+			t.Error(err)
+		}
+	})
+}
+
+// What waits to be sent to an address ends with the address, an invitation too: its link would be younger than the
+// event that ended all links.
+func TestWhatEndsWaitingLinks(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		no, address := false, "new@example.com"
+		for i, change := range []models.UserChange{{IsActive: &no}, {Email: &address, EmailNorm: &address}} {
+			bob := f.newUser(fmt.Sprint("bob", i))
+			for _, kind := range []string{models.KindReset, models.KindInvitation} {
+				m := models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: kind, UserID: bob.ID, Email: bob.Email, EmailNorm: bob.EmailNorm, CreatedAt: now(), NextAt: now(), ExpiresAt: now()}
+				ok(t, f.AddUserMail(t.Context(), bob, m, models.Spending{}))
+			}
+			ok(t, f.ChangeUser(t.Context(), f.reload(bob), change, nil))
+			if n := f.db.Count(t, "SELECT COUNT(*) FROM outbox WHERE user_id = ? AND done_at IS NULL", bob.ID); n != 0 {
+				t.Errorf("%d links still go to %s", n, bob.Email)
+			}
+		}
+	})
+}
+
 // With the last superuser gone by a deletion that was judged before, nobody would be left.
 func TestDeleteUserCannotTakeTheLastSuperuser(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {

@@ -252,8 +252,9 @@ func TestControl77MadeUpCursors(t *testing.T) {
 func TestControl73StaffManagesOrdinaryUsers(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		session := s.asRoot.SessionID
+		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", false, s.boss.ID) // a superuser is staff all the same
 		before := s.Database.Dump(t)
-		for _, target := range []servertest.User{s.root, s.sam} {
+		for _, target := range []servertest.User{s.root, s.boss, s.sam} {
 			for _, try := range []example{
 				{http.MethodPatch, at(target, ""), object{"first_name": "Eve"}}, {http.MethodPatch, at(target, ""), object{"is_active": false}}, {http.MethodPatch, at(target, ""), object{}},
 				{http.MethodPost, at(target, "/delete"), nil}, {http.MethodPost, at(target, "/password_reset"), nil}, {http.MethodPost, at(target, "/unthrottle"), nil},
@@ -517,6 +518,9 @@ func TestSendPasswordReset(t *testing.T) {
 		first := linkToken(t, s.Server, email, 1, mail.Invitation)
 		s.asSam.Do(http.MethodPost, at(invited, "/password_reset"), nil).Want(t, http.StatusAccepted, "")
 		second := linkToken(t, s.Server, email, 2, mail.Invitation)
+		if life := s.Mails.To(email)[1].ValidFor; life != 72*time.Hour {
+			t.Errorf("the second invitation is good for %v", life)
+		}
 		confirmReset(s.Server, first, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
 		confirmReset(s.Server, second, otherPassword).Want(t, http.StatusOK, "")
 		s.wantAudit(s.sam, fmt.Sprintf("password_reset_sent %d reset", s.una.ID), fmt.Sprintf("invited %d no role", invited.ID), fmt.Sprintf("password_reset_sent %d invitation", invited.ID))
@@ -524,6 +528,19 @@ func TestSendPasswordReset(t *testing.T) {
 		s.Database.Exec(t, "UPDATE users SET email = '', email_norm = '#1' WHERE id = ?", s.una.ID)
 		s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusConflict, "user_unreachable")
 	})
+}
+
+// The mails that staff has sent have a budget, and one of their own: strangers cannot keep the help back.
+func TestSendPasswordResetHasABudget(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		for range 3 {
+			post(s.Server, "/accounts/password/reset", object{"email": s.una.Email}).Want(t, http.StatusAccepted, "")
+		}
+		for _, status := range []int{http.StatusAccepted, http.StatusAccepted, http.StatusTooManyRequests} {
+			s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, status, "")
+		}
+		s.wantAudit(s.sam, fmt.Sprintf("password_reset_sent %d reset", s.una.ID), fmt.Sprintf("password_reset_sent %d reset", s.una.ID))
+	}, "ACCOUNTS_MAILS_PER_RECIPIENT=2/1h")
 }
 
 func TestUnthrottle(t *testing.T) {
