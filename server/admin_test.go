@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -405,6 +406,32 @@ func TestControl78UpdateUser(t *testing.T) {
 		unchanged(t, s.Server, before)
 		for _, path := range []string{"/admin/users/9007199254740992", "/admin/users/999999"} {
 			s.asSam.Do(http.MethodPatch, path, object{"first_name": "x"}).Want(t, http.StatusNotFound, "not_found")
+		}
+	})
+}
+
+// Of two changes at the same moment the second is judged by what the first has made; neither is an error.
+func TestControl78ChangesAtTheSameMoment(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		var all sync.WaitGroup
+		for i := range 4 {
+			c := s.Login(s.root, accounts.BodyTokens)
+			all.Go(func() {
+				for j := range 10 {
+					r := edit(c.Copy(), s.una, object{"is_active": (i+j)%2 == 0})
+					if r.Status != http.StatusOK && r.Status != http.StatusServiceUnavailable { // after several times
+						t.Errorf("%d %s", r.Status, r.Code())
+					}
+				}
+			})
+		}
+		all.Wait()
+		last := ""
+		for _, e := range s.audit(fmt.Sprint("&actor_id=", s.root.ID)) {
+			if e["kind"] == last {
+				t.Errorf("%s twice", last)
+			}
+			last = e["kind"].(string)
 		}
 	})
 }
