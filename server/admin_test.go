@@ -620,6 +620,9 @@ func TestSessionsOfAUser(t *testing.T) {
 		}
 		s.asSam.Profile().Want(t, http.StatusOK, "")
 		s.wantAudit(s.sam, fmt.Sprintf("session_ended %d", s.una.ID), fmt.Sprintf("sessions_ended %d", s.una.ID))
+		if e := s.audit("&kind=session_ended"); e[0]["session_id"] != s.asUna.SessionID {
+			t.Errorf("which session has ended? %v", e)
+		}
 	})
 }
 
