@@ -23,10 +23,10 @@ run: build ## build, create what is missing, and serve on http://localhost:8080
 demo: ## the life of a session in each transport, on a throwaway server
 	@go run ./scripts/demo
 
-.PHONY: demo-page
-demo-page: ## build the front end at /demo/ from its TypeScript (needs Node)
+.PHONY: web
+web: ## build the front ends at /demo/ and /console/ from their TypeScript (needs Node)
 	cd api/typescript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-	scripts/build-demo.sh
+	scripts/build-web.sh
 
 .PHONY: build
 build: ## build bin/accountsd

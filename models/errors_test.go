@@ -231,6 +231,15 @@ func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
 	})
 }
 
+// A transaction whose time is over before its COMMIT is one that could not be had, not a fault of this program.
+func TestTransactionOutOfTime(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		if err := f.TxOutOfTime("UPDATE users SET first_name = 'changed'"); !errors.Is(err, models.ErrUnavailable) || f.reload(f.user).FirstName != "" {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 // A real deadlock: two transactions lock the same two rows in opposite orders. The store's is the smaller one, so the
 // server ends it; the store makes it again.
 func TestDeadlock(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"maps"
+	"runtime"
 	"slices"
 
 	"gorm.io/gorm"
@@ -49,6 +50,20 @@ func (s *Store) Tx(ctx context.Context, queries ...string) (tries int, err error
 		return nil
 	})
 	return tries, err
+}
+
+// TxOutOfTime is a transaction whose context ends behind its last statement, and which database/sql has rolled back
+// before COMMIT.
+func (s *Store) TxOutOfTime(query string) error {
+	ctx, end := context.WithCancel(context.Background())
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		err := tx.Exec(query).Error
+		end()
+		for err == nil && !errors.Is(tx.WithContext(context.Background()).Exec("SELECT 1").Error, sql.ErrTxDone) {
+			runtime.Gosched()
+		}
+		return err
+	})
 }
 
 // TxNotFound is a transaction that a guard of the store's ends.

@@ -34,6 +34,9 @@ const (
 	PurposeVerify      = "verify"
 	PurposeReset       = "reset"
 	PurposeEmailChange = "email_change"
+	// A refresh token of the service that the user was imported from. It is no link: the hash is that of its jti or,
+	// where it has none, of its text; the row is written when it is used, and its id is that of the session it became.
+	PurposeLegacyRefresh = "legacy_refresh"
 )
 
 // Token finds a token by the hash of its value. ErrNotFound: there is none of this purpose.

@@ -162,7 +162,7 @@ func (s source) call(call *ast.CallExpr, stack []ast.Node) {
 	case "Exec":
 		text, _ := call.Args[0].(*ast.BasicLit)
 		s.outcome(call, stack, text != nil && strings.HasPrefix(strings.Trim(text.Value, "`\""), "UPDATE"))
-	case "Create", "Delete", "Transaction", "tx", "retry", "one":
+	case "Create", "CreateInBatches", "Delete", "Transaction", "tx", "retry", "one":
 		s.outcome(call, stack, false)
 	}
 }

@@ -104,9 +104,7 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 // change or a deactivation that came between gives ErrNotFound. ErrClock: see clockGuard.
 func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash string, limit int, tolerance time.Duration, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		err := one(tx.Model(&User{}).Where("id = ? AND session_epoch = ? AND is_active", n.UserID, n.Epoch).
-			Updates(map[string]any{"last_login": n.CreatedAt}))
-		if err != nil {
+		if err := noteLogin(tx, n, "id = ? AND session_epoch = ? AND is_active", n.UserID, n.Epoch); err != nil {
 			return err
 		}
 		if rehash != "" { // no row: somebody else has set another hash, which wins
@@ -115,15 +113,43 @@ func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash st
 				return err
 			}
 		}
-		if err := s.insertSession(tx, n, tolerance); err != nil {
-			return err
-		}
-		evicted, err := evict(tx, n, limit)
+		return s.beginSession(tx, n, limit, tolerance, events)
+	})
+}
+
+// ExchangeToken stores a refresh token of the old service as used and begins the session that it is exchanged for: one
+// transaction, in which the token's hash is unique, so that of several that show it one wins.
+//
+// The user must have come with the import and had neither the password changed nor all sessions ended since, nor been
+// deactivated: each of these ends the old service's tokens with our own. ErrNotFound: that is not so. ErrConflict: the
+// token has been used. ErrClock: see clockGuard.
+func (s *Store) ExchangeToken(ctx context.Context, t OneTimeToken, n Session, limit int, tolerance time.Duration, events ...Event) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		err := noteLogin(tx, n, "id = ? AND session_epoch = ? AND imported_epoch = ? AND is_active", n.UserID, n.Epoch, n.Epoch)
 		if err != nil {
 			return err
 		}
-		return addEvents(tx, withEvicted(events, evicted))
+		if err := tx.Create(&t).Error; err != nil {
+			return err
+		}
+		return s.beginSession(tx, n, limit, tolerance, events)
 	})
+}
+
+// noteLogin notes the login with its user, whose row it locks. The row really changes, as for a claim.
+func noteLogin(tx *gorm.DB, n Session, where string, args ...any) error {
+	return one(tx.Model(&User{}).Where(where, args...).Updates(map[string]any{"last_login": n.CreatedAt}))
+}
+
+func (s *Store) beginSession(tx *gorm.DB, n Session, limit int, tolerance time.Duration, events []Event) error {
+	if err := s.insertSession(tx, n, tolerance); err != nil {
+		return err
+	}
+	evicted, err := evict(tx, n, limit)
+	if err != nil {
+		return err
+	}
+	return addEvents(tx, withEvicted(events, evicted))
 }
 
 // withEvicted adds the events of sessions that gave way to a login, beside that of the login.
@@ -141,11 +167,11 @@ func withEvicted(events []Event, evicted []ID) []Event {
 func (s *Store) insertSession(tx *gorm.DB, n Session, tolerance time.Duration) error {
 	guard, args := s.clockGuard(n.RotatedAt, tolerance)
 	result := tx.Exec(`INSERT INTO sessions (id, user_id, epoch, generation, rotated_at, created_at, idle_expires_at, expires_at,
-		attempt, revoked_at, revoke_reason, transport, user_agent, ip, last_used_at)
-		SELECT ?, u.id, u.session_epoch, 0, ?, ?, ?, ?, NULL, NULL, '', ?, ?, ?, ?
+		attempt, revoked_at, revoke_reason, transport, user_agent, ip, last_used_at, authenticated_at)
+		SELECT ?, u.id, u.session_epoch, 0, ?, ?, ?, ?, ?, NULL, '', ?, ?, ?, ?, ?
 		FROM users u WHERE u.id = ? AND u.session_epoch = ? AND u.is_active`+guard,
-		append([]any{n.ID, n.RotatedAt, n.CreatedAt, n.IdleExpiresAt, n.ExpiresAt, n.Transport, n.UserAgent, n.IP, n.LastUsedAt,
-			n.UserID, n.Epoch}, args...)...)
+		append([]any{n.ID, n.RotatedAt, n.CreatedAt, n.IdleExpiresAt, n.ExpiresAt, nullable(n.Attempt), n.Transport, n.UserAgent, n.IP, n.LastUsedAt,
+			n.AuthenticatedAt, n.UserID, n.Epoch}, args...)...)
 	if result.Error == nil && result.RowsAffected == 0 {
 		return &storeError{kind: ErrClock, cause: errors.New("the guard of the INSERT matched no row")}
 	}

@@ -55,6 +55,14 @@ func (s *Store) UserByEmail(ctx context.Context, norm string) (User, error) {
 	return s.user(ctx, "email_norm = ?", norm)
 }
 
+// UsersByAddressOrName finds whom a name with an @ may belong to, by its canonical form: the user with that address, and
+// one who was imported with it as the username. There may be neither.
+func (s *Store) UsersByAddressOrName(ctx context.Context, norm string) ([]User, error) {
+	var list []User
+	err := s.reads.WithContext(ctx).Where("email_norm = ? OR username_norm = ?", norm, norm).Limit(2).Find(&list).Error
+	return list, translate(err)
+}
+
 func (s *Store) user(ctx context.Context, where string, value any) (User, error) {
 	var u User
 	err := s.reads.WithContext(ctx).Where(where, value).Take(&u).Error

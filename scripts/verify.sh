@@ -5,7 +5,7 @@
 #   verify.sh [STEP...]     all steps, or those named; verify.sh --list prints them
 #
 # What a step printed is shown when it fails, and stays in .cache/verify/STEP.log.
-# Needs a C compiler, Node, Chromium and spin beside Go.
+# Needs a C compiler, Node, Chromium, spin and Debian's Django beside Go.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -23,10 +23,11 @@ redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
 breaking   the contract breaks nobody who uses the released one
 types      what openapi-typescript and hey-api make of the contract, and programs that use it, compile strictly
-client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser; the demo is what its sources build
+client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser; demo and console are what their sources build
 model      the refresh protocol, checked exhaustively by spin, and broken on purpose
 swagger    the embedded Swagger UI is the published package
-browser    the pages in a real browser: documentation, the life of an account, and the demo
+browser    the pages in a real browser: documentation, the life of an account, the demo, and the console with 100,000 users
+django     the users of a real Django service keep their passwords and their sessions
 torture    servers that are killed and cut off for a minute keep every promise of the refresh protocol
 readme     links and shell blocks of the README
 race       the whole suite under the race detector
@@ -112,8 +113,9 @@ step_client() {
   api/typescript/node_modules/.bin/openapi-typescript openapi.yaml --output .cache/typescript/client.ts >/dev/null &&
     cmp api/typescript/src/schema.ts .cache/typescript/client.ts ||
     { echo 'api/typescript/src/schema.ts is not what openapi.yaml generates: run make generate'; return 1; }
-  scripts/build-demo.sh .cache/typescript/demo.js && cmp server/web/demo/demo.js .cache/typescript/demo.js ||
-    { echo 'server/web/demo/demo.js is not what its sources build: run make demo-page'; return 1; }
+  scripts/build-web.sh .cache/typescript &&
+    cmp server/web/demo/demo.js .cache/typescript/demo.js && cmp server/web/console/console.js .cache/typescript/console.js ||
+    { echo 'a front end below server/web is not what its sources build: run make web'; return 1; }
   npm --prefix api/typescript run --silent check && npm --prefix api/typescript run --silent build &&
     echo "bytes, minified and gzipped: $(npm --prefix api/typescript run --silent size)" &&
     make --silent build && node_tools && node scripts/browser/client.mjs
@@ -123,7 +125,9 @@ step_model() { scripts/model/check.sh; }
 
 step_swagger() { scripts/update-swagger-ui.sh --check; }
 
-step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs && VIEW=light node scripts/browser/pages.mjs && node scripts/browser/demo.mjs; }
+step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs && VIEW=light node scripts/browser/pages.mjs && node scripts/browser/demo.mjs && node scripts/browser/console.mjs; }
+
+step_django() { scripts/with-mysql.sh --fast -- go run ./scripts/django; }
 
 step_torture() {
   local engine

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"cmp"
-	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -73,15 +72,6 @@ func (s staffed) wantAudit(actor servertest.User, want ...string) {
 	if diff := gocmp.Diff(want, got); diff != "" {
 		s.t.Errorf("what user %d did (-want +got):\n%s", actor.ID, diff)
 	}
-}
-
-func (s staffed) reload(u servertest.User) models.User {
-	s.t.Helper()
-	found, err := s.Store.UserByID(context.Background(), u.ID)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return found
 }
 
 // ------------------------------------------------------------------ finding

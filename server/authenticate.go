@@ -28,6 +28,9 @@ var carrierOf = map[string]accounts.Carrier{
 	schemeRefreshCookie: accounts.RefreshCookie,
 }
 
+// operationRefresh is the one operation that takes refresh tokens of the service that users were imported from.
+const operationRefresh = "refreshToken"
+
 // security is what the contract asks of an operation's callers.
 type security struct {
 	public       bool // security: []
@@ -147,6 +150,11 @@ func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, er
 		return accounts.Credential{}, err
 	}
 	credential, err := s.Service.Credential(way.carrier, raw)
+	if err != nil && call.operation.id == operationRefresh {
+		if legacy, legacyErr := s.Service.LegacyCredential(way.carrier, raw); legacyErr == nil {
+			credential, err = legacy, nil
+		}
+	}
 	if err != nil {
 		if call.operation.security.anonymous { // the access cookie stands for the refresh token here
 			err = &accounts.Error{Code: accounts.RefreshInvalid, Cause: err}
@@ -155,10 +163,20 @@ func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, er
 	}
 	// A page of another origin can make the browser send the cookie, but can neither read nor guess this value. The
 	// cookie csrftoken is not looked at: whoever can plant a cookie could plant a pair that agrees with itself.
-	if way.csrf && !s.Service.ValidCSRF(credential, c.GetHeader("X-CSRFToken")) {
+	if way.csrf && !s.validCSRF(credential, c.GetHeader("X-CSRFToken")) {
 		return credential, problemOf(codeCSRFFailed)
 	}
 	return credential, nil
+}
+
+// validCSRF: a token of the old service has no session that a value could belong to, so there any will do. A page of
+// another origin cannot send a header of its own without being allowed to by CORS, and crossOriginSend refuses it
+// besides. What it would win is a session in the victim's own browser, and an answer that it cannot read.
+func (s *Server) validCSRF(credential accounts.Credential, presented string) bool {
+	if credential.Legacy != nil {
+		return presented != ""
+	}
+	return s.Service.ValidCSRF(credential, presented)
 }
 
 // presented says which credential the request shows, and as which alternative. A credential that is shown twice is
@@ -175,6 +193,9 @@ func (s *Server) presented(c *gin.Context, call *call) (string, alternative, err
 		if value, ok := s.cookies.read(c.Request, a.carrier); ok {
 			return value, a, nil
 		}
+	}
+	if value, ok := s.cookies.readLegacy(c.Request); ok && call.operation.id == operationRefresh {
+		return value, alternative{carrier: accounts.RefreshCookie, csrf: true}, nil
 	}
 	return "", alternative{}, problemOf(codeCredentialsMissing)
 }

@@ -33,7 +33,7 @@ type operation struct {
 }
 
 // pages are the routes for people, beside the contract.
-var pages = []string{"/docs/", "/pages/", "/demo/"}
+var pages = []string{"/docs/", "/pages/", "/demo/", "/console/"}
 
 func loadContract(cfg config.Config) (*contract, error) {
 	doc, err := api.GetSpec()

@@ -16,19 +16,31 @@ const csrfCookie = "csrftoken" // readable by scripts; the server never reads it
 // sub-domain and no plain-http page has planted them (RFC 6265bis, 4.1.3.2); exactly one name is ever accepted.
 type cookieNames struct {
 	access, refresh string
+	legacy          string // of the service that users were imported from, where it is another name and its tokens are taken
 	secure          bool
 }
 
 func cookieNamesFor(cfg config.Config) cookieNames {
-	if cfg.Secure() {
-		return cookieNames{access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
+	if !cfg.Secure() {
+		return cookieNames{access: "access", refresh: "refreshtoken"}
 	}
-	return cookieNames{access: "access", refresh: "refreshtoken"}
+	n := cookieNames{access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
+	if len(cfg.LegacyJWTSecrets) > 0 {
+		n.legacy = "refreshtoken"
+	}
+	return n
 }
 
 // read finds the cookie of a carrier. A name that occurs twice gives the empty value.
 func (n cookieNames) read(r *http.Request, carrier accounts.Carrier) (string, bool) {
-	name := map[accounts.Carrier]string{accounts.AccessCookie: n.access, accounts.RefreshCookie: n.refresh}[carrier]
+	return readCookie(r, map[accounts.Carrier]string{accounts.AccessCookie: n.access, accounts.RefreshCookie: n.refresh}[carrier])
+}
+
+// readLegacy finds the cookie of the old service. It has no prefix that keeps others from planting it: whoever plants
+// one with a token of his own has the victim use his account, as he could have done there.
+func (n cookieNames) readLegacy(r *http.Request) (string, bool) { return readCookie(r, n.legacy) }
+
+func readCookie(r *http.Request, name string) (string, bool) {
 	if name == "" {
 		return "", false
 	}
@@ -60,7 +72,8 @@ type delivery struct {
 
 // deliver is the table of what each transport hands out, and where. Cookies are set only when there is something
 // newer than what the client has shown: an answer that comes late must not put an older token back into the jar.
-// A login expires the cookies of the other transports; body never touches a cookie.
+// A login expires the cookies of the other transports and of the old service, which would sign in again after a
+// log-out; body never touches a cookie.
 func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
 	d := delivery{body: api.TokenResult{
 		ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn, Generation: t.Generation, TokenTransport: api.TokenTransport(t.Transport),
@@ -82,8 +95,9 @@ func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
 	if !t.New {
 		return d
 	}
-	for _, c := range []struct{ name, value string }{{n.access, access}, {n.refresh, refresh}, {csrfCookie, t.CSRF}} {
+	for _, c := range []struct{ name, value string }{{n.access, access}, {n.refresh, refresh}, {csrfCookie, t.CSRF}, {n.legacy, ""}} {
 		switch {
+		case c.name == "": // there is none
 		case c.value != "":
 			d.cookies = append(d.cookies, n.cookie(c.name, c.value, maxAge(t.Life)))
 		case login:
@@ -107,7 +121,11 @@ func (n cookieNames) clear(t accounts.Transport) []*http.Cookie {
 	if t == accounts.BodyTokens {
 		return nil
 	}
-	return []*http.Cookie{n.cookie(n.access, "", -1), n.cookie(n.refresh, "", -1), n.cookie(csrfCookie, "", -1)}
+	expired := []*http.Cookie{n.cookie(n.access, "", -1), n.cookie(n.refresh, "", -1), n.cookie(csrfCookie, "", -1)}
+	if n.legacy != "" {
+		expired = append(expired, n.cookie(n.legacy, "", -1))
+	}
+	return expired
 }
 
 // cookie: a deletion has the attributes of what it deletes. A Max-Age of 0 would be no Max-Age at all in net/http,

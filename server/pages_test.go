@@ -33,3 +33,30 @@ func TestDemoIsOnLoopbackOnly(t *testing.T) {
 		away.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "not_found")
 	}
 }
+
+// The console is there for whoever may use it, on every host, unless its operator wants it elsewhere.
+func TestConsoleIsASetting(t *testing.T) {
+	paths := []string{"/console", "/console/", "/console/?view=users", "/console/console.js", "/console/style.css"}
+	on := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_PUBLIC_URL=https://accounts.example"}})
+	for _, path := range paths {
+		want := http.StatusOK
+		if path == "/console" {
+			want = http.StatusPermanentRedirect
+		}
+		r := on.Anonymous().Do(http.MethodGet, path, nil)
+		if r.Status != want {
+			t.Errorf("%s answers %d, want %d", path, r.Status, want)
+		}
+		if policy := r.Header.Get("Content-Security-Policy"); want == http.StatusOK && !strings.HasPrefix(policy, "default-src 'none'; script-src 'self';") {
+			t.Errorf("%s has the policy %q", path, policy)
+		}
+	}
+	on.Anonymous().Do(http.MethodGet, "/console/nothing", nil).Want(t, http.StatusNotFound, "not_found")
+	on.Anonymous().Do(http.MethodPost, "/console/", nil).Want(t, http.StatusMethodNotAllowed, "method_not_allowed")
+
+	off := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_CONSOLE=false"}})
+	for _, path := range paths {
+		off.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "not_found")
+	}
+	off.Anonymous().Do(http.MethodGet, "/admin/users", nil).Want(t, http.StatusUnauthorized, "credentials_missing") // these stay
+}

@@ -26,7 +26,7 @@ var elsewheres = []string{
 func staysHere(t *testing.T, what string, status int, header http.Header, body string) {
 	t.Helper()
 	location := header.Get("Location")
-	if location != "" && location != "/docs/" && location != "/demo/" || status/100 == 3 && status != http.StatusNotModified && location == "" || header.Get("Refresh") != "" || header.Get("Content-Location") != "" || header.Get("Link") != "" {
+	if location != "" && location != "/docs/" && location != "/demo/" && location != "/console/" || status/100 == 3 && status != http.StatusNotModified && location == "" || header.Get("Refresh") != "" || header.Get("Content-Location") != "" || header.Get("Link") != "" {
 		t.Errorf("%.100q: %d leads to %q", what, status, location)
 	}
 	text := fmt.Sprint(header) + body
@@ -35,8 +35,8 @@ func staysHere(t *testing.T, what string, status int, header http.Header, body s
 	}
 }
 
-// Nothing that a link can hold makes the server send its reader elsewhere: it knows two redirects, from /docs to /docs/
-// and from /demo to /demo/, and no parameter for another.
+// Nothing that a link can hold makes the server send its reader elsewhere: it knows three redirects, such as from /docs to
+// /docs/, and no parameter for another.
 func TestControl92NoRedirectOfALink(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
@@ -47,7 +47,7 @@ func TestControl92NoRedirectOfALink(t *testing.T) {
 		staysHere(t, method+" "+target, r.Status, r.Header, string(r.Raw))
 	}
 	names := []string{"next", "redirect_to", "redirect_uri", "redirect", "return_to", "returnUrl", "url", "continue", "goto", "callback", "RelayState", "target"}
-	pages := []string{"/", "/docs", "/docs/", "/docs/nothing", "/demo", "/demo/", "/demo/nothing", "/pages/verify", "/pages/reset", "/pages/nothing", "/nothing"}
+	pages := []string{"/", "/docs", "/docs/", "/docs/nothing", "/demo", "/demo/", "/demo/nothing", "/console", "/console/", "/console/nothing", "/pages/verify", "/pages/reset", "/pages/nothing", "/nothing"}
 	for _, place := range elsewheres {
 		query := url.Values{}
 		for _, name := range names {
@@ -64,7 +64,7 @@ func TestControl92NoRedirectOfALink(t *testing.T) {
 			ask(op.Method, e.path+"?"+query.Encode(), e.body)
 		}
 		s.Database.Restore(t)
-		for _, prefix := range []string{"/", "/docs/", "/docs", "/demo/", "/demo", "/pages/", "/accounts/"} {
+		for _, prefix := range []string{"/", "/docs/", "/docs", "/demo/", "/demo", "/console/", "/console", "/pages/", "/accounts/"} {
 			ask(http.MethodGet, prefix+url.PathEscape(place), nil)
 			if _, err := url.Parse(s.URL + prefix + place); err == nil {
 				ask(http.MethodGet, prefix+place, nil)
@@ -85,7 +85,7 @@ func TestControl92NoAnswerIsMadeOfTheHost(t *testing.T) {
 		"GET TARGET HTTP/1.1\r\nHost: localhost\r\nX-Host: evil.example\r\nX-HTTP-Host-Override: evil.example\r\nReferer: https://evil.example/\r\nOrigin: https://evil.example\r\n",
 		"GET //evil.exampleTARGET HTTP/1.1\r\nHost: localhost\r\n", `GET /\evil.exampleTARGET HTTP/1.1` + "\r\nHost: localhost\r\n", "GET /%2f%2fevil.exampleTARGET HTTP/1.1\r\nHost: localhost\r\n", "GET evil.exampleTARGET HTTP/1.1\r\nHost: localhost\r\n",
 	} {
-		for _, target := range []string{"/docs", "/docs/", "/demo", "/demo/", "/openapi.json", "/openapi.yaml", "/.well-known/jwks.json", "/accounts/profile", "/accounts/profile/", "/nothing", "/pages/verify", "/docs/.."} {
+		for _, target := range []string{"/docs", "/docs/", "/demo", "/demo/", "/console", "/console/", "/openapi.json", "/openapi.yaml", "/.well-known/jwks.json", "/accounts/profile", "/accounts/profile/", "/nothing", "/pages/verify", "/docs/.."} {
 			request := strings.ReplaceAll(strings.ReplaceAll(head, "/TARGET", target), "TARGET", target)
 			status, header, body := exchange(t, front, request+"Connection: close\r\n\r\n")
 			staysHere(t, request, status, header, body)

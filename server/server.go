@@ -121,6 +121,9 @@ func (s *Server) mountPages(engine *gin.Engine) {
 	if s.Config.Docs {
 		mount(web.Docs(fail), "/docs", "/docs/*path")
 	}
+	if s.Config.Console {
+		mount(web.Console(fail), "/console", "/console/*path")
+	}
 	// For whoever tries the server on a machine of their own: it would be one more front end to guard elsewhere.
 	if s.Config.Loopback() {
 		mount(web.Demo(fail), "/demo", "/demo/*path")

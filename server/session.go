@@ -56,7 +56,7 @@ func (h handlers) RefreshToken(ctx context.Context, r api.RefreshTokenRequestObj
 	if err != nil {
 		return nil, err
 	}
-	d := h.cookies.deliver(tokens, false)
+	d := h.cookies.deliver(tokens, call.credential.Legacy != nil) // then it is a login
 	return refreshAnswer{api.RefreshToken200JSONResponse(d.body), d.cookies}, nil
 }
 

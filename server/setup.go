@@ -27,11 +27,15 @@ func NewLog(w io.Writer, level slog.Level) *slog.Logger {
 func StoreOptions(cfg config.Config, log *slog.Logger) models.Options {
 	o := models.Options{SQLite: cfg.Database.Path, MaxConns: cfg.DBMaxConns, Log: log}
 	if !cfg.SQLite() {
-		o.MySQL = &models.MySQL{
-			Addr: cfg.Database.Host, User: cfg.Database.User, Password: string(cfg.Database.Password), Name: cfg.Database.Name, TLS: cfg.Database.TLS,
-		}
+		m := MySQL(cfg.Database)
+		o.MySQL = &m
 	}
 	return o
+}
+
+// MySQL says where a MySQL database is.
+func MySQL(d config.Database) models.MySQL {
+	return models.MySQL{Addr: d.Host, User: d.User, Password: string(d.Password), Name: d.Name, TLS: d.TLS}
 }
 
 // Policy says how sessions live.
@@ -56,6 +60,15 @@ func Settings(cfg config.Config) accounts.Settings {
 			MailsPerRecipient:  accounts.Budget{N: cfg.MailsPerRecipient.N, Per: cfg.MailsPerRecipient.Per, Pause: cfg.MailPause()},
 		},
 	}
+}
+
+// Legacy says which tokens of another service are taken in exchange.
+func Legacy(cfg config.Config) accounts.LegacySecrets {
+	l := accounts.LegacySecrets{Until: cfg.LegacyJWTUntil.At}
+	for _, secret := range cfg.LegacyJWTSecrets {
+		l.Secrets = append(l.Secrets, string(secret))
+	}
+	return l
 }
 
 func budget(b config.Budget) accounts.Budget { return accounts.Budget{N: b.N, Per: b.Per} }

@@ -1761,7 +1761,8 @@ type RefreshToken = string
 
 // RefreshTokenRequest defines model for RefreshTokenRequest.
 type RefreshTokenRequest struct {
-	// RefreshToken The refresh token of the transport `body`. With it cookies are not looked at.
+	// RefreshToken The refresh token of the transport `body`, or one of the service that the user was imported from. With it cookies
+	// are not looked at.
 	RefreshToken *string `json:"refresh_token,omitempty"`
 }
 
@@ -2842,6 +2843,13 @@ type ClientInterface interface {
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
 	//
+	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+	// service are never taken.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
@@ -2856,6 +2864,13 @@ type ClientInterface interface {
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	//
+	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+	// service are never taken.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3632,6 +3647,13 @@ func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequ
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 // answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
 //
+// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+// service are never taken.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
@@ -3656,6 +3678,13 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 // answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+//
+// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+// service are never taken.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5957,6 +5986,13 @@ type ClientWithResponsesInterface interface {
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
 	//
+	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+	// service are never taken.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
@@ -5971,6 +6007,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	//
+	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+	// service are never taken.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10213,6 +10256,13 @@ func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, bo
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 // answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
 //
+// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+// service are never taken.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
@@ -10233,6 +10283,13 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
 // answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+//
+// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+// service are never taken.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

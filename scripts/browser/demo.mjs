@@ -14,7 +14,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { check, conclude, createUser, launch, link, startServer, stopServer, unlike, watch } from "./harness.mjs";
+import { check, conclude, createUser, launch, leave, link, shot as picture, startServer, still, stopServer, visitor } from "./harness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
@@ -44,26 +44,10 @@ const views = [
 
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-// ---------------------------------------------------------------- a visitor
-
-async function visitor(browser, server, view) {
-  const context = await browser.newContext({
-    viewport: { width: view.width, height: view.height }, colorScheme: view.colorScheme, reducedMotion: "reduce", locale: "en-GB",
-  });
-  context.setDefaultTimeout(10_000);
-  const page = await context.newPage();
-  const seen = await watch(page, server.origin);
-  await page.addInitScript(() => {
-    window.shifted = 0;
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) window.shifted += entry.value;
-    }).observe({ type: "layout-shift", buffered: true });
-  });
-  return { context, page, seen, view, server, expected: [] };
-}
-
 /** The browser itself writes a line to the console for each answer from 400 up: this one will come. */
 const allow = (v, status, path) => v.expected.push(new RegExp(`status of ${status} .*\\(/accounts/${path}\\)$`));
+
+const shot = (v, name) => picture(v, join(shots, `demo-${v.view.name}-${name}.png`), name);
 
 async function sees(v, text, what = "") {
   try {
@@ -73,28 +57,12 @@ async function sees(v, text, what = "") {
   }
 }
 
-/** Nothing of a page that nobody has touched yet has moved while it was loaded. */
-async function still(v, what) {
-  const shifted = await v.page.evaluate(() => window.shifted);
-  check(shifted < 0.02, `${v.view.name} ${what}: the content has jumped, by ${shifted.toFixed(3)}`);
-}
-
 async function submit(v, form, fields = {}) {
   for (const [name, value] of Object.entries(fields)) await v.page.locator(`#${form} [name=${name}]`).fill(value);
   await v.page.locator(`#${form} button[type=submit]`).click();
 }
 
 const tab = (v, name) => v.page.locator(`[data-tab=${name}]`).click();
-
-async function shot(v, name) {
-  const { page, view } = v;
-  const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  check(width <= view.width, `${view.name} ${name}: the page is ${width} px wide, the window ${view.width}`);
-  const nameless = await page.locator("input:visible, button:visible").evaluateAll((all) =>
-    all.filter((e) => !(e.labels?.length || e.textContent.trim() || e.getAttribute("aria-label"))).map((e) => e.outerHTML));
-  check(nameless.length === 0, `${view.name} ${name}: controls without a name ${nameless.join()}`);
-  await page.screenshot({ path: join(shots, `demo-${view.name}-${name}.png`), fullPage: true });
-}
 
 /** The newest entry of the list for a method and path: its status and what it carried. */
 async function wired(v, line) {
@@ -263,16 +231,6 @@ async function call(v, path, body) {
   const headers = { "Content-Type": "application/json", "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0" };
   const response = await fetch(`${v.server.origin}/accounts/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
   return { status: response.status, body: await response.json() };
-}
-
-async function leave(v) {
-  const { other, missing } = unlike(v.seen.errors, v.expected);
-  check(other.length === 0, `${v.view.name}: lines in the console ${other.join(" | ")}`);
-  check(missing.length === 0, `${v.view.name}: lines that did not come ${missing.join(" | ")}`);
-  check(v.seen.violations.length === 0, `${v.view.name}: policy violations ${v.seen.violations.join(" | ")}`);
-  check(v.seen.foreign.length === 0, `${v.view.name}: requests to other hosts ${v.seen.foreign.join(" | ")}`);
-  check(!v.seen.lines.some((line) => line.includes(v.password)), `${v.view.name}: a secret is in the console`);
-  await v.context.close();
 }
 
 // ---------------------------------------------------------------- the run

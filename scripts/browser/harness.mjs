@@ -182,3 +182,48 @@ export function unlike(lines, expected) {
   });
   return { other, missing };
 }
+
+// visitor is somebody with a window of their own. Names of lines that will come to the console go into `expected`.
+export async function visitor(browser, server, view) {
+  const context = await browser.newContext({
+    viewport: { width: view.width, height: view.height }, colorScheme: view.colorScheme, reducedMotion: "reduce", locale: "en-GB",
+  });
+  context.setDefaultTimeout(10_000);
+  const page = await context.newPage();
+  const seen = await watch(page, server.origin);
+  await page.addInitScript(() => {
+    window.shifted = 0;
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) window.shifted += entry.value;
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+  return { context, page, seen, view, server, expected: [] };
+}
+
+// still: nothing of a page that nobody has touched yet has moved while it was loaded.
+export async function still(v, what) {
+  const shifted = await v.page.evaluate(() => window.shifted);
+  check(shifted < 0.02, `${v.view.name} ${what}: the content has jumped, by ${shifted.toFixed(3)}`);
+}
+
+// shot takes a picture of the whole page, or of what the window shows; it must fit into its window, with a name for each control.
+export async function shot(v, file, name, fullPage = true) {
+  const { page, view } = v;
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  check(width <= view.width, `${view.name} ${name}: the page is ${width} px wide, the window ${view.width}`);
+  const nameless = await page.locator("input:visible, button:visible").evaluateAll((all) =>
+    all.filter((e) => !(e.labels?.length || e.textContent.trim() || e.getAttribute("aria-label"))).map((e) => e.outerHTML));
+  check(nameless.length === 0, `${view.name} ${name}: controls without a name ${nameless.join()}`);
+  await page.screenshot({ path: file, fullPage });
+}
+
+// leave closes the window: what came to the console was expected, and holds no password.
+export async function leave(v) {
+  const { other, missing } = unlike(v.seen.errors, v.expected);
+  check(other.length === 0, `${v.view.name}: lines in the console ${other.join(" | ")}`);
+  check(missing.length === 0, `${v.view.name}: lines that did not come ${missing.join(" | ")}`);
+  check(v.seen.violations.length === 0, `${v.view.name}: policy violations ${v.seen.violations.join(" | ")}`);
+  check(v.seen.foreign.length === 0, `${v.view.name}: requests to other hosts ${v.seen.foreign.join(" | ")}`);
+  check(!v.seen.lines.some((line) => line.includes(v.password)), `${v.view.name}: a secret is in the console`);
+  await v.context.close();
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -117,9 +118,27 @@ func (t *torture) verdict(v history.Verdict) bool {
 	word := "every promise was kept"
 	if len(texts) > 0 {
 		word = "BROKEN"
+		t.faultLines()
 	}
 	fmt.Printf("verdict      %s; seed %d\n", word, t.seed)
 	return len(texts) == 0
+}
+
+// faultLines prints what the servers have logged of faults of their own: their logs go with the run.
+func (t *torture) faultLines() {
+	shown := 0
+	for _, r := range t.site.Replicas {
+		text, err := os.ReadFile(r.LogFile())
+		if err != nil {
+			fmt.Printf("  the log of server %d: %v\n", r.Number, err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, `"code":"internal_error"`) && shown < breaksShown {
+				fmt.Printf("  server %d: %s", r.Number, line)
+				shown++
+			}
+		}
+	}
 }
 
 func list[K int | string](counts map[K]int) string {

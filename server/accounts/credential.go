@@ -40,6 +40,7 @@ type Credential struct {
 	// Of refresh tokens alone:
 	Transport        token.Transport
 	SessionExpiresAt time.Time
+	Legacy           *LegacyToken // of a refresh token of the old service, which has no session here yet
 }
 
 // Credential verifies a token: form, signature, purpose, issuer and audience. Expiry is noted, not judged.

@@ -30,5 +30,8 @@
 // A verdict of row 6 on a request older than M, or whose caller is gone, becomes row 8: it proves nothing. With W = 0
 // (the strict profile, RFC 9700) rows 4 and 5 and the attempt are gone: any gen below the current one is row 6.
 //
+// A refresh token of the service that users were imported from has no session yet and is not walked through the table;
+// see exchange.
+//
 // Only an answer with new tokens sets cookies: a late answer must not put an older token back into the jar.
 package accounts

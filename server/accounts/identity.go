@@ -79,6 +79,32 @@ func canonicalUsername(name string) (string, bool) {
 	return asLatin(canonical), utf8.RuneCountInString(canonical) <= maxUsername
 }
 
+// canonicalName is the canonical form of what somebody logs in with: of an address if it holds an @, or of a username.
+// What is neither may still be the name of somebody who was imported; see foreignName.
+func canonicalName(name string) (string, bool) {
+	canonical := canonicalUsername
+	if strings.Contains(name, "@") {
+		canonical = canonicalEmail
+	}
+	if norm, ok := canonical(name); ok {
+		return norm, true
+	}
+	return foreignName(name)
+}
+
+// foreignName is the form in which usernames are compared that another service has given out and nobody can choose
+// here: with an @, a blank, a sign, or letters of several scripts. It is PRECIS Nickname (RFC 8266), and never the form
+// of a username or an address of ours, so that it imitates none: what comes out as one is no name at all.
+func foreignName(name string) (string, bool) {
+	norm, err := precis.Nickname.CompareKey(name)
+	if err != nil || norm == "" || utf8.RuneCountInString(name) > maxUsername || utf8.RuneCountInString(norm) > maxUsername {
+		return "", false
+	}
+	_, isUsername := canonicalUsername(norm)
+	_, isEmail := canonicalEmail(norm)
+	return norm, !isUsername && !isEmail
+}
+
 // sameCapital is the one of the small letters with r's capital that the capital becomes. The dotless ı is another
 // letter than i to those who write it.
 func sameCapital(r rune) rune {

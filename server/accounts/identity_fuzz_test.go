@@ -67,3 +67,31 @@ func unsuitable(r rune) bool {
 func sameLetters(s, given, form string) bool {
 	return strings.EqualFold(s, given) || strings.EqualFold(s, form)
 }
+
+// What another service has given out as a username is never the form of a name that is chosen here, nor of an address:
+// nobody is imitated by it, and nobody logs in as somebody else.
+func FuzzForeignName(f *testing.F) {
+	for _, s := range identities {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, given string) {
+		form, ok := foreignName(given)
+		if !ok {
+			return
+		}
+		if _, ok := canonicalUsername(form); ok {
+			t.Errorf("%q has the form %q, which is a username", given, form)
+		}
+		if _, ok := canonicalEmail(form); ok {
+			t.Errorf("%q has the form %q, which is an address", given, form)
+		}
+		if n := utf8.RuneCountInString(form); n < 1 || n > maxUsername || !utf8.ValidString(form) || strings.ContainsFunc(form, unicode.IsControl) || strings.TrimSpace(form) != form {
+			t.Errorf("%q has the form %q", given, form)
+		}
+		for _, s := range []string{strings.ToUpper(given), strings.ToLower(given)} {
+			if other, ok := foreignName(s); ok && other != form && strings.EqualFold(s, given) {
+				t.Errorf("%q is %q, and %q is %q", given, form, s, other)
+			}
+		}
+	})
+}

@@ -16,6 +16,9 @@ type ProfileChange struct{ Username, FirstName, LastName, Locale *string }
 
 // UpdateProfile changes the principal's profile. Errors: ValidationFailed, UsernameTaken, RateLimited, Unavailable.
 func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange, client Client) (models.User, error) {
+	if c.Username != nil && *c.Username == p.User.Username { // nobody chooses it, and it may have been imported
+		c.Username = nil
+	}
 	change := models.ProfileChange{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale}
 	if c.Username != nil {
 		norm, err := newName(*c.Username)

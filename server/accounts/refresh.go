@@ -116,6 +116,9 @@ const refreshTries = 6
 //
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been revoked), Unavailable.
 func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, error) {
+	if in.Credential.Legacy != nil {
+		return s.exchange(caller, in)
+	}
 	r := &refreshing{Service: s, in: in, caller: caller, attempt: s.policy.attemptHash(in.Attempt)}
 	if r.heldUp(s.now()) {
 		return Tokens{}, unavailable(errHeldUp)

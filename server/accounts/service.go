@@ -60,6 +60,7 @@ type Service struct {
 	issuer   *token.Issuer
 	access   *token.Verifier
 	refresh  *token.RefreshVerifier
+	legacy   *token.LegacyVerifier
 	policy   Policy
 	settings Settings
 	mailWake chan struct{}
@@ -70,11 +71,13 @@ type Service struct {
 	spent    spentBudgets
 	notes    notes
 
+	legacyUntil time.Time
+
 	clockOffset atomic.Int64 // nanoseconds, for Figures
 }
 
 // Events are what Observe can be told.
-var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "refresh_expired", "refresh_revoked", "refresh_misdirected", "refresh_undecided", "state_regression", "clock_off", "rehash_skipped", "hash_unusable", "rate_limited", "event_dropped",
+var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "refresh_expired", "refresh_revoked", "refresh_misdirected", "refresh_undecided", "state_regression", "legacy_exchanged", "legacy_repeated", "legacy_refused", "clock_off", "rehash_skipped", "hash_unusable", "rate_limited", "event_dropped",
 	"mail_retried", "mail_sent", "mail_dropped", "mail_expired", "mail_refused"}
 
 // Options are what a Service is made of. Now is the clock of every rule; Observe, which may be nil, is told what
@@ -86,6 +89,7 @@ type Options struct {
 	PublicURL string
 	Policy    Policy
 	Settings  Settings
+	Legacy    LegacySecrets
 	Now       func() time.Time
 	Observe   func(event string)
 }
@@ -102,6 +106,7 @@ func New(o Options) *Service {
 		issuer:   token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
 		access:   token.NewVerifier(o.Ring, o.PublicURL, now),
 		refresh:  token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
+		legacy:   token.NewLegacyVerifier(o.Legacy.Secrets, now), legacyUntil: o.Legacy.Until,
 	}
 }
 

@@ -1,8 +1,10 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,7 +97,7 @@ func (s *Service) checkPassword(ctx context.Context, name, password string) (mod
 	if err != nil {
 		return u, "", hashError(err)
 	}
-	if !ok || !u.IsActive || u.EmailVerifiedAt == nil && !s.settings.VerificationOptional {
+	if !ok || !u.IsActive || unverified(u) && !s.settings.VerificationOptional {
 		return u, "", refuse(InvalidCredentials)
 	}
 	if !weak {
@@ -108,7 +110,12 @@ func (s *Service) checkPassword(ctx context.Context, name, password string) (mod
 	return u, rehash, nil
 }
 
-// userByName finds the user of a login. ErrNotFound also for what is no possible name.
+// unverified: somebody was imported without an address, and has none to verify.
+func unverified(u models.User) bool { return u.EmailVerifiedAt == nil && u.Email != "" }
+
+// userByName finds the user of a login. ErrNotFound also for what is no possible name. A name with an @ is an address
+// or, of somebody who was imported, a username; where it is both, of two users, the address wins: it has been proven.
+// Both are looked for by one statement, or the time would tell which of them a name is.
 func (s *Service) userByName(ctx context.Context, name string) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -116,18 +123,17 @@ func (s *Service) userByName(ctx context.Context, name string) (models.User, err
 	switch {
 	case !ok:
 		return models.User{}, models.ErrNotFound
-	case strings.Contains(name, "@"):
-		return s.store.UserByEmail(ctx, norm)
+	case !strings.Contains(norm, "@"):
+		return s.store.UserByUsername(ctx, norm)
 	}
-	return s.store.UserByUsername(ctx, norm)
-}
-
-// canonicalName is the canonical form of what somebody logs in with: with an @ it is an e-mail address.
-func canonicalName(name string) (string, bool) {
-	if strings.Contains(name, "@") {
-		return canonicalEmail(name)
+	list, err := s.store.UsersByAddressOrName(ctx, norm)
+	if err != nil || len(list) == 0 {
+		return models.User{}, cmp.Or(err, models.ErrNotFound)
 	}
-	return canonicalUsername(name)
+	if i := slices.IndexFunc(list, func(u models.User) bool { return u.EmailNorm == norm }); i >= 0 {
+		return list[i], nil
+	}
+	return list[0], nil
 }
 
 func hashError(err error) error {

@@ -92,7 +92,11 @@ func kindsOfNames(t *testing.T, s *servertest.Server) map[string]string {
 	s.Login(deleted, token.Body).Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": deleted.Password}).Want(t, http.StatusNoContent, "")
 	pending := strings.Replace(s.NewUser().Username, "user", "wait", 1)
 	register(t, s, pending+"@example.com")
-	s.Database.Exec(t, "DELETE FROM throttles") // the mails to one address have to be a minute apart
+	imported := active.Username + "-imported"
+	importAll(t, s, false, djangoRow(active.ID+1000, imported, imported+"@example.com"), djangoRow(active.ID+1001, imported+"-too@example.com", ""))
+	s.Database.Exec(t, "UPDATE users SET password = ? WHERE imported_epoch IS NOT NULL", active.Password) // that they log in once is allowed to show
+	s.Database.Exec(t, "DELETE FROM throttles")                                                           // the mails to one address have to be a minute apart
 	return map[string]string{"an active user": active.Username, "an inactive one": inactive.Username, "an unverified one": unverified.Username,
-		"a deleted one": deleted.Username, "a registration that waits": pending}
+		"a deleted one": deleted.Username, "a registration that waits": pending,
+		"an imported one": imported, "one imported with an address as the username": imported + "-too"}
 }

@@ -23,6 +23,8 @@ type Config struct {
 	DataDir           string        `env:"DATA_DIR" envDefault:"./data"`
 	Database          Database      `env:"DATABASE_URL" shown:"'sqlite:DATA_DIR/accounts.db'"`
 	SecretKeys        []Secret      `env:"SECRET_KEYS" shown:"created in 'DATA_DIR' on loopback with SQLite, else required"` // nil if none is set
+	LegacyJWTSecrets  Lines         `env:"LEGACY_JWT_SECRETS" shown:"none: no token of another service is taken"`
+	LegacyJWTUntil    Instant       `env:"LEGACY_JWT_UNTIL" shown:"required with 'LEGACY_JWT_SECRETS'"`
 	AccessTTL         time.Duration `env:"ACCESS_TTL" envDefault:"5m"`
 	RefreshIdleTTL    time.Duration `env:"REFRESH_IDLE_TTL" envDefault:"7d"`
 	ServerHeldIdleTTL time.Duration `env:"SERVER_HELD_IDLE_TTL" envDefault:"30m"`
@@ -54,6 +56,7 @@ type Config struct {
 	TrustedProxies  []netip.Prefix `env:"TRUSTED_PROXIES" shown:"'none'"`
 	MetricsAddr     string         `env:"METRICS_ADDR" shown:"'off'"` // "" is off
 	Docs            bool           `env:"DOCS" envDefault:"true"`
+	Console         bool           `env:"CONSOLE" envDefault:"true"`
 	AutoMigrate     bool           `env:"AUTO_MIGRATE" shown:"'true' for SQLite, 'false' for MySQL"`
 	DBMaxConns      int            `env:"DB_MAX_CONNS" envDefault:"32"`
 	LogLevel        string         `env:"LOG_LEVEL" envDefault:"info"` // debug, info, warn or error

@@ -12,9 +12,9 @@ import (
 )
 
 func TestSecretsAreRedacted(t *testing.T) {
-	c, _ := mustLoad(t, production)
+	c, _ := mustLoad(t, append(production, "ACCOUNTS_LEGACY_JWT_SECRETS=s3cr3t", "ACCOUNTS_LEGACY_JWT_UNTIL=2000-01-01"))
 	var out bytes.Buffer
-	for _, value := range []any{c, &c, c.SecretKeys, c.SecretKeys[0], c.Database, &c.Database, c.Database.Password, c.SMTPURL, &c.SMTPURL,
+	for _, value := range []any{c, &c, c.SecretKeys, c.LegacyJWTSecrets, c.LegacyJWTSecrets[0], c.SecretKeys[0], c.Database, &c.Database, c.Database.Password, c.SMTPURL, &c.SMTPURL,
 		map[string]Secret{"key": c.Database.Password}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t", "%5.2f"} {
 			fmt.Fprintf(&out, verb+"\n", value)
@@ -91,12 +91,12 @@ func TestMetricsAddrCollides(t *testing.T) {
 // The README's table is made of these: each setting has a text that fits into
 // one row, a default, and nothing is described that does not exist.
 func TestSettings(t *testing.T) {
-	want := []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL",
+	want := []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "LEGACY_JWT_SECRETS", "LEGACY_JWT_UNTIL", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL",
 		"SESSION_MAX_AGE", "ROTATION_INTERVAL", "REGISTRATION", "EMAIL_VERIFICATION", "PASSWORD_MIN_LENGTH",
 		"VERIFY_URL", "RESET_URL", "EMAIL_CHANGE_URL", "VERIFY_TTL", "RESET_TTL", "EMAIL_CHANGE_TTL",
 		"MAIL", "SMTP_URL", "MAIL_FROM", "MAILS_PER_RECIPIENT",
 		"LOGIN_FAILURES_PER_ACCOUNT", "LOGIN_FAILURES_PER_CLIENT", "REGISTRATIONS_PER_CLIENT", "CONFIRMATIONS_PER_CLIENT", "RARE_ACTIONS_PER_USER", "EVENT_RETENTION",
-		"CORS_ORIGINS", "TRUSTED_PROXIES", "METRICS_ADDR", "DOCS", "AUTO_MIGRATE", "DB_MAX_CONNS",
+		"CORS_ORIGINS", "TRUSTED_PROXIES", "METRICS_ADDR", "DOCS", "CONSOLE", "AUTO_MIGRATE", "DB_MAX_CONNS",
 		"LOG_LEVEL", "SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"}
 	if !slices.Equal(names(), want) || len(docs) != len(want) {
 		t.Fatalf("settings %v, %d of them documented", names(), len(docs))
@@ -111,7 +111,7 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSuffix(table.String(), "\n"), "\n")
-	if len(lines) != 2+len(want) || !strings.HasPrefix(lines[7], "| `ACCOUNTS_ACCESS_TTL` | `5m` | ") {
+	if len(lines) != 2+len(want) || !strings.HasPrefix(lines[9], "| `ACCOUNTS_ACCESS_TTL` | `5m` | ") {
 		t.Fatalf("table:\n%s", table.String())
 	}
 }
@@ -125,7 +125,7 @@ func TestShownDefaultsLoad(t *testing.T) {
 			environ = append(environ, s.Name+"="+value)
 		}
 	}
-	if len(environ) != 26 {
+	if len(environ) != 27 {
 		t.Fatalf("%d values among the defaults: %q", len(environ), environ)
 	}
 	mustLoad(t, environ)

@@ -49,6 +49,15 @@ func (d Database) remote() bool {
 	return d.Engine == MySQL && (err != nil || !isLoopback(host))
 }
 
+// ParseMySQL reads the URL of a MySQL or MariaDB database, written as ACCOUNTS_DATABASE_URL is. No error quotes it.
+func ParseMySQL(text string) (Database, error) {
+	d, err := parseDatabase(text)
+	if err == nil && d.Engine != MySQL {
+		err = errors.New("must begin with mysql://")
+	}
+	return d, err
+}
+
 // parseDatabase reads sqlite:PATH or mysql://user:password@host[:port]/name[?tls=...].
 // No error of net/url is passed on, as it would quote the password.
 func parseDatabase(text string) (Database, error) {

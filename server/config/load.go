@@ -91,7 +91,7 @@ func isServiceLink(name string) bool {
 
 // withFile are the settings that may be given as the name of a file instead, so
 // that a secret need not stand in the environment.
-var withFile = []string{"DATABASE_URL", "SECRET_KEYS", "SMTP_URL"}
+var withFile = []string{"DATABASE_URL", "SECRET_KEYS", "SMTP_URL", "LEGACY_JWT_SECRETS"}
 
 func (l *loader) readTwin(name, path, plain string) {
 	if path == "" {

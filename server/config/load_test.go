@@ -58,7 +58,7 @@ func defaults() Config {
 		LoginFailuresPerAccount: Budget{10, 15 * time.Minute}, LoginFailuresPerClient: Budget{100, 15 * time.Minute},
 		RegistrationsPerClient: Budget{20, time.Hour}, ConfirmationsPerClient: Budget{10, time.Minute}, RareActionsPerUser: Budget{10, time.Hour},
 		EventRetention: 90 * day, CORSOrigins: []string{"http://localhost:3000", "http://localhost:5173"},
-		Docs: true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
+		Docs: true, Console: true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
 		ShutdownTimeout: 15 * time.Second,
 	}
 }
@@ -67,7 +67,7 @@ func TestDefaults(t *testing.T) {
 	for name, environ := range map[string][]string{
 		"nothing set": {"PATH=/bin", "ACCOUNTSD=x", "accounts_addr=x", "XACCOUNTS_ADDR=x"},
 		"empty is absent": {"ACCOUNTS_ADDR=", "ACCOUNTS_PUBLIC_URL=", "ACCOUNTS_SECRET_KEYS=", "ACCOUNTS_SECRET_KEYS_FILE=",
-			"ACCOUNTS_METRICS_ADDR=", "ACCOUNTS_CORS_ORIGINS=", "ACCOUNTS_DOCS=", "ACCOUNTS_ROTATION_INTERVAL="},
+			"ACCOUNTS_METRICS_ADDR=", "ACCOUNTS_CORS_ORIGINS=", "ACCOUNTS_DOCS=", "ACCOUNTS_CONSOLE=", "ACCOUNTS_ROTATION_INTERVAL="},
 		"the links of Kubernetes": {"ACCOUNTS_SERVICE_HOST=10.0.0.1", "ACCOUNTS_SERVICE_PORT=80", "ACCOUNTS_SERVICE_PORT_HTTP=80",
 			"ACCOUNTS_PORT=tcp://10.0.0.1:80", "ACCOUNTS_PORT_80_TCP=tcp://10.0.0.1:80", "ACCOUNTS_PORT_80_TCP_ADDR=10.0.0.1"},
 	} {
@@ -103,18 +103,20 @@ func TestProduction(t *testing.T) {
 }
 
 func TestEverythingSet(t *testing.T) {
+	until := time.Now().Add(399 * day).UTC().Truncate(24 * time.Hour)
 	c, warnings := mustLoad(t, environ(`ADDR=[::1]:443 PUBLIC_URL=HTTPS://Accounts.Example.COM:443/ DATA_DIR=/var/lib/accounts
 		DATABASE_URL=sqlite:/srv/a.db SECRET_KEYS=one ACCESS_TTL=80s REFRESH_IDLE_TTL=1d12h SERVER_HELD_IDLE_TTL=1h30m
 		SESSION_MAX_AGE=400d ROTATION_INTERVAL=15s CORS_ORIGINS=https://App.example.com:443,https://b.example:8443/
-		TRUSTED_PROXIES=10.1.2.3/8,192.0.2.7,fd00::/8,2001:db8::1 METRICS_ADDR=127.0.0.1:9090 DOCS=false AUTO_MIGRATE=false
+		TRUSTED_PROXIES=10.1.2.3/8,192.0.2.7,fd00::/8,2001:db8::1 METRICS_ADDR=127.0.0.1:9090 DOCS=false CONSOLE=false AUTO_MIGRATE=false
 		REGISTRATION=closed EMAIL_VERIFICATION=required PASSWORD_MIN_LENGTH=128 VERIFY_URL=HTTPS://App.example.com:443/Verify?a=B%20c
 		RESET_URL=https://app.example.com EMAIL_CHANGE_URL=https://[2001:DB8:0::1]:3000/%C3%BC/ VERIFY_TTL=7d RESET_TTL=1s EMAIL_CHANGE_TTL=90m
 		MAIL=smtp SMTP_URL=smtp://u%40x:p%2F@[::1]:2525/?starttls=off MAIL_FROM=no-reply@Example.com MAILS_PER_RECIPIENT=1000000/24h
 		LOGIN_FAILURES_PER_ACCOUNT=3/1m LOGIN_FAILURES_PER_CLIENT=4/1h REGISTRATIONS_PER_CLIENT=5/1s CONFIRMATIONS_PER_CLIENT=6/1m RARE_ACTIONS_PER_USER=7/2h EVENT_RETENTION=3650d
-		DB_MAX_CONNS=1000 LOG_LEVEL=debug SHUTDOWN_DELAY=0 SHUTDOWN_TIMEOUT=1m`))
+		DB_MAX_CONNS=1000 LOG_LEVEL=debug SHUTDOWN_DELAY=0 SHUTDOWN_TIMEOUT=1m`, "ACCOUNTS_LEGACY_JWT_SECRETS=$of,32 characters, as they come  \r\n0123456789abcdef0123456789abcdef", "ACCOUNTS_LEGACY_JWT_UNTIL="+until.Format(time.DateOnly)))
 	want := Config{
 		Addr: "[::1]:443", PublicURL: "https://accounts.example.com", DataDir: "/var/lib/accounts",
 		Database: Database{Engine: SQLite, Path: "/srv/a.db"}, SecretKeys: []Secret{"one"},
+		LegacyJWTSecrets: Lines{"$of,32 characters, as they come  ", "0123456789abcdef0123456789abcdef"}, LegacyJWTUntil: Instant{until},
 		AccessTTL: 80 * time.Second, RefreshIdleTTL: 36 * time.Hour, ServerHeldIdleTTL: 90 * time.Minute,
 		SessionMaxAge: 400 * day, RotationInterval: 15 * time.Second,
 		Registration: "closed", EmailVerification: "required", PasswordMinLength: 128,
@@ -212,33 +214,35 @@ func TestGood(t *testing.T) {
 }
 
 const (
-	lineOrigin = " must be an origin, scheme://host[:port] with http or https"
-	linePath   = " must be an origin without path, query or fragment"
-	lineHTTPS  = " must be https unless its host is on loopback"
-	lineSpan   = " must be a duration such as 90s, 5m, 12h, 7d or 1d12h"
-	lineAddr   = "ACCOUNTS_ADDR must be host:port with a port from 0 to 65535, such as localhost:8080"
-	lineURL    = "ACCOUNTS_PUBLIC_URL is required when ADDR is not on loopback: the origin people reach the server at, such as https://accounts.example.com"
-	lineKeys   = "ACCOUNTS_SECRET_KEYS is required unless PUBLIC_URL is on loopback and the database is SQLite: `accountsd secret new` prints one"
-	lineTLS    = "ACCOUNTS_DATABASE_URL must state tls= for a host that is not on loopback: true, skip-verify, preferred or false"
-	lineMySQL  = "ACCOUNTS_DATABASE_URL must be mysql://user:password@host:port/name?tls=..., with %-encoding for special characters in user and password"
-	lineEvery  = " must not be every address: anyone could then choose the address the server sees"
-	lineCIDR   = " must be an IP address or a CIDR such as 10.0.0.0/8"
-	lineSMTP   = "ACCOUNTS_SMTP_URL is required unless PUBLIC_URL is on loopback, such as smtp://user:password@mail.example.com; or ACCOUNTS_MAIL=files has mails written into DATA_DIR, where nobody receives them"
-	lineServer = "ACCOUNTS_SMTP_URL must be smtp://user:password@host:port, with %-encoding for special characters in user and password"
-	lineHost   = "ACCOUNTS_SMTP_URL must name a host and, if any, a port from 1 to 65535"
-	linePair   = "ACCOUNTS_SMTP_URL must hold both a user and a password, or neither"
-	lineOption = "ACCOUNTS_SMTP_URL must have no option but ?starttls=off, and that with smtp:// alone"
-	lineOff    = "ACCOUNTS_SMTP_URL must not have ?starttls=off unless its host is on loopback: the links in the mails could be read on the way"
-	lineSender = "ACCOUNTS_MAIL_FROM must be one address, such as Accounts <no-reply@example.com>"
-	linePage   = " must be the URL of a page, scheme://host[:port]/path with http or https, in ASCII without spaces"
-	lineHash   = " must not have a fragment: the token of the link is put there"
-	lineBudget = "ACCOUNTS_MAILS_PER_RECIPIENT must be 0 or N/duration such as 5/1h, N at most 1000000 and the duration from 1s to 24h in whole seconds"
-	lineLink   = " must be from 1s to 7d in whole seconds"
-	lineStar   = " must be one origin, not * or null, which stand for every site"
+	lineOrigin  = " must be an origin, scheme://host[:port] with http or https"
+	linePath    = " must be an origin without path, query or fragment"
+	lineHTTPS   = " must be https unless its host is on loopback"
+	lineSpan    = " must be a duration such as 90s, 5m, 12h, 7d or 1d12h"
+	lineAddr    = "ACCOUNTS_ADDR must be host:port with a port from 0 to 65535, such as localhost:8080"
+	lineURL     = "ACCOUNTS_PUBLIC_URL is required when ADDR is not on loopback: the origin people reach the server at, such as https://accounts.example.com"
+	lineKeys    = "ACCOUNTS_SECRET_KEYS is required unless PUBLIC_URL is on loopback and the database is SQLite: `accountsd secret new` prints one"
+	lineTLS     = "ACCOUNTS_DATABASE_URL must state tls= for a host that is not on loopback: true, skip-verify, preferred or false"
+	lineMySQL   = "ACCOUNTS_DATABASE_URL must be mysql://user:password@host:port/name?tls=..., with %-encoding for special characters in user and password"
+	lineEvery   = " must not be every address: anyone could then choose the address the server sees"
+	lineCIDR    = " must be an IP address or a CIDR such as 10.0.0.0/8"
+	lineSMTP    = "ACCOUNTS_SMTP_URL is required unless PUBLIC_URL is on loopback, such as smtp://user:password@mail.example.com; or ACCOUNTS_MAIL=files has mails written into DATA_DIR, where nobody receives them"
+	lineServer  = "ACCOUNTS_SMTP_URL must be smtp://user:password@host:port, with %-encoding for special characters in user and password"
+	lineHost    = "ACCOUNTS_SMTP_URL must name a host and, if any, a port from 1 to 65535"
+	linePair    = "ACCOUNTS_SMTP_URL must hold both a user and a password, or neither"
+	lineOption  = "ACCOUNTS_SMTP_URL must have no option but ?starttls=off, and that with smtp:// alone"
+	lineOff     = "ACCOUNTS_SMTP_URL must not have ?starttls=off unless its host is on loopback: the links in the mails could be read on the way"
+	lineInstant = "ACCOUNTS_LEGACY_JWT_UNTIL must be an instant such as 2027-01-31T12:00:00Z, or a day such as 2027-01-31"
+	lineSender  = "ACCOUNTS_MAIL_FROM must be one address, such as Accounts <no-reply@example.com>"
+	linePage    = " must be the URL of a page, scheme://host[:port]/path with http or https, in ASCII without spaces"
+	lineHash    = " must not have a fragment: the token of the link is put there"
+	lineBudget  = "ACCOUNTS_MAILS_PER_RECIPIENT must be 0 or N/duration such as 5/1h, N at most 1000000 and the duration from 1s to 24h in whole seconds"
+	lineLink    = " must be from 1s to 7d in whole seconds"
+	lineStar    = " must be one origin, not * or null, which stand for every site"
 )
 
 // Every fault has one line, exactly, and brings no others with it.
 func TestControl94Bad(t *testing.T) {
+	late := time.Now().Add(400*day + time.Hour).UTC().Format(time.RFC3339)
 	for settings, want := range map[string]string{
 		"ADR=x":                   "ACCOUNTS_ADR is not a setting; did you mean ACCOUNTS_ADDR?",
 		"ACCESS_TLL=s3cr3t":       "ACCOUNTS_ACCESS_TLL is not a setting; did you mean ACCOUNTS_ACCESS_TTL?",
@@ -293,6 +297,13 @@ func TestControl94Bad(t *testing.T) {
 
 		"SECRET_KEYS=s3cr3t,":                                               "ACCOUNTS_SECRET_KEYS entry 2 must not be empty",
 		"SECRET_KEYS=s3cr3t,other,s3cr3t":                                   "ACCOUNTS_SECRET_KEYS entry 3 must not repeat an earlier one",
+		"LEGACY_JWT_SECRETS=s3cr3t":                                         "ACCOUNTS_LEGACY_JWT_SECRETS and LEGACY_JWT_UNTIL must be set together",
+		"LEGACY_JWT_UNTIL=2000-01-01":                                       "ACCOUNTS_LEGACY_JWT_SECRETS and LEGACY_JWT_UNTIL must be set together",
+		"LEGACY_JWT_SECRETS=s3cr3t LEGACY_JWT_UNTIL=2000-1-1":               lineInstant,
+		"LEGACY_JWT_SECRETS=s3cr3t LEGACY_JWT_UNTIL=2000-01-01T00:00:00":    lineInstant,
+		"LEGACY_JWT_SECRETS=s3cr3t LEGACY_JWT_UNTIL=7d":                     lineInstant,
+		"LEGACY_JWT_SECRETS=s3cr3t LEGACY_JWT_UNTIL=" + late:                "ACCOUNTS_LEGACY_JWT_UNTIL must be at most 400d ahead",
+		"LEGACY_JWT_SECRETS_FILE=/no/such LEGACY_JWT_UNTIL=2000-01-01":      "ACCOUNTS_LEGACY_JWT_SECRETS_FILE cannot be read: no such file or directory",
 		"SECRET_KEYS_FILE=/no/such/s3cr3t":                                  "ACCOUNTS_SECRET_KEYS_FILE cannot be read: no such file or directory",
 		"PUBLIC_URL=https://a.example SECRET_KEYS_FILE=/no/such MAIL=files": "ACCOUNTS_SECRET_KEYS_FILE cannot be read: no such file or directory",
 		"SECRET_KEYS_FILE=/":                                                "ACCOUNTS_SECRET_KEYS_FILE must name a regular file",
@@ -368,6 +379,7 @@ func TestControl94Bad(t *testing.T) {
 		"METRICS_ADDR=127.0.0.1:8080":                     "ACCOUNTS_METRICS_ADDR must not be the address of ADDR",
 		"ADDR=[::]:80 METRICS_ADDR=localhost:80":          lineURL + "\nACCOUNTS_METRICS_ADDR must not be the address of ADDR",
 		"DOCS=yes":                                        "ACCOUNTS_DOCS must be true or false",
+		"CONSOLE=yes":                                     "ACCOUNTS_CONSOLE must be true or false",
 		"AUTO_MIGRATE=s3cr3t":                             "ACCOUNTS_AUTO_MIGRATE must be true or false",
 		"DB_MAX_CONNS=0":                                  "ACCOUNTS_DB_MAX_CONNS must be from 1 to 1000",
 		"DB_MAX_CONNS=1001":                               "ACCOUNTS_DB_MAX_CONNS must be from 1 to 1000",
@@ -498,7 +510,7 @@ func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
 
 // Whatever secret is put wherever, no fault prints it.
 func TestControl94FaultsHoldNoValue(t *testing.T) {
-	for _, name := range append(names(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "SECRET_KEY", "TYPO") {
+	for _, name := range append(names(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "LEGACY_JWT_SECRETS_FILE", "SECRET_KEY", "TYPO") {
 		for _, value := range []string{"s3cr3t", "s3cr3t,s3cr3t", "mysql://u:s3cr3t@h:x/", "mysql://u:s3cr3t@h/n?s3cr3t=1", "https://u:s3cr3t@h/%zz",
 			"http://[s3cr3t", "1s3cr3t", "s3cr3t:s3cr3t:1", "\x7fs3cr3t\n",
 			"smtp://u:s3cr3t@h:x", "smtp://s3cr3t@h", "smtp://u:s3cr3t@h/s3cr3t?s3cr3t=1", "s3cr3t <s3cr3t@s3cr3t>", "s3cr3t/s3cr3t"} {
@@ -524,13 +536,17 @@ func TestControl94SecretFiles(t *testing.T) {
 	keys := write("s3cr3t-new,s3cr3t-old\r\n", 0o600)
 	url := write("mysql://u:s3cr3t@db/n?tls=true\n", 0o640)
 	smtp := write("smtps://u:s3cr3t@mail.example\n", 0o600)
+	legacy := write("s3cr3t, with a comma\r\n0123456789abcdef0123456789abcdef\n", 0o640)
 	link := filepath.Join(t.TempDir(), "link") // Kubernetes mounts secrets as links
 	if err := os.Symlink(keys, link); err != nil {
 		t.Fatal(err)
 	}
-	c, _ := mustLoad(t, environ("SECRET_KEYS_FILE="+link+" DATABASE_URL_FILE="+url+" SMTP_URL_FILE="+smtp+" MAIL_FROM=a@b.example"))
+	c, _ := mustLoad(t, environ("SECRET_KEYS_FILE="+link+" DATABASE_URL_FILE="+url+" SMTP_URL_FILE="+smtp+" MAIL_FROM=a@b.example LEGACY_JWT_UNTIL=2000-01-01 LEGACY_JWT_SECRETS_FILE="+legacy))
 	if diff := cmp.Diff([]Secret{"s3cr3t-new", "s3cr3t-old"}, c.SecretKeys); diff != "" || c.Database.Password != "s3cr3t" || c.SMTPURL != "smtps://u:s3cr3t@mail.example" || c.Mail != MailSMTP {
 		t.Fatal(diff, c)
+	}
+	if diff := cmp.Diff(Lines{"s3cr3t, with a comma", "0123456789abcdef0123456789abcdef"}, c.LegacyJWTSecrets); diff != "" {
+		t.Error(diff)
 	}
 
 	const open = "ACCOUNTS_SECRET_KEYS_FILE must name a file that others can neither read nor write (chmod o-rw)"
@@ -550,6 +566,7 @@ func TestControl94SecretFiles(t *testing.T) {
 }
 
 func TestControl95Warnings(t *testing.T) {
+	tomorrow := time.Now().Add(day).UTC().Format(time.RFC3339)
 	for settings, want := range map[string]string{
 		"ROTATION_INTERVAL=0":                                     "ACCOUNTS_ROTATION_INTERVAL is 0, the strict profile: two tabs that refresh at once, or one answer lost on the network, end the session",
 		"ROTATION_INTERVAL=10s":                                   "ACCOUNTS_ROTATION_INTERVAL is under 15s: a client has 8s to repeat a lost refresh before it counts as theft",
@@ -581,7 +598,10 @@ func TestControl95Warnings(t *testing.T) {
 		"RESET_URL=http://localhost:3000/r":                       "ACCOUNTS_RESET_URL is on loopback while PUBLIC_URL is not: links in mails lead to the reader's own machine",
 		"RESET_URL=https://app.example.com/r":                     "",
 		"TRUSTED_PROXIES=none":                                    "ACCOUNTS_TRUSTED_PROXIES is none while PUBLIC_URL is not on loopback: behind a proxy all clients share one budget, and one of them can use it up for all",
-		"PUBLIC_URL=http://localhost ADDR=localhost:1 MAIL=files TRUSTED_PROXIES=none": "",
+		"PUBLIC_URL=http://localhost ADDR=localhost:1 MAIL=files TRUSTED_PROXIES=none":                   "",
+		"LEGACY_JWT_UNTIL=" + tomorrow + " LEGACY_JWT_SECRETS=0123456789abcdef0123456789abcdef":          "",
+		"LEGACY_JWT_UNTIL=" + tomorrow + " LEGACY_JWT_SECRETS=0123456789abcdef0123456789abcde":           "ACCOUNTS_LEGACY_JWT_SECRETS is under 32 bytes in line 1: who guesses it from a token of the old service can be any imported user until LEGACY_JWT_UNTIL",
+		"LEGACY_JWT_UNTIL=2026-01-01T00:00:00+01:00 LEGACY_JWT_SECRETS=0123456789abcdef0123456789abcdef": "ACCOUNTS_LEGACY_JWT_UNTIL is in the past: no token of the old service is taken, and both settings can go",
 	} {
 		_, warnings := mustLoad(t, environ(settings, production...))
 		if got := strings.Join(warnings, "\n"); got != want {

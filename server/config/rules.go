@@ -95,6 +95,7 @@ func (l *loader) resolvePages() {
 // check applies the rules a type cannot express.
 func (l *loader) check() {
 	l.checkSecretKeys()
+	l.checkLegacyTokens()
 	l.checkRotation()
 	l.checkLifetimes()
 	l.checkRegistration()
@@ -108,6 +109,15 @@ func (l *loader) checkSecretKeys() {
 	c := l.config
 	l.require(len(c.SecretKeys) > 0 || c.Loopback() && c.SQLite(), "SECRET_KEYS",
 		"is required unless PUBLIC_URL is on loopback and the database is SQLite: `accountsd secret new` prints one", "PUBLIC_URL", "DATABASE_URL")
+}
+
+// checkLegacyTokens: the secrets of the old service are in more hands than ours,
+// so there is a day on which they are worth nothing any more.
+func (l *loader) checkLegacyTokens() {
+	c := l.config
+	l.require((len(c.LegacyJWTSecrets) > 0) == !c.LegacyJWTUntil.At.IsZero(), "LEGACY_JWT_SECRETS",
+		"and LEGACY_JWT_UNTIL must be set together", "LEGACY_JWT_UNTIL")
+	l.require(time.Until(c.LegacyJWTUntil.At) <= 400*day, "LEGACY_JWT_UNTIL", "must be at most 400d ahead")
 }
 
 // checkRotation keeps an access token alive for at least two rotations, so that
@@ -194,6 +204,10 @@ func (l *loader) warn() {
 	w := c.RotationInterval
 	say(w == 0, "ROTATION_INTERVAL is 0, the strict profile: two tabs that refresh at once, or one answer lost on the network, end the session")
 	say(w > 0 && w < 15*time.Second, "ROTATION_INTERVAL is under 15s: a client has %s to repeat a lost refresh before it counts as theft", w-c.Margin())
+	for i, secret := range c.LegacyJWTSecrets {
+		say(len(secret) < 32, "LEGACY_JWT_SECRETS is under 32 bytes in line %d: who guesses it from a token of the old service can be any imported user until LEGACY_JWT_UNTIL", i+1)
+	}
+	say(!c.LegacyJWTUntil.At.IsZero() && !time.Now().Before(c.LegacyJWTUntil.At), "LEGACY_JWT_UNTIL is in the past: no token of the old service is taken, and both settings can go")
 	if c.Database.remote() {
 		say(c.Database.TLS == TLSOff, "DATABASE_URL has tls=false for a host that is not on loopback: all data crosses the network in the clear")
 		say(c.Database.TLS == TLSPreferred, "DATABASE_URL has tls=preferred: whoever is on the way can turn encryption off")

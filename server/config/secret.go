@@ -88,3 +88,24 @@ func parseSecretKeys(text string) (any, error) {
 	}
 	return keys, nil
 }
+
+// Lines are secrets that others have chosen: one a line, since they may hold any
+// other character.
+type Lines []Secret
+
+func parseLines(text string) (any, error) {
+	var list Lines
+	seen := map[string]bool{}
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSuffix(line, "\r")
+		if line == "" {
+			return nil, fmt.Errorf("line %d must not be empty", i+1)
+		}
+		if seen[line] {
+			return nil, fmt.Errorf("line %d must not repeat an earlier one", i+1)
+		}
+		seen[line] = true
+		list = append(list, Secret(line))
+	}
+	return list, nil
+}

@@ -25,6 +25,10 @@ var docs = map[string]string{
 		"`ACCOUNTS_DATABASE_URL_FILE` names a file with the value instead.",
 	"SECRET_KEYS": "Secrets printed by `accountsd secret new`, separated by commas: the first signs, all verify. Whoever has one can be any user. " +
 		"`ACCOUNTS_SECRET_KEYS_FILE` names a file with the value instead, which others may neither read nor write (mode 0600 or 0640).",
+	"LEGACY_JWT_SECRETS": "The secrets with which a Django service signed its refresh tokens (HS256), one a line: `SIGNING_KEY` of simplejwt, which is `SECRET_KEY` unless set, or that of tokens made with PyJWT. Users who came by `accountsd import-django` stay logged in: `POST /accounts/refresh_token` takes each such token once. " +
+		"Whoever has one of them, or guesses it, can be any imported user until `LEGACY_JWT_UNTIL`; under 32 bytes the server warns at start. " +
+		"`ACCOUNTS_LEGACY_JWT_SECRETS_FILE` names a file with the value instead, like that of `SECRET_KEYS`.",
+	"LEGACY_JWT_UNTIL":     "From when on no token of the old service is taken: an instant such as `2027-01-31T12:00:00Z`, or a day, which counts from 0:00 UTC; at most 400d ahead. The life of the old refresh tokens is enough, and `accounts_events_total{event=\"legacy_exchanged\"}` tells whether any still come. Afterwards remove both settings.",
 	"ACCESS_TTL":           "How long an access token is good for: at least 2 × (`ROTATION_INTERVAL` + margin), which is 70s by default, and at most 15m. Sessions that have ended are refused at once whatever it is; a longer life only means that a stolen token can be used for longer while its session lives.",
 	"REFRESH_IDLE_TTL":     "How long a session lives without a refresh, in every transport but `server_held`. Longer than `ACCESS_TTL`, at most `SESSION_MAX_AGE`. A longer time leaves a forgotten browser logged in for longer.",
 	"SERVER_HELD_IDLE_TTL": "The same for the transport `server_held`, where the access cookie is the only credential: longer than `ACCESS_TTL`, at most `SESSION_MAX_AGE`.",
@@ -61,6 +65,7 @@ var docs = map[string]string{
 	"TRUSTED_PROXIES":            "IP addresses and CIDRs, separated by commas, of the proxies whose `X-Forwarded-For` is believed, or `none`. Too wide a range lets callers choose the address that is logged.",
 	"METRICS_ADDR":               "Where Prometheus metrics are served, as `host:port`, never that of `ADDR`; `off` for nowhere. They need no credential, so keep it where only the operator can reach it.",
 	"DOCS":                       "Whether Swagger UI is served at `/docs/`. It shows nothing that `openapi.yaml` does not.",
+	"CONSOLE":                    "Whether the console for members of staff is served at `/console/`. It is a front end like any other and gives nobody a right they do not have; without it the operations of the tag `admin` are there still. Switch it off where staff work with another front end.",
 	"AUTO_MIGRATE":               "Whether the server brings the database's schema up to date at start. Otherwise `accountsd migrate up` does, and the server refuses to start on an older schema. Switched on, its database user must be allowed to change tables.",
 	"DB_MAX_CONNS":               "Connections to the database that a server opens at most: 1 to 1000. The replicas together must stay under the limit of the database.",
 	"LOG_LEVEL":                  "The least severe messages that are logged: `debug`, `info`, `warn` or `error`. No level logs passwords, tokens or cookies.",

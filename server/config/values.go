@@ -23,6 +23,8 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[Budget]():         parseBudget,
 	reflect.TypeFor[Secret]():         parseSMTPURL,
 	reflect.TypeFor[[]Secret]():       parseSecretKeys,
+	reflect.TypeFor[Lines]():          parseLines,
+	reflect.TypeFor[Instant]():        parseInstant,
 	reflect.TypeFor[[]string]():       parseOrigins,
 	reflect.TypeFor[[]netip.Prefix](): parseProxies,
 }
@@ -81,6 +83,19 @@ func parseDuration(text string) (time.Duration, error) {
 		return 0, errDuration
 	}
 	return time.Duration(days)*day + d, nil
+}
+
+// Instant is a point in time, in UTC; zero if none is set.
+type Instant struct{ At time.Time }
+
+// parseInstant reads an instant, or a day for its first one in UTC.
+func parseInstant(text string) (any, error) {
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return Instant{at.UTC()}, nil
+		}
+	}
+	return nil, errors.New("must be an instant such as 2027-01-31T12:00:00Z, or a day such as 2027-01-31")
 }
 
 // parseOrigins reads CORS_ORIGINS. An origin listed there may call with the

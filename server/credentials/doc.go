@@ -7,6 +7,9 @@
 // rest away with ErrBusy: a storm of logins must not take memory and cores from
 // the requests that need no hash.
 //
+// Hashes that Django has written are verified too (django.go), in the same slots
+// and under caps of their own, until their users have logged in once.
+//
 // A password is the exact sequence of bytes that was typed: never trimmed,
 // never folded, never truncated and never normalised as Unicode. Two spellings
 // of "é" are two passwords.

@@ -56,7 +56,7 @@ var seen = struct {
 // must fit. An answer that belongs to no operation (404, 405) must be a Problem. Pages for people are left alone.
 func judge(t testing.TB, request *http.Request, r *Response) {
 	t.Helper()
-	page := slices.ContainsFunc([]string{"/docs/", "/demo/", "/pages/"}, func(prefix string) bool { return strings.HasPrefix(request.URL.Path+"/", prefix) })
+	page := slices.ContainsFunc([]string{"/docs/", "/demo/", "/pages/", "/console/"}, func(prefix string) bool { return strings.HasPrefix(request.URL.Path+"/", prefix) })
 	if page && r.Status < 400 {
 		return
 	}

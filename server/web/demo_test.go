@@ -54,14 +54,19 @@ func TestControl91DemoHeaders(t *testing.T) {
 	wantHeaders(t, demo, types, "'self'")
 }
 
+func TestDemoKeepsToThePolicy(t *testing.T) { keepsToThePolicy(t, demo, load(demoFiles, "demo")) }
+
+func TestDemoNamesServedFiles(t *testing.T) { namesServedFiles(t, demo, "/demo") }
+
 // The policy would stop inline code and other hosts; markup made from text is how the first gets in, and tokens and
 // passwords have no business in the console.
-func TestDemoKeepsToThePolicy(t *testing.T) {
+func keepsToThePolicy(t *testing.T, page http.Handler, files map[string]*asset) {
+	t.Helper()
 	refused := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script>|@import|` +
 		`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|console\.(log|info|debug)`)
 	outside := regexp.MustCompile(`["'(](https?:)?//[a-z0-9-]+[.:]?`)
-	for target := range load(demoFiles, "demo") {
-		for line := range strings.Lines(asked(demo, "GET", target, nil).Body.String()) {
+	for target := range files {
+		for line := range strings.Lines(asked(page, "GET", target, nil).Body.String()) {
 			if strings.HasPrefix(strings.TrimSpace(line), "*") || strings.HasPrefix(strings.TrimSpace(line), "//") {
 				continue // a comment
 			}
@@ -74,15 +79,16 @@ func TestDemoKeepsToThePolicy(t *testing.T) {
 	}
 }
 
-// Every file the page names is served, by itself or as one of the pages.
-func TestDemoNamesServedFiles(t *testing.T) {
-	names := regexp.MustCompile(`<(?:link|script)[^>]*(?:href|src)="([^"]+)"`).FindAllStringSubmatch(asked(demo, "GET", "/demo/", nil).Body.String(), -1)
+// namesServedFiles: every file the page names is served, by itself or as one of the pages.
+func namesServedFiles(t *testing.T, page http.Handler, at string) {
+	t.Helper()
+	names := regexp.MustCompile(`<(?:link|script)[^>]*(?:href|src)="([^"]+)"`).FindAllStringSubmatch(asked(page, "GET", at+"/", nil).Body.String(), -1)
 	if len(names) != 4 {
 		t.Errorf("%d files are named: %v", len(names), names)
 	}
 	for _, name := range names {
-		target := path.Join("/demo", name[1])
-		if asked(demo, "GET", target, nil).Code != http.StatusOK && asked(pages, "GET", target, nil).Code != http.StatusOK {
+		target := path.Join(at, name[1])
+		if asked(page, "GET", target, nil).Code != http.StatusOK && asked(pages, "GET", target, nil).Code != http.StatusOK {
 			t.Errorf("%s is not served", target)
 		}
 	}

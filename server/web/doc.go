@@ -1,7 +1,8 @@
 // Package web holds the pages that are compiled into the binary and serves
 // them: the API documentation under /docs/ (Swagger UI, our own start page and
-// script around it), under /pages/ what the links of our mails open, and under
-// /demo/ a front end to try the server with.
+// script around it), under /pages/ what the links of our mails open, under
+// /console/ the front end for members of staff, and under /demo/ one to try the
+// server with.
 //
 // It is plain net/http over embedded files. It must not know gin, the contract
 // (the pages fetch /openapi.json and call the operations by themselves, on the
@@ -10,6 +11,6 @@
 //
 // The files in docs/swagger-ui are copies from the npm package
 // swagger-ui-dist; scripts/update-swagger-ui.sh makes them and is the only way
-// to change them. demo/demo.js is built from demo/src and api/typescript/src by
-// make demo-page.
+// to change them. demo/demo.js and console/console.js are built from the
+// src beside them, parts and api/typescript/src by make web.
 package web

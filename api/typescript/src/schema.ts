@@ -47,6 +47,13 @@ export interface paths {
          *
          *     After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
          *     answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+         *
+         *     Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
+         *     taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
+         *     `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
+         *     the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
+         *     other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
+         *     service are never taken.
          */
         post: operations["refreshToken"];
         delete?: never;
@@ -732,7 +739,10 @@ export interface components {
             token_transport?: components["schemas"]["TokenTransport"];
         };
         RefreshTokenRequest: {
-            /** @description The refresh token of the transport `body`. With it cookies are not looked at. */
+            /**
+             * @description The refresh token of the transport `body`, or one of the service that the user was imported from. With it cookies
+             *     are not looked at.
+             */
             refresh_token?: string;
         };
         LogoutRequest: {

@@ -71,7 +71,7 @@ func (p process) open(ctx context.Context, observe func(string)) (*app, error) {
 	a.service = accounts.New(accounts.Options{
 		Store: store, Ring: ring, PublicURL: cfg.PublicURL, Now: time.Now, Observe: observe,
 		Hasher: credentials.NewHasher(credentials.Default, slots, slots*queuePerSlot, queueTime),
-		Policy: server.Policy(cfg), Settings: server.Settings(cfg),
+		Policy: server.Policy(cfg), Settings: server.Settings(cfg), Legacy: server.Legacy(cfg),
 	})
 	return a, nil
 }

@@ -126,6 +126,9 @@ func (p process) banner(ctx context.Context, a *app) {
 	if a.cfg.Docs {
 		_, _ = fmt.Fprintf(p.out, "  documentation:     %s/docs/\n", a.cfg.PublicURL)
 	}
+	if a.cfg.Console {
+		_, _ = fmt.Fprintf(p.out, "  for staff:         %s/console/\n", a.cfg.PublicURL)
+	}
 	if a.cfg.Mail == config.MailFiles {
 		_, _ = fmt.Fprintf(p.out, "  mails are files:   %s\n", filepath.Join(a.cfg.DataDir, "mail"))
 	}

@@ -1,4 +1,4 @@
-// Built from server/web/demo/src and api/typescript/src by make demo-page: change those.
+// Built from server/web/demo/src, server/web/parts and api/typescript/src by make web: change those.
 
 // api/typescript/node_modules/openapi-fetch/dist/index.mjs
 var PATH_PARAM_RE = /\{[^{}]+\}/g;
@@ -927,7 +927,7 @@ function createAccountsClient(options = {}) {
   return client;
 }
 
-// server/web/demo/src/dom.ts
+// server/web/parts/dom.ts
 function byId(id) {
   const found = document.getElementById(id);
   if (!found) throw new Error(`there is no #${id}`);
@@ -947,28 +947,6 @@ function say(text) {
 }
 function unsay() {
   byId("toast").textContent = "";
-}
-function tabs(name, chosen2 = () => void 0) {
-  const nav = document.querySelector(`[data-tabs="${name}"]`);
-  const buttons = [...nav?.querySelectorAll("[data-tab]") ?? []];
-  const panels = [...nav?.parentElement?.querySelectorAll("[data-panel]") ?? []];
-  const choose2 = (tab) => {
-    for (const button2 of buttons) {
-      if (button2.dataset["tab"] === tab) button2.setAttribute("aria-current", "true");
-      else button2.removeAttribute("aria-current");
-    }
-    for (const panel of panels) panel.hidden = panel.dataset["panel"] !== tab;
-    chosen2(tab);
-  };
-  for (const button2 of buttons) button2.addEventListener("click", () => choose2(button2.dataset["tab"] ?? ""));
-  return choose2;
-}
-function duration(milliseconds) {
-  const seconds = Math.max(0, Math.ceil(milliseconds / 1e3));
-  const hours = Math.floor(seconds / 3600);
-  if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
-  if (hours >= 1) return `${hours} h ${Math.floor(seconds / 60) % 60} min`;
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 var dates = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 function when(time) {
@@ -1137,7 +1115,7 @@ function onChange(listener) {
   listeners.add(listener);
 }
 
-// server/web/demo/src/words.ts
+// server/web/parts/words.ts
 function unreachable(code) {
   throw new Error(`a code that the contract does not know: ${String(code)}`);
 }
@@ -1150,6 +1128,16 @@ function explain(problem, response) {
       return "Something in the form cannot be accepted.";
     case "username_taken":
       return "This username belongs to somebody else.";
+    case "email_taken":
+      return "This address belongs to another account.";
+    case "last_superuser":
+      return "This is the last active superuser: nobody would be left to manage this service.";
+    case "user_unreachable":
+      return "No mail can help: the account is deactivated, or has no address. Change that first.";
+    case "role_required":
+      return "Only superusers may do this.";
+    case "reauth_required":
+      return "This needs your password once more.";
     case "link_invalid":
       return "This link is not good any more: it was used, replaced by a newer one, or is too old.";
     case "registration_closed":
@@ -1242,6 +1230,129 @@ function farewell(reason) {
       return unreachable(reason);
   }
 }
+function device(userAgent) {
+  const first = (names) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
+  const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
+  const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);
+  if (browser) return system ? `${browser} on ${system}` : browser;
+  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown program";
+}
+
+// server/web/parts/forms.ts
+var conflicts = { username_taken: "username", email_taken: "email" };
+function onSubmit(id, act, done) {
+  const form = byId(id);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (form.getAttribute("aria-busy") === "true") return;
+    clear(form);
+    if (!complete(form)) return;
+    conceal(form);
+    form.setAttribute("aria-busy", "true");
+    const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
+    act(fields).then((result) => result && (result.error ? refuse(form, result.error, result.response) : done(result, fields))).catch((error) => refuseForm(form, lost(error))).finally(() => form.removeAttribute("aria-busy"));
+  });
+  for (const button2 of form.querySelectorAll(".peek")) {
+    peek(button2, false);
+    button2.addEventListener("click", () => peek(button2, button2.getAttribute("aria-pressed") !== "true"));
+  }
+  return form;
+}
+function lost(error) {
+  if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
+  return "The server cannot be reached. Is it running? Nothing is lost: try again.";
+}
+function reset(form) {
+  form.reset();
+  clear(form);
+  conceal(form);
+}
+function clear(form) {
+  for (const fault of form.querySelectorAll(".fault")) fault.textContent = "";
+  for (const input of form.querySelectorAll("input, select")) input.removeAttribute("aria-invalid");
+}
+function complete(form) {
+  for (const input of form.querySelectorAll("input")) {
+    if (input.validity.valueMissing) blame(input, "This is needed.");
+    else if (!input.validity.valid) blame(input, "This does not look like an e-mail address.");
+  }
+  return focusFault(form);
+}
+function refuse(form, problem, response) {
+  let named = false;
+  const at = (name, text) => {
+    const control = form.elements.namedItem(name);
+    if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) return;
+    blame(control, text);
+    named = true;
+  };
+  for (const { pointer, code } of problem.errors ?? []) at((pointer ?? "").slice(1), explainField(code));
+  const field = conflicts[problem.code];
+  if (field) at(field, explain(problem));
+  if (named) focusFault(form);
+  else refuseForm(form, explain(problem, response));
+}
+function refuseForm(form, text) {
+  const box = form.querySelector("[role=alert]");
+  if (box) box.textContent = text;
+}
+function blame(input, text) {
+  byId(`${input.id}-fault`).textContent = text;
+  input.setAttribute("aria-invalid", "true");
+}
+function focusFault(form) {
+  const first = form.querySelector("[aria-invalid]");
+  first?.focus();
+  return first === null;
+}
+function conceal(form) {
+  for (const button2 of form.querySelectorAll(".peek")) peek(button2, false);
+}
+function peek(button2, open) {
+  for (const input of button2.form?.querySelectorAll("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
+  button2.textContent = open ? "Hide" : "Show";
+  button2.setAttribute("aria-pressed", String(open));
+  button2.setAttribute("aria-label", "Show the password");
+}
+
+// server/web/parts/lists.ts
+async function fillList(list2, read, done, again) {
+  if (list2.children.length === 0) list2.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
+  list2.setAttribute("aria-busy", "true");
+  let fault = "";
+  try {
+    const { data, error, response } = await read();
+    if (data) list2.replaceChildren(...done(data));
+    else if (error) fault = explain(error, response);
+  } catch (error) {
+    fault = lost(error);
+  }
+  list2.removeAttribute("aria-busy");
+  if (!fault) return;
+  const retry = make("button", "small", "Try again");
+  retry.type = "button";
+  retry.addEventListener("click", again);
+  list2.replaceChildren(make("li", "failed", make("p", "", fault), retry));
+}
+
+// server/web/demo/src/tabs.ts
+function tabs(name, chosen2 = () => void 0) {
+  const nav = document.querySelector(`[data-tabs="${name}"]`);
+  const buttons = [...nav?.querySelectorAll("[data-tab]") ?? []];
+  const panels = [...nav?.parentElement?.querySelectorAll("[data-panel]") ?? []];
+  const choose2 = (tab) => {
+    for (const button2 of buttons) {
+      if (button2.dataset["tab"] === tab) button2.setAttribute("aria-current", "true");
+      else button2.removeAttribute("aria-current");
+    }
+    for (const panel of panels) panel.hidden = panel.dataset["panel"] !== tab;
+    chosen2(tab);
+  };
+  for (const button2 of buttons) button2.addEventListener("click", () => choose2(button2.dataset["tab"] ?? ""));
+  return choose2;
+}
+
+// server/web/demo/src/words.ts
 function eventTitle(kind) {
   switch (kind) {
     case "registered":
@@ -1280,6 +1391,20 @@ function eventTitle(kind) {
       return { text: "Account activated" };
     case "deactivated":
       return { text: "Account deactivated" };
+    case "reauthenticated":
+      return { text: "Password shown once more" };
+    case "invited":
+      return { text: "Invited by the staff" };
+    case "names_changed":
+      return { text: "Name changed by the staff" };
+    case "roles_changed":
+      return { text: "Roles changed" };
+    case "password_reset_sent":
+      return { text: "The staff sent a mail to set a password" };
+    case "unthrottled":
+      return { text: "The staff allowed another try" };
+    case "deleted":
+      return { text: "Account removed" };
     default:
       return unreachable(kind);
   }
@@ -1297,86 +1422,6 @@ function aboutTransport(transport2) {
     default:
       return unreachable(transport2);
   }
-}
-function device(userAgent) {
-  const first = (names) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
-  const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
-  const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);
-  if (browser) return system ? `${browser} on ${system}` : browser;
-  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown program";
-}
-
-// server/web/demo/src/forms.ts
-function onSubmit(id, act, done) {
-  const form = byId(id);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (form.getAttribute("aria-busy") === "true") return;
-    clear(form);
-    if (!complete(form)) return;
-    conceal(form);
-    form.setAttribute("aria-busy", "true");
-    const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
-    act(fields).then((result) => result.error ? refuse(form, result.error, result.response) : done(result, fields)).catch((error) => refuseForm(form, lost(error))).finally(() => form.removeAttribute("aria-busy"));
-  });
-  for (const button2 of form.querySelectorAll(".peek")) {
-    peek(button2, false);
-    button2.addEventListener("click", () => peek(button2, button2.getAttribute("aria-pressed") !== "true"));
-  }
-  return form;
-}
-function lost(error) {
-  if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
-  return "The server cannot be reached. Is it running? Nothing is lost: try again.";
-}
-function reset(form) {
-  form.reset();
-  clear(form);
-  conceal(form);
-}
-function clear(form) {
-  for (const fault of form.querySelectorAll(".fault")) fault.textContent = "";
-  for (const input of form.querySelectorAll("input")) input.removeAttribute("aria-invalid");
-}
-function complete(form) {
-  for (const input of form.querySelectorAll("input")) {
-    if (input.validity.valueMissing) blame(input, "This is needed.");
-    else if (!input.validity.valid) blame(input, "This does not look like an e-mail address.");
-  }
-  return focusFault(form);
-}
-function refuse(form, problem, response) {
-  let named = false;
-  for (const { pointer, code } of problem.errors ?? []) {
-    const input = form.elements.namedItem((pointer ?? "").slice(1));
-    if (!(input instanceof HTMLInputElement)) continue;
-    blame(input, explainField(code));
-    named = true;
-  }
-  if (named) focusFault(form);
-  else refuseForm(form, explain(problem, response));
-}
-function refuseForm(form, text) {
-  const box = form.querySelector("[role=alert]");
-  if (box) box.textContent = text;
-}
-function blame(input, text) {
-  byId(`${input.id}-fault`).textContent = text;
-  input.setAttribute("aria-invalid", "true");
-}
-function focusFault(form) {
-  const first = form.querySelector("[aria-invalid]");
-  first?.focus();
-  return first === null;
-}
-function conceal(form) {
-  for (const button2 of form.querySelectorAll(".peek")) peek(button2, false);
-}
-function peek(button2, open) {
-  for (const input of button2.form?.querySelectorAll("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
-  button2.textContent = open ? "Hide" : "Show";
-  button2.setAttribute("aria-pressed", String(open));
-  button2.setAttribute("aria-label", "Show the password");
 }
 
 // server/web/demo/src/inside.ts
@@ -1441,24 +1486,6 @@ async function readProfile() {
   } finally {
     profile.removeAttribute("aria-busy");
   }
-}
-async function fillList(list2, read, done, again) {
-  if (list2.children.length === 0) list2.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
-  list2.setAttribute("aria-busy", "true");
-  let fault = "";
-  try {
-    const { data, error, response } = await read();
-    if (data) list2.replaceChildren(...done(data));
-    else if (error) fault = explain(error, response);
-  } catch (error) {
-    fault = lost(error);
-  }
-  list2.removeAttribute("aria-busy");
-  if (!fault) return;
-  const retry = make("button", "small", "Try again");
-  retry.type = "button";
-  retry.addEventListener("click", again);
-  list2.replaceChildren(make("li", "failed", make("p", "", fault), retry));
 }
 function row(title, details, ...action) {
   return make("li", "", make("div", "", make("p", "row-title", ...title), make("p", "row-text", ...details)), ...action);
@@ -1590,6 +1617,13 @@ function tick() {
   byId("access-left").textContent = duration(left);
   byId("refresh-left").textContent = duration(state.refreshAt - Date.now());
   bar.value = Math.min(1, Math.max(0, left / life.longest));
+}
+function duration(milliseconds) {
+  const seconds = Math.max(0, Math.ceil(milliseconds / 1e3));
+  const hours = Math.floor(seconds / 3600);
+  if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours >= 1) return `${hours} h ${Math.floor(seconds / 60) % 60} min`;
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 async function refresh() {
   const before = accounts.state;

@@ -1,9 +1,12 @@
 // With a session: profile, password, the sessions of all devices, and the security log.
 import type { components } from "accounts-client";
 import { accounts, current } from "./client.js";
-import { byId, make, say, tabs, when } from "./dom.js";
-import { lost, onSubmit, reset } from "./forms.js";
-import { aboutTransport, device, eventTitle, explain, type Problem } from "./words.js";
+import { byId, make, say, when } from "../../parts/dom.js";
+import { lost, onSubmit, reset } from "../../parts/forms.js";
+import { fillList } from "../../parts/lists.js";
+import { device, explain, type Problem } from "../../parts/words.js";
+import { tabs } from "./tabs.js";
+import { aboutTransport, eventTitle } from "./words.js";
 
 type Schemas = components["schemas"];
 
@@ -87,28 +90,6 @@ async function readProfile(): Promise<void> {
 }
 
 // ---------------------------------------------------------------- lists
-
-/** Calls `read`, and says in the list itself that it waits, or what went wrong and how to go on. */
-async function fillList<Data>(
-  list: HTMLElement, read: () => Promise<{ data?: Data; error?: Problem; response: Response }>, done: (data: Data) => HTMLElement[], again: () => void,
-): Promise<void> {
-  if (list.children.length === 0) list.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
-  list.setAttribute("aria-busy", "true");
-  let fault = "";
-  try {
-    const { data, error, response } = await read();
-    if (data) list.replaceChildren(...done(data));
-    else if (error) fault = explain(error, response);
-  } catch (error) {
-    fault = lost(error);
-  }
-  list.removeAttribute("aria-busy");
-  if (!fault) return;
-  const retry = make("button", "small", "Try again");
-  retry.type = "button";
-  retry.addEventListener("click", again);
-  list.replaceChildren(make("li", "failed", make("p", "", fault), retry));
-}
 
 function row(title: (Node | string)[], details: (Node | string)[], ...action: Node[]): HTMLElement {
   return make("li", "", make("div", "", make("p", "row-title", ...title), make("p", "row-text", ...details)), ...action);

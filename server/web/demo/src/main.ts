@@ -2,15 +2,17 @@
 //
 //   client.ts   the client, and the transport it was made for     wire.ts     each request in the list
 //   outside.ts  sign up, verify, log in                           session.ts  the clocks
-//   inside.ts   profile, password, sessions, security log         words.ts    what the codes mean
+//   inside.ts   profile, password, sessions, security log         words.ts    what is said of an account
+//
+// ../../parts has what it shares with the console.
 import type { State } from "accounts-client";
 import { accounts, onChange } from "./client.js";
-import { byId, say, unsay } from "./dom.js";
+import { byId, say, unsay } from "../../parts/dom.js";
 import { busy, enter as enterInside, leave as leaveInside, renew } from "./inside.js";
-import { lost } from "./forms.js";
+import { lost } from "../../parts/forms.js";
 import { enter as enterOutside, leave as leaveOutside } from "./outside.js";
 import "./session.js";
-import { farewell } from "./words.js";
+import { farewell } from "../../parts/words.js";
 
 let shown: State["status"] | "" = ""; // what the page shows
 let session = "";

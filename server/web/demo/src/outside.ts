@@ -1,8 +1,9 @@
 // Without a session: sign up, verify, log in, and the choice of a transport.
 import type { Transport } from "accounts-client";
 import { accounts, choose, chosen, transports } from "./client.js";
-import { byId, say, tabs } from "./dom.js";
-import { onSubmit, reset } from "./forms.js";
+import { byId, say } from "../../parts/dom.js";
+import { onSubmit, reset } from "../../parts/forms.js";
+import { tabs } from "./tabs.js";
 
 const loginName = byId<HTMLInputElement>("login-username");
 const knownKey = "accounts demo known"; // whoever has logged in here once comes to log in

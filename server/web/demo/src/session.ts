@@ -1,8 +1,8 @@
 // The session's clocks: what the client knows, once a second.
 import type { State } from "accounts-client";
 import { accounts, current, onChange } from "./client.js";
-import { byId, duration, say, when } from "./dom.js";
-import { lost } from "./forms.js";
+import { byId, say, when } from "../../parts/dom.js";
+import { lost } from "../../parts/forms.js";
 
 const bar = byId<HTMLProgressElement>("access-bar");
 const button = byId<HTMLButtonElement>("refresh");
@@ -28,6 +28,15 @@ function tick(): void {
   byId("access-left").textContent = duration(left);
   byId("refresh-left").textContent = duration(state.refreshAt - Date.now());
   bar.value = Math.min(1, Math.max(0, left / life.longest));
+}
+
+/** 3:07, or 2 d 4 h where minutes say little. */
+function duration(milliseconds: number): string {
+  const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
+  const hours = Math.floor(seconds / 3600);
+  if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours >= 1) return `${hours} h ${Math.floor(seconds / 60) % 60} min`;
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
 async function refresh(): Promise<void> {

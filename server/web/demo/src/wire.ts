@@ -1,6 +1,6 @@
 // What travels: a fetch that lists each request with what it carried, and each answer with what it said.
 import type { Transport } from "accounts-client";
-import { byId, make } from "./dom.js";
+import { byId, make } from "../../parts/dom.js";
 
 const longest = 40; // entries; older ones go
 const list = byId<HTMLOListElement>("wire");

@@ -1,130 +1,8 @@
-// What the contract's codes mean to a person. Each switch names every code: a new one does not compile until it has
-// words, here and in any other front end that is written like this.
-import type { components, EndReason, Transport } from "accounts-client";
+// What is said to a person about the own account.
+import type { components, Transport } from "accounts-client";
+import { unreachable } from "../../parts/words.js";
 
 type Schemas = components["schemas"];
-export type Problem = Schemas["Problem"];
-
-function unreachable(code: never): never {
-  throw new Error(`a code that the contract does not know: ${String(code)}`);
-}
-
-/** A problem as a sentence for the person who caused it, or can do nothing about it. */
-export function explain(problem: Problem, response?: Response): string {
-  const code = problem.code;
-  switch (code) {
-    case "invalid_credentials":
-      return "The name or the password is wrong, or the address is not verified yet.";
-    case "validation_failed":
-      return "Something in the form cannot be accepted.";
-    case "username_taken":
-      return "This username belongs to somebody else.";
-    case "link_invalid":
-      return "This link is not good any more: it was used, replaced by a newer one, or is too old.";
-    case "registration_closed":
-      return "This server lets nobody sign up; its operator makes the users.";
-    case "rate_limited":
-      return `Too many tries. Please wait ${patience(response)}.`;
-    case "unavailable":
-      return `The server is busy. Please try again in ${patience(response)}.`;
-    case "credentials_missing":
-    case "access_invalid":
-    case "access_expired":
-    case "refresh_invalid":
-    case "session_expired":
-    case "session_revoked":
-    case "refresh_reused":
-      return "You are not logged in any more.";
-    case "not_found":
-      return "It is not there any more.";
-    case "csrf_failed":
-    case "cross_site_transport":
-      return "The server refuses cookies from this page. Has it been opened at another address than the server's?";
-    case "malformed_request":
-    case "method_not_allowed":
-    case "body_too_large":
-    case "unsupported_media_type":
-    case "internal_error":
-      return `That should not have happened. The server's log knows more under ${problem.request_id}.`;
-    default:
-      return unreachable(code);
-  }
-}
-
-function patience(response?: Response): string {
-  const seconds = Number(response?.headers.get("Retry-After")) || 1;
-  return seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
-}
-
-/** What is wrong with one field. */
-export function explainField(code: Schemas["FieldErrorCode"]): string {
-  switch (code) {
-    case "required":
-      return "This is needed.";
-    case "too_short":
-      return "This is too short.";
-    case "too_long":
-      return "This is too long.";
-    case "invalid_format":
-    case "invalid_type":
-    case "invalid_value":
-      return "This cannot be used.";
-    case "password_common":
-      return "This password is easy to guess: it is in common lists, or made from your own data.";
-    case "password_wrong":
-      return "This is not the password.";
-    case "unknown_field":
-    case "duplicate_field":
-      return "The server does not know this field.";
-    default:
-      return unreachable(code);
-  }
-}
-
-/** What is told when a session has ended. An alarm stays on the page until the next login. */
-export interface Farewell {
-  title: string;
-  text: string;
-  alarm: boolean;
-}
-
-/** Why a session has ended, or null where there is nothing to tell. */
-export function farewell(reason: EndReason | null): Farewell | null {
-  switch (reason) {
-    case null:
-    case "credentials_missing":
-      return null; // there was none
-    case "logged_out":
-      return { title: "Logged out", text: "The session has ended, on every replica and in every tab.", alarm: false };
-    case "refresh_reused":
-      return {
-        title: "Somebody else had your session",
-        text: "A refresh token was used a second time, long after it was replaced. That happens when somebody has a copy of it. " +
-          "Nobody can tell which of the two is you, so the server has ended the session for both. Log in again, look into the " +
-          "security log, and change your password if you do not know how the copy was made.",
-        alarm: true,
-      };
-    case "session_revoked":
-      return {
-        title: "Your session was ended",
-        text: "From another device, by a new password, by an operator, or because somebody used a stolen copy of its tokens. " +
-          "Log in again: the security log says which.",
-        alarm: true,
-      };
-    case "session_expired":
-      return { title: "Your session has run out", text: "It was not used for long, or has reached its absolute end. Please log in again.", alarm: true };
-    case "access_invalid":
-    case "access_expired":
-    case "refresh_invalid":
-      return {
-        title: "Your session cannot be continued",
-        text: "The server does not accept its tokens: its keys or its address have changed, or its database is another one. Please log in again.",
-        alarm: true,
-      };
-    default:
-      return unreachable(reason);
-  }
-}
 
 /** A line of the security log. */
 export function eventTitle(kind: Schemas["EventKind"]): { text: string; bad?: true } {
@@ -147,6 +25,13 @@ export function eventTitle(kind: Schemas["EventKind"]): { text: string; bad?: tr
     case "email_changed": return { text: "Address changed" };
     case "activated": return { text: "Account activated" };
     case "deactivated": return { text: "Account deactivated" };
+    case "reauthenticated": return { text: "Password shown once more" };
+    case "invited": return { text: "Invited by the staff" };
+    case "names_changed": return { text: "Name changed by the staff" };
+    case "roles_changed": return { text: "Roles changed" };
+    case "password_reset_sent": return { text: "The staff sent a mail to set a password" };
+    case "unthrottled": return { text: "The staff allowed another try" };
+    case "deleted": return { text: "Account removed" };
     default: return unreachable(kind);
   }
 }
@@ -160,13 +45,4 @@ export function aboutTransport(transport: Transport): string {
     case "body": return "This page holds both tokens, and so does any script that gets into it. That is for apps, not for browsers.";
     default: return unreachable(transport);
   }
-}
-
-/** "Firefox on Linux", as far as a User-Agent tells. */
-export function device(userAgent: string): string {
-  const first = (names: [RegExp, string][]) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
-  const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
-  const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);
-  if (browser) return system ? `${browser} on ${system}` : browser;
-  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown program";
 }

@@ -3,11 +3,16 @@ import { byId } from "./dom.js";
 import { explain, explainField, type Problem } from "./words.js";
 
 type Fields = Record<string, string>;
-type Outcome = { error?: Problem; response: Response };
+/** What a call of the client comes to. */
+export type Outcome = { error?: Problem; response: Response };
+type Control = HTMLInputElement | HTMLSelectElement;
 
-/** Sends a form by `act`. What the server refuses is shown in it; what it accepts goes to `done`. */
+// Conflicts that are about one field.
+const conflicts: Partial<Record<Problem["code"], string>> = { username_taken: "username", email_taken: "email" };
+
+/** Sends a form by `act`. What the server refuses is shown in it; what it accepts goes to `done`. Null is a change of mind. */
 export function onSubmit<Result extends Outcome>(
-  id: string, act: (fields: Fields) => Promise<Result>, done: (result: Result & { error?: never }, fields: Fields) => void,
+  id: string, act: (fields: Fields) => Promise<Result | null>, done: (result: Result & { error?: never }, fields: Fields) => void,
 ): HTMLFormElement {
   const form = byId<HTMLFormElement>(id);
   form.addEventListener("submit", (event) => {
@@ -19,7 +24,7 @@ export function onSubmit<Result extends Outcome>(
     form.setAttribute("aria-busy", "true"); // not disabled: that would lose the focus
     const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
     act(fields)
-      .then((result) => (result.error ? refuse(form, result.error, result.response) : done(result as Result & { error?: never }, fields)))
+      .then((result) => result && (result.error ? refuse(form, result.error, result.response) : done(result as Result & { error?: never }, fields)))
       .catch((error: unknown) => refuseForm(form, lost(error)))
       .finally(() => form.removeAttribute("aria-busy"));
   });
@@ -45,7 +50,7 @@ export function reset(form: HTMLFormElement): void {
 
 function clear(form: HTMLFormElement): void {
   for (const fault of form.querySelectorAll(".fault")) fault.textContent = "";
-  for (const input of form.querySelectorAll("input")) input.removeAttribute("aria-invalid");
+  for (const input of form.querySelectorAll<Control>("input, select")) input.removeAttribute("aria-invalid");
 }
 
 // The browser's own bubbles vanish; these stay until the next try.
@@ -60,12 +65,15 @@ function complete(form: HTMLFormElement): boolean {
 /** Shows a problem: at the fields it names, else above them. */
 function refuse(form: HTMLFormElement, problem: Problem, response: Response): void {
   let named = false;
-  for (const { pointer, code } of problem.errors ?? []) {
-    const input = form.elements.namedItem((pointer ?? "").slice(1));
-    if (!(input instanceof HTMLInputElement)) continue;
-    blame(input, explainField(code));
+  const at = (name: string, text: string) => {
+    const control = form.elements.namedItem(name);
+    if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) return;
+    blame(control, text);
     named = true;
-  }
+  };
+  for (const { pointer, code } of problem.errors ?? []) at((pointer ?? "").slice(1), explainField(code));
+  const field = conflicts[problem.code];
+  if (field) at(field, explain(problem));
   if (named) focusFault(form);
   else refuseForm(form, explain(problem, response));
 }
@@ -75,13 +83,13 @@ function refuseForm(form: HTMLFormElement, text: string): void {
   if (box) box.textContent = text;
 }
 
-function blame(input: HTMLInputElement, text: string): void {
+function blame(input: Control, text: string): void {
   byId(`${input.id}-fault`).textContent = text;
   input.setAttribute("aria-invalid", "true");
 }
 
 function focusFault(form: HTMLFormElement): boolean {
-  const first = form.querySelector<HTMLInputElement>("[aria-invalid]");
+  const first = form.querySelector<Control>("[aria-invalid]");
   first?.focus();
   return first === null;
 }

@@ -1,0 +1,604 @@
+// Goes through the console at /console/ as members of staff do, by keyboard and by mouse, with 100,000 users in the
+// database: find somebody by a part of the e-mail, deactivate, see the sessions die; edit, invite, delete; pages, filters
+// and errors; what ordinary users and members of staff may not do.
+//
+//   node scripts/browser/console.mjs [ACCOUNTSD]
+//
+// ACCOUNTSD   the server's binary (default bin/accountsd; build it first)
+// VIEW        only the views whose name holds this
+// SHOTS       directory for the screenshots (default .cache/shots)
+// CHROMIUM    the browser (default /usr/bin/chromium)
+//
+// It fails on what the console should say and does not, a Content-Security-Policy violation, an unexpected line in the
+// console, a request to another host, a control without a name, text that is too faint, content that jumps, or a page wider
+// than its window.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { check, conclude, createUser, launch, leave, link, shot as picture, startServer, still, stopServer, visitor } from "./harness.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = resolve(here, "../..");
+const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
+const shots = resolve(process.env.SHOTS ?? join(root, ".cache/shots"));
+const sqlite = join(root, ".cache/sqlite");
+const patience = 30_000; // milliseconds, on a machine that has other things to do
+const password = "nine green lamps over the harbour";
+
+const views = [
+  { name: "light-1280", colorScheme: "light", width: 1280, height: 900, walk: work },
+  { name: "dark-390", colorScheme: "dark", width: 390, height: 844, walk: newcomer },
+  { name: "dark-1280", colorScheme: "dark", width: 1280, height: 900, walk: limits },
+  { name: "light-390", colorScheme: "light", width: 390, height: 844, walk: look },
+  { name: "light-320", colorScheme: "light", width: 320, height: 700, walk: look },
+].filter((view) => view.name.includes(process.env.VIEW ?? ""));
+
+/** The browser itself writes a line to the console for each answer from 400 up: this one will come. */
+const allow = (v, status, path) => v.expected.push(new RegExp(`status of ${status} .*\\(/${path}\\)$`));
+
+/** Runs SQL on the database of the server. */
+const sql = (server, statements) => execFileSync(sqlite, [join(server.dataDir, "accounts.db")], { input: statements });
+
+/** The sessions of a user were opened long ago: the password has to be shown once more. */
+const age = (server, username) => sql(server, `UPDATE sessions SET authenticated_at = '2020-01-01 00:00:00+00:00', created_at = '2020-01-01 00:00:00+00:00'
+  WHERE user_id = (SELECT id FROM users WHERE username = '${username}');`);
+
+// ---------------------------------------------------------------- what a visitor does and sees
+
+async function sees(v, text, what = "") {
+  try {
+    await v.page.getByText(text, { exact: false }).locator("visible=true").first().waitFor();
+  } catch {
+    check(false, `${v.view.name} ${what}: "${text}" is expected, it says: ${(await v.page.locator("body").innerText()).slice(0, 700)}`);
+  }
+}
+
+const focused = (v) => v.page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
+const query = (v) => new URL(v.page.url()).searchParams;
+const names = (v) => v.page.locator("#users td.name a").allTextContents();
+
+async function is(v, what, got, want) {
+  const value = await got;
+  check(JSON.stringify(value) === JSON.stringify(want), `${v.view.name} ${what}: ${JSON.stringify(value)} instead of ${JSON.stringify(want)}`);
+}
+
+/** Waits until it holds. */
+async function until(v, what, holds) {
+  for (const end = Date.now() + patience; Date.now() < end;) {
+    if (await holds()) return;
+    await v.page.waitForTimeout(50);
+  }
+  check(false, `${v.view.name}: ${what} does not come`);
+}
+
+const arrived = (v) => v.page.locator("#users-list:not([aria-busy]) td.name a").first().waitFor();
+
+/** Texts that are less than 4.5 times as light, or as dark, as what they stand on. What is disabled is exempt (WCAG 1.4.3). */
+const faint = (v) => v.page.evaluate(() => {
+  const rgb = (color) => {
+    const numbers = color.match(/[\d.]+/g).map(Number);
+    return color.startsWith("color(srgb") ? [...numbers.slice(0, 3).map((n) => n * 255), numbers[3] ?? 1] : [...numbers.slice(0, 3), numbers[3] ?? 1];
+  };
+  const luminance = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((n) => (n / 255 <= 0.03928 ? n / 255 / 12.92 : ((n / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const ground = (e) => {
+    for (; e; e = e.parentElement) if (rgb(getComputedStyle(e).backgroundColor)[3] > 0.9) return rgb(getComputedStyle(e).backgroundColor);
+    return [255, 255, 255];
+  };
+  const found = new Set();
+  const walker = document.createTreeWalker(document.querySelector("dialog[open]") ?? document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const e = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !e.checkVisibility({ visibilityProperty: true }) || e.closest(":disabled, .quiet, option")) continue;
+    const [a, b] = [luminance(rgb(getComputedStyle(e).color)), luminance(ground(e))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) found.add(`${ratio.toFixed(2)} ${e.tagName} ${e.textContent.trim().slice(0, 30)}`);
+  }
+  return [...found];
+});
+
+/** Controls that a finger misses: on a phone all are 44 px high, but for links within text. */
+const tiny = (v) => v.page.locator("button:visible, select:visible, input:not([aria-hidden]):visible, nav a:visible").evaluateAll((all) =>
+  all.map((e) => [e.closest(".choice, .input") ?? e, e]).filter(([target]) => target.getBoundingClientRect().height < 43.5)
+    .map(([target, e]) => `${e.id || e.textContent.trim()} ${target.getBoundingClientRect().height}`));
+
+async function shot(v, name) {
+  const long = (await v.page.locator("#users tbody tr, dialog[open]").locator("visible=true").count()) > 0; // a list is alike all the way down
+  await picture(v, join(shots, `console-${v.view.name}-${name}.png`), name, !long);
+  await is(v, `${name}: faint texts`, faint(v), []);
+  if (v.view.width < 560) await is(v, `${name}: targets under 44 px`, tiny(v), []);
+}
+
+async function arrive(v) {
+  allow(v, 401, "accounts/csrf");
+  await v.page.goto(`${v.server.origin}/console/`);
+  await v.page.locator("#signin").waitFor();
+  await still(v, "sign-in");
+  await is(v, "title", v.page.title(), "Sign in – accounts console");
+  await is(v, "focus at the beginning", focused(v), "login-username");
+}
+
+/** Signs in without a mouse. */
+async function signIn(v, username, secret = password) {
+  await v.page.locator("#login-username").fill(username);
+  await v.page.keyboard.press("Tab");
+  await v.page.keyboard.type(secret);
+  await v.page.keyboard.press("Enter");
+}
+
+/** Logs in as an app does, somewhere else. The answer sends a request with that session. */
+async function elsewhere(v, username, secret = password) {
+  const headers = { "Content-Type": "application/json", "User-Agent": "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_7) AppleWebKit/605.1.15 Safari/605.1.15" };
+  const response = await fetch(`${v.server.origin}/accounts/login`, { method: "POST", headers, body: JSON.stringify({ username, password: secret, token_transport: "body" }) });
+  const { access_token } = await response.json();
+  return async () => {
+    const answer = await fetch(`${v.server.origin}/accounts/profile`, { headers: { Authorization: `Bearer ${access_token}` } });
+    return answer.ok ? "alive" : (await answer.json()).code;
+  };
+}
+
+/** Answers with the password where it is asked for. */
+async function prove(v, secret = password) {
+  await v.page.locator("#prove[open]").waitFor();
+  await v.page.keyboard.type(secret);
+  await v.page.keyboard.press("Enter");
+}
+
+// ---------------------------------------------------------------- the newcomer's minute
+
+/** Finds a user by a part of the e-mail, deactivates it, and sees its sessions die: by the keyboard alone. */
+async function newcomer(v) {
+  const { page, server } = v;
+  const victim = `victim-${v.view.name}`;
+  createUser(server, { username: victim, email: `${victim}@harbour.example`, password });
+  const request = await elsewhere(v, victim);
+  await is(v, "the victim's session", request(), "alive");
+  await arrive(v);
+  await shot(v, "sign-in");
+  const began = Date.now();
+  allow(v, 401, "accounts/login");
+  await signIn(v, "root", "someone else's guess");
+  await sees(v, "The name or the password is wrong", "sign-in");
+  await is(v, "what was typed", page.locator("#login-username").inputValue(), "root");
+  await page.locator("#login-password").fill("");
+  await signIn(v, "root");
+  await arrived(v);
+  await is(v, "focus after the sign-in", focused(v), "users-title");
+  await shot(v, "users");
+  age(server, "root");
+
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type(`${v.view.name}@harb`);
+  await until(v, "one user", async () => (await names(v)).join() === victim);
+  await is(v, "the search in the address", query(v).get("q"), `${v.view.name}@harb`);
+  await is(v, "what is read out", page.locator("#heard").textContent(), "1 user");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await sees(v, "Sessions (1)", "the user");
+  await sees(v, "Safari on macOS", "the user");
+  await is(v, "focus on the user's page", focused(v), "user-name");
+  await is(v, "title", page.title(), `${victim} – accounts console`);
+  await shot(v, "user");
+
+  await page.locator("#activity").focus();
+  await page.keyboard.press("Enter");
+  await sees(v, `Deactivate ${victim}?`);
+  await is(v, "focus in the question", focused(v), "Cancel");
+  await shot(v, "question");
+  await page.keyboard.press("Escape");
+  await is(v, "after Escape", request(), "alive");
+  await is(v, "focus after Escape", focused(v), "activity");
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Tab");
+  allow(v, 403, "admin/users/\\d+");
+  await page.keyboard.press("Enter");
+  allow(v, 422, "accounts/reauthenticate");
+  await prove(v, "someone else's guess");
+  await sees(v, "This is not the password.", "the password once more");
+  await shot(v, "password");
+  await page.keyboard.press("Escape");
+  await page.locator("#prove").waitFor({ state: "hidden" });
+  await is(v, "without the password", request(), "alive");
+  await page.locator("#activity").focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Tab");
+  allow(v, 403, "admin/users/\\d+");
+  await page.keyboard.press("Enter");
+  await prove(v);
+  await sees(v, "No live session", "after the deactivation");
+  await sees(v, "is deactivated, and every session has ended", "after the deactivation");
+  await is(v, "badge", page.locator("#user-badges .bad").textContent(), "Deactivated");
+  await is(v, "the victim's session", request(), "session_revoked");
+  console.log(`  ${v.view.name}: signed in, found, deactivated after ${((Date.now() - began) / 1000).toFixed(1)} s, two wrong passwords and the pictures included`);
+  await shot(v, "deactivated");
+
+  await page.locator("#activity").click();
+  await sees(v, "is active again", "activation");
+  await is(v, "a session of before", request(), "session_revoked");
+  await page.goBack();
+  await is(v, "the search after going back", page.locator("#q").inputValue(), `${v.view.name}@harb`);
+  await page.locator("#users-clear").click();
+  await until(v, "all users", async () => (await names(v)).length === 50);
+  await page.goto(`${server.origin}/console/?view=events&kind=deactivated`);
+  await page.locator("#events td.what").first().waitFor();
+  await still(v, "events");
+  await shot(v, "events");
+}
+
+/** The pictures of a window that is not walked through. */
+async function look(v) {
+  const { page, server } = v;
+  await arrive(v);
+  await shot(v, "sign-in");
+  await signIn(v, "root");
+  await arrived(v);
+  await shot(v, "users");
+  await page.locator("#invite-open").click();
+  await shot(v, "invite");
+  await page.keyboard.press("Escape");
+  await page.goto(`${server.origin}/console/?view=users&q=nobody+of+this+name&is_staff=true`);
+  await sees(v, "Nobody fits");
+  await still(v, "nobody");
+  await shot(v, "nobody");
+  await page.goto(`${server.origin}/console/?view=user&id=1`);
+  await sees(v, "Sessions (");
+  await still(v, "a user");
+  await shot(v, "user");
+  await page.goto(`${server.origin}/console/?view=events`);
+  await page.locator("#events td.what").first().waitFor();
+  await shot(v, "events");
+}
+
+// ---------------------------------------------------------------- a day's work
+
+async function work(v) {
+  await newcomer(v);
+  for (const part of [search, pages, faults, edit, invite, remove, mails, roles, ends]) await part(v);
+}
+
+const open = (v, address) => v.page.goto(`${v.server.origin}/console/${address}`);
+
+/** What was asked for last is what is shown, whatever comes last. */
+async function search(v) {
+  const { page } = v;
+  await open(v, "?view=users");
+  await arrived(v);
+  await still(v, "users");
+  let held = 0;
+  await page.route(/q=hopper$/, async (route) => {
+    held++;
+    await page.waitForTimeout(1_200);
+    await route.continue().catch(() => undefined); // it was given up
+  });
+  await page.locator("#q").pressSequentially("hopper");
+  await until(v, "the slow search", () => held === 1);
+  await page.locator("#q").pressSequentially(".9");
+  await until(v, "the later search", async () => (await names(v))[0]?.includes("hopper.9"));
+  await page.waitForTimeout(1_400);
+  check((await names(v)).every((name) => name.includes("hopper.9")), `${v.view.name}: an older answer has the last word`);
+  await page.unroute(/q=hopper$/);
+
+  await page.locator("[name=is_active]").selectOption("false");
+  await until(v, "the deactivated", async () => (await page.locator("#users td.state .good").count()) === 0);
+  await page.locator("[name=verified]").selectOption("true");
+  await is(v, "filters in the address", [query(v).get("q"), query(v).get("is_active"), query(v).get("verified")], ["hopper.9", "false", "true"]);
+  await arrived(v);
+  const found = await names(v);
+  await page.reload();
+  await arrived(v);
+  await is(v, "found after a reload", names(v), found);
+  await is(v, "filter after a reload", page.locator("[name=is_active]").inputValue(), "false");
+  await shot(v, "filters");
+  await page.goBack();
+  await until(v, "the filter before", async () => (await page.locator("[name=verified]").inputValue()) === "");
+  await page.locator("#q").fill("nobody of this name");
+  await sees(v, "Nobody fits");
+  await shot(v, "nobody");
+  await page.getByRole("button", { name: "Clear the filters" }).click();
+  await arrived(v);
+  await is(v, "cleared", [query(v).get("q"), query(v).get("is_active"), await page.locator("#q").inputValue()], [null, null, ""]);
+}
+
+/** Pages, there and back, and over a reload; the order. */
+async function pages(v) {
+  const { page } = v;
+  await page.getByRole("button", { name: "E-mail" }).click();
+  await until(v, "the order", () => query(v).get("sort") === "email");
+  await page.getByRole("button", { name: "E-mail" }).click();
+  await is(v, "aria-sort", page.getByRole("columnheader", { name: "E-mail" }).getAttribute("aria-sort"), "descending");
+  await page.getByRole("button", { name: "Last login" }).click();
+  await until(v, "the order", () => query(v).get("sort") === "-last_login");
+  await page.getByRole("button", { name: "Username" }).click();
+  await until(v, "a first page", async () => query(v).get("sort") === null && (await names(v))[0] === "ada.allen.0");
+  const seen = [await names(v)];
+  for (const range of ["Users 51–100", "Users 101–150"]) {
+    await page.getByRole("button", { name: "Next" }).click();
+    await sees(v, range, "pages");
+    seen.push(await names(v));
+  }
+  await is(v, "focus on the next page", focused(v), "users-title");
+  check(new Set(seen.flat()).size === 150, `${v.view.name}: the pages overlap`);
+  await page.reload();
+  await sees(v, "Users 101–150", "after a reload");
+  await is(v, "the third page after a reload", names(v), seen[2]);
+  await page.getByRole("button", { name: "Previous" }).click();
+  await sees(v, "Users 51–100", "back");
+  await is(v, "the second page", names(v), seen[1]);
+  await page.goBack();
+  await sees(v, "Users 101–150", "by the browser");
+  await page.locator("#users td.name a").first().click();
+  await page.locator("#user-name", { hasText: seen[2][0] }).waitFor();
+  await page.locator("#user-back").click();
+  await sees(v, "Users 101–150", "by the way back");
+  await is(v, "the third page by the way back", names(v), seen[2]);
+  await page.evaluate(() => history.replaceState(null, "")); // as a link from elsewhere
+  await page.reload();
+  await page.getByRole("button", { name: "First page" }).click();
+  await sees(v, "Users 1–50", "the first page");
+}
+
+/** Errors are said, with a way on, and take nothing away. */
+async function faults(v) {
+  const { page } = v;
+  const busy = (route) => route.fulfill({ status: 503, headers: { "Content-Type": "application/problem+json", "Retry-After": "30" }, body: JSON.stringify({
+    type: "urn:accounts:problem:unavailable", title: "Temporarily unavailable", status: 503, detail: "The service cannot answer right now.", code: "unavailable", request_id: "x",
+  }) });
+  await page.route(/\/admin\/users\?/, busy);
+  await page.locator("#users-filters [name=is_staff]").selectOption("true");
+  await sees(v, "The server is busy. Please try again in 30 s.", "503");
+  await shot(v, "busy");
+  await page.unroute(/\/admin\/users\?/);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await arrived(v);
+
+  await page.locator("#users td.name a").first().click();
+  await sees(v, "Details");
+  await page.locator("#details-last").fill("Typed Offline");
+  await v.context.setOffline(true);
+  await page.locator("#details button[type=submit]").click();
+  await sees(v, "The server cannot be reached", "offline");
+  await is(v, "typed while offline", page.locator("#details-last").inputValue(), "Typed Offline");
+  await v.context.setOffline(false);
+  v.expected.push(/ERR_INTERNET_DISCONNECTED/, /ERR_INTERNET_DISCONNECTED/);
+  await page.locator("#details-undo").click();
+}
+
+/** Only what was changed is sent; what is wrong is said at its field; what is typed waits. */
+async function edit(v) {
+  const { page, server } = v;
+  createUser(server, { username: "grace", email: "grace@harbour.example", password });
+  await open(v, "?view=users&q=grace@harbour");
+  await page.getByRole("link", { name: "grace", exact: true }).click();
+  await page.locator("#user-name", { hasText: "grace" }).waitFor();
+  await page.locator("#details-username").fill("root");
+  allow(v, 409, "admin/users/\\d+");
+  await page.keyboard.press("Enter");
+  await sees(v, "This username belongs to somebody else.", "edit");
+  await is(v, "focus on the fault", focused(v), "details-username");
+  await page.locator("#details-username").fill("not @ name");
+  allow(v, 422, "admin/users/\\d+");
+  await page.keyboard.press("Enter");
+  await sees(v, "This cannot be used.", "edit");
+  await shot(v, "refused");
+  await page.locator("#details-username").fill("grace");
+  await page.locator("#details-last").fill("Hopper");
+  await page.locator("#details-locale").selectOption("ko");
+  await page.getByRole("link", { name: "Users" }).first().click();
+  await sees(v, "What you typed for grace is not saved. It waits there.", "unsaved");
+  await page.goBack();
+  await page.locator("#user-name", { hasText: "grace" }).waitFor();
+  await until(v, "what was typed", async () => (await page.locator("#details-last").inputValue()) === "Hopper");
+  await page.locator("#details button[type=submit]").click();
+  await sees(v, "Saved.");
+  await is(v, "what is sent", page.evaluate(() => window.patched), { last_name: "Hopper", locale: "ko" });
+  await until(v, "the new name", async () => (await page.locator("#user-badges").innerText()).includes("Hopper"));
+  await sees(v, "Name changed", "newest events");
+  await page.locator("#all-events").click();
+  await until(v, "the events of one", async () => query(v).get("view") === "events" && (await page.locator("#events td.what").count()) > 2);
+  await shot(v, "events-of-one");
+  await is(v, "by whom", page.locator("#events td.by").first().textContent(), "you");
+  await page.locator("#events td.by a").first().click();
+  await page.locator("#user-name", { hasText: "root" }).waitFor();
+}
+
+async function invite(v) {
+  const { page } = v;
+  await open(v, "?view=users");
+  await page.locator("#invite-open").click();
+  await is(v, "focus in the invitation", focused(v), "invite-email");
+  allow(v, 409, "admin/users");
+  await page.keyboard.type("grace@harbour.example");
+  await page.keyboard.press("Enter");
+  await sees(v, "This address belongs to another account.", "invitation");
+  await page.locator("#invite-email").fill("hedy@harbour.example");
+  await page.locator("#invite-username").fill("hedy");
+  await page.locator("#invite-first").fill("Hedy");
+  await page.locator("#invite [name=is_staff]").check();
+  await shot(v, "invite");
+  await page.keyboard.press("Escape");
+  await page.locator("#invite-open").click();
+  await is(v, "typed before Escape", page.locator("#invite-username").inputValue(), "hedy");
+  await page.locator("#invite button[type=submit]").click();
+  await page.locator("#user-name", { hasText: "hedy" }).waitFor();
+  await sees(v, "Invited. A mail to hedy@harbour.example is on its way.", "invitation");
+  await sees(v, "Invited, no password yet", "invitation");
+  check((await link(v.server, "hedy@harbour.example", "reset")).length > 20, `${v.view.name}: the invitation has no link`);
+}
+
+/** What cannot be taken back asks for the name. */
+async function remove(v) {
+  const { page } = v;
+  await page.locator("#delete").click();
+  await is(v, "focus before a deletion", focused(v), "ask-input");
+  await page.keyboard.type("headhunter");
+  await page.keyboard.press("Enter");
+  await is(v, "another name", page.locator("#ask-input-fault").textContent(), "This is not hedy.");
+  await shot(v, "delete");
+  await page.locator("#ask-input").fill("hedy");
+  const gone = page.url();
+  await page.keyboard.press("Enter");
+  await sees(v, "hedy is deleted.", "deletion");
+  allow(v, 404, "admin/users/\\d+");
+  allow(v, 404, "admin/users/\\d+/sessions");
+  await page.goto(gone);
+  await sees(v, "There is no such user", "deletion");
+  await is(v, "focus where nobody is", focused(v), "There is no such user");
+  await shot(v, "gone");
+}
+
+async function mails(v) {
+  const { page } = v;
+  await open(v, "?view=users&q=grace@harbour");
+  await page.getByRole("link", { name: "grace", exact: true }).click();
+  await page.locator("#send-mail:enabled").click();
+  await sees(v, "A mail to grace@harbour.example is on its way.", "mails");
+  allow(v, 429, "admin/users/\\d+/password_reset");
+  await page.locator("#send-mail").click();
+  await sees(v, "Too many tries. Please wait 60 minutes.", "mails");
+  for (let i = 0; i < 11; i++) await elsewhere(v, "grace", "someone else's guess");
+  await page.reload();
+  await sees(v, "Login paused", "throttled");
+  await shot(v, "throttled");
+  await page.locator("#unthrottle").click();
+  await sees(v, "The next login is judged again.", "throttled");
+  await page.locator("#unthrottle").waitFor({ state: "hidden" });
+}
+
+async function roles(v) {
+  const { page } = v;
+  await page.locator("#roles [name=is_superuser]").check();
+  await page.locator("#roles button").click();
+  await sees(v, "Make grace a superuser?", "roles");
+  await page.keyboard.press("Escape");
+  await page.locator("#roles [name=is_superuser]").uncheck();
+  await page.locator("#roles [name=is_staff]").check();
+  await page.locator("#roles button").click();
+  await sees(v, "The roles are saved.", "roles");
+  await is(v, "role", page.locator("#user-badges .role").textContent(), "Staff");
+
+  const two = [await elsewhere(v, "grace"), await elsewhere(v, "grace")];
+  await page.reload();
+  await sees(v, "Sessions (2)", "sessions");
+  await page.locator("#sessions li button").first().click();
+  await sees(v, "Sessions (1)", "sessions");
+  await is(v, "one of two", (await Promise.all(two.map((ask) => ask()))).sort(), ["alive", "session_revoked"]);
+  await page.locator("#end-all").click();
+  await page.locator("#ask-yes").click();
+  await sees(v, "No live session", "sessions");
+  await is(v, "both", Promise.all(two.map((ask) => ask())), ["session_revoked", "session_revoked"]);
+}
+
+/** The end of a session is told, and what was typed waits for the one who typed it. */
+async function ends(v) {
+  const { page, server } = v;
+  await open(v, "?view=user&id=1");
+  await page.locator("#user-name", { hasText: "root" }).waitFor();
+  await page.locator("#activity").click();
+  await sees(v, "This is your own account", "the own account");
+  await shot(v, "own");
+  await page.keyboard.press("Escape");
+  await page.locator("#details-first").fill("Not Saved");
+  sql(server, "UPDATE sessions SET revoked_at = created_at, revoke_reason = 'logout' WHERE user_id = 1;");
+  allow(v, 401, "admin/users/1/password_reset");
+  await page.locator("#send-mail").click();
+  await sees(v, "Your session was ended", "the end");
+  await is(v, "focus at the end", focused(v), "signin-title");
+  await shot(v, "ended");
+  await signIn(v, "root");
+  await page.locator("#user-name", { hasText: "root" }).waitFor();
+  await until(v, "what was typed before the end", async () => (await page.locator("#details-first").inputValue()) === "Not Saved");
+  const other = await v.context.newPage();
+  await other.goto(`${server.origin}/console/`);
+  await other.locator("#users td.name a").first().waitFor();
+  await other.locator("#logout").click();
+  await page.locator("#signin").waitFor();
+  check(!(await page.locator("#ended").isVisible()), `${v.view.name}: a log-out is no alarm`);
+  check(!(await page.content()).includes("root@example.com"), `${v.view.name}: a log-out leaves something behind`);
+}
+
+// ---------------------------------------------------------------- what others may not
+
+async function limits(v) {
+  const { page, server } = v;
+  createUser(server, { username: "sam", email: "sam@harbour.example", password });
+  createUser(server, { username: "plain", email: "plain@harbour.example", password });
+  sql(server, "UPDATE users SET is_staff = 1 WHERE username = 'sam';");
+  await arrive(v);
+  await signIn(v, "plain");
+  await sees(v, "You are signed in as plain, who is not a member of staff.", "an ordinary user");
+  await shot(v, "outsider");
+  await page.locator("#outsider-logout").click();
+  await page.locator("#signin").waitFor();
+
+  await signIn(v, "sam");
+  await arrived(v);
+  await shot(v, "users");
+  await open(v, "?view=user&id=1");
+  await sees(v, "only superusers change members of staff", "staff looks at staff");
+  for (const name of ["#activity", "#send-mail", "#delete", "#details-username", "#roles button"]) check(await page.locator(name).isDisabled(), `${v.view.name}: ${name} can be used`);
+  await shot(v, "staff");
+  await open(v, "?view=users&q=plain@harbour");
+  await page.getByRole("link", { name: "plain", exact: true }).click();
+  await page.locator("#activity:enabled").waitFor();
+  await sees(v, "Only superusers give and take roles.", "staff looks at an ordinary user");
+  check(await page.locator("#roles button").isDisabled(), `${v.view.name}: roles can be given`);
+  await shot(v, "user");
+  await page.locator("#invite-open").waitFor({ state: "hidden" });
+  await open(v, "?view=users");
+  await page.locator("#invite-open").click();
+  check(!(await page.locator("#invite-roles").isVisible()), `${v.view.name}: an invitation offers roles`);
+  await page.keyboard.press("Escape");
+
+  sql(server, "UPDATE users SET is_staff = 0 WHERE username = 'sam';");
+  allow(v, 403, "admin/users");
+  await page.locator("[name=is_active]").selectOption("true");
+  await sees(v, "You are signed in as sam, who is not a member of staff.", "a role that was taken");
+}
+
+// ---------------------------------------------------------------- the run
+
+async function visit(browser, server, view) {
+  const started = Date.now();
+  const v = { ...(await visitor(browser, server, view)), password };
+  v.context.setDefaultTimeout(patience);
+  await v.page.addInitScript(() => {
+    const { fetch } = window;
+    window.fetch = (request, ...more) => {
+      if (request.method === "PATCH") request.clone().json().then((body) => { window.patched = body; });
+      return fetch(request, ...more);
+    };
+  });
+  await view.walk(v).catch((error) => check(false, `${view.name}: ${error.stack}`));
+  // What was given up, and what a busy machine made the client ask for again: neither is seen.
+  v.seen.errors = v.seen.errors.filter((line) => !/^net::ERR_ABORTED \(\/(admin|pages)\/|status of 503 .*\(\/admin\//.test(line));
+  await leave(v);
+  console.log(`  ${view.name}: ${((Date.now() - started) / 1000).toFixed(1)} s`);
+}
+
+async function main() {
+  mkdirSync(shots, { recursive: true });
+  execFileSync("go", ["build", "-o", sqlite, "./scripts/sqlite"], { cwd: root, stdio: "inherit" });
+  const server = await startServer(binary, { ACCOUNTS_MAILS_PER_RECIPIENT: "1/1h" });
+  let browser;
+  try {
+    createUser(server, { username: "root", email: "root@example.com", password }, "--superuser");
+    const began = Date.now();
+    sql(server, readFileSync(join(here, "crowd.sql"), "utf8"));
+    console.log(`  100,000 users in ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    browser = await launch();
+    const [first, ...rest] = views;
+    await visit(browser, server, first); // which ends every session of the superuser
+    await Promise.all(rest.map((view) => visit(browser, server, view)));
+  } catch (error) {
+    console.error(`--- the server's last lines\n${server.log.slice(-3000)}\n---`);
+    throw error;
+  } finally {
+    await browser?.close();
+    await stopServer(server);
+  }
+}
+
+await conclude("console", shots, main);

@@ -1,0 +1,133 @@
+// Command django proves, against the real thing, that a Django service can be left without anybody noticing: it makes
+// users with every hasher and tokens of both kinds by Debian's Django, REST framework and simplejwt, on the throwaway
+// MariaDB of scripts/with-mysql.sh; imports them, once from the live database and once from a dump; and has each of them
+// log in with the old password and go on with the old refresh tokens.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+)
+
+// python is Debian's own, whatever PATH has: no other one sees Debian's packages.
+const python = "/usr/bin/python3"
+
+const packages = "python3-django python3-djangorestframework python3-djangorestframework-simplejwt python3-argon2 python3-bcrypt python3-mysqldb python3-jwt"
+
+// service is what the old service knows, as old/management/commands/seed.py prints it.
+type service struct {
+	Secrets []string `json:"secrets"`
+	Users   []user   `json:"users"`
+}
+
+// user is one of its users. The tokens are by their kind, another set for each way in which they are shown.
+type user struct {
+	ID         int64             `json:"id"`
+	Username   string            `json:"username"`
+	Email      string            `json:"email"`
+	Hasher     string            `json:"hasher"`
+	Password   string            `json:"password"` // empty: an unusable one
+	Stored     string            `json:"stored"`
+	ForCookies map[string]string `json:"for cookies"`
+	ForBodies  map[string]string `json:"for bodies"`
+	Revoked    []string          `json:"revoked"` // refused by the old service already
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	if os.Getenv("TEST_MYSQL_URL") == "" {
+		return errors.New("django: there is no database: scripts/with-mysql.sh -- go run ./scripts/django")
+	}
+	if err := command(ctx, nil, python, "-c", "import django, rest_framework, rest_framework_simplejwt, argon2, bcrypt, MySQLdb, jwt").Run(); err != nil {
+		return fmt.Errorf("django: Debian's Django is not installed, so nothing can be proved against it. Type:\n  apt-get install -y --no-install-recommends %s", packages)
+	}
+	dir, err := os.MkdirTemp("", "accounts-django-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	binary := filepath.Join(dir, "accountsd")
+	if _, err := output(command(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-o", binary, "./server/cmd/accountsd")); err != nil {
+		return err
+	}
+	db, err := openDatabases(ctx, "old", "from_database", "from_dump")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	old, dump, err := oldService(ctx, dir)
+	if err != nil {
+		return err
+	}
+	for _, way := range []struct{ name, source string }{{"from_database", databaseURL("old")}, {"from_dump", dump}} {
+		p := &proof{binary: binary, dir: filepath.Join(dir, way.name), database: way.name, db: db, old: old}
+		if err := p.run(ctx, way.source); err != nil {
+			return fmt.Errorf("%s: %w", way.name, err)
+		}
+		fmt.Printf("%s: %d users, %d checks\n", way.name, len(old.Users), p.checks)
+	}
+	return nil
+}
+
+// oldService makes the users and tokens, and a dump as `manage.py dumpdata` writes it.
+func oldService(ctx context.Context, dir string) (service, string, error) {
+	manage := func(args ...string) ([]byte, error) {
+		env := []string{"OLD_DATABASE=old", "PYTHONDONTWRITEBYTECODE=1", "DJANGO_SETTINGS_MODULE=old.settings"}
+		return output(command(ctx, env, python, append([]string{"scripts/django/manage.py"}, args...)...))
+	}
+	if _, err := manage("migrate", "--verbosity=0"); err != nil {
+		return service{}, "", err
+	}
+	text, err := manage("seed")
+	if err != nil {
+		return service{}, "", err
+	}
+	var s service
+	if err := json.Unmarshal(text, &s); err != nil {
+		return service{}, "", fmt.Errorf("django: what seed prints: %w", err)
+	}
+	dump := filepath.Join(dir, "dump.json")
+	_, err = manage("dumpdata", "auth.user", "token_blacklist", "--output="+dump)
+	return s, dump, errors.Join(err, os.Chmod(dump, 0o600))
+}
+
+// command has our environment, without the settings of some other server, and env.
+func command(ctx context.Context, env []string, name string, args ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, name, args...)
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "ACCOUNTS_") {
+			c.Env = append(c.Env, variable)
+		}
+	}
+	c.Env = append(c.Env, env...)
+	return c
+}
+
+// output is what a command prints; if it fails, the error has what it said.
+func output(c *exec.Cmd) ([]byte, error) {
+	text, err := c.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			text = append(text, exit.Stderr...)
+		}
+		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(c.Args, " "), err, text)
+	}
+	return text, nil
+}

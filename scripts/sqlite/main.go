@@ -1,0 +1,42 @@
+// Command sqlite runs the SQL on its standard input on a database file, also while a server uses it: browser tests make
+// a crowd by it, or let time pass. No program of the kind is installed everywhere.
+//
+//	sqlite FILE <statements.sql
+package main
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	_ "github.com/glebarez/go-sqlite" // the driver "sqlite"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdin); err != nil {
+		fmt.Fprintln(os.Stderr, "sqlite:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, statements io.Reader) (err error) {
+	if len(args) != 1 {
+		return errors.New("the name of one database file is expected")
+	}
+	if _, err := os.Stat(args[0]); err != nil { // the driver would make a new one
+		return err
+	}
+	db, err := sql.Open("sqlite", args[0]+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	text, err := io.ReadAll(statements)
+	if err != nil {
+		return err
+	}
+	_, err = db.Exec(string(text))
+	return err
+}

@@ -1,0 +1,443 @@
+package accounts
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/token"
+)
+
+// DjangoUser is a row of Django's user table as it is, NULL as the empty value. A time that is there and none is zero.
+type DjangoUser struct {
+	ID                                             int64
+	Username, Email, FirstName, LastName, Password string
+	IsActive, IsStaff, IsSuperuser                 bool
+	LastLogin, DateJoined                          *time.Time
+}
+
+// DjangoToken is a refresh token on the blacklist of simplejwt. UserID is 0 if its user is gone.
+type DjangoToken struct {
+	JTI       string
+	UserID    int64
+	ExpiresAt time.Time
+}
+
+// importRule is what an import does with data that does not fit as it is.
+type importRule int
+
+// The rules, in the order of the report; from refusedID on the user is left out.
+const (
+	withoutAddress importRule = iota
+	addressTaken
+	usernameTaken
+	usernameMade
+	usernameIsAddress
+	nameCleaned
+	joinedUnknown
+	lastLoginUnknown
+	passwordNone
+	passwordUnknown
+	passwordCostly
+	noWayIn
+	refusedID
+	refusedIDTaken
+	refusedUsername
+	importRules
+)
+
+var importTexts = [importRules]string{
+	withoutAddress:    "e-mail address empty or not valid: came without one",
+	addressTaken:      "e-mail address is another user's: came without one",
+	usernameTaken:     "username is another user's: -ID was added, or became user-ID",
+	usernameMade:      "username empty or not usable: became user-ID",
+	usernameIsAddress: "username is another user's e-mail address: logs in by the own address",
+	nameCleaned:       "first or last name too long or with hidden characters: cut, cleaned",
+	joinedUnknown:     "date_joined missing or absurd: became the time of the import",
+	lastLoginUnknown:  "last_login absurd: became never",
+	passwordNone:      "no usable password in Django: none here",
+	passwordUnknown:   "password hash of an unknown kind: a new password is to be set by mail",
+	passwordCostly:    "password hash costs too much to verify: a new password is to be set by mail",
+	noWayIn:           "neither password nor address: cannot log in until an operator sets a password",
+	refusedID:         "id not from 1 to 2^52",
+	refusedIDTaken:    "id is taken by a user who was not imported",
+	refusedUsername:   "no username is free",
+}
+
+// ImportLine is how often a rule was needed, and for whom first. It names ids alone: no address, no name.
+type ImportLine struct {
+	Text  string
+	Count int
+	IDs   []int64
+}
+
+const importIDs = 10 // in a line
+
+// ImportReport is what has become of the users so far. Here are those of an earlier run. Met are the rules by which users
+// came, Refused those by which they did not.
+type ImportReport struct {
+	Read, Imported, Here, Tokens int
+	Met, Refused                 []ImportLine
+}
+
+// LeftOut is how many users were refused.
+func (r ImportReport) LeftOut() int { return r.Read - r.Imported - r.Here }
+
+// Import is one run of an import from Django. Batches come in the order of ids: of two users with one name the first
+// keeps it, so that a run that was broken off goes on as if it had not been.
+type Import struct {
+	s                            *Service
+	dry                          bool
+	at                           time.Time
+	given                        holders // by a dry run, which has nobody to ask later
+	lines                        [importRules]ImportLine
+	read, imported, here, tokens int
+}
+
+// NewImport begins one; a dry run writes nothing, and reports what one that is not would.
+func (s *Service) NewImport(dry bool) *Import {
+	return &Import{s: s, dry: dry, at: s.now(), given: newHolders()}
+}
+
+// Report says how far it has come.
+func (i *Import) Report() ImportReport {
+	r := ImportReport{Read: i.read, Imported: i.imported, Here: i.here, Tokens: i.tokens}
+	for rule, line := range i.lines {
+		line.Text = importTexts[rule]
+		switch {
+		case line.Count == 0:
+		case importRule(rule) < refusedID:
+			r.Met = append(r.Met, line)
+		default:
+			r.Refused = append(r.Refused, line)
+		}
+	}
+	return r
+}
+
+// Begin keeps the ids up to the greatest one of the source for the import: who signs up meanwhile gets one beyond.
+// Errors: Unavailable.
+func (i *Import) Begin(ctx context.Context, greatest int64) error {
+	if i.dry || greatest < 1 {
+		return nil
+	}
+	return storeError(i.s.store.ReserveIDs(ctx, min(greatest, MaxImportedID)))
+}
+
+// Tokens writes down that tokens are used: they must not come to life again. They come before the users, without whom
+// they are worth nothing. Errors: Unavailable.
+func (i *Import) Tokens(ctx context.Context, batch []DjangoToken) error {
+	var used []models.OneTimeToken
+	for _, t := range batch {
+		if t.JTI == "" || !i.at.Before(t.ExpiresAt) {
+			continue
+		}
+		hash := token.LegacyJTI(t.JTI)
+		used = append(used, models.OneTimeToken{
+			ID: models.ID(uuid.Must(uuid.NewV7())), Purpose: models.PurposeLegacyRefresh, Hash: hash[:], UserID: max(0, t.UserID),
+			CreatedAt: i.at, ExpiresAt: t.ExpiresAt.UTC().Truncate(time.Microsecond), UsedAt: &i.at,
+		})
+	}
+	if !i.dry {
+		if err := i.s.store.ImportUsedTokens(ctx, used); err != nil {
+			return storeError(err)
+		}
+	}
+	i.tokens += len(used)
+	return nil
+}
+
+const importTries = 5
+
+// Users imports a batch, all of it or none. If somebody signs up at the same moment by a name of the batch it is
+// judged again. Errors: Unavailable.
+func (i *Import) Users(ctx context.Context, batch []DjangoUser) error {
+	var err error
+	for range importTries {
+		var p *importPlan
+		if p, err = i.plan(ctx, batch); err != nil {
+			return storeError(err)
+		}
+		if !i.dry {
+			err = i.s.store.ImportUsers(ctx, p.users, p.events)
+		}
+		if err == nil {
+			i.count(p, len(batch))
+			return nil
+		}
+		if !errors.Is(err, models.ErrConflict) {
+			return storeError(err)
+		}
+	}
+	return unavailable(err)
+}
+
+func (i *Import) count(p *importPlan, read int) {
+	i.read, i.imported, i.here = i.read+read, i.imported+len(p.users), i.here+p.here
+	for _, f := range p.findings {
+		line := &i.lines[f.rule]
+		line.Count++
+		if len(line.IDs) < importIDs {
+			line.IDs = append(line.IDs, f.id)
+		}
+	}
+	if i.dry {
+		for _, u := range p.users {
+			i.given.add(u)
+		}
+	}
+}
+
+// holders say whose a name is: of a user who is here, or comes earlier in the same run.
+type holders struct {
+	ids   map[int64]bool // whether imported
+	names map[[16]byte]int64
+}
+
+func newHolders() holders { return holders{map[int64]bool{}, map[[16]byte]int64{}} }
+
+// Kinds of names.
+const (
+	asUsername = "username"
+	asEmail    = "email"
+)
+
+// nameKey stands for a name: a dry run keeps those of all users.
+func nameKey(kind, norm string) [16]byte {
+	sum := sha256.Sum256([]byte(kind + "\x00" + norm))
+	return [16]byte(sum[:16])
+}
+
+func (h holders) add(u models.User) {
+	h.ids[u.ID] = u.ImportedEpoch != nil
+	h.names[nameKey(asUsername, u.UsernameNorm)] = u.ID
+	h.names[nameKey(asEmail, u.EmailNorm)] = u.ID
+}
+
+type finding struct {
+	rule importRule
+	id   int64
+}
+
+// importPlan is what becomes of a batch.
+type importPlan struct {
+	i        *Import
+	before   holders // those of the batch included, as far as it is judged
+	users    []models.User
+	events   []models.Event
+	findings []finding
+	here     int
+}
+
+func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, error) {
+	p := &importPlan{i: i, before: newHolders()}
+	wishes := make([]importWish, 0, len(batch))
+	var ids []int64
+	var norms []string
+	for _, row := range batch {
+		w := wishOf(row)
+		wishes = append(wishes, w)
+		ids = append(ids, row.ID)
+		for _, name := range w.usernames {
+			norms = append(norms, name.norm)
+		}
+		if w.email != "" {
+			norms = append(norms, w.email)
+		}
+	}
+	here, err := i.s.store.NameHolders(ctx, ids, norms)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range here {
+		p.before.add(u)
+	}
+	for _, w := range wishes {
+		p.judge(w)
+	}
+	return p, nil
+}
+
+// holder is who has the name, or 0.
+func (p *importPlan) holder(kind, norm string) int64 {
+	key := nameKey(kind, norm)
+	if id, ok := p.before.names[key]; ok {
+		return id
+	}
+	return p.i.given.names[key]
+}
+
+func (p *importPlan) find(rule importRule, id int64) {
+	p.findings = append(p.findings, finding{rule, id})
+}
+
+// importWish is a row with the names it would like to have, the most welcome first.
+type importWish struct {
+	row       DjangoUser
+	usernames []wishedName
+	email     string // canonical, or empty
+}
+
+type wishedName struct {
+	name, norm string
+	rule       importRule // if it is this one; importRules for none
+}
+
+// wishOf: a username is kept if its owner can log in by it, whatever could be chosen here. One with an @ gets no -ID: as
+// an address it would be somebody else's.
+func wishOf(row DjangoUser) importWish {
+	w := importWish{row: row}
+	w.email, _ = canonicalEmail(strings.TrimSpace(row.Email))
+	id := "-" + strconv.FormatInt(row.ID, 10)
+	made := usernameMade
+	if w.wish(row.Username, importRules) {
+		made = usernameTaken
+		if !strings.Contains(row.Username, "@") {
+			w.wish(firstOf(row.Username, maxUsername-len(id))+id, usernameTaken)
+		}
+	}
+	w.wish("user"+id, made)
+	w.wish("user"+id+id, made)
+	return w
+}
+
+func (w *importWish) wish(name string, rule importRule) bool {
+	norm, ok := canonicalName(name)
+	if ok = ok && len([]rune(name)) <= maxUsername && len([]rune(norm)) <= maxUsername; ok {
+		w.usernames = append(w.usernames, wishedName{name, norm, rule})
+	}
+	return ok
+}
+
+// judge makes the user of a row, unless it is refused.
+func (p *importPlan) judge(w importWish) {
+	id := w.row.ID
+	imported, here := p.before.ids[id]
+	if !here {
+		imported, here = p.i.given.ids[id]
+	}
+	free := slices.IndexFunc(w.usernames, func(n wishedName) bool { return p.holder(asUsername, n.norm) == 0 })
+	switch {
+	case id < 1 || id > MaxImportedID:
+		p.find(refusedID, id)
+		return
+	case here && imported:
+		p.here++
+		return
+	case here:
+		p.find(refusedIDTaken, id)
+		return
+	case free < 0:
+		p.find(refusedUsername, id)
+		return
+	}
+	name := w.usernames[free]
+	if name.rule != importRules {
+		p.find(name.rule, id)
+	}
+	epoch := newEpoch()
+	u := models.User{ID: id, Username: name.name, UsernameNorm: name.norm, IsActive: w.row.IsActive, IsStaff: w.row.IsStaff, IsSuperuser: w.row.IsSuperuser,
+		SessionEpoch: epoch, ImportedEpoch: &epoch}
+	p.address(&u, w)
+	p.describe(&u, w.row)
+	p.password(&u, w.row.Password)
+	p.users = append(p.users, u)
+	p.events = append(p.events, p.i.s.event(models.EventRegistered, id, Client{}, "imported"))
+	p.before.add(u)
+}
+
+// MaxImportedID is the greatest id that is taken over. JSON keeps numbers exact up to 2^53, and those who sign up later
+// get ids beyond it.
+const MaxImportedID = 1 << 52
+
+// address: Django does not know whether an address is its user's, and nobody is to be locked out, so it counts as
+// verified. Who has none has a form of it all the same, since that is unique; nobody can type it as an address.
+func (p *importPlan) address(u *models.User, w importWish) {
+	u.EmailNorm = "#" + strconv.FormatInt(u.ID, 10)
+	switch {
+	case w.email == "":
+		p.find(withoutAddress, u.ID)
+	case p.holder(asEmail, w.email) != 0:
+		p.find(addressTaken, u.ID)
+	default:
+		u.Email, u.EmailNorm, u.EmailVerifiedAt = strings.TrimSpace(w.row.Email), w.email, &p.i.at
+		if other := p.holder(asUsername, w.email); other != 0 {
+			p.find(usernameIsAddress, other)
+		}
+	}
+	if strings.Contains(u.UsernameNorm, "@") && p.holder(asEmail, u.UsernameNorm) != 0 {
+		p.find(usernameIsAddress, u.ID)
+	}
+}
+
+func (p *importPlan) describe(u *models.User, row DjangoUser) {
+	u.FirstName, u.LastName = cleanName(row.FirstName), cleanName(row.LastName)
+	if u.FirstName != row.FirstName || u.LastName != row.LastName {
+		p.find(nameCleaned, u.ID)
+	}
+	var ok bool
+	if u.LastLogin, ok = p.instant(row.LastLogin); !ok {
+		p.find(lastLoginUnknown, u.ID)
+	}
+	joined, ok := p.instant(row.DateJoined)
+	if !ok || joined == nil {
+		p.find(joinedUnknown, u.ID)
+		joined = &p.i.at
+	}
+	u.DateJoined = *joined
+}
+
+// cleanName makes a name that isName.
+func cleanName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if isHidden(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(name, ""))
+	if name = firstOf(name, maxName); strings.TrimSpace(name) == "" {
+		return ""
+	}
+	return name
+}
+
+// instant is a time that can have been: since Unix began, until now, wherever the clock that wrote it stood.
+func (p *importPlan) instant(t *time.Time) (*time.Time, bool) {
+	if t == nil {
+		return nil, true
+	}
+	if t.Unix() < 0 || t.After(p.i.at.Add(24*time.Hour)) {
+		return nil, false
+	}
+	utc := t.UTC().Truncate(time.Microsecond)
+	return &utc, true
+}
+
+const maxHash = 255 // characters, of the column
+
+// password keeps the hash as it is stored, if it can be verified.
+func (p *importPlan) password(u *models.User, hash string) {
+	u.Password = credentials.Unusable
+	err := credentials.CheckStored(hash)
+	switch {
+	case !credentials.IsUsable(hash):
+		p.find(passwordNone, u.ID)
+	case errors.Is(err, credentials.ErrTooCostly):
+		p.find(passwordCostly, u.ID)
+	case err != nil || len(hash) > maxHash:
+		p.find(passwordUnknown, u.ID)
+	default:
+		u.Password = hash
+	}
+	if u.Password == credentials.Unusable && u.Email == "" {
+		p.find(noWayIn, u.ID)
+	}
+}

@@ -1,0 +1,462 @@
+package accounts_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// oldPassword is what the hashes of these tests are of; see credentials/django_test.go for where they come from.
+const oldPassword = "l\u00e8tmein"
+
+var djangoHashes = map[string]string{
+	"pbkdf2_sha256": "pbkdf2_sha256$1000$seasalt$JgZryXe2Ga8ysg6XbzkLpTdyPQrHqsinbL9BnnhgX4A=",
+	"pbkdf2_sha1":   "pbkdf2_sha1$1000$seasalt$ljleU4wBmTtz/MoG5YTwxpM0d7I=",
+	"scrypt":        "scrypt$1024$seasalt$8$5$ozpUt/qDR/QLBzi9csaWJofO252yHC+Oxl5cycNUQkna/BBjumDq5KMXPAq1Xi3sxxGWxqtAlQmEE+DSWNl+FQ==",
+	"bcrypt":        "bcrypt$$2b$04$abcdefghijklmnopqrstuuanVo7Xut1CH8VGIGlz1JovQh9GJbbtG",
+	"bcrypt_sha256": "bcrypt_sha256$$2b$04$abcdefghijklmnopqrstuulyx/yrfLnuLCi6gwFG5mrkJjuQKpL6S",
+	"argon2id":      "argon2$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4", // of "password"
+	"argon2i":       "argon2$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8",  // of "password"
+}
+
+var joined = time.Date(2020, 2, 3, 4, 5, 6, 789012000, time.UTC)
+
+// row is a user as Django has most of them.
+func djangoRow(id int64, username, email string) accounts.DjangoUser {
+	at := joined
+	return accounts.DjangoUser{ID: id, Username: username, Email: email, Password: djangoHashes["pbkdf2_sha256"], IsActive: true, DateJoined: &at}
+}
+
+// importAll runs an import, in batches of two.
+func importAll(t *testing.T, s *servertest.Server, dry bool, rows ...accounts.DjangoUser) accounts.ImportReport {
+	t.Helper()
+	run := s.Service.NewImport(dry)
+	for batch := range slices.Chunk(rows, 2) {
+		must(t, run.Users(t.Context(), batch))
+	}
+	return run.Report()
+}
+
+// found are the lines of a report by the beginnings of their texts, with their ids.
+func found(r accounts.ImportReport) map[string][]int64 {
+	lines := map[string][]int64{}
+	for _, line := range slices.Concat(r.Met, r.Refused) {
+		text, _, _ := strings.Cut(line.Text, ":")
+		lines[text] = line.IDs
+	}
+	return lines
+}
+
+func login(s *servertest.Server, name, password string) *servertest.Response {
+	return s.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": name, "password": password, "token_transport": token.Body})
+}
+
+func wantLogin(t *testing.T, s *servertest.Server, name, password string, id int64) {
+	t.Helper()
+	r := login(s, name, password)
+	user, _ := r.JSON["user"].(map[string]any)
+	if r.Status != http.StatusOK || user["id"] != float64(id) {
+		t.Errorf("%q logs in as %v, want %d (status %d)", name, user["id"], id, r.Status)
+	}
+}
+
+func userOf(t *testing.T, s *servertest.Server, id int64) models.User {
+	t.Helper()
+	u, err := s.Store.UserByID(t.Context(), id)
+	must(t, err)
+	return u
+}
+
+// Of every kind of hash that Django has: the old password logs in, by the username and by the address, and afterwards
+// the hash is ours. A wrong one does not, and changes nothing.
+func TestImportedHashesLogIn(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		id := int64(100)
+		for kind, hash := range djangoHashes {
+			t.Run(kind, func(t *testing.T) {
+				id++
+				name, password := kind, oldPassword
+				if strings.HasPrefix(kind, "argon2") {
+					password = "password"
+				}
+				r := djangoRow(id, name, name+"@example.com")
+				r.Password = hash
+				if report := importAll(t, s, false, r); report.Imported != 1 || len(report.Met)+len(report.Refused) != 0 {
+					t.Fatalf("%+v", report)
+				}
+				login(s, name, "a wrong password").Want(t, http.StatusUnauthorized, "invalid_credentials")
+				if u := userOf(t, s, id); u.Password != hash || u.ImportedEpoch == nil || *u.ImportedEpoch != u.SessionEpoch || u.EmailVerifiedAt == nil || !u.DateJoined.Equal(joined) {
+					t.Fatalf("%+v", u)
+				}
+				wantLogin(t, s, name, password, id)
+				if u := userOf(t, s, id); !strings.HasPrefix(u.Password, "$argon2id$v=19$m=64,t=1,p=1$") || *u.ImportedEpoch != u.SessionEpoch {
+					t.Errorf("after the login: %+v", u)
+				}
+				wantLogin(t, s, strings.ToUpper(name)+"@Example.com", password, id)
+			})
+		}
+	})
+}
+
+// importCases are what is loose in Django's data, each with what comes of it.
+var importCases = []accounts.DjangoUser{
+	djangoRow(1, "ada", "Ada@Example.com"),
+	djangoRow(2, "grace", ""),
+	djangoRow(3, "alan", "no address"),
+	djangoRow(4, "ADA", "ada@example.COM"), // both of them taken
+	djangoRow(5, "alonzo@example.com", "alonzo@example.com"),
+	djangoRow(6, "kurt@example.com", "kurt.g@example.com"),
+	djangoRow(7, "haskell", "kurt@example.com"), // the username of 6
+	djangoRow(8, "alonzo@example.COM", ""),      // the username of 5
+	djangoRow(9, "", "nine@example.com"),
+	djangoRow(10, "user-9", "ten@example.com"),
+	djangoRow(11, "Emmy Noether", "emmy@example.com"),
+	djangoRow(12, "p\u0430ul", "paul@example.com"), // in two scripts
+	djangoRow(13, " paul ", "paul2@example.com"),   // not as it is
+	djangoRow(14, "a\u200bb\x00", "fourteen@example.com"),
+	djangoRow(15, "maria@localhost", "maria@example.com"),
+	with(djangoRow(16, "sofia", "sofia@example.com"), func(u *accounts.DjangoUser) {
+		u.FirstName, u.LastName = strings.Repeat("\u00e9", 200), "Ko\u202eva\nlevskaya"
+	}),
+	with(djangoRow(17, "henri", "henri@example.com"), func(u *accounts.DjangoUser) {
+		far := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+		u.DateJoined, u.LastLogin = nil, &far
+	}),
+	with(djangoRow(18, "david", "david@example.com"), func(u *accounts.DjangoUser) { u.Password, u.DateJoined = "!abcdef", &time.Time{} }),
+	with(djangoRow(19, "emil", ""), func(u *accounts.DjangoUser) { u.Password = "" }),
+	with(djangoRow(20, "bernhard", "bernhard@example.com"), func(u *accounts.DjangoUser) { u.Password = "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3" }),
+	with(djangoRow(21, "carl", "carl@example.com"), func(u *accounts.DjangoUser) {
+		u.Password = strings.Replace(djangoHashes["bcrypt"], "$04$", "$20$", 1)
+	}),
+	with(djangoRow(22, "pierre", "pierre@example.com"), func(u *accounts.DjangoUser) { u.IsActive, u.IsStaff = false, true }),
+	with(djangoRow(23, "leonhard", "leonhard@example.com"), func(u *accounts.DjangoUser) {
+		at := joined.In(time.FixedZone("", 3600))
+		u.IsStaff, u.IsSuperuser, u.LastLogin = true, true, &at
+	}),
+	djangoRow(24, strings.Repeat("x", 150), "x24@example.com"),
+	djangoRow(25, strings.Repeat("X", 150), "x25@example.com"),
+	djangoRow(0, "zero", "zero@example.com"), djangoRow(-1, "minus", ""), djangoRow(1<<52+1, "far", ""), djangoRow(1<<52, "farthest", ""),
+}
+
+func with(u accounts.DjangoUser, change func(*accounts.DjangoUser)) accounts.DjangoUser {
+	change(&u)
+	return u
+}
+
+func TestImportRules(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		dry := importAll(t, s, true, importCases...)
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM users") + s.Database.Count(t, "SELECT COUNT(*) FROM events"); n != 0 {
+			t.Fatalf("a dry run left %d rows", n)
+		}
+		before := s.Clock.Now()
+		r := importAll(t, s, false, importCases...)
+		if diff := cmp.Diff(dry, r); diff != "" {
+			t.Errorf("a dry run says something else (-dry +run):\n%s", diff)
+		}
+		want := map[string][]int64{
+			"e-mail address empty or not valid":                     {2, 3, 8, 19, 1 << 52},
+			"e-mail address is another user's":                      {4},
+			"username is another user's":                            {4, 8, 10, 25},
+			"username empty or not usable":                          {9, 13, 14},
+			"username is another user's e-mail address":             {6},
+			"first or last name too long or with hidden characters": {16},
+			"date_joined missing or absurd":                         {17, 18},
+			"last_login absurd":                                     {17},
+			"no usable password in Django":                          {18, 19},
+			"password hash of an unknown kind":                      {20},
+			"password hash costs too much to verify":                {21},
+			"neither password nor address":                          {19},
+			"id not from 1 to 2^52":                                 {0, -1, 1<<52 + 1},
+		}
+		if diff := cmp.Diff(want, found(r)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if r.Read != len(importCases) || r.Imported != len(importCases)-3 || r.LeftOut() != 3 {
+			t.Errorf("%+v", r)
+		}
+		usernames := map[int64]string{1: "ada", 4: "ADA-4", 5: "alonzo@example.com", 6: "kurt@example.com", 8: "user-8", 9: "user-9", 10: "user-9-10", 11: "Emmy Noether",
+			12: "p\u0430ul", 13: "user-13", 14: "user-14", 15: "maria@localhost", 25: strings.Repeat("X", 147) + "-25", 1 << 52: "farthest"}
+		for id, name := range usernames {
+			if u := userOf(t, s, id); u.Username != name {
+				t.Errorf("%d is %q, want %q", id, u.Username, name)
+			}
+			if id != 6 {
+				wantLogin(t, s, name, oldPassword, id)
+			}
+		}
+		wantLogin(t, s, "kurt@example.com", oldPassword, 7) // whose address it is
+		wantLogin(t, s, "kurt.g@example.com", oldPassword, 6)
+		wantLogin(t, s, "Alonzo@Example.com", oldPassword, 5)
+		wantLogin(t, s, "ada@example.com", oldPassword, 1)
+		wantLogin(t, s, "EMMY  noether", oldPassword, 11)
+		wantLogin(t, s, "MARIA@LOCALHOST", oldPassword, 15)
+		wantFields(t, s, before)
+		maria := s.Login(servertest.User{User: userOf(t, s, 15), Password: oldPassword}, token.Body)
+		for name, status := range map[string]int{"maria@localhost": http.StatusOK, "maria@elsewhere": http.StatusUnprocessableEntity, "maria gaetana": http.StatusUnprocessableEntity} {
+			if r := maria.Do(http.MethodPatch, "/accounts/profile", map[string]any{"username": name, "first_name": "Maria"}); r.Status != status {
+				t.Errorf("%q is taken as a username with status %d", name, r.Status)
+			}
+		}
+	})
+}
+
+// wantFields looks at what the rules have made of the single users.
+func wantFields(t *testing.T, s *servertest.Server, began time.Time) {
+	t.Helper()
+	for _, id := range []int64{2, 3, 4, 8, 19} {
+		if u := userOf(t, s, id); u.Email != "" || u.EmailNorm != fmt.Sprint("#", id) || u.EmailVerifiedAt != nil {
+			t.Errorf("without an address: %+v", u)
+		}
+	}
+	if u := userOf(t, s, 1); u.Email != "Ada@Example.com" || u.EmailNorm != "ada@example.com" || u.EmailVerifiedAt.Before(began.Add(-time.Second)) {
+		t.Errorf("%+v", u)
+	}
+	if u := userOf(t, s, 16); u.FirstName != strings.Repeat("\u00e9", 150) || u.LastName != "Kovalevskaya" {
+		t.Errorf("%+v", u)
+	}
+	for _, id := range []int64{17, 18} {
+		if u := userOf(t, s, id); u.LastLogin != nil || u.DateJoined.Before(began.Add(-time.Second)) {
+			t.Errorf("%+v", u)
+		}
+	}
+	for _, id := range []int64{18, 19, 20, 21} {
+		if u := userOf(t, s, id); u.Password != "!" {
+			t.Errorf("%+v", u)
+		}
+	}
+	if u := userOf(t, s, 22); u.IsActive || !u.IsStaff || u.IsSuperuser {
+		t.Errorf("%+v", u)
+	}
+	login(s, "pierre", oldPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+	if u := userOf(t, s, 23); !u.IsActive || !u.IsStaff || !u.IsSuperuser || !u.LastLogin.Equal(joined) {
+		t.Errorf("%+v", u)
+	}
+	users, events := s.Database.Count(t, "SELECT COUNT(*) FROM users"), s.Database.Count(t, "SELECT COUNT(DISTINCT user_id) FROM events WHERE kind = 'registered' AND detail = 'imported'")
+	if users != events || s.Database.Count(t, "SELECT COUNT(DISTINCT session_epoch) FROM users WHERE imported_epoch = session_epoch") != users {
+		t.Errorf("%d users, %d of them with an event", users, events)
+	}
+}
+
+// Who is here already keeps everything: an id or a name of a user who was not imported is taken, also for a dry run.
+func TestImportBesideUsers(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		own := s.NewUser()
+		rows := []accounts.DjangoUser{djangoRow(own.ID, "ada", "ada@example.com"), djangoRow(own.ID+1000, own.Username, own.Email), djangoRow(own.ID+1001, own.Email, "grace@example.com")}
+		dry := importAll(t, s, true, rows...)
+		r := importAll(t, s, false, rows...)
+		if diff := cmp.Diff(dry, r); diff != "" {
+			t.Errorf("-dry +run:\n%s", diff)
+		}
+		want := map[string][]int64{"id is taken by a user who was not imported": {own.ID}, "username is another user's": {own.ID + 1000},
+			"e-mail address is another user's": {own.ID + 1000}, "username is another user's e-mail address": {own.ID + 1001}}
+		if diff := cmp.Diff(want, found(r)); diff != "" || r.Imported != 2 || r.LeftOut() != 1 {
+			t.Errorf("%+v\n%s", r, diff)
+		}
+		if diff := cmp.Diff(own.User, userOf(t, s, own.ID)); diff != "" {
+			t.Errorf("somebody who was here was changed:\n%s", diff)
+		}
+		wantLogin(t, s, own.Email, own.Password, own.ID)
+		// Ids are given out beyond the greatest one that was imported, whatever has been removed since.
+		importAll(t, s, false, djangoRow(own.ID+5000, "last", ""))
+		s.Database.Exec(t, "DELETE FROM users WHERE id = ?", own.ID+5000)
+		if next := s.NewUser(); next.ID <= own.ID+5000 {
+			t.Errorf("the next user is %d", next.ID)
+		}
+	})
+}
+
+// A run that is made again passes over who is here, and ends as one that was never broken off, also where names are
+// doubled across the break.
+func TestImportAgain(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		whole, broken := servertest.Start(t, servertest.Options{Engine: e}), servertest.Start(t, servertest.Options{Engine: e})
+		importAll(t, whole, false, importCases...)
+		first := importAll(t, broken, false, importCases[:6]...)
+		epoch := userOf(t, broken, 1).SessionEpoch
+		second := importAll(t, broken, false, importCases...)
+		if first.Imported != 6 || second.Here != 6 || second.Imported != len(importCases)-3-6 {
+			t.Errorf("%+v then %+v", first, second)
+		}
+		if third := importAll(t, broken, false, importCases...); third.Imported != 0 || third.Here != len(importCases)-3 || len(third.Met) != 0 {
+			t.Errorf("%+v", third)
+		}
+		if userOf(t, broken, 1).SessionEpoch != epoch {
+			t.Error("somebody was imported a second time")
+		}
+		for _, c := range importCases {
+			if c.ID < 1 || c.ID > 1<<52 {
+				continue
+			}
+			a, b := userOf(t, whole, c.ID), userOf(t, broken, c.ID)
+			if a.Username != b.Username || a.UsernameNorm != b.UsernameNorm || a.Email != b.Email || a.EmailNorm != b.EmailNorm || a.Password != b.Password {
+				t.Errorf("%+v\n%+v", a, b)
+			}
+		}
+		once := djangoRow(3000, "twice", "twice@example.com") // in one batch, and in the next
+		for _, dry := range []bool{true, false} {
+			if r := importAll(t, whole, dry, once, once, once); r.Imported != 1 || r.Here != 2 || len(r.Met)+len(r.Refused) != 0 {
+				t.Errorf("dry %v: %+v", dry, r)
+			}
+		}
+	})
+}
+
+// Who has no address logs in, is told of nothing by mail, and can get an address.
+func TestImportedWithoutAnAddress(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		importAll(t, s, false, djangoRow(1, "ada", ""))
+		client := func(password string) *servertest.Client {
+			c := s.Anonymous()
+			c.Do(http.MethodPost, "/accounts/login", map[string]any{"username": "ada", "password": password, "token_transport": token.Body}).Want(t, http.StatusOK, "")
+			return c
+		}
+		c := client(oldPassword)
+		if u, _ := c.Profile().Want(t, http.StatusOK, "").JSON["user"].(map[string]any); u["email"] != "" || u["email_verified"] != false {
+			t.Errorf("%v", u)
+		}
+		for _, name := range []string{"#1", "@", "#1@"} {
+			login(s, name, oldPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		}
+		for _, address := range []string{"#1", "", "#1@"} {
+			s.Anonymous().Do(http.MethodPost, "/accounts/password/reset", map[string]any{"email": address}).Want(t, http.StatusUnprocessableEntity, "validation_failed")
+		}
+		c.Do(http.MethodPost, "/accounts/password/change", map[string]any{"current_password": oldPassword, "new_password": secret}).Want(t, http.StatusOK, "")
+		c = client(secret)
+		c.Do(http.MethodPost, "/accounts/email/change", map[string]any{"email": "ada@example.com", "password": secret}).Want(t, http.StatusAccepted, "")
+		link := s.Mails.Wait(t, "ada@example.com", 1)
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email = '' OR email_norm LIKE '#%'"); n != 0 {
+			t.Errorf("%d mails to nobody", n)
+		}
+		s.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": servertest.Token(t, link)}).Want(t, http.StatusOK, "")
+		if u := userOf(t, s, 1); u.Email != "ada@example.com" || u.EmailNorm != "ada@example.com" || u.EmailVerifiedAt == nil {
+			t.Errorf("%+v", u)
+		}
+		wantLogin(t, s, "ada@example.com", secret, 1)
+		importAll(t, s, false, djangoRow(2, "grace", ""))
+		s.Login(servertest.User{User: userOf(t, s, 2), Password: oldPassword}, token.Body).Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": oldPassword}).Want(t, http.StatusNoContent, "")
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email = '' OR email_norm LIKE '#%'"); n != 0 {
+			t.Errorf("%d mails to nobody", n)
+		}
+	})
+}
+
+// A hash that cannot be verified is replaced by a reset mail.
+func TestImportedWithoutAPassword(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	r := djangoRow(1, "ada", "ada@example.com")
+	r.Password = "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3"
+	importAll(t, s, false, r)
+	for _, password := range []string{oldPassword, "!", r.Password} {
+		login(s, "ada", password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+	}
+	requestReset(t, s, "ada@example.com")
+	reset := servertest.Token(t, s.Mails.Wait(t, "ada@example.com", 1))
+	s.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", map[string]any{"token": reset, "new_password": secret}).Want(t, http.StatusOK, "")
+	wantLogin(t, s, "ada", secret, 1)
+}
+
+// A token that simplejwt has on its blacklist is one that has been used. One that has expired is forgotten.
+func TestImportedTokens(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		soon := s.Clock.Now().Add(time.Hour).UTC().Truncate(time.Second)
+		batch := []accounts.DjangoToken{{JTI: "one", UserID: 7, ExpiresAt: soon}, {JTI: "two", ExpiresAt: soon}, {JTI: "old", UserID: 7, ExpiresAt: soon.Add(-2 * time.Hour)}, {UserID: 7, ExpiresAt: soon}}
+		for _, dry := range []bool{true, false, false} {
+			run := s.Service.NewImport(dry)
+			must(t, run.Tokens(t.Context(), batch))
+			if n := run.Report().Tokens; n != 2 {
+				t.Errorf("%d tokens", n)
+			}
+			if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens"); dry != (n == 0) || n > 2 {
+				t.Errorf("%d rows", n)
+			}
+		}
+		hash := sha256.Sum256([]byte("jti:one"))
+		used, err := s.Store.Token(t.Context(), models.PurposeLegacyRefresh, hash[:])
+		if err != nil || used.UserID != 7 || used.UsedAt == nil || !used.ExpiresAt.Equal(soon) {
+			t.Errorf("%+v %v", used, err)
+		}
+	})
+}
+
+// Without the database there is a word of what is missing, and no half of a batch.
+func TestImportWithoutTheDatabase(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	run := s.Service.NewImport(false)
+	must(t, run.Users(t.Context(), []accounts.DjangoUser{djangoRow(1, "ada", "")}))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := run.Users(ctx, []accounts.DjangoUser{djangoRow(2, "grace", ""), djangoRow(3, "alan", "")})
+	if !errors.Is(err, &accounts.Error{Code: accounts.Unavailable}) {
+		t.Errorf("%v", err)
+	}
+	if r := run.Report(); r.Read != 1 || r.Imported != 1 || s.Database.Count(t, "SELECT COUNT(*) FROM users") != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Two runs at once, and somebody who signs up meanwhile: who is second finds the name taken, and judges again.
+func TestImportAtTheSameTime(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		var rows []accounts.DjangoUser
+		for id := range int64(400) {
+			rows = append(rows, djangoRow(id+1000, fmt.Sprint("person", id), fmt.Sprintf("person%d@example.com", id)))
+		}
+		must(t, s.Service.NewImport(true).Begin(t.Context(), 5000))
+		if first := s.NewUser(); first.ID > 1000 {
+			t.Errorf("a dry run has kept ids: %d", first.ID)
+		}
+		must(t, s.Service.NewImport(false).Begin(t.Context(), rows[len(rows)-1].ID))
+		reports := make(chan accounts.ImportReport, 2)
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				run := s.Service.NewImport(false)
+				if err := run.Begin(context.Background(), rows[len(rows)-1].ID); err != nil {
+					t.Error(err)
+				}
+				for batch := range slices.Chunk(rows, 10) {
+					if err := run.Users(context.Background(), batch); err != nil {
+						t.Error(err)
+						break
+					}
+				}
+				reports <- run.Report()
+			})
+		}
+		for i := range 20 {
+			u, err := s.Service.CreateUser(t.Context(), accounts.NewUser{Username: fmt.Sprint("person", 20*i+19), Email: fmt.Sprintf("own%d@example.com", i), Password: secret})
+			if err == nil && u.ID < 1400 {
+				t.Errorf("%d was given out, which is somebody's", u.ID)
+			}
+			if err != nil && !errors.Is(err, &accounts.Error{Code: accounts.UsernameTaken}) {
+				t.Error(err)
+			}
+		}
+		all.Wait()
+		a, b := <-reports, <-reports
+		if a.Imported+b.Imported != 400 || a.Here+b.Here != 400 || s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE imported_epoch IS NOT NULL") != 400 {
+			t.Errorf("%+v and %+v", a, b)
+		}
+	})
+}

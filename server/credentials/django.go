@@ -1,0 +1,191 @@
+package credentials
+
+import (
+	"crypto/pbkdf2"
+	"crypto/sha1" //nolint:gosec // Django's pbkdf2_sha1; HMAC does not rest on what is broken of it
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"hash"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/crypto/scrypt"
+)
+
+// Hashes that Django has written are verified as they are, until the next login
+// has replaced them. Their cost is capped far above Django's defaults: none
+// takes a slot for much longer than a second, or more memory than djangoMemory.
+const (
+	djangoMemory    = 128 << 10 // KiB; Django's argon2 takes 100 MiB, its scrypt 16
+	maxPBKDF2       = 3_000_000 // iterations; Django 6.0 takes 1,200,000
+	maxArgon2Work   = 512 << 10 // KiB times passes; Django takes 200 << 10
+	maxBcrypt       = 14        // Django takes 12
+	maxScryptWork   = 1 << 22   // N times r times p; Django takes 655,360
+	maxSaltOfDjango = 64        // characters; Django takes 12 or 22
+	scryptKeyLength = 64
+)
+
+// django is a parsed hash of Django's: whether a password is its own. It is to
+// be called in a slot.
+type django func(password []byte) bool
+
+// isDjango: ours begin with a $, Django's with the name of the algorithm.
+func isDjango(encoded string) bool {
+	name, _, found := strings.Cut(encoded, "$")
+	return found && IsUsable(name)
+}
+
+// CheckStored says whether Verify would compute encoded: nil, ErrMalformed or
+// ErrTooCostly. An unusable one is fine; it matches nothing.
+func CheckStored(encoded string) error {
+	var err error
+	switch {
+	case encoded != "" && !IsUsable(encoded):
+		return nil
+	case isDjango(encoded):
+		_, err = parseDjango(encoded)
+	default:
+		_, err = parse(encoded)
+	}
+	return err
+}
+
+// parseDjango reads what Django's hashers write, in their canonical spelling
+// alone. Errors: ErrMalformed, ErrTooCostly.
+func parseDjango(encoded string) (django, error) {
+	name, rest, _ := strings.Cut(encoded, "$")
+	if len(rest) > maxDjango {
+		return nil, ErrMalformed
+	}
+	switch name {
+	case "pbkdf2_sha256":
+		return parsePBKDF2(rest, sha256.New)
+	case "pbkdf2_sha1":
+		return parsePBKDF2(rest, sha1.New)
+	case "argon2":
+		return parseArgon2(rest)
+	case "bcrypt":
+		return parseBcrypt(rest, func(password []byte) []byte { return password }) // of which it takes the first 72 bytes
+	case "bcrypt_sha256":
+		return parseBcrypt(rest, func(password []byte) []byte {
+			sum := sha256.Sum256(password)
+			return []byte(hex.EncodeToString(sum[:]))
+		})
+	case "scrypt":
+		return parseScrypt(rest)
+	}
+	return nil, ErrMalformed
+}
+
+const maxDjango = 255 // characters; what the column holds
+
+var base64Padded = base64.StdEncoding.Strict()
+
+// parsePBKDF2 reads iterations$salt$hash.
+func parsePBKDF2(text string, h func() hash.Hash) (django, error) {
+	part := strings.Split(text, "$")
+	if len(part) != 3 || !isSalt(part[1]) {
+		return nil, ErrMalformed
+	}
+	iterations, ok := count(part[0])
+	key, isKey := keyOf(part[2], h().Size())
+	switch {
+	case !ok || !isKey:
+		return nil, ErrMalformed
+	case iterations > maxPBKDF2:
+		return nil, ErrTooCostly
+	}
+	return func(password []byte) bool {
+		computed, err := pbkdf2.Key(h, string(password), []byte(part[1]), iterations, len(key))
+		return err == nil && subtle.ConstantTimeCompare(computed, key) == 1
+	}, nil
+}
+
+// parseArgon2 reads $argon2id$v=19$m=..,t=..,p=..$salt$hash, and argon2i, which
+// Django wrote before 3.0.
+func parseArgon2(text string) (django, error) {
+	kind, compute := "argon2id", argon2.IDKey
+	if strings.HasPrefix(text, "argon2i$") {
+		kind, compute = "argon2i", argon2.Key
+	}
+	rest, found := strings.CutPrefix(text, kind+"$")
+	if !found {
+		return nil, ErrMalformed
+	}
+	s, err := parse("$argon2id$" + rest)
+	if err != nil {
+		return nil, err
+	}
+	if s.params.Memory > djangoMemory || uint64(s.params.Memory)*uint64(s.params.Time) > maxArgon2Work {
+		return nil, ErrTooCostly
+	}
+	return func(password []byte) bool {
+		computed := compute(password, s.salt, s.params.Time, s.params.Memory, s.params.Threads, uint32(len(s.key)))
+		return subtle.ConstantTimeCompare(computed, s.key) == 1
+	}, nil
+}
+
+// bcrypt's own base64 has no padding: of the last characters of salt and hash
+// only those are written whose spare bits are zero.
+var bcryptForm = regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$`)
+
+// parseBcrypt reads $2b$rounds$salthash; key is what bcrypt is made of.
+func parseBcrypt(text string, key func(password []byte) []byte) (django, error) {
+	found := bcryptForm.FindStringSubmatch(text)
+	if found == nil {
+		return nil, ErrMalformed
+	}
+	switch cost, err := strconv.Atoi(found[1]); {
+	case err != nil || cost < bcrypt.MinCost || cost > bcrypt.MaxCost:
+		return nil, ErrMalformed
+	case cost > maxBcrypt:
+		return nil, ErrTooCostly
+	}
+	return func(password []byte) bool {
+		return bcrypt.CompareHashAndPassword([]byte(text), key(password)) == nil
+	}, nil
+}
+
+// parseScrypt reads N$salt$r$p$hash.
+func parseScrypt(text string) (django, error) {
+	part := strings.Split(text, "$")
+	if len(part) != 5 || !isSalt(part[1]) {
+		return nil, ErrMalformed
+	}
+	n, okN := count(part[0])
+	r, okR := count(part[2])
+	p, okP := count(part[3])
+	key, isKey := keyOf(part[4], scryptKeyLength)
+	switch {
+	case !okN || !okR || !okP || !isKey || n < 2 || n&(n-1) != 0:
+		return nil, ErrMalformed
+	case n > maxScryptWork || r > maxScryptWork/n || p > maxScryptWork/(n*r) || (n+p)*r*128 > djangoMemory<<10:
+		return nil, ErrTooCostly
+	}
+	return func(password []byte) bool {
+		computed, err := scrypt.Key(password, []byte(part[1]), n, r, p, len(key))
+		return err == nil && subtle.ConstantTimeCompare(computed, key) == 1
+	}, nil
+}
+
+// count reads a positive number as Python writes it.
+func count(digits string) (int, bool) {
+	n, err := strconv.Atoi(digits)
+	return n, err == nil && n > 0 && strconv.Itoa(n) == digits
+}
+
+// isSalt: Django's own are letters and digits; others that a program has made
+// are text without a $.
+func isSalt(s string) bool {
+	return s != "" && len(s) <= maxSaltOfDjango && !strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' || r == '$' })
+}
+
+func keyOf(text string, length int) ([]byte, bool) {
+	key, err := base64Padded.DecodeString(text)
+	return key, err == nil && len(key) == length && base64Padded.EncodeToString(key) == text
+}

@@ -1,0 +1,254 @@
+package django
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+)
+
+// Database is a live Django database, as it is at one instant.
+type Database struct {
+	db      *sql.DB
+	conn    *sql.Conn // in the transaction
+	table   string
+	columns map[string][]string
+	total   int64
+	last    int64
+}
+
+const (
+	connectTime = 5 * time.Second
+	answerTime  = 2 * time.Minute // counting a large table
+)
+
+// OpenDatabase begins to read a MySQL or MariaDB database. Table may be empty. Nothing is written to it, and what is
+// written meanwhile by others is not seen.
+func OpenDatabase(ctx context.Context, m models.MySQL, table string) (*Database, error) {
+	c := mysql.NewConfig()
+	c.User, c.Passwd, c.Net, c.Addr, c.DBName, c.TLSConfig = m.User, m.Password, "tcp", m.Addr, m.Name, m.TLS
+	c.InterpolateParams = true
+	c.Timeout, c.ReadTimeout, c.WriteTimeout = connectTime, answerTime, answerTime
+	c.Logger = &mysql.NopLogger{}
+	c.Params = map[string]string{"transaction_isolation": "'REPEATABLE-READ'"}
+	if err := c.Apply(mysql.Charset("utf8mb4", "utf8mb4_bin")); err != nil {
+		return nil, err
+	}
+	d, err := open(ctx, c)
+	var unknown *mysql.MySQLError
+	if errors.As(err, &unknown) && unknown.Number == unknownVariable { // MariaDB before 11.1
+		c.Params = map[string]string{"tx_isolation": "'REPEATABLE-READ'"}
+		d, err = open(ctx, c)
+	}
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	if err := d.find(ctx, table); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+const unknownVariable = 1193
+
+func open(ctx context.Context, c *mysql.Config) (*Database, error) {
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, err
+	}
+	d := &Database{db: sql.OpenDB(connector)}
+	if d.conn, err = d.db.Conn(ctx); err == nil {
+		_, err = d.conn.ExecContext(ctx, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// unreadable is a sentence about what the driver said. What it quotes are names of users, hosts and tables, not data.
+func unreadable(err error) error { return fmt.Errorf("the Django database cannot be read: %w", err) }
+
+// Close ends the transaction.
+func (d *Database) Close() error {
+	if d.conn != nil {
+		_ = d.conn.Close()
+	}
+	return d.db.Close()
+}
+
+// Table is the name of the table of the users.
+func (d *Database) Table() string { return d.table }
+
+// Total is how many users there are.
+func (d *Database) Total() int64 { return d.total }
+
+// Greatest is the greatest id that can be imported.
+func (d *Database) Greatest() int64 { return d.last }
+
+// find looks for the table, and asks that its ids are numbers.
+func (d *Database) find(ctx context.Context, table string) error {
+	d.columns = map[string][]string{}
+	types := map[string]string{} // of the ids
+	rows, err := d.conn.QueryContext(ctx, "SELECT table_name, LOWER(column_name), LOWER(data_type) FROM information_schema.columns WHERE table_schema = DATABASE()")
+	if err != nil {
+		return unreadable(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name, column, kind string
+		if err := rows.Scan(&name, &column, &kind); err != nil {
+			return unreadable(err)
+		}
+		d.columns[name] = append(d.columns[name], column)
+		if column == "id" {
+			types[name] = kind
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return unreadable(err)
+	}
+	if d.table, err = choose(d.columns, table); err != nil {
+		return err
+	}
+	if kind := types[d.table]; !strings.HasSuffix(kind, "int") {
+		return fmt.Errorf("the ids of %s are %s and no whole numbers: users cannot keep them", d.table, kind)
+	}
+	counts := "SELECT COUNT(*), COALESCE(MAX(CASE WHEN id <= ? THEN id END), 0) FROM " + quote(d.table)
+	err = d.conn.QueryRowContext(ctx, counts, int64(accounts.MaxImportedID)).Scan(&d.total, &d.last)
+	if err != nil {
+		return unreadable(err)
+	}
+	return nil
+}
+
+func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+// Users reads the users by id.
+func (d *Database) Users(ctx context.Context, f func([]accounts.DjangoUser) error) error {
+	var columns []string
+	for _, c := range userColumns {
+		if slices.Contains(d.columns[d.table], c) {
+			columns = append(columns, c)
+		}
+	}
+	query := "SELECT `" + strings.Join(columns, "`, `") + "` FROM " + quote(d.table) + " WHERE id > ? ORDER BY id LIMIT ?"
+	for last := int64(math.MinInt64); ; {
+		list, err := readRows(ctx, d.conn, func(rows *sql.Rows) (accounts.DjangoUser, error) { return scanUser(rows, columns) }, query, last, batch)
+		if err != nil {
+			return unreadable(err)
+		}
+		if len(list) == 0 {
+			return nil
+		}
+		if err := f(list); err != nil {
+			return err
+		}
+		last = list[len(list)-1].ID
+	}
+}
+
+// scanUser reads a row. A custom user model need not have all columns.
+func scanUser(rows *sql.Rows, columns []string) (accounts.DjangoUser, error) {
+	u := accounts.DjangoUser{IsActive: true}
+	var lastLogin, dateJoined sql.NullString
+	texts := map[string]*string{"username": &u.Username, "email": &u.Email, "first_name": &u.FirstName, "last_name": &u.LastName, "password": &u.Password}
+	flags := map[string]*bool{"is_active": &u.IsActive, "is_staff": &u.IsStaff, "is_superuser": &u.IsSuperuser}
+	into := make([]any, 0, len(columns))
+	for _, c := range columns {
+		switch {
+		case texts[c] != nil:
+			into = append(into, orEmpty[string]{texts[c]})
+		case flags[c] != nil:
+			into = append(into, orEmpty[bool]{flags[c]})
+		case c == "last_login":
+			into = append(into, &lastLogin)
+		case c == "date_joined":
+			into = append(into, &dateJoined)
+		default:
+			into = append(into, &u.ID)
+		}
+	}
+	err := rows.Scan(into...)
+	if lastLogin.Valid {
+		u.LastLogin = parseTime(lastLogin.String)
+	}
+	if dateJoined.Valid {
+		u.DateJoined = parseTime(dateJoined.String)
+	}
+	return u, err
+}
+
+// orEmpty scans NULL as the empty value.
+type orEmpty[T any] struct{ into *T }
+
+// Scan serves the driver.
+func (o orEmpty[T]) Scan(src any) error {
+	var v sql.Null[T]
+	err := v.Scan(src)
+	*o.into = v.V
+	return err
+}
+
+// Tokens reads the blacklist by the ids of its tokens.
+func (d *Database) Tokens(ctx context.Context, f func([]accounts.DjangoToken) error) error {
+	if d.columns[outstandingTokens] == nil || d.columns[blacklistedTokens] == nil {
+		return nil
+	}
+	type token struct {
+		id int64
+		accounts.DjangoToken
+	}
+	scan := func(rows *sql.Rows) (token, error) {
+		var t token
+		var expires string
+		err := rows.Scan(&t.id, &t.JTI, orEmpty[int64]{&t.UserID}, &expires)
+		t.ExpiresAt = *parseTime(expires)
+		return t, err
+	}
+	const query = "SELECT o.id, o.jti, o.user_id, o.expires_at FROM " + outstandingTokens + " o JOIN " + blacklistedTokens + " b ON b.token_id = o.id " +
+		"WHERE o.id > ? ORDER BY o.id LIMIT ?"
+	for last := int64(math.MinInt64); ; {
+		list, err := readRows(ctx, d.conn, scan, query, last, batch)
+		if err != nil {
+			return unreadable(err)
+		}
+		if len(list) == 0 {
+			return nil
+		}
+		var tokens []accounts.DjangoToken
+		for _, t := range list {
+			tokens = append(tokens, t.DjangoToken)
+		}
+		if err := f(tokens); err != nil {
+			return err
+		}
+		last = list[len(list)-1].id
+	}
+}
+
+func readRows[T any](ctx context.Context, conn *sql.Conn, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := conn.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []T
+	for rows.Next() {
+		each, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, each)
+	}
+	return list, rows.Err()
+}

@@ -1,0 +1,672 @@
+package server_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token/tokentest"
+)
+
+// Refresh tokens of the service that users were imported from: each is good for one session, until the day that the
+// operator has set, and for nothing else.
+
+const (
+	djangoSecret  = "django-insecure-p#5k,2m=x0n9(w!v3r@p8q"
+	byHandSecret  = "the secret of refresh tokens made by hand"
+	accessOfBoth  = "the secret of access tokens made by hand"
+	oldCookie     = "refreshtoken"
+	someAttempt   = "AAAAAAAAAAAAAAAAAAAAAA"
+	anotherOne    = "BBBBBBBBBBBBBBBBBBBBBB"
+	httpsSettings = "ACCOUNTS_PUBLIC_URL=https://accounts.example"
+)
+
+// legacySettings turn it on. Secrets of access tokens listed by mistake must do no harm.
+func legacySettings(until time.Time, more ...string) []string {
+	return append([]string{
+		"ACCOUNTS_LEGACY_JWT_SECRETS=" + djangoSecret + "\n" + byHandSecret + "\n" + accessOfBoth,
+		"ACCOUNTS_LEGACY_JWT_UNTIL=" + until.UTC().Format(time.RFC3339),
+	}, more...)
+}
+
+func startLegacy(t *testing.T, engine servertest.Engine, more ...string) *servertest.Server {
+	t.Helper()
+	return servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: legacySettings(time.Now().Add(7*day), more...)})
+}
+
+// newImported is a user as the import leaves one.
+func newImported(t *testing.T, s *servertest.Server) servertest.User {
+	t.Helper()
+	u := s.NewUser()
+	s.Database.Exec(t, "UPDATE users SET imported_epoch = session_epoch WHERE id = ?", u.ID)
+	return u
+}
+
+func simpleToken(u servertest.User) string {
+	now := time.Now().Unix()
+	return tokentest.LegacySimple(djangoSecret, "refresh", u.ID, now-60, now+3600, uuid.NewString())
+}
+
+func tokenByHand(u servertest.User) string {
+	now := time.Now().Unix()
+	return tokentest.LegacyByHand(byHandSecret, u.ID, now-60-u.ID%1000, now+6*86400)
+}
+
+// legacyKinds are the two articles' tokens.
+var legacyKinds = map[string]func(servertest.User) string{"simplejwt": simpleToken, "by hand": tokenByHand}
+
+// legacyWays are how a front end may show one. The cookie is sent with the value of Django's csrftoken, as it always was.
+var legacyWays = map[string]func(s *servertest.Server, raw string, options ...servertest.Option) *servertest.Response{"cookie": byOldCookie, "body": byBody}
+
+func byOldCookie(s *servertest.Server, raw string, options ...servertest.Option) *servertest.Response {
+	c := s.Anonymous()
+	c.HTTP.Jar = nil
+	return c.Do(http.MethodPost, "/accounts/refresh_token", nil,
+		append([]servertest.Option{servertest.Cookie(oldCookie, raw), servertest.Header("X-CSRFToken", "of Django")}, options...)...)
+}
+
+func byBody(s *servertest.Server, raw string, options ...servertest.Option) *servertest.Response {
+	c := s.Anonymous()
+	c.HTTP.Jar = nil
+	return c.Do(http.MethodPost, "/accounts/refresh_token", object{"refresh_token": raw}, options...)
+}
+
+func attempt(value string) servertest.Option { return servertest.Header("X-Refresh-Attempt", value) }
+
+// eachLegacy runs a test with each kind by each way, on each engine, on http and https.
+func eachLegacy(t *testing.T, f func(t *testing.T, s *servertest.Server, mint func(servertest.User) string, way string)) {
+	t.Helper()
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		for scheme, more := range map[string][]string{"http": nil, "https": {httpsSettings}} {
+			s := startLegacy(t, engine, more...)
+			for kind, mint := range legacyKinds {
+				for way := range legacyWays {
+					t.Run(scheme+" "+kind+" "+way, func(t *testing.T) { f(t, s, mint, way) })
+				}
+			}
+		}
+	})
+}
+
+func TestLegacyTokenBecomesASession(t *testing.T) {
+	eachLegacy(t, func(t *testing.T, s *servertest.Server, mint func(servertest.User) string, way string) {
+		u := newImported(t, s)
+		raw := mint(u)
+		r := legacyWays[way](s, raw).Want(t, http.StatusOK, "")
+		want := map[string]any{"cookie": "hybrid", "body": "body"}[way]
+		if r.JSON["token_transport"] != want || r.JSON["generation"] != float64(0) || r.Text("access_token") == "" || (r.Text("refresh_token") != "") != (way == "body") {
+			t.Errorf("%s", r.Raw)
+		}
+		wantLegacyCookies(t, s, way, r)
+
+		// It is a session like any other, and its user's.
+		c := s.Anonymous()
+		c.Access = r.Text("access_token")
+		if got := c.Profile().Want(t, http.StatusOK, "").JSON["user"].(map[string]any)["id"]; got != float64(u.ID) {
+			t.Errorf("of user %v, want %d", got, u.ID)
+		}
+		sessions := c.Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusOK, "").JSON["sessions"].([]any)
+		if len(sessions) != 1 {
+			t.Errorf("%d sessions", len(sessions))
+		}
+		events := c.Do(http.MethodGet, "/accounts/events", nil).Want(t, http.StatusOK, "").JSON["events"].([]any)
+		if first := events[0].(map[string]any); first["kind"] != "login" || first["detail"] != "with a session of the old service" {
+			t.Errorf("%v", first)
+		}
+		id := uuid.MustParse(r.JSON["session"].(map[string]any)["id"].(string))
+		l, err := s.Store.Session(t.Context(), models.ID(id))
+		if err != nil || l.User.LastLogin == nil || !l.User.LastLogin.Equal(l.CreatedAt) || l.AuthenticatedAt == nil || l.AuthenticatedAt.Year() != 1970 {
+			t.Errorf("%v, last login %v, password shown %v", err, l.User.LastLogin, l.AuthenticatedAt)
+		}
+		hash := identityOf(raw)
+		used, err := s.Store.Token(t.Context(), models.PurposeLegacyRefresh, hash[:])
+		if err != nil || used.ID != l.ID || used.UserID != u.ID || used.UsedAt == nil || used.Email != "" || used.ExpiresAt.Before(time.Now()) {
+			t.Errorf("%v, %+v", err, used)
+		}
+
+		// Of simplejwt's the jti counts, as its own blacklist has it: other claims do not make another token of it.
+		if header, claims := partsOf(raw); strings.Contains(claims, `"jti"`) {
+			raw := tokentest.Legacy(djangoSecret, header, claims[:len(claims)-1]+`,"name":"Ada"}`)
+			legacyWays[way](s, raw).Want(t, http.StatusUnauthorized, "refresh_invalid")
+		}
+
+		// Never twice, whoever asks and by whichever way.
+		before := s.Database.Dump(t)
+		for again, show := range legacyWays {
+			for _, options := range [][]servertest.Option{nil, {attempt(someAttempt)}} {
+				if r := show(s, raw, options...); r.Status != http.StatusUnauthorized || r.Code() != "refresh_invalid" {
+					t.Errorf("again by %s: %d %s", again, r.Status, r.Code())
+				}
+			}
+		}
+		unchanged(t, s, before)
+		if dump := before + s.Log.String(); strings.Contains(dump, raw) || strings.Contains(dump, raw[strings.LastIndex(raw, "."):]) || strings.Contains(dump, djangoSecret) || strings.Contains(dump, byHandSecret) {
+			t.Error("the token or its secret is in the database or in the log")
+		}
+	})
+}
+
+// wantLegacyCookies: on loopback the new cookie takes the place of the old one, on https the old one goes.
+func wantLegacyCookies(t *testing.T, s *servertest.Server, way string, r *servertest.Response) {
+	t.Helper()
+	got := map[string]bool{}
+	for _, c := range r.Cookies() {
+		if _, twice := got[c.Name]; twice {
+			t.Errorf("%s is set twice", c.Name)
+		}
+		got[c.Name] = c.MaxAge > 0 && c.Value != ""
+		if c.Path != "/" || c.Domain != "" {
+			t.Errorf("%v would not reach the old cookie", c)
+		}
+	}
+	want := map[string]bool{}
+	switch {
+	case way == "body":
+	case s.Config.Secure():
+		want = map[string]bool{"__Host-refreshtoken": true, "csrftoken": true, "__Host-access": false, oldCookie: false}
+	default:
+		want = map[string]bool{"refreshtoken": true, "csrftoken": true, "access": false}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("cookies set (true) and expired (-want +got):\n%s", diff)
+	}
+}
+
+// After the exchange the browser refreshes as ever, and a log-out is one.
+func TestLegacyCookieIsReplacedInTheBrowser(t *testing.T) {
+	eachSite(t, func(t *testing.T, plain site) {
+		s := plain
+		settings := []string{}
+		if s.secure {
+			settings = append(settings, httpsSettings)
+		}
+		s.Server = servertest.Start(t, servertest.Options{Settings: legacySettings(time.Now().Add(day), settings...)})
+		u := newImported(t, s.Server)
+		j := jar{oldCookie: simpleToken(u), "csrftoken": "of Django"}
+		j.take(s.post("/accounts/refresh_token", j)).Want(t, http.StatusOK, "")
+		if _, still := j[oldCookie]; still == s.secure || j[s.refresh] == "" {
+			t.Errorf("the jar has %v", slices.Sorted(maps.Keys(j)))
+		}
+		s.Database.Age(t, rotation)
+		j.take(s.post("/accounts/refresh_token", j)).Want(t, http.StatusOK, "")
+		j.take(s.post("/accounts/logout", j)).Want(t, http.StatusNoContent, "")
+		if len(j) != 0 {
+			t.Errorf("after the log-out the jar has %v", slices.Sorted(maps.Keys(j)))
+		}
+
+		// Who logs in by password does not keep an old token that would sign in again after the log-out.
+		j = jar{oldCookie: simpleToken(u)}
+		j.take(s.login(t, u, accounts.Cookies))
+		if s.secure && j[oldCookie] != "" {
+			t.Error("a login leaves the old cookie")
+		}
+		if s.secure {
+			j[oldCookie] = simpleToken(u) // a sub-domain has planted it
+		}
+		j.take(s.post("/accounts/logout", j)).Want(t, http.StatusNoContent, "")
+		if len(j) != 0 {
+			t.Errorf("after the log-out the jar has %v", slices.Sorted(maps.Keys(j)))
+		}
+
+		// Without the feature nobody touches a cookie of that name on https.
+		if plain.secure {
+			for _, c := range plain.login(t, plain.NewUser(), accounts.Hybrid).Cookies() {
+				if c.Name == oldCookie {
+					t.Errorf("%v", c)
+				}
+			}
+		}
+	})
+}
+
+// A cookie of ours decides alone; the old one is not a second chance beside it.
+func TestLegacyCookieBesideOurs(t *testing.T) {
+	s := startLegacy(t, servertest.SQLite, httpsSettings)
+	u := newImported(t, s)
+	raw := simpleToken(u)
+	own := jar{}
+	own.take(s.Anonymous().Do(http.MethodPost, "/accounts/login", object{"username": u.Username, "password": u.Password}).Want(t, http.StatusOK, ""))
+	for name, tt := range map[string]struct {
+		cookies jar
+		code    string
+	}{
+		"ours":             {jar{"__Host-refreshtoken": own["__Host-refreshtoken"], "csrftoken": own["csrftoken"], oldCookie: raw}, ""},
+		"rubbish":          {jar{"__Host-refreshtoken": "x", "csrftoken": "x", oldCookie: raw}, "refresh_invalid"},
+		"an access cookie": {jar{"__Host-access": "x", "csrftoken": "x", oldCookie: raw}, "refresh_invalid"},
+	} {
+		c := s.Anonymous()
+		c.HTTP.Jar = nil
+		r := c.Do(http.MethodPost, "/accounts/refresh_token", nil, tt.cookies.cookies)
+		if r.Code() != tt.code || tt.code == "" && r.Status != http.StatusOK {
+			t.Errorf("%s: %d %s", name, r.Status, r.Code())
+		}
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens"); n != 0 {
+			t.Fatalf("%s: the old token was used", name)
+		}
+	}
+	byOldCookie(s, raw, servertest.Cookie(oldCookie, raw)).Want(t, http.StatusUnauthorized, "refresh_invalid") // there twice
+	for _, op := range servertest.Operations() {                                                               // elsewhere it is no credential at all
+		if len(op.Security) == 0 || op.ID == "refreshToken" {
+			continue
+		}
+		r := send(s.Anonymous(), exampleOf(t, op), servertest.Cookie(oldCookie, raw), servertest.Header("X-CSRFToken", "of Django"))
+		r.Want(t, http.StatusUnauthorized, "credentials_missing")
+	}
+	byOldCookie(s, raw).Want(t, http.StatusOK, "")
+}
+
+func TestLegacyTokensAreRefused(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := startLegacy(t, engine, "ACCOUNTS_RARE_ACTIONS_PER_USER=0")
+		forged := byBody(s, "a.b.c").Want(t, http.StatusUnauthorized, "refresh_invalid")
+		now := time.Now().Unix()
+		for name, make := range map[string]func(u servertest.User) string{
+			"an access token of simplejwt": func(u servertest.User) string {
+				return tokentest.LegacySimple(djangoSecret, "access", u.ID, now-60, now+60, "x")
+			},
+			"a long one": func(u servertest.User) string {
+				return tokentest.LegacySimple(djangoSecret, "access", u.ID, now-60, now+7*86400, "x")
+			},
+			"an access token made by hand, its secret too": func(u servertest.User) string { return tokentest.LegacyByHand(accessOfBoth, u.ID, now-60, now+240) },
+			"a secret that nobody listed": func(u servertest.User) string {
+				return tokentest.LegacySimple("other", "refresh", u.ID, now-60, now+60, "x")
+			},
+			"expired": func(u servertest.User) string {
+				return tokentest.LegacySimple(djangoSecret, "refresh", u.ID, now-60, now-1, "x")
+			},
+			"expired, by hand": func(u servertest.User) string {
+				return tokentest.LegacyByHand(byHandSecret, u.ID, now-8*86400, now-86400)
+			},
+			"nobody's": func(u servertest.User) string {
+				return tokentest.LegacySimple(djangoSecret, "refresh", u.ID+1000, now-60, now+60, "x")
+			},
+			"of a user who was not imported":          func(servertest.User) string { return simpleToken(s.NewUser()) },
+			"by hand, of a user who was not imported": func(servertest.User) string { return tokenByHand(s.NewUser()) },
+			"inactive": func(u servertest.User) string { setActive(t, s, u, false); return simpleToken(u) },
+			"inactive, and the epoch is as it was": func(u servertest.User) string {
+				s.Database.Exec(t, "UPDATE users SET is_active = ? WHERE id = ?", false, u.ID)
+				return simpleToken(u)
+			},
+			"inactive for a while": func(u servertest.User) string {
+				setActive(t, s, u, false)
+				setActive(t, s, u, true)
+				return simpleToken(u)
+			},
+			"logged out everywhere": func(u servertest.User) string {
+				s.Login(u, accounts.Hybrid).Do(http.MethodDelete, "/accounts/sessions", nil).Want(t, 204, "")
+				return simpleToken(u)
+			},
+			"logged out everywhere else": func(u servertest.User) string {
+				s.Login(u, accounts.Hybrid).Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, 204, "")
+				return tokenByHand(u)
+			},
+			"the password changed": func(u servertest.User) string {
+				changePassword(s.Login(u, accounts.Hybrid), u.Password, otherPassword).Want(t, 200, "")
+				return simpleToken(u)
+			},
+			"the password set by an operator": func(u servertest.User) string { setPassword(t, s, u); return simpleToken(u) },
+			"the account deleted": func(u servertest.User) string {
+				s.Login(u, accounts.Hybrid).Do(http.MethodPost, "/accounts/profile/delete", object{"password": u.Password}).Want(t, 204, "")
+				return simpleToken(u)
+			},
+			"revoked in the old service before the import": func(u servertest.User) string { raw := simpleToken(u); blacklist(t, s, u, raw); return raw },
+		} {
+			u := newImported(t, s)
+			raw := make(u)
+			before := s.Database.Dump(t)
+			for way, show := range legacyWays {
+				for _, options := range [][]servertest.Option{nil, {attempt(someAttempt)}} {
+					r := show(s, raw, options...)
+					if r.Status != http.StatusUnauthorized || sameProblem(r) != sameProblem(forged) || len(r.Cookies()) > 0 {
+						t.Errorf("%s, by %s: %d\n%s", name, way, r.Status, r.Raw)
+					}
+				}
+			}
+			unchanged(t, s, before)
+		}
+		// Sessions that end one by one do not end them: nor would they have in the old service.
+		u := newImported(t, s)
+		s.Login(u, accounts.Hybrid).Logout().Want(t, http.StatusNoContent, "")
+		byBody(s, simpleToken(u)).Want(t, http.StatusOK, "")
+	})
+}
+
+// sameProblem is an answer without what differs from request to request.
+func sameProblem(r *servertest.Response) string {
+	p := maps.Clone(r.JSON)
+	delete(p, "request_id")
+	text, _ := json.Marshal(p)
+	return string(text) + r.Header.Get("WWW-Authenticate")
+}
+
+func setPassword(t *testing.T, s *servertest.Server, u servertest.User) {
+	t.Helper()
+	if err := s.Service.SetPassword(t.Context(), u.Username, otherPassword); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// identityOf is what is remembered of a token.
+func identityOf(raw string) [sha256.Size]byte {
+	var claims struct{ Jti string }
+	if _, text := partsOf(raw); json.Unmarshal([]byte(text), &claims) == nil && claims.Jti != "" {
+		raw = "jti:" + claims.Jti
+	}
+	return sha256.Sum256([]byte(raw))
+}
+
+// blacklist is what the import does with a token that the old service had revoked.
+func blacklist(t *testing.T, s *servertest.Server, u servertest.User, raw string) {
+	t.Helper()
+	hash := identityOf(raw)
+	id := models.ID(uuid.Must(uuid.NewV7()))
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	s.Database.Exec(t, `INSERT INTO one_time_tokens (id, purpose, hash, user_id, email, email_norm, username, first_name, last_name, locale, password, created_at, expires_at, used_at)
+		VALUES (?, ?, ?, ?, '', '', '', '', '', '', '', ?, ?, ?)`, id[:], models.PurposeLegacyRefresh, hash[:], u.ID, now, now.Add(day), now)
+}
+
+// A page of another origin cannot use the cookie, nor can one that does not know it needs a header.
+func TestLegacyCookieNeedsTheHeader(t *testing.T) {
+	for scheme, more := range map[string][]string{"http": nil, "https": {httpsSettings}} {
+		t.Run(scheme, func(t *testing.T) {
+			s := startLegacy(t, servertest.SQLite, more...)
+			u := newImported(t, s)
+			raw := simpleToken(u)
+			before := s.Database.Dump(t)
+			byOldCookie(s, raw, servertest.Header("X-CSRFToken", "")).Want(t, http.StatusForbidden, "csrf_failed")
+			byOldCookie(s, raw, func(r *http.Request) { r.Header["X-Csrftoken"] = []string{""} }).Want(t, http.StatusForbidden, "csrf_failed")
+			byOldCookie(s, raw, servertest.Header("Origin", "https://evil.example")).Want(t, http.StatusForbidden, "csrf_failed")
+			byOldCookie(s, raw, servertest.Header("Sec-Fetch-Site", "cross-site")).Want(t, http.StatusForbidden, "csrf_failed")
+			byOldCookie(s, raw+"x", servertest.Header("X-CSRFToken", "")).Want(t, http.StatusUnauthorized, "refresh_invalid")
+			unchanged(t, s, before)
+			byOldCookie(s, raw, servertest.Header("Origin", s.Config.PublicURL)).Want(t, http.StatusOK, "")
+		})
+	}
+}
+
+// Twenty at once: one session, whether or not they are one browser's.
+func TestLegacyTokenInARace(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := startLegacy(t, engine)
+		for name, tt := range map[string]struct {
+			options []servertest.Option
+			ok      int
+		}{"strangers": {nil, 1}, "one browser": {[]servertest.Option{attempt(someAttempt)}, 20}} {
+			t.Run(name, func(t *testing.T) {
+				u := newImported(t, s)
+				raw := simpleToken(u)
+				answers := make([]*servertest.Response, 20)
+				var all sync.WaitGroup
+				for i := range answers {
+					all.Go(func() { answers[i] = byBody(s, raw, tt.options...) })
+				}
+				all.Wait()
+				ok, tokens := 0, map[string]bool{}
+				for _, r := range answers {
+					switch {
+					case r.Status == http.StatusOK:
+						ok++
+						tokens[r.Text("access_token")+r.Text("refresh_token")] = true
+					case r.Status != http.StatusUnauthorized || r.Code() != "refresh_invalid":
+						t.Errorf("%d %s", r.Status, r.Code())
+					}
+				}
+				if ok != tt.ok || len(tokens) != 1 {
+					t.Errorf("%d answers with %d pairs of tokens, want %d with 1", ok, len(tokens), tt.ok)
+				}
+				for table, where := range map[string]string{"sessions": "", "events": " AND kind = 'login'", "one_time_tokens": ""} {
+					if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?"+where, u.ID); n != 1 {
+						t.Errorf("%d rows in %s", n, table)
+					}
+				}
+			})
+		}
+	})
+}
+
+// The answer was lost: the same jar gets the same tokens, as long as they are in force.
+func TestLegacyAnswerIsLost(t *testing.T) {
+	eachLegacy(t, func(t *testing.T, s *servertest.Server, mint func(servertest.User) string, way string) {
+		show := legacyWays[way]
+		begin := func() (string, *servertest.Response) {
+			raw := mint(newImported(t, s))
+			return raw, show(s, raw, attempt(someAttempt)).Want(t, http.StatusOK, "")
+		}
+		raw, first := begin()
+		for range 2 {
+			again := show(s, raw, attempt(someAttempt)).Want(t, http.StatusOK, "")
+			for _, member := range []string{"access_token", "refresh_token", "csrf_token", "token_transport"} {
+				if again.Text(member) != first.Text(member) {
+					t.Errorf("another %s", member)
+				}
+			}
+			if diff := cmp.Diff(first.JSON["session"], again.JSON["session"]); diff != "" {
+				t.Error(diff)
+			}
+			wantLegacyCookies(t, s, way, again)
+		}
+		other := map[string]string{"cookie": "body", "body": "cookie"}[way]
+		before := s.Database.Dump(t)
+		for name, r := range map[string]*servertest.Response{
+			"no attempt": show(s, raw), "another attempt": show(s, raw, attempt(anotherOne)), "the other way": legacyWays[other](s, raw, attempt(someAttempt)),
+		} {
+			if r.Code() != "refresh_invalid" {
+				t.Errorf("%s: %d %s", name, r.Status, r.Code())
+			}
+		}
+		unchanged(t, s, before)
+
+		for name, end := range map[string]func(r *servertest.Response){
+			"a refresh": func(r *servertest.Response) {
+				s.Database.Exec(t, "UPDATE sessions SET generation = 1 WHERE id = ?", sessionOf(r))
+			},
+			"a log-out": func(r *servertest.Response) {
+				s.Database.Exec(t, "UPDATE sessions SET revoked_at = ? WHERE id = ?", time.Now().UTC(), sessionOf(r))
+			},
+			"its end": func(r *servertest.Response) {
+				s.Database.Exec(t, "UPDATE sessions SET expires_at = ? WHERE id = ?", time.Now().UTC(), sessionOf(r))
+			},
+			"a clean-up": func(r *servertest.Response) { s.Database.Exec(t, "DELETE FROM sessions WHERE id = ?", sessionOf(r)) },
+		} {
+			raw, r := begin()
+			end(r)
+			if r := show(s, raw, attempt(someAttempt)); r.Code() != "refresh_invalid" {
+				t.Errorf("after %s: %d %s", name, r.Status, r.Code())
+			}
+		}
+	})
+}
+
+func sessionOf(r *servertest.Response) []byte {
+	id := uuid.MustParse(r.JSON["session"].(map[string]any)["id"].(string))
+	return id[:]
+}
+
+// The strict profile knows no attempts: one use is one use.
+func TestLegacyTokenInTheStrictProfile(t *testing.T) {
+	s := startLegacy(t, servertest.SQLite, "ACCOUNTS_ROTATION_INTERVAL=0")
+	raw := simpleToken(newImported(t, s))
+	byBody(s, raw, attempt(someAttempt)).Want(t, http.StatusOK, "")
+	byBody(s, raw, attempt(someAttempt)).Want(t, http.StatusUnauthorized, "refresh_invalid")
+}
+
+// From the day on none is taken; sessions go on.
+func TestLegacyTokensEnd(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		until := time.Now().Add(30 * time.Minute).Truncate(time.Second)
+		at := until.Add(-time.Second)
+		clock := time.Now
+		if engine == servertest.SQLite { // MySQL has a clock of its own
+			clock = func() time.Time { return at }
+		}
+		s := servertest.Start(t, servertest.Options{Engine: engine, Settings: legacySettings(until), Now: clock})
+		u := newImported(t, s)
+		first, second := tokenByHand(u), simpleToken(u)
+		r := byBody(s, first, attempt(someAttempt)).Want(t, http.StatusOK, "")
+		before := s.Database.Dump(t)
+		s.Clock.Advance(time.Second)
+		if engine == servertest.MySQL {
+			s.Clock.Advance(30 * time.Minute)
+		}
+		for way, show := range legacyWays {
+			for _, raw := range []string{first, second} {
+				if r := show(s, raw, attempt(someAttempt)); r.Code() != "refresh_invalid" {
+					t.Errorf("%s: %d %s", way, r.Status, r.Code())
+				}
+			}
+		}
+		unchanged(t, s, before)
+		if engine == servertest.SQLite {
+			byBody(s, r.Text("refresh_token")).Want(t, http.StatusOK, "")
+		}
+	})
+}
+
+// Without the settings, or after their day, the server does what it does without all this.
+func TestLegacyTokensAreOff(t *testing.T) {
+	for name, settings := range map[string][]string{"not set": nil, "over": legacySettings(time.Now().Add(-time.Second))} {
+		for _, more := range [][]string{nil, {httpsSettings}} {
+			s := servertest.Start(t, servertest.Options{Settings: append(slices.Clone(settings), more...)})
+			u := newImported(t, s)
+			before := s.Database.Dump(t)
+			byBody(s, simpleToken(u)).Want(t, http.StatusUnauthorized, "refresh_invalid")
+			code := "refresh_invalid"
+			if len(more) > 0 && settings == nil {
+				code = "credentials_missing"
+			}
+			if r := byOldCookie(s, simpleToken(u)); r.Status != http.StatusUnauthorized || r.Code() != code {
+				t.Errorf("%s: %d %s, want %s", name, r.Status, r.Code(), code)
+			}
+			if r := byOldCookie(s, simpleToken(u), servertest.Header("X-CSRFToken", "")); r.Status != http.StatusUnauthorized {
+				t.Errorf("%s: without the header: %d %s", name, r.Status, r.Code())
+			}
+			unchanged(t, s, before)
+		}
+	}
+}
+
+// No other door takes one, and the corpus of hostile tokens does not come in by this one.
+func TestLegacyTokensAtOtherDoorsAndOthersAtThisOne(t *testing.T) {
+	s := startLegacy(t, servertest.SQLite)
+	u := newImported(t, s)
+	raw := simpleToken(u)
+	ways := waysIn(t, s)
+	before := s.Database.Dump(t)
+	others, carried := 0, 0
+	for _, w := range ways {
+		if w.op.ID != "refreshToken" {
+			w.refused(t, "a refresh token of the old service", w.invalid(), w.show(t, s, raw))
+			others++
+			continue
+		}
+		if w.place == atAccess {
+			w.refused(t, "a refresh token of the old service", w.invalid(), w.show(t, s, raw))
+		}
+		for _, c := range tokentest.Hostile(w.use(), servertest.SecretKey, accessOf(w.session), refreshOf(w.session), time.Now()) {
+			want := w.invalid()
+			if c.Expired {
+				want = w.expired()
+			}
+			if r := w.show(t, s, c.Raw); r != nil && r.Status != http.StatusRequestEntityTooLarge {
+				w.refused(t, c.Name, want, r)
+				carried++
+			}
+		}
+	}
+	if others < 10 || carried < 1000 {
+		t.Errorf("only %d other doors and %d tokens", others, carried)
+	}
+	unchanged(t, s, before)
+	byBody(s, raw).Want(t, http.StatusOK, "")
+}
+
+// A fault of the database leaves nothing behind, and the same token works afterwards.
+func TestLegacyTokenAndAFault(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		s := startLegacy(t, engine)
+		u := newImported(t, s)
+		raw := simpleToken(u)
+		before := s.Database.Dump(t)
+		for _, table := range []string{"users", "one_time_tokens", "sessions", "events"} {
+			s.Database.Exec(t, "ALTER TABLE "+table+" RENAME TO away")
+			r := byOldCookie(s, raw)
+			s.Database.Exec(t, "ALTER TABLE away RENAME TO "+table)
+			if r.Status < 500 || len(r.Cookies()) > 0 {
+				t.Errorf("without %s: %d", table, r.Status)
+			}
+			unchanged(t, s, before)
+		}
+		if err := s.Store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		byOldCookie(s, raw).Want(t, http.StatusServiceUnavailable, "unavailable")
+		back := servertest.Start(t, servertest.Options{Database: s.Database, Settings: legacySettings(time.Now().Add(day))})
+		byOldCookie(back, raw).Want(t, http.StatusOK, "")
+	})
+}
+
+// It counts among the fifty sessions, and makes the oldest give way.
+func TestLegacySessionsGiveWay(t *testing.T) {
+	s := startLegacy(t, servertest.SQLite)
+	u := newImported(t, s)
+	oldest := s.Login(u, accounts.Hybrid)
+	now := time.Now().Unix()
+	for i := range 50 {
+		byBody(s, tokentest.LegacySimple(djangoSecret, "refresh", u.ID, now-60, now+3600, fmt.Sprint(i))).Want(t, http.StatusOK, "")
+	}
+	oldest.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
+	if n := s.Database.Count(t, "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL"); n != 50 {
+		t.Errorf("%d sessions live", n)
+	}
+}
+
+// What is used stays known for as long as the token could be shown, and a day longer.
+func TestLegacyTokensAreForgottenAfterTheirEnd(t *testing.T) {
+	s := startLegacy(t, servertest.SQLite)
+	raw := simpleToken(newImported(t, s)) // good for an hour
+	byBody(s, raw).Want(t, http.StatusOK, "")
+	for _, step := range []struct {
+		by   time.Duration
+		left int64
+	}{{0, 1}, {time.Hour, 1}, {23*time.Hour + 59*time.Minute, 1}, {2 * time.Minute, 0}} {
+		s.Clock.Advance(step.by)
+		if _, err := s.Service.CleanUp(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens"); n != step.left {
+			t.Errorf("%d rows after another %v, want %d", n, step.by, step.left)
+		}
+		if r := byBody(s, raw); r.Code() != "refresh_invalid" {
+			t.Errorf("%d %s", r.Status, r.Code())
+		}
+	}
+}
+
+func TestLegacyTokensAreCounted(t *testing.T) {
+	s := startLegacy(t, servertest.SQLite)
+	raw := simpleToken(newImported(t, s))
+	for range 2 {
+		byBody(s, raw, attempt(someAttempt)).Want(t, http.StatusOK, "")
+	}
+	byBody(s, raw)
+	found := metrics(t, s, djangoSecret)
+	for _, event := range []string{"legacy_exchanged", "legacy_repeated", "legacy_refused"} {
+		if n := found[`accounts_events_total{event="`+event+`"}`]; n != 1 {
+			t.Errorf("%s: %v", event, n)
+		}
+	}
+}

@@ -1,0 +1,2267 @@
+// Built from server/web/console/src, server/web/parts and api/typescript/src by make web: change those.
+
+// server/web/parts/dom.ts
+function byId(id3) {
+  const found = document.getElementById(id3);
+  if (!found) throw new Error(`there is no #${id3}`);
+  return found;
+}
+function make(name, className, ...content) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  element.append(...content);
+  return element;
+}
+var hideToast;
+function say(text) {
+  byId("toast").textContent = text;
+  clearTimeout(hideToast);
+  hideToast = setTimeout(unsay, 2500 + 50 * text.length);
+}
+function unsay() {
+  byId("toast").textContent = "";
+}
+var dates = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+function when(time) {
+  const element = make("time", "", dates.format(new Date(time)));
+  element.dateTime = time;
+  return element;
+}
+
+// server/web/parts/words.ts
+function unreachable(code) {
+  throw new Error(`a code that the contract does not know: ${String(code)}`);
+}
+function explain(problem, response) {
+  const code = problem.code;
+  switch (code) {
+    case "invalid_credentials":
+      return "The name or the password is wrong, or the address is not verified yet.";
+    case "validation_failed":
+      return "Something in the form cannot be accepted.";
+    case "username_taken":
+      return "This username belongs to somebody else.";
+    case "email_taken":
+      return "This address belongs to another account.";
+    case "last_superuser":
+      return "This is the last active superuser: nobody would be left to manage this service.";
+    case "user_unreachable":
+      return "No mail can help: the account is deactivated, or has no address. Change that first.";
+    case "role_required":
+      return "Only superusers may do this.";
+    case "reauth_required":
+      return "This needs your password once more.";
+    case "link_invalid":
+      return "This link is not good any more: it was used, replaced by a newer one, or is too old.";
+    case "registration_closed":
+      return "This server lets nobody sign up; its operator makes the users.";
+    case "rate_limited":
+      return `Too many tries. Please wait ${patience(response)}.`;
+    case "unavailable":
+      return `The server is busy. Please try again in ${patience(response)}.`;
+    case "credentials_missing":
+    case "access_invalid":
+    case "access_expired":
+    case "refresh_invalid":
+    case "session_expired":
+    case "session_revoked":
+    case "refresh_reused":
+      return "You are not logged in any more.";
+    case "not_found":
+      return "It is not there any more.";
+    case "csrf_failed":
+    case "cross_site_transport":
+      return "The server refuses cookies from this page. Has it been opened at another address than the server's?";
+    case "malformed_request":
+    case "method_not_allowed":
+    case "body_too_large":
+    case "unsupported_media_type":
+    case "internal_error":
+      return `That should not have happened. The server's log knows more under ${problem.request_id}.`;
+    default:
+      return unreachable(code);
+  }
+}
+function patience(response) {
+  const seconds = Number(response?.headers.get("Retry-After")) || 1;
+  return seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
+}
+function explainField(code) {
+  switch (code) {
+    case "required":
+      return "This is needed.";
+    case "too_short":
+      return "This is too short.";
+    case "too_long":
+      return "This is too long.";
+    case "invalid_format":
+    case "invalid_type":
+    case "invalid_value":
+      return "This cannot be used.";
+    case "password_common":
+      return "This password is easy to guess: it is in common lists, or made from your own data.";
+    case "password_wrong":
+      return "This is not the password.";
+    case "unknown_field":
+    case "duplicate_field":
+      return "The server does not know this field.";
+    default:
+      return unreachable(code);
+  }
+}
+function farewell(reason) {
+  switch (reason) {
+    case null:
+    case "credentials_missing":
+      return null;
+    // there was none
+    case "logged_out":
+      return { title: "Logged out", text: "The session has ended, on every replica and in every tab.", alarm: false };
+    case "refresh_reused":
+      return {
+        title: "Somebody else had your session",
+        text: "A refresh token was used a second time, long after it was replaced. That happens when somebody has a copy of it. Nobody can tell which of the two is you, so the server has ended the session for both. Log in again, look into the security log, and change your password if you do not know how the copy was made.",
+        alarm: true
+      };
+    case "session_revoked":
+      return {
+        title: "Your session was ended",
+        text: "From another device, by a new password, by an operator, or because somebody used a stolen copy of its tokens. Log in again: the security log says which.",
+        alarm: true
+      };
+    case "session_expired":
+      return { title: "Your session has run out", text: "It was not used for long, or has reached its absolute end. Please log in again.", alarm: true };
+    case "access_invalid":
+    case "access_expired":
+    case "refresh_invalid":
+      return {
+        title: "Your session cannot be continued",
+        text: "The server does not accept its tokens: its keys or its address have changed, or its database is another one. Please log in again.",
+        alarm: true
+      };
+    default:
+      return unreachable(reason);
+  }
+}
+function device(userAgent) {
+  const first = (names2) => names2.find(([pattern]) => pattern.test(userAgent))?.[1];
+  const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
+  const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);
+  if (browser) return system ? `${browser} on ${system}` : browser;
+  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown program";
+}
+
+// server/web/parts/forms.ts
+var conflicts = { username_taken: "username", email_taken: "email" };
+function onSubmit(id3, act, done) {
+  const form2 = byId(id3);
+  form2.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (form2.getAttribute("aria-busy") === "true") return;
+    clear(form2);
+    if (!complete(form2)) return;
+    conceal(form2);
+    form2.setAttribute("aria-busy", "true");
+    const fields = Object.fromEntries([...new FormData(form2)].map(([name, value]) => [name, String(value)]));
+    act(fields).then((result) => result && (result.error ? refuse(form2, result.error, result.response) : done(result, fields))).catch((error) => refuseForm(form2, lost(error))).finally(() => form2.removeAttribute("aria-busy"));
+  });
+  for (const button of form2.querySelectorAll(".peek")) {
+    peek(button, false);
+    button.addEventListener("click", () => peek(button, button.getAttribute("aria-pressed") !== "true"));
+  }
+  return form2;
+}
+function lost(error) {
+  if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
+  return "The server cannot be reached. Is it running? Nothing is lost: try again.";
+}
+function reset(form2) {
+  form2.reset();
+  clear(form2);
+  conceal(form2);
+}
+function clear(form2) {
+  for (const fault4 of form2.querySelectorAll(".fault")) fault4.textContent = "";
+  for (const input of form2.querySelectorAll("input, select")) input.removeAttribute("aria-invalid");
+}
+function complete(form2) {
+  for (const input of form2.querySelectorAll("input")) {
+    if (input.validity.valueMissing) blame(input, "This is needed.");
+    else if (!input.validity.valid) blame(input, "This does not look like an e-mail address.");
+  }
+  return focusFault(form2);
+}
+function refuse(form2, problem, response) {
+  let named = false;
+  const at = (name, text) => {
+    const control2 = form2.elements.namedItem(name);
+    if (!(control2 instanceof HTMLInputElement || control2 instanceof HTMLSelectElement)) return;
+    blame(control2, text);
+    named = true;
+  };
+  for (const { pointer, code } of problem.errors ?? []) at((pointer ?? "").slice(1), explainField(code));
+  const field = conflicts[problem.code];
+  if (field) at(field, explain(problem));
+  if (named) focusFault(form2);
+  else refuseForm(form2, explain(problem, response));
+}
+function refuseForm(form2, text) {
+  const box2 = form2.querySelector("[role=alert]");
+  if (box2) box2.textContent = text;
+}
+function blame(input, text) {
+  byId(`${input.id}-fault`).textContent = text;
+  input.setAttribute("aria-invalid", "true");
+}
+function focusFault(form2) {
+  const first = form2.querySelector("[aria-invalid]");
+  first?.focus();
+  return first === null;
+}
+function conceal(form2) {
+  for (const button of form2.querySelectorAll(".peek")) peek(button, false);
+}
+function peek(button, open) {
+  for (const input of button.form?.querySelectorAll("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
+  button.textContent = open ? "Hide" : "Show";
+  button.setAttribute("aria-pressed", String(open));
+  button.setAttribute("aria-label", "Show the password");
+}
+
+// server/web/console/src/words.ts
+var number = new Intl.NumberFormat("en-GB");
+var count = (n, one, many) => `${number.format(n)} ${n === 1 ? one : many}`;
+var span = (from, to) => from === to ? number.format(from) : `${number.format(from)}–${number.format(to)}`;
+var texts = {
+  title: (part2) => `${part2} – accounts console`,
+  users: "Users",
+  events: "Events",
+  signIn: "Sign in",
+  notStaff: "No member of staff",
+  outsider: (username) => `You are signed in as ${username}, who is not a member of staff. A superuser can change that.`,
+  unsavedLogout: { title: "Log out?", text: "There are changes that are not saved. They go with the log-out.", yes: "Log out" },
+  // lists
+  retry: "Try again",
+  clearFilters: "Clear the filters",
+  notRead: "This could not be read",
+  firstPage: "First page",
+  usersRange: (from, to, more) => from === 1 && !more ? count(to, "user", "users") : `Users ${span(from, to)}${more ? "" : ", the last"}`,
+  eventsRange: (from, to, more) => from === 1 && !more ? count(to, "event", "events") : `Events ${span(from, to)}${more ? "" : ", the oldest"}`,
+  somewhere: (rows) => `${number.format(rows)} on this page`,
+  noUsers: { title: "Nobody fits", text: "No user has all of this: try a shorter part of the name or the address, or fewer filters." },
+  noEvents: { title: "Nothing of the kind", text: "No event has all of this. Events are kept for a limited time." },
+  // a user, in a list and alone
+  active: "Active",
+  deactivated: "Deactivated",
+  staff: "Staff",
+  superuser: "Superuser",
+  verified: "Verified",
+  notVerified: "Not verified",
+  never: "Never",
+  noLocale: "None chosen: English",
+  throttled: "Login paused",
+  invited: "Invited, no password yet",
+  you: "You",
+  facts: {
+    id: "Id",
+    joined: "Joined",
+    login: "Last login",
+    verified: "E-mail verified",
+    password: "Has a password",
+    throttled: "Login",
+    yes: "Yes",
+    no: "No",
+    paused: "Paused: too many wrong passwords",
+    open: "Open"
+  },
+  shown: (username, active) => `${username}, ${active ? "active" : "deactivated"}`,
+  hindered: "This is a member of staff: only superusers change members of staff. You can look.",
+  onlySuperusers: "Only superusers give and take roles.",
+  noPassword: "Send invitation again",
+  resetMail: "Send reset mail",
+  activate: "Activate",
+  deactivate: "Deactivate",
+  gone: { title: "There is no such user", text: "It was deleted, or the address is wrong.", action: "To the users" },
+  // changes
+  nothingChanged: "Nothing has changed.",
+  unsaved: "Not saved yet.",
+  kept: (username) => `What you typed for ${username} is not saved. It waits there.`,
+  saved: "Saved.",
+  rolesSaved: "The roles are saved.",
+  mailSent: (email) => `A mail to ${email} is on its way.`,
+  unthrottled: "The next login is judged again.",
+  activatedNow: (username) => `${username} is active again.`,
+  deactivatedNow: (username) => `${username} is deactivated, and every session has ended.`,
+  deletedNow: (username) => `${username} is deleted.`,
+  invitedNow: (email) => `Invited. A mail to ${email} is on its way.`,
+  sessionEnded: "Ended: its next request is refused.",
+  sessionsEnded: "All sessions have ended.",
+  othersEnded: "All your other sessions have ended.",
+  // questions
+  typeThis: (username) => `Type ${username} to go on.`,
+  notTyped: (username) => `This is not ${username}.`,
+  sureDeactivate: (username) => ({
+    title: `Deactivate ${username}?`,
+    yes: "Deactivate",
+    text: "All sessions end at once, and nobody can log in with this account until it is activated again."
+  }),
+  selfDeactivate: "This is your own account: you are logged out at once, and only another superuser can let you in again.",
+  sureDelete: (username) => ({
+    title: `Delete ${username}?`,
+    yes: "Delete for good",
+    text: "The account goes with its sessions and events, and its address is told so. Nothing brings it back."
+  }),
+  selfDelete: "This is your own account: you are logged out at once, for good.",
+  sureEndAll: (username) => ({ title: `End all sessions of ${username}?`, yes: "End all", text: "The devices have to log in again. What was not saved there may be lost." }),
+  sureEndOthers: { title: "End all your other sessions?", yes: "End the others", text: "Your other devices have to log in again. This session goes on." },
+  sureRoles: (username) => ({ title: `Make ${username} a superuser?`, yes: "Make a superuser", text: "Superusers manage everybody, members of staff and you included." }),
+  selfRoles: { title: "Give up your own role?", yes: "Give it up", text: "You lose what the role allows at once. Only another superuser can give it back." },
+  // sessions and events of a user
+  noSessions: "No live session: nobody is signed in with this account.",
+  sessionCount: (n) => `Sessions (${number.format(n)})`,
+  sessions: "Sessions",
+  end: "End",
+  endOf: (device2) => ` the session of ${device2}`,
+  endAll: "End all",
+  endOthers: "End all others",
+  thisOne: "this one",
+  since: "Since ",
+  used: ", last used ",
+  usedNow: ", used in the last hour",
+  noHappenings: "Nothing yet.",
+  by: "by ",
+  byYou: "you",
+  byOperator: "an operator",
+  bySelf: "the user",
+  bySomebody: "somebody"
+};
+function happening(kind) {
+  switch (kind) {
+    case "registered":
+      return { text: "Registered" };
+    case "email_verified":
+      return { text: "E-mail verified" };
+    case "login":
+      return { text: "Logged in" };
+    case "login_failed":
+      return { text: "Login failed", bad: true };
+    case "password_wrong":
+      return { text: "Wrong password", bad: true };
+    case "rate_limited":
+      return { text: "Too many tries", bad: true };
+    case "logout":
+      return { text: "Logged out" };
+    case "session_ended":
+      return { text: "Session ended" };
+    case "sessions_ended":
+      return { text: "Sessions ended" };
+    case "refresh_graced":
+      return { text: "Old token, from elsewhere", bad: true };
+    case "refresh_reused":
+      return { text: "Stolen token", bad: true };
+    case "password_changed":
+      return { text: "Password changed" };
+    case "password_reset":
+      return { text: "Password reset by mail" };
+    case "username_changed":
+      return { text: "Username changed" };
+    case "email_change_requested":
+      return { text: "New e-mail asked for" };
+    case "email_changed":
+      return { text: "E-mail changed" };
+    case "activated":
+      return { text: "Activated" };
+    case "deactivated":
+      return { text: "Deactivated" };
+    case "reauthenticated":
+      return { text: "Password once more" };
+    case "invited":
+      return { text: "Invited" };
+    case "names_changed":
+      return { text: "Name changed" };
+    case "roles_changed":
+      return { text: "Roles changed" };
+    case "password_reset_sent":
+      return { text: "Reset mail sent" };
+    case "unthrottled":
+      return { text: "Let in again" };
+    case "deleted":
+      return { text: "Deleted" };
+    default:
+      return unreachable(kind);
+  }
+}
+var kinds = [
+  "login",
+  "login_failed",
+  "password_wrong",
+  "rate_limited",
+  "logout",
+  "session_ended",
+  "sessions_ended",
+  "refresh_graced",
+  "refresh_reused",
+  "password_changed",
+  "password_reset",
+  "password_reset_sent",
+  "reauthenticated",
+  "unthrottled",
+  "registered",
+  "invited",
+  "email_verified",
+  "username_changed",
+  "names_changed",
+  "email_change_requested",
+  "email_changed",
+  "roles_changed",
+  "activated",
+  "deactivated",
+  "deleted"
+];
+
+// server/web/console/src/dialogs.ts
+var waiting = /* @__PURE__ */ new Map();
+function shown(dialog2) {
+  leave(dialog2, false);
+  return new Promise((done) => {
+    waiting.set(dialog2, done);
+    dialog2.showModal();
+  });
+}
+function leave(dialog2, yes) {
+  const done = waiting.get(dialog2);
+  waiting.delete(dialog2);
+  dialog2.close();
+  done?.(yes);
+}
+for (const dialog2 of document.querySelectorAll("dialog")) {
+  dialog2.addEventListener("close", () => dialog2.open || leave(dialog2, false));
+  for (const button of dialog2.querySelectorAll("[data-cancel]")) button.addEventListener("click", () => leave(dialog2, false));
+}
+function closeDialogs() {
+  for (const dialog2 of document.querySelectorAll("dialog")) leave(dialog2, false);
+}
+var ask = byId("ask");
+var askForm = byId("ask-form");
+var typed = byId("ask-input");
+var fault = byId("ask-input-fault");
+var wanted = "";
+async function sure(question) {
+  byId("ask-title").textContent = question.title;
+  byId("ask-text").textContent = question.text;
+  byId("ask-warning").textContent = question.warning ?? "";
+  byId("ask-warning").hidden = !question.warning;
+  wanted = question.typed ?? "";
+  byId("ask-typed").hidden = !wanted;
+  byId("ask-label").textContent = texts.typeThis(wanted);
+  blame2("");
+  askForm.reset();
+  byId("ask-yes").textContent = question.yes;
+  const answer = shown(ask);
+  (wanted ? typed : ask.querySelector("[data-cancel]"))?.focus();
+  return answer;
+}
+function blame2(text) {
+  fault.textContent = text;
+  if (text) typed.setAttribute("aria-invalid", "true");
+  else typed.removeAttribute("aria-invalid");
+}
+askForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (wanted && typed.value.trim() !== wanted) {
+    blame2(texts.notTyped(wanted));
+    typed.focus();
+    return;
+  }
+  leave(ask, true);
+});
+
+// server/web/console/src/where.ts
+var listeners = /* @__PURE__ */ new Set();
+var here = () => new URLSearchParams(location.search);
+function view() {
+  const name = here().get("view");
+  return name === "user" || name === "events" ? name : "users";
+}
+function address(view2, more = {}) {
+  const query = new URLSearchParams({ view: view2 });
+  for (const [name, value] of Object.entries(more)) if (value !== null && value !== void 0 && value !== "") query.set(name, String(value));
+  return `?${query}`;
+}
+function trail() {
+  const kept = history.state?.trail;
+  return Array.isArray(kept) ? kept : [];
+}
+var trails = /* @__PURE__ */ new Map();
+var remember = () => trails.set(location.search, trail());
+function go(to, { replace = false, trail: trail2 = trails.get(to) ?? [] } = {}) {
+  if (replace) history.replaceState({ trail: trail2 }, "", to);
+  else history.pushState({ trail: trail2 }, "", to);
+  remember();
+  for (const listener of listeners) listener("link");
+}
+function onMove(listener) {
+  listeners.add(listener);
+}
+remember();
+addEventListener("popstate", () => {
+  remember();
+  for (const listener of listeners) listener("history");
+});
+document.addEventListener("click", (event) => {
+  if (event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  const link2 = event.target instanceof Element ? event.target.closest('a[href^="?"]') : null;
+  if (!link2) return;
+  event.preventDefault();
+  go(link2.getAttribute("href") ?? "");
+});
+
+// server/web/console/src/list.ts
+var pageSize = 50;
+var typing = 250;
+var ghosts = 12;
+function makeList(o) {
+  const filters = byId(`${o.view}-filters`);
+  const sheet = byId(`${o.view}-list`);
+  const table = sheet.querySelector("table");
+  const body2 = sheet.querySelector("tbody");
+  const instead2 = sheet.querySelector(".instead");
+  const pager = byId(o.view).querySelector(".pager");
+  const back = pager.querySelector("[data-page=back]");
+  const on = pager.querySelector("[data-page=on]");
+  const clear2 = byId(`${o.view}-clear`);
+  const backText = back.textContent ?? "";
+  let asked = new AbortController();
+  let next = null;
+  let timer;
+  const controls = () => [...filters.elements].filter((e) => (e instanceof HTMLInputElement || e instanceof HTMLSelectElement) && e.name !== "");
+  const first = (e) => e instanceof HTMLSelectElement ? e.options[0]?.value ?? "" : "";
+  const chosen = () => address(o.view, Object.fromEntries(controls().map((e) => [e.name, e.value.trim() === first(e) ? "" : e.value.trim()])));
+  function apply(replace) {
+    clearTimeout(timer);
+    const to = chosen();
+    if (to !== `?${here()}`) go(to, { replace });
+  }
+  filters.addEventListener("input", (event) => {
+    if (!(event.target instanceof HTMLInputElement)) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => apply(true), typing);
+  });
+  filters.addEventListener("change", (event) => event.target instanceof HTMLSelectElement && apply(false));
+  filters.addEventListener("submit", (event) => {
+    event.preventDefault();
+    apply(true);
+  });
+  const filtered = () => controls().some((e) => e.name !== "sort" && e.value.trim() !== first(e));
+  function clearFilters() {
+    go(address(o.view, { sort: here().get("sort") }));
+    controls()[0]?.focus();
+  }
+  clear2.addEventListener("click", clearFilters);
+  for (const head of table.querySelectorAll("[data-sort]")) {
+    head.querySelector("button")?.addEventListener("click", () => {
+      const name = head.dataset["sort"] ?? "";
+      const begin2 = head.dataset["first"] ?? "";
+      const sort = sorted() === begin2 + name ? begin2 ? name : `-${name}` : begin2 + name;
+      const select2 = filters.elements.namedItem("sort");
+      if (select2 instanceof HTMLSelectElement) select2.value = sort;
+      apply(false);
+    });
+  }
+  const sorted = () => filters.elements.namedItem("sort")?.value ?? "";
+  on.addEventListener("click", () => turn(next ?? "", [...trail(), here().get(o.cursor) ?? ""]));
+  back.addEventListener("click", () => turn(trail().at(-1) ?? "", trail().slice(0, -1)));
+  function turn(place2, behind) {
+    const query = here();
+    query.delete(o.cursor);
+    if (place2) query.set(o.cursor, place2);
+    go(`?${query}`, { trail: behind });
+    scrollTo(0, 0);
+    byId(`${o.view}-title`).focus();
+  }
+  function reflect() {
+    const query = here();
+    for (const e of controls()) {
+      const value = query.get(e.name) ?? first(e);
+      if (e.value.trim() !== value) e.value = value;
+    }
+    clear2.hidden = !filtered();
+    const sort = sorted();
+    for (const head of table.querySelectorAll("[data-sort]")) {
+      const name = head.dataset["sort"] ?? "";
+      if (sort === name) head.setAttribute("aria-sort", "ascending");
+      else if (sort === `-${name}`) head.setAttribute("aria-sort", "descending");
+      else head.removeAttribute("aria-sort");
+    }
+  }
+  async function show2() {
+    clearTimeout(timer);
+    reflect();
+    asked.abort();
+    const { signal } = asked = new AbortController();
+    if (body2.children.length === 0) wait();
+    sheet.setAttribute("aria-busy", "true");
+    let fault4 = "";
+    try {
+      const { data, error, response } = await o.read(here(), signal);
+      if (signal.aborted) return;
+      if (data) fill2(data);
+      else if (error) {
+        fault4 = explain(error, response);
+        if (error.code === "role_required") o.denied();
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      fault4 = lost(error);
+    }
+    sheet.removeAttribute("aria-busy");
+    if (fault4) refuse3(fault4);
+  }
+  function wait() {
+    instead2.hidden = true;
+    table.hidden = false;
+    const columns = table.querySelectorAll("th").length;
+    body2.replaceChildren(...Array.from({ length: ghosts }, () => {
+      const row2 = make("tr", "ghost", ...Array.from({ length: columns }, () => make("td", "")));
+      row2.setAttribute("aria-hidden", "true");
+      return row2;
+    }));
+  }
+  function fill2({ rows, next: more }) {
+    next = more;
+    const pages = trail().length;
+    const astray = pages === 0 && here().has(o.cursor);
+    const from = pages * pageSize + 1;
+    const words = astray ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
+    body2.replaceChildren(...rows.map(o.row));
+    table.hidden = rows.length === 0;
+    instead2.hidden = rows.length > 0;
+    if (rows.length === 0) tell(o.nothing.title, filtered() ? o.nothing.text : "", filtered() ? { text: texts.clearFilters, act: clearFilters } : null);
+    pager.hidden = pages === 0 && more === null && !astray;
+    pager.querySelector(".range").textContent = words;
+    on.disabled = more === null;
+    back.disabled = pages === 0 && !astray;
+    back.textContent = astray ? texts.firstPage : backText;
+    byId("heard").textContent = rows.length === 0 ? o.nothing.title : words;
+  }
+  function refuse3(fault4) {
+    body2.replaceChildren();
+    table.hidden = true;
+    pager.hidden = true;
+    instead2.hidden = false;
+    tell(texts.notRead, fault4, { text: texts.retry, act: () => void show2() });
+    byId("heard").textContent = fault4;
+  }
+  function tell(title2, text, action) {
+    const parts2 = [make("h2", "", title2)];
+    if (text) parts2.push(make("p", "", text));
+    if (action) {
+      const button = make("button", "small", action.text);
+      button.type = "button";
+      button.addEventListener("click", action.act);
+      parts2.push(button);
+    }
+    instead2.replaceChildren(...parts2);
+  }
+  return {
+    show: () => void show2(),
+    forget: () => {
+      asked.abort();
+      clearTimeout(timer);
+      for (const e of controls()) e.value = first(e);
+      body2.replaceChildren();
+      pager.hidden = true;
+      sheet.removeAttribute("aria-busy");
+    }
+  };
+}
+
+// api/typescript/node_modules/openapi-fetch/dist/index.mjs
+var PATH_PARAM_RE = /\{[^{}]+\}/g;
+var supportsRequestInitExt = () => {
+  return typeof process === "object" && Number.parseInt(process?.versions?.node?.substring(0, 2)) >= 18 && process.versions.undici;
+};
+function randomID() {
+  return Math.random().toString(36).slice(2, 11);
+}
+function createClient(clientOptions) {
+  let {
+    baseUrl = "",
+    Request: CustomRequest = globalThis.Request,
+    fetch: baseFetch = globalThis.fetch,
+    querySerializer: globalQuerySerializer,
+    bodySerializer: globalBodySerializer,
+    pathSerializer: globalPathSerializer,
+    headers: baseHeaders,
+    requestInitExt = void 0,
+    ...baseOptions
+  } = { ...clientOptions };
+  requestInitExt = supportsRequestInitExt() ? requestInitExt : void 0;
+  baseUrl = removeTrailingSlash(baseUrl);
+  const globalMiddlewares = [];
+  async function coreFetch(schemaPath, fetchOptions) {
+    const {
+      baseUrl: localBaseUrl,
+      fetch = baseFetch,
+      Request: Request2 = CustomRequest,
+      headers,
+      params = {},
+      parseAs = "json",
+      querySerializer: requestQuerySerializer,
+      bodySerializer = globalBodySerializer ?? defaultBodySerializer,
+      pathSerializer: requestPathSerializer,
+      body: body2,
+      middleware: requestMiddlewares = [],
+      ...init
+    } = fetchOptions || {};
+    let finalBaseUrl = baseUrl;
+    if (localBaseUrl) {
+      finalBaseUrl = removeTrailingSlash(localBaseUrl) ?? baseUrl;
+    }
+    let querySerializer = typeof globalQuerySerializer === "function" ? globalQuerySerializer : createQuerySerializer(globalQuerySerializer);
+    if (requestQuerySerializer) {
+      querySerializer = typeof requestQuerySerializer === "function" ? requestQuerySerializer : createQuerySerializer({
+        ...typeof globalQuerySerializer === "object" ? globalQuerySerializer : {},
+        ...requestQuerySerializer
+      });
+    }
+    const pathSerializer = requestPathSerializer || globalPathSerializer || defaultPathSerializer;
+    const serializedBody = body2 === void 0 ? void 0 : bodySerializer(
+      body2,
+      // Note: we declare mergeHeaders() both here and below because it’s a bit of a chicken-or-egg situation:
+      // bodySerializer() needs all headers so we aren’t dropping ones set by the user, however,
+      // the result of this ALSO sets the lowest-priority content-type header. So we re-merge below,
+      // setting the content-type at the very beginning to be overwritten.
+      // Lastly, based on the way headers work, it’s not a simple “present-or-not” check becauase null intentionally un-sets headers.
+      mergeHeaders(baseHeaders, headers, params.header)
+    );
+    const finalHeaders = mergeHeaders(
+      // with no body, we should not to set Content-Type
+      serializedBody === void 0 || // if serialized body is FormData; browser will correctly set Content-Type & boundary expression
+      serializedBody instanceof FormData ? {} : {
+        "Content-Type": "application/json"
+      },
+      baseHeaders,
+      headers,
+      params.header
+    );
+    const finalMiddlewares = [...globalMiddlewares, ...requestMiddlewares];
+    const requestInit = {
+      redirect: "follow",
+      ...baseOptions,
+      ...init,
+      body: serializedBody,
+      headers: finalHeaders
+    };
+    let id3;
+    let options;
+    let request = new Request2(
+      createFinalURL(schemaPath, { baseUrl: finalBaseUrl, params, querySerializer, pathSerializer }),
+      requestInit
+    );
+    let response;
+    for (const key in init) {
+      if (!(key in request)) {
+        request[key] = init[key];
+      }
+    }
+    if (finalMiddlewares.length) {
+      id3 = randomID();
+      options = Object.freeze({
+        baseUrl: finalBaseUrl,
+        fetch,
+        parseAs,
+        querySerializer,
+        bodySerializer,
+        pathSerializer
+      });
+      for (const m of finalMiddlewares) {
+        if (m && typeof m === "object" && typeof m.onRequest === "function") {
+          const result = await m.onRequest({
+            request,
+            schemaPath,
+            params,
+            options,
+            id: id3
+          });
+          if (result) {
+            if (result instanceof Request2) {
+              request = result;
+            } else if (result instanceof Response) {
+              response = result;
+              break;
+            } else {
+              throw new Error("onRequest: must return new Request() or Response() when modifying the request");
+            }
+          }
+        }
+      }
+    }
+    if (!response) {
+      try {
+        response = await fetch(request, requestInitExt);
+      } catch (error2) {
+        let errorAfterMiddleware = error2;
+        if (finalMiddlewares.length) {
+          for (let i = finalMiddlewares.length - 1; i >= 0; i--) {
+            const m = finalMiddlewares[i];
+            if (m && typeof m === "object" && typeof m.onError === "function") {
+              const result = await m.onError({
+                request,
+                error: errorAfterMiddleware,
+                schemaPath,
+                params,
+                options,
+                id: id3
+              });
+              if (result) {
+                if (result instanceof Response) {
+                  errorAfterMiddleware = void 0;
+                  response = result;
+                  break;
+                }
+                if (result instanceof Error) {
+                  errorAfterMiddleware = result;
+                  continue;
+                }
+                throw new Error("onError: must return new Response() or instance of Error");
+              }
+            }
+          }
+        }
+        if (errorAfterMiddleware) {
+          throw errorAfterMiddleware;
+        }
+      }
+      if (finalMiddlewares.length) {
+        for (let i = finalMiddlewares.length - 1; i >= 0; i--) {
+          const m = finalMiddlewares[i];
+          if (m && typeof m === "object" && typeof m.onResponse === "function") {
+            const result = await m.onResponse({
+              request,
+              response,
+              schemaPath,
+              params,
+              options,
+              id: id3
+            });
+            if (result) {
+              if (!(result instanceof Response)) {
+                throw new Error("onResponse: must return new Response() when modifying the response");
+              }
+              response = result;
+            }
+          }
+        }
+      }
+    }
+    const contentLength = response.headers.get("Content-Length");
+    if (response.status === 204 || request.method === "HEAD" || contentLength === "0" && !response.headers.get("Transfer-Encoding")?.includes("chunked")) {
+      return response.ok ? { data: void 0, response } : { error: void 0, response };
+    }
+    if (response.ok) {
+      const getResponseData = async () => {
+        if (parseAs === "stream") {
+          return response.body;
+        }
+        if (parseAs === "json" && !contentLength) {
+          const raw = await response.text();
+          return raw ? JSON.parse(raw) : void 0;
+        }
+        return await response[parseAs]();
+      };
+      return { data: await getResponseData(), response };
+    }
+    let error = await response.text();
+    try {
+      error = JSON.parse(error);
+    } catch {
+    }
+    return { error, response };
+  }
+  return {
+    request(method, url, init) {
+      return coreFetch(url, { ...init, method: method.toUpperCase() });
+    },
+    /** Call a GET endpoint */
+    GET(url, init) {
+      return coreFetch(url, { ...init, method: "GET" });
+    },
+    /** Call a PUT endpoint */
+    PUT(url, init) {
+      return coreFetch(url, { ...init, method: "PUT" });
+    },
+    /** Call a POST endpoint */
+    POST(url, init) {
+      return coreFetch(url, { ...init, method: "POST" });
+    },
+    /** Call a DELETE endpoint */
+    DELETE(url, init) {
+      return coreFetch(url, { ...init, method: "DELETE" });
+    },
+    /** Call a OPTIONS endpoint */
+    OPTIONS(url, init) {
+      return coreFetch(url, { ...init, method: "OPTIONS" });
+    },
+    /** Call a HEAD endpoint */
+    HEAD(url, init) {
+      return coreFetch(url, { ...init, method: "HEAD" });
+    },
+    /** Call a PATCH endpoint */
+    PATCH(url, init) {
+      return coreFetch(url, { ...init, method: "PATCH" });
+    },
+    /** Call a TRACE endpoint */
+    TRACE(url, init) {
+      return coreFetch(url, { ...init, method: "TRACE" });
+    },
+    /** Register middleware */
+    use(...middleware) {
+      for (const m of middleware) {
+        if (!m) {
+          continue;
+        }
+        if (typeof m !== "object" || !("onRequest" in m || "onResponse" in m || "onError" in m)) {
+          throw new Error("Middleware must be an object with one of `onRequest()`, `onResponse() or `onError()`");
+        }
+        globalMiddlewares.push(m);
+      }
+    },
+    /** Unregister middleware */
+    eject(...middleware) {
+      for (const m of middleware) {
+        const i = globalMiddlewares.indexOf(m);
+        if (i !== -1) {
+          globalMiddlewares.splice(i, 1);
+        }
+      }
+    }
+  };
+}
+function serializePrimitiveParam(name, value, options) {
+  if (value === void 0 || value === null) {
+    return "";
+  }
+  if (typeof value === "object") {
+    throw new Error(
+      "Deeply-nested arrays/objects aren’t supported. Provide your own `querySerializer()` to handle these."
+    );
+  }
+  return `${name}=${options?.allowReserved === true ? value : encodeURIComponent(value)}`;
+}
+function serializeObjectParam(name, value, options) {
+  if (!value || typeof value !== "object") {
+    return "";
+  }
+  const values = [];
+  const joiner = {
+    simple: ",",
+    label: ".",
+    matrix: ";"
+  }[options.style] || "&";
+  if (options.style !== "deepObject" && options.explode === false) {
+    for (const k in value) {
+      values.push(k, options.allowReserved === true ? value[k] : encodeURIComponent(value[k]));
+    }
+    const final2 = values.join(",");
+    switch (options.style) {
+      case "form": {
+        return `${name}=${final2}`;
+      }
+      case "label": {
+        return `.${final2}`;
+      }
+      case "matrix": {
+        return `;${name}=${final2}`;
+      }
+      default: {
+        return final2;
+      }
+    }
+  }
+  for (const k in value) {
+    const finalName = options.style === "deepObject" ? `${name}[${k}]` : k;
+    values.push(serializePrimitiveParam(finalName, value[k], options));
+  }
+  const final = values.join(joiner);
+  return options.style === "label" || options.style === "matrix" ? `${joiner}${final}` : final;
+}
+function serializeArrayParam(name, value, options) {
+  if (!Array.isArray(value)) {
+    return "";
+  }
+  if (options.explode === false) {
+    const joiner2 = { form: ",", spaceDelimited: "%20", pipeDelimited: "|" }[options.style] || ",";
+    const final = (options.allowReserved === true ? value : value.map((v) => encodeURIComponent(v))).join(joiner2);
+    switch (options.style) {
+      case "simple": {
+        return final;
+      }
+      case "label": {
+        return `.${final}`;
+      }
+      case "matrix": {
+        return `;${name}=${final}`;
+      }
+      // case "spaceDelimited":
+      // case "pipeDelimited":
+      default: {
+        return `${name}=${final}`;
+      }
+    }
+  }
+  const joiner = { simple: ",", label: ".", matrix: ";" }[options.style] || "&";
+  const values = [];
+  for (const v of value) {
+    if (options.style === "simple" || options.style === "label") {
+      values.push(options.allowReserved === true ? v : encodeURIComponent(v));
+    } else {
+      values.push(serializePrimitiveParam(name, v, options));
+    }
+  }
+  return options.style === "label" || options.style === "matrix" ? `${joiner}${values.join(joiner)}` : values.join(joiner);
+}
+function createQuerySerializer(options) {
+  return function querySerializer(queryParams) {
+    const search2 = [];
+    if (queryParams && typeof queryParams === "object") {
+      for (const name in queryParams) {
+        const value = queryParams[name];
+        if (value === void 0 || value === null) {
+          continue;
+        }
+        if (Array.isArray(value)) {
+          if (value.length === 0) {
+            continue;
+          }
+          search2.push(
+            serializeArrayParam(name, value, {
+              style: "form",
+              explode: true,
+              ...options?.array,
+              allowReserved: options?.allowReserved || false
+            })
+          );
+          continue;
+        }
+        if (typeof value === "object") {
+          search2.push(
+            serializeObjectParam(name, value, {
+              style: "deepObject",
+              explode: true,
+              ...options?.object,
+              allowReserved: options?.allowReserved || false
+            })
+          );
+          continue;
+        }
+        search2.push(serializePrimitiveParam(name, value, options));
+      }
+    }
+    return search2.join("&");
+  };
+}
+function defaultPathSerializer(pathname, pathParams) {
+  let nextURL = pathname;
+  for (const match of pathname.match(PATH_PARAM_RE) ?? []) {
+    let name = match.substring(1, match.length - 1);
+    let explode = false;
+    let style = "simple";
+    if (name.endsWith("*")) {
+      explode = true;
+      name = name.substring(0, name.length - 1);
+    }
+    if (name.startsWith(".")) {
+      style = "label";
+      name = name.substring(1);
+    } else if (name.startsWith(";")) {
+      style = "matrix";
+      name = name.substring(1);
+    }
+    if (!pathParams || pathParams[name] === void 0 || pathParams[name] === null) {
+      continue;
+    }
+    const value = pathParams[name];
+    if (Array.isArray(value)) {
+      nextURL = nextURL.replace(match, serializeArrayParam(name, value, { style, explode }));
+      continue;
+    }
+    if (typeof value === "object") {
+      nextURL = nextURL.replace(match, serializeObjectParam(name, value, { style, explode }));
+      continue;
+    }
+    if (style === "matrix") {
+      nextURL = nextURL.replace(match, `;${serializePrimitiveParam(name, value)}`);
+      continue;
+    }
+    nextURL = nextURL.replace(match, style === "label" ? `.${encodeURIComponent(value)}` : encodeURIComponent(value));
+  }
+  return nextURL;
+}
+function defaultBodySerializer(body2, headers) {
+  if (body2 instanceof FormData) {
+    return body2;
+  }
+  if (headers) {
+    const contentType = headers.get instanceof Function ? headers.get("Content-Type") ?? headers.get("content-type") : headers["Content-Type"] ?? headers["content-type"];
+    if (contentType === "application/x-www-form-urlencoded") {
+      return new URLSearchParams(body2).toString();
+    }
+  }
+  return JSON.stringify(body2);
+}
+function createFinalURL(pathname, options) {
+  let finalURL = `${options.baseUrl}${pathname}`;
+  if (options.params?.path) {
+    finalURL = options.pathSerializer(finalURL, options.params.path);
+  }
+  let search2 = options.querySerializer(options.params.query ?? {});
+  if (search2.startsWith("?")) {
+    search2 = search2.substring(1);
+  }
+  if (search2) {
+    finalURL += `?${search2}`;
+  }
+  return finalURL;
+}
+function mergeHeaders(...allHeaders) {
+  const finalHeaders = new Headers();
+  for (const h of allHeaders) {
+    if (!h || typeof h !== "object") {
+      continue;
+    }
+    const iterator = h instanceof Headers ? h.entries() : Object.entries(h);
+    for (const [k, v] of iterator) {
+      if (v === null) {
+        finalHeaders.delete(k);
+      } else if (Array.isArray(v)) {
+        for (const v2 of v) {
+          finalHeaders.append(k, v2);
+        }
+      } else if (v !== void 0) {
+        finalHeaders.set(k, v);
+      }
+    }
+  }
+  return finalHeaders;
+}
+function removeTrailingSlash(url) {
+  if (url.endsWith("/")) {
+    return url.substring(0, url.length - 1);
+  }
+  return url;
+}
+
+// api/typescript/src/tabs.ts
+var lockTime = 2e4;
+var Tabs = class {
+  #name;
+  #channel;
+  #shared;
+  #note = null;
+  #queue = Promise.resolve();
+  constructor(name, shared, heard) {
+    this.#name = name;
+    this.#shared = shared;
+    this.#channel = shared && "BroadcastChannel" in globalThis ? new BroadcastChannel(name) : null;
+    this.#channel?.addEventListener("message", (event) => heard(event.data));
+  }
+  /** Whether other tabs can be heard. */
+  get hears() {
+    return this.#channel !== null;
+  }
+  tell(message) {
+    this.#channel?.postMessage(message);
+  }
+  close() {
+    this.#channel?.close();
+  }
+  /** Runs one task at a time, over all tabs where there are Web Locks, else in this one. */
+  exclusively(task) {
+    const run = this.#queue.then(() => this.#locked(task));
+    this.#queue = run.catch(() => void 0);
+    return run;
+  }
+  async #locked(task) {
+    if (!this.#shared || !globalThis.navigator?.locks) return task();
+    let running;
+    const take = (options) => navigator.locks.request(this.#name, options, () => running = task());
+    try {
+      return await take({ signal: AbortSignal.timeout(lockTime) });
+    } catch (error) {
+      if (!running && error.name === "TimeoutError") await take({ steal: true }).catch(() => void 0);
+      if (!running) throw error;
+      return running;
+    }
+  }
+  /** The note of all tabs. The value of an attempt is no credential by itself. */
+  get note() {
+    if (!this.#shared) return this.#note;
+    try {
+      return JSON.parse(localStorage.getItem(this.#name) ?? "null");
+    } catch {
+      return this.#note;
+    }
+  }
+  set note(note) {
+    this.#note = note;
+    if (!this.#shared) return;
+    try {
+      if (note) localStorage.setItem(this.#name, JSON.stringify(note));
+      else localStorage.removeItem(this.#name);
+    } catch {
+    }
+  }
+};
+function newAttempt() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+// api/typescript/src/session.ts
+var times = { answer: 4e3, retry: 15e3, decision: 1e4, later: 5e3, heard: 500 };
+var longestTimer = 2 ** 31 - 1;
+var Session = class {
+  #o;
+  #tabs;
+  #tokens = null;
+  #state = { status: "unknown" };
+  #timer;
+  #waiting = [];
+  #over = "";
+  // the session that this client had last
+  #closed = false;
+  constructor(o, tabs) {
+    this.#o = o;
+    this.#tabs = new Tabs(tabs.name, tabs.shared, (message) => this.#heard(message));
+  }
+  get state() {
+    return this.#state;
+  }
+  get tokens() {
+    return this.#tokens;
+  }
+  get hasCookies() {
+    return this.#o.transport !== "body";
+  }
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#tabs.close();
+  }
+  /** Finds the session that the cookies, or the storage, still hold. Once: later calls answer at once. */
+  async restore() {
+    if (this.#state.status !== "unknown") return;
+    await this.#tabs.exclusively(async () => {
+      if (this.#state.status === "unknown") await this.#renew();
+    });
+  }
+  /** Refreshes, unless the tokens are other ones by now than those that the caller saw. */
+  async refresh(seen2) {
+    await this.#tabs.exclusively(async () => {
+      if (this.#tokens !== seen2 || this.#state.status === "signed-out") return;
+      if (await this.#heardOfNewer()) return;
+      await this.#renew();
+    });
+  }
+  /** Makes sure that the access token in hand is good for a moment still. */
+  async fresh() {
+    await this.restore();
+    const tokens = this.#tokens;
+    if (tokens && Date.now() >= tokens.expiresAt - 1e3) await this.refresh(tokens);
+  }
+  /** After the page was away (a back/forward cache, a sleep): what other tabs did meanwhile was not heard. */
+  async catchUp() {
+    const note = this.#tabs.note;
+    const tokens = this.#tokens;
+    if (this.#state.status === "unknown") return;
+    const missed = note ? note.session !== tokens?.session.id || note.generation !== tokens.generation : tokens !== null;
+    if (!missed && (!tokens || Date.now() < tokens.refreshAt)) return;
+    await this.#tabs.exclusively(async () => {
+      if (this.#tokens !== tokens) return;
+      if (missed || !await this.#heardOfNewer()) await this.#renew();
+    });
+  }
+  /** Begins a session: a login, or what answers like one. No refresh, login or logout of any tab comes in between. */
+  begin(call) {
+    return this.#tabs.exclusively(async () => {
+      const response = await call();
+      const code = await codeOf(response);
+      if (response.ok) await this.#keep(await response.clone().json(), false);
+      else if (code === "session_expired" || code === "session_revoked") await this.ended(code);
+      return response;
+    });
+  }
+  /** Ends it: a logout, with what proves the session at that moment. */
+  end(call) {
+    return this.#tabs.exclusively(async () => {
+      if (this.hasCookies && !this.#tokens) await this.#askForCSRF();
+      let response = await this.#patiently(async () => call(await this.#refreshToken()));
+      if (await codeOf(response) === "csrf_failed" && await this.#askForCSRF()) {
+        response = await call(await this.#refreshToken());
+      }
+      if (response.status === 204 || response.status === 401) await this.ended("logged_out");
+      return response;
+    });
+  }
+  #csrf = "";
+  /** The header that a write needs where cookies prove the session. */
+  csrf() {
+    const csrf = this.#tokens?.csrf || this.#csrf;
+    return this.hasCookies && csrf ? { "X-CSRFToken": csrf } : {};
+  }
+  /** The session is over: told to the other tabs, unless this client knows already, or another session has begun since. */
+  async ended(reason, of = this.#tokens) {
+    if (of && of.session.id !== this.#tokens?.session.id) return;
+    if (this.#o.storage) await this.#o.storage.save(null);
+    if (of) this.#tabs.tell({ kind: "ended", session: of.session.id, reason });
+    this.#tabs.note = null;
+    this.#forget(reason);
+  }
+  #forget(reason) {
+    clearTimeout(this.#timer);
+    if (this.#tokens) this.#over = this.#tokens.session.id;
+    this.#tokens = null;
+    this.#csrf = "";
+    this.#change({ status: "signed-out", reason });
+  }
+  #change(state) {
+    this.#state = state;
+    this.#o.changed(state);
+  }
+  #heard(message) {
+    if (message.kind === "ended") {
+      const late = !this.#tokens && this.#over === message.session && message.reason === "refresh_reused";
+      const unseen = this.#state.status === "unknown" && this.hasCookies;
+      if (unseen || this.#tokens?.session.id === message.session || late) this.#forget(message.reason);
+    } else if (message.tokens.session.id === this.#tokens?.session.id) {
+      if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
+    } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#over)) {
+      if (this.hasCookies) this.#adopt(message.tokens);
+      else if (this.#state.status === "signed-out") void this.#lookLater();
+    }
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+  /** What another tab has saved may be seen here later than its message. */
+  async #lookLater() {
+    await pause(times.heard);
+    await this.#tabs.exclusively(() => this.#renew()).catch(() => void 0);
+  }
+  /** Another tab has refreshed or ended the session, and its message may still be on the way. */
+  async #heardOfNewer() {
+    const seen2 = this.#tokens;
+    const note = this.#tabs.note;
+    if (!seen2 || !this.#tabs.hears || note?.session === seen2.session.id && note.generation <= seen2.generation) return false;
+    await Promise.race([new Promise((resolve) => this.#waiting.push(resolve)), pause(times.heard)]);
+    return this.#tokens !== seen2;
+  }
+  #adopt(tokens) {
+    this.#tokens = tokens;
+    this.#csrf = tokens.csrf;
+    this.#arm(tokens.refreshAt - Date.now());
+    this.#change({ status: "signed-in", session: tokens.session, generation: tokens.generation, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt });
+  }
+  /** The next refresh by the clock. It is tried again until it works, or the session has ended. */
+  #arm(delay) {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    const tokens = this.#tokens;
+    this.#timer = setTimeout(
+      () => {
+        this.refresh(tokens).catch(() => {
+          if (this.#tokens === tokens) this.#arm(times.later);
+        });
+      },
+      Math.min(Math.max(delay, 0), longestTimer)
+    );
+    this.#timer.unref?.();
+  }
+  /** Keeps the tokens of an answer; `again` means that a request which was given up may still rotate them. */
+  async #keep(result, again2) {
+    const now = Date.now();
+    const tokens = {
+      session: result.session,
+      generation: result.generation,
+      access: result.access_token ?? "",
+      csrf: result.csrf_token ?? "",
+      expiresAt: now + result.expires_in * 1e3,
+      refreshAt: now + result.refresh_in * 1e3
+    };
+    if (this.#o.storage && result.refresh_token) await this.#o.storage.save(result.refresh_token);
+    const note = this.#tabs.note;
+    const risen = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
+    if (risen) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
+    this.#adopt(tokens);
+    if (again2 && !risen) this.#arm(times.decision);
+    this.#tabs.tell({ kind: "tokens", tokens });
+  }
+  /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
+  async #renew() {
+    this.#csrf ||= this.#csrfCookie();
+    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#askForCSRF()) return;
+    if (this.#o.storage && !await this.#refreshToken()) {
+      if (this.#state.status !== "signed-out") this.#forget(null);
+      return;
+    }
+    const seen2 = this.#tokens;
+    let givenUp = false;
+    const ask2 = () => this.#patiently(async () => this.#ask(await this.#refreshToken()), () => givenUp = true);
+    let response = await ask2();
+    if (await codeOf(response) === "csrf_failed") {
+      if (!await this.#askForCSRF()) return;
+      response = await ask2();
+    }
+    if (response.ok) return this.#keep(await response.json(), givenUp);
+    if (response.status === 401) {
+      const code = await codeOf(response);
+      return code === "credentials_missing" && !seen2 ? this.#forget(null) : this.ended(code, seen2);
+    }
+    throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
+  }
+  #ask(refreshToken) {
+    const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
+    this.#tabs.note = note;
+    return this.#o.fetch(this.#o.url("/accounts/refresh_token"), {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Refresh-Attempt": note.attempt, ...this.csrf() },
+      body: JSON.stringify(refreshToken ? { refresh_token: refreshToken } : {}),
+      credentials: this.hasCookies ? "include" : "omit",
+      signal: AbortSignal.timeout(times.answer)
+    });
+  }
+  /** After a reload: scripts of the API's own host find the CSRF token in a cookie, and need not ask for it. */
+  #csrfCookie() {
+    if (!this.hasCookies || new URL(this.#o.url("/")).hostname !== location.hostname) return "";
+    return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
+  }
+  /** Asks for the CSRF token of the session that the cookies hold. False: they hold none, and the client has none. */
+  async #askForCSRF() {
+    const response = await this.#patiently(
+      () => this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(times.answer) })
+    );
+    if (response.ok) {
+      this.#csrf = (await response.json()).csrf_token;
+      if (this.#tokens) this.#tokens = { ...this.#tokens, csrf: this.#csrf };
+      return true;
+    }
+    if (response.status !== 401) throw new Error(`csrf: status ${response.status}`);
+    const code = await codeOf(response);
+    if (this.#tokens) await this.ended(code);
+    else this.#forget(code === "credentials_missing" ? null : code);
+    return false;
+  }
+  async #refreshToken() {
+    return this.#o.storage ? this.#o.storage.load() : null;
+  }
+  /** Asks until there is an answer other than "not now". The server has promised that asking again does no harm. */
+  async #patiently(call, gaveUp) {
+    const end = Date.now() + times.retry;
+    for (let tries = 1; ; tries++) {
+      let wait = Math.min(250 * 2 ** tries, 4e3);
+      try {
+        const response = await call();
+        if (!unavailable(response)) return response;
+        wait = retryAfter(response);
+        if (Date.now() + wait > end) return response;
+      } catch (error) {
+        gaveUp?.();
+        if (Date.now() + wait > end || globalThis.navigator?.onLine === false) throw error;
+      }
+      await pause(wait);
+    }
+  }
+};
+function unavailable(response) {
+  return response.status === 502 || response.status === 503 || response.status === 504;
+}
+function retryAfter(response) {
+  return Math.max(Number(response.headers.get("Retry-After")) || 1, 1) * 1e3;
+}
+async function codeOf(response) {
+  if (!response.headers.get("Content-Type")?.startsWith("application/problem+json")) return "";
+  return (await response.clone().json()).code;
+}
+function pause(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+// api/typescript/src/index.ts
+var safeMethods = ["GET", "HEAD", "OPTIONS"];
+var longestWait = 1e4;
+function createAccountsClient(options = {}) {
+  const transport = options.transport ?? "hybrid";
+  const browser = typeof document !== "undefined";
+  if (!browser && transport !== "body") {
+    throw new Error(`accounts: the transport ${transport} needs a browser, which keeps its cookies; use "body" here`);
+  }
+  const base = (options.baseUrl ?? (browser ? location.origin : "")).replace(/\/+$/, "");
+  if (!base) throw new Error("accounts: baseUrl is missing");
+  const url = (path2) => base + path2;
+  const send = options.fetch ?? ((...request) => globalThis.fetch(...request));
+  const listeners2 = /* @__PURE__ */ new Set();
+  const session2 = new Session(
+    { url, transport, storage: options.storage ?? null, fetch: send, changed: (state) => listeners2.forEach((listener) => listener(state)) },
+    { name: `accounts ${base}${transport === "body" ? " body" : ""}`, shared: browser }
+    // one name for one cookie jar
+  );
+  const credentials = session2.hasCookies ? "include" : "omit";
+  async function transmit(request) {
+    await session2.fresh();
+    let renewals = 0;
+    for (let tries = 1; ; tries++) {
+      const seen2 = session2.tokens;
+      const response = await send(authorized(request.clone()));
+      const code = await codeOf(response);
+      if (seen2 && renewals < worthRenewing(response.status, code)) {
+        renewals++;
+        await session2.refresh(seen2);
+      } else if (unavailable(response) && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
+        await pause(retryAfter(response));
+      } else {
+        if (response.status === 401 && (code === "session_expired" || code === "session_revoked")) await session2.ended(code, seen2);
+        else if (endsOwnSession(request, response, seen2)) await session2.ended("logged_out", seen2);
+        return response;
+      }
+    }
+  }
+  function worthRenewing(status, code) {
+    if (code === "csrf_failed") return 1;
+    if (status !== 401) return 0;
+    if (code === "access_expired") return 3;
+    return code === "access_invalid" || code === "credentials_missing" ? 1 : 0;
+  }
+  function authorized(request) {
+    const access = session2.tokens?.access;
+    if (access) request.headers.set("Authorization", `Bearer ${access}`);
+    if (!safeMethods.includes(request.method)) {
+      for (const [name, value] of Object.entries(session2.csrf())) request.headers.set(name, value);
+    }
+    return request;
+  }
+  function endsOwnSession(request, response, seen2) {
+    if (response.status !== 204) return false;
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/accounts/profile/delete") return true;
+    if (request.method !== "DELETE") return false;
+    return pathname === "/accounts/sessions" ? searchParams.get("keep_current") !== "true" : pathname === `/accounts/sessions/${seen2?.session.id}`;
+  }
+  function post(path2, body2) {
+    const request = new Request(url(path2), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body2),
+      credentials
+    });
+    return send(authorized(request));
+  }
+  async function answered(call) {
+    const response = await call;
+    const content = response.status === 204 ? void 0 : await response.json();
+    return response.ok ? { data: content, response } : { error: content, response };
+  }
+  const client = {
+    api: createClient({ baseUrl: base, credentials, fetch: transmit }),
+    get state() {
+      return session2.state;
+    },
+    onChange(listener) {
+      listeners2.add(listener);
+      return () => listeners2.delete(listener);
+    },
+    async restore() {
+      await session2.restore();
+      return session2.state;
+    },
+    login: (body2) => answered(session2.begin(() => post("/accounts/login", { ...body2, token_transport: transport }))),
+    verifyEmail: (body2) => answered(session2.begin(() => post("/accounts/email/verify", { ...body2, token_transport: transport }))),
+    async changePassword(body2) {
+      await session2.fresh();
+      return answered(session2.begin(() => post("/accounts/password/change", body2)));
+    },
+    logout: () => answered(session2.end((refreshToken) => post("/accounts/logout", refreshToken ? { refresh_token: refreshToken } : {}))),
+    async refresh() {
+      await session2.restore();
+      await session2.refresh(session2.tokens);
+      return session2.state;
+    },
+    async accessToken() {
+      await session2.fresh();
+      return session2.tokens?.access || null;
+    },
+    close() {
+      session2.close();
+      away.abort();
+    }
+  };
+  const away = new AbortController();
+  if (browser) {
+    const catchUp = () => void session2.catchUp().catch(() => void 0);
+    addEventListener("pageshow", (event) => event.persisted && catchUp(), { signal: away.signal });
+    addEventListener("online", catchUp, { signal: away.signal });
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && catchUp(), { signal: away.signal });
+  }
+  return client;
+}
+
+// server/web/console/src/server.ts
+var accounts = createAccountsClient({ transport: "cookies" });
+var api = accounts.api;
+var me = null;
+var self = () => me;
+function become(user) {
+  me = user;
+}
+function hindrance(user) {
+  return (user.is_staff || user.is_superuser) && !me?.is_superuser ? "staff" : "";
+}
+function present(from) {
+  return Object.fromEntries(Object.entries(from).filter(([, value]) => value !== void 0));
+}
+
+// server/web/console/src/rows.ts
+var relative = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
+var units = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]];
+function ago(time) {
+  const element = when(time);
+  const seconds = (Date.parse(time) - Date.now()) / 1e3;
+  const [unit, length] = units.find(([, length2]) => Math.abs(seconds) >= length2) ?? ["second", 0];
+  element.title = element.textContent ?? "";
+  element.textContent = length ? relative.format(Math.round(seconds / length), unit) : "just now";
+  return element;
+}
+var badge = (text, kind = "") => make("span", kind ? `badge ${kind}` : "badge", text);
+function cell(className, ...content) {
+  const element = make("td", className, ...content);
+  element.setAttribute("role", "cell");
+  return element;
+}
+function row(...cells) {
+  const element = make("tr", "", ...cells);
+  element.setAttribute("role", "row");
+  return element;
+}
+function link(to, text) {
+  const element = make("a", "", text);
+  element.href = to;
+  return element;
+}
+var userLink = (id3, text = `#${id3}`) => link(address("user", { id: id3 }), text);
+var actorLink = (id3) => userLink(id3, id3 === self()?.id ? texts.byYou : void 0);
+function press(className, text, act) {
+  const button = make("button", className, text);
+  button.type = "button";
+  button.addEventListener("click", () => act(button));
+  return button;
+}
+var fullName = (user) => [user.first_name, user.last_name].filter(Boolean).join(" ");
+function roleBadges(user) {
+  if (user.is_superuser) return [badge(texts.superuser, "role")];
+  return user.is_staff ? [badge(texts.staff, "role")] : [];
+}
+function userRow(user) {
+  const email = make("span", "email", user.email);
+  const mark2 = user.email_verified ? make("span", "mark", "✓") : badge(texts.notVerified, "warm");
+  if (user.email_verified) {
+    mark2.title = texts.verified;
+    mark2.append(make("span", "quiet", ` ${texts.verified}`));
+  }
+  return row(
+    cell("name", userLink(user.id, user.username)),
+    cell("address", email, " ", mark2),
+    cell("person", fullName(user)),
+    cell("state", badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad")),
+    cell("role", ...roleBadges(user)),
+    cell("time login", user.last_login ? ago(user.last_login) : make("span", "muted", texts.never)),
+    cell("time joined", ago(user.date_joined))
+  );
+}
+var origin = (event) => event.ip ? `${device(event.user_agent)}, ${event.ip}` : "";
+function title(kind) {
+  const { text, bad } = happening(kind);
+  return make("span", bad ? "what bad" : "what", text);
+}
+function by(event) {
+  if (!event.ip) return texts.byOperator;
+  return happening(event.kind).bad ? texts.bySomebody : texts.bySelf;
+}
+function eventRow(event) {
+  return row(
+    cell("time", ago(event.created_at)),
+    cell("what", title(event.kind)),
+    cell("id", userLink(event.user_id)),
+    cell("by", event.actor_id ? actorLink(event.actor_id) : make("span", "muted", by(event))),
+    cell("from", origin(event)),
+    cell("detail", event.detail)
+  );
+}
+function eventItem(event) {
+  const details2 = [ago(event.created_at)];
+  if (event.actor_id) details2.push(" · ", texts.by, actorLink(event.actor_id));
+  for (const text of [origin(event), event.detail]) if (text) details2.push(` · ${text}`);
+  return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...details2)));
+}
+var used = (hour) => Date.now() - Date.parse(hour) < 36e5 ? [texts.usedNow] : [texts.used, ago(hour)];
+function sessionItem(session2, action) {
+  const title2 = make("p", "row-title", device(session2.user_agent), ...session2.current ? [" ", badge(texts.thisOne, "good")] : []);
+  const details2 = make("p", "row-text", session2.ip, " · ", texts.since, when(session2.created_at), ...used(session2.last_used_at));
+  return make("li", "", make("div", "", title2, details2), ...action ? [action] : []);
+}
+
+// server/web/console/src/events.ts
+var select = document.querySelector("#events-filters [name=kind]");
+select?.append(...kinds.map((kind) => {
+  const option = make("option", "", happening(kind).text);
+  option.value = kind;
+  return option;
+}));
+var id = (value) => Number(value) || void 0;
+function eventsList(denied) {
+  const read2 = async (query, signal) => {
+    const { data, error, response } = await api.GET("/admin/events", { signal, params: { query: {
+      limit: pageSize,
+      ...present({
+        user_id: id(query.get("user_id")),
+        actor_id: id(query.get("actor_id")),
+        kind: query.get("kind") || void 0,
+        before: query.get("before") || void 0
+      })
+    } } });
+    return data ? { data: { rows: data.events, next: data.next }, response } : { error, response };
+  };
+  return makeList({ view: "events", cursor: "before", read: read2, row: eventRow, range: texts.eventsRange, nothing: texts.noEvents, denied });
+}
+
+// server/web/console/src/act.ts
+var fault2 = byId("user-fault");
+async function perform(button, call, done) {
+  if (button.getAttribute("aria-busy") === "true") return;
+  button.setAttribute("aria-busy", "true");
+  fault2.textContent = "";
+  try {
+    const result = await call();
+    if (result?.error) fault2.textContent = explain(result.error, result.response);
+    else if (result) await done(result);
+  } catch (error) {
+    fault2.textContent = lost(error);
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+  if (fault2.textContent) fault2.scrollIntoView({ block: "nearest" });
+}
+
+// server/web/console/src/proof.ts
+var prove = byId("prove");
+var proveForm = onSubmit("prove-form", ({ password = "" }) => api.POST("/accounts/reauthenticate", { body: { password } }), () => {
+  leave(prove, true);
+});
+async function showPassword() {
+  reset(proveForm);
+  byId("prove-username").value = self()?.username ?? "";
+  const answer = shown(prove);
+  byId("prove-password").focus();
+  return answer.finally(() => reset(proveForm));
+}
+var asking = null;
+async function proven(call) {
+  for (; ; ) {
+    const result = await call();
+    if (result.error?.code !== "reauth_required") return result;
+    asking ??= showPassword().finally(() => asking = null);
+    if (!await asking) return null;
+  }
+}
+
+// server/web/parts/lists.ts
+async function fillList(list, read2, done, again2) {
+  if (list.children.length === 0) list.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
+  list.setAttribute("aria-busy", "true");
+  let fault4 = "";
+  try {
+    const { data, error, response } = await read2();
+    if (data) list.replaceChildren(...done(data));
+    else if (error) fault4 = explain(error, response);
+  } catch (error) {
+    fault4 = lost(error);
+  }
+  list.removeAttribute("aria-busy");
+  if (!fault4) return;
+  const retry = make("button", "small", "Try again");
+  retry.type = "button";
+  retry.addEventListener("click", again2);
+  list.replaceChildren(make("li", "failed", make("p", "", fault4), retry));
+}
+
+// server/web/console/src/traces.ts
+var sessions = byId("sessions").querySelector("ul");
+var events = byId("happenings").querySelector("ul");
+var endAll = byId("end-all");
+var newest = 8;
+var shown2 = { id: 0, own: false, barred: () => true };
+function loadSessions(id3, own2, barred) {
+  shown2 = { id: id3, own: own2, barred };
+  return fillList(sessions, () => api.GET("/admin/users/{user_id}/sessions", { params: { path: { user_id: id3 } } }), ({ sessions: all }) => {
+    if (id3 !== shown2.id) return [...sessions.children];
+    const others = all.filter((session2) => !session2.current);
+    byId("sessions-title").textContent = all.length ? texts.sessionCount(all.length) : texts.sessions;
+    endAll.hidden = others.length === 0;
+    endAll.disabled = barred();
+    endAll.textContent = own2 ? texts.endOthers : texts.endAll;
+    return all.length ? all.map((session2) => sessionItem(session2, session2.current ? null : endButton(session2))) : [make("li", "none", texts.noSessions)];
+  }, again);
+}
+var again = () => void loadSessions(shown2.id, shown2.own, shown2.barred);
+function endButton(session2) {
+  const { id: id3 } = shown2;
+  const button = press("small", texts.end, () => void perform(button, () => api.DELETE("/admin/users/{user_id}/sessions/{session_id}", { params: { path: { user_id: id3, session_id: session2.id } } }), () => ended(texts.sessionEnded)));
+  button.append(make("span", "quiet", texts.endOf(device(session2.user_agent))));
+  button.disabled = shown2.barred();
+  return button;
+}
+async function ended(text) {
+  say(text);
+  byId("sessions-title").focus();
+  void loadHappenings(shown2.id);
+  await loadSessions(shown2.id, shown2.own, shown2.barred);
+}
+endAll.addEventListener("click", () => void (async () => {
+  const { id: id3, own: own2 } = shown2;
+  const username = byId("user-name").textContent ?? "";
+  if (!await sure(own2 ? texts.sureEndOthers : texts.sureEndAll(username))) return;
+  await perform(endAll, () => own2 ? api.DELETE("/accounts/sessions", { params: { query: { keep_current: true } } }) : api.DELETE("/admin/users/{user_id}/sessions", { params: { path: { user_id: id3 } } }), () => ended(own2 ? texts.othersEnded : texts.sessionsEnded));
+})());
+function loadHappenings(id3) {
+  byId("all-events").href = address("events", { user_id: id3 });
+  return fillList(events, () => api.GET("/admin/events", { params: { query: { user_id: id3, limit: newest } } }), ({ events: all }) => all.length ? all.map(eventItem) : [make("li", "none", texts.noHappenings)], () => void loadHappenings(id3));
+}
+function forgetTraces() {
+  shown2 = { id: 0, own: false, barred: () => true };
+  for (const list of [sessions, events]) list.replaceChildren();
+  byId("sessions-title").textContent = texts.sessions;
+  endAll.hidden = true;
+}
+
+// server/web/console/src/user.ts
+var body = byId("user-body");
+var instead = byId("user-instead");
+var fault3 = byId("user-fault");
+var names = ["username", "email", "first_name", "last_name", "locale"];
+var id2 = 0;
+var shown3 = null;
+var selfChanged = () => void 0;
+var own = () => id2 === self()?.id;
+var path = () => ({ path: { user_id: id2 } });
+function onSelfChange(listener) {
+  selfChanged = listener;
+}
+async function showUser() {
+  const wanted2 = Number(here().get("id"));
+  if (wanted2 !== id2) clean();
+  id2 = wanted2;
+  if (!Number.isSafeInteger(id2) || id2 < 1) return refuse2(texts.gone.title, texts.gone.text, null);
+  body.setAttribute("aria-busy", "true");
+  traces();
+  let problem = "";
+  try {
+    const { data, error, response } = await api.GET("/admin/users/{user_id}", { params: path() });
+    if (id2 !== wanted2) return;
+    if (data) fill(data);
+    else if (error?.code === "not_found") refuse2(texts.gone.title, texts.gone.text, null);
+    else if (error) problem = explain(error, response);
+    if (error?.code === "role_required") selfChanged();
+  } catch (error) {
+    problem = lost(error);
+  }
+  if (id2 !== wanted2) return;
+  body.removeAttribute("aria-busy");
+  if (problem) refuse2(texts.notRead, problem, () => void showUser());
+}
+var traces = () => {
+  void loadSessions(id2, own(), () => shown3 !== null && hindrance(shown3.user) !== "");
+  void loadHappenings(id2);
+};
+function refuse2(title2, text, again2) {
+  body.hidden = true;
+  instead.hidden = false;
+  const way = again2 ? press("small", texts.retry, again2) : link(address("users"), texts.gone.action);
+  const heading = make("h1", "", title2);
+  heading.tabIndex = -1;
+  instead.replaceChildren(heading, make("p", "lead", text), way);
+  if (!document.activeElement || document.activeElement === document.body) heading.focus();
+  document.title = texts.title(title2);
+}
+function clean() {
+  shown3 = null;
+  body.hidden = false;
+  instead.hidden = true;
+  fault3.textContent = "";
+  byId("user-name").textContent = "…";
+  for (const part2 of ["user-badges", "facts"]) byId(part2).replaceChildren();
+  byId("user-notice").hidden = true;
+  for (const name of names) control(name).value = "";
+  able(false);
+  forgetTraces();
+}
+function forgetUser() {
+  clean();
+  id2 = 0;
+}
+function fill(result) {
+  if (!shown3) byId("heard").textContent = texts.shown(result.user.username, result.user.is_active);
+  shown3 = result;
+  const { user } = result;
+  body.hidden = false;
+  instead.hidden = true;
+  document.title = texts.title(user.username);
+  byId("user-name").textContent = user.username;
+  byId("user-badges").replaceChildren(...badges(result));
+  byId("facts").replaceChildren(...facts(result));
+  const why = hindrance(user) ? texts.hindered : "";
+  byId("user-notice").textContent = why;
+  byId("user-notice").hidden = !why;
+  byId("activity").textContent = user.is_active ? texts.deactivate : texts.activate;
+  byId("activity").classList.toggle("danger", user.is_active);
+  byId("send-mail").textContent = result.has_password ? texts.resetMail : texts.noPassword;
+  byId("unthrottle").hidden = !result.throttled;
+  byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
+  for (const role of ["is_staff", "is_superuser"]) box(role).checked = user[role];
+  fillDetails();
+  able(!hindrance(user));
+}
+function badges({ user, has_password, throttled }) {
+  const all = [badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad"), ...roleBadges(user)];
+  if (!user.email_verified) all.push(badge(texts.notVerified, "warm"));
+  if (!has_password) all.push(badge(texts.invited, "warm"));
+  if (throttled) all.push(badge(texts.throttled, "bad"));
+  if (own()) all.push(badge(texts.you));
+  const name = fullName(user);
+  return name ? [make("span", "full", name), ...all] : all;
+}
+function facts({ user, has_password, throttled }) {
+  const { facts: facts2 } = texts;
+  const yes = (is) => is ? facts2.yes : facts2.no;
+  const lines = [
+    [facts2.id, String(user.id)],
+    [facts2.joined, when(user.date_joined)],
+    [facts2.login, user.last_login ? ago(user.last_login) : texts.never],
+    [facts2.verified, yes(user.email_verified)],
+    [facts2.password, yes(has_password)],
+    [facts2.throttled, throttled ? facts2.paused : facts2.open]
+  ];
+  return lines.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)));
+}
+function able(is) {
+  for (const name of ["activity", "send-mail", "unthrottle", "delete"]) byId(name).disabled = !is;
+  for (const form2 of ["details", "roles"]) {
+    const set = byId(form2).querySelector("fieldset");
+    if (set) set.disabled = !is || form2 === "roles" && !self()?.is_superuser;
+  }
+}
+var drafts = /* @__PURE__ */ new Map();
+var form = byId("details");
+var control = (name) => form.elements.namedItem(name);
+var unsaved = () => drafts.size > 0;
+var forgetDrafts = () => drafts.clear();
+var leftUnsaved = () => drafts.has(id2) ? shown3?.user.username ?? "" : "";
+var saved = () => ({ ...pick(shown3?.user), locale: shown3?.locale ?? "" });
+var pick = (user) => ({ username: user?.username ?? "", email: user?.email ?? "", first_name: user?.first_name ?? "", last_name: user?.last_name ?? "" });
+function changes(typed2) {
+  const before = saved();
+  return Object.fromEntries(names.flatMap((name) => typed2[name] === before[name] ? [] : [[name, typed2[name] ?? ""]]));
+}
+function fillDetails() {
+  const values = { ...saved(), ...drafts.get(id2) };
+  const locale = control("locale");
+  for (const option of [...locale.options]) if (!["en", "ko"].includes(option.value)) option.remove();
+  const present2 = saved()["locale"] ?? "";
+  if (!["en", "ko"].includes(present2)) locale.prepend(new Option(present2 || texts.noLocale, present2));
+  for (const name of names) control(name).value = values[name] ?? "";
+  mark();
+}
+function mark() {
+  const typed2 = Object.fromEntries(names.map((name) => [name, control(name).value]));
+  const changed = Object.keys(changes(typed2)).length > 0;
+  if (changed) drafts.set(id2, typed2);
+  else drafts.delete(id2);
+  byId("details-undo").hidden = !changed;
+  byId("details-hint").hidden = !changed;
+  byId("details-hint").textContent = texts.unsaved;
+}
+var details = onSubmit("details", async (typed2) => {
+  const changed = changes(typed2);
+  if (Object.keys(changed).length === 0) {
+    say(texts.nothingChanged);
+    return null;
+  }
+  return proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: changed }));
+}, ({ data }) => {
+  if (!data) return;
+  drafts.delete(data.user.id);
+  changedTo(data, texts.saved);
+});
+details.addEventListener("input", () => shown3 && mark());
+byId("details-undo").addEventListener("click", () => {
+  drafts.delete(id2);
+  for (const text of details.querySelectorAll(".fault")) text.textContent = "";
+  for (const at of details.querySelectorAll("[aria-invalid]")) at.removeAttribute("aria-invalid");
+  fillDetails();
+  control("username").focus();
+});
+addEventListener("beforeunload", (event) => unsaved() && event.preventDefault());
+function changedTo(result, text) {
+  say(text);
+  if (result.user.id !== id2) return;
+  fill(result);
+  traces();
+  if (own()) selfChanged();
+}
+var box = (name) => byId("roles").querySelector(`[name=${name}]`);
+onSubmit("roles", async (ticked) => {
+  const user = shown3?.user;
+  if (!user) return null;
+  const wanted2 = { is_staff: "is_staff" in ticked, is_superuser: "is_superuser" in ticked };
+  if (wanted2.is_staff === user.is_staff && wanted2.is_superuser === user.is_superuser) {
+    say(texts.nothingChanged);
+    return null;
+  }
+  const falls = user.is_superuser && !wanted2.is_superuser || user.is_staff && !wanted2.is_staff;
+  if (own() && falls && !await sure(texts.selfRoles)) return null;
+  if (!user.is_superuser && wanted2.is_superuser && !await sure(texts.sureRoles(user.username))) return null;
+  return proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: wanted2 }));
+}, ({ data }) => data && changedTo(data, texts.rolesSaved));
+var goodbye = async () => void await accounts.logout().catch(() => void 0);
+function onPress(name, act) {
+  const button = byId(name);
+  button.addEventListener("click", () => shown3 && void act(button, shown3.user));
+}
+onPress("activity", async (button, user) => {
+  const off = user.is_active;
+  if (off && !await sure({ ...texts.sureDeactivate(user.username), ...own() ? { warning: texts.selfDeactivate } : {} })) return;
+  await perform(button, () => proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: { is_active: !off } })), async ({ data }) => {
+    if (off && own()) await goodbye();
+    else if (data) changedTo(data, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
+  });
+});
+onPress("send-mail", (button, user) => perform(button, () => api.POST("/admin/users/{user_id}/password_reset", { params: path() }), () => {
+  say(texts.mailSent(user.email));
+  void loadHappenings(id2);
+}));
+onPress("unthrottle", (button) => perform(button, () => api.POST("/admin/users/{user_id}/unthrottle", { params: path() }), () => {
+  say(texts.unthrottled);
+  byId("activity").focus();
+  void showUser();
+}));
+onPress("delete", async (button, user) => {
+  if (!await sure({ ...texts.sureDelete(user.username), typed: user.username, ...own() ? { warning: texts.selfDelete } : {} })) return;
+  const mine = own();
+  await perform(button, () => proven(() => api.POST("/admin/users/{user_id}/delete", { params: path() })), async () => {
+    drafts.delete(user.id);
+    if (mine) return void await goodbye();
+    go(address("users"), { replace: true });
+    say(texts.deletedNow(user.username));
+  });
+});
+
+// server/web/console/src/users.ts
+var flag = (value) => value === "true" ? true : value === "false" ? false : void 0;
+function usersList(denied) {
+  const read2 = async (query, signal) => {
+    const { data, error, response } = await api.GET("/admin/users", { signal, params: { query: {
+      limit: pageSize,
+      sort: query.get("sort") ?? "username",
+      ...present({
+        q: query.get("q") || void 0,
+        after: query.get("after") || void 0,
+        is_active: flag(query.get("is_active")),
+        is_staff: flag(query.get("is_staff")),
+        verified: flag(query.get("verified"))
+      })
+    } } });
+    return data ? { data: { rows: data.users, next: data.next }, response } : { error, response };
+  };
+  return makeList({ view: "users", cursor: "after", read: read2, row: userRow, range: texts.usersRange, nothing: texts.noUsers, denied });
+}
+var search = byId("q");
+document.addEventListener("keydown", (event) => {
+  if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+  if (!self() || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  if (view() !== "users") go(address("users"));
+  search.focus();
+  search.select();
+});
+var settled = () => !byId("users-list").hasAttribute("aria-busy") && search.value.trim() === (here().get("q") ?? "");
+byId("users").addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  if (event.target instanceof HTMLSelectElement) return;
+  const links = [...document.querySelectorAll("#users-list td.name a")];
+  const stops = [search, ...links];
+  const at = stops.indexOf(document.activeElement);
+  const to = stops[at + (event.key === "ArrowDown" ? 1 : -1)];
+  if (at < 0 || !to) return;
+  event.preventDefault();
+  if (settled()) to.focus();
+});
+var dialog = byId("invite-dialog");
+byId("invite-open").addEventListener("click", () => {
+  byId("invite-roles").hidden = !self()?.is_superuser;
+  dialog.showModal();
+  byId("invite-email").focus();
+});
+var invite = onSubmit("invite", ({ email = "", username = "", first_name = "", last_name = "", locale = "en", ...roles }) => proven(() => api.POST("/admin/users", { body: {
+  email,
+  locale,
+  is_staff: "is_staff" in roles,
+  is_superuser: "is_superuser" in roles,
+  ...present({ username: username || void 0, first_name: first_name || void 0, last_name: last_name || void 0 })
+} })), ({ data }) => {
+  reset(invite);
+  dialog.close();
+  if (!data) return;
+  go(address("user", { id: data.user.id }));
+  say(texts.invitedNow(data.user.email));
+});
+var forgetInvitation = () => reset(invite);
+
+// server/web/console/src/main.ts
+var parts = ["waiting", "unknown", "signin", "outsider", "users", "user", "events"];
+var part = "waiting";
+var session = "";
+var last = 0;
+var place = "";
+function show(next) {
+  const other = next !== part;
+  part = next;
+  for (const name of parts) byId(name).hidden = name !== next;
+  const inside = next === "users" || next === "user" || next === "events";
+  byId("nav").hidden = !inside;
+  byId("who").hidden = !inside;
+  return other;
+}
+function read(how = "link") {
+  byId(part).querySelector("h1")?.focus({ preventScroll: true });
+  if (how === "link") scrollTo(0, 0);
+}
+function draw(state) {
+  if (state.status === "unknown") return;
+  if (state.status === "signed-in") {
+    if (state.session.id === session) return;
+    session = state.session.id;
+    void enter();
+  } else if (session !== "" || part === "waiting" || part === "unknown") {
+    session = "";
+    leave2(state);
+  }
+}
+async function enter() {
+  const first = part === "waiting" && !self();
+  const mine = session;
+  let problem = "";
+  try {
+    const { data, error, response } = await api.GET("/accounts/profile");
+    if (mine !== session) return;
+    if (data) return meet(data.user, first);
+    if (response.status === 401) return;
+    problem = error ? explain(error, response) : "";
+  } catch (error) {
+    problem = lost(error);
+  }
+  fail(problem);
+}
+function meet(me2, first) {
+  if (me2.id !== last) forget();
+  last = me2.id;
+  become(me2);
+  byId("ended").hidden = true;
+  reset(login);
+  byId("me").textContent = me2.username;
+  byId("me").href = address("user", { id: me2.id });
+  if (me2.is_staff || me2.is_superuser) return route(first ? "first" : "link");
+  byId("outsider-text").textContent = texts.outsider(me2.username);
+  document.title = texts.title(texts.notStaff);
+  if (show("outsider") && !first) read();
+}
+function fail(problem) {
+  byId("unknown-text").textContent = problem;
+  show("unknown");
+}
+byId("unknown-retry").addEventListener("click", () => session ? void enter() : begin());
+async function reconsider() {
+  const { data } = await api.GET("/accounts/profile").catch(() => ({ data: void 0 }));
+  const me2 = self();
+  if (!data || data.user.id !== me2?.id) return;
+  if (data.user.username === me2.username && data.user.is_staff === me2.is_staff && data.user.is_superuser === me2.is_superuser) return;
+  meet(data.user, false);
+}
+onSelfChange(() => void reconsider());
+function leave2(state) {
+  const words = farewell(state.reason);
+  const begun = part === "waiting";
+  closeDialogs();
+  become(null);
+  for (const list of [users, events2]) list.forget();
+  forgetUser();
+  if (state.reason === "logged_out") forget();
+  byId("ended").hidden = !words?.alarm;
+  byId("ended-title").textContent = words?.title ?? "";
+  byId("ended-text").textContent = words?.text ?? "";
+  if (words && !words.alarm) say(words.text);
+  else unsay();
+  document.title = texts.title(texts.signIn);
+  show("signin");
+  if (!begun) read();
+  else if (matchMedia("(pointer: fine)").matches) byId("login-username").focus();
+}
+function forget() {
+  forgetDrafts();
+  forgetInvitation();
+  place = "";
+}
+var login = onSubmit("login", ({ username = "", password = "" }) => accounts.login({ username, password }), () => void 0);
+async function logout(button) {
+  if (button.getAttribute("aria-busy") === "true" || unsaved() && !await sure(texts.unsavedLogout)) return;
+  button.setAttribute("aria-busy", "true");
+  try {
+    const { error, response } = await accounts.logout();
+    if (error && response.status !== 401) say(explain(error, response));
+  } catch (error) {
+    say(lost(error));
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+for (const name of ["logout", "outsider-logout"]) {
+  const button = byId(name);
+  button.addEventListener("click", () => void logout(button));
+}
+var users = usersList(() => void reconsider());
+var events2 = eventsList(() => void reconsider());
+var seen = "";
+function route(how) {
+  const me2 = self();
+  if (!me2 || !me2.is_staff && !me2.is_superuser) return;
+  const next = view();
+  const waits = part === "user" ? leftUnsaved() : "";
+  const now = next === "user" ? `user ${here().get("id")}` : next;
+  const other = show(next) || now !== seen;
+  if (waits && other) say(texts.kept(waits));
+  seen = now;
+  for (const link2 of document.querySelectorAll("#nav a")) {
+    if (link2.dataset["view"] === next) link2.setAttribute("aria-current", "page");
+    else if (link2.dataset["view"] === "users" && next === "user") link2.setAttribute("aria-current", "true");
+    else link2.removeAttribute("aria-current");
+  }
+  if (next === "users") place = location.search;
+  byId("user-back").href = place || address("users");
+  if (next === "user") void showUser();
+  else {
+    document.title = texts.title(next === "users" ? texts.users : texts.events);
+    (next === "users" ? users : events2).show();
+  }
+  if (other && how !== "first") read(how);
+}
+onMove(route);
+function begin() {
+  accounts.restore().then(draw, (error) => fail(lost(error)));
+}
+accounts.onChange(draw);
+begin();

@@ -1,0 +1,23 @@
+// What the buttons on a user's page do at once.
+import { byId } from "../../parts/dom.js";
+import { lost, type Outcome } from "../../parts/forms.js";
+import { explain } from "../../parts/words.js";
+
+const fault = byId("user-fault");
+
+/** Does what a button stands for, and says above what went wrong: there it stays until the next try. */
+export async function perform<R extends Outcome>(button: HTMLButtonElement, call: () => Promise<R | null>, done: (result: R) => void | Promise<void>): Promise<void> {
+  if (button.getAttribute("aria-busy") === "true") return;
+  button.setAttribute("aria-busy", "true");
+  fault.textContent = "";
+  try {
+    const result = await call();
+    if (result?.error) fault.textContent = explain(result.error, result.response);
+    else if (result) await done(result);
+  } catch (error) {
+    fault.textContent = lost(error);
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+  if (fault.textContent) fault.scrollIntoView({ block: "nearest" });
+}

@@ -1,0 +1,81 @@
+// Questions. Each is a <dialog>: the browser keeps the focus in it and brings it back afterwards, and Escape is a no.
+import { byId } from "../../parts/dom.js";
+import { texts } from "./words.js";
+
+const waiting = new Map<HTMLDialogElement, (yes: boolean) => void>();
+
+/** Shows a dialog until it is left. */
+export function shown(dialog: HTMLDialogElement): Promise<boolean> {
+  leave(dialog, false); // what was asked before: the browser may be late to tell that it was closed
+  return new Promise((done) => {
+    waiting.set(dialog, done);
+    dialog.showModal();
+  });
+}
+
+/** Leaves a dialog with an answer. */
+export function leave(dialog: HTMLDialogElement, yes: boolean): void {
+  const done = waiting.get(dialog);
+  waiting.delete(dialog);
+  dialog.close();
+  done?.(yes);
+}
+
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("close", () => dialog.open || leave(dialog, false)); // open: that was an earlier one
+  for (const button of dialog.querySelectorAll("[data-cancel]")) button.addEventListener("click", () => leave(dialog, false));
+}
+
+/** Closes what is asked: the session has ended. */
+export function closeDialogs(): void {
+  for (const dialog of document.querySelectorAll("dialog")) leave(dialog, false);
+}
+
+export interface Question {
+  title: string;
+  text: string;
+  yes: string;
+  /** What the one who asks should think of twice. */
+  warning?: string;
+  /** It cannot be taken back: this has to be typed first. */
+  typed?: string;
+}
+
+const ask = byId<HTMLDialogElement>("ask");
+const askForm = byId<HTMLFormElement>("ask-form");
+const typed = byId<HTMLInputElement>("ask-input");
+const fault = byId("ask-input-fault");
+let wanted = "";
+
+/** Asks before something is done. The focus is on the way out, never on what does it. */
+export async function sure(question: Question): Promise<boolean> {
+  byId("ask-title").textContent = question.title;
+  byId("ask-text").textContent = question.text;
+  byId("ask-warning").textContent = question.warning ?? "";
+  byId("ask-warning").hidden = !question.warning;
+  wanted = question.typed ?? "";
+  byId("ask-typed").hidden = !wanted;
+  byId("ask-label").textContent = texts.typeThis(wanted);
+  blame("");
+  askForm.reset();
+  byId("ask-yes").textContent = question.yes;
+  const answer = shown(ask);
+  (wanted ? typed : ask.querySelector<HTMLElement>("[data-cancel]"))?.focus();
+  return answer;
+}
+
+function blame(text: string): void {
+  fault.textContent = text;
+  if (text) typed.setAttribute("aria-invalid", "true");
+  else typed.removeAttribute("aria-invalid");
+}
+
+askForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (wanted && typed.value.trim() !== wanted) {
+    blame(texts.notTyped(wanted));
+    typed.focus();
+    return;
+  }
+  leave(ask, true);
+});

@@ -1,0 +1,204 @@
+// A list of many pages: filters and place are in the address, and the answer that comes last is the one that was asked for
+// last. It says what it is doing: that it waits, that nobody fits, or what went wrong and how to go on.
+import { byId, make } from "../../parts/dom.js";
+import { lost } from "../../parts/forms.js";
+import { explain, type Problem } from "../../parts/words.js";
+import { address, go, here, trail, type View } from "./where.js";
+import { texts } from "./words.js";
+
+export const pageSize = 50;
+const typing = 250; // milliseconds without a key, after which what was typed is looked for
+const ghosts = 12;
+
+export interface Page<Row> {
+  rows: Row[];
+  next: string | null;
+}
+
+export interface ListOptions<Row> {
+  view: View;
+  /** The name of the place in the address, and of the parameter. */
+  cursor: "after" | "before";
+  read: (query: URLSearchParams, signal: AbortSignal) => Promise<{ data?: Page<Row>; error?: Problem; response: Response }>;
+  row: (row: Row) => HTMLTableRowElement;
+  /** What is said of a page: from the first to the last, and whether more follow. */
+  range: (from: number, to: number, more: boolean) => string;
+  nothing: { title: string; text: string };
+  denied: () => void;
+}
+
+/** Takes over a section of the page with its filters, its table and its pager. */
+export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: () => void } {
+  const filters = byId<HTMLFormElement>(`${o.view}-filters`);
+  const sheet = byId(`${o.view}-list`);
+  const table = sheet.querySelector("table") as HTMLTableElement;
+  const body = sheet.querySelector("tbody") as HTMLTableSectionElement;
+  const instead = sheet.querySelector(".instead") as HTMLElement;
+  const pager = byId(o.view).querySelector(".pager") as HTMLElement;
+  const back = pager.querySelector<HTMLButtonElement>("[data-page=back]") as HTMLButtonElement;
+  const on = pager.querySelector<HTMLButtonElement>("[data-page=on]") as HTMLButtonElement;
+  const clear = byId<HTMLButtonElement>(`${o.view}-clear`);
+  const backText = back.textContent ?? "";
+  let asked = new AbortController();
+  let next: string | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const controls = () => [...filters.elements].filter((e): e is HTMLInputElement | HTMLSelectElement => (e instanceof HTMLInputElement || e instanceof HTMLSelectElement) && e.name !== "");
+  const first = (e: HTMLInputElement | HTMLSelectElement) => (e instanceof HTMLSelectElement ? (e.options[0]?.value ?? "") : "");
+
+  /** What is typed and chosen, as an address of the first page. */
+  const chosen = () => address(o.view, Object.fromEntries(controls().map((e) => [e.name, e.value.trim() === first(e) ? "" : e.value.trim()])));
+
+  function apply(replace: boolean): void {
+    clearTimeout(timer);
+    const to = chosen();
+    if (to !== `?${here()}`) go(to, { replace });
+  }
+
+  filters.addEventListener("input", (event) => {
+    if (!(event.target instanceof HTMLInputElement)) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => apply(true), typing);
+  });
+  filters.addEventListener("change", (event) => event.target instanceof HTMLSelectElement && apply(false));
+  filters.addEventListener("submit", (event) => {
+    event.preventDefault();
+    apply(true);
+  });
+  const filtered = () => controls().some((e) => e.name !== "sort" && e.value.trim() !== first(e));
+
+  function clearFilters(): void {
+    go(address(o.view, { sort: here().get("sort") }));
+    controls()[0]?.focus();
+  }
+
+  clear.addEventListener("click", clearFilters);
+
+  for (const head of table.querySelectorAll<HTMLElement>("[data-sort]")) {
+    head.querySelector("button")?.addEventListener("click", () => {
+      const name = head.dataset["sort"] ?? "";
+      const begin = head.dataset["first"] ?? "";
+      const sort = sorted() === begin + name ? (begin ? name : `-${name}`) : begin + name;
+      const select = filters.elements.namedItem("sort");
+      if (select instanceof HTMLSelectElement) select.value = sort;
+      apply(false);
+    });
+  }
+
+  const sorted = () => (filters.elements.namedItem("sort") as HTMLSelectElement | null)?.value ?? "";
+
+  on.addEventListener("click", () => turn(next ?? "", [...trail(), here().get(o.cursor) ?? ""]));
+  back.addEventListener("click", () => turn(trail().at(-1) ?? "", trail().slice(0, -1)));
+
+  function turn(place: string, behind: string[]): void {
+    const query = here();
+    query.delete(o.cursor);
+    if (place) query.set(o.cursor, place);
+    go(`?${query}`, { trail: behind });
+    scrollTo(0, 0);
+    byId(`${o.view}-title`).focus();
+  }
+
+  /** Shows in the controls what the address says; what is just being typed stays. */
+  function reflect(): void {
+    const query = here();
+    for (const e of controls()) {
+      const value = query.get(e.name) ?? first(e);
+      if (e.value.trim() !== value) e.value = value;
+    }
+    clear.hidden = !filtered();
+    const sort = sorted();
+    for (const head of table.querySelectorAll<HTMLElement>("[data-sort]")) {
+      const name = head.dataset["sort"] ?? "";
+      if (sort === name) head.setAttribute("aria-sort", "ascending");
+      else if (sort === `-${name}`) head.setAttribute("aria-sort", "descending");
+      else head.removeAttribute("aria-sort");
+    }
+  }
+
+  async function show(): Promise<void> {
+    clearTimeout(timer);
+    reflect();
+    asked.abort();
+    const { signal } = (asked = new AbortController());
+    if (body.children.length === 0) wait();
+    sheet.setAttribute("aria-busy", "true");
+    let fault = "";
+    try {
+      const { data, error, response } = await o.read(here(), signal);
+      if (signal.aborted) return;
+      if (data) fill(data);
+      else if (error) {
+        fault = explain(error, response);
+        if (error.code === "role_required") o.denied();
+      }
+    } catch (error) {
+      if (signal.aborted) return; // a later question is on its way
+      fault = lost(error);
+    }
+    sheet.removeAttribute("aria-busy");
+    if (fault) refuse(fault);
+  }
+
+  function wait(): void {
+    instead.hidden = true;
+    table.hidden = false;
+    const columns = table.querySelectorAll("th").length;
+    body.replaceChildren(...Array.from({ length: ghosts }, () => {
+      const row = make("tr", "ghost", ...Array.from({ length: columns }, () => make("td", "")));
+      row.setAttribute("aria-hidden", "true");
+      return row;
+    }));
+  }
+
+  function fill({ rows, next: more }: Page<Row>): void {
+    next = more;
+    const pages = trail().length;
+    const astray = pages === 0 && here().has(o.cursor); // an address from elsewhere: which page it is nobody knows
+    const from = pages * pageSize + 1;
+    const words = astray ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
+    body.replaceChildren(...rows.map(o.row));
+    table.hidden = rows.length === 0;
+    instead.hidden = rows.length > 0;
+    if (rows.length === 0) tell(o.nothing.title, filtered() ? o.nothing.text : "", filtered() ? { text: texts.clearFilters, act: clearFilters } : null);
+    pager.hidden = pages === 0 && more === null && !astray;
+    (pager.querySelector(".range") as HTMLElement).textContent = words;
+    on.disabled = more === null;
+    back.disabled = pages === 0 && !astray;
+    back.textContent = astray ? texts.firstPage : backText;
+    byId("heard").textContent = rows.length === 0 ? o.nothing.title : words;
+  }
+
+  function refuse(fault: string): void {
+    body.replaceChildren();
+    table.hidden = true;
+    pager.hidden = true;
+    instead.hidden = false;
+    tell(texts.notRead, fault, { text: texts.retry, act: () => void show() });
+    byId("heard").textContent = fault;
+  }
+
+  function tell(title: string, text: string, action: { text: string; act: () => void } | null): void {
+    const parts: HTMLElement[] = [make("h2", "", title)];
+    if (text) parts.push(make("p", "", text));
+    if (action) {
+      const button = make("button", "small", action.text);
+      button.type = "button";
+      button.addEventListener("click", action.act);
+      parts.push(button);
+    }
+    instead.replaceChildren(...parts);
+  }
+
+  return {
+    show: () => void show(),
+    forget: () => {
+      asked.abort();
+      clearTimeout(timer);
+      for (const e of controls()) e.value = first(e);
+      body.replaceChildren();
+      pager.hidden = true;
+      sheet.removeAttribute("aria-busy");
+    },
+  };
+}

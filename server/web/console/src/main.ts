@@ -1,0 +1,195 @@
+// The console: a front end for members of staff, with api/typescript as its only way to the server.
+//
+//   where.ts    the address: which part, which filters     list.ts    a list of many pages
+//   server.ts   the client, and who is signed in           users.ts   the list of users, and invitations
+//   dialogs.ts  questions                                  events.ts  the list of events
+//   proof.ts    the password once more                     user.ts    one user
+//   rows.ts     users, sessions and events as elements     act.ts     what its buttons do
+//   words.ts    what is said                               traces.ts  its sessions and newest events
+//
+// ../../parts has what it shares with the demo.
+import type { State } from "accounts-client";
+import { byId, say, unsay } from "../../parts/dom.js";
+import { lost, onSubmit, reset } from "../../parts/forms.js";
+import { explain, farewell } from "../../parts/words.js";
+import { closeDialogs, sure } from "./dialogs.js";
+import { eventsList } from "./events.js";
+import { accounts, api, become, self, type User } from "./server.js";
+import { forgetDrafts, forgetUser, leftUnsaved, onSelfChange, showUser, unsaved } from "./user.js";
+import { forgetInvitation, usersList } from "./users.js";
+import { address, here, onMove, view } from "./where.js";
+import { texts } from "./words.js";
+
+const parts = ["waiting", "unknown", "signin", "outsider", "users", "user", "events"] as const;
+type Part = (typeof parts)[number];
+
+let part: Part = "waiting";
+let session = "";
+let last = 0; // who was signed in last
+let place = ""; // what the list of users was left at
+
+function show(next: Part): boolean {
+  const other = next !== part;
+  part = next;
+  for (const name of parts) byId(name).hidden = name !== next;
+  const inside = next === "users" || next === "user" || next === "events";
+  byId("nav").hidden = !inside;
+  byId("who").hidden = !inside;
+  return other;
+}
+
+/** Reading goes on at the heading of what has just been opened. */
+function read(how: "link" | "history" = "link"): void {
+  byId(part).querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
+  if (how === "link") scrollTo(0, 0);
+}
+
+// ---------------------------------------------------------------- who is here
+
+function draw(state: State): void {
+  if (state.status === "unknown") return;
+  if (state.status === "signed-in") {
+    if (state.session.id === session) return;
+    session = state.session.id;
+    void enter();
+  } else if (session !== "" || part === "waiting" || part === "unknown") {
+    session = "";
+    leave(state);
+  }
+}
+
+/** Finds out who has signed in, and shows what that one may see. */
+async function enter(): Promise<void> {
+  const first = part === "waiting" && !self();
+  const mine = session;
+  let problem = "";
+  try {
+    const { data, error, response } = await api.GET("/accounts/profile");
+    if (mine !== session) return;
+    if (data) return meet(data.user, first);
+    if (response.status === 401) return; // the client has told already
+    problem = error ? explain(error, response) : "";
+  } catch (error) {
+    problem = lost(error);
+  }
+  fail(problem);
+}
+
+function meet(me: User, first: boolean): void {
+  if (me.id !== last) forget();
+  last = me.id;
+  become(me);
+  byId("ended").hidden = true;
+  reset(login);
+  byId("me").textContent = me.username;
+  byId<HTMLAnchorElement>("me").href = address("user", { id: me.id });
+  if (me.is_staff || me.is_superuser) return route(first ? "first" : "link");
+  byId("outsider-text").textContent = texts.outsider(me.username);
+  document.title = texts.title(texts.notStaff);
+  if (show("outsider") && !first) read();
+}
+
+function fail(problem: string): void {
+  byId("unknown-text").textContent = problem;
+  show("unknown");
+}
+
+byId("unknown-retry").addEventListener("click", () => (session ? void enter() : begin()));
+
+/** The name or a role of the one who looks has changed, or may have. */
+async function reconsider(): Promise<void> {
+  const { data } = await api.GET("/accounts/profile").catch(() => ({ data: undefined }));
+  const me = self();
+  if (!data || data.user.id !== me?.id) return;
+  if (data.user.username === me.username && data.user.is_staff === me.is_staff && data.user.is_superuser === me.is_superuser) return;
+  meet(data.user, false);
+}
+
+onSelfChange(() => void reconsider());
+
+function leave(state: State & { status: "signed-out" }): void {
+  const words = farewell(state.reason);
+  const begun = part === "waiting";
+  closeDialogs();
+  become(null);
+  for (const list of [users, events]) list.forget();
+  forgetUser();
+  if (state.reason === "logged_out") forget();
+  byId("ended").hidden = !words?.alarm;
+  byId("ended-title").textContent = words?.title ?? "";
+  byId("ended-text").textContent = words?.text ?? "";
+  if (words && !words.alarm) say(words.text);
+  else unsay();
+  document.title = texts.title(texts.signIn);
+  show("signin");
+  if (!begun) read();
+  else if (matchMedia("(pointer: fine)").matches) byId("login-username").focus(); // elsewhere a keyboard would cover the page
+}
+
+/** Forgets what was typed by somebody who has gone. */
+function forget(): void {
+  forgetDrafts();
+  forgetInvitation();
+  place = "";
+}
+
+const login = onSubmit("login", ({ username = "", password = "" }) => accounts.login({ username, password }), () => undefined);
+
+async function logout(button: HTMLButtonElement): Promise<void> {
+  if (button.getAttribute("aria-busy") === "true" || (unsaved() && !(await sure(texts.unsavedLogout)))) return;
+  button.setAttribute("aria-busy", "true");
+  try {
+    const { error, response } = await accounts.logout();
+    if (error && response.status !== 401) say(explain(error, response));
+  } catch (error) {
+    say(lost(error));
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+for (const name of ["logout", "outsider-logout"]) {
+  const button = byId<HTMLButtonElement>(name);
+  button.addEventListener("click", () => void logout(button));
+}
+
+// ---------------------------------------------------------------- which part is shown
+
+const users = usersList(() => void reconsider());
+const events = eventsList(() => void reconsider());
+let seen = ""; // the part, and of a user which
+
+function route(how: "first" | "link" | "history"): void {
+  const me = self();
+  if (!me || (!me.is_staff && !me.is_superuser)) return;
+  const next = view();
+  const waits = part === "user" ? leftUnsaved() : "";
+  const now = next === "user" ? `user ${here().get("id")}` : next;
+  const other = show(next) || now !== seen;
+  if (waits && other) say(texts.kept(waits));
+  seen = now;
+  for (const link of document.querySelectorAll<HTMLAnchorElement>("#nav a")) {
+    if (link.dataset["view"] === next) link.setAttribute("aria-current", "page");
+    else if (link.dataset["view"] === "users" && next === "user") link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  if (next === "users") place = location.search;
+  byId<HTMLAnchorElement>("user-back").href = place || address("users");
+  if (next === "user") void showUser();
+  else {
+    document.title = texts.title(next === "users" ? texts.users : texts.events);
+    (next === "users" ? users : events).show();
+  }
+  if (other && how !== "first") read(how);
+}
+
+onMove(route);
+
+// ---------------------------------------------------------------- the beginning
+
+function begin(): void {
+  accounts.restore().then(draw, (error: unknown) => fail(lost(error)));
+}
+
+accounts.onChange(draw);
+begin();

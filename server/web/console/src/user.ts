@@ -1,0 +1,285 @@
+// The page of one user: what is known, what can be changed, and what cannot be taken back.
+import { byId, make, say, when } from "../../parts/dom.js";
+import { lost, onSubmit } from "../../parts/forms.js";
+import { explain } from "../../parts/words.js";
+import { perform } from "./act.js";
+import { sure } from "./dialogs.js";
+import { proven } from "./proof.js";
+import { ago, badge, fullName, link, press, roleBadges } from "./rows.js";
+import { accounts, api, hindrance, self, type Schemas, type User } from "./server.js";
+import { loadHappenings, loadSessions, forgetTraces } from "./traces.js";
+import { address, go, here } from "./where.js";
+import { texts } from "./words.js";
+
+type Result = Schemas["AdminUserResult"];
+type Fields = Record<string, string>;
+
+const body = byId("user-body");
+const instead = byId("user-instead");
+const fault = byId("user-fault");
+const names = ["username", "email", "first_name", "last_name", "locale"] as const;
+
+let id = 0;
+let shown: Result | null = null;
+let selfChanged: () => void = () => undefined;
+
+const own = () => id === self()?.id;
+const path = () => ({ path: { user_id: id } });
+
+/** Says what to do when a change was to the one who made it. */
+export function onSelfChange(listener: () => void): void {
+  selfChanged = listener;
+}
+
+/** Shows the user that the address names. */
+export async function showUser(): Promise<void> {
+  const wanted = Number(here().get("id"));
+  if (wanted !== id) clean();
+  id = wanted;
+  if (!Number.isSafeInteger(id) || id < 1) return refuse(texts.gone.title, texts.gone.text, null);
+  body.setAttribute("aria-busy", "true");
+  traces();
+  let problem = "";
+  try {
+    const { data, error, response } = await api.GET("/admin/users/{user_id}", { params: path() });
+    if (id !== wanted) return; // somebody else is shown by now
+    if (data) fill(data);
+    else if (error?.code === "not_found") refuse(texts.gone.title, texts.gone.text, null);
+    else if (error) problem = explain(error, response);
+    if (error?.code === "role_required") selfChanged();
+  } catch (error) {
+    problem = lost(error);
+  }
+  if (id !== wanted) return;
+  body.removeAttribute("aria-busy");
+  if (problem) refuse(texts.notRead, problem, () => void showUser());
+}
+
+const traces = () => {
+  void loadSessions(id, own(), () => shown !== null && hindrance(shown.user) !== "");
+  void loadHappenings(id);
+};
+
+function refuse(title: string, text: string, again: (() => void) | null): void {
+  body.hidden = true;
+  instead.hidden = false;
+  const way = again ? press("small", texts.retry, again) : link(address("users"), texts.gone.action);
+  const heading = make("h1", "", title);
+  heading.tabIndex = -1;
+  instead.replaceChildren(heading, make("p", "lead", text), way);
+  if (!document.activeElement || document.activeElement === document.body) heading.focus(); // it was on the name, which has gone
+  document.title = texts.title(title);
+}
+
+/** Leaves nothing of the one who was shown before. */
+function clean(): void {
+  shown = null;
+  body.hidden = false;
+  instead.hidden = true;
+  fault.textContent = "";
+  byId("user-name").textContent = "…";
+  for (const part of ["user-badges", "facts"]) byId(part).replaceChildren();
+  byId("user-notice").hidden = true;
+  for (const name of names) control(name).value = "";
+  able(false);
+  forgetTraces();
+}
+
+/** Forgets the user, for nobody may look now. */
+export function forgetUser(): void {
+  clean();
+  id = 0;
+}
+
+// ---------------------------------------------------------------- what is known
+
+function fill(result: Result): void {
+  if (!shown) byId("heard").textContent = texts.shown(result.user.username, result.user.is_active);
+  shown = result;
+  const { user } = result;
+  body.hidden = false;
+  instead.hidden = true;
+  document.title = texts.title(user.username);
+  byId("user-name").textContent = user.username;
+  byId("user-badges").replaceChildren(...badges(result));
+  byId("facts").replaceChildren(...facts(result));
+  const why = hindrance(user) ? texts.hindered : "";
+  byId("user-notice").textContent = why;
+  byId("user-notice").hidden = !why;
+  byId("activity").textContent = user.is_active ? texts.deactivate : texts.activate;
+  byId("activity").classList.toggle("danger", user.is_active);
+  byId("send-mail").textContent = result.has_password ? texts.resetMail : texts.noPassword;
+  byId("unthrottle").hidden = !result.throttled;
+  byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
+  for (const role of ["is_staff", "is_superuser"] as const) box(role).checked = user[role];
+  fillDetails();
+  able(!hindrance(user));
+}
+
+function badges({ user, has_password, throttled }: Result): HTMLElement[] {
+  const all = [badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad"), ...roleBadges(user)];
+  if (!user.email_verified) all.push(badge(texts.notVerified, "warm"));
+  if (!has_password) all.push(badge(texts.invited, "warm"));
+  if (throttled) all.push(badge(texts.throttled, "bad"));
+  if (own()) all.push(badge(texts.you));
+  const name = fullName(user);
+  return name ? [make("span", "full", name), ...all] : all;
+}
+
+function facts({ user, has_password, throttled }: Result): HTMLElement[] {
+  const { facts } = texts;
+  const yes = (is: boolean) => (is ? facts.yes : facts.no);
+  const lines: [string, Node | string][] = [
+    [facts.id, String(user.id)],
+    [facts.joined, when(user.date_joined)],
+    [facts.login, user.last_login ? ago(user.last_login) : texts.never],
+    [facts.verified, yes(user.email_verified)],
+    [facts.password, yes(has_password)],
+    [facts.throttled, throttled ? facts.paused : facts.open],
+  ];
+  return lines.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)));
+}
+
+/** Lets everything be used, or nothing: the notice above says why. */
+function able(is: boolean): void {
+  for (const name of ["activity", "send-mail", "unthrottle", "delete"]) byId<HTMLButtonElement>(name).disabled = !is;
+  for (const form of ["details", "roles"]) {
+    const set = byId(form).querySelector("fieldset");
+    if (set) set.disabled = !is || (form === "roles" && !self()?.is_superuser);
+  }
+}
+
+// ---------------------------------------------------------------- details
+
+// What was typed and not saved, by user: it waits for whoever typed it, also over the end of a session.
+const drafts = new Map<number, Fields>();
+const form = byId<HTMLFormElement>("details");
+const control = (name: string) => form.elements.namedItem(name) as HTMLInputElement | HTMLSelectElement;
+
+/** Whether something was typed that is not saved. */
+export const unsaved = (): boolean => drafts.size > 0;
+
+/** Forgets what was typed. */
+export const forgetDrafts = (): void => drafts.clear();
+
+/** Whom somebody has just turned away from, with something typed that is not saved; or "". */
+export const leftUnsaved = (): string => (drafts.has(id) ? (shown?.user.username ?? "") : "");
+
+const saved = (): Fields => ({ ...pick(shown?.user), locale: shown?.locale ?? "" });
+const pick = (user?: User): Fields => ({ username: user?.username ?? "", email: user?.email ?? "", first_name: user?.first_name ?? "", last_name: user?.last_name ?? "" });
+
+function changes(typed: Fields): Fields {
+  const before = saved();
+  return Object.fromEntries(names.flatMap((name) => (typed[name] === before[name] ? [] : [[name, typed[name] ?? ""]])));
+}
+
+function fillDetails(): void {
+  const values = { ...saved(), ...drafts.get(id) };
+  const locale = control("locale") as HTMLSelectElement;
+  for (const option of [...locale.options]) if (!["en", "ko"].includes(option.value)) option.remove();
+  const present = saved()["locale"] ?? "";
+  if (!["en", "ko"].includes(present)) locale.prepend(new Option(present || texts.noLocale, present));
+  for (const name of names) control(name).value = values[name] ?? "";
+  mark();
+}
+
+function mark(): void {
+  const typed = Object.fromEntries(names.map((name) => [name, control(name).value]));
+  const changed = Object.keys(changes(typed)).length > 0;
+  if (changed) drafts.set(id, typed);
+  else drafts.delete(id);
+  byId("details-undo").hidden = !changed;
+  byId("details-hint").hidden = !changed;
+  byId("details-hint").textContent = texts.unsaved;
+}
+
+const details = onSubmit("details", async (typed) => {
+  const changed = changes(typed);
+  if (Object.keys(changed).length === 0) {
+    say(texts.nothingChanged);
+    return null;
+  }
+  return proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: changed }));
+}, ({ data }) => {
+  if (!data) return;
+  drafts.delete(data.user.id);
+  changedTo(data, texts.saved);
+});
+
+details.addEventListener("input", () => shown && mark());
+byId("details-undo").addEventListener("click", () => {
+  drafts.delete(id);
+  for (const text of details.querySelectorAll(".fault")) text.textContent = "";
+  for (const at of details.querySelectorAll("[aria-invalid]")) at.removeAttribute("aria-invalid");
+  fillDetails();
+  control("username").focus();
+});
+
+addEventListener("beforeunload", (event) => unsaved() && event.preventDefault());
+
+function changedTo(result: Result, text: string): void {
+  say(text);
+  if (result.user.id !== id) return;
+  fill(result);
+  traces();
+  if (own()) selfChanged();
+}
+
+// ---------------------------------------------------------------- roles
+
+const box = (name: string) => byId("roles").querySelector(`[name=${name}]`) as HTMLInputElement;
+
+onSubmit("roles", async (ticked) => {
+  const user = shown?.user;
+  if (!user) return null;
+  const wanted = { is_staff: "is_staff" in ticked, is_superuser: "is_superuser" in ticked };
+  if (wanted.is_staff === user.is_staff && wanted.is_superuser === user.is_superuser) {
+    say(texts.nothingChanged);
+    return null;
+  }
+  const falls = (user.is_superuser && !wanted.is_superuser) || (user.is_staff && !wanted.is_staff);
+  if (own() && falls && !(await sure(texts.selfRoles))) return null;
+  if (!user.is_superuser && wanted.is_superuser && !(await sure(texts.sureRoles(user.username)))) return null;
+  return proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: wanted }));
+}, ({ data }) => data && changedTo(data, texts.rolesSaved));
+
+// ---------------------------------------------------------------- at once
+
+/** The own session has ended by what was done: say so, rather than be told by the next request. */
+const goodbye = async (): Promise<void> => void (await accounts.logout().catch(() => undefined));
+
+function onPress(name: string, act: (button: HTMLButtonElement, user: User) => Promise<void>): void {
+  const button = byId<HTMLButtonElement>(name);
+  button.addEventListener("click", () => shown && void act(button, shown.user));
+}
+
+onPress("activity", async (button, user) => {
+  const off = user.is_active;
+  if (off && !(await sure({ ...texts.sureDeactivate(user.username), ...(own() ? { warning: texts.selfDeactivate } : {}) }))) return;
+  await perform(button, () => proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: { is_active: !off } })), async ({ data }) => {
+    if (off && own()) await goodbye();
+    else if (data) changedTo(data, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
+  });
+});
+
+onPress("send-mail", (button, user) => perform(button, () => api.POST("/admin/users/{user_id}/password_reset", { params: path() }), () => {
+  say(texts.mailSent(user.email));
+  void loadHappenings(id);
+}));
+
+onPress("unthrottle", (button) => perform(button, () => api.POST("/admin/users/{user_id}/unthrottle", { params: path() }), () => {
+  say(texts.unthrottled);
+  byId("activity").focus(); // the button goes
+  void showUser();
+}));
+
+onPress("delete", async (button, user) => {
+  if (!(await sure({ ...texts.sureDelete(user.username), typed: user.username, ...(own() ? { warning: texts.selfDelete } : {}) }))) return;
+  const mine = own();
+  await perform(button, () => proven(() => api.POST("/admin/users/{user_id}/delete", { params: path() })), async () => {
+    drafts.delete(user.id);
+    if (mine) return void (await goodbye());
+    go(address("users"), { replace: true });
+    say(texts.deletedNow(user.username));
+  });
+});

@@ -1,0 +1,81 @@
+// The list of users, and the way to invite one.
+import { byId, say } from "../../parts/dom.js";
+import { onSubmit, reset } from "../../parts/forms.js";
+import { makeList, pageSize, type ListOptions } from "./list.js";
+import { proven } from "./proof.js";
+import { userRow } from "./rows.js";
+import { api, present, self, type Schemas, type User } from "./server.js";
+import { address, go, here, view } from "./where.js";
+import { texts } from "./words.js";
+
+const flag = (value: string | null) => (value === "true" ? true : value === "false" ? false : undefined);
+
+/** Takes over the list. */
+export function usersList(denied: () => void) {
+  const read: ListOptions<User>["read"] = async (query, signal) => {
+    const { data, error, response } = await api.GET("/admin/users", { signal, params: { query: {
+      limit: pageSize,
+      sort: (query.get("sort") ?? "username") as Schemas["UserSort"],
+      ...present({
+        q: query.get("q") || undefined, after: query.get("after") || undefined,
+        is_active: flag(query.get("is_active")), is_staff: flag(query.get("is_staff")), verified: flag(query.get("verified")),
+      }),
+    } } });
+    return data ? { data: { rows: data.users, next: data.next }, response } : { error, response };
+  };
+  return makeList<User>({ view: "users", cursor: "after", read, row: userRow, range: texts.usersRange, nothing: texts.noUsers, denied });
+}
+
+// ---------------------------------------------------------------- by the keyboard
+
+const search = byId<HTMLInputElement>("q");
+
+document.addEventListener("keydown", (event) => {
+  if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+  if (!self() || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  if (view() !== "users") go(address("users"));
+  search.focus();
+  search.select();
+});
+
+/** Whether the list is what was asked for last. */
+const settled = (): boolean => !byId("users-list").hasAttribute("aria-busy") && search.value.trim() === (here().get("q") ?? "");
+
+/** From the search down into the list, and up again. */
+byId("users").addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  if (event.target instanceof HTMLSelectElement) return;
+  const links = [...document.querySelectorAll<HTMLElement>("#users-list td.name a")];
+  const stops = [search, ...links];
+  const at = stops.indexOf(document.activeElement as HTMLElement);
+  const to = stops[at + (event.key === "ArrowDown" ? 1 : -1)];
+  if (at < 0 || !to) return;
+  event.preventDefault();
+  if (settled()) to.focus(); // else Enter would open somebody who was found before
+});
+
+// ---------------------------------------------------------------- invite
+
+const dialog = byId<HTMLDialogElement>("invite-dialog");
+
+byId("invite-open").addEventListener("click", () => {
+  byId("invite-roles").hidden = !self()?.is_superuser;
+  dialog.showModal();
+  byId("invite-email").focus();
+});
+
+const invite = onSubmit("invite", ({ email = "", username = "", first_name = "", last_name = "", locale = "en", ...roles }) =>
+  proven(() => api.POST("/admin/users", { body: {
+    email, locale, is_staff: "is_staff" in roles, is_superuser: "is_superuser" in roles,
+    ...present({ username: username || undefined, first_name: first_name || undefined, last_name: last_name || undefined }),
+  } })), ({ data }) => {
+  reset(invite);
+  dialog.close();
+  if (!data) return;
+  go(address("user", { id: data.user.id }));
+  say(texts.invitedNow(data.user.email));
+});
+
+/** Forgets what was typed for somebody else. */
+export const forgetInvitation = (): void => reset(invite);

@@ -1,0 +1,18 @@
+// Parts of the page of which one is shown.
+
+/** Turns the buttons of a [data-tabs] into a choice of its [data-panel]s. The answer chooses one. */
+export function tabs(name: string, chosen: (tab: string) => void = () => undefined): (tab: string) => void {
+  const nav = document.querySelector(`[data-tabs="${name}"]`);
+  const buttons = [...(nav?.querySelectorAll<HTMLElement>("[data-tab]") ?? [])];
+  const panels = [...(nav?.parentElement?.querySelectorAll<HTMLElement>("[data-panel]") ?? [])];
+  const choose = (tab: string) => {
+    for (const button of buttons) {
+      if (button.dataset["tab"] === tab) button.setAttribute("aria-current", "true");
+      else button.removeAttribute("aria-current");
+    }
+    for (const panel of panels) panel.hidden = panel.dataset["panel"] !== tab;
+    chosen(tab);
+  };
+  for (const button of buttons) button.addEventListener("click", () => choose(button.dataset["tab"] ?? ""));
+  return choose;
+}

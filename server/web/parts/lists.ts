@@ -1,0 +1,26 @@
+// Short lists that are read from the server.
+import { make } from "./dom.js";
+import { lost, type Outcome } from "./forms.js";
+import { explain } from "./words.js";
+
+/** Calls `read`, and says in the list itself that it waits, or what went wrong and how to go on. */
+export async function fillList<Data>(
+  list: HTMLElement, read: () => Promise<Outcome & { data?: Data }>, done: (data: Data) => HTMLElement[], again: () => void,
+): Promise<void> {
+  if (list.children.length === 0) list.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
+  list.setAttribute("aria-busy", "true");
+  let fault = "";
+  try {
+    const { data, error, response } = await read();
+    if (data) list.replaceChildren(...done(data));
+    else if (error) fault = explain(error, response);
+  } catch (error) {
+    fault = lost(error);
+  }
+  list.removeAttribute("aria-busy");
+  if (!fault) return;
+  const retry = make("button", "small", "Try again");
+  retry.type = "button";
+  retry.addEventListener("click", again);
+  list.replaceChildren(make("li", "failed", make("p", "", fault), retry));
+}
