@@ -3029,6 +3029,7 @@ type ClientInterface interface {
 	// UnthrottleUser Let a user try the password again
 	//
 	// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
+	// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
 	//
 	// Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
 	UnthrottleUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4023,6 +4024,7 @@ func (c *Client) DeleteUserSession(ctx context.Context, userID UserID, sessionID
 // UnthrottleUser Let a user try the password again
 //
 // Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
+// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
 //
 // Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
 func (c *Client) UnthrottleUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6194,6 +6196,7 @@ type ClientWithResponsesInterface interface {
 	// UnthrottleUserWithResponse Let a user try the password again
 	//
 	// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
+	// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9500,7 +9503,7 @@ type UnthrottleUserResponse struct {
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *AccessRefused
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *AdminForbidden
+	ApplicationProblemJSON403 *ReauthRequired
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *NotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -9524,7 +9527,7 @@ func (r UnthrottleUserResponse) GetApplicationProblemJSON401() *AccessRefused {
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UnthrottleUserResponse) GetApplicationProblemJSON403() *AdminForbidden {
+func (r UnthrottleUserResponse) GetApplicationProblemJSON403() *ReauthRequired {
 	return r.ApplicationProblemJSON403
 }
 
@@ -10578,6 +10581,7 @@ func (c *ClientWithResponses) DeleteUserSessionWithResponse(ctx context.Context,
 // UnthrottleUserWithResponse Let a user try the password again
 //
 // Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
+// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13792,7 +13796,7 @@ func ParseUnthrottleUserResponse(rsp *http.Response) (*UnthrottleUserResponse, e
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest AdminForbidden
+		var dest ReauthRequired
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -534,6 +534,7 @@ export interface paths {
         /**
          * Let a user try the password again
          * @description Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
+         *     Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
          */
         post: operations["unthrottleUser"];
         delete?: never;
@@ -2877,7 +2878,7 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["AccessRefused"];
-            403: components["responses"]["AdminForbidden"];
+            403: components["responses"]["ReauthRequired"];
             404: components["responses"]["NotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
