@@ -234,6 +234,15 @@ func TestControl77MadeUpCursors(t *testing.T) {
 		} {
 			find(s.asSam.Copy(), url.Values{"sort": {"date_joined"}, "after": {base64.RawURLEncoding.EncodeToString([]byte(place))}}).Want(t, status, "")
 		}
+		all := url.Values{} // what the contract shows works
+		for _, op := range servertest.Operations() {
+			for _, p := range op.Operation.Parameters {
+				if op.ID == "listUsers" {
+					all.Set(p.Value.Name, fmt.Sprint(p.Value.Example))
+				}
+			}
+		}
+		find(s.asSam.Copy(), all).Want(t, http.StatusOK, "")
 	})
 }
 
@@ -459,10 +468,11 @@ func TestControl76DeactivationEndsEverything(t *testing.T) {
 		}
 		s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusConflict, "user_unreachable")
 		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, "")
+		edit(s.asSam, s.una, object{"is_active": false, "locale": "ko"}).Want(t, http.StatusOK, "") // is so already
 		edit(s.asSam, s.una, object{"is_active": true}).Want(t, http.StatusOK, "")
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusOK, "")
-		s.wantAudit(s.sam, fmt.Sprintf("deactivated %d", s.una.ID), fmt.Sprintf("activated %d", s.una.ID))
+		s.wantAudit(s.sam, fmt.Sprintf("deactivated %d", s.una.ID), fmt.Sprintf("names_changed %d language  to ko", s.una.ID), fmt.Sprintf("activated %d", s.una.ID))
 	})
 }
 

@@ -2992,7 +2992,8 @@ type ClientInterface interface {
 	// DeleteUser Remove a user for good
 	//
 	// Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-	// nothing brings the user back: to keep somebody out, deactivate.
+	// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
+	// security log, without a word of whom.
 	//
 	// Corresponds with POST /admin/users/{user_id}/delete (the `DeleteUser` operationId).
 	DeleteUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3937,7 +3938,8 @@ func (c *Client) UpdateUser(ctx context.Context, userID UserID, body UpdateUserJ
 // DeleteUser Remove a user for good
 //
 // Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-// nothing brings the user back: to keep somebody out, deactivate.
+// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
+// security log, without a word of whom.
 //
 // Corresponds with POST /admin/users/{user_id}/delete (the `DeleteUser` operationId).
 func (c *Client) DeleteUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6149,7 +6151,8 @@ type ClientWithResponsesInterface interface {
 	// DeleteUserWithResponse Remove a user for good
 	//
 	// Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-	// nothing brings the user back: to keep somebody out, deactivate.
+	// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
+	// security log, without a word of whom.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10504,7 +10507,8 @@ func (c *ClientWithResponses) UpdateUserWithResponse(ctx context.Context, userID
 // DeleteUserWithResponse Remove a user for good
 //
 // Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-// nothing brings the user back: to keep somebody out, deactivate.
+// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
+// security log, without a word of whom.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -492,7 +492,8 @@ export interface paths {
         /**
          * Remove a user for good
          * @description Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-         *     nothing brings the user back: to keep somebody out, deactivate.
+         *     nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
+         *     security log, without a word of whom.
          */
         post: operations["deleteUser"];
         delete?: never;
@@ -2554,7 +2555,7 @@ export interface operations {
                 limit?: number;
                 /**
                  * @description The `next` of the page before, with the same filters and order.
-                 * @example eyJzIjoiLWlkIiwiaSI6NDJ9
+                 * @example eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
                  */
                 after?: components["schemas"]["Cursor"];
             };
