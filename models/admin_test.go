@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -127,6 +128,25 @@ func TestDeleteUserLeavesWhatStaffDid(t *testing.T) {
 		}
 		if want := "[deleted of bob email_changed ]"; fmt.Sprint(got) != want {
 			t.Errorf("%v, want %v", got, want)
+		}
+	})
+}
+
+// A budget is used up until its window ends.
+func TestUsedUp(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		at := now()
+		b := models.Spending{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "test", Limit: 2, Per: time.Minute}
+		for uses, want := range []bool{false, false, true} {
+			if got, err := f.UsedUp(t.Context(), at, models.Spending{ID: models.ID(uuid.Must(uuid.NewV7())), Limit: 1}, b); err != nil || got != want {
+				t.Errorf("after %d uses: %t, %v", uses, got, err)
+			}
+			if !want {
+				ok(t, f.Spend(t.Context(), at, b))
+			}
+		}
+		if got, err := f.UsedUp(t.Context(), at.Add(time.Minute), b); err != nil || got {
+			t.Errorf("when it is over: %t, %v", got, err)
 		}
 	})
 }
