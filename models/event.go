@@ -116,6 +116,15 @@ func (s *Store) DeleteOldEvents(ctx context.Context, before time.Time, limit int
 	return s.deleteOld(ctx, &Event{}, "created_at < ?", before, limit)
 }
 
+// deleteOwnEvents removes those of a user who leaves. What staff did stays: who has taken an account over must not hide
+// that by removing it. The words go, since they name the user.
+func deleteOwnEvents(tx *gorm.DB, userID int64) error {
+	if err := tx.Where("user_id = ? AND (actor_id IS NULL OR actor_id = user_id)", userID).Delete(&Event{}).Error; err != nil {
+		return err
+	}
+	return tx.Model(&Event{}).Where("user_id = ?", userID).Updates(map[string]any{"detail": ""}).Error
+}
+
 func addEvents(tx *gorm.DB, events []Event) error {
 	if len(events) == 0 {
 		return nil

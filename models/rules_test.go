@@ -21,14 +21,15 @@ var rawArgument = map[string]int{
 
 // unguarded are the writes that may touch any number of rows, none included, and why that is right.
 var unguarded = map[string]string{
-	"releaseMail":   "a lease that was lost meanwhile is another worker's to finish",
-	"dropResets":    "there may be none",
-	"endTokens":     "there may be none",
-	"evict":         "there may be none",
-	"CreateSession": "of the new hash of a password: somebody else's wins",
-	"keepSuperuser": "how many there are is asked next",
-	"Refund":        "what has ended needs no refund",
-	"releaseLease":  "a lease that was lost is not ours to release",
+	"releaseMail":     "a lease that was lost meanwhile is another worker's to finish",
+	"dropResets":      "there may be none",
+	"endTokens":       "there may be none",
+	"evict":           "there may be none",
+	"CreateSession":   "of the new hash of a password: somebody else's wins",
+	"deleteOwnEvents": "there may be none",
+	"keepSuperuser":   "how many there are is asked next",
+	"Refund":          "what has ended needs no refund",
+	"releaseLease":    "a lease that was lost is not ours to release",
 }
 
 // source is a function with what is known of its names.

@@ -114,17 +114,22 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, re
 
 // DeleteUser removes the user with everything that hangs on it, the mails and the registrations of the address
 // included, and queues the notices, in one transaction. What another user has asked for stays, such as a change to this
-// address. The id is never used again. The events given are what stays. ErrNotFound: the epoch or the password changed
-// meanwhile. ErrLastSuperuser.
+// address. The id is never used again. What staff did to the user stays, with the events given. ErrNotFound: the epoch,
+// the password or a role changed meanwhile. ErrLastSuperuser.
 func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := keepSuperuser(tx, u); err != nil {
 			return err
 		}
-		if err := one(tx.Where("id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password).Delete(&User{})); err != nil {
+		// Who has become a superuser since was not counted by keepSuperuser.
+		if err := one(tx.Where("id = ? AND session_epoch = ? AND password = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?",
+			u.ID, u.SessionEpoch, u.Password, u.IsActive, u.IsStaff, u.IsSuperuser).Delete(&User{})); err != nil {
 			return err
 		}
-		for _, model := range []any{&Session{}, &Event{}, &OneTimeToken{}, &Mail{}} {
+		if err := deleteOwnEvents(tx, u.ID); err != nil {
+			return err
+		}
+		for _, model := range []any{&Session{}, &OneTimeToken{}, &Mail{}} {
 			if err := tx.Where("user_id = ?", u.ID).Delete(model).Error; err != nil {
 				return err
 			}

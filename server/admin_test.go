@@ -2,11 +2,13 @@ package server_test
 
 import (
 	"cmp"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -215,14 +217,44 @@ func TestControl77PagesOfUsers(t *testing.T) {
 	})
 }
 
+// A made-up place begins the page somewhere, or is none: nothing in it is an error of the database.
+func TestControl77MadeUpCursors(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		for place, status := range map[string]int{
+			`{"s":"date_joined","d":false,"i":1,"w":"0000-01-01T00:00:00+01:00"}`:  http.StatusBadRequest, // years that MySQL does not have
+			`{"s":"date_joined","d":false,"i":1,"w":"0000-12-31T00:00:00Z"}`:       http.StatusBadRequest,
+			`{"s":"date_joined","d":false,"i":1,"w":"9999-12-31T23:59:59-01:00"}`:  http.StatusBadRequest,
+			`{"s":"date_joined","d":false,"i":1,"w":"9999-12-31T23:59:59Z"}`:       http.StatusOK,
+			`{"s":"date_joined","d":false,"i":1,"w":"0001-01-02T00:00:00Z"}`:       http.StatusOK,
+			`{"s":"date_joined","d":false,"i":1}`:                                  http.StatusOK,
+			`{"s":"date_joined","d":false,"i":99999999999999999999}`:               http.StatusBadRequest,
+			`{"s":"date_joined","d":false,"i":NaN}`:                                http.StatusBadRequest,
+			`{"s":"date_joined","d":false,"i":-9223372036854775808,"t":"\u0000'"}`: http.StatusOK,
+			`null`: http.StatusBadRequest,
+		} {
+			find(s.asSam.Copy(), url.Values{"sort": {"date_joined"}, "after": {base64.RawURLEncoding.EncodeToString([]byte(place))}}).Want(t, status, "")
+		}
+		all := url.Values{} // what the contract shows works
+		for _, op := range servertest.Operations() {
+			for _, p := range op.Operation.Parameters {
+				if op.ID == "listUsers" {
+					all.Set(p.Value.Name, fmt.Sprint(p.Value.Example))
+				}
+			}
+		}
+		find(s.asSam.Copy(), all).Want(t, http.StatusOK, "")
+	})
+}
+
 // ------------------------------------------------------------------ roles
 
 // Members of staff manage ordinary users; only superusers touch staff, or make somebody one.
 func TestControl73StaffManagesOrdinaryUsers(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		session := s.asRoot.SessionID
+		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", false, s.boss.ID) // a superuser is staff all the same
 		before := s.Database.Dump(t)
-		for _, target := range []servertest.User{s.root, s.sam} {
+		for _, target := range []servertest.User{s.root, s.boss, s.sam} {
 			for _, try := range []example{
 				{http.MethodPatch, at(target, ""), object{"first_name": "Eve"}}, {http.MethodPatch, at(target, ""), object{"is_active": false}}, {http.MethodPatch, at(target, ""), object{}},
 				{http.MethodPost, at(target, "/delete"), nil}, {http.MethodPost, at(target, "/password_reset"), nil}, {http.MethodPost, at(target, "/unthrottle"), nil},
@@ -261,7 +293,8 @@ func TestControl72And73RecentPassword(t *testing.T) {
 			s.Database.Exec(t, "UPDATE sessions SET created_at = ? WHERE id = ?", old, id[:])
 			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
 			c.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "") // reading goes on, and what can do no harm
-			c.Do(http.MethodPost, at(s.una, "/unthrottle"), nil).Want(t, http.StatusNoContent, "")
+			c.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, "")
+			c.Do(http.MethodPost, at(s.root, "/unthrottle"), nil).Want(t, http.StatusForbidden, "reauth_required") // guesses without end
 			wantField(t, show(c, "a wrong password"), "/password", "password_wrong")
 			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
 			if r := show(c, s.root.Password).Want(t, http.StatusOK, ""); r.JSON["expires_in"] != float64(600) || len(r.Cookies()) != 0 {
@@ -377,6 +410,32 @@ func TestControl78UpdateUser(t *testing.T) {
 	})
 }
 
+// Of two changes at the same moment the second is judged by what the first has made; neither is an error.
+func TestControl78ChangesAtTheSameMoment(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		var all sync.WaitGroup
+		for i := range 4 {
+			c := s.Login(s.root, accounts.BodyTokens)
+			all.Go(func() {
+				for j := range 10 {
+					r := edit(c.Copy(), s.una, object{"is_active": (i+j)%2 == 0})
+					if r.Status != http.StatusOK && r.Status != http.StatusServiceUnavailable { // after several times
+						t.Errorf("%d %s", r.Status, r.Code())
+					}
+				}
+			})
+		}
+		all.Wait()
+		last := ""
+		for _, e := range s.audit(fmt.Sprint("&actor_id=", s.root.ID)) {
+			if e["kind"] == last {
+				t.Errorf("%s twice", last)
+			}
+			last = e["kind"].(string)
+		}
+	})
+}
+
 // Of her own log a user sees that it was done by staff, and neither by whom nor from where.
 func TestUserDoesNotSeeWhoSheIsManagedBy(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
@@ -409,10 +468,11 @@ func TestControl76DeactivationEndsEverything(t *testing.T) {
 		}
 		s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusConflict, "user_unreachable")
 		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, "")
+		edit(s.asSam, s.una, object{"is_active": false, "locale": "ko"}).Want(t, http.StatusOK, "") // is so already
 		edit(s.asSam, s.una, object{"is_active": true}).Want(t, http.StatusOK, "")
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusOK, "")
-		s.wantAudit(s.sam, fmt.Sprintf("deactivated %d", s.una.ID), fmt.Sprintf("activated %d", s.una.ID))
+		s.wantAudit(s.sam, fmt.Sprintf("deactivated %d", s.una.ID), fmt.Sprintf("names_changed %d language  to ko", s.una.ID), fmt.Sprintf("activated %d", s.una.ID))
 	})
 }
 
@@ -486,6 +546,9 @@ func TestSendPasswordReset(t *testing.T) {
 		first := linkToken(t, s.Server, email, 1, mail.Invitation)
 		s.asSam.Do(http.MethodPost, at(invited, "/password_reset"), nil).Want(t, http.StatusAccepted, "")
 		second := linkToken(t, s.Server, email, 2, mail.Invitation)
+		if life := s.Mails.To(email)[1].ValidFor; life != 72*time.Hour {
+			t.Errorf("the second invitation is good for %v", life)
+		}
 		confirmReset(s.Server, first, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
 		confirmReset(s.Server, second, otherPassword).Want(t, http.StatusOK, "")
 		s.wantAudit(s.sam, fmt.Sprintf("password_reset_sent %d reset", s.una.ID), fmt.Sprintf("invited %d no role", invited.ID), fmt.Sprintf("password_reset_sent %d invitation", invited.ID))
@@ -495,24 +558,49 @@ func TestSendPasswordReset(t *testing.T) {
 	})
 }
 
-func TestUnthrottle(t *testing.T) {
+// The mails that staff has sent have a budget, and one of their own: strangers cannot keep the help back.
+func TestSendPasswordResetHasABudget(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for range 3 {
-			signIn(s.Server, s.una.Email, "a wrong one")
+			post(s.Server, "/accounts/password/reset", object{"email": s.una.Email}).Want(t, http.StatusAccepted, "")
 		}
-		signIn(s.Server, s.una.Email, s.una.Password).Want(t, http.StatusTooManyRequests, "rate_limited")
+		for _, status := range []int{http.StatusAccepted, http.StatusAccepted, http.StatusTooManyRequests} {
+			s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, status, "")
+		}
+		s.wantAudit(s.sam, fmt.Sprintf("password_reset_sent %d reset", s.una.ID), fmt.Sprintf("password_reset_sent %d reset", s.una.ID))
+	}, "ACCOUNTS_MAILS_PER_RECIPIENT=2/1h")
+}
+
+func TestUnthrottle(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
 		throttled := func() any {
 			return s.asSam.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "").JSON["throttled"]
 		}
-		if throttled() != true {
-			t.Error("not throttled, it says")
+		for what, try := range map[string]func(password string) *servertest.Response{
+			"the address":  func(password string) *servertest.Response { return signIn(s.Server, s.una.Email, password) },
+			"the username": func(password string) *servertest.Response { return signIn(s.Server, s.una.Username, password) },
+			"a session": func(password string) *servertest.Response {
+				return s.unaMobile.Copy().Do(http.MethodPost, "/accounts/reauthenticate", object{"password": password})
+			},
+		} {
+			for range 3 {
+				if throttled() != false {
+					t.Errorf("%s: throttled before, it says", what)
+				}
+				try("a wrong one")
+			}
+			try(s.una.Password).Want(t, http.StatusTooManyRequests, "rate_limited")
+			if throttled() != true {
+				t.Errorf("%s: not throttled, it says", what)
+			}
+			nothing(t, s.asSam.Do(http.MethodPost, at(s.una, "/unthrottle"), nil).Want(t, http.StatusNoContent, ""))
+			if throttled() != false {
+				t.Errorf("%s: still throttled, it says", what)
+			}
+			try(s.una.Password).Want(t, http.StatusOK, "")
 		}
-		nothing(t, s.asSam.Do(http.MethodPost, at(s.una, "/unthrottle"), nil).Want(t, http.StatusNoContent, ""))
-		if throttled() != false {
-			t.Error("still throttled, it says")
-		}
-		signIn(s.Server, s.una.Email, s.una.Password).Want(t, http.StatusOK, "")
-		s.wantAudit(s.sam, fmt.Sprintf("unthrottled %d", s.una.ID))
+		unthrottled := fmt.Sprintf("unthrottled %d", s.una.ID)
+		s.wantAudit(s.sam, unthrottled, unthrottled, unthrottled)
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m")
 }
 
@@ -545,6 +633,9 @@ func TestSessionsOfAUser(t *testing.T) {
 		}
 		s.asSam.Profile().Want(t, http.StatusOK, "")
 		s.wantAudit(s.sam, fmt.Sprintf("session_ended %d", s.una.ID), fmt.Sprintf("sessions_ended %d", s.una.ID))
+		if e := s.audit("&kind=session_ended"); e[0]["session_id"] != s.asUna.SessionID {
+			t.Errorf("which session has ended? %v", e)
+		}
 	})
 }
 

@@ -39,10 +39,16 @@ func placeIn(text string, q models.UserQuery) (models.UserPlace, error) {
 	if err == nil {
 		err = json.Unmarshal(raw, &c)
 	}
-	if err != nil || c.Sort != q.Sort || c.Descending != q.Descending {
+	if err != nil || c.Sort != q.Sort || c.Descending != q.Descending || !isDatabaseTime(c.Time) {
 		name := "after"
 		return models.UserPlace{}, problemOf(codeMalformedRequest,
 			api.FieldError{Parameter: &name, Code: api.FieldErrorCodeInvalidFormat, Detail: fieldDetails[api.FieldErrorCodeInvalidFormat]})
 	}
 	return models.UserPlace{ID: c.ID, Text: c.Text, Time: c.Time}, nil
+}
+
+// isDatabaseTime: MySQL has no other years, and would answer with an error.
+func isDatabaseTime(t time.Time) bool {
+	year := t.UTC().Year()
+	return year >= 1 && year <= 9999
 }

@@ -27,7 +27,7 @@ func wantHeaders(t *testing.T, s *servertest.Server, path string, r *servertest.
 	if strings.HasPrefix(s.Config.PublicURL, "https:") {
 		want["Strict-Transport-Security"] = "max-age=31536000"
 	}
-	if strings.HasPrefix(path, "/accounts/") {
+	if strings.HasPrefix(path, "/accounts/") || strings.HasPrefix(path, "/admin/") {
 		want["Cache-Control"] = "no-store"
 	}
 	got := map[string]string{}

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"os"
@@ -34,6 +35,25 @@ func TestControl87PublicOperations(t *testing.T) {
 	slices.Sort(public)
 	if diff := cmp.Diff(strings.Fields(string(golden)), public); diff != "" {
 		t.Errorf("what anybody may call is a decision that is reviewed in testdata/public_operations.txt (-there +contract):\n%s", diff)
+	}
+}
+
+// The matrix believes the contract. A role that is missing there would open an operation to every user.
+func TestControl73OperationsOfStaff(t *testing.T) {
+	var staff []string
+	for _, op := range servertest.Operations() {
+		role, recent := op.Operation.Extensions["x-required-role"], op.Operation.Extensions["x-recent-password"]
+		if role != nil || recent != nil || slices.Contains(op.Operation.Tags, "admin") || strings.HasPrefix(op.Path, "/admin") {
+			staff = append(staff, fmt.Sprintf("%s role=%v recent_password=%t", op.ID, role, recent == true))
+		}
+	}
+	golden, err := os.ReadFile("testdata/staff_operations.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(staff)
+	if diff := cmp.Diff(strings.Split(strings.TrimSpace(string(golden)), "\n"), staff); diff != "" {
+		t.Errorf("what staff may call is a decision that is reviewed in testdata/staff_operations.txt (-there +contract):\n%s", diff)
 	}
 }
 

@@ -75,7 +75,7 @@ func (s *Server) securityHeaders(c *gin.Context) {
 	if s.Config.Secure() {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
-	if strings.HasPrefix(c.Request.URL.Path, "/accounts/") {
+	if path := c.Request.URL.Path; strings.HasPrefix(path, "/accounts/") || strings.HasPrefix(path, "/admin/") { // what is about people
 		h.Set("Cache-Control", "no-store")
 	}
 	c.Next()

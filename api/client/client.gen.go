@@ -2992,7 +2992,8 @@ type ClientInterface interface {
 	// DeleteUser Remove a user for good
 	//
 	// Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-	// nothing brings the user back: to keep somebody out, deactivate.
+	// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
+	// security log, without a word of whom.
 	//
 	// Corresponds with POST /admin/users/{user_id}/delete (the `DeleteUser` operationId).
 	DeleteUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3029,6 +3030,7 @@ type ClientInterface interface {
 	// UnthrottleUser Let a user try the password again
 	//
 	// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
+	// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
 	//
 	// Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
 	UnthrottleUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3936,7 +3938,8 @@ func (c *Client) UpdateUser(ctx context.Context, userID UserID, body UpdateUserJ
 // DeleteUser Remove a user for good
 //
 // Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-// nothing brings the user back: to keep somebody out, deactivate.
+// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
+// security log, without a word of whom.
 //
 // Corresponds with POST /admin/users/{user_id}/delete (the `DeleteUser` operationId).
 func (c *Client) DeleteUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4023,6 +4026,7 @@ func (c *Client) DeleteUserSession(ctx context.Context, userID UserID, sessionID
 // UnthrottleUser Let a user try the password again
 //
 // Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
+// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
 //
 // Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
 func (c *Client) UnthrottleUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6147,7 +6151,8 @@ type ClientWithResponsesInterface interface {
 	// DeleteUserWithResponse Remove a user for good
 	//
 	// Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-	// nothing brings the user back: to keep somebody out, deactivate.
+	// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
+	// security log, without a word of whom.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6194,6 +6199,7 @@ type ClientWithResponsesInterface interface {
 	// UnthrottleUserWithResponse Let a user try the password again
 	//
 	// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
+	// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9500,7 +9506,7 @@ type UnthrottleUserResponse struct {
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *AccessRefused
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *AdminForbidden
+	ApplicationProblemJSON403 *ReauthRequired
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *NotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -9524,7 +9530,7 @@ func (r UnthrottleUserResponse) GetApplicationProblemJSON401() *AccessRefused {
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UnthrottleUserResponse) GetApplicationProblemJSON403() *AdminForbidden {
+func (r UnthrottleUserResponse) GetApplicationProblemJSON403() *ReauthRequired {
 	return r.ApplicationProblemJSON403
 }
 
@@ -10501,7 +10507,8 @@ func (c *ClientWithResponses) UpdateUserWithResponse(ctx context.Context, userID
 // DeleteUserWithResponse Remove a user for good
 //
 // Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-// nothing brings the user back: to keep somebody out, deactivate.
+// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
+// security log, without a word of whom.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10578,6 +10585,7 @@ func (c *ClientWithResponses) DeleteUserSessionWithResponse(ctx context.Context,
 // UnthrottleUserWithResponse Let a user try the password again
 //
 // Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
+// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13792,7 +13800,7 @@ func ParseUnthrottleUserResponse(rsp *http.Response) (*UnthrottleUserResponse, e
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest AdminForbidden
+		var dest ReauthRequired
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -96,6 +96,32 @@ func (s *site) refusesToDecide(off *servertest.Server, graces bool) {
 	due.RefreshTokens().Want(s.t, http.StatusOK, "")
 }
 
+// How old a password is, is told by the database's clock too: on no replica does one count for longer.
+func TestControl72OneClockForPasswords(t *testing.T) {
+	t.Parallel()
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		if e != servertest.MySQL {
+			return
+		}
+		for _, offset := range []time.Duration{-3 * time.Second, 3 * time.Second} {
+			s := newSite(t, e, 1)
+			s.db.Exec(t, "UPDATE users SET is_superuser = TRUE")
+			c := s.login(token.Hybrid)
+			s.db.Exec(t, "UPDATE sessions SET created_at = ? WHERE id = ?", time.Now().Add(-10*time.Minute-time.Second).UTC(), id(c))
+			c = c.At(s.add(servertest.Options{Now: func() time.Time { return time.Now().Add(offset) }}))
+			invite := func() *servertest.Response {
+				return c.Do(http.MethodPost, "/admin/users", map[string]any{"email": "no address"})
+			}
+			invite().Want(t, http.StatusForbidden, "reauth_required")
+			c.Do(http.MethodPost, "/accounts/reauthenticate", map[string]any{"password": s.user.Password}).Want(t, http.StatusOK, "")
+			invite().Want(t, http.StatusUnprocessableEntity, "validation_failed")
+			if n := s.db.Count(t, "SELECT COUNT(*) FROM sessions WHERE authenticated_at > UTC_TIMESTAMP(6)"); n != 0 {
+				t.Errorf("off by %v: the password will have been shown", offset)
+			}
+		}
+	})
+}
+
 // frozenSite is a replica on SQLite whose clock stands still unless a test moves it.
 func frozenSite(t *testing.T, settings ...string) *site {
 	t.Helper()

@@ -79,6 +79,7 @@ func (s *Service) ValidCSRF(c Credential, presented string) bool {
 type Principal struct {
 	User    models.User
 	Session models.Session
+	At      time.Time // when that was, by the clock that sessions go by
 }
 
 // Authenticate turns an access credential into its principal, with one statement. Revocation is seen at once, since
@@ -95,10 +96,11 @@ func (s *Service) Authenticate(ctx context.Context, c Credential) (Principal, er
 	if l.UserID != c.Subject || carriers[token.Transport(l.Transport)].access != c.Carrier {
 		return Principal{}, refuse(AccessInvalid)
 	}
-	if err := alive(l, s.at(l)); err != nil {
+	at := s.at(l)
+	if err := alive(l, at); err != nil {
 		return Principal{}, err
 	}
-	return Principal{User: l.User, Session: l.Session}, nil
+	return Principal{User: l.User, Session: l.Session, At: at}, nil
 }
 
 // Role is what an operation asks of its caller's user, in the words of the contract's x-required-role.
@@ -117,11 +119,11 @@ const recentPassword = 10 * time.Minute
 // Permit says whether the principal may call what asks for the role, and for a recent password. The user is the one of
 // the row that was read for this request: who was demoted a moment ago is refused, whatever the token says.
 // Errors: RoleRequired, ReauthRequired.
-func (s *Service) Permit(p Principal, role Role, recent bool) error {
+func (*Service) Permit(p Principal, role Role, recent bool) error {
 	switch {
 	case role == Staff && !p.User.IsStaff && !p.User.IsSuperuser, role == Superuser && !p.User.IsSuperuser:
 		return refuse(RoleRequired)
-	case recent && s.now().Sub(authenticated(p.Session)) >= recentPassword:
+	case recent && p.At.Sub(authenticated(p.Session)) >= recentPassword:
 		return refuse(ReauthRequired)
 	}
 	return nil

@@ -95,7 +95,8 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 	})
 }
 
-// SetActive activates or deactivates a user and ends all sessions of the user. Errors: NotFound, Unavailable.
+// SetActive activates or deactivates a user and ends all sessions of the user. Errors: NotFound,
+// LastSuperuser, Unavailable.
 func (s *Service) SetActive(ctx context.Context, username string, active bool) error {
 	kind := models.EventDeactivated
 	if active {

@@ -54,7 +54,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 }
 
 // DeleteProfile removes the principal's user for good, after the password. Errors: ValidationFailed (password_wrong),
-// SessionRevoked, RateLimited, Unavailable.
+// SessionRevoked, LastSuperuser, RateLimited, Unavailable.
 func (s *Service) DeleteProfile(ctx context.Context, p Principal, password string, client Client) error {
 	u, err := s.confirmPassword(ctx, p, "password", password, client)
 	if err != nil {

@@ -223,7 +223,7 @@ func (s *Service) Reauthenticate(ctx context.Context, p Principal, password stri
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err = s.store.NoteAuthentication(ctx, p.Session.ID, u.ID, s.now(), s.eventIn(p.Session.ID, models.EventReauthenticated, u.ID, client, ""))
+	err = s.store.NoteAuthentication(ctx, p.Session.ID, u.ID, p.At, s.eventIn(p.Session.ID, models.EventReauthenticated, u.ID, client, ""))
 	if errors.Is(err, models.ErrNotFound) {
 		return 0, refuse(SessionRevoked)
 	}

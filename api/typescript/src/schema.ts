@@ -492,7 +492,8 @@ export interface paths {
         /**
          * Remove a user for good
          * @description Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-         *     nothing brings the user back: to keep somebody out, deactivate.
+         *     nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
+         *     security log, without a word of whom.
          */
         post: operations["deleteUser"];
         delete?: never;
@@ -534,6 +535,7 @@ export interface paths {
         /**
          * Let a user try the password again
          * @description Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
+         *     Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
          */
         post: operations["unthrottleUser"];
         delete?: never;
@@ -2553,7 +2555,7 @@ export interface operations {
                 limit?: number;
                 /**
                  * @description The `next` of the page before, with the same filters and order.
-                 * @example eyJzIjoiLWlkIiwiaSI6NDJ9
+                 * @example eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
                  */
                 after?: components["schemas"]["Cursor"];
             };
@@ -2877,7 +2879,7 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["AccessRefused"];
-            403: components["responses"]["AdminForbidden"];
+            403: components["responses"]["ReauthRequired"];
             404: components["responses"]["NotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];

@@ -304,6 +304,8 @@ func TestUserCommandsEndSessions(t *testing.T) {
 			s.refused(s.run(goodPassword+"\n", command...), "there is no such user")
 		}
 		s.refused(s.run("short\n", "user", "set-password", "ada", "--password-stdin"), "the password is too short: at least 12 characters")
+		s.create("root", "--superuser")
+		s.refused(s.run("", "user", "deactivate", "root"), "this is the last active superuser: make another one first")
 	})
 }
 

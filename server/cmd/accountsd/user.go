@@ -202,6 +202,8 @@ func (a *app) explain(err error) error {
 		return errors.New("this e-mail address is taken")
 	case accounts.NotFound:
 		return errors.New("there is no such user")
+	case accounts.LastSuperuser:
+		return errors.New("this is the last active superuser: make another one first")
 	case accounts.ValidationFailed:
 		return errors.New(a.explainField(rule.Field, rule.Reason))
 	default:

@@ -1,0 +1,152 @@
+package models_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+)
+
+// A user who is given a role after a deletion was judged is not deleted by it: it may be the last superuser by now.
+func TestDeleteUserAsJudged(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		f.db.Exec(t, "UPDATE users SET is_superuser = TRUE")
+		for i, change := range []string{"is_superuser = TRUE", "is_staff = TRUE", "is_active = FALSE"} {
+			judged := f.newUser(fmt.Sprint("bob", i))
+			f.db.Exec(t, "UPDATE users SET "+change+" WHERE id = ?", judged.ID)
+			if err := f.DeleteUser(t.Context(), judged, nil); !errors.Is(err, models.ErrNotFound) {
+				t.Errorf("%s meanwhile: %v", change, err)
+			}
+			ok(t, f.DeleteUser(t.Context(), f.reload(judged), nil))
+		}
+	})
+}
+
+// A change is of the user who was judged: whatever of it somebody else has changed meanwhile, it is judged again.
+func TestChangeUserAsJudged(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		name := "Eve"
+		for i, change := range []string{"is_superuser = TRUE", "is_staff = TRUE", "is_active = FALSE", "session_epoch = 7", "username = 'x'", "email = 'x@example.com'"} {
+			judged := f.newUser(fmt.Sprint("bob", i))
+			f.db.Exec(t, "UPDATE users SET "+change+" WHERE id = ?", judged.ID)
+			if err := f.ChangeUser(t.Context(), judged, models.UserChange{FirstName: &name}, nil); !errors.Is(err, models.ErrNotFound) {
+				t.Errorf("%s meanwhile: %v", change, err)
+			}
+			ok(t, f.ChangeUser(t.Context(), f.reload(judged), models.UserChange{FirstName: &name}, nil))
+		}
+	})
+}
+
+// A mail that staff asks for is for the user and the address that were looked at.
+func TestAddUserMailAsJudged(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		for i, change := range []string{"is_active = FALSE", "email_norm = 'x@example.com'"} {
+			judged := f.newUser(fmt.Sprint("bob", i))
+			f.db.Exec(t, "UPDATE users SET "+change+" WHERE id = ?", judged.ID)
+			m := models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: models.KindReset, UserID: judged.ID, CreatedAt: now(), NextAt: now(), ExpiresAt: now()}
+			if err := f.AddUserMail(t.Context(), judged, m, models.Spending{}); !errors.Is(err, models.ErrNotFound) {
+				t.Errorf("%s meanwhile: %v", change, err)
+			}
+		}
+		if n := f.db.Count(t, "SELECT COUNT(*) FROM outbox"); n != 0 {
+			t.Errorf("%d mails", n)
+		}
+	})
+}
+
+// Who is deactivated manages nothing, superuser or not.
+func TestADeactivatedSuperuserIsNoOther(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		f.newUser("bob")
+		f.db.Exec(t, "UPDATE users SET is_superuser = TRUE")
+		f.db.Exec(t, "UPDATE users SET is_active = FALSE WHERE username = 'bob'")
+		no := false
+		for _, change := range []models.UserChange{{IsActive: &no}, {IsSuperuser: &no}} {
+			if err := f.ChangeUser(t.Context(), f.reload(f.user), change, nil); !errors.Is(err, models.ErrLastSuperuser) {
+				t.Error(err)
+			}
+		}
+		if err := f.DeleteUser(t.Context(), f.reload(f.user), nil); !errors.Is(err, models.ErrLastSuperuser) {
+			t.Error(err)
+		}
+	})
+}
+
+// What waits to be sent to an address ends with the address, an invitation too: its link would be younger than the
+// event that ended all links.
+func TestWhatEndsWaitingLinks(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		no, address := false, "new@example.com"
+		for i, change := range []models.UserChange{{IsActive: &no}, {Email: &address, EmailNorm: &address}} {
+			bob := f.newUser(fmt.Sprint("bob", i))
+			for _, kind := range []string{models.KindReset, models.KindInvitation} {
+				m := models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: kind, UserID: bob.ID, Email: bob.Email, EmailNorm: bob.EmailNorm, CreatedAt: now(), NextAt: now(), ExpiresAt: now()}
+				ok(t, f.AddUserMail(t.Context(), bob, m, models.Spending{}))
+			}
+			ok(t, f.ChangeUser(t.Context(), f.reload(bob), change, nil))
+			if n := f.db.Count(t, "SELECT COUNT(*) FROM outbox WHERE user_id = ? AND done_at IS NULL", bob.ID); n != 0 {
+				t.Errorf("%d links still go to %s", n, bob.Email)
+			}
+		}
+	})
+}
+
+// With the last superuser gone by a deletion that was judged before, nobody would be left.
+func TestDeleteUserCannotTakeTheLastSuperuser(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		judged, root := f.newUser("bob"), f.user
+		f.db.Exec(t, "UPDATE users SET is_superuser = TRUE")
+		ok(t, f.DeleteUser(t.Context(), f.reload(root), nil))
+		if err := f.DeleteUser(t.Context(), judged, nil); err == nil {
+			t.Error("nobody is left")
+		}
+		if err := f.DeleteUser(t.Context(), f.reload(judged), nil); !errors.Is(err, models.ErrLastSuperuser) {
+			t.Error(err)
+		}
+	})
+}
+
+// What staff did to a user outlives the user, or a deletion would hide what came before it; the user's own events, and
+// what is said of the user in words, do not.
+func TestDeleteUserLeavesWhatStaffDid(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		bob := f.newUser("bob")
+		event := func(kind models.EventKind, actor *int64) models.Event {
+			return models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: bob.ID, ActorID: actor, Kind: kind, Detail: "of bob", IP: "192.0.2.1", CreatedAt: now()}
+		}
+		ok(t, f.AddEvents(t.Context(), event(models.EventLogin, nil), event(models.EventNamesChanged, &bob.ID), event(models.EventEmailChanged, &f.user.ID)))
+		ok(t, f.DeleteUser(t.Context(), bob, nil, event(models.EventDeleted, &f.user.ID)))
+		list, err := f.Events(t.Context(), models.EventQuery{UserID: &bob.ID, Limit: 10})
+		ok(t, err)
+		var got []string
+		for _, e := range list {
+			got = append(got, e.Kind+" "+e.Detail)
+		}
+		if want := "[deleted of bob email_changed ]"; fmt.Sprint(got) != want {
+			t.Errorf("%v, want %v", got, want)
+		}
+	})
+}
+
+// A budget is used up until its window ends.
+func TestUsedUp(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		at := now()
+		b := models.Spending{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "test", Limit: 2, Per: time.Minute}
+		for uses, want := range []bool{false, false, true} {
+			if got, err := f.UsedUp(t.Context(), at, models.Spending{ID: models.ID(uuid.Must(uuid.NewV7())), Limit: 1}, b); err != nil || got != want {
+				t.Errorf("after %d uses: %t, %v", uses, got, err)
+			}
+			if !want {
+				ok(t, f.Spend(t.Context(), at, b))
+			}
+		}
+		if got, err := f.UsedUp(t.Context(), at.Add(time.Minute), b); err != nil || got {
+			t.Errorf("when it is over: %t, %v", got, err)
+		}
+	})
+}
