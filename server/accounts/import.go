@@ -36,7 +36,9 @@ type importRule int
 
 // The rules, in the order of the report; from refusedID on the user is left out.
 const (
-	withoutAddress importRule = iota
+	madeSuperuser importRule = iota
+	madeStaff
+	withoutAddress
 	addressTaken
 	usernameTaken
 	usernameMade
@@ -55,6 +57,8 @@ const (
 )
 
 var importTexts = [importRules]string{
+	madeSuperuser:     "superuser in Django: may do everything here",
+	madeStaff:         "staff in Django: may manage ordinary users here, whatever the permissions there",
 	withoutAddress:    "e-mail address empty or not valid: came without one",
 	addressTaken:      "e-mail address is another user's: came without one",
 	usernameTaken:     "username is another user's: -ID was added, or became user-ID",
@@ -346,6 +350,7 @@ func (p *importPlan) judge(w importWish) {
 	epoch := newEpoch()
 	u := models.User{ID: id, Username: name.name, UsernameNorm: name.norm, IsActive: w.row.IsActive, IsStaff: w.row.IsStaff, IsSuperuser: w.row.IsSuperuser,
 		SessionEpoch: epoch, ImportedEpoch: &epoch}
+	p.role(u)
 	p.address(&u, w)
 	p.describe(&u, w.row)
 	p.password(&u, w.row.Password)
@@ -357,6 +362,16 @@ func (p *importPlan) judge(w importWish) {
 // MaxImportedID is the greatest id that is taken over. JSON keeps numbers exact up to 2^53, and those who sign up later
 // get ids beyond it.
 const MaxImportedID = 1 << 52
+
+// role: nobody gets a power here that the operator does not read of, whoever has had a hand in the source.
+func (p *importPlan) role(u models.User) {
+	switch {
+	case u.IsSuperuser:
+		p.find(madeSuperuser, u.ID)
+	case u.IsStaff:
+		p.find(madeStaff, u.ID)
+	}
+}
 
 // address: Django does not know whether an address is its user's, and nobody is to be locked out, so it counts as
 // verified. Who has none has a form of it all the same, since that is unique; nobody can type it as an address.

@@ -171,6 +171,8 @@ func TestImportRules(t *testing.T) {
 			t.Errorf("a dry run says something else (-dry +run):\n%s", diff)
 		}
 		want := map[string][]int64{
+			"superuser in Django":                                   {23},
+			"staff in Django":                                       {22},
 			"e-mail address empty or not valid":                     {2, 3, 8, 19, 1 << 52},
 			"e-mail address is another user's":                      {4},
 			"username is another user's":                            {4, 8, 10, 25},

@@ -67,6 +67,7 @@ here already        0
 left out            1
 used tokens         2
 Met by a rule:
+  1  superuser in Django: may do everything here                   ids 1
   1  e-mail address empty or not valid: came without one           ids 3
   1  e-mail address is another user's: came without one            ids 4
   1  username is another user's: -ID was added, or became user-ID  ids 4
@@ -207,7 +208,7 @@ func TestImportDatabase(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
 		s.ok("", "migrate", "up")
-		want := "users in auth_user  1203\nimported            1203\nhere already        0\nleft out            0\nused tokens         2\n"
+		want := "users in auth_user  1203\nimported            1203\nhere already        0\nleft out            0\nused tokens         2\nMet by a rule:\n  1  superuser in Django: may do everything here  ids 3\n"
 		if got := s.ok("", "import-django", "--from", source.URL, "--dry-run"); got != "Dry run: nothing was changed. It would be:\n"+want {
 			t.Errorf("%s", got)
 		}
