@@ -128,6 +128,7 @@ func TestImportFiles(t *testing.T) {
 		text, _ := json.Marshal(djangoUser(model, id, fmt.Sprint("u", id), ""))
 		return string(text)
 	}
+	const noTable = "no table of users: looked for one with the columns id, password, last_login and username or email; name it with --table"
 	withoutEnd := dumpText(t, "["+user("auth.user", 1)+","+user("auth.user", 2))
 	for from, want := range map[string]string{
 		"/nowhere/dump.json":                         "open /nowhere/dump.json: no such file or directory",
@@ -137,7 +138,7 @@ func TestImportFiles(t *testing.T) {
 		withoutEnd:                                   "it ends in the middle",
 		dumpText(t, user("auth.user", 1)[:50]):       "it ends in the middle",
 		dumpText(t, "["+strings.Repeat(" ", 17<<20)): "an object is longer than 16 MiB",
-		dump(t, djangoObject("auth.group", 1, nil)):  "no table of users: looked for one with the columns id, password, last_login and username or email; name it with --table",
+		dump(t, djangoObject("auth.group", 1, nil)):  noTable,
 		dumpText(t, "["+user("auth.user", 1)+","+user("shop.customer", 1)+"]"): "several tables may be that of the users: auth_user, shop_customer; name the one with --table",
 	} {
 		r := s.run("", "import-django", "--from", from)
@@ -145,6 +146,9 @@ func TestImportFiles(t *testing.T) {
 			t.Errorf("want %q: exit status %d\n%s%s", want, r.code, r.out, r.err)
 		}
 	}
+	// What the source says is not to command the terminal, nor to write lines of the report.
+	s.refused(s.run("", "import-django", "--from", dumpText(t, "["+user("auth.user\x1b]0;owned\x07", 1)+"]")), noTable)
+	s.refused(s.run("", "import-django", "--from", dumpText(t, "["+user("auth.user\nimported 1", 1)+"]")), noTable)
 	if got := s.ok("", "user", "list", "--json"); got != "" {
 		t.Errorf("imported: %s", got)
 	}
@@ -260,6 +264,19 @@ func TestImportFindsTheTable(t *testing.T) {
 	source.Exec(t, "INSERT INTO people VALUES (77, 'seven@example.com', '!', '2024-01-01 00:00:00')")
 	if out := s.ok("", "import-django", "--from", source.URL); !strings.Contains(out, "users in people  1\n") {
 		t.Errorf("%s", out)
+	}
+}
+
+// What the server of the source says in its errors is not to command the terminal.
+func TestImportFromAHostileServer(t *testing.T) {
+	source := servertest.NewDatabase(t, servertest.MySQL)
+	source.Exec(t, "CREATE FUNCTION hostile() RETURNS char(1) NO SQL BEGIN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '\x1b]0;owned\x07\nimported 1'; RETURN ''; END")
+	source.Exec(t, "CREATE VIEW auth_user AS SELECT 1 AS id, hostile() AS password, 'x' AS username, NULL AS last_login")
+	s := onDatabase(t, servertest.SQLite)
+	s.ok("", "migrate", "up")
+	r := s.run("", "import-django", "--from", source.URL)
+	if r.code != 1 || strings.Count(r.err, "\n") != 1 || strings.ContainsAny(r.err, "\x1b\x07") || !strings.Contains(r.err, "owned") {
+		t.Errorf("exit status %d\n%q", r.code, r.err)
 	}
 }
 
