@@ -24,7 +24,8 @@ type DjangoUser struct {
 	LastLogin, DateJoined                          *time.Time
 }
 
-// DjangoToken is a refresh token on the blacklist of simplejwt. UserID is 0 if its user is gone.
+// DjangoToken is a refresh token on the blacklist of simplejwt. UserID is 0 if its user is gone, ExpiresAt zero if it
+// cannot be read.
 type DjangoToken struct {
 	JTI       string
 	UserID    int64
@@ -63,7 +64,7 @@ var importTexts = [importRules]string{
 	addressTaken:      "e-mail address is another user's: came without one",
 	usernameTaken:     "username is another user's: -ID was added, or became user-ID",
 	usernameMade:      "username empty or not usable: became user-ID",
-	usernameIsAddress: "username is another user's e-mail address: logs in by the own address",
+	usernameIsAddress: "username is another user's e-mail address: logs in by the own address, and not at all without one",
 	nameCleaned:       "first or last name too long or with hidden characters: cut, cleaned",
 	joinedUnknown:     "date_joined missing or absurd: became the time of the import",
 	lastLoginUnknown:  "last_login absurd: became never",
@@ -136,18 +137,26 @@ func (i *Import) Begin(ctx context.Context, greatest int64) error {
 	return storeError(i.s.store.ReserveIDs(ctx, min(greatest, MaxImportedID)))
 }
 
+// keepBlacklisted is the longest ACCOUNTS_LEGACY_JWT_UNTIL. What the blacklist says of a token's end is what it was when
+// the token was made; a project that gave it a longer life afterwards ("remember me") is not told of it there.
+const keepBlacklisted = 400 * 24 * time.Hour
+
 // Tokens writes down that tokens are used: they must not come to life again. They come before the users, without whom
 // they are worth nothing. Errors: Unavailable.
 func (i *Import) Tokens(ctx context.Context, batch []DjangoToken) error {
 	var used []models.OneTimeToken
 	for _, t := range batch {
-		if t.JTI == "" || !i.at.Before(t.ExpiresAt) {
+		if t.JTI == "" || !t.ExpiresAt.IsZero() && !i.at.Before(t.ExpiresAt) {
 			continue
+		}
+		end := i.at.Add(keepBlacklisted)
+		if t.ExpiresAt.After(end) {
+			end = t.ExpiresAt
 		}
 		hash := token.LegacyJTI(t.JTI)
 		used = append(used, models.OneTimeToken{
 			ID: models.ID(uuid.Must(uuid.NewV7())), Purpose: models.PurposeLegacyRefresh, Hash: hash[:], UserID: max(0, t.UserID),
-			CreatedAt: i.at, ExpiresAt: t.ExpiresAt.UTC().Truncate(time.Microsecond), UsedAt: &i.at,
+			CreatedAt: i.at, ExpiresAt: end.UTC().Truncate(time.Microsecond), UsedAt: &i.at,
 		})
 	}
 	if !i.dry {
@@ -447,7 +456,7 @@ func (p *importPlan) password(u *models.User, hash string) {
 		p.find(passwordNone, u.ID)
 	case errors.Is(err, credentials.ErrTooCostly):
 		p.find(passwordCostly, u.ID)
-	case err != nil || len(hash) > maxHash:
+	case err != nil || len(hash) > maxHash || strings.HasPrefix(hash, "$"): // of our own kind, at a cost that would stay
 		p.find(passwordUnknown, u.ID)
 	default:
 		u.Password = hash

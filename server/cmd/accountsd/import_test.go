@@ -55,7 +55,7 @@ func tokenObjects(expires time.Time) []map[string]any {
 	return []map[string]any{
 		djangoObject("token_blacklist.outstandingtoken", 1, map[string]any{"user": 1, "jti": "one", "token": "x", "created_at": nil, "expires_at": expires}),
 		djangoObject("token_blacklist.outstandingtoken", 2, map[string]any{"user": 1, "jti": "two", "token": "x", "created_at": nil, "expires_at": expires}),
-		djangoObject("token_blacklist.outstandingtoken", 3, map[string]any{"user": nil, "jti": "three", "token": "x", "created_at": nil, "expires_at": expires}),
+		djangoObject("token_blacklist.outstandingtoken", 3, map[string]any{"user": nil, "jti": "three", "token": "x", "created_at": nil, "expires_at": "some day"}),
 		djangoObject("token_blacklist.blacklistedtoken", 9, map[string]any{"token": 1, "blacklisted_at": expires}),
 		djangoObject("token_blacklist.blacklistedtoken", 10, map[string]any{"token": 3, "blacklisted_at": expires}),
 	}
