@@ -53,6 +53,7 @@ const (
 	noWayIn
 	refusedID
 	refusedIDTaken
+	refusedDeleted
 	refusedUsername
 	importRules
 )
@@ -74,6 +75,7 @@ var importTexts = [importRules]string{
 	noWayIn:           "neither password nor address: cannot log in until an operator sets a password",
 	refusedID:         "id not from 1 to 2^52",
 	refusedIDTaken:    "id is taken by a user who was not imported",
+	refusedDeleted:    "was deleted here: does not come again",
 	refusedUsername:   "no username is free",
 }
 
@@ -248,6 +250,7 @@ type importPlan struct {
 	events   []models.Event
 	findings []finding
 	here     int
+	deleted  []int64 // of the batch
 }
 
 func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, error) {
@@ -272,6 +275,9 @@ func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, err
 	}
 	for _, u := range here {
 		p.before.add(u)
+	}
+	if p.deleted, err = i.s.store.DeletedUsers(ctx, ids); err != nil {
+		return nil, err
 	}
 	for _, w := range wishes {
 		p.judge(w)
@@ -347,6 +353,9 @@ func (p *importPlan) judge(w importWish) {
 		return
 	case here:
 		p.find(refusedIDTaken, id)
+		return
+	case slices.Contains(p.deleted, id):
+		p.find(refusedDeleted, id)
 		return
 	case free < 0:
 		p.find(refusedUsername, id)

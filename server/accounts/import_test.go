@@ -324,6 +324,28 @@ func TestImportAgain(t *testing.T) {
 	})
 }
 
+// Who was deleted here does not come again: neither the account, nor its old password, nor a refresh token that was used.
+func TestImportAfterADeletion(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		row, stays := djangoRow(1, "ada", "ada@example.com"), djangoRow(2, "grace", "grace@example.com")
+		importAll(t, s, false, row, stays)
+		s.Login(servertest.User{User: userOf(t, s, 1), Password: oldPassword}, token.Body).Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": oldPassword}).Want(t, http.StatusNoContent, "")
+		for _, dry := range []bool{true, false} {
+			r := importAll(t, s, dry, row, stays)
+			if diff := cmp.Diff(map[string][]int64{"was deleted here": {1}}, found(r)); diff != "" || r.Here != 1 || r.LeftOut() != 1 {
+				t.Errorf("dry %v: %+v\n%s", dry, r, diff)
+			}
+		}
+		login(s, "ada", oldPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		own := s.NewUser()
+		s.Login(own, token.Body).Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": own.Password}).Want(t, http.StatusNoContent, "")
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ?", own.ID); n != 0 {
+			t.Errorf("%d rows are left of somebody who was not imported", n)
+		}
+	})
+}
+
 // Who has no address logs in, is told of nothing by mail, and can get an address.
 func TestImportedWithoutAnAddress(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {

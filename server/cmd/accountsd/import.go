@@ -39,7 +39,7 @@ What does not fit is met by a rule and has a line in the report, with the first 
     for each, with the first ids: read it before anybody can log in.
   - times without a zone are taken for UTC, as Django writes them with USE_TZ.
   - tokens on the blacklist of simplejwt stay unusable.
-  - a user is left out only if the id is not from 1 to 2^52, or belongs to a user who was not imported.
+  - a user is left out only if the id is not from 1 to 2^52, or belongs to a user who was not imported or was deleted here.
 
 Users are imported in the order of their ids, 500 in a transaction. Run it again after anything that stopped it: users who are
 here already are passed over. It ends with status 1 if it was stopped or left users out.
