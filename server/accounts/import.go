@@ -40,6 +40,7 @@ const (
 	madeSuperuser importRule = iota
 	madeStaff
 	withoutAddress
+	nameIsAddress
 	addressTaken
 	usernameTaken
 	usernameMade
@@ -62,6 +63,7 @@ var importTexts = [importRules]string{
 	madeSuperuser:     "superuser in Django: may do everything here",
 	madeStaff:         "staff in Django: may manage ordinary users here, whatever the permissions there",
 	withoutAddress:    "e-mail address empty or not valid: came without one",
+	nameIsAddress:     "username is an e-mail address, and the user has none: whoever registers that address logs in by it, and this user no more",
 	addressTaken:      "e-mail address is another user's: came without one",
 	usernameTaken:     "username is another user's: -ID was added, or became user-ID",
 	usernameMade:      "username empty or not usable: became user-ID",
@@ -398,6 +400,9 @@ func (p *importPlan) address(u *models.User, w importWish) {
 	switch {
 	case w.email == "":
 		p.find(withoutAddress, u.ID)
+		if _, ok := canonicalEmail(u.Username); ok { // never proven, so it is not made the user's here
+			p.find(nameIsAddress, u.ID)
+		}
 	case p.holder(asEmail, w.email) != 0:
 		p.find(addressTaken, u.ID)
 	default:

@@ -153,6 +153,7 @@ var importCases = []accounts.DjangoUser{
 	with(djangoRow(26, "felix", "felix@example.com"), func(u *accounts.DjangoUser) { // ours, which no Django writes
 		u.Password = "$argon2id$v=19$m=262144,t=16,p=16$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	}),
+	djangoRow(27, "John@Example.org", ""),
 	djangoRow(0, "zero", "zero@example.com"), djangoRow(-1, "minus", ""), djangoRow(1<<52+1, "far", ""), djangoRow(1<<52, "farthest", ""),
 }
 
@@ -176,7 +177,8 @@ func TestImportRules(t *testing.T) {
 		want := map[string][]int64{
 			"superuser in Django":                                   {23},
 			"staff in Django":                                       {22},
-			"e-mail address empty or not valid":                     {2, 3, 8, 19, 1 << 52},
+			"e-mail address empty or not valid":                     {2, 3, 8, 19, 27, 1 << 52},
+			"username is an e-mail address, and the user has none":  {27},
 			"e-mail address is another user's":                      {4},
 			"username is another user's":                            {4, 8, 10, 25},
 			"username empty or not usable":                          {9, 13, 14},
@@ -197,7 +199,7 @@ func TestImportRules(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		usernames := map[int64]string{1: "ada", 4: "ADA-4", 5: "alonzo@example.com", 6: "kurt@example.com", 8: "user-8", 9: "user-9", 10: "user-9-10", 11: "Emmy Noether",
-			12: "p\u0430ul", 13: "user-13", 14: "user-14", 15: "maria@localhost", 25: strings.Repeat("X", 147) + "-25", 1 << 52: "farthest"}
+			12: "p\u0430ul", 13: "user-13", 14: "user-14", 15: "maria@localhost", 25: strings.Repeat("X", 147) + "-25", 27: "John@Example.org", 1 << 52: "farthest"}
 		for id, name := range usernames {
 			if u := userOf(t, s, id); u.Username != name {
 				t.Errorf("%d is %q, want %q", id, u.Username, name)
