@@ -2,9 +2,12 @@ package models
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"strconv"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 )
 
@@ -37,7 +40,23 @@ const (
 	// A refresh token of the service that the user was imported from. It is no link: the hash is that of its jti or,
 	// where it has none, of its text; the row is written when it is used, and its id is that of the session it became.
 	PurposeLegacyRefresh = "legacy_refresh"
+	// What is left of an imported user who was deleted here: the id, so that another run of the import does not bring
+	// the account back, with the old password and with refresh tokens of which nobody knows any more that they were used.
+	PurposeDeleted = "deleted"
 )
+
+// deletedUser is the mark of a user who must not come again.
+func deletedUser(id int64, now time.Time) OneTimeToken {
+	hash := sha256.Sum256([]byte("deleted user " + strconv.FormatInt(id, 10)))
+	return OneTimeToken{ID: ID(uuid.Must(uuid.NewV7())), Purpose: PurposeDeleted, Hash: hash[:], UserID: id, CreatedAt: now, ExpiresAt: now.AddDate(100, 0, 0), UsedAt: &now}
+}
+
+// DeletedUsers are those of the ids that belonged to imported users who were deleted.
+func (s *Store) DeletedUsers(ctx context.Context, ids []int64) ([]int64, error) {
+	var deleted []int64
+	err := s.reads.WithContext(ctx).Model(&OneTimeToken{}).Where("user_id IN ? AND purpose = ?", ids, PurposeDeleted).Pluck("user_id", &deleted).Error
+	return deleted, translate(err)
+}
 
 // Token finds a token by the hash of its value. ErrNotFound: there is none of this purpose.
 func (s *Store) Token(ctx context.Context, purpose string, hash []byte) (OneTimeToken, error) {

@@ -114,8 +114,8 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, re
 
 // DeleteUser removes the user with everything that hangs on it, the mails and the registrations of the address
 // included, and queues the notices, in one transaction. What another user has asked for stays, such as a change to this
-// address. The id is never used again. What staff did to the user stays, with the events given. ErrNotFound: the epoch,
-// the password or a role changed meanwhile. ErrLastSuperuser.
+// address. The id is never used again. What staff did to the user stays, with the events given, and of an imported user
+// the id. ErrNotFound: the epoch, the password or a role changed meanwhile. ErrLastSuperuser.
 func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := keepSuperuser(tx, u); err != nil {
@@ -136,6 +136,12 @@ func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events .
 		}
 		for _, model := range []any{&OneTimeToken{}, &Mail{}} {
 			if err := tx.Where("email_norm = ? AND user_id = 0", u.EmailNorm).Delete(model).Error; err != nil {
+				return err
+			}
+		}
+		if u.ImportedEpoch != nil {
+			mark := deletedUser(u.ID, s.db.NowFunc())
+			if err := tx.Create(&mark).Error; err != nil {
 				return err
 			}
 		}

@@ -28,8 +28,9 @@ func race(ctx context.Context, o options, rounds int) (ok bool, err error) {
 	o.rotation, o.d = raceW, time.Hour
 	t := &torture{options: o}
 	t.start()
-	if t.site, err = site.New(ctx, site.Options{Engine: o.engine, URLs: o.urls, Replicas: o.replicas, Settings: append([]string{
-		"ACCOUNTS_REFRESH_IDLE_TTL=1h", "ACCOUNTS_SERVER_HELD_IDLE_TTL=1h", "ACCOUNTS_SESSION_MAX_AGE=1h", "ACCOUNTS_LOG_LEVEL=warn"}, o.settings()...)}); err != nil {
+	if t.site, err = site.New(ctx, site.Options{Engine: o.engine, URLs: o.urls, Replicas: o.replicas, Settings: append(o.settings(),
+		// A wave of sessions is made beforehand, and outlives its rounds. Of two settings of one name the last counts.
+		"ACCOUNTS_REFRESH_IDLE_TTL=3h", "ACCOUNTS_SERVER_HELD_IDLE_TTL=3h", "ACCOUNTS_SESSION_MAX_AGE=3h", "ACCOUNTS_LOG_LEVEL=warn")}); err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, t.site.Close()) }()

@@ -24,7 +24,8 @@ type DjangoUser struct {
 	LastLogin, DateJoined                          *time.Time
 }
 
-// DjangoToken is a refresh token on the blacklist of simplejwt. UserID is 0 if its user is gone.
+// DjangoToken is a refresh token on the blacklist of simplejwt. UserID is 0 if its user is gone, ExpiresAt zero if it
+// cannot be read.
 type DjangoToken struct {
 	JTI       string
 	UserID    int64
@@ -36,7 +37,10 @@ type importRule int
 
 // The rules, in the order of the report; from refusedID on the user is left out.
 const (
-	withoutAddress importRule = iota
+	madeSuperuser importRule = iota
+	madeStaff
+	withoutAddress
+	nameIsAddress
 	addressTaken
 	usernameTaken
 	usernameMade
@@ -50,16 +54,20 @@ const (
 	noWayIn
 	refusedID
 	refusedIDTaken
+	refusedDeleted
 	refusedUsername
 	importRules
 )
 
 var importTexts = [importRules]string{
+	madeSuperuser:     "superuser in Django: may do everything here",
+	madeStaff:         "staff in Django: may manage ordinary users here, whatever the permissions there",
 	withoutAddress:    "e-mail address empty or not valid: came without one",
+	nameIsAddress:     "username is an e-mail address, and the user has none: whoever registers that address logs in by it, and this user no more",
 	addressTaken:      "e-mail address is another user's: came without one",
 	usernameTaken:     "username is another user's: -ID was added, or became user-ID",
 	usernameMade:      "username empty or not usable: became user-ID",
-	usernameIsAddress: "username is another user's e-mail address: logs in by the own address",
+	usernameIsAddress: "username is another user's e-mail address: logs in by the own address, and not at all without one",
 	nameCleaned:       "first or last name too long or with hidden characters: cut, cleaned",
 	joinedUnknown:     "date_joined missing or absurd: became the time of the import",
 	lastLoginUnknown:  "last_login absurd: became never",
@@ -69,6 +77,7 @@ var importTexts = [importRules]string{
 	noWayIn:           "neither password nor address: cannot log in until an operator sets a password",
 	refusedID:         "id not from 1 to 2^52",
 	refusedIDTaken:    "id is taken by a user who was not imported",
+	refusedDeleted:    "was deleted here: does not come again",
 	refusedUsername:   "no username is free",
 }
 
@@ -132,18 +141,26 @@ func (i *Import) Begin(ctx context.Context, greatest int64) error {
 	return storeError(i.s.store.ReserveIDs(ctx, min(greatest, MaxImportedID)))
 }
 
+// keepBlacklisted is the longest ACCOUNTS_LEGACY_JWT_UNTIL. What the blacklist says of a token's end is what it was when
+// the token was made; a project that gave it a longer life afterwards ("remember me") is not told of it there.
+const keepBlacklisted = 400 * 24 * time.Hour
+
 // Tokens writes down that tokens are used: they must not come to life again. They come before the users, without whom
 // they are worth nothing. Errors: Unavailable.
 func (i *Import) Tokens(ctx context.Context, batch []DjangoToken) error {
 	var used []models.OneTimeToken
 	for _, t := range batch {
-		if t.JTI == "" || !i.at.Before(t.ExpiresAt) {
+		if t.JTI == "" || !t.ExpiresAt.IsZero() && !i.at.Before(t.ExpiresAt) {
 			continue
+		}
+		end := i.at.Add(keepBlacklisted)
+		if t.ExpiresAt.After(end) {
+			end = t.ExpiresAt
 		}
 		hash := token.LegacyJTI(t.JTI)
 		used = append(used, models.OneTimeToken{
 			ID: models.ID(uuid.Must(uuid.NewV7())), Purpose: models.PurposeLegacyRefresh, Hash: hash[:], UserID: max(0, t.UserID),
-			CreatedAt: i.at, ExpiresAt: t.ExpiresAt.UTC().Truncate(time.Microsecond), UsedAt: &i.at,
+			CreatedAt: i.at, ExpiresAt: end.UTC().Truncate(time.Microsecond), UsedAt: &i.at,
 		})
 	}
 	if !i.dry {
@@ -235,6 +252,7 @@ type importPlan struct {
 	events   []models.Event
 	findings []finding
 	here     int
+	deleted  []int64 // of the batch
 }
 
 func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, error) {
@@ -259,6 +277,9 @@ func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, err
 	}
 	for _, u := range here {
 		p.before.add(u)
+	}
+	if p.deleted, err = i.s.store.DeletedUsers(ctx, ids); err != nil {
+		return nil, err
 	}
 	for _, w := range wishes {
 		p.judge(w)
@@ -335,6 +356,9 @@ func (p *importPlan) judge(w importWish) {
 	case here:
 		p.find(refusedIDTaken, id)
 		return
+	case slices.Contains(p.deleted, id):
+		p.find(refusedDeleted, id)
+		return
 	case free < 0:
 		p.find(refusedUsername, id)
 		return
@@ -346,6 +370,7 @@ func (p *importPlan) judge(w importWish) {
 	epoch := newEpoch()
 	u := models.User{ID: id, Username: name.name, UsernameNorm: name.norm, IsActive: w.row.IsActive, IsStaff: w.row.IsStaff, IsSuperuser: w.row.IsSuperuser,
 		SessionEpoch: epoch, ImportedEpoch: &epoch}
+	p.role(u)
 	p.address(&u, w)
 	p.describe(&u, w.row)
 	p.password(&u, w.row.Password)
@@ -358,6 +383,16 @@ func (p *importPlan) judge(w importWish) {
 // get ids beyond it.
 const MaxImportedID = 1 << 52
 
+// role: nobody gets a power here that the operator does not read of, whoever has had a hand in the source.
+func (p *importPlan) role(u models.User) {
+	switch {
+	case u.IsSuperuser:
+		p.find(madeSuperuser, u.ID)
+	case u.IsStaff:
+		p.find(madeStaff, u.ID)
+	}
+}
+
 // address: Django does not know whether an address is its user's, and nobody is to be locked out, so it counts as
 // verified. Who has none has a form of it all the same, since that is unique; nobody can type it as an address.
 func (p *importPlan) address(u *models.User, w importWish) {
@@ -365,6 +400,9 @@ func (p *importPlan) address(u *models.User, w importWish) {
 	switch {
 	case w.email == "":
 		p.find(withoutAddress, u.ID)
+		if _, ok := canonicalEmail(u.Username); ok { // never proven, so it is not made the user's here
+			p.find(nameIsAddress, u.ID)
+		}
 	case p.holder(asEmail, w.email) != 0:
 		p.find(addressTaken, u.ID)
 	default:
@@ -432,7 +470,7 @@ func (p *importPlan) password(u *models.User, hash string) {
 		p.find(passwordNone, u.ID)
 	case errors.Is(err, credentials.ErrTooCostly):
 		p.find(passwordCostly, u.ID)
-	case err != nil || len(hash) > maxHash:
+	case err != nil || len(hash) > maxHash || strings.HasPrefix(hash, "$"): // of our own kind, at a cost that would stay
 		p.find(passwordUnknown, u.ID)
 	default:
 		u.Password = hash

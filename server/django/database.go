@@ -76,7 +76,13 @@ func open(ctx context.Context, c *mysql.Config) (*Database, error) {
 }
 
 // unreadable is a sentence about what the driver said. What it quotes are names of users, hosts and tables, not data.
-func unreadable(err error) error { return fmt.Errorf("the Django database cannot be read: %w", err) }
+func unreadable(err error) error {
+	var said *mysql.MySQLError
+	if errors.As(err, &said) {
+		said.Message = printable(said.Message)
+	}
+	return fmt.Errorf("the Django database cannot be read: %w", err)
+}
 
 // Close ends the transaction.
 func (d *Database) Close() error {

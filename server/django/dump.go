@@ -275,7 +275,7 @@ func (b *blacklist) add(model string, o object) error {
 			return err
 		}
 		t := accounts.DjangoToken{JTI: string(fields.JTI), UserID: number(json.RawMessage(fields.User)), ExpiresAt: *parseTime(string(fields.Expires))}
-		if time.Since(t.ExpiresAt) < keepExpired {
+		if t.ExpiresAt.IsZero() || time.Since(t.ExpiresAt) < keepExpired {
 			b.outstanding[string(o.PK)] = t
 		}
 	case blacklistedTokens:

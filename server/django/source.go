@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"example.com/accounts/server/accounts"
 )
@@ -71,7 +72,7 @@ func choose(columns map[string][]string, wanted string) (string, error) {
 	}
 	var found []string
 	for table := range columns {
-		if looksLikeUsers(has(table)) {
+		if table == printable(table) && looksLikeUsers(has(table)) {
 			found = append(found, table)
 		}
 	}
@@ -96,6 +97,17 @@ func named(columns map[string][]string, wanted string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// printable keeps what the source says from commanding a terminal, and from writing lines of the report. No table of
+// Django's has a name that it would change.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 func asTable(name string) string { return strings.ReplaceAll(strings.ToLower(name), ".", "_") }

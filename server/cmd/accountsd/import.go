@@ -35,9 +35,11 @@ What does not fit is met by a rule and has a line in the report, with the first 
     is kept, also with an @ or a blank, if its owner can log in by it; otherwise it becomes user-ID.
   - password hashes are kept, and replaced at the next login. Where one is of an unknown kind, or too costly, the user sets
     a new password by mail.
+  - is_staff and is_superuser are kept, groups and permissions are not: staff manages ordinary users here. The report has a line
+    for each, with the first ids: read it before anybody can log in.
   - times without a zone are taken for UTC, as Django writes them with USE_TZ.
   - tokens on the blacklist of simplejwt stay unusable.
-  - a user is left out only if the id is not from 1 to 2^52, or belongs to a user who was not imported.
+  - a user is left out only if the id is not from 1 to 2^52, or belongs to a user who was not imported or was deleted here.
 
 Users are imported in the order of their ids, 500 in a transaction. Run it again after anything that stopped it: users who are
 here already are passed over. It ends with status 1 if it was stopped or left users out.

@@ -55,7 +55,7 @@ func tokenObjects(expires time.Time) []map[string]any {
 	return []map[string]any{
 		djangoObject("token_blacklist.outstandingtoken", 1, map[string]any{"user": 1, "jti": "one", "token": "x", "created_at": nil, "expires_at": expires}),
 		djangoObject("token_blacklist.outstandingtoken", 2, map[string]any{"user": 1, "jti": "two", "token": "x", "created_at": nil, "expires_at": expires}),
-		djangoObject("token_blacklist.outstandingtoken", 3, map[string]any{"user": nil, "jti": "three", "token": "x", "created_at": nil, "expires_at": expires}),
+		djangoObject("token_blacklist.outstandingtoken", 3, map[string]any{"user": nil, "jti": "three", "token": "x", "created_at": nil, "expires_at": "some day"}),
 		djangoObject("token_blacklist.blacklistedtoken", 9, map[string]any{"token": 1, "blacklisted_at": expires}),
 		djangoObject("token_blacklist.blacklistedtoken", 10, map[string]any{"token": 3, "blacklisted_at": expires}),
 	}
@@ -67,6 +67,7 @@ here already        0
 left out            1
 used tokens         2
 Met by a rule:
+  1  superuser in Django: may do everything here                   ids 1
   1  e-mail address empty or not valid: came without one           ids 3
   1  e-mail address is another user's: came without one            ids 4
   1  username is another user's: -ID was added, or became user-ID  ids 4
@@ -127,6 +128,7 @@ func TestImportFiles(t *testing.T) {
 		text, _ := json.Marshal(djangoUser(model, id, fmt.Sprint("u", id), ""))
 		return string(text)
 	}
+	const noTable = "no table of users: looked for one with the columns id, password, last_login and username or email; name it with --table"
 	withoutEnd := dumpText(t, "["+user("auth.user", 1)+","+user("auth.user", 2))
 	for from, want := range map[string]string{
 		"/nowhere/dump.json":                         "open /nowhere/dump.json: no such file or directory",
@@ -136,7 +138,7 @@ func TestImportFiles(t *testing.T) {
 		withoutEnd:                                   "it ends in the middle",
 		dumpText(t, user("auth.user", 1)[:50]):       "it ends in the middle",
 		dumpText(t, "["+strings.Repeat(" ", 17<<20)): "an object is longer than 16 MiB",
-		dump(t, djangoObject("auth.group", 1, nil)):  "no table of users: looked for one with the columns id, password, last_login and username or email; name it with --table",
+		dump(t, djangoObject("auth.group", 1, nil)):  noTable,
 		dumpText(t, "["+user("auth.user", 1)+","+user("shop.customer", 1)+"]"): "several tables may be that of the users: auth_user, shop_customer; name the one with --table",
 	} {
 		r := s.run("", "import-django", "--from", from)
@@ -144,6 +146,9 @@ func TestImportFiles(t *testing.T) {
 			t.Errorf("want %q: exit status %d\n%s%s", want, r.code, r.out, r.err)
 		}
 	}
+	// What the source says is not to command the terminal, nor to write lines of the report.
+	s.refused(s.run("", "import-django", "--from", dumpText(t, "["+user("auth.user\x1b]0;owned\x07", 1)+"]")), noTable)
+	s.refused(s.run("", "import-django", "--from", dumpText(t, "["+user("auth.user\nimported 1", 1)+"]")), noTable)
 	if got := s.ok("", "user", "list", "--json"); got != "" {
 		t.Errorf("imported: %s", got)
 	}
@@ -207,7 +212,7 @@ func TestImportDatabase(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
 		s.ok("", "migrate", "up")
-		want := "users in auth_user  1203\nimported            1203\nhere already        0\nleft out            0\nused tokens         2\n"
+		want := "users in auth_user  1203\nimported            1203\nhere already        0\nleft out            0\nused tokens         2\nMet by a rule:\n  1  superuser in Django: may do everything here  ids 3\n"
 		if got := s.ok("", "import-django", "--from", source.URL, "--dry-run"); got != "Dry run: nothing was changed. It would be:\n"+want {
 			t.Errorf("%s", got)
 		}
@@ -259,6 +264,19 @@ func TestImportFindsTheTable(t *testing.T) {
 	source.Exec(t, "INSERT INTO people VALUES (77, 'seven@example.com', '!', '2024-01-01 00:00:00')")
 	if out := s.ok("", "import-django", "--from", source.URL); !strings.Contains(out, "users in people  1\n") {
 		t.Errorf("%s", out)
+	}
+}
+
+// What the server of the source says in its errors is not to command the terminal.
+func TestImportFromAHostileServer(t *testing.T) {
+	source := servertest.NewDatabase(t, servertest.MySQL)
+	source.Exec(t, "CREATE FUNCTION hostile() RETURNS char(1) NO SQL BEGIN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '\x1b]0;owned\x07\nimported 1'; RETURN ''; END")
+	source.Exec(t, "CREATE VIEW auth_user AS SELECT 1 AS id, hostile() AS password, 'x' AS username, NULL AS last_login")
+	s := onDatabase(t, servertest.SQLite)
+	s.ok("", "migrate", "up")
+	r := s.run("", "import-django", "--from", source.URL)
+	if r.code != 1 || strings.Count(r.err, "\n") != 1 || strings.ContainsAny(r.err, "\x1b\x07") || !strings.Contains(r.err, "owned") {
+		t.Errorf("exit status %d\n%q", r.code, r.err)
 	}
 }
 
