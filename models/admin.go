@@ -217,7 +217,8 @@ func keepSuperuser(tx *gorm.DB, u User) error {
 	if err != nil {
 		return err
 	}
-	others, err := some(tx, &User{}, "is_superuser = ? AND is_active = ? AND id <> ?", true, true, u.ID)
+	// Who was invited and has never come cannot manage anything yet: without a password.
+	others, err := some(tx, &User{}, "is_superuser = ? AND is_active = ? AND id <> ? AND password NOT LIKE '!%'", true, true, u.ID)
 	if err == nil && !others {
 		return ErrLastSuperuser
 	}

@@ -281,6 +281,27 @@ func TestControl73StaffManagesOrdinaryUsers(t *testing.T) {
 	})
 }
 
+// A role goes to who is known: not to an account whose address is perhaps somebody else's.
+func TestControl73NoRoleWithoutAVerifiedAddress(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id IN (?, ?)", s.una.ID, s.sam.ID)
+		before := s.Database.Dump(t)
+		for _, body := range []object{{"is_staff": true}, {"is_superuser": true, "first_name": "x"}} {
+			edit(s.asRoot, s.una, body).Want(t, http.StatusConflict, "email_unverified")
+		}
+		edit(s.asRoot, s.sam, object{"is_superuser": true}).Want(t, http.StatusConflict, "email_unverified")
+		unchanged(t, s.Server, before)
+		edit(s.asRoot, s.sam, object{"is_staff": false}).Want(t, http.StatusOK, "") // to take one away is well
+		email := address(newName())
+		s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": email}).Want(t, http.StatusCreated, "")
+		invited := servertest.User{User: stored(t, s.Server, email)}
+		edit(s.asRoot, invited, object{"is_staff": true, "is_superuser": true}).Want(t, http.StatusOK, "")
+		// Who has not come yet does not manage anything.
+		s.asRoot.Do(http.MethodPost, at(s.boss, "/delete"), nil).Want(t, http.StatusNoContent, "")
+		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "last_superuser")
+	})
+}
+
 func TestControl72And73RecentPassword(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		show := func(c *servertest.Client, password string) *servertest.Response {

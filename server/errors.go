@@ -56,6 +56,7 @@ var kinds = map[accounts.Code]struct {
 	accounts.UsernameTaken:      {409, "Username taken", "Somebody else has this username. Choose another one."},
 	accounts.EmailTaken:         {409, "E-mail address taken", "Somebody else has this e-mail address."},
 	accounts.LastSuperuser:      {409, "The last superuser", "This is the last active superuser, and nobody could manage this service any more. Make another one first."},
+	accounts.EmailUnverified:    {409, "Address not verified", "Nobody knows whose account this is until its e-mail address is verified. Roles come after that."},
 	accounts.UserUnreachable:    {409, "No mail can help this user", "The user is deactivated, or has no e-mail address. Change that first."},
 	codeNotFound:                {404, "Not found", "There is nothing here."},
 	codeMethodNotAllowed:        {405, "Method not allowed", "This path does not take this method; the header Allow lists those it takes."},

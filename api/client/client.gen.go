@@ -486,6 +486,7 @@ const (
 	ProblemCodeCrossSiteTransport   ProblemCode = "cross_site_transport"
 	ProblemCodeCsrfFailed           ProblemCode = "csrf_failed"
 	ProblemCodeEmailTaken           ProblemCode = "email_taken"
+	ProblemCodeEmailUnverified      ProblemCode = "email_unverified"
 	ProblemCodeInternalError        ProblemCode = "internal_error"
 	ProblemCodeInvalidCredentials   ProblemCode = "invalid_credentials"
 	ProblemCodeLastSuperuser        ProblemCode = "last_superuser"
@@ -524,6 +525,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeCsrfFailed:
 		return true
 	case ProblemCodeEmailTaken:
+		return true
+	case ProblemCodeEmailUnverified:
 		return true
 	case ProblemCodeInternalError:
 		return true
@@ -752,15 +755,18 @@ func (e UnsupportedMediaTypeProblemCode) Valid() bool {
 
 // Defines values for UserConflictProblemCode.
 const (
-	UserConflictProblemCodeEmailTaken    UserConflictProblemCode = "email_taken"
-	UserConflictProblemCodeLastSuperuser UserConflictProblemCode = "last_superuser"
-	UserConflictProblemCodeUsernameTaken UserConflictProblemCode = "username_taken"
+	UserConflictProblemCodeEmailTaken      UserConflictProblemCode = "email_taken"
+	UserConflictProblemCodeEmailUnverified UserConflictProblemCode = "email_unverified"
+	UserConflictProblemCodeLastSuperuser   UserConflictProblemCode = "last_superuser"
+	UserConflictProblemCodeUsernameTaken   UserConflictProblemCode = "username_taken"
 )
 
 // Valid indicates whether the value is a known member of the UserConflictProblemCode enum.
 func (e UserConflictProblemCode) Valid() bool {
 	switch e {
 	case UserConflictProblemCodeEmailTaken:
+		return true
+	case UserConflictProblemCodeEmailUnverified:
 		return true
 	case UserConflictProblemCodeLastSuperuser:
 		return true

@@ -134,7 +134,8 @@ type UserChange struct {
 }
 
 // UpdateUser changes a user. What is as it should be already is no change, and leaves no event.
-// Errors: NotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken, LastSuperuser, Unavailable.
+// Errors: NotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken, LastSuperuser,
+// EmailUnverified, Unavailable.
 func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -192,6 +193,12 @@ func (s *Service) wishOf(p Principal, u models.User, c UserChange, client Client
 	if rolesOf(w.after) != rolesOf(u) {
 		if !p.User.IsSuperuser {
 			return w, refuse(RoleRequired)
+		}
+		// Where addresses need not be verified, a stranger can have signed up with a colleague's, and would be staff then.
+		// Who was invited and has not come yet has no password to be somebody else by.
+		more := w.after.IsStaff && !u.IsStaff || w.after.IsSuperuser && !u.IsSuperuser
+		if more && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
+			return w, refuse(EmailUnverified)
 		}
 		w.change.IsStaff, w.change.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
 		say(models.EventRolesChanged, "%s to %s", rolesOf(u), rolesOf(w.after))

@@ -29,6 +29,7 @@ const (
 	RoleRequired       Code = "role_required"
 	ReauthRequired     Code = "reauth_required"
 	LastSuperuser      Code = "last_superuser"
+	EmailUnverified    Code = "email_unverified"
 	UserUnreachable    Code = "user_unreachable"
 	RateLimited        Code = "rate_limited"
 	Unavailable        Code = "unavailable"

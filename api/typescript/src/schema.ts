@@ -1106,7 +1106,7 @@ export interface components {
          * @description What went wrong, for programs.
          * @enum {string}
          */
-        ProblemCode: "malformed_request" | "credentials_missing" | "access_invalid" | "access_expired" | "session_expired" | "session_revoked" | "refresh_invalid" | "refresh_reused" | "invalid_credentials" | "csrf_failed" | "cross_site_transport" | "registration_closed" | "role_required" | "reauth_required" | "link_invalid" | "username_taken" | "email_taken" | "last_superuser" | "user_unreachable" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "validation_failed" | "rate_limited" | "internal_error" | "unavailable";
+        ProblemCode: "malformed_request" | "credentials_missing" | "access_invalid" | "access_expired" | "session_expired" | "session_revoked" | "refresh_invalid" | "refresh_reused" | "invalid_credentials" | "csrf_failed" | "cross_site_transport" | "registration_closed" | "role_required" | "reauth_required" | "link_invalid" | "username_taken" | "email_taken" | "last_superuser" | "email_unverified" | "user_unreachable" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "validation_failed" | "rate_limited" | "internal_error" | "unavailable";
         /**
          * @description What is wrong with a member or a parameter, for programs.
          * @enum {string}
@@ -1168,7 +1168,7 @@ export interface components {
         };
         UserConflictProblem: components["schemas"]["Problem"] & {
             /** @enum {string} */
-            code?: "username_taken" | "email_taken" | "last_superuser";
+            code?: "username_taken" | "email_taken" | "last_superuser" | "email_unverified";
         };
         LastSuperuserProblem: components["schemas"]["Problem"] & {
             /** @enum {string} */
@@ -2758,7 +2758,10 @@ export interface operations {
             401: components["responses"]["AccessRefused"];
             403: components["responses"]["ReauthRequired"];
             404: components["responses"]["NotFound"];
-            /** @description Somebody else has the name or the address, or nobody would be left to manage this service. */
+            /**
+             * @description Somebody else has the name or the address, nobody would be left to manage this service, or a role is for somebody
+             *     whose address is not verified.
+             */
             409: {
                 headers: {
                     [name: string]: unknown;

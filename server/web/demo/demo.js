@@ -1130,6 +1130,8 @@ function explain(problem, response) {
       return "This username belongs to somebody else.";
     case "email_taken":
       return "This address belongs to another account.";
+    case "email_unverified":
+      return "The e-mail address is not verified, so nobody knows whose account this is. Roles come after that.";
     case "last_superuser":
       return "This is the last active superuser: nobody would be left to manage this service.";
     case "user_unreachable":
