@@ -145,25 +145,15 @@ func init() { //nolint:gochecknoinits // the driver's registry is a global
 
 // UserChange is what a member of staff changes of a user; nil leaves a member as it is.
 type UserChange struct {
-	Username, UsernameNorm, Email, EmailNorm, FirstName, LastName, Locale *string
-	IsActive, IsStaff, IsSuperuser                                        *bool
+	ProfileChange
+	Email, EmailNorm               *string
+	IsActive, IsStaff, IsSuperuser *bool
 }
 
 func (c UserChange) columns() map[string]any {
-	set := map[string]any{}
-	for column, value := range map[string]*string{
-		"username": c.Username, "username_norm": c.UsernameNorm, "email": c.Email, "email_norm": c.EmailNorm,
-		"first_name": c.FirstName, "last_name": c.LastName, "locale": c.Locale,
-	} {
-		if value != nil {
-			set[column] = *value
-		}
-	}
-	for column, value := range map[string]*bool{"is_active": c.IsActive, "is_staff": c.IsStaff, "is_superuser": c.IsSuperuser} {
-		if value != nil {
-			set[column] = *value
-		}
-	}
+	set := c.ProfileChange.columns()
+	setGiven(set, map[string]*string{"email": c.Email, "email_norm": c.EmailNorm})
+	setGiven(set, map[string]*bool{"is_active": c.IsActive, "is_staff": c.IsStaff, "is_superuser": c.IsSuperuser})
 	return set
 }
 
@@ -194,7 +184,7 @@ func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, notices []
 		}
 		switch {
 		case c.EmailNorm != nil:
-			err = endEveryLink(tx, s.db.NowFunc(), u)
+			err = endEveryLink(tx, s.db.NowFunc(), u.ID, u.EmailNorm)
 		case c.IsActive != nil:
 			err = endLinks(tx, s.db.NowFunc(), u)
 		}
@@ -223,14 +213,6 @@ func keepSuperuser(tx *gorm.DB, u User) error {
 		return ErrLastSuperuser
 	}
 	return err
-}
-
-// endEveryLink ends what is on its way to an address that is the user's no longer.
-func endEveryLink(tx *gorm.DB, now time.Time, u User) error {
-	if err := endTokens(tx, now, "user_id = ?", u.ID); err != nil {
-		return err
-	}
-	return dropResets(tx, now, u.EmailNorm)
 }
 
 // AddInvitation makes a user with the mail that invites, in one transaction. ErrConflict: the username or the address

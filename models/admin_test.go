@@ -33,10 +33,10 @@ func TestChangeUserAsJudged(t *testing.T) {
 		for i, change := range []string{"is_superuser = TRUE", "is_staff = TRUE", "is_active = FALSE", "session_epoch = 7", "username = 'x'", "email = 'x@example.com'"} {
 			judged := f.newUser(fmt.Sprint("bob", i))
 			f.db.Exec(t, "UPDATE users SET "+change+" WHERE id = ?", judged.ID)
-			if err := f.ChangeUser(t.Context(), judged, models.UserChange{FirstName: &name}, nil); !errors.Is(err, models.ErrNotFound) {
+			if err := f.ChangeUser(t.Context(), judged, models.UserChange{ProfileChange: models.ProfileChange{FirstName: &name}}, nil); !errors.Is(err, models.ErrNotFound) {
 				t.Errorf("%s meanwhile: %v", change, err)
 			}
-			ok(t, f.ChangeUser(t.Context(), f.reload(judged), models.UserChange{FirstName: &name}, nil))
+			ok(t, f.ChangeUser(t.Context(), f.reload(judged), models.UserChange{ProfileChange: models.ProfileChange{FirstName: &name}}, nil))
 		}
 	})
 }

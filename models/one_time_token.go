@@ -221,10 +221,7 @@ func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, 
 		if err != nil {
 			return err
 		}
-		if err := endTokens(tx, now, "user_id = ?", t.UserID); err != nil {
-			return err
-		}
-		if err := dropResets(tx, now, t.EmailNorm); err != nil {
+		if err := endEveryLink(tx, now, t.UserID, t.EmailNorm); err != nil {
 			return err
 		}
 		if err := fillUp(tx, budgets); err != nil {
@@ -337,6 +334,14 @@ func consume(tx *gorm.DB, t OneTimeToken, now time.Time) error {
 
 func endTokens(tx *gorm.DB, now time.Time, where string, args ...any) error {
 	return tx.Model(&OneTimeToken{}).Where("used_at IS NULL").Where(where, args...).Updates(map[string]any{"used_at": now}).Error
+}
+
+// endEveryLink ends what has been sent, or is about to be, to a user at an address.
+func endEveryLink(tx *gorm.DB, now time.Time, userID int64, emailNorm string) error {
+	if err := endTokens(tx, now, "user_id = ?", userID); err != nil {
+		return err
+	}
+	return dropResets(tx, now, emailNorm)
 }
 
 // endLinks ends the links that are on their way to a user whose password changes. A verification stays: it gives

@@ -74,22 +74,32 @@ func (s *Store) UserByID(ctx context.Context, id int64) (User, error) {
 	return s.user(ctx, "id = ?", id)
 }
 
-// ProfileChange are the members of a profile that a user may change; nil leaves one as it is.
+// ProfileChange is what a user changes of the own profile; nil leaves one as it is.
 type ProfileChange struct {
 	Username, UsernameNorm, FirstName, LastName, Locale *string
+}
+
+func (c ProfileChange) columns() map[string]any {
+	set := map[string]any{}
+	setGiven(set, map[string]*string{
+		"username": c.Username, "username_norm": c.UsernameNorm, "first_name": c.FirstName, "last_name": c.LastName, "locale": c.Locale,
+	})
+	return set
+}
+
+// setGiven adds the columns that have a value.
+func setGiven[T any](set map[string]any, given map[string]*T) {
+	for column, value := range given {
+		if value != nil {
+			set[column] = *value
+		}
+	}
 }
 
 // UpdateProfile changes a user's own data. Another username uses the budget and leaves the event, of which the detail
 // is the old one. ErrConflict: the username is taken. ErrNotFound: there is no such user. *OverBudget.
 func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, renames Spending, renamed Event) error {
-	set := map[string]any{}
-	for column, value := range map[string]*string{
-		"username": c.Username, "username_norm": c.UsernameNorm, "first_name": c.FirstName, "last_name": c.LastName, "locale": c.Locale,
-	} {
-		if value != nil {
-			set[column] = *value
-		}
-	}
+	set := c.columns()
 	if len(set) == 0 {
 		return nil
 	}

@@ -133,7 +133,7 @@ func (s *Server) authenticate(c *gin.Context) {
 			s.problem(c, err)
 			return
 		}
-		if err = s.Service.Permit(call.principal, wants.role, wants.recentPassword); err != nil {
+		if err = call.principal.Permit(wants.role, wants.recentPassword); err != nil {
 			s.problem(c, err)
 			return
 		}

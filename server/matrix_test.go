@@ -284,9 +284,7 @@ func (w *world) renew() {
 // restore undoes what a request did: whatever an operation takes away, the next one finds the same world.
 func (w *world) restore() {
 	w.s.Database.Restore(w.t)
-	if w.mark > 0 { // it writes too
-		written(w.t, w.s, &w.mark)
-	}
+	written(w.t, w.s, &w.mark) // it writes too
 }
 
 // note enters both tokens of a client under "state kind transport".

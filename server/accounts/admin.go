@@ -139,7 +139,7 @@ type UserChange struct {
 func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err := s.retryChange(ctx, p, id, func(u models.User) error {
+	err := s.change(ctx, p, id, func(u models.User) error {
 		w, err := s.wishOf(p, u, c, client)
 		if err != nil {
 			return err
@@ -157,20 +157,9 @@ func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserC
 	return s.User(ctx, id)
 }
 
-// retryChange makes a change that is guarded by what was read; again, if something else changed the user in between.
-// What the principal may do is judged by each reading.
-func (s *Service) retryChange(ctx context.Context, p Principal, id int64, change func(models.User) error) error {
-	var err error
-	for range loginTries {
-		var u models.User
-		if u, err = s.managed(ctx, p, id); err != nil {
-			return err
-		}
-		if err = change(u); !errors.Is(err, models.ErrNotFound) {
-			return storeError(err)
-		}
-	}
-	return unavailable(err)
+// change makes a guarded change of a user whom the principal may change, which is judged by each reading.
+func (s *Service) change(ctx context.Context, p Principal, id int64, change func(models.User) error) error {
+	return guarded(func() (models.User, error) { return s.managed(ctx, p, id) }, change)
 }
 
 // wish is a change of a user, with what is to be said about it.
@@ -289,7 +278,7 @@ func rolesOf(u models.User) string {
 func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err := s.retryChange(ctx, p, id, func(u models.User) error {
+	err := s.change(ctx, p, id, func(u models.User) error {
 		return s.store.DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client), s.byStaff(p, models.EventDeleted, id, client, rolesOf(u)))
 	})
 	if err == nil {
@@ -305,7 +294,7 @@ func (s *Service) SendPasswordReset(ctx context.Context, p Principal, id int64, 
 	defer cancel()
 	// A budget of its own: a stranger who asks for resets must not keep the help back.
 	mails := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
-	err := s.retryChange(ctx, p, id, func(u models.User) error {
+	err := s.change(ctx, p, id, func(u models.User) error {
 		if !u.IsActive || u.Email == "" {
 			return refuse(UserUnreachable)
 		}
@@ -338,7 +327,7 @@ func (s *Service) limitedOr(err error) error {
 func (s *Service) Unthrottle(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	return s.retryChange(ctx, p, id, func(u models.User) error {
+	return s.change(ctx, p, id, func(u models.User) error {
 		budgets := ownBudgets(u)
 		s.spent.forget(budgets)
 		return s.store.FillUp(ctx, u, budgets, s.byStaff(p, models.EventUnthrottled, id, client, ""))
@@ -360,7 +349,7 @@ func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Sess
 func (s *Service) EndUserSessions(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	return s.retryChange(ctx, p, id, func(u models.User) error {
+	return s.change(ctx, p, id, func(u models.User) error {
 		if !u.IsActive { // there are none
 			return nil
 		}

@@ -108,7 +108,6 @@ type Role string
 
 // The roles. A superuser has every one.
 const (
-	NoRole    Role = ""
 	Staff     Role = "staff"
 	Superuser Role = "superuser"
 )
@@ -116,10 +115,10 @@ const (
 // recentPassword is for how long a password that was shown counts as recent (ASVS 7.5.3).
 const recentPassword = 10 * time.Minute
 
-// Permit says whether the principal may call what asks for the role, and for a recent password. The user is the one of
+// Permit says whether they may call what asks for the role, and for a recent password. The user is the one of
 // the row that was read for this request: who was demoted a moment ago is refused, whatever the token says.
 // Errors: RoleRequired, ReauthRequired.
-func (*Service) Permit(p Principal, role Role, recent bool) error {
+func (p Principal) Permit(role Role, recent bool) error {
 	switch {
 	case role == Staff && !p.User.IsStaff && !p.User.IsSuperuser, role == Superuser && !p.User.IsSuperuser:
 		return refuse(RoleRequired)

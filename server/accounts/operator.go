@@ -111,18 +111,25 @@ func (s *Service) byOperator(kind models.EventKind, u models.User) models.Event 
 	return s.event(kind, u.ID, Client{}, "by an operator")
 }
 
-// changeUser reads the user and makes a change that is guarded by what was read; again, if something else changed
-// the user in between.
+// changeUser changes the user of that name.
 func (s *Service) changeUser(ctx context.Context, username string, change func(models.User) error) error {
+	return guarded(func() (models.User, error) {
+		u, err := s.userByName(ctx, username)
+		if errors.Is(err, models.ErrNotFound) {
+			return u, refuse(NotFound)
+		}
+		return u, storeError(err)
+	}, change)
+}
+
+// guarded reads the user and makes a change that is guarded by what was read; again, if something else changed the user
+// in between.
+func guarded(read func() (models.User, error), change func(models.User) error) error {
 	var err error
 	for range loginTries {
 		var u models.User
-		u, err = s.userByName(ctx, username)
-		if errors.Is(err, models.ErrNotFound) {
-			return refuse(NotFound)
-		}
-		if err != nil {
-			return storeError(err)
+		if u, err = read(); err != nil {
+			return err
 		}
 		if err = change(u); !errors.Is(err, models.ErrNotFound) {
 			return storeError(err)
