@@ -85,7 +85,7 @@ func TestNumbersOf(t *testing.T) {
 func TestReadListRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"three columns": "1\ta\tb\n", "six": "1\ta\tb\tc\tpending\tx\n", "an empty one": "1\ta\t\tc\n", "no number": "x\ta\tb\tc\n", "no reason": "1\ta\tb\tc\tout of scope: \n",
-		"another note": "1\ta\tb\tc\tlater\n", "a gap": "1\ta\tb\tc\n3\ta\tb\tc\n", "twice": "1\ta\tb\tc\n1\ta\tb\tc\n", "an empty row": "1\ta\tb\tc\n\n",
+		"another note": "1\ta\tb\tc\tlater\n", "descending": "3\ta\tb\tc\n1\ta\tb\tc\n", "twice": "1\ta\tb\tc\n1\ta\tb\tc\n", "an empty row": "1\ta\tb\tc\n\n",
 	} {
 		if controls, err := readList(text); err == nil {
 			t.Errorf("%s: %v", name, controls)
