@@ -38,7 +38,8 @@ type Store struct {
 	reads *gorm.DB
 	mysql bool
 	conns int // bound on connections for writing
-	hot   hotStatements
+	hot   *hotStatements
+	actor *Actor // whose session guards every transaction; nil for the server's own writes
 }
 
 const (
@@ -129,7 +130,7 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Store{db: writer, reads: reads, conns: 1}).reached(ctx)
+	return (&Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}}).reached(ctx)
 }
 
 // openSQLitePool opens a pool with its first connection. Turning WAL on needs the file for oneself, and SQLite does not
@@ -199,7 +200,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Store{db: db, reads: db, mysql: true, conns: o.MaxConns}).reached(ctx)
+	return (&Store{db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}}).reached(ctx)
 }
 
 // sessionVariables asks the server which of the variables it has and says what every connection must set: UTC, strict
@@ -277,8 +278,17 @@ const maxTries = 5
 
 // tx runs f in a transaction and the whole of it again when it lost against another one, also when COMMIT says so.
 // An error other than ErrTransient at COMMIT leaves the outcome unknown: ErrUnavailable.
+//
+// It begins with the guard of the store's actor; see As.
 func (s *Store) tx(ctx context.Context, f func(tx *gorm.DB) error) error {
-	return retry(ctx, func() error { return s.db.WithContext(ctx).Transaction(f) })
+	return retry(ctx, func() error {
+		return s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+			if err := s.actor.guard(tx); err != nil {
+				return err
+			}
+			return f(tx)
+		})
+	})
 }
 
 // retry makes the call again after ErrTransient, with a growing random pause.

@@ -142,10 +142,16 @@ func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // storeError is what a failed store call means to a caller, where nothing more special is known: a database that
-// cannot be asked is a 503, anything else a fault of this program.
+// cannot be asked is a 503, and an actor whose session or role is gone a 401 or 403; anything else is a fault of this
+// program.
 func storeError(err error) error {
-	if errors.Is(err, models.ErrLastSuperuser) {
+	switch {
+	case errors.Is(err, models.ErrLastSuperuser):
 		return refuse(LastSuperuser)
+	case errors.Is(err, models.ErrSessionGone):
+		return refuse(SessionRevoked)
+	case errors.Is(err, models.ErrRoleGone):
+		return refuse(RoleRequired)
 	}
 	if errors.Is(err, models.ErrUnavailable) || errors.Is(err, models.ErrTransient) || errors.Is(err, models.ErrClock) {
 		return unavailable(err)

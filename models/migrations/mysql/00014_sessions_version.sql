@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE sessions ADD COLUMN version BIGINT NOT NULL DEFAULT 0;

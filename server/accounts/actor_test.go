@@ -1,0 +1,309 @@
+package accounts_test
+
+import (
+	"context"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// write is an operation that changes something, by a principal who was authenticated earlier.
+type write func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error
+
+const rightPassword = "correct horse battery"
+
+// ownWrites are those of a user in the own account, staffWrites those of a staff member. TestEveryWriteIsGuarded sees to
+// it that none is missing.
+var ownWrites = map[string]write{
+	"UpdateProfile": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		name := "Eve"
+		_, err := s.UpdateProfile(ctx, p, accounts.ProfileChange{FirstName: &name}, accounts.Client{})
+		return err
+	},
+	"DeleteProfile": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		return s.DeleteProfile(ctx, p, rightPassword, accounts.Client{})
+	},
+	"ChangeEmail": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		return s.ChangeEmail(ctx, p, "eve@evil.example", rightPassword, accounts.Client{})
+	},
+	"ChangePassword": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		_, _, err := s.ChangePassword(ctx, p, rightPassword, "an entirely different one", accounts.Client{})
+		return err
+	},
+	"Reauthenticate": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		_, err := s.Reauthenticate(ctx, p, rightPassword, accounts.Client{})
+		return err
+	},
+	"EndSession": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		return s.EndSession(ctx, p, uuid.UUID(p.Session.ID), accounts.Client{})
+	},
+	"EndSessions": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		return s.EndSessions(ctx, p, false, accounts.Client{})
+	},
+	"EndSessions, all but this one": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		return s.EndSessions(ctx, p, true, accounts.Client{})
+	},
+}
+
+var staffWrites = map[string]write{
+	"Invite": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		_, err := s.Invite(ctx, p, accounts.Invitation{Email: "heir@evil.example", IsSuperuser: true}, accounts.Client{})
+		return err
+	},
+	"UpdateUser": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
+		yes := true
+		_, err := s.UpdateUser(ctx, p, target.ID, accounts.UserChange{IsSuperuser: &yes}, accounts.Client{})
+		return err
+	},
+	"UpdateUser, the address": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
+		email := "eve@evil.example"
+		_, err := s.UpdateUser(ctx, p, target.ID, accounts.UserChange{Email: &email}, accounts.Client{})
+		return err
+	},
+	"DeleteUser": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
+		return s.DeleteUser(ctx, p, target.ID, accounts.Client{})
+	},
+	"SendPasswordReset": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
+		return s.SendPasswordReset(ctx, p, target.ID, accounts.Client{})
+	},
+	"Unthrottle": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
+		return s.Unthrottle(ctx, p, target.ID, accounts.Client{})
+	},
+	"EndUserSessions": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
+		return s.EndUserSessions(ctx, p, target.ID, accounts.Client{})
+	},
+	"EndUserSession": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
+		return s.EndUserSession(ctx, p, target.ID, uuid.Must(uuid.NewV7()), accounts.Client{})
+	},
+}
+
+// removals are the ways in which an actor is removed between authentication and COMMIT, each with the code that a write
+// in flight gets: first one that rests on a role, then one of the user's own. Empty means that the write goes through.
+var removals = map[string]struct {
+	remove     func(t *testing.T, s *servertest.Server, actor servertest.User, c *servertest.Client, root accounts.Principal)
+	staff, own accounts.Code
+}{
+	"deactivated": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
+		no := false
+		_, err := s.Service.UpdateUser(t.Context(), root, actor.ID, accounts.UserChange{IsActive: &no}, accounts.Client{})
+		must(t, err)
+	}, accounts.SessionRevoked, accounts.SessionRevoked},
+	"demoted": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
+		no := false
+		_, err := s.Service.UpdateUser(t.Context(), root, actor.ID, accounts.UserChange{IsSuperuser: &no}, accounts.Client{})
+		must(t, err)
+	}, accounts.RoleRequired, ""},
+	"deleted": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
+		must(t, s.Service.DeleteUser(t.Context(), root, actor.ID, accounts.Client{}))
+	}, accounts.SessionRevoked, accounts.SessionRevoked},
+	"all sessions ended": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
+		must(t, s.Service.EndUserSessions(t.Context(), root, actor.ID, accounts.Client{}))
+	}, accounts.SessionRevoked, accounts.SessionRevoked},
+	"this session ended": {func(t *testing.T, s *servertest.Server, actor servertest.User, c *servertest.Client, root accounts.Principal) {
+		must(t, s.Service.EndUserSession(t.Context(), root, actor.ID, uuid.MustParse(c.SessionID), accounts.Client{}))
+	}, accounts.SessionRevoked, accounts.SessionRevoked},
+	"logged out": {func(t *testing.T, _ *servertest.Server, _ servertest.User, c *servertest.Client, _ accounts.Principal) {
+		c.Copy().Logout().Want(t, http.StatusNoContent, "")
+	}, accounts.SessionRevoked, accounts.SessionRevoked},
+}
+
+// principal authenticates a client, as the server does at the beginning of a request.
+func principal(t *testing.T, s *servertest.Server, c *servertest.Client) accounts.Principal {
+	t.Helper()
+	credential, err := s.Service.Credential(accounts.Bearer, c.Access)
+	must(t, err)
+	p, err := s.Service.Authenticate(t.Context(), credential)
+	must(t, err)
+	return p
+}
+
+// A write in flight ends with what it rests on: a superuser who is being removed leaves no heir.
+func TestControl181WriteInFlightEndsWithItsActor(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true})
+		superuser := func() servertest.User {
+			u := s.NewUser()
+			s.Database.Exec(t, "UPDATE users SET is_staff = ?, is_superuser = ? WHERE id = ?", true, true, u.ID)
+			return u
+		}
+		root := principal(t, s, s.Login(superuser(), accounts.Hybrid))
+		try := func(name string, do write, r string, want accounts.Code) {
+			t.Run(r+"/"+name, func(t *testing.T) {
+				actor, target := superuser(), s.NewUser()
+				c := s.Login(actor, accounts.Hybrid)
+				p := principal(t, s, c)
+				removals[r].remove(t, s, actor, c, root)
+				before := guardedRows(t, s)
+				err := do(t.Context(), s.Service, p, target)
+				if got := codeOf(err); got != want {
+					t.Fatalf("%v, want code %q", err, want)
+				}
+				if after := guardedRows(t, s); want != "" && after != before {
+					t.Errorf("rows changed from\n%s\nto\n%s", before, after)
+				}
+			})
+		}
+		for r, removal := range removals {
+			for name, do := range staffWrites {
+				try(name, do, r, removal.staff)
+			}
+			for name, do := range ownWrites {
+				try(name, do, r, removal.own)
+			}
+		}
+	})
+}
+
+// guardedRows are the rows that no rejected write may change. Rate limits may count it.
+func guardedRows(t *testing.T, s *servertest.Server) string {
+	t.Helper()
+	var rows strings.Builder
+	for table := range strings.SplitSeq(s.Database.Dump(t), "\n") {
+		if !strings.HasPrefix(table, "throttles") {
+			rows.WriteString(table + "\n")
+		}
+	}
+	return rows.String()
+}
+
+func codeOf(err error) accounts.Code {
+	var rule *accounts.Error
+	if errors.As(err, &rule) {
+		return rule.Code
+	}
+	if err != nil {
+		return accounts.Code(err.Error())
+	}
+	return ""
+}
+
+func decimal(id int64) string { return strconv.FormatInt(id, 10) }
+
+// Every operation of a principal that writes is in one of the tables above and reaches the database through forUser or
+// forStaff, or is a read.
+func TestControl181EveryWriteIsGuarded(t *testing.T) {
+	reads := map[string]bool{"ListSessions": true, "ListEvents": true, "ExportProfile": true}
+	tried := map[string]bool{}
+	for _, table := range []map[string]write{ownWrites, staffWrites} {
+		for name := range table {
+			method, _, _ := strings.Cut(name, ",")
+			tried[method] = true
+		}
+	}
+	found := 0
+	files, err := filepath.Glob("*.go")
+	must(t, err)
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		must(t, err)
+		for _, declaration := range file.Decls {
+			f, ok := declaration.(*ast.FuncDecl)
+			if !ok || f.Recv == nil || !f.Name.IsExported() || !takesPrincipal(f) || reads[f.Name.Name] {
+				continue
+			}
+			found++
+			if !tried[f.Name.Name] {
+				t.Errorf("%s: %s takes a principal and is not tried by TestControl181WriteInFlightEndsWithItsActor", path, f.Name.Name)
+			}
+			if !calls(f, "forUser", "forStaff") {
+				t.Errorf("%s: %s writes without forUser or forStaff", path, f.Name.Name)
+			}
+		}
+	}
+	if found != len(tried) {
+		t.Errorf("%d operations were found and %d are tried", found, len(tried))
+	}
+}
+
+func takesPrincipal(f *ast.FuncDecl) bool {
+	for _, p := range f.Type.Params.List {
+		if name, ok := p.Type.(*ast.Ident); ok && name.Name == "Principal" {
+			return true
+		}
+	}
+	return false
+}
+
+func calls(f *ast.FuncDecl, names ...string) (found bool) {
+	ast.Inspect(f.Body, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok {
+			for _, name := range names {
+				found = found || s.Sel.Name == name
+			}
+		}
+		return true
+	})
+	return found
+}
+
+// A new role works in sessions that begin after it. The superuser who changes the own roles keeps the session.
+func TestControl183NewRoleEndsOldSessions(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		root, una := s.NewUser(), s.NewUser()
+		s.Database.Exec(t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, root.ID)
+		asRoot, asUna := s.Login(root, accounts.Hybrid), s.Login(una, accounts.BodyTokens)
+		edit := func(id int64, body map[string]any) {
+			asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(id), body).Want(t, http.StatusOK, "")
+		}
+		edit(una.ID, map[string]any{"is_superuser": true})
+		asUna.Copy().Do(http.MethodGet, "/admin/users", nil).Want(t, http.StatusUnauthorized, revoked)
+		asUna.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, revoked)
+		asUna = s.Login(una, accounts.BodyTokens)
+		edit(una.ID, map[string]any{"is_superuser": false}) // losing a role takes effect in the row that every request reads
+		asUna.Profile().Want(t, http.StatusOK, "")
+		mobile := s.Login(root, accounts.BodyTokens)
+		edit(root.ID, map[string]any{"is_staff": true})
+		asRoot.Profile().Want(t, http.StatusOK, "")
+		asRoot.RefreshTokens().Want(t, http.StatusOK, "")
+		mobile.Profile().Want(t, http.StatusUnauthorized, revoked)
+	})
+}
+
+// A role ends a change of the address that a staff member started while the user was an ordinary one, and so does the
+// first sign-in: the mailbox that staff chose must not take over what the account has become.
+func TestControl182PendingChangeByStaffEnds(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		root, sam := s.NewUser(), s.NewUser()
+		s.Database.Exec(t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, root.ID)
+		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", true, sam.ID)
+		asRoot, asSam := s.Login(root, accounts.Hybrid), s.Login(sam, accounts.Hybrid)
+		for name, end := range map[string]func(u servertest.User){
+			"a role": func(u servertest.User) {
+				asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"is_staff": true}).Want(t, http.StatusOK, "")
+			},
+			"the first sign-in": func(u servertest.User) { s.Login(u, accounts.Hybrid) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				u := s.NewUser()
+				moved := "moved-" + u.Email
+				r := asSam.Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"email": moved}).Want(t, http.StatusOK, "")
+				if r.JSON["pending_email"] != moved {
+					t.Errorf("pending: %s", r.Raw)
+				}
+				link := servertest.Token(t, s.Mails.Wait(t, moved, 1))
+				end(u)
+				s.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": link}).Want(t, http.StatusBadRequest, "link_invalid")
+				asSam.Do(http.MethodGet, "/admin/users/"+decimal(u.ID), nil).Want(t, http.StatusOK, "")
+			})
+		}
+	})
+}
