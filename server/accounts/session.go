@@ -223,7 +223,7 @@ func (s *Service) Reauthenticate(ctx context.Context, p Principal, password stri
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err = s.store.NoteAuthentication(ctx, p.Session.ID, u.ID, p.At, s.eventIn(p.Session.ID, models.EventReauthenticated, u.ID, client, ""))
+	err = s.forUser(p).NoteAuthentication(ctx, p.Session.ID, u.ID, p.At, s.eventIn(p.Session.ID, models.EventReauthenticated, u.ID, client, ""))
 	if errors.Is(err, models.ErrNotFound) {
 		return 0, refuse(SessionRevoked)
 	}
@@ -250,7 +250,7 @@ func (s *Service) sessionsOf(ctx context.Context, u models.User) ([]models.Sessi
 func (s *Service) EndSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	found, err := s.store.Revoke(ctx, models.ID(id), p.User.ID, s.now(), models.RevokedByUser,
+	found, err := s.forUser(p).Revoke(ctx, models.ID(id), p.User.ID, s.now(), models.RevokedByUser,
 		s.eventIn(models.ID(id), models.EventSessionEnded, p.User.ID, client, ""))
 	if err == nil && !found {
 		return refuse(NotFound)
@@ -265,13 +265,19 @@ func (s *Service) EndSessions(ctx context.Context, p Principal, keepCurrent bool
 	defer cancel()
 	var err error
 	if keepCurrent {
-		err = s.store.KeepOnly(ctx, p.Session.ID, p.User.ID, p.User.SessionEpoch, s.now(),
+		err = s.forUser(p).KeepOnly(ctx, p.Session.ID, p.User.ID, p.User.SessionEpoch, s.now(),
 			s.eventIn(p.Session.ID, models.EventSessionsEnded, p.User.ID, client, "all but this one"))
 	} else {
-		err = s.store.EndSessions(ctx, p.User.ID, p.User.SessionEpoch, s.eventIn(p.Session.ID, models.EventSessionsEnded, p.User.ID, client, ""))
+		err = s.forUser(p).EndSessions(ctx, p.User.ID, p.User.SessionEpoch, s.eventIn(p.Session.ID, models.EventSessionsEnded, p.User.ID, client, ""))
 	}
 	if errors.Is(err, models.ErrNotFound) {
 		return refuse(SessionRevoked)
 	}
-	return storeError(err)
+	return storeError(resolved(err, func() bool { return s.hasNextEpoch(ctx, p.User) }))
+}
+
+// hasNextEpoch reports whether every session that the user had when read has ended.
+func (s *Service) hasNextEpoch(ctx context.Context, u models.User) bool {
+	now, err := s.store.UserByID(ctx, u.ID)
+	return err == nil && now.SessionEpoch == u.SessionEpoch+1
 }
