@@ -143,34 +143,34 @@ func init() { //nolint:gochecknoinits // the driver's registry is a global
 	})
 }
 
-// UserChange is what a member of staff changes of a user; nil leaves a member as it is.
+// UserChange is what a staff member or an operator changes of a user. A member that is nil stays as it is.
 type UserChange struct {
 	ProfileChange
-	Email, EmailNorm               *string
 	IsActive, IsStaff, IsSuperuser *bool
+	EndSessions                    bool         // every session but the actor's own
+	EndEmailChanges                bool         // the links by which a new address could be confirmed
+	EmailChange                    *EmailChange // a pending change of the address, which its new mailbox has to confirm
 }
 
-func (c UserChange) columns() map[string]any {
+func (c UserChange) columns(u User) map[string]any {
 	set := c.ProfileChange.columns()
-	setGiven(set, map[string]*string{"email": c.Email, "email_norm": c.EmailNorm})
 	setGiven(set, map[string]*bool{"is_active": c.IsActive, "is_staff": c.IsStaff, "is_superuser": c.IsSuperuser})
+	if c.EndSessions {
+		set["session_epoch"] = u.SessionEpoch + 1
+	}
 	return set
 }
 
-// ChangeUser changes a user, with the events and the notices, in one transaction. Activation and deactivation end every
-// session and open link: the one at once, and the other never revives one. Another address ends every open link, since
-// those were sent to the old one.
+// ChangeUser changes a user, with the events, in one transaction. Activation and deactivation end every open link.
 //
-// The guards are what the caller read and judged by. ErrNotFound: something of it changed meanwhile. ErrConflict: the
-// username or the address is taken. ErrLastSuperuser.
-func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, notices []Mail, events ...Event) error {
-	set := c.columns()
-	if len(set) == 0 {
+// The guards are what the caller read and decided by. ErrNotFound: something of it has changed since. ErrConflict: the
+// username is taken. ErrLastSuperuser. *OverBudget: too many mails to the new address.
+func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...Event) error {
+	set := c.columns(u)
+	if len(set) == 0 && c.EmailChange == nil {
 		return nil
 	}
-	if c.IsActive != nil {
-		set["session_epoch"] = u.SessionEpoch + 1
-	}
+	set["claims"] = gorm.Expr("claims + 1")
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if c.IsActive != nil && !*c.IsActive || c.IsSuperuser != nil && !*c.IsSuperuser {
 			if err := keepSuperuser(tx, u); err != nil {
@@ -178,21 +178,37 @@ func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, notices []
 			}
 		}
 		err := changeUser(tx, set, events, `id = ? AND session_epoch = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?
-			AND username = ? AND email = ?`, u.ID, u.SessionEpoch, u.IsActive, u.IsStaff, u.IsSuperuser, u.Username, u.Email)
+			AND username = ? AND email = ? AND (last_login IS NULL) = ?`,
+			u.ID, u.SessionEpoch, u.IsActive, u.IsStaff, u.IsSuperuser, u.Username, u.Email, u.LastLogin == nil)
 		if err != nil {
 			return err
 		}
-		switch {
-		case c.EmailNorm != nil:
-			err = endEveryLink(tx, s.db.NowFunc(), u.ID, u.EmailNorm)
-		case c.IsActive != nil:
-			err = endLinks(tx, s.db.NowFunc(), u)
-		}
-		if err != nil {
-			return err
-		}
-		return addMails(tx, notices)
+		return s.afterChange(tx, u, c)
 	})
+}
+
+// afterChange does what a change of the user brings with it.
+func (s *Store) afterChange(tx *gorm.DB, u User, c UserChange) error {
+	if c.EndSessions && c.IsActive == nil && s.actor != nil && s.actor.User == u.ID {
+		err := one(tx.Model(&Session{}).Where("id = ?", s.actor.Session).Updates(map[string]any{"epoch": u.SessionEpoch + 1}))
+		if err != nil {
+			return err
+		}
+	}
+	if c.IsActive != nil {
+		if err := endLinks(tx, s.db.NowFunc(), u); err != nil {
+			return err
+		}
+	}
+	if c.EndEmailChanges {
+		if err := endEmailChanges(tx, s.db.NowFunc(), u.ID); err != nil {
+			return err
+		}
+	}
+	if c.EmailChange == nil {
+		return nil
+	}
+	return startEmailChange(tx, *c.EmailChange)
 }
 
 // keepSuperuser refuses to take away the last active superuser, who is about to lose what makes one.

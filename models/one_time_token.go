@@ -205,29 +205,46 @@ func some(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 	return n > 0, err
 }
 
+// PasswordReset is what a reset writes.
+type PasswordReset struct {
+	Token    OneTimeToken
+	Hash     string // of the new password
+	Now      time.Time
+	Username string // that replaces everything typed at the registration; empty leaves it
+	Notice   Mail
+	Budgets  []ID // that are reset
+}
+
 // ResetPassword consumes the token of a reset, sets the password, ends every session and every other token of the user
 // and queues the notice, in one transaction. The link proves the mailbox, so the address counts as verified.
-// The budgets given are filled up again. ErrNotFound: the token is used or expired, or the user is inactive or has
-// another address by now.
-func (s *Store) ResetPassword(ctx context.Context, t OneTimeToken, hash string, now time.Time, notice Mail, budgets []ID, events ...Event) error {
+//
+// ErrNotFound: the token is used or expired, or the user is inactive, has another address or, where the reset replaces
+// what was typed, has been verified since.
+func (s *Store) ResetPassword(ctx context.Context, r PasswordReset, events ...Event) error {
+	set := map[string]any{
+		"password": r.Hash, "session_epoch": gorm.Expr("session_epoch + 1"),
+		"email_verified_at": gorm.Expr("COALESCE(email_verified_at, ?)", r.Now),
+	}
+	where := "id = ? AND email_norm = ? AND is_active"
+	if r.Username != "" {
+		set["username"], set["username_norm"] = r.Username, r.Username
+		set["first_name"], set["last_name"], set["locale"] = "", "", ""
+		where += " AND email_verified_at IS NULL"
+	}
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := consume(tx, t, now); err != nil {
+		if err := consume(tx, r.Token, r.Now); err != nil {
 			return err
 		}
-		err := changeUser(tx, map[string]any{
-			"password": hash, "session_epoch": gorm.Expr("session_epoch + 1"),
-			"email_verified_at": gorm.Expr("COALESCE(email_verified_at, ?)", now),
-		}, events, "id = ? AND email_norm = ? AND is_active", t.UserID, t.EmailNorm)
-		if err != nil {
+		if err := changeUser(tx, set, events, where, r.Token.UserID, r.Token.EmailNorm); err != nil {
 			return err
 		}
-		if err := endEveryLink(tx, now, t.UserID, t.EmailNorm); err != nil {
+		if err := endEveryLink(tx, r.Now, r.Token.UserID, r.Token.EmailNorm); err != nil {
 			return err
 		}
-		if err := fillUp(tx, budgets); err != nil {
+		if err := fillUp(tx, r.Budgets); err != nil {
 			return err
 		}
-		return tx.Create(&notice).Error
+		return tx.Create(&r.Notice).Error
 	})
 }
 
@@ -288,6 +305,20 @@ func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, event
 	return queued, err
 }
 
+// startEmailChange queues the mail of a change within its limits, and stores the token. Errors: *OverBudget.
+func startEmailChange(tx *gorm.DB, c EmailChange) error {
+	if err := spend(tx, c.Token.CreatedAt, c.Wishes); err != nil {
+		return err
+	}
+	if err := mustAddMail(tx, c.Mail, c.Mails); err != nil {
+		return err
+	}
+	if err := replaceEmailChange(tx, c.Token, false); err != nil {
+		return err
+	}
+	return addMails(tx, c.Notices)
+}
+
 // replaceEmailChange puts the token in the place of the older ones, or keeps one of the same address.
 func replaceEmailChange(tx *gorm.DB, t OneTimeToken, keep bool) error {
 	kept := false
@@ -334,6 +365,11 @@ func consume(tx *gorm.DB, t OneTimeToken, now time.Time) error {
 
 func endTokens(tx *gorm.DB, now time.Time, where string, args ...any) error {
 	return tx.Model(&OneTimeToken{}).Where("used_at IS NULL").Where(where, args...).Updates(map[string]any{"used_at": now}).Error
+}
+
+// endEmailChanges ends the links by which a new address of the user could be confirmed.
+func endEmailChanges(tx *gorm.DB, now time.Time, userID int64) error {
+	return endTokens(tx, now, "user_id = ? AND purpose = ?", userID, PurposeEmailChange)
 }
 
 // endEveryLink ends what has been sent, or is about to be, to a user at an address.

@@ -102,7 +102,7 @@ func TestResetIsUsedOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		token := f.reset(now())
 		won := f.together(20, func(s *models.Store, i int) error {
-			return s.ResetPassword(context.Background(), token, fmt.Sprintf("hash %d", i), now(), newMail(now()), nil)
+			return s.ResetPassword(context.Background(), models.PasswordReset{Token: token, Hash: fmt.Sprintf("hash %d", i), Now: now(), Notice: newMail(now())})
 		})
 		u := f.reload(f.user)
 		if won != 1 || u.SessionEpoch != f.user.SessionEpoch+1 || u.EmailVerifiedAt == nil || f.db.Count(t, "SELECT COUNT(*) FROM outbox WHERE kind <> 'reset'") != 1 {
@@ -117,7 +117,7 @@ func TestResetEndsEveryOtherToken(t *testing.T) {
 		change, reset := newToken(models.PurposeEmailChange, f.user, now()), f.reset(now())
 		ok(t, f.addEmailChange(f.reload(f.user), change))
 		other := f.resetOf(f.newUser("bob"), now())
-		ok(t, f.ResetPassword(t.Context(), reset, "new", now(), newMail(now()), nil))
+		ok(t, f.ResetPassword(t.Context(), models.PasswordReset{Token: reset, Hash: "new", Now: now(), Notice: newMail(now())}))
 		if f.isOpen(change) || f.isOpen(reset) || !f.isOpen(other) {
 			t.Errorf("open: change %v, reset %v, another user's %v", f.isOpen(change), f.isOpen(reset), f.isOpen(other))
 		}
@@ -136,7 +136,7 @@ func TestResetIsRefused(t *testing.T) {
 			at    time.Time
 		}{"expired": {token, token.ExpiresAt}, "another address": {moved, at}} {
 			before := f.db.Dump(t)
-			if err := f.ResetPassword(t.Context(), c.token, "new", c.at, newMail(at), nil); !errors.Is(err, models.ErrNotFound) {
+			if err := f.ResetPassword(t.Context(), models.PasswordReset{Token: c.token, Hash: "new", Now: c.at, Notice: newMail(at)}); !errors.Is(err, models.ErrNotFound) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if f.db.Dump(t) != before {
@@ -146,7 +146,7 @@ func TestResetIsRefused(t *testing.T) {
 		if _, err := f.Token(t.Context(), models.PurposeVerify, token.Hash); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("found for another purpose: %v", err)
 		}
-		ok(t, f.ResetPassword(t.Context(), token, "new", token.ExpiresAt.Add(-time.Microsecond), newMail(at), nil))
+		ok(t, f.ResetPassword(t.Context(), models.PasswordReset{Token: token, Hash: "new", Now: token.ExpiresAt.Add(-time.Microsecond), Notice: newMail(at)}))
 	})
 }
 
@@ -221,7 +221,7 @@ func TestResetTokenIsStoredOnce(t *testing.T) {
 		if f.reload(f.user).Claims != claimed+1 { // a cluster sees no conflict in a row that stays as it is
 			t.Error("the user was not claimed by a change")
 		}
-		ok(t, f.ResetPassword(t.Context(), token, "new", now(), newMail(now()), nil))
+		ok(t, f.ResetPassword(t.Context(), models.PasswordReset{Token: token, Hash: "new", Now: now(), Notice: newMail(now())}))
 		before := f.db.Dump(t)
 		if err := f.AddResetToken(t.Context(), f.reload(f.user), token); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before || f.isOpen(token) {
 			t.Errorf("storing it again opened it again, or changed something: %v", err)
@@ -258,7 +258,7 @@ func TestNewestResetKillsTheOlder(t *testing.T) {
 func TestNoResetLinkAfterTheEnd(t *testing.T) {
 	for name, end := range map[string]func(f *fixture, u models.User) error{
 		"reset": func(f *fixture, u models.User) error {
-			return f.ResetPassword(f.t.Context(), f.reset(now()), "new", now(), newMail(now()), nil)
+			return f.ResetPassword(f.t.Context(), models.PasswordReset{Token: f.reset(now()), Hash: "new", Now: now(), Notice: newMail(now())})
 		},
 		"change": func(f *fixture, u models.User) error {
 			n := newSession(u, now())

@@ -32,6 +32,7 @@ type Session struct {
 	LastUsedAt    time.Time
 	// When the password was last shown: nil is CreatedAt.
 	AuthenticatedAt *time.Time
+	Version         int64 // grows with each write that rests on the session; see Actor
 }
 
 // Reasons of a revocation.
@@ -102,10 +103,22 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 //
 // The user row is locked by an UPDATE guarded by the epoch: a log-out everywhere, a password
 // change or a deactivation that came between gives ErrNotFound. ErrClock: see clockGuard.
+//
+// The first login of a user ends every pending change of the address. Only staff can have started one, and may do so
+// only for a user who has never signed in.
 func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash string, limit int, tolerance time.Duration, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
+		first, err := some(tx, &User{}, "id = ? AND last_login IS NULL", n.UserID)
+		if err != nil {
+			return err
+		}
 		if err := noteLogin(tx, n, "id = ? AND session_epoch = ? AND is_active", n.UserID, n.Epoch); err != nil {
 			return err
+		}
+		if first {
+			if err := endEmailChanges(tx, n.CreatedAt, n.UserID); err != nil {
+				return err
+			}
 		}
 		if rehash != "" { // no row: somebody else has set another hash, which wins
 			err := tx.Model(&User{}).Where("id = ? AND password = ?", n.UserID, oldHash).Updates(map[string]any{"password": rehash}).Error

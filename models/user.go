@@ -202,7 +202,7 @@ func (s *Store) SetPassword(ctx context.Context, u User, hash string, budgets []
 
 // SetActive activates or deactivates the user; see ChangeUser.
 func (s *Store) SetActive(ctx context.Context, u User, active bool, events ...Event) error {
-	return s.ChangeUser(ctx, u, UserChange{IsActive: &active}, nil, events...)
+	return s.ChangeUser(ctx, u, UserChange{IsActive: &active, EndSessions: true}, events...)
 }
 
 // EndSessions ends every session of the user. ErrNotFound: the epoch is not the one given, or the user is inactive.

@@ -89,7 +89,15 @@ func users(list []models.User) []api.User {
 }
 
 func adminUser(d accounts.UserDetail) api.AdminUserResult {
-	return api.AdminUserResult{User: user(d.User), Locale: d.User.Locale, HasPassword: d.HasPassword, Throttled: d.Throttled}
+	return api.AdminUserResult{User: user(d.User), Locale: d.User.Locale, HasPassword: d.HasPassword, Throttled: d.Throttled, PendingEmail: textOrNull(d.PendingEmail)}
+}
+
+// textOrNull makes an empty text null.
+func textOrNull(text string) nullable.Nullable[string] {
+	if text == "" {
+		return nullable.NewNullNullable[string]()
+	}
+	return nullable.NewNullableWithValue(text)
 }
 
 func events(list []models.Event) []api.Event {

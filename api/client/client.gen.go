@@ -966,6 +966,9 @@ type AdminUserResult struct {
 	// Locale The language of mails, or empty.
 	Locale string `json:"locale"`
 
+	// PendingEmail The address of a pending change, or null if there is none.
+	PendingEmail nullable.Nullable[string] `json:"pending_email"`
+
 	// Throttled Whether too many wrong passwords keep the user from logging in for a while.
 	Throttled bool `json:"throttled"`
 	User      User `json:"user"`
@@ -2749,8 +2752,13 @@ type ClientInterface interface {
 
 	// ConfirmPasswordResetWithBody Set a new password by the link of a mail
 	//
-	// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
-	// log in with the new password.
+	// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
+	// signed in: log in with the new password.
+	//
+	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+	// address for the first time therefore clears the first name, the last name and the language, and replaces the
+	// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
+	// Data of invited and imported users stays.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2759,8 +2767,13 @@ type ClientInterface interface {
 
 	// ConfirmPasswordReset Set a new password by the link of a mail
 	//
-	// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
-	// log in with the new password.
+	// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
+	// signed in: log in with the new password.
+	//
+	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+	// address for the first time therefore clears the first name, the last name and the language, and replaces the
+	// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
+	// Data of invited and imported users stays.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2975,9 +2988,16 @@ type ClientInterface interface {
 
 	// UpdateUserWithBody Change a user
 	//
-	// Members that are absent stay as they are. Another address is in force at once and counts as verified as the old
-	// one did; the old one gets a notice, and open links of the user end. Deactivation ends all sessions of the user at
-	// once; activation revives none. Only superusers change members of staff, or make somebody one.
+	// Members that are absent stay as they are.
+	//
+	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
+	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
+	// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
+	// sign-in cancels a change that staff started.
+	//
+	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
+	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
+	// superusers change staff members or grant roles.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2986,9 +3006,16 @@ type ClientInterface interface {
 
 	// UpdateUser Change a user
 	//
-	// Members that are absent stay as they are. Another address is in force at once and counts as verified as the old
-	// one did; the old one gets a notice, and open links of the user end. Deactivation ends all sessions of the user at
-	// once; activation revives none. Only superusers change members of staff, or make somebody one.
+	// Members that are absent stay as they are.
+	//
+	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
+	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
+	// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
+	// sign-in cancels a change that staff started.
+	//
+	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
+	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
+	// superusers change staff members or grant roles.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3455,8 +3482,13 @@ func (c *Client) RequestPasswordReset(ctx context.Context, body RequestPasswordR
 
 // ConfirmPasswordResetWithBody Set a new password by the link of a mail
 //
-// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
-// log in with the new password.
+// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
+// signed in: log in with the new password.
+//
+// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+// address for the first time therefore clears the first name, the last name and the language, and replaces the
+// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
+// Data of invited and imported users stays.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3475,8 +3507,13 @@ func (c *Client) ConfirmPasswordResetWithBody(ctx context.Context, contentType s
 
 // ConfirmPasswordReset Set a new password by the link of a mail
 //
-// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
-// log in with the new password.
+// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
+// signed in: log in with the new password.
+//
+// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+// address for the first time therefore clears the first name, the last name and the language, and replaces the
+// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
+// Data of invited and imported users stays.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3901,9 +3938,16 @@ func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...Reque
 
 // UpdateUserWithBody Change a user
 //
-// Members that are absent stay as they are. Another address is in force at once and counts as verified as the old
-// one did; the old one gets a notice, and open links of the user end. Deactivation ends all sessions of the user at
-// once; activation revives none. Only superusers change members of staff, or make somebody one.
+// Members that are absent stay as they are.
+//
+// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
+// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
+// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
+// sign-in cancels a change that staff started.
+//
+// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
+// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
+// superusers change staff members or grant roles.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3922,9 +3966,16 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentT
 
 // UpdateUser Change a user
 //
-// Members that are absent stay as they are. Another address is in force at once and counts as verified as the old
-// one did; the old one gets a notice, and open links of the user end. Deactivation ends all sessions of the user at
-// once; activation revives none. Only superusers change members of staff, or make somebody one.
+// Members that are absent stay as they are.
+//
+// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
+// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
+// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
+// sign-in cancels a change that staff started.
+//
+// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
+// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
+// superusers change staff members or grant roles.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5892,8 +5943,13 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmPasswordResetWithBodyWithResponse Set a new password by the link of a mail
 	//
-	// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
-	// log in with the new password.
+	// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
+	// signed in: log in with the new password.
+	//
+	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+	// address for the first time therefore clears the first name, the last name and the language, and replaces the
+	// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
+	// Data of invited and imported users stays.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5902,8 +5958,13 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmPasswordResetWithResponse Set a new password by the link of a mail
 	//
-	// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
-	// log in with the new password.
+	// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
+	// signed in: log in with the new password.
+	//
+	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+	// address for the first time therefore clears the first name, the last name and the language, and replaces the
+	// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
+	// Data of invited and imported users stays.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6134,9 +6195,16 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithBodyWithResponse Change a user
 	//
-	// Members that are absent stay as they are. Another address is in force at once and counts as verified as the old
-	// one did; the old one gets a notice, and open links of the user end. Deactivation ends all sessions of the user at
-	// once; activation revives none. Only superusers change members of staff, or make somebody one.
+	// Members that are absent stay as they are.
+	//
+	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
+	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
+	// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
+	// sign-in cancels a change that staff started.
+	//
+	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
+	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
+	// superusers change staff members or grant roles.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6145,9 +6213,16 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithResponse Change a user
 	//
-	// Members that are absent stay as they are. Another address is in force at once and counts as verified as the old
-	// one did; the old one gets a notice, and open links of the user end. Deactivation ends all sessions of the user at
-	// once; activation revives none. Only superusers change members of staff, or make somebody one.
+	// Members that are absent stay as they are.
+	//
+	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
+	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
+	// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
+	// sign-in cancels a change that staff started.
+	//
+	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
+	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
+	// superusers change staff members or grant roles.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8889,6 +8964,11 @@ type UpdateUserResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// UpdateUserResponse429Headers the declared response headers of an HTTP 429 response for UpdateUser
+type UpdateUserResponse429Headers struct {
+	RetryAfter int
+}
+
 // UpdateUserResponse503Headers the declared response headers of an HTTP 503 response for UpdateUser
 type UpdateUserResponse503Headers struct {
 	RetryAfter int
@@ -8915,12 +8995,16 @@ type UpdateUserResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UpdateUserResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateUserResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *UpdateUserResponse503Headers
 }
@@ -8968,6 +9052,11 @@ func (r UpdateUserResponse) GetApplicationProblemJSON415() *UnsupportedMediaType
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r UpdateUserResponse) GetApplicationProblemJSON422() *ValidationFailed {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -10104,8 +10193,13 @@ func (c *ClientWithResponses) RequestPasswordResetWithResponse(ctx context.Conte
 
 // ConfirmPasswordResetWithBodyWithResponse Set a new password by the link of a mail
 //
-// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
-// log in with the new password.
+// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
+// signed in: log in with the new password.
+//
+// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+// address for the first time therefore clears the first name, the last name and the language, and replaces the
+// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
+// Data of invited and imported users stays.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10120,8 +10214,13 @@ func (c *ClientWithResponses) ConfirmPasswordResetWithBodyWithResponse(ctx conte
 
 // ConfirmPasswordResetWithResponse Set a new password by the link of a mail
 //
-// Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
-// log in with the new password.
+// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
+// signed in: log in with the new password.
+//
+// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+// address for the first time therefore clears the first name, the last name and the language, and replaces the
+// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
+// Data of invited and imported users stays.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10478,9 +10577,16 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 
 // UpdateUserWithBodyWithResponse Change a user
 //
-// Members that are absent stay as they are. Another address is in force at once and counts as verified as the old
-// one did; the old one gets a notice, and open links of the user end. Deactivation ends all sessions of the user at
-// once; activation revives none. Only superusers change members of staff, or make somebody one.
+// Members that are absent stay as they are.
+//
+// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
+// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
+// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
+// sign-in cancels a change that staff started.
+//
+// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
+// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
+// superusers change staff members or grant roles.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10495,9 +10601,16 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 
 // UpdateUserWithResponse Change a user
 //
-// Members that are absent stay as they are. Another address is in force at once and counts as verified as the old
-// one did; the old one gets a notice, and open links of the user end. Deactivation ends all sessions of the user at
-// once; activation revives none. Only superusers change members of staff, or make somebody one.
+// Members that are absent stay as they are.
+//
+// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
+// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
+// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
+// sign-in cancels a change that staff started.
+//
+// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
+// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
+// superusers change staff members or grant roles.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13262,6 +13375,13 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13289,6 +13409,16 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers UpdateUserResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

@@ -25,9 +25,10 @@ const (
 
 // UserDetail is a user as staff sees it.
 type UserDetail struct {
-	User        models.User
-	HasPassword bool
-	Throttled   bool
+	User         models.User
+	HasPassword  bool
+	Throttled    bool
+	PendingEmail string // the address that a change waits for confirmation at, or empty
 }
 
 // FindUsers are the users that fit, and the place after which the next page begins, or nil where there is none. Text is
@@ -67,7 +68,14 @@ func (s *Service) detail(ctx context.Context, u models.User) (UserDetail, error)
 	throttled, err := s.store.UsedUp(ctx, s.now(), bounded([]models.Spending{
 		use(limit, loginOfAccount, u.UsernameNorm), use(limit, loginOfAccount, u.EmailNorm), use(limit, passwordOfUser, subjectOf(u)),
 	})...)
-	return UserDetail{User: u, HasPassword: credentials.IsUsable(u.Password), Throttled: throttled}, storeError(err)
+	if err != nil {
+		return UserDetail{}, storeError(err)
+	}
+	change, err := s.store.PendingEmailChange(ctx, u.ID, s.now())
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return UserDetail{}, storeError(err)
+	}
+	return UserDetail{User: u, HasPassword: credentials.IsUsable(u.Password), Throttled: throttled, PendingEmail: change.Email}, nil
 }
 
 func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
@@ -100,8 +108,8 @@ type Invitation struct {
 	IsStaff, IsSuperuser                         bool
 }
 
-// Invite makes an active user without a password, and sends a mail by which the user sets one: nobody else ever knows
-// it. Errors: RoleRequired, ValidationFailed, UsernameTaken, EmailTaken, Unavailable.
+// Invite makes an active user without a password, and sends a mail by which the user sets one: only the user ever knows
+// it. Errors: RoleRequired, ValidationFailed, UsernameTaken, EmailTaken, SessionRevoked, Unavailable.
 func (s *Service) Invite(ctx context.Context, p Principal, in Invitation, client Client) (UserDetail, error) {
 	if (in.IsStaff || in.IsSuperuser) && !p.User.IsSuperuser {
 		return UserDetail{}, refuse(RoleRequired)
@@ -116,15 +124,26 @@ func (s *Service) Invite(ctx context.Context, p Principal, in Invitation, client
 	withUsername(&u)
 	m := s.mailTo(u, mail.Invitation, client)
 	m.ExpiresAt = m.CreatedAt.Add(invitationLife)
-	err := s.store.AddInvitation(ctx, &u, m, s.byStaff(p, models.EventInvited, 0, client, rolesOf(u)))
+	err := s.forStaff(p).AddInvitation(ctx, &u, m, s.byStaff(p, models.EventInvited, 0, client, rolesOf(u)))
 	if errors.Is(err, models.ErrConflict) {
 		return UserDetail{}, s.taken(ctx, u)
 	}
-	if err != nil {
+	if err := resolved(err, func() bool { return s.invited(ctx, &u) }); err != nil {
 		return UserDetail{}, storeError(err)
 	}
 	s.wakeMail()
 	return s.detail(ctx, u)
+}
+
+// invited reports whether the user of an invitation is there, and reads the user if so. The random epoch tells it from
+// one of the same address that another request has made.
+func (s *Service) invited(ctx context.Context, u *models.User) bool {
+	found, err := s.store.UserByEmail(ctx, u.EmailNorm)
+	if err != nil || found.SessionEpoch != u.SessionEpoch {
+		return false
+	}
+	*u = found
+	return true
 }
 
 // UserChange is what a member of staff changes; nil leaves a member as it is.
@@ -135,20 +154,20 @@ type UserChange struct {
 
 // UpdateUser changes a user. What is as it should be already is no change, and leaves no event.
 // Errors: NotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken, LastSuperuser,
-// EmailUnverified, Unavailable.
+// EmailUnverified, SessionRevoked, RateLimited, Unavailable.
 func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.change(ctx, p, id, func(u models.User) error {
-		w, err := s.wishOf(p, u, c, client)
+		w, err := s.wishOf(ctx, p, u, c, client)
 		if err != nil {
 			return err
 		}
-		err = s.store.ChangeUser(ctx, u, w.change, w.notices, w.events...)
-		if errors.Is(err, models.ErrConflict) {
-			return s.taken(ctx, w.after)
+		err = s.forStaff(p).ChangeUser(ctx, u, w.change, w.events...)
+		if errors.Is(err, models.ErrConflict) { // the address is not changed here
+			return refuse(UsernameTaken)
 		}
-		return err
+		return s.limitedOr(err)
 	})
 	if err != nil {
 		return UserDetail{}, err
@@ -164,14 +183,13 @@ func (s *Service) change(ctx context.Context, p Principal, id int64, change func
 
 // wish is a change of a user, with what is to be said about it.
 type wish struct {
-	change  models.UserChange
-	after   models.User
-	events  []models.Event
-	notices []models.Mail
+	change models.UserChange
+	after  models.User
+	events []models.Event
 }
 
 // wishOf finds out what of a change is one.
-func (s *Service) wishOf(p Principal, u models.User, c UserChange, client Client) (wish, error) {
+func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (wish, error) {
 	w := wish{after: u}
 	w.after.Username, w.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
 	w.after.FirstName, w.after.LastName, w.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
@@ -179,56 +197,96 @@ func (s *Service) wishOf(p Principal, u models.User, c UserChange, client Client
 	say := func(kind models.EventKind, format string, args ...any) {
 		w.events = append(w.events, s.byStaff(p, kind, u.ID, client, fmt.Sprintf(format, args...)))
 	}
-	if rolesOf(w.after) != rolesOf(u) {
-		if !p.User.IsSuperuser {
-			return w, refuse(RoleRequired)
-		}
-		// Where addresses need not be verified, a stranger can have signed up with a colleague's, and would be staff then.
-		// Who was invited and has not come yet has no password to be somebody else by.
-		more := w.after.IsStaff && !u.IsStaff || w.after.IsSuperuser && !u.IsSuperuser
-		if more && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
-			return w, refuse(EmailUnverified)
-		}
-		w.change.IsStaff, w.change.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
-		say(models.EventRolesChanged, "%s to %s", rolesOf(u), rolesOf(w.after))
+	if err := w.roles(p, u, say); err != nil {
+		return w, err
 	}
 	if err := w.names(u, say); err != nil {
 		return w, err
 	}
-	if w.change.Email != nil {
-		for _, m := range s.notices(u, mail.EmailChanged, client) {
-			m.NewEmail = w.after.Email
-			w.notices = append(w.notices, m)
+	if w.after.Email != u.Email {
+		if err := s.wishEmail(ctx, p, u, &w, client); err != nil {
+			return w, err
 		}
+		say(models.EventEmailChangeRequested, "to %s", mail.Mask(w.after.Email))
 	}
-	switch {
-	case w.after.IsActive && !u.IsActive:
-		say(models.EventActivated, "")
-	case !w.after.IsActive && u.IsActive:
-		say(models.EventDeactivated, "")
-	default:
-		return w, nil
-	}
-	w.change.IsActive = &w.after.IsActive
+	w.activity(u, say)
 	return w, nil
+}
+
+// roles changes what the user may do. A new role ends the user's sessions: one that was stolen from an ordinary user
+// must not become a superuser's. It also ends a pending change of the address, which a staff member may have started
+// while the user was an ordinary one.
+func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
+	if rolesOf(w.after) == rolesOf(u) {
+		return nil
+	}
+	if !p.User.IsSuperuser {
+		return refuse(RoleRequired)
+	}
+	more := w.after.IsStaff && !u.IsStaff || w.after.IsSuperuser && !u.IsSuperuser
+	// Where addresses need not be verified, a stranger can have signed up with a colleague's, and would become staff.
+	// An invited user who has not signed in yet has no password, so only the mailbox can use that account.
+	if more && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
+		return refuse(EmailUnverified)
+	}
+	w.change.IsStaff, w.change.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
+	w.change.EndSessions, w.change.EndEmailChanges = more, more
+	say(models.EventRolesChanged, "%s to %s", rolesOf(u), rolesOf(w.after))
+	return nil
+}
+
+// activity ends every session, whichever way it changes: deactivation does so at once, and activation revives none.
+func (w *wish) activity(u models.User, say sayEvent) {
+	switch {
+	case w.after.IsActive == u.IsActive:
+		return
+	case w.after.IsActive:
+		say(models.EventActivated, "")
+	default:
+		say(models.EventDeactivated, "")
+	}
+	w.change.IsActive, w.change.EndSessions = &w.after.IsActive, true
+}
+
+// sayEvent adds an event to a change.
+type sayEvent = func(kind models.EventKind, format string, args ...any)
+
+// wishEmail starts a change of the address, which takes effect when the new mailbox confirms it.
+//
+// An address that staff could put into force would let a staff member take an account over by a password reset, and
+// would give an address that is unproved the look of a verified one. Only a superuser may start a change for a user who
+// has ever signed in, because the owner of the new mailbox can take the account over.
+func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *wish, client Client) error {
+	if u.LastLogin != nil && !p.User.IsSuperuser {
+		return refuse(RoleRequired)
+	}
+	norm, err := newEmail(w.after.Email)
+	if err != nil {
+		return err
+	}
+	other, err := s.store.UserByEmail(ctx, norm)
+	switch {
+	case err == nil && other.ID != u.ID:
+		return refuse(EmailTaken)
+	case err != nil && !errors.Is(err, models.ErrNotFound):
+		return storeError(err)
+	}
+	change := s.emailChange(u, w.after.Email, norm, client)
+	mails := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
+	change.Mails = use(mails, mailsTo+"staff", norm)
+	w.change.EmailChange = &change
+	return nil
 }
 
 // names are the members that people are called by. Those that change must be well-formed; what came from elsewhere may
 // stay as it is.
-func (w *wish) names(u models.User, say func(kind models.EventKind, format string, args ...any)) (err error) {
+func (w *wish) names(u models.User, say sayEvent) (err error) {
 	if w.after.Username != u.Username {
 		if w.after.UsernameNorm, err = newName(w.after.Username); err != nil {
 			return err
 		}
 		w.change.Username, w.change.UsernameNorm = &w.after.Username, &w.after.UsernameNorm
 		say(models.EventUsernameChanged, "%s to %s", short(u.Username), short(w.after.Username))
-	}
-	if w.after.Email != u.Email {
-		if w.after.EmailNorm, err = newEmail(w.after.Email); err != nil {
-			return err
-		}
-		w.change.Email, w.change.EmailNorm = &w.after.Email, &w.after.EmailNorm
-		say(models.EventEmailChanged, "%s to %s", mail.Mask(u.Email), mail.Mask(w.after.Email))
 	}
 	if w.after.FirstName != u.FirstName || w.after.LastName != u.LastName {
 		if err := newNames(&w.after.FirstName, &w.after.LastName); err != nil {
@@ -279,12 +337,19 @@ func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client 
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.change(ctx, p, id, func(u models.User) error {
-		return s.store.DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client), s.byStaff(p, models.EventDeleted, id, client, rolesOf(u)))
+		err := s.forStaff(p).DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client), s.byStaff(p, models.EventDeleted, id, client, rolesOf(u)))
+		return resolved(err, func() bool { return s.isGone(ctx, id) })
 	})
 	if err == nil {
 		s.wakeMail()
 	}
 	return err
+}
+
+// isGone reports whether a user who was there has been deleted.
+func (s *Service) isGone(ctx context.Context, id int64) bool {
+	_, err := s.store.UserByID(ctx, id)
+	return errors.Is(err, models.ErrNotFound)
 }
 
 // SendPasswordReset sends a user the link of a forgotten password, or the invitation once more to one who has none yet.
@@ -304,7 +369,7 @@ func (s *Service) SendPasswordReset(ctx context.Context, p Principal, id int64, 
 		}
 		m := s.mailTo(u, kind, client)
 		m.ExpiresAt = m.CreatedAt.Add(life)
-		err := s.store.AddUserMail(ctx, u, m, use(mails, mailsTo+"staff", u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, string(kind)))
+		err := s.forStaff(p).AddUserMail(ctx, u, m, use(mails, mailsTo+"staff", u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, string(kind)))
 		return s.limitedOr(err)
 	})
 	if err == nil {
@@ -330,7 +395,7 @@ func (s *Service) Unthrottle(ctx context.Context, p Principal, id int64, client 
 	return s.change(ctx, p, id, func(u models.User) error {
 		budgets := ownBudgets(u)
 		s.spent.forget(budgets)
-		return s.store.FillUp(ctx, u, budgets, s.byStaff(p, models.EventUnthrottled, id, client, ""))
+		return s.forStaff(p).FillUp(ctx, u, budgets, s.byStaff(p, models.EventUnthrottled, id, client, ""))
 	})
 }
 
@@ -353,7 +418,8 @@ func (s *Service) EndUserSessions(ctx context.Context, p Principal, id int64, cl
 		if !u.IsActive { // there are none
 			return nil
 		}
-		return s.store.EndSessions(ctx, id, u.SessionEpoch, s.byStaff(p, models.EventSessionsEnded, id, client, ""))
+		err := s.forStaff(p).EndSessions(ctx, id, u.SessionEpoch, s.byStaff(p, models.EventSessionsEnded, id, client, ""))
+		return resolved(err, func() bool { return s.hasNextEpoch(ctx, u) })
 	})
 }
 
@@ -368,7 +434,7 @@ func (s *Service) EndUserSession(ctx context.Context, p Principal, id int64, ses
 	e := s.byStaff(p, models.EventSessionEnded, id, client, "")
 	ended := models.ID(session)
 	e.SessionID = &ended
-	found, err := s.store.Revoke(ctx, ended, id, s.now(), models.RevokedByStaff, e)
+	found, err := s.forStaff(p).Revoke(ctx, ended, id, s.now(), models.RevokedByStaff, e)
 	if err == nil && !found {
 		return refuse(NotFound)
 	}

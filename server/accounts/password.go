@@ -115,12 +115,12 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	after := u
 	after.SessionEpoch++
 	l := s.newSession(after, LoginInput{Transport: token.Transport(p.Session.Transport), Client: client})
-	err = s.store.ChangePassword(ctx, u, hash, l.Session, s.policy.tolerance(), s.notices(u, mail.PasswordChanged, client),
+	err = s.forUser(p).ChangePassword(ctx, u, hash, l.Session, s.policy.tolerance(), s.notices(u, mail.PasswordChanged, client),
 		s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, client, ""))
 	if errors.Is(err, models.ErrNotFound) {
 		return Tokens{}, u, s.overtaken(ctx, u)
 	}
-	if err != nil {
+	if err := resolved(err, func() bool { return s.exists(ctx, l.ID) }); err != nil {
 		return Tokens{}, u, storeError(err)
 	}
 	s.wakeMail()
@@ -158,16 +158,9 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	if err := s.spend(ctx, uses); err != nil {
 		return err
 	}
-	t, err := s.openToken(ctx, models.PurposeReset, value)
+	t, u, err := s.resetting(ctx, value)
 	if err != nil {
 		return err
-	}
-	u, err := s.store.UserByID(ctx, t.UserID)
-	if errors.Is(err, models.ErrNotFound) {
-		return refuse(LinkInvalid)
-	}
-	if err != nil {
-		return storeError(err)
 	}
 	if err := onField("new_password", s.checkNewPassword(password, u)); err != nil {
 		return err
@@ -178,19 +171,57 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	// Who holds the mailbox is the owner, and gets in whatever somebody else has used up.
-	budgets, now := ownBudgets(u), s.now()
-	err = s.store.ResetPassword(ctx, t, hash, now, s.mailTo(u, mail.PasswordChanged, client), budgets,
-		s.event(models.EventPasswordReset, u.ID, client, "by a link"))
-	if errors.Is(err, models.ErrNotFound) {
-		return refuse(LinkInvalid)
-	}
-	if err != nil && !s.applied(ctx, t, now, err) {
-		return storeError(err)
+	budgets := ownBudgets(u) // the owner of the mailbox gets in, whatever an attacker has used up
+	err = guarded(func() (_ models.User, err error) {
+		t, u, err = s.resetting(ctx, value)
+		return u, err
+	}, func(u models.User) error {
+		r := s.passwordReset(t, u, hash, client)
+		r.Budgets = budgets
+		err := s.store.ResetPassword(ctx, r, s.event(models.EventPasswordReset, u.ID, client, "by a link"))
+		return resolved(err, func() bool { return s.applied(ctx, t, r.Now, err) })
+	})
+	if err != nil {
+		return err
 	}
 	s.spent.forget(budgets)
 	s.wakeMail()
 	return nil
+}
+
+// resetting finds the open token of a reset and its user. Errors: LinkInvalid, Unavailable.
+func (s *Service) resetting(ctx context.Context, value string) (models.OneTimeToken, models.User, error) {
+	t, err := s.openToken(ctx, models.PurposeReset, value)
+	if err != nil {
+		return t, models.User{}, err
+	}
+	u, err := s.store.UserByID(ctx, t.UserID)
+	if errors.Is(err, models.ErrNotFound) || err == nil && (!u.IsActive || u.EmailNorm != t.EmailNorm) {
+		return t, u, refuse(LinkInvalid)
+	}
+	return t, u, storeError(err)
+}
+
+// passwordReset shapes the write of a reset.
+//
+// Where addresses need not be verified, a stranger can have registered with the owner's address. A reset that proves the
+// address for the first time hands that account to the owner, so it clears what the stranger typed: the names and the
+// language, and the username, which a generated one replaces. The owner can choose the old username again. Data of
+// invited and imported users stays, because staff or the old service has entered it.
+func (s *Service) passwordReset(t models.OneTimeToken, u models.User, hash string, client Client) models.PasswordReset {
+	r := models.PasswordReset{Token: t, Hash: hash, Now: s.now()}
+	if u.EmailVerifiedAt == nil && u.ImportedEpoch == nil && credentials.IsUsable(u.Password) {
+		r.Username = withUsername(&models.User{}).Username
+		u.FirstName, u.Locale = "", ""
+	}
+	r.Notice = s.mailTo(u, mail.PasswordChanged, client)
+	return r
+}
+
+// exists reports whether a session's row is there.
+func (s *Service) exists(ctx context.Context, id models.ID) bool {
+	_, err := s.store.Session(ctx, id)
+	return err == nil
 }
 
 // token makes a one-time token's row; its value is a function of the id and the server's secret.

@@ -35,7 +35,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	// Each other username is a line of the security log, and somebody else's way to find this user is gone.
 	renames := use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User))
 	renamed := s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, "")
-	if err := s.store.UpdateProfile(ctx, p.User.ID, change, renames, renamed); err != nil {
+	if err := s.forUser(p).UpdateProfile(ctx, p.User.ID, change, renames, renamed); err != nil {
 		switch {
 		case isOver(err, renames):
 			return models.User{}, s.limited(err)
@@ -62,7 +62,8 @@ func (s *Service) DeleteProfile(ctx context.Context, p Principal, password strin
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err = s.store.DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client))
+	err = s.forUser(p).DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client))
+	err = resolved(err, func() bool { return s.isGone(ctx, u.ID) })
 	if errors.Is(err, models.ErrNotFound) {
 		return s.overtaken(ctx, u)
 	}
@@ -114,6 +115,22 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
+	change := s.emailChange(u, email, norm, client)
+	change.Mails = s.mailBudget(mail.EmailChange, norm)
+	queued, err := s.forUser(p).AddEmailChange(ctx, u, change, s.eventIn(p.Session.ID, models.EventEmailChangeRequested, u.ID, client, "to "+mail.Mask(email)))
+	switch {
+	case errors.Is(err, models.ErrNotFound):
+		return s.overtaken(ctx, u)
+	case isOver(err, change.Wishes):
+		return s.limited(err)
+	}
+	return s.queued(queued, err)
+}
+
+// emailChange shapes a pending change of a user's address: the link to the new one, and a notice to the present one.
+// Its wishes are limited, because each new address may be a stranger's mailbox and each change sends a notice too. The
+// caller sets the limit of mails to the new address.
+func (s *Service) emailChange(u models.User, email, norm string, client Client) models.EmailChange {
 	link := s.mailTo(u, mail.EmailChange, client)
 	link.Email, link.EmailNorm, link.ExpiresAt = email, norm, link.CreatedAt.Add(s.settings.EmailChangeTTL)
 	t := s.oneTime(uuid.UUID(link.ID), models.PurposeEmailChange, link.CreatedAt, s.settings.EmailChangeTTL)
@@ -123,18 +140,8 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	for i := range notices {
 		notices[i].NewEmail = email
 	}
-	// Each wrong address is somebody's mailbox, and each time the present one gets a notice.
-	wishes := use(Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}, changesOfUser, subjectOf(u))
-	queued, err := s.store.AddEmailChange(ctx, u,
-		models.EmailChange{Token: t, Mail: link, Mails: s.mailBudget(mail.EmailChange, norm), Notices: notices, Wishes: wishes},
-		s.eventIn(p.Session.ID, models.EventEmailChangeRequested, u.ID, client, "to "+mail.Mask(email)))
-	switch {
-	case errors.Is(err, models.ErrNotFound):
-		return s.overtaken(ctx, u)
-	case isOver(err, wishes):
-		return s.limited(err)
-	}
-	return s.queued(queued, err)
+	limit := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
+	return models.EmailChange{Token: t, Mail: link, Notices: notices, Wishes: use(limit, changesOfUser, subjectOf(u))}
 }
 
 // ConfirmEmailChange puts the new address into force. Errors: LinkInvalid (also if somebody else has the address by

@@ -417,8 +417,13 @@ export interface paths {
         put?: never;
         /**
          * Set a new password by the link of a mail
-         * @description Takes the token of the link once. Ends every session of the user and every other open link, and signs nobody in:
-         *     log in with the new password.
+         * @description Takes the token of the link once. Ends every session of the user and every other open link. The user is not
+         *     signed in: log in with the new password.
+         *
+         *     Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+         *     address for the first time therefore clears the first name, the last name and the language, and replaces the
+         *     username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
+         *     Data of invited and imported users stays.
          */
         post: operations["confirmPasswordReset"];
         delete?: never;
@@ -473,9 +478,16 @@ export interface paths {
         head?: never;
         /**
          * Change a user
-         * @description Members that are absent stay as they are. Another address is in force at once and counts as verified as the old
-         *     one did; the old one gets a notice, and open links of the user end. Deactivation ends all sessions of the user at
-         *     once; activation revives none. Only superusers change members of staff, or make somebody one.
+         * @description Members that are absent stay as they are.
+         *
+         *     A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
+         *     one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
+         *     new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
+         *     sign-in cancels a change that staff started.
+         *
+         *     A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
+         *     pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
+         *     superusers change staff members or grant roles.
          */
         patch: operations["updateUser"];
         trace?: never;
@@ -1050,6 +1062,8 @@ export interface components {
             has_password: boolean;
             /** @description Whether too many wrong passwords keep the user from logging in for a while. */
             throttled: boolean;
+            /** @description The address of a pending change, or null if there is none. */
+            pending_email: string | null;
         };
         User: {
             /** Format: int64 */
@@ -2104,7 +2118,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The user as it is now. */
+            /** @description The user after the change. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2637,7 +2651,8 @@ export interface operations {
                      *       },
                      *       "locale": "en",
                      *       "has_password": true,
-                     *       "throttled": false
+                     *       "throttled": false,
+                     *       "pending_email": null
                      *     }
                      */
                     "application/json": components["schemas"]["AdminUserResult"];
@@ -2692,7 +2707,8 @@ export interface operations {
                      *       },
                      *       "locale": "en",
                      *       "has_password": true,
-                     *       "throttled": false
+                     *       "throttled": false,
+                     *       "pending_email": null
                      *     }
                      */
                     "application/json": components["schemas"]["AdminUserResult"];
@@ -2748,7 +2764,8 @@ export interface operations {
                      *       },
                      *       "locale": "en",
                      *       "has_password": true,
-                     *       "throttled": false
+                     *       "throttled": false,
+                     *       "pending_email": null
                      *     }
                      */
                     "application/json": components["schemas"]["AdminUserResult"];
@@ -2773,6 +2790,7 @@ export interface operations {
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };

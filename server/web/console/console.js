@@ -274,11 +274,15 @@ var texts = {
     yes: "Yes",
     no: "No",
     paused: "Paused: too many wrong passwords",
-    open: "Open"
+    open: "Open",
+    pending: "New address"
   },
   shown: (username, active) => `${username}, ${active ? "active" : "deactivated"}`,
   hindered: "This is a member of staff: only superusers change members of staff. You can look.",
   onlySuperusers: "Only superusers give and take roles.",
+  waiting: (email) => `${email}, waiting for confirmation`,
+  addressLocked: "This user has signed in before: only superusers change the address.",
+  addressConfirmed: "The address changes when the new mailbox confirms it.",
   noPassword: "Send invitation again",
   resetMail: "Send reset mail",
   activate: "Activate",
@@ -289,6 +293,7 @@ var texts = {
   unsaved: "Not saved yet.",
   kept: (username) => `What you typed for ${username} is not saved. It waits there.`,
   saved: "Saved.",
+  savedAddress: (email) => `Saved. A link was sent to ${email}: the address changes when it is confirmed.`,
   rolesSaved: "The roles are saved.",
   mailSent: (email) => `A mail to ${email} is on its way.`,
   unthrottled: "The next login is judged again.",
@@ -1925,6 +1930,9 @@ function fill(result) {
   byId("activity").classList.toggle("danger", user.is_active);
   byId("send-mail").textContent = result.has_password ? texts.resetMail : texts.noPassword;
   byId("unthrottle").hidden = !result.throttled;
+  const locked = user.last_login !== null && !self()?.is_superuser;
+  control("email").readOnly = locked;
+  byId("details-email-hint").textContent = locked ? texts.addressLocked : texts.addressConfirmed;
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
   for (const role of ["is_staff", "is_superuser"]) box(role).checked = user[role];
   fillDetails();
@@ -1939,7 +1947,7 @@ function badges({ user, has_password, throttled }) {
   const name = fullName(user);
   return name ? [make("span", "full", name), ...all] : all;
 }
-function facts({ user, has_password, throttled }) {
+function facts({ user, has_password, throttled, pending_email }) {
   const { facts: facts2 } = texts;
   const yes = (is) => is ? facts2.yes : facts2.no;
   const lines = [
@@ -1950,6 +1958,7 @@ function facts({ user, has_password, throttled }) {
     [facts2.password, yes(has_password)],
     [facts2.throttled, throttled ? facts2.paused : facts2.open]
   ];
+  if (pending_email !== null) lines.push([facts2.pending, texts.waiting(pending_email)]);
   return lines.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)));
 }
 function able(is) {
@@ -1998,8 +2007,9 @@ var details = onSubmit("details", async (typed2) => {
   return proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: changed }));
 }, ({ data }) => {
   if (!data) return;
+  const asked = drafts.get(data.user.id)?.["email"] ?? data.user.email;
   drafts.delete(data.user.id);
-  changedTo(data, texts.saved);
+  changedTo(data, asked === data.user.email ? texts.saved : texts.savedAddress(asked));
 });
 details.addEventListener("input", () => shown3 && mark());
 byId("details-undo").addEventListener("click", () => {

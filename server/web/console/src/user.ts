@@ -110,6 +110,9 @@ function fill(result: Result): void {
   byId("activity").classList.toggle("danger", user.is_active);
   byId("send-mail").textContent = result.has_password ? texts.resetMail : texts.noPassword;
   byId("unthrottle").hidden = !result.throttled;
+  const locked = user.last_login !== null && !self()?.is_superuser;
+  (control("email") as HTMLInputElement).readOnly = locked;
+  byId("details-email-hint").textContent = locked ? texts.addressLocked : texts.addressConfirmed;
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
   for (const role of ["is_staff", "is_superuser"] as const) box(role).checked = user[role];
   fillDetails();
@@ -126,7 +129,7 @@ function badges({ user, has_password, throttled }: Result): HTMLElement[] {
   return name ? [make("span", "full", name), ...all] : all;
 }
 
-function facts({ user, has_password, throttled }: Result): HTMLElement[] {
+function facts({ user, has_password, throttled, pending_email }: Result): HTMLElement[] {
   const { facts } = texts;
   const yes = (is: boolean) => (is ? facts.yes : facts.no);
   const lines: [string, Node | string][] = [
@@ -137,6 +140,7 @@ function facts({ user, has_password, throttled }: Result): HTMLElement[] {
     [facts.password, yes(has_password)],
     [facts.throttled, throttled ? facts.paused : facts.open],
   ];
+  if (pending_email !== null) lines.push([facts.pending, texts.waiting(pending_email)]);
   return lines.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)));
 }
 
@@ -202,8 +206,9 @@ const details = onSubmit("details", async (typed) => {
   return proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: changed }));
 }, ({ data }) => {
   if (!data) return;
+  const asked = drafts.get(data.user.id)?.["email"] ?? data.user.email;
   drafts.delete(data.user.id);
-  changedTo(data, texts.saved);
+  changedTo(data, asked === data.user.email ? texts.saved : texts.savedAddress(asked));
 });
 
 details.addEventListener("input", () => shown && mark());

@@ -1,0 +1,102 @@
+package server_test
+
+import (
+	"net/http"
+	"testing"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+)
+
+// wantAddress compares what staff sees of a user's address.
+func wantAddress(t *testing.T, r *servertest.Response, email string, verified bool, pending any) {
+	t.Helper()
+	user := r.Want(t, http.StatusOK, "").JSON["user"].(object)
+	if user["email"] != email || user["email_verified"] != verified || r.JSON["pending_email"] != pending {
+		t.Errorf("%v verified %v, pending %v; want %s %v, %v", user["email"], user["email_verified"], r.JSON["pending_email"], email, verified, pending)
+	}
+}
+
+// A staff member cannot give an address that is unproved the look of a verified one, and so neither talk a superuser
+// into promoting it nor take the account over by a password reset.
+func TestControl182StaffPutsNoAddressIntoForce(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		fresh := newUser(t, s.Server, newName()) // has never signed in
+		moved := address(newName())
+		wantAddress(t, edit(s.asSam, fresh, object{"email": moved, "first_name": "Carla"}), fresh.Email, true, moved)
+		wantMails(t, s.Server, fresh.Email, mail.EmailChangeNotice)
+		if m := s.Mails.To(fresh.Email)[0]; m.NewEmail != moved {
+			t.Errorf("the notice is %+v", m)
+		}
+		post(s.Server, "/accounts/password/reset", object{"email": moved}).Want(t, http.StatusAccepted, "")
+		settle(t, s.Server)
+		wantMails(t, s.Server, moved, mail.EmailChange) // and no link to set a password by
+		link := linkToken(t, s.Server, moved, 1, mail.EmailChange)
+		post(s.Server, "/accounts/email/change/confirm", object{"token": link}).Want(t, http.StatusOK, "")
+		wantAddress(t, s.asSam.Do(http.MethodGet, at(fresh, ""), nil), moved, true, nil)
+
+		// Somebody who has signed in could be taken over by the mailbox of the new address.
+		edit(s.asSam, s.una, object{"email": address(newName())}).Want(t, http.StatusForbidden, "role_required")
+		another := address(newName())
+		wantAddress(t, edit(s.asRoot, s.una, object{"email": another}), s.una.Email, true, another)
+		s.asUna.Profile().Want(t, http.StatusOK, "")
+		// The owner's password reset cancels it.
+		confirmReset(s.Server, requestReset(t, s.Server, s.una.Email, 2), otherPassword).Want(t, http.StatusOK, "")
+		wantAddress(t, s.asSam.Do(http.MethodGet, at(s.una, ""), nil), s.una.Email, true, nil)
+		post(s.Server, "/accounts/email/change/confirm", object{"token": linkToken(t, s.Server, another, 1, mail.EmailChange)}).Want(t, http.StatusBadRequest, "link_invalid")
+	})
+}
+
+// The mails that staff causes to one address are limited.
+func TestControl182StaffCannotFloodAnAddress(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		moved := address(newName())
+		for _, status := range []int{http.StatusOK, http.StatusOK, http.StatusTooManyRequests} {
+			edit(s.asRoot, newUser(t, s.Server, newName()), object{"email": moved}).Want(t, status, "")
+		}
+	}, "ACCOUNTS_MAILS_PER_RECIPIENT=2/1h")
+}
+
+// A stranger has registered with the owner's address. The owner's first reset clears what the stranger typed.
+func TestControl184FirstResetClearsWhatASquatterTyped(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		name := newName()
+		email := address(name)
+		register(t, s, 1, object{"email": email, "password": password, "username": name, "first_name": "Evil", "last_name": "Person", "locale": "ko"})
+		squatter := s.Login(servertest.User{User: stored(t, s, email), Password: password}, accounts.Hybrid)
+		confirmReset(s, requestReset(t, s, email, 2), otherPassword).Want(t, http.StatusOK, "")
+		squatter.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
+		u := stored(t, s, email)
+		if u.FirstName != "" || u.LastName != "" || u.Locale != "" || !generated.MatchString(u.Username) || u.UsernameNorm != u.Username || u.EmailVerifiedAt == nil {
+			t.Errorf("the owner finds %+v", u)
+		}
+		owner := s.Login(servertest.User{User: u, Password: otherPassword}, accounts.Hybrid)
+		change := object{"username": name, "first_name": "Vera", "last_name": "Owner"}
+		owner.Do(http.MethodPatch, "/accounts/profile", change).Want(t, http.StatusOK, "")
+		// A later reset keeps what the owner has entered.
+		confirmReset(s, requestReset(t, s, email, 4), password).Want(t, http.StatusOK, "")
+		if u := stored(t, s, email); u.Username != name || u.FirstName != "Vera" || u.LastName != "Owner" {
+			t.Errorf("after the second reset: %+v", u)
+		}
+	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
+}
+
+// What staff or another service has entered stays at the first reset.
+func TestControl184DataOfInvitedAndImportedUsersStays(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		name := newName()
+		email := address(name)
+		s.asSam.Do(http.MethodPost, "/admin/users", object{"email": email, "username": name, "first_name": "Grace", "locale": "ko"}).Want(t, http.StatusCreated, "")
+		confirmReset(s.Server, linkToken(t, s.Server, email, 1, mail.Invitation), otherPassword).Want(t, http.StatusOK, "")
+		imported := newUser(t, s.Server, newName())
+		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL, imported_epoch = session_epoch WHERE id = ?", imported.ID)
+		confirmReset(s.Server, requestReset(t, s.Server, imported.Email, 1), otherPassword).Want(t, http.StatusOK, "")
+		if u := stored(t, s.Server, email); u.Username != name || u.FirstName != "Grace" || u.Locale != "ko" {
+			t.Errorf("invited: %+v", u)
+		}
+		if u := stored(t, s.Server, imported.Email); u.Username != imported.Username || u.FirstName != imported.FirstName {
+			t.Errorf("imported: %+v", u)
+		}
+	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
+}
