@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -305,5 +306,48 @@ func TestControl182PendingChangeByStaffEnds(t *testing.T) {
 				asSam.Do(http.MethodGet, "/admin/users/"+decimal(u.ID), nil).Want(t, http.StatusOK, "")
 			})
 		}
+	})
+}
+
+// A grant is on its way through a slow database while its actor is removed on another replica. Once the removal has been
+// answered, nothing is granted any more.
+func TestControl181NothingIsGrantedAfterTheRemoval(t *testing.T) {
+	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
+		superuser := func() servertest.User {
+			u := f.replicas[0].NewUser()
+			f.db.Exec(t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, u.ID)
+			return u
+		}
+		root := principal(t, f.replicas[0], f.replicas[0].Login(superuser(), accounts.Hybrid))
+		granted, rejected := 0, 0
+		for name, removal := range removals {
+			for round := range 8 {
+				boss, heir := superuser(), f.replicas[0].NewUser()
+				c := f.replicas[0].Login(boss, accounts.Hybrid)
+				far := c.Copy().At(f.far)
+				isSuperuser := func() int64 {
+					return f.db.Count(t, "SELECT COUNT(*) FROM users WHERE id = ? AND is_superuser", heir.ID)
+				}
+				done := make(chan int)
+				f.proxy.Delay(20 * time.Millisecond)
+				go func() {
+					done <- far.Do(http.MethodPatch, "/admin/users/"+decimal(heir.ID), map[string]any{"is_superuser": true}).Status
+				}()
+				time.Sleep(time.Duration(30*round) * time.Millisecond) // at another place of the request each time
+				removal.remove(t, f.replicas[0], boss, c, root)
+				before := isSuperuser()
+				status := <-done
+				f.proxy.Delay(0)
+				if after := isSuperuser(); after != before {
+					t.Errorf("%s, round %d: granted after the removal, answered %d", name, round, status)
+				}
+				if status == http.StatusOK {
+					granted++
+				} else {
+					rejected++
+				}
+			}
+		}
+		t.Logf("%d were granted before the removal, %d rejected", granted, rejected)
 	})
 }
