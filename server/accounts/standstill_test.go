@@ -1,0 +1,60 @@
+package accounts_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// A request that a client sent before the process stood still is read after it. The same process tells what another
+// replica would have done in between, since SQLite has only one.
+func TestControl195RequestsAfterAStandstillAreHeldUp(t *testing.T) {
+	const m = 800 * time.Millisecond // W is 4 s
+	settings := append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=4s")
+	eachTransport(t, settings, func(t *testing.T, s *site, tr token.Transport) {
+		first := s.login(tr)
+		next := s.next(first)
+		s.age(next, interval)
+		imported := s.imported()
+
+		for _, r := range s.replicas {
+			r.Service.StandStill(m + time.Second)
+		}
+		woke := time.Now()
+		s.unchanged(func() { wantUnavailable(t, s.at(first).RefreshTokens()) })
+		s.unchanged(func() { wantUnavailable(t, s.at(next).RefreshTokens()) })
+		s.unchanged(func() { wantUnavailable(t, s.at(first).RefreshTokens(attempt)) })
+		legacy := oldToken(imported)
+		s.unchanged(func() { wantUnavailable(t, exchange(s.replicas[0].Anonymous(), legacy)) })
+		s.at(next).Profile().Want(t, http.StatusOK, "")
+		if observed(t, s.replicas[0], "stood_still") == "0" {
+			t.Error("the standstill is not counted")
+		}
+		if took := time.Since(woke); took > m {
+			t.Logf("this machine is slow: %v", took)
+		}
+
+		time.Sleep(time.Until(woke.Add(m + 200*time.Millisecond)))
+		exchange(s.replicas[0].Anonymous(), legacy).Want(t, http.StatusOK, "")
+		current := s.at(next)
+		current.RefreshTokens().Want(t, http.StatusOK, "")
+		s.age(current, interval)
+		s.at(next).RefreshTokens().Want(t, http.StatusUnauthorized, reused)
+	})
+}
+
+// A standstill that is no longer than M and a beat is within what the table allows for, and the strict profile has no M.
+func TestControl195ShortStandstillsAndTheStrictProfile(t *testing.T) {
+	for _, test := range []struct {
+		interval string
+		period   time.Duration
+	}{{"30s", 4 * time.Second}, {"0", time.Hour}} {
+		s := newSite(t, servertest.SQLite, 1, "ACCOUNTS_ROTATION_INTERVAL="+test.interval)
+		c := s.login(token.Body)
+		s.replicas[0].Service.StandStill(test.period)
+		s.at(c).RefreshTokens().Want(t, http.StatusOK, "")
+	}
+}
