@@ -2689,9 +2689,14 @@ type ClientInterface interface {
 
 	// LogoutWithBody Log out
 	//
-	// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-	// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-	// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	//
+	// - any authentic refresh token of the session, also a superseded or an expired one, and
+	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+	//   `cookies` it must not have expired, because the refresh token is there for that.
+	//
+	// Logging out twice is fine.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2700,9 +2705,14 @@ type ClientInterface interface {
 
 	// Logout Log out
 	//
-	// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-	// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-	// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	//
+	// - any authentic refresh token of the session, also a superseded or an expired one, and
+	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+	//   `cookies` it must not have expired, because the refresh token is there for that.
+	//
+	// Logging out twice is fine.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2846,8 +2856,10 @@ type ClientInterface interface {
 	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
-	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -2868,8 +2880,10 @@ type ClientInterface interface {
 	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
-	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -3335,9 +3349,14 @@ func (c *Client) Login(ctx context.Context, body LoginJSONRequestBody, reqEditor
 
 // LogoutWithBody Log out
 //
-// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+//
+//   - any authentic refresh token of the session, also a superseded or an expired one, and
+//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+//     `cookies` it must not have expired, because the refresh token is there for that.
+//
+// Logging out twice is fine.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3356,9 +3375,14 @@ func (c *Client) LogoutWithBody(ctx context.Context, contentType string, body io
 
 // Logout Log out
 //
-// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+//
+//   - any authentic refresh token of the session, also a superseded or an expired one, and
+//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+//     `cookies` it must not have expired, because the refresh token is there for that.
+//
+// Logging out twice is fine.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3652,8 +3676,10 @@ func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequ
 // (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
-// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -3684,8 +3710,10 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 // (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
-// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -5832,9 +5860,14 @@ type ClientWithResponsesInterface interface {
 
 	// LogoutWithBodyWithResponse Log out
 	//
-	// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-	// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-	// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	//
+	// - any authentic refresh token of the session, also a superseded or an expired one, and
+	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+	//   `cookies` it must not have expired, because the refresh token is there for that.
+	//
+	// Logging out twice is fine.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5843,9 +5876,14 @@ type ClientWithResponsesInterface interface {
 
 	// LogoutWithResponse Log out
 	//
-	// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-	// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-	// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	//
+	// - any authentic refresh token of the session, also a superseded or an expired one, and
+	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+	//   `cookies` it must not have expired, because the refresh token is there for that.
+	//
+	// Logging out twice is fine.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5993,8 +6031,10 @@ type ClientWithResponsesInterface interface {
 	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
-	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -6015,8 +6055,10 @@ type ClientWithResponsesInterface interface {
 	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
-	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -10008,9 +10050,14 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, body LoginJ
 
 // LogoutWithBodyWithResponse Log out
 //
-// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+//
+//   - any authentic refresh token of the session, also a superseded or an expired one, and
+//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+//     `cookies` it must not have expired, because the refresh token is there for that.
+//
+// Logging out twice is fine.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10025,9 +10072,14 @@ func (c *ClientWithResponses) LogoutWithBodyWithResponse(ctx context.Context, co
 
 // LogoutWithResponse Log out
 //
-// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+//
+//   - any authentic refresh token of the session, also a superseded or an expired one, and
+//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+//     `cookies` it must not have expired, because the refresh token is there for that.
+//
+// Logging out twice is fine.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10265,8 +10317,10 @@ func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, bo
 // (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
-// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -10293,8 +10347,10 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 // (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
-// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in

@@ -42,7 +42,7 @@ const (
 // It is a pure function. wrote are the instants that UPDATEs of ours carried whose outcome is unknown.
 //
 // Rows 1 and 2 come before any grace: a session that has ended gives no tokens, however recently its token was
-// superseded.
+// superseded. A missing row, which is row 2 even for an expired token, does not reach it.
 func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Time, wrote []time.Time) verdict {
 	transport := token.Transport(l.Transport)
 	if c.Subject != l.UserID || carriers[transport].refresh != c.Carrier || (c.Transport != "" && c.Transport != transport) {
@@ -113,6 +113,8 @@ const refreshTries = 6
 // anything was read. Where it fits no row, the row is read and the table decides, and what it decides is again one
 // statement guarded by what was decided about. Whatever fails, the answer is Unavailable and the same credential
 // works afterwards.
+//
+// A request that was held up is Unavailable before anything else is looked at, with a legacy token too.
 //
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been revoked), Unavailable.
 func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, error) {

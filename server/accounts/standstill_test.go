@@ -1,10 +1,12 @@
 package accounts_test
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
 
+	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -57,4 +59,33 @@ func TestControl195ShortStandstillsAndTheStrictProfile(t *testing.T) {
 		s.replicas[0].Service.StandStill(test.period)
 		s.at(c).RefreshTokens().Want(t, http.StatusOK, "")
 	}
+}
+
+// A legacy token whose request was held up is not exchanged, and works afterwards.
+func TestControl199HeldUpExchange(t *testing.T) {
+	eachSite(t, oldService(), func(t *testing.T, s *site) {
+		r, raw := s.replicas[0], oldToken(s.imported())
+		c, err := r.Service.LegacyCredential(accounts.Body, raw)
+		must(t, err)
+		exchangeReceived := func(ago time.Duration) error {
+			_, err := r.Service.Refresh(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-ago)})
+			return err
+		}
+		s.unchanged(func() {
+			if err := exchangeReceived(margin + time.Millisecond); !errors.Is(err, &accounts.Error{Code: accounts.Unavailable}) {
+				t.Errorf("%v", err)
+			}
+		})
+		must(t, exchangeReceived(margin/2))
+	})
+}
+
+// The strict profile has no M.
+func TestControl199HeldUpExchangeInTheStrictProfile(t *testing.T) {
+	s := newSite(t, servertest.SQLite, 1, append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=0")...)
+	r := s.replicas[0]
+	c, err := r.Service.LegacyCredential(accounts.Body, oldToken(s.imported()))
+	must(t, err)
+	_, err = r.Service.Refresh(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-time.Hour)})
+	must(t, err)
 }
