@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -49,21 +48,13 @@ func (s *Server) beginCall(c *gin.Context) {
 	call := &call{
 		id: id.String(), received: s.Now(),
 		client: accounts.Client{
-			IP: address(c.ClientIP()), UserAgent: shorten(c.Request.UserAgent()), AcceptLanguage: c.GetHeader("Accept-Language"), RequestID: id,
+			IP: s.clientAddress(c.Request), UserAgent: shorten(c.Request.UserAgent()), AcceptLanguage: c.GetHeader("Accept-Language"), RequestID: id,
 		},
 		crossSite: c.GetHeader("Sec-Fetch-Site") == "cross-site", unread: c.Request.ContentLength != 0,
 	}
 	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), callKey{}, call))
 	c.Header("X-Request-Id", call.id)
 	c.Next()
-}
-
-// address writes an IPv4 address in one way, however it came.
-func address(ip string) string {
-	if a, err := netip.ParseAddr(ip); err == nil {
-		return a.Unmap().String()
-	}
-	return ip
 }
 
 // shorten bounds what a header brings into a row.

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -29,7 +28,7 @@ type sharedListener struct {
 
 func (s *Server) shared(listener net.Listener) net.Listener {
 	return &sharedListener{Listener: listener, most: maxOfOneClient, open: map[string]int{}, log: s.Log, now: s.Now, free: func(addr netip.Addr) bool {
-		return addr.IsLoopback() || slices.ContainsFunc(s.Config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+		return addr.IsLoopback() || s.isTrustedProxy(addr)
 	}}
 }
 

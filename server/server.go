@@ -3,7 +3,7 @@ package server
 import (
 	"log/slog"
 	"net/http"
-	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +32,8 @@ type Server struct {
 	cors     gin.HandlerFunc
 	origins  *http.CrossOriginProtection
 	draining atomic.Bool // readyz says 503 from the beginning of a shutdown
+
+	unreadableHeader sync.Once
 }
 
 // New builds the server. It refuses to exist if a route is not in the contract or an operation has no route, or if
@@ -60,9 +62,9 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.RedirectFixedPath = false
-	engine.RemoteIPHeaders = []string{"X-Forwarded-For"}
-	// Nobody's word is taken for a client's address unless configured: a made-up header would dodge every limit.
-	if err := engine.SetTrustedProxies(texts(s.Config.TrustedProxies)); err != nil {
+	// gin reads no proxy header: clientAddress does.
+	engine.ForwardedByClientIP = false
+	if err := engine.SetTrustedProxies(nil); err != nil {
 		return nil, err
 	}
 
@@ -92,14 +94,6 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.problem(c, malformed(err)) },
 	})
 	return engine, s.contract.matches(engine.Routes())
-}
-
-func texts(prefixes []netip.Prefix) []string {
-	list := make([]string, 0, len(prefixes))
-	for _, p := range prefixes {
-		list = append(list, p.String())
-	}
-	return list
 }
 
 // mountPages serves what is not in the contract: pages for people.

@@ -2692,9 +2692,14 @@ type ClientInterface interface {
 
 	// LogoutWithBody Log out
 	//
-	// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-	// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-	// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	//
+	// - any authentic refresh token of the session, also a superseded or an expired one, and
+	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+	//   `cookies` it must not have expired, because the refresh token is there for that.
+	//
+	// Logging out twice is fine.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2703,9 +2708,14 @@ type ClientInterface interface {
 
 	// Logout Log out
 	//
-	// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-	// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-	// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	//
+	// - any authentic refresh token of the session, also a superseded or an expired one, and
+	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+	//   `cookies` it must not have expired, because the refresh token is there for that.
+	//
+	// Logging out twice is fine.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2859,8 +2869,10 @@ type ClientInterface interface {
 	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
-	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -2881,8 +2893,10 @@ type ClientInterface interface {
 	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
-	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -3362,9 +3376,14 @@ func (c *Client) Login(ctx context.Context, body LoginJSONRequestBody, reqEditor
 
 // LogoutWithBody Log out
 //
-// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+//
+//   - any authentic refresh token of the session, also a superseded or an expired one, and
+//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+//     `cookies` it must not have expired, because the refresh token is there for that.
+//
+// Logging out twice is fine.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3383,9 +3402,14 @@ func (c *Client) LogoutWithBody(ctx context.Context, contentType string, body io
 
 // Logout Log out
 //
-// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+//
+//   - any authentic refresh token of the session, also a superseded or an expired one, and
+//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+//     `cookies` it must not have expired, because the refresh token is there for that.
+//
+// Logging out twice is fine.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3689,8 +3713,10 @@ func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequ
 // (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
-// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -3721,8 +3747,10 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 // (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
-// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -5883,9 +5911,14 @@ type ClientWithResponsesInterface interface {
 
 	// LogoutWithBodyWithResponse Log out
 	//
-	// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-	// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-	// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	//
+	// - any authentic refresh token of the session, also a superseded or an expired one, and
+	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+	//   `cookies` it must not have expired, because the refresh token is there for that.
+	//
+	// Logging out twice is fine.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5894,9 +5927,14 @@ type ClientWithResponsesInterface interface {
 
 	// LogoutWithResponse Log out
 	//
-	// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-	// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-	// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	//
+	// - any authentic refresh token of the session, also a superseded or an expired one, and
+	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+	//   `cookies` it must not have expired, because the refresh token is there for that.
+	//
+	// Logging out twice is fine.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6054,8 +6092,10 @@ type ClientWithResponsesInterface interface {
 	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
-	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -6076,8 +6116,10 @@ type ClientWithResponsesInterface interface {
 	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
-	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-	// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -10097,9 +10139,14 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, body LoginJ
 
 // LogoutWithBodyWithResponse Log out
 //
-// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+//
+//   - any authentic refresh token of the session, also a superseded or an expired one, and
+//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+//     `cookies` it must not have expired, because the refresh token is there for that.
+//
+// Logging out twice is fine.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10114,9 +10161,14 @@ func (c *ClientWithResponses) LogoutWithBodyWithResponse(ctx context.Context, co
 
 // LogoutWithResponse Log out
 //
-// Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-// Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-// Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+//
+//   - any authentic refresh token of the session, also a superseded or an expired one, and
+//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+//     `cookies` it must not have expired, because the refresh token is there for that.
+//
+// Logging out twice is fine.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10364,8 +10416,10 @@ func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, bo
 // (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
-// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -10392,8 +10446,10 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 // (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
-// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-// answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in

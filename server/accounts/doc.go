@@ -1,37 +1,54 @@
-// Package accounts holds the rules: who may sign in, how a session begins, is refreshed and ends, and who a request
-// comes from. It is plain Go over models, credentials and token.
+// Package accounts implements the operations of the contract: login and sessions, registration, profiles, passwords and
+// administration. It is plain Go over models, credentials, token and mail.
 //
-// A public method is one operation of the contract or one command, and the place where its transaction opens and
-// closes. Errors are *Error with a code of the contract. Files bear the names of the contract's tags.
-//
-// It must not know HTTP, cookies, the wire types or SQL.
+// A public method is one operation of the contract or one command of the operator, and opens and closes its transaction.
+// Errors are *Error with a code of the contract. Files are named after the contract's tags. The package knows nothing of
+// HTTP, cookies, wire types or SQL.
 //
 // # The decision table
 //
-// A session is one row. Its tokens are a pure function of the row and the signing key, so whoever asks gets the same
-// ones, though nothing was stored. A generation is W+M old when it rotates; its predecessor is honoured for W after
-// that. W is the rotation interval and M the margin for clocks (Policy), "age" the time since the current generation
-// was born, "gen" the generation that the presented credential names, "attempt" the client's X-Refresh-Attempt.
-// Refresh walks this table in order; (Policy).decide is the same in Go.
+// A session is one row. Its tokens are a pure function of the row and the signing key, so every replica issues the same
+// ones, and none is stored. The current generation rotates once it is W+M old. The token that it supersedes is accepted
+// for W after the rotation. W is the rotation interval and M the margin for clocks (Policy); "age" is the age of the
+// current generation, "gen" the generation that the presented credential names, and "attempt" the client's
+// X-Refresh-Attempt.
+//
+// [Service.Refresh] checks the rows in this order; Policy.decide implements those that depend on the session's row alone.
 //
 //	row  presented                                                  answer                    change
 //	0    not authentic                                              refresh_invalid           none; the database is not asked
-//	0b   by another way than the session's transport has            refresh_invalid           none
-//	1    past its exp, or the session past its idle or absolute end session_expired           none
-//	2    no row, revoked, stale epoch, user inactive                session_revoked           none; asked before any grace
+//	8    the request may be older than M                            unavailable               none
+//	0b   from another location than the session's transport uses    refresh_invalid           none
+//	2    no row, even if exp has passed                             session_revoked           none
+//	1    exp has passed, or the idle or absolute end of the session session_expired           none
+//	2    revoked, stale epoch, user inactive                        session_revoked           none; checked before any grace
 //	3    gen = current, age ≥ W+M                                   the next generation       one guarded UPDATE
 //	4    gen = current, age < W+M                                   the same tokens           last use; no cookie is set
 //	5    gen = current-1 and -M ≤ age ≤ W, or with the attempt      the current tokens        last use
 //	     of the rotation at any age
 //	6    older (but age < -M is row 8)                              refresh_reused            the session is revoked, one event
-//	7    gen > current (a fail-over lost commits)                   session_expired           none; not theft
-//	8    database error, clocks apart, outcome unknown              unavailable               none known; the token still works
+//	7    gen > current (a failover lost commits)                    session_expired           none; not theft
+//	8    database error, clocks differ, commit outcome unknown      unavailable               none known; the token still works
 //
-// A verdict of row 6 on a request older than M, or whose caller is gone, becomes row 8: it proves nothing. With W = 0
-// (the strict profile, RFC 9700) rows 4 and 5 and the attempt are gone: any gen below the current one is row 6.
+// In the transport server_held the refresh credential is the access cookie. Its own exp does not count in row 1.
 //
-// A refresh token of the service that users were imported from has no session yet and is not walked through the table;
-// see exchange.
+// # Requests that were held up
 //
-// Only an answer with new tokens sets cookies: a late answer must not put an older token back into the jar.
+// A request that may be older than M proves nothing, whatever it presents: its client may have repeated it, and the
+// session may have rotated since. It is answered by row 8 before the database is asked. Row 6 checks this once more, and
+// also answers by row 8 if the caller has disconnected. A request may be older than M
+//
+//   - if its headers were read more than M ago, or
+//   - if they were read less than M after this process stood still for longer than M (stopped, paused or suspended;
+//     RunHeartbeat notices that), because the request may have waited in the kernel.
+//
+// Refresh tokens of the Django service have no session yet and do not go through the table (see exchange), but a request
+// with one can be held up too.
+//
+// # The strict profile
+//
+// With W = 0 (RFC 9700, literal one-time use) rows 4 and 5, the attempt and M do not apply: any gen below the current one
+// is row 6, and no request counts as held up.
+//
+// Only an answer with newer tokens sets cookies: a late answer must not replace a newer token in the cookie jar.
 package accounts

@@ -42,7 +42,7 @@ const (
 // It is a pure function. wrote are the instants that UPDATEs of ours carried whose outcome is unknown.
 //
 // Rows 1 and 2 come before any grace: a session that has ended gives no tokens, however recently its token was
-// superseded.
+// superseded. A missing row, which is row 2 even for an expired token, does not reach it.
 func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Time, wrote []time.Time) verdict {
 	transport := token.Transport(l.Transport)
 	if c.Subject != l.UserID || carriers[transport].refresh != c.Carrier || (c.Transport != "" && c.Transport != transport) {
@@ -114,15 +114,17 @@ const refreshTries = 6
 // statement guarded by what was decided about. Whatever fails, the answer is Unavailable and the same credential
 // works afterwards.
 //
+// A request that was held up is Unavailable before anything else is looked at, with a legacy token too.
+//
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been revoked), Unavailable.
 func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, error) {
+	if s.heldUp(in) {
+		return Tokens{}, unavailable(errHeldUp)
+	}
 	if in.Credential.Legacy != nil {
 		return s.exchange(caller, in)
 	}
 	r := &refreshing{Service: s, in: in, caller: caller, attempt: s.policy.attemptHash(in.Attempt)}
-	if r.heldUp(s.now()) {
-		return Tokens{}, unavailable(errHeldUp)
-	}
 	ctx, cancel := deadline(caller)
 	defer cancel()
 	if t, ok := r.rotateBlind(ctx); ok {
@@ -143,11 +145,18 @@ func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, erro
 
 var errHeldUp = errors.New("the request was held up on its way")
 
-// heldUp: a request that took longer than M from its headers to its verdict is an old one. It gets no tokens and
-// proves nothing. It is asked first and of every credential, or a thief could try a stolen token without the alarm by
-// sending the body late, and a current one would come back as if nothing were odd.
-func (r *refreshing) heldUp(now time.Time) bool {
-	return r.policy.RotationInterval > 0 && now.Sub(r.in.Received) > r.policy.Margin
+// heldUp reports whether a request may be older than M by now, so that it gets no tokens and proves nothing. Either its
+// headers were read more than M ago, or they were read within M after this process stood still: then the request may
+// have waited in the kernel all that time, and its client may have repeated it at another replica.
+//
+// It is called before anything else and for every credential. Otherwise an attacker could try a stolen token without
+// an alarm by sending the body late. The strict profile has no M: no request counts as held up.
+func (s *Service) heldUp(in RefreshInput) bool {
+	if s.policy.RotationInterval == 0 {
+		return false
+	}
+	age := max(0, s.now().Sub(in.Received))
+	return age > s.policy.Margin || s.heartbeat.stoodStill(readClocks(), age+s.policy.Margin)
 }
 
 // refreshing is one call of Refresh.
@@ -273,7 +282,7 @@ func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (
 	if err := r.caller.Err(); err != nil {
 		return Tokens{}, true, unavailable(err)
 	}
-	if r.heldUp(now) {
+	if r.heldUp(r.in) {
 		return Tokens{}, true, unavailable(errHeldUp)
 	}
 	behind := l.Generation - r.in.Credential.Generation

@@ -54,22 +54,23 @@ func (p Policy) tolerance() time.Duration {
 
 // Service is the rules over one database and one key ring.
 type Service struct {
-	store    *models.Store
-	hasher   *credentials.Hasher
-	ring     *token.KeyRing
-	issuer   *token.Issuer
-	access   *token.Verifier
-	refresh  *token.RefreshVerifier
-	legacy   *token.LegacyVerifier
-	policy   Policy
-	settings Settings
-	mailWake chan struct{}
-	sendTime atomic.Int64 // of the last mail, in nanoseconds
-	now      func() time.Time
-	observe  func(event string)
-	schemaOK atomic.Bool
-	spent    spentBudgets
-	notes    notes
+	store     *models.Store
+	hasher    *credentials.Hasher
+	ring      *token.KeyRing
+	issuer    *token.Issuer
+	access    *token.Verifier
+	refresh   *token.RefreshVerifier
+	legacy    *token.LegacyVerifier
+	policy    Policy
+	settings  Settings
+	mailWake  chan struct{}
+	sendTime  atomic.Int64 // of the last mail, in nanoseconds
+	now       func() time.Time
+	observe   func(event string)
+	schemaOK  atomic.Bool
+	spent     spentBudgets
+	notes     notes
+	heartbeat heartbeat
 
 	legacyUntil time.Time
 
@@ -77,7 +78,7 @@ type Service struct {
 }
 
 // Events are what Observe can be told.
-var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "refresh_expired", "refresh_revoked", "refresh_misdirected", "refresh_undecided", "state_regression", "legacy_exchanged", "legacy_repeated", "legacy_refused", "clock_off", "rehash_skipped", "hash_unusable", "rate_limited", "event_dropped",
+var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "refresh_expired", "refresh_revoked", "refresh_misdirected", "refresh_undecided", "state_regression", "legacy_exchanged", "legacy_repeated", "legacy_refused", "clock_off", "stood_still", "rehash_skipped", "hash_unusable", "rate_limited", "event_dropped",
 	"mail_retried", "mail_sent", "mail_dropped", "mail_expired", "mail_refused"}
 
 // Options are what a Service is made of. Now is the clock of every rule; Observe, which may be nil, is told what
@@ -107,6 +108,7 @@ func New(o Options) *Service {
 		access:   token.NewVerifier(o.Ring, o.PublicURL, now),
 		refresh:  token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
 		legacy:   token.NewLegacyVerifier(o.Legacy.Secrets, now), legacyUntil: o.Legacy.Until,
+		heartbeat: heartbeat{limit: o.Policy.Margin, onNoticed: func() { o.Observe("stood_still") }},
 	}
 }
 

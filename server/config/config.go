@@ -11,6 +11,12 @@ import (
 // Prefix starts the name of every setting in the environment.
 const Prefix = "ACCOUNTS_"
 
+// Values of Config.ProxyHeader.
+const (
+	XForwardedFor = "X-Forwarded-For"
+	Forwarded     = "Forwarded" // RFC 7239
+)
+
 // Config is every setting, checked and with its defaults filled in. Its secrets
 // are of type Secret, so printing, logging or encoding it is harmless.
 //
@@ -54,7 +60,8 @@ type Config struct {
 
 	CORSOrigins     []string       `env:"CORS_ORIGINS" shown:"'http://localhost:3000,http://localhost:5173' on loopback http, else 'none'"`
 	TrustedProxies  []netip.Prefix `env:"TRUSTED_PROXIES" shown:"'none'"`
-	MetricsAddr     string         `env:"METRICS_ADDR" shown:"'off'"` // "" is off
+	ProxyHeader     string         `env:"PROXY_HEADER" envDefault:"X-Forwarded-For"` // XForwardedFor or Forwarded
+	MetricsAddr     string         `env:"METRICS_ADDR" shown:"'off'"`                // "" is off
 	Docs            bool           `env:"DOCS" envDefault:"true"`
 	Console         bool           `env:"CONSOLE" envDefault:"true"`
 	AutoMigrate     bool           `env:"AUTO_MIGRATE" shown:"'true' for SQLite, 'false' for MySQL"`

@@ -96,7 +96,7 @@ func TestSettings(t *testing.T) {
 		"VERIFY_URL", "RESET_URL", "EMAIL_CHANGE_URL", "VERIFY_TTL", "RESET_TTL", "EMAIL_CHANGE_TTL",
 		"MAIL", "SMTP_URL", "MAIL_FROM", "MAILS_PER_RECIPIENT",
 		"LOGIN_FAILURES_PER_ACCOUNT", "LOGIN_FAILURES_PER_CLIENT", "REGISTRATIONS_PER_CLIENT", "CONFIRMATIONS_PER_CLIENT", "RARE_ACTIONS_PER_USER", "EVENT_RETENTION",
-		"CORS_ORIGINS", "TRUSTED_PROXIES", "METRICS_ADDR", "DOCS", "CONSOLE", "AUTO_MIGRATE", "DB_MAX_CONNS",
+		"CORS_ORIGINS", "TRUSTED_PROXIES", "PROXY_HEADER", "METRICS_ADDR", "DOCS", "CONSOLE", "AUTO_MIGRATE", "DB_MAX_CONNS",
 		"LOG_LEVEL", "SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"}
 	if !slices.Equal(names(), want) || len(docs) != len(want) {
 		t.Fatalf("settings %v, %d of them documented", names(), len(docs))
@@ -125,7 +125,7 @@ func TestShownDefaultsLoad(t *testing.T) {
 			environ = append(environ, s.Name+"="+value)
 		}
 	}
-	if len(environ) != 27 {
+	if len(environ) != 28 {
 		t.Fatalf("%d values among the defaults: %q", len(environ), environ)
 	}
 	mustLoad(t, environ)

@@ -170,6 +170,7 @@ func (l *loader) checkRegistration() {
 func (l *loader) checkOperation() {
 	c := l.config
 	l.checkMetricsAddr()
+	l.require(c.ProxyHeader == XForwardedFor || c.ProxyHeader == Forwarded, "PROXY_HEADER", "must be X-Forwarded-For or Forwarded")
 	l.require(c.EventRetention >= day && c.EventRetention <= 3650*day, "EVENT_RETENTION", "must be from 1d to 3650d")
 	l.require(c.DBMaxConns >= 1 && c.DBMaxConns <= 1000, "DB_MAX_CONNS", "must be from 1 to 1000")
 	_, known := levels[c.LogLevel]

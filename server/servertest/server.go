@@ -116,11 +116,20 @@ func (s *Server) open(t testing.TB, o Options) {
 		Policy: server.Policy(cfg), Settings: server.Settings(cfg), Legacy: server.Legacy(cfg),
 	})
 	metrics.Watch(s.Service)
+	runUntilTheEnd(t, s.Service.RunHeartbeat)
 	if !o.HoldMail {
 		s.sendMails(t, o.Mail, log)
 	}
 	s.Server, err = server.New(server.Options{Config: cfg, Service: s.Service, Metrics: metrics, Log: log, Now: s.Clock.Now})
 	must(t, err)
+}
+
+// runUntilTheEnd runs a worker until the test ends.
+func runUntilTheEnd(t testing.TB, worker func(context.Context)) {
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { worker(ctx) })
+	t.Cleanup(func() { stop(); running.Wait() })
 }
 
 // sendMails runs the mail worker until the test ends.

@@ -45,8 +45,10 @@ export interface paths {
          *     (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
          *     body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
          *
-         *     After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. After a `503`, or no
-         *     answer at all, ask again with the same credential and the same `X-Refresh-Attempt`.
+         *     After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
+         *     `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
+         *     all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
+         *     if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
          *
          *     Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
          *     taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -73,9 +75,14 @@ export interface paths {
         put?: never;
         /**
          * Log out
-         * @description Ends the session of the credential shown: access and refresh tokens of it are refused from now on, everywhere.
-         *     Any authentic token of the session will do, also a superseded or an expired one, and doing it twice is fine.
-         *     Credentials travel as for `POST /accounts/refresh_token`; the cookies are cleared.
+         * @description Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+         *     Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+         *
+         *     - any authentic refresh token of the session, also a superseded or an expired one, and
+         *     - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
+         *       `cookies` it must not have expired, because the refresh token is there for that.
+         *
+         *     Logging out twice is fine.
          */
         post: operations["logout"];
         delete?: never;

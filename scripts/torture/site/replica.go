@@ -65,6 +65,7 @@ func serve() error {
 	if err != nil {
 		return err
 	}
+	go service.RunHeartbeat(ctx)
 	go service.WriteEvents(ctx, func(err error) { log.Warn("events could not be written yet", "error", err.Error()) })
 	return errors.Join(s.Serve(ctx, listener), store.Close())
 }

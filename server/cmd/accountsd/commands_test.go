@@ -365,7 +365,7 @@ func TestSmallCommands(t *testing.T) {
 	}
 	table := s.ok("", "settings")
 	for _, name := range []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL", "SESSION_MAX_AGE", "ROTATION_INTERVAL",
-		"CORS_ORIGINS", "TRUSTED_PROXIES", "METRICS_ADDR", "DOCS", "CONSOLE", "AUTO_MIGRATE", "DB_MAX_CONNS", "LOG_LEVEL", "SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"} {
+		"CORS_ORIGINS", "TRUSTED_PROXIES", "PROXY_HEADER", "METRICS_ADDR", "DOCS", "CONSOLE", "AUTO_MIGRATE", "DB_MAX_CONNS", "LOG_LEVEL", "SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"} {
 		if !strings.Contains(table, "ACCOUNTS_"+name+"`") {
 			t.Errorf("no ACCOUNTS_%s in the table of settings", name)
 		}

@@ -88,6 +88,7 @@ func mailSender(cfg config.Config, log *slog.Logger) (mail.Sender, error) {
 func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGroup {
 	var workers sync.WaitGroup
 	workers.Go(func() { a.cleanUp(ctx) })
+	workers.Go(func() { a.service.RunHeartbeat(ctx) })
 	workers.Go(func() {
 		a.service.WriteEvents(ctx, func(err error) {
 			a.log.Warn("events could not be written yet", "error", err.Error())

@@ -1,0 +1,91 @@
+package accounts_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// A request that a client sent before the process stood still is read after it. The same process tells what another
+// replica would have done in between, since SQLite has only one.
+func TestControl195RequestsAfterAStandstillAreHeldUp(t *testing.T) {
+	const m = 800 * time.Millisecond // W is 4 s
+	settings := append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=4s")
+	eachTransport(t, settings, func(t *testing.T, s *site, tr token.Transport) {
+		first := s.login(tr)
+		next := s.next(first)
+		s.age(next, interval)
+		imported := s.imported()
+
+		for _, r := range s.replicas {
+			r.Service.StandStill(m + time.Second)
+		}
+		woke := time.Now()
+		s.unchanged(func() { wantUnavailable(t, s.at(first).RefreshTokens()) })
+		s.unchanged(func() { wantUnavailable(t, s.at(next).RefreshTokens()) })
+		s.unchanged(func() { wantUnavailable(t, s.at(first).RefreshTokens(attempt)) })
+		legacy := oldToken(imported)
+		s.unchanged(func() { wantUnavailable(t, exchange(s.replicas[0].Anonymous(), legacy)) })
+		s.at(next).Profile().Want(t, http.StatusOK, "")
+		if observed(t, s.replicas[0], "stood_still") == "0" {
+			t.Error("the standstill is not counted")
+		}
+		if took := time.Since(woke); took > m {
+			t.Logf("this machine is slow: %v", took)
+		}
+
+		time.Sleep(time.Until(woke.Add(m + 200*time.Millisecond)))
+		exchange(s.replicas[0].Anonymous(), legacy).Want(t, http.StatusOK, "")
+		current := s.at(next)
+		current.RefreshTokens().Want(t, http.StatusOK, "")
+		s.age(current, interval)
+		s.at(next).RefreshTokens().Want(t, http.StatusUnauthorized, reused)
+	})
+}
+
+// A standstill that is no longer than M and a beat is within what the table allows for, and the strict profile has no M.
+func TestControl195ShortStandstillsAndTheStrictProfile(t *testing.T) {
+	for _, test := range []struct {
+		interval string
+		period   time.Duration
+	}{{"30s", 4 * time.Second}, {"0", time.Hour}} {
+		s := newSite(t, servertest.SQLite, 1, "ACCOUNTS_ROTATION_INTERVAL="+test.interval)
+		c := s.login(token.Body)
+		s.replicas[0].Service.StandStill(test.period)
+		s.at(c).RefreshTokens().Want(t, http.StatusOK, "")
+	}
+}
+
+// A legacy token whose request was held up is not exchanged, and works afterwards.
+func TestControl199HeldUpExchange(t *testing.T) {
+	eachSite(t, oldService(), func(t *testing.T, s *site) {
+		r, raw := s.replicas[0], oldToken(s.imported())
+		c, err := r.Service.LegacyCredential(accounts.Body, raw)
+		must(t, err)
+		exchangeReceived := func(ago time.Duration) error {
+			_, err := r.Service.Refresh(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-ago)})
+			return err
+		}
+		s.unchanged(func() {
+			if err := exchangeReceived(margin + time.Millisecond); !errors.Is(err, &accounts.Error{Code: accounts.Unavailable}) {
+				t.Errorf("%v", err)
+			}
+		})
+		must(t, exchangeReceived(margin/2))
+	})
+}
+
+// The strict profile has no M.
+func TestControl199HeldUpExchangeInTheStrictProfile(t *testing.T) {
+	s := newSite(t, servertest.SQLite, 1, append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=0")...)
+	r := s.replicas[0]
+	c, err := r.Service.LegacyCredential(accounts.Body, oldToken(s.imported()))
+	must(t, err)
+	_, err = r.Service.Refresh(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-time.Hour)})
+	must(t, err)
+}

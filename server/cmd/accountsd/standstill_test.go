@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/servertest"
+)
+
+// A replica is stopped for longer than W+M while requests wait in its sockets, and their clients go on at another one.
+// When it is let go, it takes none of them for theft, and every session lives.
+func TestControl195StoppedReplicaRaisesNoFalseAlarm(t *testing.T) {
+	const w, m = 4 * time.Second, 800 * time.Millisecond
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		if engine == servertest.SQLite {
+			return // one process by design
+		}
+		t.Parallel()
+		db := servertest.NewDatabase(t, engine)
+		settings := []string{"ACCOUNTS_ROTATION_INTERVAL=" + w.String(), "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0"}
+		stopped := startReplica(t, db, "", settings...)
+		other := startReplica(t, db, stopped.URL, settings...)
+		ada := stopped.newUser(t, "ada")
+		waiting, active := make([]*servertest.Client, 16), make([]*servertest.Client, 16)
+		for i := range waiting {
+			waiting[i] = stopped.Login(ada, transports[i%len(transports)])
+			active[i] = waiting[i].Copy().At(other.Server)
+		}
+		time.Sleep(w + m) // the tokens are due
+
+		var answers sync.WaitGroup
+		ask := func(i int) {
+			answers.Go(func() {
+				r, err := waiting[i].Try(http.MethodPost, "/accounts/refresh_token", waiting[i].RefreshBody())
+				if err != nil || r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
+					t.Errorf("the request %d is answered %+v, %v", i, r, err)
+				}
+			})
+		}
+		signal := func(s syscall.Signal) {
+			if err := stopped.command.Process.Signal(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		signal(syscall.SIGSTOP)
+		time.Sleep(100 * time.Millisecond) // until every thread has stopped
+		for i := range waiting {
+			ask(i)
+		}
+		for i, c := range active {
+			rotated := fmt.Sprint(c.RefreshTokens().Want(t, http.StatusOK, "").JSON["generation"])
+			if rotated != "1" {
+				t.Errorf("the session %d has generation %s", i, rotated)
+			}
+		}
+		time.Sleep(w + 2*m)
+		signal(syscall.SIGCONT)
+		answers.Wait()
+		if t.Failed() {
+			t.Logf("%d sessions were ended for reuse", db.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'refresh_reused'"))
+			return
+		}
+		for _, c := range active {
+			c.Profile().Want(t, http.StatusOK, "")
+			c.RefreshTokens().Want(t, http.StatusOK, "")
+		}
+		if n := db.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'refresh_reused'"); n != 0 {
+			t.Errorf("%d false alarms", n)
+		}
+		time.Sleep(2 * m) // the stopped replica serves again
+		for _, c := range active {
+			c.Copy().At(stopped.Server).RefreshTokens().Want(t, http.StatusOK, "")
+		}
+	})
+}
