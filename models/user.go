@@ -42,6 +42,9 @@ func createUser(tx *gorm.DB, u *User, events []Event) error {
 	if err := tx.Create(u).Error; err != nil {
 		return err
 	}
+	if err := forgetNetworks(tx, u.UsernameNorm, u.EmailNorm); err != nil {
+		return err
+	}
 	return addEventsOf(tx, u, events)
 }
 
@@ -139,6 +142,9 @@ func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events .
 		if err := deleteOwnEvents(tx, u.ID); err != nil {
 			return err
 		}
+		if err := forgetNetworks(tx, u.UsernameNorm, u.EmailNorm); err != nil {
+			return err
+		}
 		for _, model := range []any{&Session{}, &OneTimeToken{}, &Mail{}} {
 			if err := tx.Where("user_id = ?", u.ID).Delete(model).Error; err != nil {
 				return err
@@ -218,6 +224,13 @@ func (s *Store) EndSessions(ctx context.Context, userID, epoch int64, events ...
 func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, args ...any) error {
 	if err := one(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
 		return err
+	}
+	for _, column := range []string{"username_norm", "email_norm"} {
+		if name, ok := set[column].(string); ok {
+			if err := forgetNetworks(tx, name); err != nil {
+				return err
+			}
+		}
 	}
 	return addEvents(tx, events)
 }

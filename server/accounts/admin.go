@@ -329,7 +329,6 @@ func (s *Service) Unthrottle(ctx context.Context, p Principal, id int64, client 
 	defer cancel()
 	return s.change(ctx, p, id, func(u models.User) error {
 		budgets := ownBudgets(u)
-		s.spent.forget(budgets)
 		return s.store.FillUp(ctx, u, budgets, s.byStaff(p, models.EventUnthrottled, id, client, ""))
 	})
 }

@@ -92,6 +92,21 @@ func canonicalName(name string) (string, bool) {
 	return foreignName(name)
 }
 
+// loginName is a login's name in canonical form. It is made once for a request, since that costs more than
+// all else that is done for a refused one.
+type loginName struct {
+	norm     string
+	possible bool // a user can have it
+}
+
+// newLoginName also names what no user can be called, so that it has limits like any other name.
+func newLoginName(name string) loginName {
+	if norm, ok := canonicalName(name); ok {
+		return loginName{norm, true}
+	}
+	return loginName{strings.ToLower(name), false}
+}
+
 // foreignName is the form in which usernames are compared that another service has given out and nobody can choose
 // here: with an @, a blank, a sign, or letters of several scripts. It is PRECIS Nickname (RFC 8266), and never the form
 // of a username or an address of ours, so that it imitates none: what comes out as one is no name at all.

@@ -37,7 +37,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	renamed := s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, "")
 	if err := s.store.UpdateProfile(ctx, p.User.ID, change, renames, renamed); err != nil {
 		switch {
-		case isOver(err, renames):
+		case isOver(err, renamesOfUser):
 			return models.User{}, s.limited(err)
 		case errors.Is(err, models.ErrConflict): // a username is public, so this gives nothing away
 			return models.User{}, refuse(UsernameTaken)
@@ -131,7 +131,7 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	switch {
 	case errors.Is(err, models.ErrNotFound):
 		return s.overtaken(ctx, u)
-	case isOver(err, wishes):
+	case isOver(err, changesOfUser):
 		return s.limited(err)
 	}
 	return s.queued(queued, err)
@@ -140,7 +140,7 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 // ConfirmEmailChange puts the new address into force. Errors: LinkInvalid (also if somebody else has the address by
 // now), RateLimited, Unavailable.
 func (s *Service) ConfirmEmailChange(ctx context.Context, value string, client Client) error {
-	if err := s.spend(ctx, s.confirmation(client)); err != nil {
+	if err := s.spend(ctx, s.confirmation(client)...); err != nil {
 		return err
 	}
 	t, err := s.openToken(ctx, models.PurposeEmailChange, value)
