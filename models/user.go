@@ -99,9 +99,9 @@ func setGiven[T any](set map[string]any, given map[string]*T) {
 	}
 }
 
-// UpdateProfile changes a user's own data. Another username uses the budget and leaves the event, of which the detail
-// is the old one. ErrConflict: the username is taken. ErrNotFound: there is no such user. *OverBudget.
-func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, renames Spending, renamed Event) error {
+// UpdateProfile changes a user's own data. Another username leaves the event, of which the detail is the old one.
+// ErrConflict: the username is taken. ErrNotFound: there is no such user.
+func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, renamed Event) error {
 	set := c.columns()
 	if len(set) == 0 {
 		return nil
@@ -114,9 +114,6 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, re
 				return err
 			}
 			if u.Username != *c.Username {
-				if err := spend(tx, renamed.CreatedAt, renames); err != nil {
-					return err
-				}
 				renamed.Detail = "was " + u.Username
 				events = append(events, renamed)
 			}

@@ -110,9 +110,14 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err := onField("new_password", s.checkNewPassword(next, u)); err != nil {
 		return Tokens{}, u, err
 	}
+	// Each change is a mail to the user's address, which may be a list's or a stranger's, and a session.
+	changes := use(s.settings.RareActionsPerUser, passwordChanges, subjectOf(u))
+	if err := s.spend(ctx, changes); err != nil {
+		return Tokens{}, u, err
+	}
 	hash, err := s.hasher.Hash(ctx, client.networks(), next)
 	if err != nil {
-		return Tokens{}, u, hashError(err)
+		return Tokens{}, u, s.unjudged(ctx, hashError(err), changes)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()

@@ -32,13 +32,16 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	// Each other username is a line of the security log, and somebody else's way to find this user is gone.
-	renames := use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User))
+	if c.Username != nil {
+		// Each other username is a line of the security log, and somebody else's way to find this user is gone. It is
+		// spent in advance and for good: a username that is taken counts too, or a user could try all names of others.
+		if err := s.spend(ctx, use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User))); err != nil {
+			return models.User{}, err
+		}
+	}
 	renamed := s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, "")
-	if err := s.store.UpdateProfile(ctx, p.User.ID, change, renames, renamed); err != nil {
+	if err := s.store.UpdateProfile(ctx, p.User.ID, change, renamed); err != nil {
 		switch {
-		case isOver(err, renamesOfUser):
-			return models.User{}, s.limited(err)
 		case errors.Is(err, models.ErrConflict): // a username is public, so this gives nothing away
 			return models.User{}, refuse(UsernameTaken)
 		case errors.Is(err, models.ErrNotFound):

@@ -47,7 +47,7 @@ func TestControl95FreshStart(t *testing.T) {
 	c.Do("DELETE", "/accounts/sessions", nil, servertest.Header("Origin", "https://evil.example")).Want(t, 403, "csrf_failed")
 	limited := false
 	for range 11 {
-		limited = r.Anonymous().Do("POST", "/accounts/login", map[string]any{"username": email, "password": "a wrong one"}).Status == 429
+		limited = r.Anonymous().Do("POST", "/accounts/login", map[string]any{"username": "bob@example.com", "password": "a wrong one"}).Status == 429
 	}
 	if !limited {
 		t.Error("an eleventh wrong password is judged")
