@@ -231,10 +231,13 @@ func keepSuperuser(tx *gorm.DB, u User) error {
 	return err
 }
 
-// AddInvitation makes a user with the mail that invites, in one transaction. ErrConflict: the username or the address
-// is taken.
-func (s *Store) AddInvitation(ctx context.Context, u *User, m Mail, events ...Event) error {
+// AddInvitation makes a user with the mail that invites, within the limits, in one transaction. ErrConflict: the username
+// or the address is taken. *OverBudget.
+func (s *Store) AddInvitation(ctx context.Context, u *User, m Mail, limits []Spending, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := spendAll(tx, m.CreatedAt, limits); err != nil {
+			return err
+		}
 		if err := createUser(tx, u, events); err != nil {
 			return err
 		}
@@ -243,11 +246,14 @@ func (s *Store) AddInvitation(ctx context.Context, u *User, m Mail, events ...Ev
 	})
 }
 
-// AddUserMail queues a mail to a user that a member of staff has asked for, with its events, within a budget.
+// AddUserMail queues a mail to a user that a member of staff has asked for, with its events, within the limits.
 // ErrNotFound: the user is gone, inactive or has another address. *OverBudget.
-func (s *Store) AddUserMail(ctx context.Context, u User, m Mail, budget Spending, events ...Event) error {
+func (s *Store) AddUserMail(ctx context.Context, u User, m Mail, limits []Spending, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := mustAddMail(tx, m, budget); err != nil {
+		if err := spendAll(tx, m.CreatedAt, limits); err != nil {
+			return err
+		}
+		if err := addMails(tx, []Mail{m}); err != nil {
 			return err
 		}
 		return claim(tx, events, "id = ? AND email_norm = ? AND is_active = ?", u.ID, u.EmailNorm, true)

@@ -48,7 +48,7 @@ func TestAddUserMailAsJudged(t *testing.T) {
 			judged := f.newUser(fmt.Sprint("bob", i))
 			f.db.Exec(t, "UPDATE users SET "+change+" WHERE id = ?", judged.ID)
 			m := models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: models.KindReset, UserID: judged.ID, CreatedAt: now(), NextAt: now(), ExpiresAt: now()}
-			if err := f.AddUserMail(t.Context(), judged, m, models.Spending{}); !errors.Is(err, models.ErrNotFound) {
+			if err := f.AddUserMail(t.Context(), judged, m, nil); !errors.Is(err, models.ErrNotFound) {
 				t.Errorf("%s meanwhile: %v", change, err)
 			}
 		}
@@ -83,7 +83,7 @@ func TestWhatEndsWaitingLinks(t *testing.T) {
 		bob := f.newUser("bob")
 		for _, kind := range []string{models.KindReset, models.KindInvitation} {
 			m := models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: kind, UserID: bob.ID, Email: bob.Email, EmailNorm: bob.EmailNorm, CreatedAt: now(), NextAt: now(), ExpiresAt: now()}
-			ok(t, f.AddUserMail(t.Context(), bob, m, models.Spending{}))
+			ok(t, f.AddUserMail(t.Context(), bob, m, nil))
 		}
 		no := false
 		ok(t, f.ChangeUser(t.Context(), f.reload(bob), models.UserChange{IsActive: &no}))

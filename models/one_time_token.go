@@ -267,27 +267,26 @@ func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Sessi
 	})
 }
 
-// EmailChange is a wish for another address: the token of its link, the mail to the new address with the budget of
-// that, the notices to the present one, and the budget of such wishes.
+// EmailChange is a pending change of an address, which the new mailbox has to confirm.
 type EmailChange struct {
 	Token   OneTimeToken
-	Mail    Mail
-	Mails   Spending
-	Notices []Mail
-	Wishes  Spending
+	Mail    Mail       // with the link, to the new address
+	Mails   Spending   // the limit of mails to the new address
+	Notices []Mail     // to the present address
+	Limits  []Spending // of such changes
 }
 
-// AddEmailChange stores the token, which kills the older ones of the user, and queues the mails, in one transaction
-// with the budgets. It says whether there is a mail to the new address: what the user sees of the wish does not tell
-// that others have asked for that address. Without a mail the link of an earlier one to the same address stays good.
-// *OverBudget: the wishes are used up.
+// AddEmailChange stores the token, which ends the user's older ones, and queues the mails, in one transaction with the
+// rate limits. It reports whether a mail to the new address was queued: the user must not learn that others have asked
+// for that address. Without a mail, the link of an earlier change to the same address stays valid.
+// Errors: *OverBudget for Limits.
 //
-// It claims the user and asks whether the password that was just verified is still the one: a change that was asked for
-// with an old password must not outlive the reset that took the account back. ErrNotFound: it is not.
+// It claims the user and compares the password with the one that was just verified: a change that was started with an
+// old password must not outlive the reset that took the account back. ErrNotFound: the password has changed.
 func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, events ...Event) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
 		t := c.Token
-		if err := spend(tx, t.CreatedAt, c.Wishes); err != nil {
+		if err := spendAll(tx, t.CreatedAt, c.Limits); err != nil {
 			return err
 		}
 		err = claim(tx, events, "id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password)
@@ -307,7 +306,7 @@ func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, event
 
 // startEmailChange queues the mail of a change within its limits, and stores the token. Errors: *OverBudget.
 func startEmailChange(tx *gorm.DB, c EmailChange) error {
-	if err := spend(tx, c.Token.CreatedAt, c.Wishes); err != nil {
+	if err := spendAll(tx, c.Token.CreatedAt, c.Limits); err != nil {
 		return err
 	}
 	if err := mustAddMail(tx, c.Mail, c.Mails); err != nil {

@@ -30,6 +30,7 @@ type Spending struct {
 // OverBudget says that a budget is used up, and when there is something in it again.
 type OverBudget struct {
 	ID    ID
+	Kind  string
 	Until time.Time
 }
 
@@ -38,16 +39,19 @@ func (o *OverBudget) Error() string { return "models: the budget is used up" }
 // Spend uses all of these budgets once, or none of them. It counts before what is counted is done, so that requests at
 // the same moment, here or on another replica, cannot all go through on the last unit. Errors: *OverBudget.
 func (s *Store) Spend(ctx context.Context, now time.Time, list ...Spending) error {
-	list = slices.Clone(list) // locked in one order, or two requests could wait for each other
+	return s.tx(ctx, func(tx *gorm.DB) error { return spendAll(tx, now, list) })
+}
+
+// spendAll locks the rows in one order, or two requests could wait for each other.
+func spendAll(tx *gorm.DB, now time.Time, list []Spending) error {
+	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b Spending) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		for _, each := range list {
-			if err := spend(tx, now, each); err != nil {
-				return err
-			}
+	for _, each := range list {
+		if err := spend(tx, now, each); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func spend(tx *gorm.DB, now time.Time, b Spending) error {
@@ -73,7 +77,7 @@ func spend(tx *gorm.DB, now time.Time, b Spending) error {
 	if err != nil {
 		return err
 	}
-	over := &OverBudget{b.ID, found.LastAt.Add(b.Pause)}
+	over := &OverBudget{b.ID, b.Kind, found.LastAt.Add(b.Pause)}
 	switch {
 	case found.Hits < b.Limit:
 	case now.Before(found.LastAt.Add(b.Flight)): // many at once; some of them may be given back in a moment

@@ -42,6 +42,9 @@ func createUser(tx *gorm.DB, u *User, events []Event) error {
 	if err := tx.Create(u).Error; err != nil {
 		return err
 	}
+	if err := forgetNetworks(tx, u.UsernameNorm, u.EmailNorm); err != nil {
+		return err
+	}
 	return addEventsOf(tx, u, events)
 }
 
@@ -96,9 +99,9 @@ func setGiven[T any](set map[string]any, given map[string]*T) {
 	}
 }
 
-// UpdateProfile changes a user's own data. Another username uses the budget and leaves the event, of which the detail
-// is the old one. ErrConflict: the username is taken. ErrNotFound: there is no such user. *OverBudget.
-func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, renames Spending, renamed Event) error {
+// UpdateProfile changes a user's own data. Another username leaves the event, of which the detail is the old one.
+// ErrConflict: the username is taken. ErrNotFound: there is no such user.
+func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, renamed Event) error {
 	set := c.columns()
 	if len(set) == 0 {
 		return nil
@@ -111,9 +114,6 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, re
 				return err
 			}
 			if u.Username != *c.Username {
-				if err := spend(tx, renamed.CreatedAt, renames); err != nil {
-					return err
-				}
 				renamed.Detail = "was " + u.Username
 				events = append(events, renamed)
 			}
@@ -137,6 +137,9 @@ func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events .
 			return err
 		}
 		if err := deleteOwnEvents(tx, u.ID); err != nil {
+			return err
+		}
+		if err := forgetNetworks(tx, u.UsernameNorm, u.EmailNorm); err != nil {
 			return err
 		}
 		for _, model := range []any{&Session{}, &OneTimeToken{}, &Mail{}} {
@@ -218,6 +221,13 @@ func (s *Store) EndSessions(ctx context.Context, userID, epoch int64, events ...
 func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, args ...any) error {
 	if err := one(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
 		return err
+	}
+	for _, column := range []string{"username_norm", "email_norm"} {
+		if name, ok := set[column].(string); ok {
+			if err := forgetNetworks(tx, name); err != nil {
+				return err
+			}
+		}
 	}
 	return addEvents(tx, events)
 }

@@ -293,13 +293,13 @@ func busy(t *testing.T, hasher *credentials.Hasher) (free func()) {
 	for range 2 {
 		both.Go(func() {
 			for ctx.Err() == nil {
-				if _, _, err := hasher.Verify(ctx, costly, "x"); err != nil && ctx.Err() == nil {
+				if _, _, err := hasher.Verify(ctx, credentials.Network{}, costly, "x"); err != nil && ctx.Err() == nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
-	waitFor(t, hasher.Full)
+	waitFor(t, func() bool { return hasher.Full(credentials.Network{}) })
 	free = func() { stop(); both.Wait() }
 	t.Cleanup(free)
 	return free

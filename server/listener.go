@@ -43,7 +43,7 @@ func (l *sharedListener) Accept() (net.Conn, error) {
 		if err != nil || l.free(peer.Addr().Unmap()) {
 			return conn, nil //nolint:nilerr // a listener of something else than TCP has no addresses to count
 		}
-		network := accounts.Client{IP: peer.Addr().Unmap().String()}.Network()
+		network := accounts.Client{IP: peer.Addr().Unmap().String()}.WideNetwork()
 		if l.take(network) {
 			return &sharedConn{Conn: conn, close: sync.OnceFunc(func() { l.giveBack(network) })}, nil
 		}

@@ -56,8 +56,9 @@ func Settings(cfg config.Config) accounts.Settings {
 		Budgets: accounts.Budgets{
 			LoginFailuresPerAccount: budget(cfg.LoginFailuresPerAccount), LoginFailuresPerClient: budget(cfg.LoginFailuresPerClient),
 			RegistrationsPerClient: budget(cfg.RegistrationsPerClient), ConfirmationsPerClient: budget(cfg.ConfirmationsPerClient),
-			RareActionsPerUser: budget(cfg.RareActionsPerUser),
-			MailsPerRecipient:  accounts.Budget{N: cfg.MailsPerRecipient.N, Per: cfg.MailsPerRecipient.Per, Pause: cfg.MailPause()},
+			RareActionsPerUser: budget(cfg.RareActionsPerUser), MailsPerStaff: budget(cfg.MailsPerStaff),
+			PasswordsPerClient: budget(cfg.PasswordsPerClient), PasswordsPerUser: budget(cfg.PasswordsPerUser),
+			MailsPerRecipient: accounts.Budget{N: cfg.MailsPerRecipient.N, Per: cfg.MailsPerRecipient.Per, Pause: cfg.MailPause()},
 		},
 	}
 }

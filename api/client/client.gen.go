@@ -3048,7 +3048,8 @@ type ClientInterface interface {
 	// SendPasswordReset Send a user the mail to set a password
 	//
 	// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-	// used nothing changes: the present password works. At most five an hour go to one address.
+	// used nothing changes: the present password works. At most five of these mails and invitations an hour go to one
+	// address, and 100 an hour come from one staff member.
 	//
 	// Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
 	SendPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4042,7 +4043,8 @@ func (c *Client) DeleteUser(ctx context.Context, userID UserID, reqEditors ...Re
 // SendPasswordReset Send a user the mail to set a password
 //
 // The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-// used nothing changes: the present password works. At most five an hour go to one address.
+// used nothing changes: the present password works. At most five of these mails and invitations an hour go to one
+// address, and 100 an hour come from one staff member.
 //
 // Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
 func (c *Client) SendPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6285,7 +6287,8 @@ type ClientWithResponsesInterface interface {
 	// SendPasswordResetWithResponse Send a user the mail to set a password
 	//
 	// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-	// used nothing changes: the present password works. At most five an hour go to one address.
+	// used nothing changes: the present password works. At most five of these mails and invitations an hour go to one
+	// address, and 100 an hour come from one staff member.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8791,6 +8794,11 @@ type CreateUserResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// CreateUserResponse429Headers the declared response headers of an HTTP 429 response for CreateUser
+type CreateUserResponse429Headers struct {
+	RetryAfter int
+}
+
 // CreateUserResponse503Headers the declared response headers of an HTTP 503 response for CreateUser
 type CreateUserResponse503Headers struct {
 	RetryAfter int
@@ -8815,12 +8823,16 @@ type CreateUserResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMediaType
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateUserResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateUserResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CreateUserResponse503Headers
 }
@@ -8863,6 +8875,11 @@ func (r CreateUserResponse) GetApplicationProblemJSON415() *UnsupportedMediaType
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CreateUserResponse) GetApplicationProblemJSON422() *ValidationFailed {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateUserResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -10699,7 +10716,8 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, userID
 // SendPasswordResetWithResponse Send a user the mail to set a password
 //
 // The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-// used nothing changes: the present password works. At most five an hour go to one address.
+// used nothing changes: the present password works. At most five of these mails and invitations an hour go to one
+// address, and 100 an hour come from one staff member.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13221,6 +13239,13 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13248,6 +13273,16 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CreateUserResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

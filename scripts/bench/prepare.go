@@ -164,7 +164,7 @@ func (p *prepared) configure(ctx context.Context) (err error) {
 		"ACCOUNTS_ADDR="+p.productAddr, "ACCOUNTS_PUBLIC_URL="+p.publicURL(), "ACCOUNTS_DATA_DIR="+p.dir,
 		"ACCOUNTS_DATABASE_URL="+p.url, "ACCOUNTS_SECRET_KEYS="+text,
 		"ACCOUNTS_ROTATION_INTERVAL=0", "ACCOUNTS_ACCESS_TTL="+tokenLife.String(),
-		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
+		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_USER=0",
 	)
 	p.bareEnv = append(append(slices.Clone(inherited), p.bareEnv...), bareKey+"="+hex.EncodeToString(p.bareKey[:]))
 	return nil

@@ -32,6 +32,7 @@ const ada = { username: "ada", email: "ada@example.com", password: "correct hors
 const settings = {
   ACCOUNTS_ACCESS_TTL: `${life}s`, ACCOUNTS_ROTATION_INTERVAL: "2s",
   ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT: "0", ACCOUNTS_LOGIN_FAILURES_PER_CLIENT: "0",
+  ACCOUNTS_PASSWORDS_PER_CLIENT: "0", ACCOUNTS_PASSWORDS_PER_USER: "0",
 };
 // A thief who rotates first is unseen if the tabs come within the interval after him, so where there is one it is shorter:
 // he comes about 2 s after a rotation, and they after 4.8.

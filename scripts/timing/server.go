@@ -110,7 +110,7 @@ func (t *target) fill(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	hash, err := credentials.NewHasher(credentials.Default, 1, 1, time.Second).Hash(ctx, password)
+	hash, err := credentials.NewHasher(credentials.Default, 1, 1, time.Second).Hash(ctx, credentials.Network{}, password)
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,8 @@ func (t *target) serve(ctx context.Context, binary string) error {
 		"ACCOUNTS_ADDR="+addr, "ACCOUNTS_PUBLIC_URL="+t.base, "ACCOUNTS_DATA_DIR="+t.dir, "ACCOUNTS_DATABASE_URL="+t.databaseURL,
 		"ACCOUNTS_SECRET_KEYS="+t.secret, "ACCOUNTS_MAIL=files", "ACCOUNTS_MAILS_PER_RECIPIENT=0",
 		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
-		"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0", "ACCOUNTS_RARE_ACTIONS_PER_USER=0")
+		"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0", "ACCOUNTS_RARE_ACTIONS_PER_USER=0",
+		"ACCOUNTS_PASSWORDS_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_USER=0")
 	if err := t.command.Start(); err != nil {
 		return err
 	}

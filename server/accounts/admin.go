@@ -109,7 +109,7 @@ type Invitation struct {
 }
 
 // Invite makes an active user without a password, and sends a mail by which the user sets one: only the user ever knows
-// it. Errors: RoleRequired, ValidationFailed, UsernameTaken, EmailTaken, SessionRevoked, Unavailable.
+// it. Errors: RoleRequired, ValidationFailed, UsernameTaken, EmailTaken, SessionRevoked, RateLimited, Unavailable.
 func (s *Service) Invite(ctx context.Context, p Principal, in Invitation, client Client) (UserDetail, error) {
 	if (in.IsStaff || in.IsSuperuser) && !p.User.IsSuperuser {
 		return UserDetail{}, refuse(RoleRequired)
@@ -124,12 +124,12 @@ func (s *Service) Invite(ctx context.Context, p Principal, in Invitation, client
 	withUsername(&u)
 	m := s.mailTo(u, mail.Invitation, client)
 	m.ExpiresAt = m.CreatedAt.Add(invitationLife)
-	err := s.forStaff(p).AddInvitation(ctx, &u, m, s.byStaff(p, models.EventInvited, 0, client, rolesOf(u)))
+	err := s.forStaff(p).AddInvitation(ctx, &u, m, s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventInvited, 0, client, rolesOf(u)))
 	if errors.Is(err, models.ErrConflict) {
 		return UserDetail{}, s.taken(ctx, u)
 	}
 	if err := resolved(err, func() bool { return s.invited(ctx, &u) }); err != nil {
-		return UserDetail{}, storeError(err)
+		return UserDetail{}, s.limited(err)
 	}
 	s.wakeMail()
 	return s.detail(ctx, u)
@@ -272,8 +272,7 @@ func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *
 		return storeError(err)
 	}
 	change := s.emailChange(u, w.after.Email, norm, client)
-	mails := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
-	change.Mails = use(mails, mailsTo+"staff", norm)
+	change.Limits = append(change.Limits, s.staffMailLimits(p, norm)...)
 	w.change.EmailChange = &change
 	return nil
 }
@@ -357,8 +356,6 @@ func (s *Service) isGone(ctx context.Context, id int64) bool {
 func (s *Service) SendPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	// A budget of its own: a stranger who asks for resets must not keep the help back.
-	mails := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
 	err := s.change(ctx, p, id, func(u models.User) error {
 		if !u.IsActive || u.Email == "" {
 			return refuse(UserUnreachable)
@@ -369,13 +366,24 @@ func (s *Service) SendPasswordReset(ctx context.Context, p Principal, id int64, 
 		}
 		m := s.mailTo(u, kind, client)
 		m.ExpiresAt = m.CreatedAt.Add(life)
-		err := s.forStaff(p).AddUserMail(ctx, u, m, use(mails, mailsTo+"staff", u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, string(kind)))
+		err := s.forStaff(p).AddUserMail(ctx, u, m, s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, string(kind)))
 		return s.limitedOr(err)
 	})
 	if err == nil {
 		s.wakeMail()
 	}
 	return err
+}
+
+// staffMailLimits returns the uses of a mail that a staff member has sent to an address. They are spent
+// in the transaction that queues the mail.
+//
+// The address has a limit of its own for such mails: a stranger who asks for resets must not keep the
+// help back. The staff member has one too, since a stolen staff account could send mails from the
+// operator's domain to any number of addresses.
+func (s *Service) staffMailLimits(p Principal, emailNorm string) []models.Spending {
+	recipient := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
+	return []models.Spending{use(recipient, mailsTo+"staff", emailNorm), use(s.settings.MailsPerStaff, mailsOfStaff, subjectOf(p.User))}
 }
 
 // limitedOr leaves all errors but that of a budget as they are.
@@ -394,7 +402,6 @@ func (s *Service) Unthrottle(ctx context.Context, p Principal, id int64, client 
 	defer cancel()
 	return s.change(ctx, p, id, func(u models.User) error {
 		budgets := ownBudgets(u)
-		s.spent.forget(budgets)
 		return s.forStaff(p).FillUp(ctx, u, budgets, s.byStaff(p, models.EventUnthrottled, id, client, ""))
 	})
 }

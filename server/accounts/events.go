@@ -77,7 +77,7 @@ type notes struct {
 // note is an event of a user who is known by id or by what somebody tried to log in with.
 type note struct {
 	event models.Event
-	name  string
+	name  loginName
 }
 
 const (
@@ -87,13 +87,13 @@ const (
 
 // noteLogin notes a login that was refused. The name may be nobody's, which is found out later. That a client has used
 // up its own budget is nothing that happened to the account.
-func (s *Service) noteLogin(in LoginInput, account models.Spending, err error) {
-	n := note{s.event("", 0, in.Client, ""), loginName(in.Name)}
+func (s *Service) noteLogin(in LoginInput, name loginName, err error) {
+	n := note{s.event("", 0, in.Client, ""), name}
 	switch {
 	case errors.Is(err, refuse(InvalidCredentials)):
-		s.note(n, models.EventLoginFailed, n.name, in.Client.Network())
-	case isOver(err, account):
-		s.note(n, models.EventRateLimited, n.name)
+		s.note(n, models.EventLoginFailed, name.norm, in.Client.Network())
+	case isOver(err, loginOfAccount, loginOfKnown, passwordsOfUser):
+		s.note(n, models.EventRateLimited, name.norm)
 	}
 }
 
@@ -203,7 +203,7 @@ func (s *Service) addressed(ctx context.Context, list []note) ([]models.Event, e
 	var events []models.Event
 	for _, n := range list {
 		if n.event.UserID == 0 {
-			u, err := s.userByName(ctx, n.name)
+			u, err := s.userOfLogin(ctx, n.name)
 			if errors.Is(err, models.ErrNotFound) {
 				continue
 			}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/secure/precis"
+	"golang.org/x/text/unicode/norm"
 
 	"example.com/accounts/models"
 )
@@ -67,9 +68,15 @@ func newNames(first, last *string) error {
 // the word decides, and the forms of old Cyrillic prints, which look like those of today. An i with a dot above it is an
 // i, also when it comes from a Turkish İ. And somebody else's name is imitated in other letters: see writtenAlike and
 // asLatin.
+//
+// The length is checked first, here and below: an attacker can send names whose normalization costs far more than what
+// it sends.
 func canonicalUsername(name string) (string, bool) {
+	if utf8.RuneCountInString(name) > maxUsername {
+		return "", false
+	}
 	canonical, err := precis.UsernameCaseMapped.String(name)
-	if err != nil || canonical == "" || strings.Contains(canonical, "@") || !writtenAlike(canonical) || utf8.RuneCountInString(name) > maxUsername {
+	if err != nil || canonical == "" || strings.Contains(canonical, "@") || !writtenAlike(canonical) {
 		return "", false
 	}
 	canonical = strings.Map(sameCapital, canonical)
@@ -92,17 +99,49 @@ func canonicalName(name string) (string, bool) {
 	return foreignName(name)
 }
 
+// loginName is a login's name in canonical form. It is made once for a request, since that costs more than
+// all else that is done for a refused one.
+type loginName struct {
+	norm     string
+	possible bool // a user can have it
+}
+
+// newLoginName also names what no user can be called, so that it has limits like any other name.
+func newLoginName(name string) loginName {
+	if norm, ok := canonicalName(name); ok {
+		return loginName{norm, true}
+	}
+	return loginName{strings.ToLower(name), false}
+}
+
 // foreignName is the form in which usernames are compared that another service has given out and nobody can choose
 // here: with an @, a blank, a sign, or letters of several scripts. It is PRECIS Nickname (RFC 8266), and never the form
 // of a username or an address of ours, so that it imitates none: what comes out as one is no name at all.
 func foreignName(name string) (string, bool) {
-	norm, err := precis.Nickname.CompareKey(name)
-	if err != nil || norm == "" || utf8.RuneCountInString(name) > maxUsername || utf8.RuneCountInString(norm) > maxUsername {
+	if utf8.RuneCountInString(name) > maxUsername || expands(name) {
 		return "", false
 	}
-	_, isUsername := canonicalUsername(norm)
-	_, isEmail := canonicalEmail(norm)
-	return norm, !isUsername && !isEmail
+	key, err := precis.Nickname.CompareKey(name)
+	if err != nil || key == "" || utf8.RuneCountInString(key) > maxUsername {
+		return "", false
+	}
+	_, isUsername := canonicalUsername(key)
+	_, isEmail := canonicalEmail(key)
+	return key, !isUsername && !isEmail
+}
+
+// expands reports whether the compatibility form (NFKC) of a name is so long that its Nickname form is too long as well:
+// that one is shorter only by blanks, of which the name has at most maxUsername. One character can become 18, so this
+// stops there and does not compare them.
+func expands(name string) bool {
+	var form norm.Iter
+	form.InitString(norm.NFKC, name)
+	for n := 0; !form.Done(); {
+		if n += utf8.RuneCount(form.Next()); n > 2*maxUsername {
+			return true
+		}
+	}
+	return false
 }
 
 // sameCapital is the one of the small letters with r's capital that the capital becomes. The dotless ı is another
@@ -132,6 +171,9 @@ func withoutSecondDot(s string) string {
 // since mail programs disagree about those and a header could be built from them. For the same reason a domain is
 // none whose capitals others make other letters of (UTS 46): İ and ẞ, with which mail would go to somebody else's domain.
 func canonicalEmail(address string) (string, bool) {
+	if utf8.RuneCountInString(address) > maxEmail { // its A-labels are no shorter
+		return "", false
+	}
 	local, domain, ok := strings.Cut(address, "@")
 	if !ok || len(local) > maxLocal || !isDotAtom(local) || strings.Contains(local, "=?") { // "=?": an encoded-word, RFC 2047
 		return "", false

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
 )
 
 // NewUser is a user as an operator adds one: active, with a verified address.
@@ -22,7 +23,7 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error
 	if err != nil {
 		return u, err
 	}
-	if u.Password, err = s.hasher.Hash(ctx, n.Password); err != nil {
+	if u.Password, err = s.hasher.Hash(ctx, credentials.Network{}, n.Password); err != nil {
 		return u, hashError(err)
 	}
 	err = s.store.CreateUser(ctx, &u, s.byOperator(models.EventRegistered, u))
@@ -81,7 +82,7 @@ func (s *Service) Users(ctx context.Context, f func(models.User) error) error {
 // SetPassword replaces a user's password and ends all sessions of the user.
 // Errors: NotFound, ValidationFailed, Unavailable.
 func (s *Service) SetPassword(ctx context.Context, username, password string) error {
-	hash, err := s.hasher.Hash(ctx, password)
+	hash, err := s.hasher.Hash(ctx, credentials.Network{}, password)
 	if err != nil {
 		return hashError(err)
 	}
@@ -90,7 +91,6 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 			return err
 		}
 		budgets := ownBudgets(u)
-		s.spent.forget(budgets)
 		return s.store.SetPassword(ctx, u, hash, budgets, s.byOperator(models.EventPasswordChanged, u))
 	})
 }
@@ -114,7 +114,7 @@ func (s *Service) byOperator(kind models.EventKind, u models.User) models.Event 
 // changeUser changes the user of that name.
 func (s *Service) changeUser(ctx context.Context, username string, change func(models.User) error) error {
 	return guarded(func() (models.User, error) {
-		u, err := s.userByName(ctx, username)
+		u, err := s.userOfLogin(ctx, newLoginName(username))
 		if errors.Is(err, models.ErrNotFound) {
 			return u, refuse(NotFound)
 		}

@@ -77,8 +77,7 @@ func locale(accept string) string {
 //
 // Resets and resends have a budget of their own each. Otherwise who signs up with somebody's address again and again
 // keeps the owner from ever getting a new password, and who asks for the mail of a registration that there is not, from
-// signing up. Notices are not bounded: nobody causes one without the password, and a verified
-// address.
+// signing up. Notices are bounded by what causes them: a change of the password or of the address.
 func (s *Service) mailBudget(kind mail.Kind, emailNorm string) models.Spending {
 	group := "register"
 	if kind == mail.Reset || kind == resend {

@@ -47,7 +47,10 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 	if err != nil {
 		return u, err
 	}
-	_, err = s.comparePassword(ctx, guess(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password, u.Password)
+	_, err = s.comparePassword(ctx, client, guess(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password, u.Password)
+	if err == nil {
+		err = s.passwordRight(ctx, u)
+	}
 	s.notePassword(p, client, err)
 	return u, err
 }
@@ -65,17 +68,18 @@ func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) 
 
 // comparePassword says of which hash it is the password, within a budget of failures: who has stolen a session, or
 // somebody's mail, is not to find it by trying. Errors: ValidationFailed (password_wrong), RateLimited, Unavailable.
-func (s *Service) comparePassword(ctx context.Context, failure models.Spending, field, password string, hashes ...string) (which int, err error) {
-	if err := s.spend(ctx, failure); err != nil {
+func (s *Service) comparePassword(ctx context.Context, client Client, failure models.Spending, field, password string, hashes ...string) (which int, err error) {
+	verified := s.verified(client)
+	if err := s.spend(ctx, append(verified, failure)...); err != nil {
 		return 0, err
 	}
 	for i, hash := range hashes {
-		ok, _, err := s.hasher.Verify(ctx, hash, password)
+		ok, _, err := s.hasher.Verify(ctx, client.networks(), hash, password)
 		switch {
 		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
 			s.observe("hash_unusable")
 		case err != nil: // not judged
-			return 0, errors.Join(hashError(err), s.refund(ctx, failure))
+			return 0, errors.Join(hashError(err), s.refund(ctx, append(verified, failure)...))
 		case ok:
 			return i, s.refund(ctx, failure)
 		}
@@ -106,9 +110,14 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err := onField("new_password", s.checkNewPassword(next, u)); err != nil {
 		return Tokens{}, u, err
 	}
-	hash, err := s.hasher.Hash(ctx, next)
+	// Each change is a mail to the user's address, which may be a list's or a stranger's, and a session.
+	changes := use(s.settings.RareActionsPerUser, passwordChanges, subjectOf(u))
+	if err := s.spend(ctx, changes); err != nil {
+		return Tokens{}, u, err
+	}
+	hash, err := s.hasher.Hash(ctx, client.networks(), next)
 	if err != nil {
-		return Tokens{}, u, hashError(err)
+		return Tokens{}, u, s.unjudged(ctx, hashError(err), changes)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -143,7 +152,7 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	if err := s.spend(ctx, use(s.settings.RegistrationsPerClient, string(kind)+requestsOf, client.Network())); err != nil {
+	if err := s.spend(ctx, perClient(s.settings.RegistrationsPerClient, string(kind)+requestsOf, client)...); err != nil {
 		return err
 	}
 	m := s.newMail(kind, life, client)
@@ -155,7 +164,7 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 // of the user and signs nobody in. Errors: LinkInvalid, ValidationFailed, RateLimited, Unavailable.
 func (s *Service) ConfirmReset(ctx context.Context, value, password string, client Client) error {
 	uses := s.confirmation(client)
-	if err := s.spend(ctx, uses); err != nil {
+	if err := s.spend(ctx, uses...); err != nil {
 		return err
 	}
 	t, u, err := s.resetting(ctx, value)
@@ -165,13 +174,13 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	if err := onField("new_password", s.checkNewPassword(password, u)); err != nil {
 		return err
 	}
-	hash, err := s.hasher.Hash(ctx, password)
+	hash, err := s.hasher.Hash(ctx, client.networks(), password)
 	if err != nil {
-		return s.unjudged(ctx, hashError(err), uses)
+		return s.unjudged(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	budgets := ownBudgets(u) // the owner of the mailbox gets in, whatever an attacker has used up
+	budgets := append(ownBudgets(u), knownLimits(u, client)...) // the owner of the mailbox gets in, whatever an attacker has used up
 	err = guarded(func() (_ models.User, err error) {
 		t, u, err = s.resetting(ctx, value)
 		return u, err
@@ -184,7 +193,7 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	if err != nil {
 		return err
 	}
-	s.spent.forget(budgets)
+	s.addKnownNetwork(ctx, u, client, time.Time{})
 	s.wakeMail()
 	return nil
 }

@@ -32,13 +32,16 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	// Each other username is a line of the security log, and somebody else's way to find this user is gone.
-	renames := use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User))
+	if c.Username != nil {
+		// Each other username is a line of the security log, and somebody else's way to find this user is gone. It is
+		// spent in advance and for good: a username that is taken counts too, or a user could try all names of others.
+		if err := s.spend(ctx, use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User))); err != nil {
+			return models.User{}, err
+		}
+	}
 	renamed := s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, "")
-	if err := s.forUser(p).UpdateProfile(ctx, p.User.ID, change, renames, renamed); err != nil {
+	if err := s.forUser(p).UpdateProfile(ctx, p.User.ID, change, renamed); err != nil {
 		switch {
-		case isOver(err, renames):
-			return models.User{}, s.limited(err)
 		case errors.Is(err, models.ErrConflict): // a username is public, so this gives nothing away
 			return models.User{}, refuse(UsernameTaken)
 		case errors.Is(err, models.ErrNotFound):
@@ -121,15 +124,15 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	switch {
 	case errors.Is(err, models.ErrNotFound):
 		return s.overtaken(ctx, u)
-	case isOver(err, change.Wishes):
+	case isOver(err, changesOfUser):
 		return s.limited(err)
 	}
 	return s.queued(queued, err)
 }
 
 // emailChange shapes a pending change of a user's address: the link to the new one, and a notice to the present one.
-// Its wishes are limited, because each new address may be a stranger's mailbox and each change sends a notice too. The
-// caller sets the limit of mails to the new address.
+// Such changes are limited, because each new address may be a stranger's mailbox and each change sends a notice too. The
+// caller adds the limits of mails to the new address.
 func (s *Service) emailChange(u models.User, email, norm string, client Client) models.EmailChange {
 	link := s.mailTo(u, mail.EmailChange, client)
 	link.Email, link.EmailNorm, link.ExpiresAt = email, norm, link.CreatedAt.Add(s.settings.EmailChangeTTL)
@@ -141,13 +144,13 @@ func (s *Service) emailChange(u models.User, email, norm string, client Client) 
 		notices[i].NewEmail = email
 	}
 	limit := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
-	return models.EmailChange{Token: t, Mail: link, Notices: notices, Wishes: use(limit, changesOfUser, subjectOf(u))}
+	return models.EmailChange{Token: t, Mail: link, Notices: notices, Limits: []models.Spending{use(limit, changesOfUser, subjectOf(u))}}
 }
 
 // ConfirmEmailChange puts the new address into force. Errors: LinkInvalid (also if somebody else has the address by
 // now), RateLimited, Unavailable.
 func (s *Service) ConfirmEmailChange(ctx context.Context, value string, client Client) error {
-	if err := s.spend(ctx, s.confirmation(client)); err != nil {
+	if err := s.spend(ctx, s.confirmation(client)...); err != nil {
 		return err
 	}
 	t, err := s.openToken(ctx, models.PurposeEmailChange, value)

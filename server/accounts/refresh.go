@@ -264,8 +264,10 @@ func (*refreshing) outcome(t Tokens, ok bool, err error) (Tokens, bool, error) {
 func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, superseded bool) (Tokens, bool, error) {
 	var graced *models.Event
 	if superseded && r.in.Client.IP != l.IP && r.in.Client.UserAgent != l.UserAgent {
-		e := r.eventIn(l.ID, models.EventRefreshGraced, l.UserID, r.in.Client, "asked again from another address and another user agent")
-		graced = &e
+		var err error
+		if graced, err = r.gracedEvent(ctx, l); err != nil {
+			return Tokens{}, false, err
+		}
 	}
 	ok, err := r.store.Touch(ctx, l.ID, l.Generation, now, r.policy.tolerance(), graced)
 	if err != nil || !ok {
@@ -274,6 +276,17 @@ func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, 
 	r.observe(map[bool]string{false: "refresh_same", true: "refresh_graced"}[superseded])
 	t, err := r.mint(grantOf(l), now, superseded)
 	return t, err == nil, err
+}
+
+// gracedEvent returns the event of row 5, or nil if the user has had enough of them: a client that changes its address
+// with each request could otherwise write one each time.
+func (r *refreshing) gracedEvent(ctx context.Context, l models.Live) (*models.Event, error) {
+	err := r.spend(ctx, use(r.settings.RareActionsPerUser, gracedOfUser, subjectOf(l.User)))
+	if errors.Is(err, refuse(RateLimited)) {
+		return nil, nil
+	}
+	e := r.eventIn(l.ID, models.EventRefreshGraced, l.UserID, r.in.Client, "asked again from another address and another user agent")
+	return &e, err
 }
 
 // revoke is row 6. A request that was held up on its way, or whose caller has hung up, proves nothing about theft:

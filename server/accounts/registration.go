@@ -38,12 +38,12 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if err != nil {
 		return err
 	}
-	uses := use(s.settings.RegistrationsPerClient, "register"+requestsOf, r.Client.Network())
-	if err := s.spend(ctx, uses); err != nil {
+	uses := perClient(s.settings.RegistrationsPerClient, "register"+requestsOf, r.Client)
+	if err := s.spend(ctx, uses...); err != nil {
 		return err
 	}
-	if u.Password, err = s.hasher.Hash(ctx, r.Password); err != nil {
-		return s.unjudged(ctx, hashError(err), uses)
+	if u.Password, err = s.hasher.Hash(ctx, r.Client.networks(), r.Password); err != nil {
+		return s.unjudged(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -119,15 +119,15 @@ type VerifyInput struct {
 // Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited, Unavailable.
 func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
 	uses := s.confirmation(in.Client)
-	if err := s.spend(ctx, uses); err != nil {
+	if err := s.spend(ctx, uses...); err != nil {
 		return Tokens{}, models.User{}, err
 	}
 	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	if t, err = s.confirmRegistrant(ctx, t, in.Password); err != nil {
-		return Tokens{}, models.User{}, s.unjudged(ctx, err, uses)
+	if t, err = s.confirmRegistrant(ctx, t, in.Password, in.Client); err != nil {
+		return Tokens{}, models.User{}, s.unjudged(ctx, err, uses...)
 	}
 	if t.UsedAt == nil {
 		if err := s.completeRegistration(ctx, t, in.Client); err != nil {
@@ -135,14 +135,21 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 		}
 	}
 	// A login, but for its budgets: who guesses at the address keeps nobody from opening the link.
-	u, rehash, err := s.checkPassword(ctx, t.EmailNorm, in.Password)
+	u, rehash, err := s.checkPassword(ctx, loginName{t.EmailNorm, true}, in.Password, in.Client)
 	if errors.Is(err, refuse(InvalidCredentials)) { // another registration of the address was first, or the user is disabled
 		return Tokens{}, u, refuse(LinkInvalid)
 	}
 	if err != nil {
 		return Tokens{}, u, err
 	}
-	return s.begin(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client})
+	if err := s.passwordRight(ctx, u); err != nil {
+		return Tokens{}, u, err
+	}
+	tokens, u, err := s.begin(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client})
+	if err == nil {
+		s.addKnownNetwork(ctx, u, in.Client, time.Time{})
+	}
+	return tokens, u, err
 }
 
 // tryRegistrations is how many registrations of an address one password is compared with, beside that of the link: the
@@ -152,13 +159,14 @@ const (
 	repeatRegistrations = tryRegistrations - 1
 )
 
-// repeats bounds the registrations of one address by one client. Beyond it the answer is the same.
+// repeats bounds the registrations of one address by one client. Beyond it the answer is the same. It counts the
+// wide network alone: with a few /64s one customer could push the owner's registration out.
 func (s *Service) repeats(client Client, emailNorm string) models.Spending {
 	b := Budget{N: repeatRegistrations, Per: time.Hour}
 	if s.settings.RegistrationsPerClient.N == 0 { // switched off with the others
 		b.N = 0
 	}
-	return use(b, "register_again"+requestsOf, client.Network()+" "+emailNorm)
+	return use(b, "register_again"+requestsOf, client.WideNetwork()+" "+emailNorm)
 }
 
 // confirmRegistrant asks for the password typed at registration, or for the present one of the user that was made of it.
@@ -167,7 +175,7 @@ func (s *Service) repeats(client Client, emailNorm string) models.Spending {
 // whose registration it is. A stranger who signs up with somebody's address first has the only mail for a while, and
 // the owner opens that. The answer is the link's token with the registration that has the password, the newest if
 // there are several.
-func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string) (models.OneTimeToken, error) {
+func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string, client Client) (models.OneTimeToken, error) {
 	var all []models.OneTimeToken
 	var err error
 	switch {
@@ -192,7 +200,7 @@ func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, 
 		hashes = append(hashes, each.Password)
 	}
 	// The budget is that of the mailbox, or each link in it would give so many guesses more.
-	which, err := s.comparePassword(ctx, guess(s.settings.LoginFailuresPerAccount, passwordOfLink, t.EmailNorm), "password", password, hashes...)
+	which, err := s.comparePassword(ctx, client, guess(s.settings.LoginFailuresPerAccount, passwordOfLink, t.EmailNorm), "password", password, hashes...)
 	all[which].ID = t.ID // it is the link that is used
 	return all[which], err
 }

@@ -30,31 +30,38 @@ const loginTries = 3
 //
 // An unknown user, a wrong password, an inactive user and an unverified address give the same error after the same
 // work, so that nobody learns which names exist. Each guess is counted before it is judged, and given back if it was
-// right. Errors: InvalidCredentials, RateLimited, Unavailable (also when too many passwords are being hashed).
+// right. Errors: InvalidCredentials, RateLimited (for a right password too, if the client or the user has had too many),
+// Unavailable (also when too many passwords are being hashed).
 func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
-	uses := s.loginUses(in)
-	t, u, err := s.login(ctx, in, uses)
-	s.noteLogin(in, uses[0], err)
+	name := newLoginName(in.Name)
+	t, u, err := s.login(ctx, in, name)
+	s.noteLogin(in, name, err)
 	return t, u, err
 }
 
-func (s *Service) login(ctx context.Context, in LoginInput, uses []models.Spending) (Tokens, models.User, error) {
-	if s.hasher.Full() { // a storm is not to reach the database
+func (s *Service) login(ctx context.Context, in LoginInput, name loginName) (Tokens, models.User, error) {
+	if s.hasher.Full(in.Client.networks()) { // a storm is not to reach the database
 		return Tokens{}, models.User{}, hashError(credentials.ErrBusy)
 	}
-	if err := s.spend(ctx, uses...); err != nil {
+	limits, err := s.limitLogin(ctx, name, in.Client)
+	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	u, rehash, err := s.checkPassword(ctx, in.Name, in.Password)
-	if !errors.Is(err, refuse(InvalidCredentials)) {
-		if err := s.refund(ctx, uses...); err != nil {
-			return Tokens{}, models.User{}, err
-		}
+	u, rehash, err := s.checkPassword(ctx, name, in.Password, in.Client)
+	if refunded := s.settleLogin(ctx, limits, err); refunded != nil {
+		return Tokens{}, models.User{}, refunded
 	}
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	return s.begin(ctx, u, rehash, in)
+	if err := s.passwordRight(ctx, u); err != nil {
+		return Tokens{}, models.User{}, err
+	}
+	t, u, err := s.begin(ctx, u, rehash, in)
+	if err == nil {
+		s.addKnownNetwork(ctx, u, in.Client, limits.known)
+	}
+	return t, u, err
 }
 
 // begin begins a session of a user whose password was right.
@@ -83,16 +90,16 @@ func (s *Service) begin(ctx context.Context, u models.User, rehash string, in Lo
 
 // checkPassword finds the user and verifies the password. The second answer is a better hash to replace the stored
 // one with, or empty.
-func (s *Service) checkPassword(ctx context.Context, name, password string) (models.User, string, error) {
-	u, err := s.userByName(ctx, name)
+func (s *Service) checkPassword(ctx context.Context, name loginName, password string, client Client) (models.User, string, error) {
+	u, err := s.userOfLogin(ctx, name)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return u, "", storeError(err)
 	}
 	// For an unknown user the hash is empty, which costs what a real one costs.
-	ok, weak, err := s.hasher.Verify(ctx, u.Password, password)
+	ok, weak, err := s.hasher.Verify(ctx, client.networks(), u.Password, password)
 	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
 		s.observe("hash_unusable") // a 500 would tell that the name exists
-		ok, weak, err = s.hasher.Verify(ctx, "", password)
+		ok, weak, err = s.hasher.Verify(ctx, client.networks(), "", password)
 	}
 	if err != nil {
 		return u, "", hashError(err)
@@ -103,7 +110,7 @@ func (s *Service) checkPassword(ctx context.Context, name, password string) (mod
 	if !weak {
 		return u, "", nil
 	}
-	rehash, err := s.hasher.Hash(ctx, password)
+	rehash, err := s.hasher.Hash(ctx, client.networks(), password)
 	if err != nil {
 		s.observe("rehash_skipped") // the old hash is good enough for today
 	}
@@ -113,15 +120,15 @@ func (s *Service) checkPassword(ctx context.Context, name, password string) (mod
 // unverified: somebody was imported without an address, and has none to verify.
 func unverified(u models.User) bool { return u.EmailVerifiedAt == nil && u.Email != "" }
 
-// userByName finds the user of a login. ErrNotFound also for what is no possible name. A name with an @ is an address
+// userOfLogin finds the user of a login. ErrNotFound also for what is no possible name. A name with an @ is an address
 // or, of somebody who was imported, a username; where it is both, of two users, the address wins: it has been proven.
 // Both are looked for by one statement, or the time would tell which of them a name is.
-func (s *Service) userByName(ctx context.Context, name string) (models.User, error) {
+func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	norm, ok := canonicalName(name)
+	norm := name.norm
 	switch {
-	case !ok:
+	case !name.possible:
 		return models.User{}, models.ErrNotFound
 	case !strings.Contains(norm, "@"):
 		return s.store.UserByUsername(ctx, norm)

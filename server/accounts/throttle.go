@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,24 +25,33 @@ type Budget struct {
 type Budgets struct {
 	LoginFailuresPerAccount Budget
 	LoginFailuresPerClient  Budget
+	PasswordsPerClient      Budget // passwords verified, right or wrong
+	PasswordsPerUser        Budget // right passwords of a user
 	RegistrationsPerClient  Budget // also of requests for a mail, each for itself
 	ConfirmationsPerClient  Budget
 	RareActionsPerUser      Budget // each kind for itself
 	MailsPerRecipient       Budget
+	MailsPerStaff           Budget
 }
 
-// Kinds of budgets, which keep equal subjects apart.
+// Kinds of budgets, which keep equal subjects apart. Those of clients end in requestsOf.
 const (
 	loginOfAccount  = "login_account"
-	loginOfClient   = "login_client"
+	loginOfKnown    = "login_known"
+	loginOfClient   = "login" + requestsOf
+	passwordsOf     = "passwords" + requestsOf
+	passwordsOfUser = "passwords_user"
 	passwordOfUser  = "password_user"
 	passwordOfLink  = "password_link"
-	confirmOfClient = "confirm_client"
+	confirmOfClient = "confirm" + requestsOf
 	changesOfUser   = "email_change_user"
+	passwordChanges = "password_change_user"
 	renamesOfUser   = "username_user"
 	exportsOfUser   = "export_user"
+	gracedOfUser    = "refresh_graced_user"
 	mailsTo         = "mail_" // and the group of kinds
 	resets          = "reset" // a group
+	mailsOfStaff    = "mail_staff_member"
 	requestsOf      = "_client"
 )
 
@@ -55,46 +64,38 @@ func use(b Budget, kind, subject string) models.Spending {
 // judgeTime is how long a guess may take to be judged.
 const judgeTime = 5 * time.Second
 
+// guesses makes guesses of uses.
+func guesses(list []models.Spending) []models.Spending {
+	for i := range list {
+		list[i].Flight = judgeTime
+	}
+	return list
+}
+
 // guess is a use of a budget that is given back if it was right. Many right ones at once are told to come again soon.
 func guess(b Budget, kind, subject string) models.Spending {
-	spending := use(b, kind, subject)
-	spending.Flight = judgeTime
-	return spending
-}
-
-// Network is whom a client's budget belongs to. An IPv6 customer has at least a /64, so a single address is not one.
-func (c Client) Network() string {
-	a, err := netip.ParseAddr(c.IP)
-	if err != nil || a.Unmap().Is4() {
-		return c.IP
-	}
-	return netip.PrefixFrom(a.WithZone(""), 64).Masked().String()
-}
-
-// loginUses are the budgets of a guess at a password: the account's, and the client's. An unknown name has one just as a known one has. It is that of
-// the name as it was typed: if the username and the address of a user shared one, exhausting it by one name would show
-// by the other that both belong to one account.
-func (s *Service) loginUses(in LoginInput) []models.Spending {
-	name := loginName(in.Name)
-	return []models.Spending{
-		guess(s.settings.LoginFailuresPerAccount, loginOfAccount, name), guess(s.settings.LoginFailuresPerClient, loginOfClient, in.Client.Network()),
-	}
-}
-
-// loginName is the canonical form of what somebody logs in with, or what comes near to it.
-func loginName(name string) string {
-	if norm, ok := canonicalName(name); ok {
-		return norm
-	}
-	return strings.ToLower(name)
+	return guesses([]models.Spending{use(b, kind, subject)})[0]
 }
 
 // subjectOf names a user whatever the names are.
 func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
 
 // confirmation bounds guesses at what links carry.
-func (s *Service) confirmation(client Client) models.Spending {
-	return use(s.settings.ConfirmationsPerClient, confirmOfClient, client.Network())
+func (s *Service) confirmation(client Client) []models.Spending {
+	return perClient(s.settings.ConfirmationsPerClient, confirmOfClient, client)
+}
+
+// verified counts a password that is verified for a client. It is spent whether the password is right
+// or wrong. The threat is a client that keeps the hash slots busy with right passwords, which no
+// limit of failures counts.
+func (s *Service) verified(client Client) []models.Spending {
+	return perClient(s.settings.PasswordsPerClient, passwordsOf, client)
+}
+
+// passwordRight counts a right password of a user. It bounds the sessions and events that a user can
+// make in an hour. Errors: RateLimited, Unavailable.
+func (s *Service) passwordRight(ctx context.Context, u models.User) error {
+	return s.spend(ctx, use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u)))
 }
 
 // spend uses budgets before what they bound is done. Errors: RateLimited, Unavailable.
@@ -104,17 +105,25 @@ func (s *Service) spend(ctx context.Context, list ...models.Spending) error {
 		return nil
 	}
 	now := s.now()
-	if over := s.spent.find(list, now); over != nil {
-		return s.rateLimited(over)
+	if err := s.remembered(list, now); err != nil {
+		return err
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.store.Spend(ctx, now, list...)
 	var over *models.OverBudget
-	if errors.As(err, &over) {
+	if errors.As(err, &over) && strings.HasSuffix(over.Kind, requestsOf) {
 		s.spent.remember(over, now)
 	}
 	return s.limited(err)
+}
+
+// remembered answers from memory if one of the limits has just been exceeded. Errors: RateLimited.
+func (s *Service) remembered(list []models.Spending, now time.Time) error {
+	if over := s.spent.find(list, now); over != nil {
+		return s.rateLimited(over)
+	}
+	return nil
 }
 
 // limited says what an error of a budget means to a caller.
@@ -143,6 +152,7 @@ func (s *Service) refund(ctx context.Context, list ...models.Spending) error {
 func ownBudgets(u models.User) []models.ID {
 	var off Budget
 	return idsOf([]models.Spending{use(off, loginOfAccount, u.UsernameNorm), use(off, loginOfAccount, u.EmailNorm), use(off, passwordOfUser, subjectOf(u)),
+		use(off, passwordsOfUser, subjectOf(u)),
 		use(off, mailsTo+resets, u.EmailNorm)}) // a reset that a stranger has asked for must not keep the next one back
 }
 
@@ -170,10 +180,10 @@ func (s *Service) rateLimited(over *models.OverBudget) error {
 	return &Error{Code: RateLimited, RetryAfter: max(time.Second, over.Until.Sub(s.now())), Cause: over}
 }
 
-// isOver says whether it was this budget that was used up.
-func isOver(err error, b models.Spending) bool {
+// isOver says whether it was a budget of one of these kinds that was used up.
+func isOver(err error, kinds ...string) bool {
 	var over *models.OverBudget
-	return errors.As(err, &over) && over.ID == b.ID
+	return errors.As(err, &over) && slices.Contains(kinds, over.Kind)
 }
 
 // unjudged gives back what was spent on a request that could not be judged, since too many are.
@@ -184,8 +194,9 @@ func (s *Service) unjudged(ctx context.Context, err error, list ...models.Spendi
 	return errors.Join(err, s.refund(ctx, list...))
 }
 
-// spentBudgets remembers for a moment what is used up, so that a flood is answered without the database. Only for a
-// moment: what a reset by mail or an operator releases on another replica is to be seen here.
+// spentBudgets remembers for a moment which limits of clients are exceeded, so that a flood of one
+// client is answered without the database. Only those: a reset by mail, a staff member or an operator
+// releases the limits of an account, on any replica, and the next login must see that at once.
 type spentBudgets struct {
 	mu   sync.Mutex
 	over map[models.ID]spentUntil
@@ -203,7 +214,7 @@ func (b *spentBudgets) find(list []models.Spending, now time.Time) *models.OverB
 	defer b.mu.Unlock()
 	for _, each := range list {
 		if found, ok := b.over[each.ID]; ok && now.Before(found.memory) && now.Before(found.budget) {
-			return &models.OverBudget{ID: each.ID, Until: found.budget}
+			return &models.OverBudget{ID: each.ID, Kind: each.Kind, Until: found.budget}
 		}
 	}
 	return nil
@@ -216,12 +227,4 @@ func (b *spentBudgets) remember(over *models.OverBudget, now time.Time) {
 		b.over = map[models.ID]spentUntil{} // what is forgotten is asked of the database
 	}
 	b.over[over.ID] = spentUntil{over.Until, now.Add(spentMemory)}
-}
-
-func (b *spentBudgets) forget(ids []models.ID) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, id := range ids {
-		delete(b.over, id)
-	}
 }

@@ -52,9 +52,12 @@ type Config struct {
 
 	LoginFailuresPerAccount Budget `env:"LOGIN_FAILURES_PER_ACCOUNT" envDefault:"10/15m"`
 	LoginFailuresPerClient  Budget `env:"LOGIN_FAILURES_PER_CLIENT" envDefault:"100/15m"`
+	PasswordsPerClient      Budget `env:"PASSWORDS_PER_CLIENT" envDefault:"600/15m"`
+	PasswordsPerUser        Budget `env:"PASSWORDS_PER_USER" envDefault:"60/1h"`
 	RegistrationsPerClient  Budget `env:"REGISTRATIONS_PER_CLIENT" envDefault:"20/1h"`
 	ConfirmationsPerClient  Budget `env:"CONFIRMATIONS_PER_CLIENT" envDefault:"10/1m"`
 	RareActionsPerUser      Budget `env:"RARE_ACTIONS_PER_USER" envDefault:"10/1h"`
+	MailsPerStaff           Budget `env:"MAILS_PER_STAFF" envDefault:"100/1h"`
 
 	EventRetention time.Duration `env:"EVENT_RETENTION" envDefault:"90d"`
 

@@ -57,6 +57,7 @@ func defaults() Config {
 		Mail: MailFiles, MailFrom: "Accounts <no-reply@localhost.localdomain>", MailsPerRecipient: Budget{5, time.Hour},
 		LoginFailuresPerAccount: Budget{10, 15 * time.Minute}, LoginFailuresPerClient: Budget{100, 15 * time.Minute},
 		RegistrationsPerClient: Budget{20, time.Hour}, ConfirmationsPerClient: Budget{10, time.Minute}, RareActionsPerUser: Budget{10, time.Hour},
+		PasswordsPerClient: Budget{600, 15 * time.Minute}, PasswordsPerUser: Budget{60, time.Hour}, MailsPerStaff: Budget{100, time.Hour},
 		EventRetention: 90 * day, CORSOrigins: []string{"http://localhost:3000", "http://localhost:5173"},
 		ProxyHeader: XForwardedFor,
 		Docs:        true, Console: true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
@@ -112,7 +113,7 @@ func TestEverythingSet(t *testing.T) {
 		REGISTRATION=closed EMAIL_VERIFICATION=required PASSWORD_MIN_LENGTH=128 VERIFY_URL=HTTPS://App.example.com:443/Verify?a=B%20c
 		RESET_URL=https://app.example.com EMAIL_CHANGE_URL=https://[2001:DB8:0::1]:3000/%C3%BC/ VERIFY_TTL=7d RESET_TTL=1s EMAIL_CHANGE_TTL=90m
 		MAIL=smtp SMTP_URL=smtp://u%40x:p%2F@[::1]:2525/?starttls=off MAIL_FROM=no-reply@Example.com MAILS_PER_RECIPIENT=1000000/24h
-		LOGIN_FAILURES_PER_ACCOUNT=3/1m LOGIN_FAILURES_PER_CLIENT=4/1h REGISTRATIONS_PER_CLIENT=5/1s CONFIRMATIONS_PER_CLIENT=6/1m RARE_ACTIONS_PER_USER=7/2h EVENT_RETENTION=3650d
+		LOGIN_FAILURES_PER_ACCOUNT=3/1m LOGIN_FAILURES_PER_CLIENT=4/1h REGISTRATIONS_PER_CLIENT=5/1s CONFIRMATIONS_PER_CLIENT=6/1m RARE_ACTIONS_PER_USER=7/2h PASSWORDS_PER_CLIENT=8/1m PASSWORDS_PER_USER=9/3h MAILS_PER_STAFF=10/4h EVENT_RETENTION=3650d
 		DB_MAX_CONNS=1000 LOG_LEVEL=debug SHUTDOWN_DELAY=0 SHUTDOWN_TIMEOUT=1m`, "ACCOUNTS_LEGACY_JWT_SECRETS=$of,32 characters, as they come  \r\n0123456789abcdef0123456789abcdef", "ACCOUNTS_LEGACY_JWT_UNTIL="+until.Format(time.DateOnly)))
 	want := Config{
 		Addr: "[::1]:443", PublicURL: "https://accounts.example.com", DataDir: "/var/lib/accounts",
@@ -126,6 +127,7 @@ func TestEverythingSet(t *testing.T) {
 		Mail: MailSMTP, SMTPURL: "smtp://u%40x:p%2F@[::1]:2525/?starttls=off", MailFrom: "no-reply@Example.com",
 		MailsPerRecipient: Budget{1_000_000, 24 * time.Hour}, EventRetention: 3650 * day, LoginFailuresPerAccount: Budget{3, time.Minute}, LoginFailuresPerClient: Budget{4, time.Hour},
 		RegistrationsPerClient: Budget{5, time.Second}, ConfirmationsPerClient: Budget{6, time.Minute}, RareActionsPerUser: Budget{7, 2 * time.Hour},
+		PasswordsPerClient: Budget{8, time.Minute}, PasswordsPerUser: Budget{9, 3 * time.Hour}, MailsPerStaff: Budget{10, 4 * time.Hour},
 		CORSOrigins: []string{"https://app.example.com", "https://b.example:8443"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"),
 			netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("2001:db8::1/128")},
@@ -591,6 +593,9 @@ func TestControl95Warnings(t *testing.T) {
 		"MAILS_PER_RECIPIENT=0":                                   "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address",
 		"LOGIN_FAILURES_PER_ACCOUNT=0":                            "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT is 0: anyone can guess at the password of an account without end",
 		"LOGIN_FAILURES_PER_CLIENT=0":                             "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT is 0: one client can try common passwords on every account",
+		"PASSWORDS_PER_CLIENT=0":                                  "ACCOUNTS_PASSWORDS_PER_CLIENT is 0: one client with right passwords can keep the server busy with hashing",
+		"PASSWORDS_PER_USER=0":                                    "ACCOUNTS_PASSWORDS_PER_USER is 0: one user can fill the database with sessions and the security log",
+		"MAILS_PER_STAFF=0":                                       "ACCOUNTS_MAILS_PER_STAFF is 0: one staff account can have mails sent to any number of addresses",
 		"REGISTRATIONS_PER_CLIENT=0":                              "ACCOUNTS_REGISTRATIONS_PER_CLIENT is 0: one client can fill the database with registrations and have mails sent to any number of addresses",
 		"CONFIRMATIONS_PER_CLIENT=0":                              "ACCOUNTS_CONFIRMATIONS_PER_CLIENT is 0: one client can guess at links without end",
 		"RARE_ACTIONS_PER_USER=0":                                 "ACCOUNTS_RARE_ACTIONS_PER_USER is 0: one user can fill the security log, and the server's memory with exports",

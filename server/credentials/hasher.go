@@ -37,31 +37,32 @@ func (p Params) valid() bool {
 // for concurrent use.
 type Hasher struct {
 	params Params
-	slots  chan struct{} // holds one element per hash being computed
-	queue  chan struct{} // holds one element per caller waiting for a slot
-	wait   time.Duration
+	queue  queue
 	done   atomic.Int64 // hashes computed
 }
 
 // NewHasher returns a Hasher that computes at most slots hashes at once, each of
-// about p.Memory KiB, and lets at most queue callers wait for a slot, each for at
+// about p.Memory KiB, and lets at most places callers wait for a slot, each for at
 // most wait. It panics if p is outside of what Verify computes or slots is not
 // positive: that is a mistake in the program.
-func NewHasher(p Params, slots, queue int, wait time.Duration) *Hasher {
-	if !p.valid() || slots < 1 || queue < 0 {
+func NewHasher(p Params, slots, places int, wait time.Duration) *Hasher {
+	if !p.valid() || slots < 1 || places < 0 {
 		panic("credentials: NewHasher with impossible bounds")
 	}
-	return &Hasher{params: p, slots: make(chan struct{}, slots), queue: make(chan struct{}, queue), wait: wait}
+	h := &Hasher{params: p}
+	h.queue.slots, h.queue.places, h.queue.wait = slots, places, wait
+	return h
 }
 
 // Hash returns the PHC string of password under a new random salt. It applies no
-// policy: call CheckPolicy first.
+// policy: call CheckPolicy first. Callers of one network share the slots with those
+// of others; see queue.
 //
 // Errors: ErrBusy, or the context's error if it ends before a slot is free.
-func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+func (h *Hasher) Hash(ctx context.Context, from Network, password string) (string, error) {
 	s := stored{params: h.params, salt: make([]byte, saltLength)}
 	rand.Read(s.salt) // never fails; see its documentation
-	key, err := h.derive(ctx, password, s.salt, s.params, keyLength)
+	key, err := h.derive(ctx, from, password, s.salt, s.params, keyLength)
 	if err != nil {
 		return "", err
 	}
@@ -86,9 +87,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 // Errors: ErrBusy; the context's error if it ends before a slot is free;
 // ErrMalformed or ErrTooCostly, at once, if encoded is not a hash this server
 // would write or compute.
-func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, rehash bool, err error) {
+func (h *Hasher) Verify(ctx context.Context, from Network, encoded, password string) (ok, rehash bool, err error) {
 	if isDjango(encoded) {
-		ok, err := h.verifyDjango(ctx, encoded, password)
+		ok, err := h.verifyDjango(ctx, from, encoded, password)
 		return ok, ok, err
 	}
 	known := IsUsable(encoded)
@@ -98,7 +99,7 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, reha
 			return false, false, err
 		}
 	}
-	key, err := h.derive(ctx, password, s.salt, s.params, uint32(len(s.key)))
+	key, err := h.derive(ctx, from, password, s.salt, s.params, uint32(len(s.key)))
 	if err != nil {
 		return false, false, err
 	}
@@ -109,15 +110,15 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, reha
 
 // verifyDjango computes a hash that Django has written. If it is the one, it is
 // always to be hashed again.
-func (h *Hasher) verifyDjango(ctx context.Context, encoded, password string) (bool, error) {
+func (h *Hasher) verifyDjango(ctx context.Context, from Network, encoded, password string) (bool, error) {
 	matches, err := parseDjango(encoded)
 	if err != nil {
 		return false, err
 	}
-	if err := h.acquire(ctx); err != nil {
+	if err := h.queue.acquire(ctx, from); err != nil {
 		return false, err
 	}
-	defer func() { <-h.slots }()
+	defer h.queue.release()
 	h.done.Add(1)
 	return matches([]byte(password)), nil
 }
@@ -135,47 +136,18 @@ func (h *Hasher) weaker(s stored) bool {
 }
 
 // derive computes the hash while it holds a slot.
-func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Params, length uint32) ([]byte, error) {
-	if err := h.acquire(ctx); err != nil {
+func (h *Hasher) derive(ctx context.Context, from Network, password string, salt []byte, p Params, length uint32) ([]byte, error) {
+	if err := h.queue.acquire(ctx, from); err != nil {
 		return nil, err
 	}
-	defer func() { <-h.slots }()
+	defer h.queue.release()
 	h.done.Add(1)
 	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
 }
 
-// acquire takes a slot. A slot that becomes free goes to the caller who has
-// waited longest.
-func (h *Hasher) acquire(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case h.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case h.queue <- struct{}{}:
-		defer func() { <-h.queue }()
-	default:
-		return ErrBusy
-	}
-	timer := time.NewTimer(h.wait)
-	defer timer.Stop()
-	select {
-	case h.slots <- struct{}{}:
-		return nil
-	case <-timer.C:
-		return ErrBusy
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// Full says that a call would be refused as ErrBusy right now. It is for callers that would do work first which is
-// then of no use.
-func (h *Hasher) Full() bool { return len(h.slots) == cap(h.slots) && len(h.queue) == cap(h.queue) }
+// Full reports whether a call from this network would be refused with ErrBusy now. It is for callers
+// that would do work first that is then of no use.
+func (h *Hasher) Full(from Network) bool { return h.queue.full(from) }
 
 // Stats are how many hashes are computed and how many callers wait, the bounds of both, and how many hashes have been
 // computed so far.
@@ -186,5 +158,6 @@ type Stats struct {
 
 // Stats reads them.
 func (h *Hasher) Stats() Stats {
-	return Stats{len(h.slots), len(h.queue), cap(h.slots), cap(h.queue), h.done.Load()}
+	running, waiting := h.queue.stats()
+	return Stats{running, waiting, h.queue.slots, h.queue.places, h.done.Load()}
 }

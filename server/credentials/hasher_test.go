@@ -19,7 +19,7 @@ func newCheap() *Hasher { return NewHasher(cheap, 2, 2, time.Second) }
 
 func mustHash(t *testing.T, h *Hasher, password string) string {
 	t.Helper()
-	encoded, err := h.Hash(t.Context(), password)
+	encoded, err := h.Hash(t.Context(), Network{}, password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestControl4HashThenVerify(t *testing.T) {
 	for _, typed := range passwords {
 		encoded := mustHash(t, h, typed)
 		for _, tried := range passwords {
-			ok, rehash, err := h.Verify(t.Context(), encoded, tried)
+			ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, tried)
 			if err != nil || rehash || ok != (typed == tried) {
 				t.Errorf("hash of %q, verify %q: ok %v, rehash %v, err %v", typed, tried, ok, rehash, err)
 			}
@@ -58,7 +58,7 @@ func TestHashIsSaltedPHC(t *testing.T) {
 func TestVerifyForeignHash(t *testing.T) {
 	const encoded = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	h := newCheap()
-	if ok, rehash, err := h.Verify(t.Context(), encoded, "password"); !ok || !rehash || err != nil {
+	if ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, "password"); !ok || !rehash || err != nil {
 		t.Fatalf("ok %v, rehash %v (its salt has 8 bytes), err %v", ok, rehash, err)
 	}
 }
@@ -76,10 +76,10 @@ func TestControl9Rehash(t *testing.T) {
 	} {
 		encoded := mustHash(t, NewHasher(test.old, 1, 0, 0), "correct horse")
 		h := NewHasher(test.now, 1, 0, 0)
-		if ok, rehash, err := h.Verify(t.Context(), encoded, "correct horse"); !ok || rehash != test.want || err != nil {
+		if ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, "correct horse"); !ok || rehash != test.want || err != nil {
 			t.Errorf("%v under %v: ok %v, rehash %v, err %v", test.old, test.now, ok, rehash, err)
 		}
-		if ok, rehash, _ := h.Verify(t.Context(), encoded, "wrong"); ok || rehash {
+		if ok, rehash, _ := h.Verify(t.Context(), Network{}, encoded, "wrong"); ok || rehash {
 			t.Errorf("%v under %v, wrong password: ok %v, rehash %v", test.old, test.now, ok, rehash)
 		}
 	}
@@ -90,7 +90,7 @@ func TestControl9Rehash(t *testing.T) {
 func TestUnknownUserIsFalse(t *testing.T) {
 	h := newCheap()
 	for _, password := range []string{"", "correct horse", strings.Repeat("a", 1<<16)} {
-		if ok, rehash, err := h.Verify(t.Context(), "", password); ok || rehash || err != nil {
+		if ok, rehash, err := h.Verify(t.Context(), Network{}, "", password); ok || rehash || err != nil {
 			t.Errorf("ok %v, rehash %v, err %v", ok, rehash, err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestControl13UnknownUserCostsTheSame(t *testing.T) {
 	}
 	before := h.Stats().Computed
 	for i, each := range []string{encoded, ""} {
-		if _, _, err := h.Verify(t.Context(), each, "wrong"); err != nil || h.Stats().Computed != before+int64(i)+1 {
+		if _, _, err := h.Verify(t.Context(), Network{}, each, "wrong"); err != nil || h.Stats().Computed != before+int64(i)+1 {
 			t.Errorf("%q: %d hashes (%v)", each, h.Stats().Computed-before, err)
 		}
 	}
@@ -113,7 +113,7 @@ func TestControl13UnknownUserCostsTheSame(t *testing.T) {
 		best := time.Hour
 		for range 8 {
 			start := time.Now()
-			if _, _, err := h.Verify(t.Context(), encoded, "wrong"); err != nil {
+			if _, _, err := h.Verify(t.Context(), Network{}, encoded, "wrong"); err != nil {
 				t.Fatal(err)
 			}
 			best = min(best, time.Since(start))
@@ -132,7 +132,7 @@ func TestControl9VerifyRefusesHostileStrings(t *testing.T) {
 	phc := func(cost, salt, key string) string { return "$argon2id$v=19$" + cost + "$" + salt + "$" + key }
 	good := phc("m=64,t=1,p=1", salt, key)
 	h := newCheap()
-	if _, _, err := h.Verify(t.Context(), good, "x"); err != nil {
+	if _, _, err := h.Verify(t.Context(), Network{}, good, "x"); err != nil {
 		t.Fatalf("the string the others are made from is refused: %v", err)
 	}
 	for encoded, want := range map[string]error{
@@ -183,7 +183,7 @@ func TestControl9VerifyRefusesHostileStrings(t *testing.T) {
 		phc("m=64,t=1,p=1", salt, strings.Repeat("A", 1<<20)):     ErrMalformed,
 	} {
 		before := h.Stats().Computed
-		ok, rehash, err := h.Verify(t.Context(), encoded, "correct horse")
+		ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, "correct horse")
 		if ok || rehash || !errors.Is(err, want) || h.Stats().Computed != before {
 			t.Errorf("%.80q: ok %v, rehash %v, err %v, want %v and nothing computed", encoded, ok, rehash, err, want)
 		}
@@ -197,7 +197,7 @@ func TestBoundsAreAccepted(t *testing.T) {
 		t.Fatalf("%d bytes: %v", len(s.encode()), err)
 	}
 	s.params = Params{128, 1, 16}
-	if ok, _, err := newCheap().Verify(t.Context(), s.encode(), "x"); ok || err != nil {
+	if ok, _, err := newCheap().Verify(t.Context(), Network{}, s.encode(), "x"); ok || err != nil {
 		t.Fatal(ok, err)
 	}
 }
@@ -213,9 +213,9 @@ func TestControl81NeverMoreThanSlotsComputing(t *testing.T) {
 		group.Go(func() {
 			var err error
 			if i%2 == 0 {
-				_, err = h.Hash(t.Context(), "correct horse")
+				_, err = h.Hash(t.Context(), Network{}, "correct horse")
 			} else {
-				_, _, err = h.Verify(t.Context(), encoded, "wrong")
+				_, _, err = h.Verify(t.Context(), Network{}, encoded, "wrong")
 			}
 			if err != nil {
 				t.Error(err)
@@ -232,8 +232,8 @@ func TestControl81NeverMoreThanSlotsComputing(t *testing.T) {
 			if most != slots {
 				t.Fatalf("%d hashes computed at once, want %d", most, slots)
 			}
-			if len(h.slots) != 0 || len(h.queue) != 0 {
-				t.Fatalf("%d slots and %d places still taken", len(h.slots), len(h.queue))
+			if running, waiting := h.queue.stats(); running != 0 || waiting != 0 {
+				t.Fatalf("%d slots and %d places still taken", running, waiting)
 			}
 			return
 		default:
@@ -242,11 +242,19 @@ func TestControl81NeverMoreThanSlotsComputing(t *testing.T) {
 	}
 }
 
+// occupy takes a slot, as a hash that is being computed does.
+func occupy(t *testing.T, h *Hasher) {
+	t.Helper()
+	if w, err := h.queue.enter(Network{}); w != nil || err != nil {
+		t.Fatal("no slot is free")
+	}
+}
+
 // try starts a Hash and returns where its error will arrive.
 func try(ctx context.Context, h *Hasher) <-chan error {
 	result := make(chan error, 1)
 	go func() {
-		_, err := h.Hash(ctx, "correct horse")
+		_, err := h.Hash(ctx, Network{}, "correct horse")
 		result <- err
 	}()
 	return result
@@ -255,21 +263,21 @@ func try(ctx context.Context, h *Hasher) <-chan error {
 func TestControl81QueueOverflowIsBusyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap, 1, 2, time.Second)
-		h.slots <- struct{}{} // somebody computes
+		occupy(t, h)
 		first, second := try(t.Context(), h), try(t.Context(), h)
 		synctest.Wait()
 		start := time.Now()
-		if _, err := h.Hash(t.Context(), "correct horse"); !errors.Is(err, ErrBusy) || time.Since(start) != 0 {
+		if _, err := h.Hash(t.Context(), Network{}, "correct horse"); !errors.Is(err, ErrBusy) || time.Since(start) != 0 {
 			t.Fatalf("third caller: %v after %v", err, time.Since(start))
 		}
-		if _, _, err := h.Verify(t.Context(), "", "correct horse"); !errors.Is(err, ErrBusy) {
+		if _, _, err := h.Verify(t.Context(), Network{}, "", "correct horse"); !errors.Is(err, ErrBusy) {
 			t.Fatalf("unknown user: %v", err)
 		}
-		<-h.slots
+		h.queue.release()
 		if err := errors.Join(<-first, <-second); err != nil {
 			t.Fatalf("those who waited: %v", err)
 		}
-		if len(h.slots) != 0 || len(h.queue) != 0 {
+		if running, waiting := h.queue.stats(); running != 0 || waiting != 0 {
 			t.Fatal("something is still taken")
 		}
 	})
@@ -278,12 +286,12 @@ func TestControl81QueueOverflowIsBusyAtOnce(t *testing.T) {
 func TestWaitEndsInBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap, 1, 1, 700*time.Millisecond)
-		h.slots <- struct{}{}
+		occupy(t, h)
 		start := time.Now()
 		if err := <-try(t.Context(), h); !errors.Is(err, ErrBusy) || time.Since(start) != 700*time.Millisecond {
 			t.Fatalf("%v after %v", err, time.Since(start))
 		}
-		if len(h.queue) != 0 {
+		if h.Stats().Waiting != 0 {
 			t.Fatal("its place in the queue is still taken")
 		}
 	})
@@ -292,7 +300,7 @@ func TestWaitEndsInBusy(t *testing.T) {
 func TestCancellationLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap, 1, 1, time.Minute)
-		h.slots <- struct{}{}
+		occupy(t, h)
 		ctx, cancel := context.WithCancel(t.Context())
 		waiting := try(ctx, h)
 		synctest.Wait()
@@ -300,10 +308,10 @@ func TestCancellationLeavesTheQueue(t *testing.T) {
 		if err := <-waiting; !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		if len(h.queue) != 0 {
+		if h.Stats().Waiting != 0 {
 			t.Fatal("its place in the queue is still taken")
 		}
-		<-h.slots
+		h.queue.release()
 		if err := <-try(ctx, h); !errors.Is(err, context.Canceled) {
 			t.Fatalf("cancelled before it began, slots free: %v", err)
 		}
@@ -330,7 +338,7 @@ func TestNewHasherRefusesImpossibleBounds(t *testing.T) {
 
 func FuzzVerifyEncoded(f *testing.F) {
 	h := newCheap()
-	encoded, _ := h.Hash(f.Context(), "correct horse")
+	encoded, _ := h.Hash(f.Context(), Network{}, "correct horse")
 	f.Add(encoded)
 	f.Add("$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAA")
 	f.Add("$argon2id$v=19$m=64,t=1,p=1$$")
@@ -343,7 +351,7 @@ func FuzzVerifyEncoded(f *testing.F) {
 		if err == nil && s.params.Memory*s.params.Time > 4096 {
 			return // allowed, only slow
 		}
-		ok, rehash, verifyErr := h.Verify(t.Context(), encoded, "fuzz")
+		ok, rehash, verifyErr := h.Verify(t.Context(), Network{}, encoded, "fuzz")
 		if ok || rehash {
 			t.Fatalf("%q lets a password in", encoded)
 		}

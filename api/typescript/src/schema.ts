@@ -533,7 +533,8 @@ export interface paths {
         /**
          * Send a user the mail to set a password
          * @description The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-         *     used nothing changes: the present password works. At most five an hour go to one address.
+         *     used nothing changes: the present password works. At most five of these mails and invitations an hour go to one
+         *     address, and 100 an hour come from one staff member.
          */
         post: operations["sendPasswordReset"];
         delete?: never;
@@ -1509,8 +1510,8 @@ export interface components {
             };
         };
         /**
-         * @description A budget is used up: too many failures of this name or client, or too many requests of this client. Nothing was
-         *     judged and nothing has changed. Ask again after `Retry-After` seconds.
+         * @description A rate limit is exceeded: too many failures of this name or client, or too many requests of this client or user.
+         *     Nothing has changed. Ask again after `Retry-After` seconds.
          */
         RateLimited: {
             headers: {
@@ -2672,6 +2673,7 @@ export interface operations {
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };

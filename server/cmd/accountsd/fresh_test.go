@@ -47,7 +47,7 @@ func TestControl95FreshStart(t *testing.T) {
 	c.Do("DELETE", "/accounts/sessions", nil, servertest.Header("Origin", "https://evil.example")).Want(t, 403, "csrf_failed")
 	limited := false
 	for range 11 {
-		limited = r.Anonymous().Do("POST", "/accounts/login", map[string]any{"username": email, "password": "a wrong one"}).Status == 429
+		limited = r.Anonymous().Do("POST", "/accounts/login", map[string]any{"username": "bob@example.com", "password": "a wrong one"}).Status == 429
 	}
 	if !limited {
 		t.Error("an eleventh wrong password is judged")
@@ -69,6 +69,7 @@ func TestControl95WeakSettingsAreSaid(t *testing.T) {
 	weak := []string{
 		"EMAIL_VERIFICATION=optional", "PASSWORD_MIN_LENGTH=8", "ROTATION_INTERVAL=0", "RESET_TTL=2h", "MAILS_PER_RECIPIENT=0",
 		"LOGIN_FAILURES_PER_ACCOUNT=0", "LOGIN_FAILURES_PER_CLIENT=0", "REGISTRATIONS_PER_CLIENT=0", "CONFIRMATIONS_PER_CLIENT=0", "RARE_ACTIONS_PER_USER=0",
+		"PASSWORDS_PER_CLIENT=0", "PASSWORDS_PER_USER=0", "MAILS_PER_STAFF=0",
 		"LEGACY_JWT_SECRETS=secret", "LEGACY_JWT_UNTIL=2026-01-01",
 	}
 	settings := []string{"ACCOUNTS_LOG_LEVEL=warn"}

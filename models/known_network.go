@@ -1,0 +1,75 @@
+package models
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// A known network is a client network from which the owner of a name has signed in or reset the
+// password. It is a row of throttles under each of the user's names, and ends_at is its end.
+const kindKnownNetwork = "known_network"
+
+// knownNetworkID has the name in its first half alone, so that all networks of a name are one range.
+func knownNetworkID(name, network string) (id ID) {
+	named := sha256.Sum256([]byte(kindKnownNetwork + "\x00" + name))
+	both := sha256.Sum256([]byte(kindKnownNetwork + "\x00" + name + "\x00" + network))
+	copy(id[:8], named[:])
+	copy(id[8:], both[:])
+	return id
+}
+
+// KnownNetwork returns until when the network is known for a name in canonical form, or the zero time.
+// It reads one row by its key whether or not a user has the name.
+func (s *Store) KnownNetwork(ctx context.Context, name, network string, now time.Time) (time.Time, error) {
+	var found []Throttle
+	err := s.reads.WithContext(ctx).Where("id = ? AND ends_at > ?", knownNetworkID(name, network), now).Limit(1).Find(&found).Error
+	if err != nil || len(found) == 0 {
+		return time.Time{}, translate(err)
+	}
+	return found[0].EndsAt, nil
+}
+
+// AddKnownNetwork makes a network known for the user's names until the time given. A user who is gone, inactive or
+// has another name by now gets nothing: the name may be another user's.
+func (s *Store) AddKnownNetwork(ctx context.Context, u User, network string, now, until time.Time) error {
+	var rows []Throttle
+	for _, name := range []string{u.UsernameNorm, u.EmailNorm} {
+		if id := knownNetworkID(name, network); name != "" && !slices.ContainsFunc(rows, func(t Throttle) bool { return t.ID == id }) {
+			rows = append(rows, Throttle{ID: id, Kind: kindKnownNetwork, Hits: 1, LastAt: now, EndsAt: until})
+		}
+	}
+	slices.SortFunc(rows, func(a, b Throttle) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		var there []int64 // locked, so that a deletion at the same moment comes before, or sees the rows
+		err := tx.Model(&User{}).Clauses(clause.Locking{Strength: "UPDATE"}).
+			Where("id = ? AND username_norm = ? AND email_norm = ? AND is_active", u.ID, u.UsernameNorm, u.EmailNorm).Pluck("id", &there).Error
+		if err != nil || len(there) == 0 {
+			return err
+		}
+		return tx.Clauses(clause.OnConflict{DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"}), Columns: []clause.Column{{Name: "id"}}}).
+			Create(&rows).Error
+	})
+}
+
+// forgetNetworks removes every known network of these names. It is called where a name gets a new
+// owner and where a user leaves: the last owner's network must not help to guess at the next one's
+// password.
+func forgetNetworks(tx *gorm.DB, names ...string) error {
+	for _, name := range names {
+		var last ID
+		first := knownNetworkID(name, "")
+		copy(last[:], bytes.Repeat([]byte{0xff}, len(last)))
+		copy(last[:8], first[:8])
+		copy(first[8:], make([]byte, 8))
+		if err := tx.Where("id BETWEEN ? AND ? AND kind = ?", first, last, kindKnownNetwork).Delete(&Throttle{}).Error; err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,244 @@
+package credentials
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Network says where a request comes from. Wide holds many of Narrow: for IPv6 they are a customer's
+// /48 and one /64 in it, for IPv4 both are the address. The zero value is the program itself.
+type Network struct{ Narrow, Wide string }
+
+// queue hands out the hash slots. A free slot goes round robin over the wide networks that have a
+// caller waiting, and inside one network to the caller that waits longest.
+//
+// The threat is a client with an account and the right password, or one with an IPv6 /48: it sends
+// more passwords than the slots can hash. One common line would be full of its callers, and no other
+// user could log in. Here a full queue takes a place from the network that holds most of it, so a
+// lone network can use the whole queue and still cannot keep another one out.
+type queue struct {
+	slots, places int           // the bounds of running and waiting
+	wait          time.Duration // how long a caller waits at most
+
+	mu      sync.Mutex
+	running int
+	waiting int
+	lines   []*line // of the networks that wait, the next to be served first
+}
+
+// line is the callers of one wide network that wait, the oldest first. It is never empty.
+type line struct {
+	wide    string
+	waiters []*waiter
+}
+
+// waiter is one caller that waits. done receives one value: nil with a slot, or ErrBusy.
+type waiter struct {
+	from Network
+	done chan error
+}
+
+// acquire takes a slot, which release returns. Errors: ErrBusy if the queue has no place for this
+// network or the wait was too long; the context's error if it ends before.
+func (q *queue) acquire(ctx context.Context, from Network) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w, err := q.enter(from)
+	if err != nil || w == nil {
+		return err
+	}
+	timer := time.NewTimer(q.wait)
+	defer timer.Stop()
+	select {
+	case err := <-w.done:
+		return err
+	case <-timer.C:
+		return q.leave(w, ErrBusy)
+	case <-ctx.Done():
+		return q.leave(w, ctx.Err())
+	}
+}
+
+// enter takes a slot or a place in the queue. It returns nil, nil with a slot.
+func (q *queue) enter(from Network) (*waiter, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.running < q.slots { // then no caller waits: release hands a slot on
+		q.running++
+		return nil, nil
+	}
+	if q.waiting == q.places {
+		loser := q.loser(from)
+		if loser == nil {
+			return nil, ErrBusy
+		}
+		q.remove(loser)
+		loser.done <- ErrBusy
+	}
+	w := &waiter{from, make(chan error, 1)}
+	l := q.lineOf(from)
+	if l == nil {
+		l = &line{wide: from.Wide}
+		q.lines = append(q.lines, l)
+	}
+	l.waiters = append(l.waiters, w)
+	q.waiting++
+	return w, nil
+}
+
+// leave gives the wait up, with err as the answer. If w has been decided in the same moment, that
+// decision is the answer, except that a canceled caller returns its slot.
+func (q *queue) leave(w *waiter, err error) error {
+	q.mu.Lock()
+	if q.remove(w) {
+		q.mu.Unlock()
+		return err
+	}
+	q.mu.Unlock()
+	decided := <-w.done
+	if decided == nil && err != ErrBusy { //nolint:errorlint // one of two known values, see acquire
+		q.release()
+		return err
+	}
+	return decided
+}
+
+// release returns a slot, or hands it to the next caller.
+func (q *queue) release() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.waiting == 0 {
+		q.running--
+		return
+	}
+	l := q.lines[0]
+	next := l.waiters[0]
+	q.remove(next)
+	if len(l.waiters) > 0 { // behind the other networks
+		q.lines = append(q.lines[1:], l)
+	}
+	next.done <- nil
+}
+
+// full reports whether a caller from this network would be refused now.
+func (q *queue) full(from Network) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.running == q.slots && q.waiting == q.places && q.loser(from) == nil
+}
+
+// loser is the caller that has to leave a full queue for one from this network, or nil.
+//
+// A place moves only if the two networks, or the two parts of one, are more equal afterwards. Without
+// that rule two floods would push each other's callers out all the time.
+func (q *queue) loser(from Network) *waiter {
+	own, most := q.lineOf(from), q.longest()
+	if most == nil {
+		return nil
+	}
+	if most.size() >= own.size()+2 {
+		newest, _ := most.largestPart()
+		return newest
+	}
+	if newest, n := own.largestPart(); n >= own.part(from.Narrow)+2 {
+		return newest
+	}
+	return nil
+}
+
+func (q *queue) lineOf(from Network) *line {
+	for _, l := range q.lines {
+		if l.wide == from.Wide {
+			return l
+		}
+	}
+	return nil
+}
+
+func (q *queue) longest() *line {
+	var most *line
+	for _, l := range q.lines {
+		if l.size() > most.size() {
+			most = l
+		}
+	}
+	return most
+}
+
+// remove reports whether w was waiting.
+func (q *queue) remove(w *waiter) bool {
+	l := q.lineOf(w.from)
+	if l == nil || !l.remove(w) {
+		return false
+	}
+	q.waiting--
+	if len(l.waiters) == 0 {
+		q.lines = without(q.lines, l)
+	}
+	return true
+}
+
+// stats returns how many slots and places are taken.
+func (q *queue) stats() (running, waiting int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.running, q.waiting
+}
+
+func (l *line) size() int {
+	if l == nil {
+		return 0
+	}
+	return len(l.waiters)
+}
+
+// part counts the callers of a narrow network.
+func (l *line) part(narrow string) int {
+	n := 0
+	for _, w := range l.all() {
+		if w.from.Narrow == narrow {
+			n++
+		}
+	}
+	return n
+}
+
+// largestPart returns the newest caller of the narrow network with most callers, and how many those are.
+func (l *line) largestPart() (newest *waiter, most int) {
+	parts := map[string]int{}
+	for _, w := range l.all() {
+		parts[w.from.Narrow]++
+		most = max(most, parts[w.from.Narrow])
+	}
+	for _, w := range l.all() {
+		if parts[w.from.Narrow] == most {
+			newest = w
+		}
+	}
+	return newest, most
+}
+
+func (l *line) all() []*waiter {
+	if l == nil {
+		return nil
+	}
+	return l.waiters
+}
+
+func (l *line) remove(w *waiter) bool {
+	n := len(l.waiters)
+	l.waiters = without(l.waiters, w)
+	return len(l.waiters) < n
+}
+
+// without returns list without the element, in the same order.
+func without[T comparable](list []T, element T) []T {
+	for i, each := range list {
+		if each == element {
+			return append(list[:i:i], list[i+1:]...)
+		}
+	}
+	return list
+}

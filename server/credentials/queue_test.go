@@ -1,0 +1,199 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func network(name string) Network { return Network{name, name} }
+
+// part is one /64 of a /48.
+func part(wide, narrow string) Network { return Network{wide + narrow, wide} }
+
+// testLine is a queue of one taken slot, with callers that wait in this order. served tells which of them get the slot, in
+// which order, and gone which were refused.
+type testLine struct {
+	*queue
+	t      *testing.T
+	mu     sync.Mutex
+	served []string
+	gone   []string
+	all    sync.WaitGroup
+}
+
+func newLine(t *testing.T, places int, wait time.Duration) *testLine {
+	q := &testLine{queue: &queue{slots: 1, places: places, wait: wait}, t: t}
+	if w, err := q.enter(Network{}); w != nil || err != nil {
+		t.Fatal("no slot is free")
+	}
+	return q
+}
+
+// join has a caller wait, and returns when it does.
+func (q *testLine) join(ctx context.Context, from Network, name string) {
+	q.all.Go(func() {
+		err := q.acquire(ctx, from)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if err != nil {
+			q.gone = append(q.gone, name)
+		} else {
+			q.served = append(q.served, name)
+		}
+	})
+	synctest.Wait()
+}
+
+// drain releases the slot until every caller has had it, and wants nothing to be left.
+func (q *testLine) drain() {
+	q.t.Helper()
+	for q.waiting > 0 {
+		q.release()
+		synctest.Wait()
+	}
+	q.release()
+	q.all.Wait()
+	if running, waiting := q.stats(); running != 0 || waiting != 0 || len(q.lines) != 0 {
+		q.t.Errorf("left: %d running, %d waiting, %d lines", running, waiting, len(q.lines))
+	}
+}
+
+func (q *testLine) want(served, gone string) {
+	q.t.Helper()
+	if got := fmt.Sprint(q.served); got != served {
+		q.t.Errorf("served %s, want %s", got, served)
+	}
+	if got := fmt.Sprint(q.gone); got != gone {
+		q.t.Errorf("refused %s, want %s", got, gone)
+	}
+}
+
+func TestControl186SlotsGoRoundRobin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newLine(t, 10, time.Minute)
+		for _, name := range []string{"a1", "a2", "a3", "b1", "b2", "c1"} {
+			q.join(t.Context(), network(name[:1]), name)
+		}
+		q.release()
+		synctest.Wait()
+		q.join(t.Context(), network("d"), "d1")
+		q.drain()
+		q.want("[a1 b1 c1 a2 d1 b2 a3]", "[]")
+	})
+}
+
+func TestControl186FullQueueMakesRoomForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newLine(t, 4, time.Minute)
+		for _, name := range []string{"a1", "a2", "a3", "a4", "a5"} { // a lone network may use it all
+			q.join(t.Context(), network("a"), name)
+		}
+		if !q.full(network("a")) || q.full(network("b")) || q.full(Network{}) {
+			t.Error("full for the wrong network")
+		}
+		q.join(t.Context(), network("b"), "b1")
+		q.join(t.Context(), network("b"), "b2")
+		q.join(t.Context(), network("b"), "b3") // two places each: neither pushes the other out
+		if !q.full(network("b")) {
+			t.Error("not full for a network with its share")
+		}
+		q.join(t.Context(), network("c"), "c1") // the newest of the first of the largest
+		q.drain()
+		q.want("[a1 b1 c1 b2]", "[a5 a4 a3 b3 a2]")
+	})
+}
+
+// Inside of one /48 the /64 with most callers has to leave, and gets no more than its share.
+func TestControl186PartsOfANetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newLine(t, 4, time.Minute)
+		q.join(t.Context(), part("a", ":1"), "honest")
+		for _, name := range []string{"flood1", "flood2", "flood3"} {
+			q.join(t.Context(), part("a", ":2"), name)
+		}
+		q.join(t.Context(), network("b"), "other")
+		q.join(t.Context(), part("a", ":3"), "late")
+		q.join(t.Context(), part("a", ":4"), "later") // all equal now
+		q.drain()
+		q.want("[honest other flood1 late]", "[flood3 flood2 later]")
+	})
+}
+
+func TestControl186WaitIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newLine(t, 4, 700*time.Millisecond)
+		began := time.Now()
+		q.join(t.Context(), network("a"), "a1")
+		q.all.Wait()
+		if waited := time.Since(began); waited != 700*time.Millisecond {
+			t.Errorf("waited %v", waited)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		q.join(ctx, network("a"), "a2")
+		q.join(t.Context(), network("a"), "a3")
+		cancel()
+		synctest.Wait()
+		q.drain()
+		q.want("[a3]", "[a1 a2]")
+	})
+}
+
+// A caller whose wait ends in the moment in which it gets a slot either has the slot or has given it back.
+func TestControl186DecidedInTheSameMoment(t *testing.T) {
+	q := &queue{slots: 1, places: 4, wait: time.Minute}
+	if _, err := q.enter(Network{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		why, want error
+		running   int
+	}{{ErrBusy, nil, 1}, {context.Canceled, context.Canceled, 0}} {
+		w, err := q.enter(network("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.release()
+		if err := q.leave(w, test.why); !errors.Is(err, test.want) || q.running != test.running || q.waiting != 0 {
+			t.Errorf("%v: %v, %d running, %d waiting", test.why, err, q.running, q.waiting)
+		}
+	}
+}
+
+// Under a random load of networks, cancellations and short waits no slot and no place is lost, and never are more
+// callers in than there are slots.
+func TestControl186NoSlotLeaks(t *testing.T) {
+	q := &queue{slots: 3, places: 7, wait: 2 * time.Millisecond}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	in := 0
+	for i := range 40 {
+		all.Go(func() {
+			for range 200 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(4000))*time.Microsecond)
+				if err := q.acquire(ctx, part(fmt.Sprint(i%5), fmt.Sprint(i%3))); err == nil {
+					mu.Lock()
+					if in++; in > 3 {
+						t.Errorf("%d callers in", in)
+					}
+					mu.Unlock()
+					time.Sleep(time.Duration(rand.IntN(200)) * time.Microsecond)
+					mu.Lock()
+					in--
+					mu.Unlock()
+					q.release()
+				}
+				cancel()
+			}
+		})
+	}
+	all.Wait()
+	if q.running != 0 || q.waiting != 0 || len(q.lines) != 0 {
+		t.Errorf("%d running, %d waiting, %d lines", q.running, q.waiting, len(q.lines))
+	}
+}

@@ -1,0 +1,401 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+)
+
+// loginFrom logs in from an address.
+func loginFrom(s *servertest.Server, ip, name, password string) *servertest.Response {
+	return post(s, "/accounts/login", object{"username": name, "password": password}, from(ip))
+}
+
+// flood repeats requests in so many loops until the test ends.
+func flood(t *testing.T, loops int, request func(loop int)) {
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range loops {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					request(i)
+				}
+			}
+		})
+	}
+	t.Cleanup(func() { close(stop); all.Wait() })
+}
+
+// One client network sends more passwords than the slots can hash, right ones from one address or wrong ones from many
+// /64s of one /48: logins from other networks go on.
+func TestControl186OneNetworkCannotStarveOthers(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		for name, attack := range map[string]func(s *servertest.Server, mallory servertest.User, loop int){
+			"right passwords": func(s *servertest.Server, mallory servertest.User, _ int) {
+				loginFrom(s, "192.0.2.1", mallory.Username, mallory.Password)
+			},
+			"wrong ones of one /48": func(s *servertest.Server, _ servertest.User, loop int) {
+				loginFrom(s, fmt.Sprintf("2001:db8:0:%x::1", loop), newName(), "a wrong one")
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{trusted},
+					Hasher: credentials.NewHasher(credentials.Params{Memory: 8192, Time: 2, Threads: 1}, 1, 16, 800*time.Millisecond)})
+				mallory, ada := s.NewUser(), s.NewUser()
+				loops := map[bool]int{true: 36, false: 60}[name == "right passwords"]
+				flood(t, loops, func(loop int) { attack(s, mallory, loop) })
+				waitFor(t, func() bool { return s.Service.Figures(t.Context()).HashesWaiting == 16 })
+				const logins = 20
+				var all []*servertest.Response
+				for range logins {
+					all = append(all, loginFrom(s, "198.51.100.1", ada.Username, ada.Password))
+					time.Sleep(100 * time.Millisecond)
+				}
+				if n := statuses(all)[http.StatusOK]; n < logins*95/100 {
+					t.Errorf("%v, want %d answered 200", statuses(all), logins*95/100)
+				}
+			})
+		}
+	})
+}
+
+// Right passwords of a client are counted as well, wherever they are asked for; another client goes on.
+func TestControl186PasswordsOfAClient(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		again := func() *servertest.Response {
+			return c.Copy().Do(http.MethodPost, "/accounts/reauthenticate", object{"password": u.Password})
+		}
+		again().Want(t, http.StatusOK, "")
+		signIn(s, newName(), "a wrong one").Want(t, http.StatusUnauthorized, "invalid_credentials")
+		wantLimited(t, again())
+		if wait := wantLimited(t, signIn(s, u.Username, u.Password)); wait < 14*time.Minute {
+			t.Errorf("Retry-After %v", wait)
+		}
+		loginFrom(s, "192.0.2.1", u.Username, u.Password).Want(t, http.StatusOK, "")
+	}, "ACCOUNTS_PASSWORDS_PER_CLIENT=3/15m", trusted)
+}
+
+// A user has so many sessions and events in an hour; a reset by mail opens the login again.
+func TestControl186PasswordsOfAUser(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u, other := s.NewUser(), s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		c.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": u.Password}).Want(t, http.StatusOK, "")
+		rows := func() int64 {
+			return s.Database.Count(t, "SELECT COUNT(*) FROM sessions") + s.Database.Count(t, "SELECT COUNT(*) FROM events")
+		}
+		before := rows()
+		for _, r := range []*servertest.Response{
+			signIn(s, u.Username, u.Password), signIn(s, u.Email, u.Password), changePassword(c.Copy(), u.Password, otherPassword),
+			changeEmail(c.Copy(), address(newName()), u.Password), c.Copy().Do(http.MethodPost, "/accounts/profile/delete", object{"password": u.Password}),
+		} {
+			if wait := wantLimited(t, r); wait > time.Hour || wait < 59*time.Minute {
+				t.Errorf("Retry-After %v", wait)
+			}
+		}
+		if rows() != before {
+			t.Error("there are more sessions or events")
+		}
+		signIn(s, u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, other.Username, other.Password).Want(t, http.StatusOK, "")
+		confirmReset(s, requestReset(t, s, u.Email, 1), otherPassword).Want(t, http.StatusOK, "")
+		signIn(s, u.Username, otherPassword).Want(t, http.StatusOK, "")
+	}, "ACCOUNTS_PASSWORDS_PER_USER=2/1h")
+}
+
+// A client polls the exhausted limit of a name and exhausts it again after each reset. The owner gets in from the network
+// of the reset, and the client pays for each 429.
+func TestControl188OwnerGetsIn(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		const owner, attacker = "198.51.100.1", "192.0.2.1"
+		u := s.NewUser()
+		attack := func() (last *servertest.Response) {
+			for range 11 {
+				last = loginFrom(s, attacker, u.Username, "a wrong one")
+				loginFrom(s, attacker, u.Email, "a wrong one")
+			}
+			return last
+		}
+		for n := range 2 {
+			wantLimited(t, attack())
+			wantLimited(t, loginFrom(s, "203.0.113.9", u.Username, u.Password))
+			token := requestReset(t, s, u.Email, 2*n+1)
+			post(s, "/accounts/password/reset/confirm", object{"token": token, "new_password": fmt.Sprint(otherPassword, n)}, from(owner)).Want(t, http.StatusOK, "")
+			s.Mails.Wait(t, u.Email, 2*n+2)
+			wantLimited(t, attack())
+			for _, name := range []string{u.Username, u.Email, shouted(u.Email)} {
+				loginFrom(s, owner, name, fmt.Sprint(otherPassword, n)).Want(t, http.StatusOK, "")
+			}
+		}
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
+}
+
+// Each 429 counts for the client that asks, so it is soon told to wait without the name being asked about.
+func TestControl188PollingCosts(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		for range 20 { // five are judged, fifteen are not
+			loginFrom(s, "192.0.2.1", u.Username, "a wrong one")
+		}
+		judged(t, s)
+		confirmReset(s, requestReset(t, s, u.Email, 1), otherPassword).Want(t, http.StatusOK, "")
+		for range 10 {
+			wantLimited(t, loginFrom(s, "192.0.2.1", u.Username, "a wrong one"))
+		}
+		loginFrom(s, "203.0.113.9", u.Username, otherPassword).Want(t, http.StatusOK, "")
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=5/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=20/15m", trusted)
+}
+
+// The limit of a known network is bounded too, then the common one counts, and it ends with 30 days.
+func TestControl188KnownNetworkIsBounded(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		tries := func(ip string) int {
+			for n := range 20 {
+				if loginFrom(s, ip, u.Username, "a wrong one").Status == http.StatusTooManyRequests {
+					return n
+				}
+			}
+			return 20
+		}
+		loginFrom(s, "198.51.100.1", u.Email, u.Password).Want(t, http.StatusOK, "") // by the other name
+		if n := tries("198.51.100.1"); n != 6 {
+			t.Errorf("%d guesses from a known network, want its 3 and the common 3", n)
+		}
+		if n := tries("198.51.100.2"); n != 0 {
+			t.Errorf("%d guesses from another one", n)
+		}
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM throttles WHERE kind = 'known_network'"); n != 2 {
+			t.Errorf("%d rows, want one a name", n)
+		}
+		if _, err := s.Service.CleanUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.Database.Exec(t, "DELETE FROM throttles WHERE kind <> 'known_network'")
+		if n := tries("198.51.100.1"); n != 6 {
+			t.Errorf("%d guesses after a cleanup", n)
+		}
+		s.Database.Exec(t, "DELETE FROM throttles WHERE kind <> 'known_network'")
+		s.Database.Exec(t, "UPDATE throttles SET ends_at = ?", time.Now().UTC().Add(-time.Second)) // 30 days later
+		if n := tries("198.51.100.1"); n != 3 {
+			t.Errorf("%d guesses from a network that was known", n)
+		}
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
+}
+
+// The network of a name's last owner is not known to the next one: after a deletion, a rename and a change of address.
+func TestControl188KnownNetworkStaysWithTheOwner(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		const home = "198.51.100.1"
+		guesses := func(name string) int {
+			defer s.Database.Exec(t, "DELETE FROM throttles WHERE kind <> 'known_network'")
+			for n := range 20 {
+				if loginFrom(s, home, name, "a wrong one").Status == http.StatusTooManyRequests {
+					return n
+				}
+			}
+			return 20
+		}
+		gone, renamed, moved, next := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
+		for _, u := range []servertest.User{gone, renamed, moved} {
+			loginFrom(s, home, u.Username, u.Password).Want(t, http.StatusOK, "")
+		}
+		s.Login(gone, accounts.Hybrid).Do(http.MethodPost, "/accounts/profile/delete", object{"password": gone.Password}).Want(t, http.StatusNoContent, "")
+		if n := guesses(gone.Username); n != 3 {
+			t.Errorf("%d guesses at the name of a user who is gone", n)
+		}
+		patch(s.Login(renamed, accounts.Hybrid), object{"username": newName()}).Want(t, http.StatusOK, "")
+		patch(s.Login(next, accounts.Hybrid), object{"username": renamed.Username}).Want(t, http.StatusOK, "")
+		if n := guesses(renamed.Username); n != 3 {
+			t.Errorf("%d guesses at a name that another user has now", n)
+		}
+		away := address(newName())
+		for _, change := range []struct {
+			u  servertest.User
+			to string
+		}{{moved, away}, {next, moved.Email}} {
+			c := s.Login(servertest.User{User: stored(t, s, change.u.Email), Password: change.u.Password}, accounts.Hybrid)
+			changeEmail(c, change.to, change.u.Password).Want(t, http.StatusAccepted, "")
+			settle(t, s)
+			mails := s.Mails.To(change.to)
+			confirmEmail(s, servertest.Token(t, mails[len(mails)-1])).Want(t, http.StatusOK, "")
+		}
+		if n := guesses(moved.Email); n != 3 {
+			t.Errorf("%d guesses at an address that another user has now", n)
+		}
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
+}
+
+// An IPv6 client is counted by its /64 and by its /48, which is eight clients, for everything that is counted by client.
+func TestControl189NetworksOfAClient(t *testing.T) {
+	none := "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	requests := map[string]func(s *servertest.Server, o servertest.Option) *servertest.Response{
+		"login": func(s *servertest.Server, o servertest.Option) *servertest.Response {
+			return post(s, "/accounts/login", object{"username": newName(), "password": password}, o)
+		},
+		"register": func(s *servertest.Server, o servertest.Option) *servertest.Response {
+			return post(s, "/accounts/register", object{"email": address(newName()), "password": password}, o)
+		},
+		"reset": func(s *servertest.Server, o servertest.Option) *servertest.Response {
+			return post(s, "/accounts/password/reset", object{"email": address(newName())}, o)
+		},
+		"resend": func(s *servertest.Server, o servertest.Option) *servertest.Response {
+			return post(s, "/accounts/email/resend", object{"email": address(newName())}, o)
+		},
+		"verify": func(s *servertest.Server, o servertest.Option) *servertest.Response {
+			return post(s, "/accounts/email/verify", object{"token": none, "password": password}, o)
+		},
+		"confirm a reset": func(s *servertest.Server, o servertest.Option) *servertest.Response {
+			return post(s, "/accounts/password/reset/confirm", object{"token": none, "new_password": password}, o)
+		},
+		"confirm an address": func(s *servertest.Server, o servertest.Option) *servertest.Response {
+			return post(s, "/accounts/email/change/confirm", object{"token": none}, o)
+		},
+	}
+	for name, request := range requests {
+		for _, login := range []string{"LOGIN_FAILURES_PER_CLIENT", "PASSWORDS_PER_CLIENT"} {
+			if name != "login" && login != "LOGIN_FAILURES_PER_CLIENT" {
+				continue
+			}
+			t.Run(name+" "+login, func(t *testing.T) {
+				s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{trusted,
+					"ACCOUNTS_" + login + "=2/15m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=2/1h", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=2/1m"}})
+				ask := func(format string, i int) bool {
+					return request(s, from(fmt.Sprintf(format, i))).Status != http.StatusTooManyRequests
+				}
+				if !ask("2001:db8:1:ffff::%x", 1) || !ask("2001:db8:1:ffff::%x", 2) || ask("2001:db8:1:ffff::%x", 3) {
+					t.Error("a /64 is not one client")
+				}
+				n := 0
+				for i := range 20 {
+					if ask("2001:db8:1:%x::1", i) {
+						n++
+					}
+				}
+				if n != 14 { // two have been
+					t.Errorf("%d of one /48, want 14", n)
+				}
+				if !ask("2001:db8:2:%x::1", 1) {
+					t.Error("another /48 has to wait")
+				}
+			})
+		}
+	}
+}
+
+// Each change of the password is a mail to an address that may be a list's.
+func TestControl190PasswordChanges(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		c, word := s.Login(u, accounts.BodyTokens), u.Password
+		for i := range 3 {
+			wantField(t, changePassword(c, word, "short"), "/new_password", "too_short") // costs nothing
+			next := fmt.Sprint(otherPassword, i)
+			changePassword(c, word, next).Want(t, http.StatusOK, "")
+			word = next
+		}
+		if wait := wantLimited(t, changePassword(c, word, otherPassword)); wait < 59*time.Minute {
+			t.Errorf("Retry-After %v", wait)
+		}
+		if kinds := mailKinds(t, s, u.Email); len(kinds) != 3 {
+			t.Errorf("mails %v", kinds)
+		}
+		signIn(s, u.Username, word).Want(t, http.StatusOK, "")
+	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h")
+}
+
+// A staff member invites an address no more often than others may have mails sent to it, and so many addresses an hour.
+func TestControl190Invitations(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		invite := func(email string) *servertest.Response {
+			return s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": email})
+		}
+		email := address(newName())
+		for range 2 {
+			r := invite(email).Want(t, http.StatusCreated, "")
+			settle(t, s.Server)
+			s.asRoot.Do(http.MethodPost, fmt.Sprintf("/admin/users/%v/delete", r.JSON["user"].(object)["id"]), nil).Want(t, http.StatusNoContent, "")
+		}
+		before := s.Database.Count(t, "SELECT COUNT(*) FROM users")
+		wantLimited(t, invite(email))
+		if s.Database.Count(t, "SELECT COUNT(*) FROM users") != before {
+			t.Error("there is a user without an invitation")
+		}
+		if kinds := mailKinds(t, s.Server, email); !slices.Equal(kinds, []mail.Kind{mail.Invitation, mail.Invitation}) {
+			t.Errorf("mails %v", kinds)
+		}
+		for range 2 {
+			invite(address(newName())).Want(t, http.StatusCreated, "")
+		}
+		wantLimited(t, invite(address(newName())))
+		wantLimited(t, s.asRoot.Do(http.MethodPost, at(s.una, "/password_reset"), nil))
+		s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusAccepted, "") // another staff member
+	}, "ACCOUNTS_MAILS_PER_RECIPIENT=2/1h", "ACCOUNTS_MAILS_PER_STAFF=4/1h")
+}
+
+// A username that is taken costs as much as one that is free: otherwise a user tries all names of others.
+func TestControl194TakenUsernames(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u, other := s.NewUser(), s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		for range 3 {
+			patch(c, object{"username": other.Username}).Want(t, http.StatusConflict, "username_taken")
+		}
+		wantLimited(t, patch(c, object{"username": other.Username}))
+		wantLimited(t, patch(c, object{"username": newName()}))
+		patch(c, object{"username": u.Username, "first_name": "Ada"}).Want(t, http.StatusOK, "") // the own one
+	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h")
+}
+
+// What releases an account on one replica, a reset, staff or an operator, releases it on all of them at once.
+func TestControl198ReleasedOnEveryReplica(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		settings := []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_PASSWORDS_PER_USER=100/1h", trusted}
+		a := servertest.Start(t, servertest.Options{Engine: engine, Settings: settings})
+		b := servertest.Start(t, servertest.Options{Engine: engine, Settings: settings, Database: a.Database, HoldMail: true})
+		staff := a.NewUser()
+		a.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", true, staff.ID)
+		asStaff := a.Login(staff, accounts.Hybrid)
+		for name, release := range map[string]func(u servertest.User){
+			"a reset": func(u servertest.User) {
+				confirmReset(a, requestReset(t, a, u.Email, 1), otherPassword).Want(t, http.StatusOK, "")
+			},
+			"staff": func(u servertest.User) {
+				asStaff.Do(http.MethodPost, fmt.Sprintf("/admin/users/%d/unthrottle", u.ID), nil).Want(t, http.StatusNoContent, "")
+			},
+			"an operator": func(u servertest.User) {
+				if err := a.Service.SetPassword(t.Context(), u.Username, otherPassword); err != nil {
+					t.Fatal(err)
+				}
+			},
+		} {
+			u := a.NewUser()
+			for range 2 {
+				loginFrom(b, "192.0.2.1", u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "invalid_credentials")
+			}
+			wantLimited(t, loginFrom(b, "192.0.2.1", u.Username, u.Password))
+			release(u)
+			word := otherPassword
+			if name == "staff" {
+				word = u.Password
+			}
+			if r := loginFrom(b, "192.0.2.1", u.Username, word); r.Status != http.StatusOK {
+				t.Errorf("%s: the next login on another replica is answered %d", name, r.Status)
+			}
+		}
+	})
+}
