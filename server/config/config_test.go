@@ -92,7 +92,7 @@ func TestMetricsAddrCollides(t *testing.T) {
 // one row, a default, and nothing is described that does not exist.
 func TestSettings(t *testing.T) {
 	want := []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "LEGACY_JWT_SECRETS", "LEGACY_JWT_UNTIL", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL",
-		"SESSION_MAX_AGE", "ROTATION_INTERVAL", "REGISTRATION", "EMAIL_VERIFICATION", "PASSWORD_MIN_LENGTH",
+		"SESSION_MAX_AGE", "ROTATION_INTERVAL", "REGISTRATION", "EMAIL_VERIFICATION", "PASSWORD_MIN_LENGTH", "BREACHED_PASSWORDS",
 		"VERIFY_URL", "RESET_URL", "EMAIL_CHANGE_URL", "VERIFY_TTL", "RESET_TTL", "EMAIL_CHANGE_TTL",
 		"MAIL", "SMTP_URL", "MAIL_FROM", "MAILS_PER_RECIPIENT",
 		"LOGIN_FAILURES_PER_ACCOUNT", "LOGIN_FAILURES_PER_CLIENT", "REGISTRATIONS_PER_CLIENT", "CONFIRMATIONS_PER_CLIENT", "RARE_ACTIONS_PER_USER", "EVENT_RETENTION",
@@ -125,7 +125,7 @@ func TestShownDefaultsLoad(t *testing.T) {
 			environ = append(environ, s.Name+"="+value)
 		}
 	}
-	if len(environ) != 27 {
+	if len(environ) != 28 {
 		t.Fatalf("%d values among the defaults: %q", len(environ), environ)
 	}
 	mustLoad(t, environ)

@@ -12,12 +12,13 @@ const (
 	maxBytes      = 1024
 )
 
-// Codes of a PolicyError.
+// Codes of a PolicyError, and the one of a password that [Breached] contains.
 const (
 	CodeTooShort      = "too_short"
 	CodeTooLong       = "too_long"
 	CodeInvalidFormat = "invalid_format"
 	CodeCommon        = "password_common"
+	CodeBreached      = "password_breached"
 )
 
 // PolicyError says which rule a new password breaks. It never holds the password.
