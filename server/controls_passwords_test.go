@@ -52,7 +52,7 @@ const long = "kq7 vZ2 pL9 xW4 tB6 mR1 sD8 hF3 gJ5 nC0 " // 40 characters of no m
 
 // What people and programs send as a new password, and what becomes of it (corpus 4.4). Empty: it is taken as it is.
 func TestControl2And3And4NewPasswords(t *testing.T) {
-	emoji := strings.Repeat("🔑", 256)
+	emoji := strings.Repeat("🔑🔒🗝🔐🔏🔓🛡🔧🧿🎲🎯📎🌊🍞🎻🐎", 16)
 	filler := strings.Repeat(long, 10)
 	cases := []struct {
 		name, code string
@@ -62,8 +62,8 @@ func TestControl2And3And4NewPasswords(t *testing.T) {
 		{"11 in 44 bytes", "too_short", constant("🔑🔒🗝🔐🔏🔓🛡⚙🧿🎲🎯")}, {"11 é", "too_short", constant("éèêëéèêëéèê")},
 		{"12", "", constant(filler[:12])}, {"64", "", constant(filler[:64])}, {"71", "", constant(filler[:71])}, {"72", "", constant(filler[:72])}, {"73", "", constant(filler[:73])},
 		{"255", "", constant(filler[:255])}, {"256", "", constant(filler[:256])}, {"257", "too_long", constant(filler[:257])}, {"1025 bytes", "too_long", constant(emoji + "x")}, {"60 kB", "too_long", constant(strings.Repeat("a", 60_000))},
-		{"12 spaces", "", constant("            ")}, {"words and spaces", "", constant("a b a b a b a b")}, {"spaces around", "", constant("  " + filler[:20] + "  ")},
-		{"64 emoji", "", constant(emoji[:256])}, {"256 emoji", "", constant(emoji)}, {"one letter", "", constant("aaaaaaaaaaaa")},
+		{"12 spaces", "password_common", constant("            ")}, {"words and spaces", "", constant("a b o d a f u h")}, {"spaces around", "", constant("  " + filler[:20] + "  ")},
+		{"64 emoji", "", constant(string([]rune(emoji)[:64]))}, {"256 emoji", "", constant(emoji)}, {"one letter", "password_common", constant("aaaaaaaaaaaa")},
 		{"NFC", "", constant("caf\u00e9 cr\u00e8me br\u00fbl\u00e9e")}, {"NFD", "", constant("cafe\u0301 cre\u0300me bru\u0302le\u0301e")},
 		{"newline", "", constant("two lines\nof a poem")}, {"controls", "", constant("bell \a and \x1b[31m red")}, {"zero-width", "", constant("zero\u200bwidth\ufeffjoiner")},
 		{"NUL", "invalid_format", constant("correct horse\x00 battery")}, {"NUL behind it", "invalid_format", constant(filler[:40] + "\x00")},
@@ -73,6 +73,9 @@ func TestControl2And3And4NewPasswords(t *testing.T) {
 		{"digits that count", "password_common", constant("1234567890123")}, {"the product", "password_common", constant("Accounts2026!")},
 		{"the address", "password_common", func(name string) any { return address(name) }}, {"the address backwards", "password_common", func(name string) any { return reversed(address(name)) }},
 		{"the local part", "password_common", func(name string) any { return name + "2026!!!!" }}, {"in capitals, backwards", "password_common", func(name string) any { return "!!!!" + strings.ToUpper(reversed(name)) }},
+		{"a common one, twice", "password_common", constant("passwordpassword")}, {"the product, twice", "password_common", constant("accountsaccounts")},
+		{"letters in order", "password_common", constant("abcdefghijkl")}, {"digits in order", "password_common", constant("111122223333")},
+		{"with symbols for letters", "password_common", constant("P@ssw0rdP@ssw0rd")}, {"the host", "password_common", constant("localhost2026")},
 		{"the domain", "password_common", func(string) any { return "example12345" }},
 	}
 	life(t, func(t *testing.T, s *servertest.Server) {

@@ -49,7 +49,7 @@ func Policy(cfg config.Config) accounts.Policy {
 // Settings say how accounts live.
 func Settings(cfg config.Config) accounts.Settings {
 	return accounts.Settings{
-		MinPassword: cfg.PasswordMinLength, RegistrationClosed: cfg.Registration == "closed", VerificationOptional: cfg.EmailVerification == "optional",
+		MinPassword: cfg.PasswordMinLength, SiteNames: cfg.SiteNames(), RegistrationClosed: cfg.Registration == "closed", VerificationOptional: cfg.EmailVerification == "optional",
 		VerifyTTL: cfg.VerifyTTL, EmailChangeTTL: cfg.EmailChangeTTL, ResetTTL: cfg.ResetTTL,
 		EventRetention: cfg.EventRetention,
 		VerifyURL:      cfg.VerifyURL, EmailChangeURL: cfg.EmailChangeURL, ResetURL: cfg.ResetURL,

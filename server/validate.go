@@ -202,16 +202,17 @@ func fieldCode(schemaField string) api.FieldErrorCode {
 }
 
 var fieldDetails = map[api.FieldErrorCode]string{
-	api.FieldErrorCodeRequired:       "This member is required.",
-	api.FieldErrorCodeUnknownField:   "There is no such member.",
-	api.FieldErrorCodeDuplicateField: "This member occurs twice.",
-	api.FieldErrorCodeTooShort:       "This is too short.",
-	api.FieldErrorCodeTooLong:        "This is too long.",
-	api.FieldErrorCodeInvalidFormat:  "This does not have the right form.",
-	api.FieldErrorCodeInvalidType:    "This is not of the right type.",
-	api.FieldErrorCodeInvalidValue:   "This is not one of the values allowed.",
-	api.FieldErrorCodePasswordCommon: "This is a password that is guessed early: a common one, or made of the account's own data.",
-	api.FieldErrorCodePasswordWrong:  "This is not the right password.",
+	api.FieldErrorCodeRequired:         "This member is required.",
+	api.FieldErrorCodeUnknownField:     "There is no such member.",
+	api.FieldErrorCodeDuplicateField:   "This member occurs twice.",
+	api.FieldErrorCodeTooShort:         "This is too short.",
+	api.FieldErrorCodeTooLong:          "This is too long.",
+	api.FieldErrorCodeInvalidFormat:    "This does not have the right form.",
+	api.FieldErrorCodeInvalidType:      "This is not of the right type.",
+	api.FieldErrorCodeInvalidValue:     "This is not one of the values allowed.",
+	api.FieldErrorCodePasswordCommon:   "This password is easy to guess: a common one, a pattern, or made from the account's own data or the name of the service.",
+	api.FieldErrorCodePasswordBreached: "This password is known from a data breach. Choose another one.",
+	api.FieldErrorCodePasswordWrong:    "This is not the right password.",
 }
 
 func parameterError(p *openapi3.Parameter, code api.FieldErrorCode) api.FieldError {

@@ -215,16 +215,17 @@ func (e EventKind) Valid() bool {
 
 // Defines values for FieldErrorCode.
 const (
-	FieldErrorCodeDuplicateField FieldErrorCode = "duplicate_field"
-	FieldErrorCodeInvalidFormat  FieldErrorCode = "invalid_format"
-	FieldErrorCodeInvalidType    FieldErrorCode = "invalid_type"
-	FieldErrorCodeInvalidValue   FieldErrorCode = "invalid_value"
-	FieldErrorCodePasswordCommon FieldErrorCode = "password_common"
-	FieldErrorCodePasswordWrong  FieldErrorCode = "password_wrong"
-	FieldErrorCodeRequired       FieldErrorCode = "required"
-	FieldErrorCodeTooLong        FieldErrorCode = "too_long"
-	FieldErrorCodeTooShort       FieldErrorCode = "too_short"
-	FieldErrorCodeUnknownField   FieldErrorCode = "unknown_field"
+	FieldErrorCodeDuplicateField   FieldErrorCode = "duplicate_field"
+	FieldErrorCodeInvalidFormat    FieldErrorCode = "invalid_format"
+	FieldErrorCodeInvalidType      FieldErrorCode = "invalid_type"
+	FieldErrorCodeInvalidValue     FieldErrorCode = "invalid_value"
+	FieldErrorCodePasswordBreached FieldErrorCode = "password_breached"
+	FieldErrorCodePasswordCommon   FieldErrorCode = "password_common"
+	FieldErrorCodePasswordWrong    FieldErrorCode = "password_wrong"
+	FieldErrorCodeRequired         FieldErrorCode = "required"
+	FieldErrorCodeTooLong          FieldErrorCode = "too_long"
+	FieldErrorCodeTooShort         FieldErrorCode = "too_short"
+	FieldErrorCodeUnknownField     FieldErrorCode = "unknown_field"
 )
 
 // Valid indicates whether the value is a known member of the FieldErrorCode enum.
@@ -237,6 +238,8 @@ func (e FieldErrorCode) Valid() bool {
 	case FieldErrorCodeInvalidType:
 		return true
 	case FieldErrorCodeInvalidValue:
+		return true
+	case FieldErrorCodePasswordBreached:
 		return true
 	case FieldErrorCodePasswordCommon:
 		return true
@@ -1023,7 +1026,10 @@ type ChangePasswordRequest struct {
 	CurrentPassword Password `json:"current_password"`
 
 	// NewPassword Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes; not a common password and not the account's own name or address. No rules about kinds of characters.
+	// bytes. Easy guesses are rejected with the field code `password_common`: common passwords, the account's own
+	// names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
+	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
+	// rejected with `password_breached`. No rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1041,7 +1047,10 @@ type ConfirmEmailChangeRequest struct {
 // ConfirmPasswordResetRequest defines model for ConfirmPasswordResetRequest.
 type ConfirmPasswordResetRequest struct {
 	// NewPassword Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes; not a common password and not the account's own name or address. No rules about kinds of characters.
+	// bytes. Easy guesses are rejected with the field code `password_common`: common passwords, the account's own
+	// names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
+	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
+	// rejected with `password_breached`. No rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1556,7 +1565,10 @@ type NameTakenProblem struct {
 type NameTakenProblemCode string
 
 // NewPassword Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-// bytes; not a common password and not the account's own name or address. No rules about kinds of characters.
+// bytes. Easy guesses are rejected with the field code `password_common`: common passwords, the account's own
+// names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
+// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
+// rejected with `password_breached`. No rules about kinds of characters.
 //
 // Example: correct horse battery staple
 type NewPassword = string
@@ -1822,7 +1834,10 @@ type RegisterRequest struct {
 	Locale *Locale `json:"locale,omitempty"`
 
 	// Password Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes; not a common password and not the account's own name or address. No rules about kinds of characters.
+	// bytes. Easy guesses are rejected with the field code `password_common`: common passwords, the account's own
+	// names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
+	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
+	// rejected with `password_breached`. No rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple

@@ -206,9 +206,9 @@ async function scriptedReset(v) {
   await expect(v, "reset-mismatch", "reset.title", "fault.mismatch");
   await focused(v, "#repeat", "two passwords");
   await answers(v, "password/reset/confirm", { token: secret, new_password: password }, [
-    ...["too_short", "too_long", "password_common", "invalid_format"].map((code) => field("new_password", code)), ok(200, { status: "ok" }),
+    ...["too_short", "too_long", "password_common", "password_breached", "invalid_format"].map((code) => field("new_password", code)), ok(200, { status: "ok" }),
   ]);
-  for (const key of ["fault.too_short", "fault.too_long", "fault.password_common", "fault.invalid"]) {
+  for (const key of ["fault.too_short", "fault.too_long", "fault.password_common", "fault.password_breached", "fault.invalid"]) {
     await submit(v, { new_password: password, repeat: password });
     await expect(v, key.replace("fault.", "reset-"), "reset.title", key);
     await focused(v, "#password", key);

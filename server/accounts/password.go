@@ -14,17 +14,36 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// checkNewPassword judges a new password by the policy and by the user's own data, which attackers try first.
+// checkNewPassword judges a new password by the policy, by the user's own data and the names of the service, which
+// attackers try first, and by the list of breached passwords (ASVS 6.2.12). A list that cannot be read rejects every new
+// password as Unavailable: a full disk or a replaced file must not switch the check off unseen. Logins go on.
+// Errors: ValidationFailed, Unavailable.
 func (s *Service) checkNewPassword(password string, u models.User) error {
-	local, domain, _ := strings.Cut(u.EmailNorm, "@")
-	host, _, _ := strings.Cut(domain, ".")
-	err := credentials.CheckPolicy(password, s.settings.MinPassword,
-		u.Username, u.UsernameNorm, u.EmailNorm, local, host, u.FirstName, u.LastName, u.FirstName+u.LastName, u.FirstName+" "+u.LastName)
+	err := credentials.CheckPolicy(password, s.settings.MinPassword, append(ownWords(u), s.settings.SiteNames...)...)
 	var refused *credentials.PolicyError
 	if errors.As(err, &refused) {
 		return invalid("password", refused.Code)
 	}
-	return err
+	if err != nil || s.breached == nil {
+		return err
+	}
+	switch found, err := s.breached.Contains(password); {
+	case err != nil:
+		return unavailable(err)
+	case found:
+		return invalid("password", credentials.CodeBreached)
+	}
+	return nil
+}
+
+// ownWords are the names and the address of a user, whole and in parts.
+func ownWords(u models.User) []string {
+	local, domain, _ := strings.Cut(u.EmailNorm, "@")
+	host, _, _ := strings.Cut(domain, ".")
+	return []string{
+		u.Username, u.UsernameNorm, u.EmailNorm, local, host,
+		u.FirstName, u.LastName, u.FirstName + u.LastName, u.FirstName + " " + u.LastName,
+	}
 }
 
 // onField names another member of the request as the one at fault.

@@ -26,6 +26,7 @@ type Policy struct {
 // Settings are about accounts, where Policy is about sessions.
 type Settings struct {
 	MinPassword                         int
+	SiteNames                           []string // of the service, which attackers try as passwords
 	RegistrationClosed                  bool
 	VerificationOptional                bool // users exist, and may log in, before their address is verified
 	VerifyTTL, EmailChangeTTL, ResetTTL time.Duration
@@ -56,6 +57,7 @@ func (p Policy) tolerance() time.Duration {
 type Service struct {
 	store     *models.Store
 	hasher    *credentials.Hasher
+	breached  *credentials.Breached // nil if no list is configured
 	ring      *token.KeyRing
 	issuer    *token.Issuer
 	access    *token.Verifier
@@ -86,6 +88,7 @@ var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refr
 type Options struct {
 	Store     *models.Store
 	Hasher    *credentials.Hasher
+	Breached  *credentials.Breached // passwords that are rejected, or nil
 	Ring      *token.KeyRing
 	PublicURL string
 	Policy    Policy
@@ -102,7 +105,7 @@ func New(o Options) *Service {
 		o.Observe = func(string) {}
 	}
 	return &Service{
-		store: o.Store, hasher: o.Hasher, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
+		store: o.Store, hasher: o.Hasher, breached: o.Breached, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
 		mailWake: make(chan struct{}, 1),
 		issuer:   token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
 		access:   token.NewVerifier(o.Ring, o.PublicURL, now),

@@ -39,6 +39,7 @@ type Config struct {
 	Registration      string        `env:"REGISTRATION" envDefault:"open"`                    // open or closed
 	EmailVerification string        `env:"EMAIL_VERIFICATION" envDefault:"required"`          // required or optional
 	PasswordMinLength int           `env:"PASSWORD_MIN_LENGTH" envDefault:"12"`               // code points
+	BreachedPasswords string        `env:"BREACHED_PASSWORDS" shown:"'none'"`                 // a file; "" is none
 	VerifyURL         string        `env:"VERIFY_URL" shown:"'PUBLIC_URL' + '/pages/verify'"` // of a page, without a fragment
 	ResetURL          string        `env:"RESET_URL" shown:"'PUBLIC_URL' + '/pages/reset'"`
 	EmailChangeURL    string        `env:"EMAIL_CHANGE_URL" shown:"'PUBLIC_URL' + '/pages/email-change'"`

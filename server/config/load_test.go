@@ -110,7 +110,7 @@ func TestEverythingSet(t *testing.T) {
 		DATABASE_URL=sqlite:/srv/a.db SECRET_KEYS=one ACCESS_TTL=80s REFRESH_IDLE_TTL=1d12h SERVER_HELD_IDLE_TTL=1h30m
 		SESSION_MAX_AGE=400d ROTATION_INTERVAL=15s CORS_ORIGINS=https://App.example.com:443,https://b.example:8443/
 		TRUSTED_PROXIES=10.1.2.3/8,192.0.2.7,fd00::/8,2001:db8::1 PROXY_HEADER=Forwarded METRICS_ADDR=127.0.0.1:9090 DOCS=false CONSOLE=false AUTO_MIGRATE=false
-		REGISTRATION=closed EMAIL_VERIFICATION=required PASSWORD_MIN_LENGTH=128 VERIFY_URL=HTTPS://App.example.com:443/Verify?a=B%20c
+		REGISTRATION=closed EMAIL_VERIFICATION=required PASSWORD_MIN_LENGTH=128 BREACHED_PASSWORDS=/srv/breached.bin VERIFY_URL=HTTPS://App.example.com:443/Verify?a=B%20c
 		RESET_URL=https://app.example.com EMAIL_CHANGE_URL=https://[2001:DB8:0::1]:3000/%C3%BC/ VERIFY_TTL=7d RESET_TTL=1s EMAIL_CHANGE_TTL=90m
 		MAIL=smtp SMTP_URL=smtp://u%40x:p%2F@[::1]:2525/?starttls=off MAIL_FROM=no-reply@Example.com MAILS_PER_RECIPIENT=1000000/24h
 		LOGIN_FAILURES_PER_ACCOUNT=3/1m LOGIN_FAILURES_PER_CLIENT=4/1h REGISTRATIONS_PER_CLIENT=5/1s CONFIRMATIONS_PER_CLIENT=6/1m RARE_ACTIONS_PER_USER=7/2h PASSWORDS_PER_CLIENT=8/1m PASSWORDS_PER_USER=9/3h MAILS_PER_STAFF=10/4h EVENT_RETENTION=3650d
@@ -121,7 +121,7 @@ func TestEverythingSet(t *testing.T) {
 		LegacyJWTSecrets: Lines{"$of,32 characters, as they come  ", "0123456789abcdef0123456789abcdef"}, LegacyJWTUntil: Instant{until},
 		AccessTTL: 80 * time.Second, RefreshIdleTTL: 36 * time.Hour, ServerHeldIdleTTL: 90 * time.Minute,
 		SessionMaxAge: 400 * day, RotationInterval: 15 * time.Second,
-		Registration: "closed", EmailVerification: "required", PasswordMinLength: 128,
+		Registration: "closed", EmailVerification: "required", PasswordMinLength: 128, BreachedPasswords: "/srv/breached.bin",
 		VerifyURL: "https://app.example.com/Verify?a=B%20c", ResetURL: "https://app.example.com", EmailChangeURL: "https://[2001:db8::1]:3000/%C3%BC/",
 		VerifyTTL: 7 * day, ResetTTL: time.Second, EmailChangeTTL: 90 * time.Minute,
 		Mail: MailSMTP, SMTPURL: "smtp://u%40x:p%2F@[::1]:2525/?starttls=off", MailFrom: "no-reply@Example.com",
@@ -189,6 +189,8 @@ func TestGood(t *testing.T) {
 		{"SECRET_KEYS=k DATABASE_URL=mysql://u@db/n?tls=skip-verify", database,
 			Database{Engine: MySQL, Host: "db:3306", User: "u", Name: "n", TLS: "skip-verify"}},
 		{"PASSWORD_MIN_LENGTH=8", func(c Config) any { return c.PasswordMinLength }, 8},
+		{"", func(c Config) any { return c.BreachedPasswords }, ""},
+		{"BREACHED_PASSWORDS=none", func(c Config) any { return c.BreachedPasswords }, ""},
 		{"EMAIL_VERIFICATION=optional", func(c Config) any { return c.EmailVerification }, "optional"},
 		{"PUBLIC_URL=https://Accounts.example.com SECRET_KEYS=k MAIL=files", sender, "files from Accounts <no-reply@accounts.example.com>"},
 		{"PUBLIC_URL=https://192.0.2.1 SECRET_KEYS=k MAIL=files", sender, "files from Accounts <no-reply@localhost.localdomain>"},

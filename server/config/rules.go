@@ -22,6 +22,9 @@ func (l *loader) resolve() {
 	if c.MetricsAddr == "off" {
 		c.MetricsAddr = ""
 	}
+	if c.BreachedPasswords == "none" {
+		c.BreachedPasswords = ""
+	}
 	if l.given["CORS_ORIGINS"] == "" && c.Loopback() && !c.Secure() {
 		c.CORSOrigins = []string{"http://localhost:3000", "http://localhost:5173"}
 	}

@@ -40,6 +40,8 @@ var docs = map[string]string{
 	"EMAIL_VERIFICATION": "Whether an address is verified before it has a user: `required` or `optional`. " +
 		"`optional` makes the user at once, and gives two things away: a stranger can take an address until its owner resets the password by mail, and whether a username or an address is taken can be found out by logging in. The server warns at start.",
 	"PASSWORD_MIN_LENGTH": "The fewest characters (code points) of a new password: 8 to 128. Passwords that are in use stay good. Under 12 a copy of the database gives them up sooner, and the server warns at start.",
+	"BREACHED_PASSWORDS": "A file of passwords that are known from breaches and rejected as new ones, which `accountsd breached-passwords build` makes from a downloaded list; or `none`. It is searched on disk, a few reads per new password. " +
+		"A new file replaces the old one at the next start. While the file cannot be read every new password is answered 503; logins go on.",
 	"VERIFY_URL": "The page that the link in the mail of a registration leads to: an absolute URL without user or fragment, `https` unless on loopback. The link adds `#token=…&lang=…`, and the page posts the token to the server, so whoever controls the page can use the token. " +
 		"The default is a page of the server itself.",
 	"RESET_URL":        "The same for the link that resets a password.",

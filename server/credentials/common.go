@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 )
 
 //go:embed common.txt
@@ -17,62 +18,65 @@ var commonPasswords = sync.OnceValue(func() []string { return strings.Fields(com
 // product is a word of every account of this service.
 const product = "accounts"
 
-// isCommon says whether a password, in lower case, is a common one or one of the
-// words. Digits and symbols around it do not make it better: "password" and
-// "password12345678!" are one guess to a program.
+// isCommon reports whether password, in lower case, is a simple variation of a common password or
+// of one of the words. A guessing program tries all of these variations of a word before it tries
+// any longer word, so they do not make it stronger.
 func isCommon(password string, words []string) bool {
-	candidates := []string{password, reverse(password)}
-	for _, c := range candidates[:2] {
-		candidates = append(candidates, strings.TrimFunc(c, isDressing))
+	lower := []string{product}
+	for _, w := range words {
+		w = strings.ToLower(w)
+		lower = append(lower, w, undressed(w)) // a name such as ada1985 loses its digits in a variation
 	}
-	for _, c := range candidates {
-		if c == "" { // digits and symbols alone may still be a good one
-			continue
-		}
-		if _, found := slices.BinarySearch(commonPasswords(), c); found {
-			return true
-		}
-		if c == product || slices.ContainsFunc(words, func(w string) bool { return isWord(c, strings.ToLower(w)) }) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(variations(password), func(v string) bool {
+		_, listed := slices.BinarySearch(commonPasswords(), v)
+		return v != "" && (listed || slices.Contains(lower, v))
+	})
 }
 
-// isWord: a name that ends in digits itself, such as ada1985, loses them when the password is undressed.
-func isWord(candidate, word string) bool {
-	return candidate == word || candidate == strings.TrimFunc(word, isDressing)
+// variations returns the words that password can be a simple variation of: as it is or backwards,
+// without the digits and symbols at its ends, once if it is repeated, and with letters in place of
+// the digits and symbols that look like them.
+func variations(password string) []string {
+	var list []string
+	for _, s := range []string{password, reverse(password)} {
+		for _, s := range []string{s, undressed(s), onlyPart(s)} {
+			s = unit(s)
+			list = append(list, s)
+			if utf8.RuneCountInString(s) >= shortestDisguise {
+				list = append(list, lookAlikes.Replace(s), lookAlikesL.Replace(s))
+			}
+		}
+	}
+	return list
 }
 
-// isDressing: what is put around a word to please a rule.
+// shortestDisguise is the fewest code points in which digits are read as letters: in shorter ones
+// random digits make a word by chance.
+const shortestDisguise = 6
+
+// lookAlikes replaces digits and symbols by the letters that they are commonly written for.
+// lookAlikesL reads a 1 as l instead of i.
+var (
+	lookAlikes  = strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "i", "!", "i", "0", "o", "$", "s", "5", "s", "7", "t")
+	lookAlikesL = strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "l", "!", "i", "0", "o", "$", "s", "5", "s", "7", "t")
+)
+
+// undressed returns s without the digits and symbols that are put around a word to please a rule.
+func undressed(s string) string { return strings.TrimFunc(s, isDressing) }
+
+// onlyPart returns the part of s between digits and symbols if all parts are the same, as in
+// "admin-admin-1", and "" if not.
+func onlyPart(s string) string {
+	parts := strings.FieldsFunc(s, isDressing)
+	if len(slices.Compact(parts)) != 1 {
+		return ""
+	}
+	return parts[0]
+}
+
+// isDressing reports whether r is a character that is put around a word to please a rule.
 func isDressing(r rune) bool {
 	return unicode.IsDigit(r) || unicode.IsPunct(r) || unicode.IsSymbol(r) || unicode.IsSpace(r)
-}
-
-const longestBlock = 4
-
-// isPattern says whether a password is nothing but digits that repeat or count: 111111111111, 121212121212,
-// 123456789012. Of digits in another order the most common are in the list.
-func isPattern(password string) bool {
-	if strings.Trim(password, "0123456789") != "" {
-		return false
-	}
-	for block := 1; block <= min(longestBlock, len(password)/2); block++ {
-		if password[block:] == password[:len(password)-block] {
-			return true
-		}
-	}
-	return counts(password) || counts(reverse(password))
-}
-
-// counts says whether each digit is the one before it and one more; after 9 comes 0.
-func counts(digits string) bool {
-	for i := 1; i < len(digits); i++ {
-		if digits[i]-'0' != (digits[i-1]-'0'+1)%10 {
-			return false
-		}
-	}
-	return true
 }
 
 func reverse(s string) string {

@@ -12,12 +12,13 @@ const (
 	maxBytes      = 1024
 )
 
-// Codes of a PolicyError.
+// Codes of a PolicyError, and the one of a password that [Breached] contains.
 const (
 	CodeTooShort      = "too_short"
 	CodeTooLong       = "too_long"
 	CodeInvalidFormat = "invalid_format"
 	CodeCommon        = "password_common"
+	CodeBreached      = "password_breached"
 )
 
 // PolicyError says which rule a new password breaks. It never holds the password.
@@ -31,11 +32,14 @@ func (e *PolicyError) Error() string { return "credentials: password " + e.Code 
 // and at most 256 code points, at most 1024 bytes. There is no composition rule
 // (NIST SP 800-63B-4 §3.1.1). The password is judged and later hashed exactly as
 // typed: leading and trailing spaces count, and there is no Unicode
-// normalisation, so a code point is counted as it was sent.
+// normalization, so a code point is counted as it was sent.
 //
-// What attackers try first is refused as CodeCommon: the most common passwords
-// and the given words (of the account: its names, its address), as they are,
-// backwards, or dressed up with digits and symbols at either end, and digits in a row.
+// Passwords that attackers try first are rejected as CodeCommon (ASVS 6.2.4):
+//   - a common password or one of the given words (the names and the address of the
+//     account, the names of the service), and simple variations of it: backwards,
+//     repeated, between digits and symbols, or with digits and symbols for letters;
+//   - a repeated unit that is shorter than minLength;
+//   - consecutive letters, digits or keys of a keyboard.
 //
 // It returns nil or a *PolicyError.
 func CheckPolicy(password string, minLength int, words ...string) error {
@@ -51,7 +55,7 @@ func CheckPolicy(password string, minLength int, words ...string) error {
 	case n > maxCodePoints:
 		return &PolicyError{CodeTooLong}
 	}
-	if lower := strings.ToLower(password); isCommon(lower, words) || isPattern(lower) {
+	if lower := strings.ToLower(password); isCommon(lower, words) || isPattern(lower, minLength) {
 		return &PolicyError{CodeCommon}
 	}
 	return nil

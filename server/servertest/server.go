@@ -111,9 +111,15 @@ func (s *Server) open(t testing.TB, o Options) {
 	if o.Hasher == nil {
 		o.Hasher = credentials.NewHasher(FastHash, 4, 1000, 10*time.Second)
 	}
+	var breached *credentials.Breached
+	if cfg.BreachedPasswords != "" {
+		breached, err = credentials.OpenBreached(cfg.BreachedPasswords)
+		must(t, err)
+		t.Cleanup(func() { _ = breached.Close() })
+	}
 	metrics := server.NewMetrics()
 	s.Service = accounts.New(accounts.Options{
-		Store: s.Store, Hasher: o.Hasher, Ring: ring, PublicURL: cfg.PublicURL, Now: s.Clock.Now, Observe: metrics.Event,
+		Store: s.Store, Hasher: o.Hasher, Breached: breached, Ring: ring, PublicURL: cfg.PublicURL, Now: s.Clock.Now, Observe: metrics.Event,
 		Policy: server.Policy(cfg), Settings: server.Settings(cfg), Legacy: server.Legacy(cfg),
 	})
 	metrics.Watch(s.Service)

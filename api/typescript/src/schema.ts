@@ -779,7 +779,10 @@ export interface components {
         /**
          * Format: password
          * @description Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-         *     bytes; not a common password and not the account's own name or address. No rules about kinds of characters.
+         *     bytes. Easy guesses are rejected with the field code `password_common`: common passwords, the account's own
+         *     names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
+         *     and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
+         *     rejected with `password_breached`. No rules about kinds of characters.
          * @example correct horse battery staple
          */
         NewPassword: string;
@@ -1133,7 +1136,7 @@ export interface components {
          * @description What is wrong with a member or a parameter, for programs.
          * @enum {string}
          */
-        FieldErrorCode: "required" | "unknown_field" | "duplicate_field" | "too_short" | "too_long" | "invalid_format" | "invalid_type" | "invalid_value" | "password_common" | "password_wrong";
+        FieldErrorCode: "required" | "unknown_field" | "duplicate_field" | "too_short" | "too_long" | "invalid_format" | "invalid_type" | "invalid_value" | "password_common" | "password_breached" | "password_wrong";
         FieldError: {
             /**
              * @description A JSON Pointer (RFC 6901) into the request body.

@@ -26,6 +26,8 @@ type app struct {
 	log     *slog.Logger
 	store   *models.Store
 	service *accounts.Service
+
+	breached *credentials.Breached // nil if none is configured
 }
 
 const (
@@ -64,16 +66,36 @@ func (p process) open(ctx context.Context, observe func(string)) (*app, error) {
 		return nil, err
 	}
 	a := &app{cfg: cfg, log: log, store: store}
-	if err := a.prepareSchema(ctx); err != nil {
-		return nil, errors.Join(err, store.Close())
+	if err := errors.Join(a.prepareSchema(ctx), a.openBreached()); err != nil {
+		return nil, errors.Join(err, a.close())
 	}
 	slots := max(1, runtime.GOMAXPROCS(0)-1) // hashing never has every core: sessions go on in a storm of logins
 	a.service = accounts.New(accounts.Options{
 		Store: store, Ring: ring, PublicURL: cfg.PublicURL, Now: time.Now, Observe: observe,
-		Hasher: credentials.NewHasher(credentials.Default, slots, slots*queuePerSlot, queueTime),
-		Policy: server.Policy(cfg), Settings: server.Settings(cfg), Legacy: server.Legacy(cfg),
+		Hasher:   credentials.NewHasher(credentials.Default, slots, slots*queuePerSlot, queueTime),
+		Breached: a.breached, Policy: server.Policy(cfg), Settings: server.Settings(cfg), Legacy: server.Legacy(cfg),
 	})
 	return a, nil
+}
+
+// openBreached opens the configured list of breached passwords.
+func (a *app) openBreached() (err error) {
+	if a.cfg.BreachedPasswords == "" {
+		return nil
+	}
+	if a.breached, err = credentials.OpenBreached(a.cfg.BreachedPasswords); err != nil {
+		return fmt.Errorf("ACCOUNTS_BREACHED_PASSWORDS: %w", err)
+	}
+	return nil
+}
+
+// close releases what open has opened.
+func (a *app) close() error {
+	var err error
+	if a.breached != nil {
+		err = a.breached.Close()
+	}
+	return errors.Join(a.store.Close(), err)
 }
 
 func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*models.Store, error) {

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"example.com/accounts/server"
 	"example.com/accounts/server/accounts"
@@ -102,7 +100,7 @@ func (p process) djangoSource(ctx context.Context, from, table string) (django.S
 // runImport prints the report whatever happens: what has been done stays.
 func (p process) runImport(ctx context.Context, a *app, source django.Source, dry bool) error {
 	run := a.service.NewImport(dry)
-	bar := p.bar(source.Total())
+	bar := p.progress(source.Total(), "users", progressbar.OptionShowCount())
 	err := a.explain(run.Begin(ctx, source.Greatest()))
 	if err == nil {
 		err = source.Tokens(ctx, func(batch []accounts.DjangoToken) error { return a.explain(run.Tokens(ctx, batch)) })
@@ -124,16 +122,6 @@ func (p process) runImport(ctx context.Context, a *app, source django.Source, dr
 		return fmt.Errorf("%d users were left out: see the report", r.LeftOut())
 	}
 	return nil
-}
-
-// bar shows how far it is, to people alone.
-func (p process) bar(total int64) *progressbar.ProgressBar {
-	out, ok := p.err.(*os.File)
-	if !ok || !term.IsTerminal(int(out.Fd())) {
-		return progressbar.DefaultSilent(total)
-	}
-	return progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription("users"), progressbar.OptionShowCount(),
-		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
 }
 
 func (p process) printImport(source django.Source, r accounts.ImportReport, dry bool) error {

@@ -47,7 +47,7 @@ func (p process) runServer(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.store.Close()) }()
+	defer func() { err = errors.Join(err, a.close()) }()
 	metrics.Watch(a.service)
 	s, err := server.New(server.Options{Config: a.cfg, Service: a.service, Metrics: metrics, Log: a.log, Now: time.Now})
 	if err != nil {

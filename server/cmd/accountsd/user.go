@@ -151,7 +151,7 @@ func (p process) withApp(ctx context.Context, f func(context.Context, *app) erro
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.store.Close()) }()
+	defer func() { err = errors.Join(err, a.close()) }()
 	return f(ctx, a)
 }
 
@@ -227,7 +227,9 @@ func (a *app) explainField(field, reason string) string {
 		case "too_long":
 			return "the password is too long: at most 256 characters and 1024 bytes"
 		case "password_common":
-			return "the password is one that is guessed early: a common one, or made of the user's own data"
+			return "the password is easy to guess: a common one, a pattern, or made from the user's own data or the name of the service"
+		case "password_breached":
+			return "the password is known from a data breach: choose another one"
 		}
 	}
 	return "the " + strings.ReplaceAll(field, "_", " ") + " is not valid"

@@ -1188,7 +1188,9 @@ function explainField(code) {
     case "invalid_value":
       return "This cannot be used.";
     case "password_common":
-      return "This password is easy to guess: it is in common lists, or made from your own data.";
+      return "This password is easy to guess: it is in common lists, a pattern, or made from your own data.";
+    case "password_breached":
+      return "This password is known from a data breach, so attackers try it. Choose another one.";
     case "password_wrong":
       return "This is not the password.";
     case "unknown_field":

@@ -239,7 +239,7 @@ async function reset(form, { new_password }) {
   if (result.status === 200) return done(form);
   const code = fieldCode(result, "new_password");
   if (code === undefined) return refused(form, result);
-  const known = ["too_short", "too_long", "password_common"].includes(code);
+  const known = ["too_short", "too_long", "password_common", "password_breached"].includes(code);
   refuse(form.elements.new_password, known ? `fault.${code}` : "fault.invalid");
   focusFault(form);
 }

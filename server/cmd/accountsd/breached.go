@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"example.com/accounts/server/credentials"
+)
+
+const breachedHelp = `Builds the file for ACCOUNTS_BREACHED_PASSWORDS from a downloaded list of breached passwords. The server rejects
+these as new passwords and searches the file on disk, so it needs no memory for it.
+
+The list is one of SHA-1 hashes in hexadecimal digits, as Have I Been Pwned publishes it (https://haveibeenpwned.com/Passwords):
+  - a file with a line SHA1:COUNT or SHA1 for each password, in any order; or
+  - a folder of ranges, with a file for each first five digits, named by them (21BD1 or 21BD1.txt), whose lines have
+    the other 35 digits. Other files in the folder are ignored.
+
+The file has 8 bytes for each password: 8 GB for a billion. A password that is in no list is rejected by mistake with a
+probability of 5e-11. Building takes up to 300 MB of memory; a list that is not sorted also takes as much disk again,
+beside the file, until it is done. --min-count leaves out passwords that are rare in breaches and makes the file smaller.
+
+The file is replaced as a whole when the build is complete. A server that is running reads the old one until it is
+restarted.`
+
+// breachedChunk is how many entries are sorted in memory at a time: 128 MB.
+const breachedChunk = 16 << 20
+
+func (p process) breachedPasswords() *cobra.Command {
+	c := &cobra.Command{Use: "breached-passwords", Short: "Make the list of breached passwords", Args: cobra.NoArgs}
+	c.AddCommand(p.buildBreached())
+	return c
+}
+
+func (p process) buildBreached() *cobra.Command {
+	var from, to string
+	var minCount int64
+	c := &cobra.Command{
+		Use: "build --from FILE|FOLDER --to FILE", Short: "Build the file for ACCOUNTS_BREACHED_PASSWORDS", Long: breachedHelp, Args: cobra.NoArgs,
+		Example: `  accountsd breached-passwords build --from pwnedpasswords.txt --to breached.bin --min-count 2
+  ACCOUNTS_BREACHED_PASSWORDS=breached.bin accountsd serve`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if minCount < 1 {
+				return errors.New("--min-count must be at least 1")
+			}
+			count, err := p.runBuild(c.Context(), from, to, minCount)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(p.out, "%d breached passwords are in %s\n", count, to)
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&from, "from", "", "the downloaded list: a file, or a folder of ranges (required)")
+	f.StringVar(&to, "to", "", "the file to write (required)")
+	f.Int64Var(&minCount, "min-count", 1, "leave out passwords that occur in breaches less often than this")
+	for _, name := range []string{"from", "to"} {
+		if err := c.MarkFlagRequired(name); err != nil {
+			panic(err)
+		}
+	}
+	return c
+}
+
+func (p process) runBuild(ctx context.Context, from, to string, minCount int64) (int64, error) {
+	source, err := credentials.FindBreached(from)
+	if err != nil {
+		return 0, err
+	}
+	reading := p.progress(max(1, source.Size), "reading", progressbar.OptionShowBytes(true))
+	merging := p.progress(-1, "merging", progressbar.OptionShowCount())
+	count, err := credentials.Build{
+		MinCount: minCount, Chunk: breachedChunk, Reading: reading.Add64, Merging: merging.Add64,
+	}.Run(ctx, source, to)
+	return count, errors.Join(err, reading.Exit(), merging.Exit())
+}
+
+// progress shows how far a long task is, on a terminal alone. A total of -1 is unknown.
+func (p process) progress(total int64, what string, more ...progressbar.Option) *progressbar.ProgressBar {
+	out, ok := p.err.(*os.File)
+	if !ok || !term.IsTerminal(int(out.Fd())) {
+		return progressbar.DefaultSilent(total)
+	}
+	return progressbar.NewOptions64(total, append(more, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())...)
+}

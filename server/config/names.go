@@ -1,0 +1,35 @@
+package config
+
+import (
+	"net/mail"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// shortestName is the fewest characters of a name that is used as one: shorter ones, such as "eu"
+// or "of", occur in good passwords by chance.
+const shortestName = 3
+
+// SiteNames returns what people call this service, which attackers try as passwords: the host of
+// PUBLIC_URL and each of its labels, and the display name of MAIL_FROM, whole and word by word.
+func (c Config) SiteNames() []string {
+	var names []string
+	add := func(candidates ...string) {
+		for _, name := range candidates {
+			if utf8.RuneCountInString(name) >= shortestName {
+				names = append(names, name)
+			}
+		}
+	}
+	if u, err := url.Parse(c.PublicURL); err == nil {
+		add(u.Hostname())
+		add(strings.Split(u.Hostname(), ".")...)
+	}
+	if from, err := mail.ParseAddress(c.MailFrom); err == nil {
+		words := strings.Fields(from.Name)
+		add(strings.Join(words, " "), strings.Join(words, ""))
+		add(words...)
+	}
+	return names
+}

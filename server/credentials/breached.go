@@ -1,0 +1,127 @@
+package credentials
+
+import (
+	"bytes"
+	"crypto/sha1" //nolint:gosec // the lists are of SHA-1; nothing is protected by it here
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// A file of breached passwords begins with a header of breachedHeader bytes:
+//
+//	 0  16 bytes  breachedMagic
+//	16   4 bytes  breachedVersion, big-endian like all numbers
+//	20   4 bytes  breachedWidth
+//	24   8 bytes  number of entries
+//
+// The entries follow and fill the rest of the file: the first breachedWidth bytes of the SHA-1 of
+// each password, in ascending order, each once. A password that is in none of the lists matches one
+// of n entries by chance with a probability of n/2^64, which is 5e-11 for a billion.
+const (
+	breachedMagic   = "accounts-breach\n"
+	breachedVersion = 1
+	breachedWidth   = 8
+	breachedHeader  = 32
+)
+
+// Breached is a file of breached passwords, which [BuildBreached] writes. It is searched on disk
+// and never loaded. It is safe for concurrent use.
+type Breached struct {
+	file  io.ReaderAt
+	close func() error
+	count int64
+}
+
+var errNoBreached = errors.New("is no file that \"accountsd breached-passwords build\" has written")
+
+// OpenBreached opens the file and checks its header, its length and the order of a sample of its
+// entries.
+func OpenBreached(path string) (*Breached, error) {
+	file, err := os.Open(path) //nolint:gosec // the path is the operator's
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	b := &Breached{file: file, close: file.Close}
+	if err := b.check(info); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s %w", path, err), file.Close())
+	}
+	return b, nil
+}
+
+func (b *Breached) check(info os.FileInfo) error {
+	header := make([]byte, breachedHeader)
+	if _, err := b.file.ReadAt(header, 0); !info.Mode().IsRegular() || err != nil || !bytes.HasPrefix(header, []byte(breachedMagic)) {
+		return errNoBreached
+	}
+	if v, w := binary.BigEndian.Uint32(header[16:]), binary.BigEndian.Uint32(header[20:]); v != breachedVersion || w != breachedWidth {
+		return fmt.Errorf("has format %d with entries of %d bytes, and this program reads format %d with %d: build it again", v, w, breachedVersion, breachedWidth)
+	}
+	count := binary.BigEndian.Uint64(header[24:])
+	if size := info.Size() - breachedHeader; count == 0 || size%breachedWidth != 0 || uint64(size/breachedWidth) != count {
+		return errors.New("is not complete: build it again")
+	}
+	b.count = int64(count) //nolint:gosec // no more than the size of the file
+	return b.checkOrder()
+}
+
+// samples is how many entries are read at startup to see that the file is sorted.
+const samples = 1000
+
+func (b *Breached) checkOrder() error {
+	step := max(1, b.count/samples)
+	var last uint64
+	for i := int64(0); i < b.count; i += step {
+		entry, err := b.entry(i)
+		if err != nil {
+			return err
+		}
+		if i > 0 && entry <= last {
+			return errors.New("is not sorted: build it again")
+		}
+		last = entry
+	}
+	return nil
+}
+
+// Count returns the number of entries.
+func (b *Breached) Count() int64 { return b.count }
+
+// Close closes the file.
+func (b *Breached) Close() error { return b.close() }
+
+// Contains reports whether password is in the list. It reads at most 64 entries, about 30 in a list
+// of a billion. An error means that the file cannot be read, and says nothing about the password.
+func (b *Breached) Contains(password string) (bool, error) {
+	sum := sha1.Sum([]byte(password)) //nolint:gosec // see the import
+	wanted := binary.BigEndian.Uint64(sum[:])
+	from, to := int64(0), b.count
+	for from < to {
+		middle := from + (to-from)/2
+		switch entry, err := b.entry(middle); {
+		case err != nil:
+			return false, err
+		case entry == wanted:
+			return true, nil
+		case entry < wanted:
+			from = middle + 1
+		default:
+			to = middle
+		}
+	}
+	return false, nil
+}
+
+func (b *Breached) entry(i int64) (uint64, error) {
+	var entry [breachedWidth]byte
+	if _, err := b.file.ReadAt(entry[:], breachedHeader+i*breachedWidth); err != nil {
+		return 0, fmt.Errorf("credentials: the list of breached passwords cannot be read: %w", err)
+	}
+	return binary.BigEndian.Uint64(entry[:]), nil
+}
