@@ -32,6 +32,10 @@ web: ## build the front ends at /demo/ and /console/ from their TypeScript (need
 build: ## build bin/accountsd
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/accountsd ./server/cmd/accountsd
 
+.PHONY: sbom
+sbom: build ## write bin/accountsd.cdx.json, the bill of materials of bin/accountsd (CycloneDX)
+	scripts/sbom.sh bin/accountsd $(VERSION) >bin/accountsd.cdx.json
+
 .PHONY: generate
 generate: ## write api/ anew from openapi.yaml (the TypeScript needs Node)
 	go generate ./api

@@ -86,24 +86,26 @@ func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 
 // AddEvents writes events that come with no other write. Those of a user who is gone are left out, and so are those that
 // are there already: the answer to an earlier COMMIT may have been lost.
+//
+// It claims the users, so that a deletion at the same moment comes before, or removes the events too. A lock alone would
+// not do: a cluster certifies nothing but changed rows, and a deletion at another node would leave the events behind.
 func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
+	ids := make([]int64, 0, len(events))
+	for _, e := range events {
+		ids = append(ids, e.UserID)
+	}
+	slices.Sort(ids) // locked in one order, or two replicas could wait for each other
+	ids = slices.Compact(ids)
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		var there []int64
-		ids := make([]int64, 0, len(events))
-		for _, e := range events {
-			ids = append(ids, e.UserID)
-		}
-		// Locked, so that a deletion at the same moment comes before, or sees the events.
-		err := tx.Model(&User{}).Clauses(clause.Locking{Strength: "UPDATE"}).Where("id IN ?", ids).Pluck("id", &there).Error
-		if err != nil {
+		claims := map[string]any{"claims": gorm.Expr("claims + 1")}
+		if err := tx.Model(&User{}).Where("id IN ?", ids).Updates(claims).Error; err != nil {
 			return err
 		}
-		var kept []Event
-		for _, e := range events {
-			if slices.Contains(there, e.UserID) {
-				kept = append(kept, e)
-			}
+		var there []int64
+		if err := tx.Model(&User{}).Where("id IN ?", ids).Pluck("id", &there).Error; err != nil {
+			return err
 		}
+		kept := slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !slices.Contains(there, e.UserID) })
 		if len(kept) == 0 {
 			return nil
 		}

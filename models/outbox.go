@@ -33,10 +33,11 @@ type Mail struct {
 // TableName is GORM's hook.
 func (Mail) TableName() string { return "outbox" }
 
-// The kinds of mail that are known here: their token is made when they are sent.
+// The kinds of mail that are known here: of the first two the token is made when they are sent.
 const (
-	KindReset      = "reset"
-	KindInvitation = "invitation"
+	KindReset          = "reset"
+	KindInvitation     = "invitation"
+	KindAccountDeleted = "account_deleted"
 )
 
 // Outcomes of a mail.
@@ -112,8 +113,13 @@ func (s *Store) ClaimMail(ctx context.Context, now time.Time, lease time.Duratio
 }
 
 // FinishMail notes the end of a mail, RetryMail when to try again. Both do nothing if the lease was lost meanwhile.
+// The goodbye of a deleted account keeps no address once it is finished: nothing else removes it with the user.
 func (s *Store) FinishMail(ctx context.Context, m Mail, now time.Time, outcome string) error {
-	return s.releaseMail(ctx, m, map[string]any{"done_at": now, "outcome": outcome, "lease": nil})
+	set := map[string]any{"done_at": now, "outcome": outcome, "lease": nil}
+	if m.Kind == KindAccountDeleted {
+		set["email"], set["email_norm"], set["name"] = "", "", ""
+	}
+	return s.releaseMail(ctx, m, set)
 }
 
 // RetryMail gives the lease back.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -107,21 +108,14 @@ func (s *Store) readPool() *sql.DB {
 }
 
 // openSQLite opens one writing connection and a pool of readers: with several writers SQLite answers "database is
-// locked" where one connection simply queues. WAL lets the readers go on meanwhile; synchronous=FULL means that what
-// was acknowledged is on disk.
+// locked" where one connection simply queues. WAL lets the readers go on at the same time; synchronous=FULL means that
+// what was acknowledged is on disk. secure_delete overwrites what is deleted with zeros: without it an erased user's
+// address and password hash stay in free pages of the file, and in every copy of it.
 func openSQLite(ctx context.Context, o Options) (*Store, error) {
-	if err := os.MkdirAll(filepath.Dir(o.SQLite), 0o700); err != nil {
-		return nil, fmt.Errorf("models: %w", err)
+	if err := ownFile(o.SQLite); err != nil {
+		return nil, err
 	}
-	// The file holds password hashes: it is created for its owner alone, and its -wal and -shm inherit the mode.
-	file, err := os.OpenFile(o.SQLite, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("models: %w", err)
-	}
-	if err := file.Close(); err != nil {
-		return nil, fmt.Errorf("models: %w", err)
-	}
-	dsn := "file:" + sqlitePath(o.SQLite) + "?_pragma=busy_timeout(1000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+	dsn := "file:" + sqlitePath(o.SQLite) + "?_pragma=busy_timeout(1000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)"
 	writer, err := openSQLitePool(ctx, dsn+"&_txlock=immediate", 1)
 	if err != nil {
 		return nil, err
@@ -131,6 +125,32 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	return (&Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}}).reached(ctx)
+}
+
+// ownFile creates the database's file for its owner alone; SQLite gives -wal and -shm the same mode. It rejects files that
+// every user of the machine can read, such as a backup that was restored with another mode: they hold password hashes.
+func ownFile(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("models: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("models: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("models: %w", err)
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return fmt.Errorf("models: %w", err)
+		case info.Mode().Perm()&0o007 != 0:
+			return fmt.Errorf("the file %s can be read by others: chmod 600 it", name)
+		}
+	}
+	return nil
 }
 
 // openSQLitePool opens a pool with its first connection. Turning WAL on needs the file for oneself, and SQLite does not

@@ -16,7 +16,7 @@ unset MAKEFLAGS MAKELEVEL MFLAGS
 steps='
 shell      shell scripts parse, and shellcheck has nothing to say where it is installed
 generated  api/ is what openapi.yaml generates
-supply     modules are what go.sum pins, and another build of the same sources has the same bytes
+supply     modules are what go.sum pins, another build of the same sources has the same bytes, and the bill of materials names every module
 imports    packages import only what the table allows
 lint       golangci-lint
 redocly    the contract, by redocly
@@ -55,7 +55,7 @@ step_generated() {
   return $status
 }
 
-# The second build is of a copy in another folder, and takes nothing from the cache.
+# The second build is of a copy in another folder, and takes nothing from the cache. The bill of materials is made twice.
 step_supply() {
   local copy status
   go mod verify && go mod tidy -diff || return
@@ -63,11 +63,22 @@ step_supply() {
   git ls-files -z -co --exclude-standard | tar --null --ignore-failed-read -T - -cf - | tar -xf - -C "$copy"
   go build -trimpath -buildvcs=false -o "$copy/first" ./server/cmd/accountsd &&
     go -C "$copy" build -a -trimpath -buildvcs=false -o second ./server/cmd/accountsd &&
-    cmp "$copy/first" "$copy/second"
+    cmp "$copy/first" "$copy/second" && complete_bill "$copy/first"
   status=$?
-  go version -m "$copy/first" # what is in it, for the log
   rm -rf "$copy"
   return $status
+}
+
+# complete_bill BINARY: each line of go version -m that names a module is in the bill, and two bills are alike.
+complete_bill() {
+  local kind module version rest
+  scripts/sbom.sh "$1" >"$1.json" && scripts/sbom.sh "$1" | cmp - "$1.json" || return
+  while read -r kind module version rest; do
+    case $kind in dep | '=>') ;; *) continue ;; esac
+    grep -qF "\"bom-ref\": \"pkg:golang/$module@$version?type=module\"" "$1.json" ||
+      { echo "the bill of materials lacks $module $version $rest"; return 1; }
+  done < <(go version -m "$1")
+  go version -m "$1" # what is in it, for the log
 }
 
 step_imports() { scripts/check-imports.sh; }

@@ -1,7 +1,7 @@
 // Command django proves, against the real thing, that a Django service can be left without anybody noticing: it makes
 // users with every hasher and tokens of both kinds by Debian's Django, REST framework and simplejwt, on the throwaway
-// MariaDB of scripts/with-mysql.sh; imports them, once from the live database and once from a dump; and has each of them
-// log in with the old password and go on with the old refresh tokens.
+// MariaDB of scripts/with-mysql.sh; imports them, once from the live database, which has django-allauth's table, and once
+// from a dump; and has each of them log in with the old password and go on with the old refresh tokens.
 package main
 
 import (
@@ -35,6 +35,8 @@ type user struct {
 	Hasher     string            `json:"hasher"`
 	Password   string            `json:"password"` // empty: an unusable one
 	Stored     string            `json:"stored"`
+	Role       bool              `json:"role"`   // staff or superuser
+	Proved     bool              `json:"proved"` // by django-allauth
 	ForCookies map[string]string `json:"for cookies"`
 	ForBodies  map[string]string `json:"for bodies"`
 	Revoked    []string          `json:"revoked"` // refused by the old service already
@@ -75,8 +77,11 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, way := range []struct{ name, source string }{{"from_database", databaseURL("old")}, {"from_dump", dump}} {
-		p := &proof{binary: binary, dir: filepath.Join(dir, way.name), database: way.name, db: db, old: old}
+	for _, way := range []struct {
+		name, source string
+		stated       bool // that all addresses are verified; the dump is of a project without django-allauth
+	}{{"from_database", databaseURL("old"), false}, {"from_dump", dump, true}} {
+		p := &proof{binary: binary, dir: filepath.Join(dir, way.name), database: way.name, db: db, old: old, stated: way.stated}
 		if err := p.run(ctx, way.source); err != nil {
 			return fmt.Errorf("%s: %w", way.name, err)
 		}
@@ -91,7 +96,7 @@ func oldService(ctx context.Context, dir string) (service, string, error) {
 		env := []string{"OLD_DATABASE=old", "PYTHONDONTWRITEBYTECODE=1", "DJANGO_SETTINGS_MODULE=old.settings"}
 		return output(command(ctx, env, python, append([]string{"scripts/django/manage.py"}, args...)...))
 	}
-	if _, err := manage("migrate", "--verbosity=0"); err != nil {
+	if _, err := manage("migrate", "--run-syncdb", "--verbosity=0"); err != nil {
 		return service{}, "", err
 	}
 	text, err := manage("seed")

@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -276,5 +279,30 @@ func TestClusterConflicts(t *testing.T) {
 	t.Log(statuses)
 	if statuses["200 "] == 0 || statuses["204 "] == 0 {
 		t.Errorf("%v", statuses)
+	}
+}
+
+// A user is deleted at one node while another node writes events of that user: certification lets one of them through,
+// and the other one is made again. No event stays of a user who is gone.
+func TestControl200EventsDoNotOutliveTheirUserOnACluster(t *testing.T) {
+	s, nodes := onCluster(t)
+	for range 60 {
+		u := s.replicas[0].NewUser()
+		e := models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: u.ID, Kind: models.EventLoginFailed, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			if err := nodes[0].replica.Store.DeleteUser(context.Background(), u.User, nil); err != nil {
+				t.Error(err)
+			}
+		})
+		wait.Go(func() {
+			if err := nodes[1].replica.Store.AddEvents(context.Background(), e); err != nil {
+				t.Error(err)
+			}
+		})
+		wait.Wait()
+	}
+	if n := s.db.Count(t, "SELECT COUNT(*) FROM events WHERE user_id NOT IN (SELECT id FROM users)"); n != 0 {
+		t.Errorf("%d events outlive their users", n)
 	}
 }

@@ -32,6 +32,14 @@ type DjangoToken struct {
 	ExpiresAt time.Time
 }
 
+// DjangoAddress is a row of django-allauth's table account_emailaddress: an address of a user, and whether the user has
+// proved to read its mail. UserID is 0 if it is no number.
+type DjangoAddress struct {
+	UserID   int64
+	Email    string
+	Verified bool
+}
+
 // importRule is what an import does with data that does not fit as it is.
 type importRule int
 
@@ -39,9 +47,12 @@ type importRule int
 const (
 	madeSuperuser importRule = iota
 	madeStaff
+	roleLeft
+	addressUnproved
 	withoutAddress
 	nameIsAddress
 	addressTaken
+	addressProvedElsewhere
 	usernameTaken
 	usernameMade
 	usernameIsAddress
@@ -60,25 +71,28 @@ const (
 )
 
 var importTexts = [importRules]string{
-	madeSuperuser:     "superuser in Django: may do everything here",
-	madeStaff:         "staff in Django: may manage ordinary users here, whatever the permissions there",
-	withoutAddress:    "e-mail address empty or not valid: came without one",
-	nameIsAddress:     "username is an e-mail address, and the user has none: whoever registers that address logs in by it, and this user no more",
-	addressTaken:      "e-mail address is another user's: came without one",
-	usernameTaken:     "username is another user's: -ID was added, or became user-ID",
-	usernameMade:      "username empty or not usable: became user-ID",
-	usernameIsAddress: "username is another user's e-mail address: logs in by the own address, and not at all without one",
-	nameCleaned:       "first or last name too long or with hidden characters: cut, cleaned",
-	joinedUnknown:     "date_joined missing or absurd: became the time of the import",
-	lastLoginUnknown:  "last_login absurd: became never",
-	passwordNone:      "no usable password in Django: none here",
-	passwordUnknown:   "password hash of an unknown kind: a new password is to be set by mail",
-	passwordCostly:    "password hash costs too much to verify: a new password is to be set by mail",
-	noWayIn:           "neither password nor address: cannot log in until an operator sets a password",
-	refusedID:         "id not from 1 to 2^52",
-	refusedIDTaken:    "id is taken by a user who was not imported",
-	refusedDeleted:    "was deleted here: does not come again",
-	refusedUsername:   "no username is free",
+	madeSuperuser:          "superuser in Django: may do everything here",
+	madeStaff:              "staff in Django: may manage ordinary users here, whatever the permissions there",
+	roleLeft:               "superuser or staff in Django, address not verified: no role here until it is, and a superuser gives the role; see --help",
+	addressUnproved:        "e-mail address not verified in Django: not here either; logs in, and gets no notices until a reset by mail verifies it",
+	withoutAddress:         "e-mail address empty or not valid: came without one",
+	nameIsAddress:          "username is an e-mail address, and the user has none: whoever proves that address logs in by it, and this user no more",
+	addressTaken:           "e-mail address is another user's: came without one",
+	addressProvedElsewhere: "e-mail address is verified in Django as another user's: came without one",
+	usernameTaken:          "username is another user's: -ID was added, or became user-ID",
+	usernameMade:           "username empty or not usable: became user-ID",
+	usernameIsAddress:      "username is another user's e-mail address: once that is verified, logs in by the own address, and not at all without one",
+	nameCleaned:            "first or last name too long or with hidden characters: cut, cleaned",
+	joinedUnknown:          "date_joined missing or absurd: became the time of the import",
+	lastLoginUnknown:       "last_login absurd: became never",
+	passwordNone:           "no usable password in Django: none here",
+	passwordUnknown:        "password hash of an unknown kind: a new password is to be set by mail",
+	passwordCostly:         "password hash costs too much to verify: a new password is to be set by mail",
+	noWayIn:                "neither password nor address: cannot log in until an operator sets a password",
+	refusedID:              "id not from 1 to 2^52",
+	refusedIDTaken:         "id is taken by a user who was not imported",
+	refusedDeleted:         "was deleted here: does not come again",
+	refusedUsername:        "no username is free",
 }
 
 // ImportLine is how often a rule was needed, and for whom first. It names ids alone: no address, no name.
@@ -100,20 +114,28 @@ type ImportReport struct {
 // LeftOut is how many users were refused.
 func (r ImportReport) LeftOut() int { return r.Read - r.Imported - r.Here }
 
+// ImportOptions say how an import is run.
+type ImportOptions struct {
+	Dry            bool // writes nothing, and reports what a run that is not dry would
+	EmailsVerified bool // the operator states that Django verified every address of which allauth does not say otherwise
+}
+
 // Import is one run of an import from Django. Batches come in the order of ids: of two users with one name the first
 // keeps it, so that a run that was broken off goes on as if it had not been.
 type Import struct {
+	ImportOptions
+
 	s                            *Service
-	dry                          bool
 	at                           time.Time
+	proofs                       proofs
 	given                        holders // by a dry run, which has nobody to ask later
 	lines                        [importRules]ImportLine
 	read, imported, here, tokens int
 }
 
-// NewImport begins one; a dry run writes nothing, and reports what one that is not would.
-func (s *Service) NewImport(dry bool) *Import {
-	return &Import{s: s, dry: dry, at: s.now(), given: newHolders()}
+// NewImport begins one.
+func (s *Service) NewImport(o ImportOptions) *Import {
+	return &Import{ImportOptions: o, s: s, at: s.now(), proofs: newProofs(), given: newHolders()}
 }
 
 // Report says how far it has come.
@@ -135,7 +157,7 @@ func (i *Import) Report() ImportReport {
 // Begin keeps the ids up to the greatest one of the source for the import: who signs up meanwhile gets one beyond.
 // Errors: Unavailable.
 func (i *Import) Begin(ctx context.Context, greatest int64) error {
-	if i.dry || greatest < 1 {
+	if i.Dry || greatest < 1 {
 		return nil
 	}
 	return storeError(i.s.store.ReserveIDs(ctx, min(greatest, MaxImportedID)))
@@ -163,7 +185,7 @@ func (i *Import) Tokens(ctx context.Context, batch []DjangoToken) error {
 			CreatedAt: i.at, ExpiresAt: end.UTC().Truncate(time.Microsecond), UsedAt: &i.at,
 		})
 	}
-	if !i.dry {
+	if !i.Dry {
 		if err := i.s.store.ImportUsedTokens(ctx, used); err != nil {
 			return storeError(err)
 		}
@@ -183,7 +205,7 @@ func (i *Import) Users(ctx context.Context, batch []DjangoUser) error {
 		if p, err = i.plan(ctx, batch); err != nil {
 			return storeError(err)
 		}
-		if !i.dry {
+		if !i.Dry {
 			err = i.s.store.ImportUsers(ctx, p.users, p.events)
 		}
 		if err == nil {
@@ -206,7 +228,7 @@ func (i *Import) count(p *importPlan, read int) {
 			line.IDs = append(line.IDs, f.id)
 		}
 	}
-	if i.dry {
+	if i.Dry {
 		for _, u := range p.users {
 			i.given.add(u)
 		}
@@ -368,10 +390,9 @@ func (p *importPlan) judge(w importWish) {
 		p.find(name.rule, id)
 	}
 	epoch := newEpoch()
-	u := models.User{ID: id, Username: name.name, UsernameNorm: name.norm, IsActive: w.row.IsActive, IsStaff: w.row.IsStaff, IsSuperuser: w.row.IsSuperuser,
-		SessionEpoch: epoch, ImportedEpoch: &epoch}
-	p.role(u)
+	u := models.User{ID: id, Username: name.name, UsernameNorm: name.norm, IsActive: w.row.IsActive, SessionEpoch: epoch, ImportedEpoch: &epoch}
 	p.address(&u, w)
+	p.role(&u, w.row)
 	p.describe(&u, w.row)
 	p.password(&u, w.row.Password)
 	p.users = append(p.users, u)
@@ -383,18 +404,27 @@ func (p *importPlan) judge(w importWish) {
 // get ids beyond it.
 const MaxImportedID = 1 << 52
 
-// role: nobody gets a power here that the operator does not read of, whoever has had a hand in the source.
-func (p *importPlan) role(u models.User) {
+// role takes a role over if the user's address is verified: superusers here decide by the address whom they trust, and a
+// stranger can have typed a colleague's. Each role that is taken over has a line in the report, so that the operator
+// reads of every power that the source gives.
+func (p *importPlan) role(u *models.User, row DjangoUser) {
 	switch {
-	case u.IsSuperuser:
+	case !row.IsStaff && !row.IsSuperuser:
+		return
+	case u.EmailVerifiedAt == nil:
+		p.find(roleLeft, u.ID)
+		return
+	case row.IsSuperuser:
 		p.find(madeSuperuser, u.ID)
-	case u.IsStaff:
+	default:
 		p.find(madeStaff, u.ID)
 	}
+	u.IsStaff, u.IsSuperuser = row.IsStaff, row.IsSuperuser
 }
 
-// address: Django does not know whether an address is its user's, and nobody is to be locked out, so it counts as
-// verified. Who has none has a form of it all the same, since that is unique; nobody can type it as an address.
+// address takes the address over. It counts as verified only if the source proves it, or the operator states it: Django
+// itself stores what was typed. A user without an address still needs a unique value in the column; nobody can type it
+// as an address.
 func (p *importPlan) address(u *models.User, w importWish) {
 	u.EmailNorm = "#" + strconv.FormatInt(u.ID, 10)
 	switch {
@@ -405,14 +435,25 @@ func (p *importPlan) address(u *models.User, w importWish) {
 		}
 	case p.holder(asEmail, w.email) != 0:
 		p.find(addressTaken, u.ID)
+	case p.i.proofs.elsewhere(u.ID, w.email):
+		p.find(addressProvedElsewhere, u.ID)
 	default:
-		u.Email, u.EmailNorm, u.EmailVerifiedAt = strings.TrimSpace(w.row.Email), w.email, &p.i.at
-		if other := p.holder(asUsername, w.email); other != 0 {
-			p.find(usernameIsAddress, other)
-		}
+		p.keepAddress(u, w)
 	}
 	if strings.Contains(u.UsernameNorm, "@") && p.holder(asEmail, u.UsernameNorm) != 0 {
 		p.find(usernameIsAddress, u.ID)
+	}
+}
+
+func (p *importPlan) keepAddress(u *models.User, w importWish) {
+	u.Email, u.EmailNorm = strings.TrimSpace(w.row.Email), w.email
+	if p.i.verified(u.ID, w.email) {
+		u.EmailVerifiedAt = &p.i.at
+	} else {
+		p.find(addressUnproved, u.ID)
+	}
+	if other := p.holder(asUsername, w.email); other != 0 {
+		p.find(usernameIsAddress, other)
 	}
 }
 

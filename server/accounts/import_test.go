@@ -41,10 +41,10 @@ func djangoRow(id int64, username, email string) accounts.DjangoUser {
 	return accounts.DjangoUser{ID: id, Username: username, Email: email, Password: djangoHashes["pbkdf2_sha256"], IsActive: true, DateJoined: &at}
 }
 
-// importAll runs an import, in batches of two.
+// importAll runs an import whose operator states that the addresses are verified, in batches of two.
 func importAll(t *testing.T, s *servertest.Server, dry bool, rows ...accounts.DjangoUser) accounts.ImportReport {
 	t.Helper()
-	run := s.Service.NewImport(dry)
+	run := s.Service.NewImport(accounts.ImportOptions{Dry: dry, EmailsVerified: true})
 	for batch := range slices.Chunk(rows, 2) {
 		must(t, run.Users(t.Context(), batch))
 	}
@@ -411,7 +411,7 @@ func TestImportedTokens(t *testing.T) {
 		soon := s.Clock.Now().Add(time.Hour).UTC().Truncate(time.Second)
 		batch := []accounts.DjangoToken{{JTI: "one", UserID: 7, ExpiresAt: soon}, {JTI: "two", ExpiresAt: soon}, {JTI: "old", UserID: 7, ExpiresAt: soon.Add(-2 * time.Hour)}, {UserID: 7, ExpiresAt: soon}, {JTI: "unreadable", UserID: 7}}
 		for _, dry := range []bool{true, false, false} {
-			run := s.Service.NewImport(dry)
+			run := s.Service.NewImport(accounts.ImportOptions{Dry: dry, EmailsVerified: true})
 			must(t, run.Tokens(t.Context(), batch))
 			if n := run.Report().Tokens; n != 3 {
 				t.Errorf("%d tokens", n)
@@ -436,7 +436,7 @@ func TestImportedTokens(t *testing.T) {
 // Without the database there is a word of what is missing, and no half of a batch.
 func TestImportWithoutTheDatabase(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
-	run := s.Service.NewImport(false)
+	run := s.Service.NewImport(accounts.ImportOptions{})
 	must(t, run.Users(t.Context(), []accounts.DjangoUser{djangoRow(1, "ada", "")}))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -457,16 +457,16 @@ func TestImportAtTheSameTime(t *testing.T) {
 		for id := range int64(400) {
 			rows = append(rows, djangoRow(id+1000, fmt.Sprint("person", id), fmt.Sprintf("person%d@example.com", id)))
 		}
-		must(t, s.Service.NewImport(true).Begin(t.Context(), 5000))
+		must(t, s.Service.NewImport(accounts.ImportOptions{Dry: true}).Begin(t.Context(), 5000))
 		if first := s.NewUser(); first.ID > 1000 {
 			t.Errorf("a dry run has kept ids: %d", first.ID)
 		}
-		must(t, s.Service.NewImport(false).Begin(t.Context(), rows[len(rows)-1].ID))
+		must(t, s.Service.NewImport(accounts.ImportOptions{}).Begin(t.Context(), rows[len(rows)-1].ID))
 		reports := make(chan accounts.ImportReport, 2)
 		var all sync.WaitGroup
 		for range 2 {
 			all.Go(func() {
-				run := s.Service.NewImport(false)
+				run := s.Service.NewImport(accounts.ImportOptions{})
 				if err := run.Begin(context.Background(), rows[len(rows)-1].ID); err != nil {
 					t.Error(err)
 				}

@@ -117,11 +117,15 @@ func (s *Service) checkPassword(ctx context.Context, name loginName, password st
 	return u, rehash, nil
 }
 
-// unverified: somebody was imported without an address, and has none to verify.
-func unverified(u models.User) bool { return u.EmailVerifiedAt == nil && u.Email != "" }
+// unverified reports whether the user must verify the address before the first login. A user who was imported need not:
+// Django let that user in, and the account may have no address at all.
+func unverified(u models.User) bool {
+	return u.EmailVerifiedAt == nil && u.Email != "" && u.ImportedEpoch == nil
+}
 
 // userOfLogin finds the user of a login. ErrNotFound also for what is no possible name. A name with an @ is an address
-// or, of somebody who was imported, a username; where it is both, of two users, the address wins: it has been proven.
+// or, of a user who was imported, a username; where it is both, of two users, the address wins if it is verified. If
+// it is not, a stranger could lock the other user out by having typed that username as an address.
 // Both are looked for by one statement, or the time would tell which of them a name is.
 func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
@@ -137,8 +141,12 @@ func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User,
 	if err != nil || len(list) == 0 {
 		return models.User{}, cmp.Or(err, models.ErrNotFound)
 	}
-	if i := slices.IndexFunc(list, func(u models.User) bool { return u.EmailNorm == norm }); i >= 0 {
-		return list[i], nil
+	owner := func(u models.User) bool { return u.EmailNorm == norm && u.EmailVerifiedAt != nil }
+	named := func(u models.User) bool { return u.UsernameNorm == norm }
+	for _, fits := range []func(models.User) bool{owner, named} {
+		if i := slices.IndexFunc(list, fits); i >= 0 {
+			return list[i], nil
+		}
 	}
 	return list[0], nil
 }

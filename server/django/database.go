@@ -148,19 +148,10 @@ func (d *Database) Users(ctx context.Context, f func([]accounts.DjangoUser) erro
 		}
 	}
 	query := "SELECT `" + strings.Join(columns, "`, `") + "` FROM " + quote(d.table) + " WHERE id > ? ORDER BY id LIMIT ?"
-	for last := int64(math.MinInt64); ; {
-		list, err := readRows(ctx, d.conn, func(rows *sql.Rows) (accounts.DjangoUser, error) { return scanUser(rows, columns) }, query, last, batch)
-		if err != nil {
-			return unreadable(err)
-		}
-		if len(list) == 0 {
-			return nil
-		}
-		if err := f(list); err != nil {
-			return err
-		}
-		last = list[len(list)-1].ID
-	}
+	return inPages(ctx, d.conn, query, func(rows *sql.Rows) (int64, accounts.DjangoUser, error) {
+		u, err := scanUser(rows, columns)
+		return u.ID, u, err
+	}, f)
 }
 
 // scanUser reads a row. A custom user model need not have all columns.
@@ -210,51 +201,62 @@ func (d *Database) Tokens(ctx context.Context, f func([]accounts.DjangoToken) er
 	if d.columns[outstandingTokens] == nil || d.columns[blacklistedTokens] == nil {
 		return nil
 	}
-	type token struct {
-		id int64
-		accounts.DjangoToken
-	}
-	scan := func(rows *sql.Rows) (token, error) {
-		var t token
-		var expires string
-		err := rows.Scan(&t.id, &t.JTI, orEmpty[int64]{&t.UserID}, &expires)
-		t.ExpiresAt = *parseTime(expires)
-		return t, err
-	}
 	const query = "SELECT o.id, o.jti, o.user_id, o.expires_at FROM " + outstandingTokens + " o JOIN " + blacklistedTokens + " b ON b.token_id = o.id " +
 		"WHERE o.id > ? ORDER BY o.id LIMIT ?"
+	return inPages(ctx, d.conn, query, func(rows *sql.Rows) (id int64, t accounts.DjangoToken, err error) {
+		var expires string
+		err = rows.Scan(&id, &t.JTI, orEmpty[int64]{&t.UserID}, &expires)
+		t.ExpiresAt = *parseTime(expires)
+		return id, t, err
+	}, f)
+}
+
+// Addresses reads django-allauth's table by its ids.
+func (d *Database) Addresses(ctx context.Context, f func([]accounts.DjangoAddress) error) error {
+	for _, column := range []string{"id", "user_id", "email", "verified"} {
+		if !slices.Contains(d.columns[addressTable], column) {
+			return nil
+		}
+	}
+	const query = "SELECT id, user_id, email, verified FROM " + addressTable + " WHERE id > ? ORDER BY id LIMIT ?"
+	return inPages(ctx, d.conn, query, func(rows *sql.Rows) (id int64, a accounts.DjangoAddress, err error) {
+		var user string // a number, unless the table belongs to other users
+		err = rows.Scan(&id, orEmpty[string]{&user}, orEmpty[string]{&a.Email}, orEmpty[bool]{&a.Verified})
+		a.UserID = number([]byte(user))
+		return id, a, err
+	}, f)
+}
+
+// inPages calls f with the rows of a query, a batch at a time. The query's two parameters are the id after which to read,
+// and how many rows; scan also answers with the id.
+func inPages[T any](ctx context.Context, conn *sql.Conn, query string, scan func(*sql.Rows) (int64, T, error), f func([]T) error) error {
 	for last := int64(math.MinInt64); ; {
-		list, err := readRows(ctx, d.conn, scan, query, last, batch)
+		list, err := readPage(ctx, conn, query, &last, scan)
 		if err != nil {
 			return unreadable(err)
 		}
 		if len(list) == 0 {
 			return nil
 		}
-		var tokens []accounts.DjangoToken
-		for _, t := range list {
-			tokens = append(tokens, t.DjangoToken)
-		}
-		if err := f(tokens); err != nil {
+		if err := f(list); err != nil {
 			return err
 		}
-		last = list[len(list)-1].id
 	}
 }
 
-func readRows[T any](ctx context.Context, conn *sql.Conn, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := conn.QueryContext(ctx, query, args...)
+func readPage[T any](ctx context.Context, conn *sql.Conn, query string, last *int64, scan func(*sql.Rows) (int64, T, error)) ([]T, error) {
+	rows, err := conn.QueryContext(ctx, query, *last, batch)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var list []T
 	for rows.Next() {
-		each, err := scan(rows)
+		id, each, err := scan(rows)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, each)
+		*last, list = id, append(list, each)
 	}
 	return list, rows.Err()
 }

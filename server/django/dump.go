@@ -18,9 +18,10 @@ import (
 
 // Dump is a file of `manage.py dumpdata`, in its formats json and jsonl.
 type Dump struct {
-	path, table string
-	total, last int64
-	tokens      []accounts.DjangoToken
+	path, table  string
+	total, last  int64
+	tokens       []accounts.DjangoToken
+	hasAddresses bool
 }
 
 // object is one of them.
@@ -59,6 +60,7 @@ func OpenDump(ctx context.Context, path, table string) (*Dump, error) {
 		return nil, err
 	}
 	d.total, d.last, d.tokens = counts[d.table], greatest[d.table], list.tokens()
+	d.hasAddresses = counts[addressTable] > 0
 	return d, nil
 }
 
@@ -98,19 +100,32 @@ func (d *Dump) Tokens(_ context.Context, f func([]accounts.DjangoToken) error) e
 	return nil
 }
 
-// Users reads the file a second time. dumpdata writes by growing id.
+// Addresses reads the file once more, for the rows of django-allauth.
+func (d *Dump) Addresses(ctx context.Context, f func([]accounts.DjangoAddress) error) error {
+	if !d.hasAddresses {
+		return nil
+	}
+	return objectsOf(ctx, d, addressTable, object.address, f)
+}
+
+// Users reads the file once more. dumpdata writes by growing id.
 func (d *Dump) Users(ctx context.Context, f func([]accounts.DjangoUser) error) error {
-	var list []accounts.DjangoUser
+	return objectsOf(ctx, d, d.table, object.user, f)
+}
+
+// objectsOf reads the file and calls f with the objects of one model, a batch at a time.
+func objectsOf[T any](ctx context.Context, d *Dump, table string, convert func(object) (T, error), f func([]T) error) error {
+	var list []T
 	var stopped error // by f
 	err := d.read(ctx, func(o object) error {
-		if asTable(o.Model) != d.table {
+		if asTable(o.Model) != table {
 			return nil
 		}
-		u, err := o.user()
+		each, err := convert(o)
 		if err != nil {
 			return err
 		}
-		if list = append(list, u); len(list) == batch {
+		if list = append(list, each); len(list) == batch {
 			stopped = f(list)
 			list = nil
 		}
@@ -228,6 +243,22 @@ func (o object) user() (accounts.DjangoUser, error) {
 		u.DateJoined = parseTime(string(fields.DateJoined))
 	}
 	return u, nil
+}
+
+// address reads a row of django-allauth. With --natural-foreign dumpdata writes a user's name in place of the id; such a
+// row is an error, or addresses that are not verified would pass for addresses that allauth does not know.
+func (o object) address() (accounts.DjangoAddress, error) {
+	var fields struct {
+		User            json.RawMessage
+		Email, Verified text
+	}
+	if err := json.Unmarshal(o.Fields, &fields); err != nil {
+		return accounts.DjangoAddress{}, err
+	}
+	if bytes.HasPrefix(fields.User, []byte("[")) {
+		return accounts.DjangoAddress{}, errors.New("account.emailaddress has names of users in place of their ids: dump it without --natural-foreign")
+	}
+	return accounts.DjangoAddress{UserID: number(fields.User), Email: string(fields.Email), Verified: fields.Verified.flag()}, nil
 }
 
 // number is 0 for what is no whole number, such as a UUID.

@@ -23,6 +23,8 @@ type Source interface {
 	Greatest() int64
 	// Tokens calls f with simplejwt's blacklist, in batches, if there is one.
 	Tokens(ctx context.Context, f func([]accounts.DjangoToken) error) error
+	// Addresses calls f with the rows of django-allauth's table of addresses, in batches, if there is one.
+	Addresses(ctx context.Context, f func([]accounts.DjangoAddress) error) error
 	// Users calls f with the users, in batches by growing id, or in the order of the file.
 	Users(ctx context.Context, f func([]accounts.DjangoUser) error) error
 	// Close lets go of it.
@@ -37,6 +39,9 @@ const (
 	outstandingTokens = "token_blacklist_outstandingtoken"
 	blacklistedTokens = "token_blacklist_blacklistedtoken"
 )
+
+// addressTable is django-allauth's. Its columns email and verified say which addresses users have proved.
+const addressTable = "account_emailaddress"
 
 // userColumns are those of AbstractUser that are read.
 var userColumns = []string{

@@ -28,13 +28,19 @@ The table of the users is found by its columns. If there are several, name one: 
 
 What does not fit is met by a rule and has a line in the report, with the first ids. The most important ones:
   - of two users with one e-mail address the lowest id keeps it, the other comes without; so does who has none that is
-    valid. An address that is kept counts as verified. Who has none logs in by the username.
+    valid. Who has none logs in by the username.
+  - an address counts as verified only if django-allauth's table account_emailaddress has it as verified for that user. If Django
+    verified addresses in another way, state so with --emails-verified. What allauth has as not verified stays so even then.
+    A user whose address is not verified logs in with the old password, gets no notices of changes by mail, and becomes
+    verified by a password reset by mail.
   - of two usernames that are one here (Ada, ada) the lowest id keeps it, the other becomes ada-ID. A name that Django took
     is kept, also with an @ or a blank, if its owner can log in by it; otherwise it becomes user-ID.
   - password hashes are kept, and replaced at the next login. Where one is of an unknown kind, or too costly, the user sets
     a new password by mail.
-  - is_staff and is_superuser are kept, groups and permissions are not: staff manages ordinary users here. The report has a line
-    for each, with the first ids: read it before anybody can log in.
+  - is_staff and is_superuser are kept of users whose address is verified, groups and permissions are not: staff manages ordinary
+    users here. The report has a line for each, with the first ids: read it before anybody can log in. Other users keep no role.
+    They reset their password by mail, and a superuser gives the role again, in the console or by the API;
+    "accountsd user create --superuser" makes the first superuser.
   - times without a zone are taken for UTC, as Django writes them with USE_TZ.
   - tokens on the blacklist of simplejwt stay unusable.
   - a user is left out only if the id is not from 1 to 2^52, or belongs to a user who was not imported or was deleted here.
@@ -47,13 +53,13 @@ here; switch over.`
 
 func (p process) importDjango() *cobra.Command {
 	var from, table string
-	var dry bool
+	var o accounts.ImportOptions
 	c := &cobra.Command{
 		Use: "import-django --from mysql://USER:PASSWORD@HOST/NAME|FILE.json|-", Short: "Import the users of a Django project", Long: importHelp, Args: cobra.NoArgs,
 		Example: `  accountsd import-django --from users.json --dry-run
   accountsd import-django --from - --table accounts_user < /run/secrets/django-url`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if dry { // which changes nothing, the schema included
+			if o.Dry { // which changes nothing, the schema included
 				p.env = append([]string{"ACCOUNTS_AUTO_MIGRATE=false"}, p.env...)
 			}
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
@@ -61,14 +67,15 @@ func (p process) importDjango() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return errors.Join(p.runImport(ctx, a, source, dry), source.Close())
+				return errors.Join(p.runImport(ctx, a, source, o), source.Close())
 			})
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&from, "from", "", "a database, a file, or - for the URL of a database on standard input (required)")
 	f.StringVar(&table, "table", "", "the table of the users, if there are several")
-	f.BoolVar(&dry, "dry-run", false, "change nothing, and print the same report")
+	f.BoolVar(&o.Dry, "dry-run", false, "change nothing, and print the same report")
+	f.BoolVar(&o.EmailsVerified, "emails-verified", false, "every address counts as verified, but for those that django-allauth has as not verified")
 	if err := c.MarkFlagRequired("from"); err != nil {
 		panic(err)
 	}
@@ -98,12 +105,15 @@ func (p process) djangoSource(ctx context.Context, from, table string) (django.S
 }
 
 // runImport prints the report whatever happens: what has been done stays.
-func (p process) runImport(ctx context.Context, a *app, source django.Source, dry bool) error {
-	run := a.service.NewImport(dry)
+func (p process) runImport(ctx context.Context, a *app, source django.Source, o accounts.ImportOptions) error {
+	run := a.service.NewImport(o)
 	bar := p.progress(source.Total(), "users", progressbar.OptionShowCount())
 	err := a.explain(run.Begin(ctx, source.Greatest()))
 	if err == nil {
 		err = source.Tokens(ctx, func(batch []accounts.DjangoToken) error { return a.explain(run.Tokens(ctx, batch)) })
+	}
+	if err == nil {
+		err = source.Addresses(ctx, func(batch []accounts.DjangoAddress) error { run.Addresses(batch); return nil })
 	}
 	if err == nil {
 		err = source.Users(ctx, func(batch []accounts.DjangoUser) error {
@@ -114,7 +124,7 @@ func (p process) runImport(ctx context.Context, a *app, source django.Source, dr
 		})
 	}
 	r := run.Report()
-	err = errors.Join(err, bar.Exit(), p.printImport(source, r, dry))
+	err = errors.Join(err, bar.Exit(), p.printImport(source, r, o.Dry))
 	switch {
 	case err != nil:
 		return fmt.Errorf("stopped after %d of %d users: %w; what was imported stays: run it again", r.Read, source.Total(), err)

@@ -2,16 +2,18 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/servertest/mysqlproxy"
@@ -94,16 +96,16 @@ func TestImportDump(t *testing.T) {
 		}
 		s.ok("", "migrate", "up")
 		const leftOut = "accountsd: 1 users were left out: see the report\n"
-		r = s.run("", "import-django", "--from", from, "--dry-run")
+		r = s.run("", "import-django", "--from", from, "--emails-verified", "--dry-run")
 		if want := "Dry run: nothing was changed. It would be:\n" + smallReport; r.code != 1 || r.err != leftOut || r.out != want {
-			t.Errorf("exit status %d\n%s%s", r.code, r.err, cmp.Diff(want, r.out))
+			t.Errorf("exit status %d\n%s%s", r.code, r.err, gocmp.Diff(want, r.out))
 		}
 		if n := s.db.Count(t, "SELECT COUNT(*) FROM users") + s.db.Count(t, "SELECT COUNT(*) FROM one_time_tokens"); n != 0 {
 			t.Errorf("a dry run left %d rows", n)
 		}
-		r = s.run("", "import-django", "--from", from)
+		r = s.run("", "import-django", "--from", from, "--emails-verified")
 		if r.code != 1 || r.err != leftOut || r.out != smallReport {
-			t.Errorf("exit status %d\n%s%s", r.code, r.err, cmp.Diff(smallReport, r.out))
+			t.Errorf("exit status %d\n%s%s", r.code, r.err, gocmp.Diff(smallReport, r.out))
 		}
 		r = s.run("", "import-django", "--from", from, "--table", "auth.user")
 		if !strings.Contains(r.out, "imported            0\nhere already        4\nleft out            1\nused tokens         2\n") {
@@ -118,6 +120,60 @@ func TestImportDump(t *testing.T) {
 			}
 		}
 	})
+}
+
+// django-allauth's table is read, from a dump and from a live database: its word comes before the operator's.
+func TestControl182ImportReadsAllauth(t *testing.T) {
+	superuser := func(id int, username, email string) map[string]any {
+		u := djangoUser("auth.user", id, username, email)
+		u["fields"].(map[string]any)["is_superuser"] = id < 3
+		return u
+	}
+	address := func(id, user int, email string, verified bool) map[string]any {
+		return djangoObject("account.emailaddress", id, map[string]any{"user": user, "email": email, "verified": verified, "primary": true})
+	}
+	objects := []map[string]any{superuser(1, "ada", "ada@example.com"), superuser(2, "grace", "grace@example.com"), superuser(3, "alan", "alan@example.com"),
+		address(7, 2, "grace@example.com", false), address(8, 1, "Ada@example.com", true)}
+	sources := map[string]string{"dump": dump(t, objects...)}
+	if slices.Contains(strings.Split(cmp.Or(os.Getenv("TEST_ENGINES"), "mysql"), ","), "mysql") {
+		db := newDjango(t, 3)
+		db.Exec(t, "UPDATE auth_user SET id = id / 3, is_superuser = id < 3 ORDER BY id")
+		db.Exec(t, "CREATE TABLE account_emailaddress (id int NOT NULL AUTO_INCREMENT PRIMARY KEY, email varchar(254) NOT NULL, verified tinyint(1) NOT NULL, `primary` tinyint(1) NOT NULL, user_id int NOT NULL)")
+		db.Exec(t, "INSERT INTO account_emailaddress (email, verified, `primary`, user_id) VALUES ('person2@example.com', 0, 1, 2), ('Person1@example.com', 1, 1, 1)")
+		db.Exec(t, "DELETE FROM token_blacklist_blacklistedtoken")
+		sources["database"] = db.URL
+	}
+	for name, from := range sources {
+		for _, stated := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, stated), func(t *testing.T) {
+				s := onDatabase(t, servertest.SQLite)
+				s.ok("", "migrate", "up")
+				out := s.ok("", "import-django", "--from", from, fmt.Sprint("--emails-verified=", stated))
+				if !strings.Contains(out, "  1  superuser in Django") || !strings.Contains(out, "  1  superuser or staff in Django, address not verified: ") {
+					t.Error(out)
+				}
+				verified := "1"
+				if stated { // of 3 allauth has no row
+					verified = "1,3"
+				}
+				for query, want := range map[string]string{
+					"SELECT group_concat(id) FROM users WHERE email_verified_at IS NOT NULL": verified,
+					"SELECT group_concat(id) FROM users WHERE is_superuser OR is_staff":      "1",
+				} {
+					var got string
+					if err := s.db.SQL.QueryRowContext(t.Context(), query).Scan(&got); err != nil || got != want {
+						t.Errorf("%s: %q, want %q (%v)", query, got, want, err)
+					}
+				}
+			})
+		}
+	}
+	s := onDatabase(t, servertest.SQLite)
+	s.ok("", "migrate", "up")
+	natural := djangoObject("account.emailaddress", 1, map[string]any{"user": []string{"ada"}, "email": "ada@example.com", "verified": false})
+	if r := s.run("", "import-django", "--from", dump(t, objects[0], natural)); r.code != 1 || !strings.Contains(r.err, "dump it without --natural-foreign") {
+		t.Errorf("exit status %d\n%s", r.code, r.err)
+	}
 }
 
 // Files as they come: the formats of dumpdata are read, and what is wrong is said in one line before anything is written.
@@ -167,7 +223,7 @@ func TestImportFiles(t *testing.T) {
 	}
 	s.ok("", "import-django", "--from", dump(t, long(1001), long(1002)))
 	// A custom user model, and values of other types than Django writes.
-	s.ok("", "import-django", "--from", dump(t, djangoObject("members.member", "5", map[string]any{
+	s.ok("", "import-django", "--emails-verified", "--from", dump(t, djangoObject("members.member", "5", map[string]any{
 		"email": "five@example.com", "password": djangoHash, "last_login": "2021-01-01 10:00:00+02:00", "is_active": 1, "is_staff": "true", "first_name": nil, "last_name": 7,
 	})))
 	list := strings.Split(s.ok("", "user", "list", "--json"), "\n")
@@ -213,10 +269,10 @@ func TestImportDatabase(t *testing.T) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
 		s.ok("", "migrate", "up")
 		want := "users in auth_user  1203\nimported            1203\nhere already        0\nleft out            0\nused tokens         2\nMet by a rule:\n  1  superuser in Django: may do everything here  ids 3\n"
-		if got := s.ok("", "import-django", "--from", source.URL, "--dry-run"); got != "Dry run: nothing was changed. It would be:\n"+want {
+		if got := s.ok("", "import-django", "--from", source.URL, "--emails-verified", "--dry-run"); got != "Dry run: nothing was changed. It would be:\n"+want {
 			t.Errorf("%s", got)
 		}
-		if got := s.ok(source.URL+"\n", "import-django", "--from", "-"); got != want {
+		if got := s.ok(source.URL+"\n", "import-django", "--from", "-", "--emails-verified"); got != want {
 			t.Errorf("%s", got)
 		}
 		if n := s.db.Count(t, "SELECT COUNT(*) FROM users WHERE id = 3 * (SELECT COUNT(*) FROM users AS u WHERE u.id <= users.id)"); n != 1203 {
@@ -338,7 +394,7 @@ func TestImportKilled(t *testing.T) {
 		whole, killed := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true"), onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
 		importUntil := func(s *shell, done int64) string {
 			var output bytes.Buffer
-			command := exec.Command(path, "import-django", "--from", from)
+			command := exec.Command(path, "import-django", "--emails-verified", "--from", from)
 			command.Env, command.Stdout, command.Stderr = s.env, &output, &output
 			if err := command.Start(); err != nil {
 				t.Fatal(err)
@@ -363,11 +419,11 @@ func TestImportKilled(t *testing.T) {
 			}
 		}
 		importUntil(killed, users)
-		whole.ok("", "import-django", "--from", from)
+		whole.ok("", "import-django", "--emails-verified", "--from", from)
 		if n := killed.db.Count(t, "SELECT COUNT(DISTINCT user_id) FROM events"); n != users || killed.db.Count(t, "SELECT COUNT(*) FROM events") != users {
 			t.Errorf("%d users have events", n)
 		}
-		if diff := cmp.Diff(whole.ok("", "user", "list"), killed.ok("", "user", "list")); diff != "" {
+		if diff := gocmp.Diff(whole.ok("", "user", "list"), killed.ok("", "user", "list")); diff != "" {
 			t.Errorf("a run without a break is something else (-whole +killed):\n%s", diff)
 		}
 	})
@@ -376,7 +432,7 @@ func TestImportKilled(t *testing.T) {
 func TestImportHelp(t *testing.T) {
 	s := newShell(t)
 	help := s.ok("", "import-django", "--help")
-	for _, word := range []string{"--from -", "--table", "--dry-run", "dumpdata", "migrate up", "run it again", "Run it again", "UTC"} {
+	for _, word := range []string{"--from -", "--table", "--dry-run", "dumpdata", "--emails-verified", "account_emailaddress", "user create --superuser", "migrate up", "run it again", "Run it again", "UTC"} {
 		if !strings.Contains(help, word) && word != "run it again" {
 			t.Errorf("the help does not say %q", word)
 		}

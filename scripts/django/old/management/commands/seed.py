@@ -4,6 +4,7 @@ import json
 from datetime import datetime, timedelta
 
 import jwt
+from account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
@@ -67,8 +68,11 @@ class Command(BaseCommand):
                 password=make_password(password, hasher=algorithm), is_active=hasher != "inactive",
                 is_staff=hasher == "argon2", is_superuser=hasher == "scrypt",
             )
+            proved = hasher != "scrypt"  # who is a superuser
+            EmailAddress.objects.create(user=user, email=user.email.upper(), verified=proved, primary=True)
             made.append({
                 "id": user.id, "username": name, "email": user.email, "hasher": hasher, "password": password or "", "stored": user.password,
+                "role": user.is_staff or user.is_superuser, "proved": proved,
                 "for cookies": tokens(user, 2 * i), "for bodies": tokens(user, 2 * i + 1),
                 "revoked": revoked(user) if hasher == "revoked" else [],
             })

@@ -1,0 +1,97 @@
+package accounts_test
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// A deleted account leaves nothing in the files of SQLite: free pages are overwritten, and a clean stop removes the WAL.
+func TestControl200ErasedDataLeavesTheFile(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	const address, name = "zerubabel@erasure.example", "Quetzalcoatlus"
+	register(t, s, address)
+	link := servertest.Token(t, s.Mails.Wait(t, address, 1))
+	c := s.Anonymous()
+	c.Do(http.MethodPost, "/accounts/email/verify", map[string]any{"token": link, "password": secret, "token_transport": token.Body}).Want(t, http.StatusOK, "")
+	c.Do(http.MethodPatch, "/accounts/profile", map[string]any{"first_name": name}).Want(t, http.StatusOK, "")
+	u, err := s.Store.UserByEmail(t.Context(), address)
+	must(t, err)
+	c.Do(http.MethodPost, "/accounts/password/change", map[string]any{"current_password": secret, "new_password": "another " + secret}).Want(t, http.StatusOK, "")
+	changed, err := s.Store.UserByEmail(t.Context(), address)
+	must(t, err)
+	for range 30 { // other users, between whose rows there are holes afterwards
+		s.NewUser()
+	}
+	c.Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": "another " + secret}).Want(t, http.StatusNoContent, "")
+	s.Mails.Wait(t, address, 3) // the goodbye, after the link and the notice of the change
+	s.StopMails()
+	must(t, s.Database.SQL.Close())
+	must(t, s.Store.Close())
+
+	path := strings.TrimPrefix(s.Database.URL, "sqlite:")
+	files, err := filepath.Glob(path + "*")
+	must(t, err)
+	if len(files) != 1 {
+		t.Errorf("a clean stop leaves %v", files)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		must(t, err)
+		for _, value := range []string{address, name, u.Username, u.Password, changed.Password} {
+			if n := bytes.Count(content, []byte(value)); n > 0 {
+				t.Errorf("%s has %.20q %d times", filepath.Base(file), value, n)
+			}
+		}
+	}
+}
+
+// The goodbye to a deleted account is the last row with the address, and keeps it only until it is sent.
+func TestControl200GoodbyeKeepsNoAddress(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		u := s.NewUser()
+		s.Login(u, token.Body).Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": u.Password}).Want(t, http.StatusNoContent, "")
+		s.Mails.Wait(t, u.Email, 1)
+		s.StopMails()
+		if dump := s.Database.Dump(t); strings.Contains(dump, u.Username) || !strings.Contains(dump, "outbox.kind=account_deleted") {
+			t.Errorf("a deleted user is left:\n%s", dump)
+		}
+	})
+}
+
+// A database that every user of the machine can read is refused, whichever of its files it is; a new one is private.
+func TestControl200DatabaseFilesOfOthersAreRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "accounts.db")
+	open := func() error {
+		store, err := models.Open(t.Context(), models.Options{SQLite: path, MaxConns: 2})
+		if err == nil {
+			must(t, store.Close())
+		}
+		return err
+	}
+	must(t, open())
+	for _, mode := range []os.FileMode{0o644, 0o604, 0o602, 0o660, 0o600} {
+		for _, name := range []string{path, path + "-wal", path + "-shm"} {
+			if name != path {
+				must(t, os.WriteFile(name, nil, 0o600))
+			}
+			must(t, os.Chmod(name, mode))
+			err := open()
+			if refused := err != nil && strings.Contains(err.Error(), filepath.Base(name)+" can be read by others: chmod 600 it"); refused != (mode&0o007 != 0) {
+				t.Errorf("%s with mode %o: %v", filepath.Base(name), mode, err)
+			}
+			must(t, os.Chmod(path, 0o600))
+			if name != path {
+				_ = os.Remove(name)
+			}
+		}
+	}
+}
