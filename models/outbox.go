@@ -2,6 +2,8 @@ package models
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"time"
 
@@ -32,6 +34,15 @@ type Mail struct {
 
 // TableName is GORM's hook.
 func (Mail) TableName() string { return "outbox" }
+
+// PublicID names the mail outside of the database: in its Message-ID, in log lines and in names of files. It is the
+// same for each attempt. It is not the row's id, since the value of a link is derived from that id and the secret: an
+// attacker who has a leaked secret and the log of any mail relay could compute the link. The id holds 62
+// random bits besides its time, so its hash does not give it away.
+func (m Mail) PublicID() string {
+	sum := sha256.Sum256(append([]byte("accounts mail "), m.ID[:]...))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
 
 // The kinds of mail that are known here: their token is made when they are sent.
 const (

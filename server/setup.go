@@ -62,6 +62,18 @@ func Settings(cfg config.Config) accounts.Settings {
 	}
 }
 
+// LogMailFault returns a function that logs why mails were not sent, for accounts.SendMails.
+func LogMailFault(log *slog.Logger) func(accounts.MailFault) {
+	return func(f accounts.MailFault) {
+		log := log.With("mail", f.ID, "kind", f.Kind, "attempts", f.Attempts, "error", f.Err.Error())
+		if f.GivenUp {
+			log.Error("a mail was given up")
+			return
+		}
+		log.Warn("a mail could not be sent yet")
+	}
+}
+
 // Legacy says which tokens of another service are taken in exchange.
 func Legacy(cfg config.Config) accounts.LegacySecrets {
 	l := accounts.LegacySecrets{Until: cfg.LegacyJWTUntil.At}

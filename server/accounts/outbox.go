@@ -107,10 +107,18 @@ func (s *Service) wakeMail() {
 	}
 }
 
+// MailFault says why a mail was not sent. It holds neither the id of the row nor an address, so it can be logged.
+type MailFault struct {
+	ID       string // see models.Mail.PublicID
+	Kind     string
+	Attempts int
+	GivenUp  bool // it will not be tried again
+	Err      error
+}
+
 // SendMails sends what is due until ctx ends, several mails at once. Every replica does so; a mail is sent by one of
-// them, and by another one if that dies. report is told what went wrong, by any of the senders; given up means that it
-// will not be tried again.
-func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func(m models.Mail, givenUp bool, err error)) {
+// them, and by another one if that dies. report is told what went wrong, by any of the senders.
+func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func(MailFault)) {
 	var all sync.WaitGroup
 	for range senders {
 		all.Go(func() { s.sendMails(ctx, sender, report) })
@@ -118,7 +126,7 @@ func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func
 	all.Wait()
 }
 
-func (s *Service) sendMails(ctx context.Context, sender mail.Sender, report func(m models.Mail, givenUp bool, err error)) {
+func (s *Service) sendMails(ctx context.Context, sender mail.Sender, report func(MailFault)) {
 	for {
 		pause := mailPoll
 		for range sendAtOnce {
@@ -141,7 +149,7 @@ func (s *Service) sendMails(ctx context.Context, sender mail.Sender, report func
 }
 
 // sendNext sends one mail that is due. ErrNotFound: there is none.
-func (s *Service) sendNext(ctx context.Context, sender mail.Sender, report func(models.Mail, bool, error)) error {
+func (s *Service) sendNext(ctx context.Context, sender mail.Sender, report func(MailFault)) error {
 	m, err := s.store.ClaimMail(ctx, s.now(), mailLease)
 	if err != nil {
 		return err
@@ -152,7 +160,7 @@ func (s *Service) sendNext(ctx context.Context, sender mail.Sender, report func(
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	if err != nil {
-		report(m, outcome != "", err)
+		report(MailFault{ID: m.PublicID(), Kind: m.Kind, Attempts: m.Attempts, GivenUp: outcome != "", Err: err})
 	}
 	if outcome == "" {
 		s.observe("mail_retried")
@@ -213,7 +221,7 @@ func (s *Service) pretend(ctx context.Context) {
 // compose makes the message of a queued mail: who it is for and what it says is decided now, not when it was asked
 // for. ErrNotFound: there is nobody to tell, or nothing any more.
 func (s *Service) compose(ctx context.Context, m models.Mail) (mail.Message, error) {
-	message := mail.Message{Kind: mail.Kind(m.Kind), To: m.Email, Locale: m.Locale, Name: m.Name, NewEmail: m.NewEmail, ID: m.ID.String(),
+	message := mail.Message{Kind: mail.Kind(m.Kind), To: m.Email, Locale: m.Locale, Name: m.Name, NewEmail: m.NewEmail, ID: m.PublicID(),
 		Date: m.CreatedAt, ValidFor: m.ExpiresAt.Sub(m.CreatedAt)}
 	switch message.Kind {
 	case mail.Verify:

@@ -93,16 +93,7 @@ func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGr
 			a.log.Warn("events could not be written yet", "error", err.Error())
 		})
 	})
-	workers.Go(func() {
-		a.service.SendMails(ctx, sender, func(m models.Mail, givenUp bool, err error) {
-			log := a.log.With("mail", m.ID.String(), "kind", m.Kind, "attempts", m.Attempts, "error", err.Error())
-			if givenUp {
-				log.Error("a mail was given up")
-				return
-			}
-			log.Warn("a mail could not be sent yet")
-		})
-	})
+	workers.Go(func() { a.service.SendMails(ctx, sender, server.LogMailFault(a.log)) })
 	return &workers
 }
 
