@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -93,7 +94,12 @@ func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGr
 			a.log.Warn("events could not be written yet", "error", err.Error())
 		})
 	})
-	workers.Go(func() { a.service.SendMails(ctx, sender, server.LogMailFault(a.log)) })
+	workers.Go(func() {
+		a.service.SendMails(ctx, sender, server.LogMailFault(a.log))
+		if idle, ok := sender.(io.Closer); ok {
+			_ = idle.Close() // all mails have been sent or wait in the database
+		}
+	})
 	return &workers
 }
 
