@@ -52,12 +52,12 @@ func TestMigrateFromNothing(t *testing.T) {
 func (f *fixture) undoNewestMigration() {
 	f.t.Helper()
 	if f.db.Engine == servertest.MySQL {
-		f.db.Exec(f.t, "ALTER TABLE events DROP KEY events_actor, DROP KEY events_kind, DROP COLUMN actor_id")
+		f.db.Exec(f.t, "ALTER TABLE outbox DROP KEY outbox_due, DROP COLUMN priority, ADD KEY outbox_due (done_at, next_at)")
 		return
 	}
-	f.db.Exec(f.t, "DROP INDEX events_actor")
-	f.db.Exec(f.t, "DROP INDEX events_kind")
-	f.db.Exec(f.t, "ALTER TABLE events DROP COLUMN actor_id")
+	f.db.Exec(f.t, "DROP INDEX outbox_due")
+	f.db.Exec(f.t, "ALTER TABLE outbox DROP COLUMN priority")
+	f.db.Exec(f.t, "CREATE INDEX outbox_due ON outbox (done_at, next_at)")
 }
 
 // An older schema is seen as one, and brought up to date from where it is; a newer one is left alone.

@@ -51,8 +51,8 @@ func Settings(cfg config.Config) accounts.Settings {
 	return accounts.Settings{
 		MinPassword: cfg.PasswordMinLength, RegistrationClosed: cfg.Registration == "closed", VerificationOptional: cfg.EmailVerification == "optional",
 		VerifyTTL: cfg.VerifyTTL, EmailChangeTTL: cfg.EmailChangeTTL, ResetTTL: cfg.ResetTTL,
-		EventRetention: cfg.EventRetention,
-		VerifyURL:      cfg.VerifyURL, EmailChangeURL: cfg.EmailChangeURL, ResetURL: cfg.ResetURL,
+		EventRetention: cfg.EventRetention, MailSenders: cfg.MailSenders,
+		VerifyURL: cfg.VerifyURL, EmailChangeURL: cfg.EmailChangeURL, ResetURL: cfg.ResetURL,
 		Budgets: accounts.Budgets{
 			LoginFailuresPerAccount: budget(cfg.LoginFailuresPerAccount), LoginFailuresPerClient: budget(cfg.LoginFailuresPerClient),
 			RegistrationsPerClient: budget(cfg.RegistrationsPerClient), ConfirmationsPerClient: budget(cfg.ConfirmationsPerClient),

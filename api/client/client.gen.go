@@ -2613,6 +2613,7 @@ type ClientInterface interface {
 	// ResendVerificationWithBody Send the verification mail again
 	//
 	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2622,6 +2623,7 @@ type ClientInterface interface {
 	// ResendVerification Send the verification mail again
 	//
 	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2732,6 +2734,7 @@ type ClientInterface interface {
 	// RequestPasswordResetWithBody Ask for a mail to set a new password
 	//
 	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2741,6 +2744,7 @@ type ClientInterface interface {
 	// RequestPasswordReset Ask for a mail to set a new password
 	//
 	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2888,6 +2892,7 @@ type ClientInterface interface {
 	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 	// either way. No user exists before the address is verified, unless the operator has made verification optional.
 	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2899,6 +2904,7 @@ type ClientInterface interface {
 	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 	// either way. No user exists before the address is verified, unless the operator has made verification optional.
 	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3189,6 +3195,7 @@ func (c *Client) ConfirmEmailChange(ctx context.Context, body ConfirmEmailChange
 // ResendVerificationWithBody Send the verification mail again
 //
 // Always `202`. A mail goes out if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3208,6 +3215,7 @@ func (c *Client) ResendVerificationWithBody(ctx context.Context, contentType str
 // ResendVerification Send the verification mail again
 //
 // Always `202`. A mail goes out if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3418,6 +3426,7 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 // RequestPasswordResetWithBody Ask for a mail to set a new password
 //
 // Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3437,6 +3446,7 @@ func (c *Client) RequestPasswordResetWithBody(ctx context.Context, contentType s
 // RequestPasswordReset Ask for a mail to set a new password
 //
 // Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3714,6 +3724,7 @@ func (c *Client) RefreshToken(ctx context.Context, params *RefreshTokenParams, b
 // Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 // either way. No user exists before the address is verified, unless the operator has made verification optional.
 // A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3735,6 +3746,7 @@ func (c *Client) RegisterWithBody(ctx context.Context, contentType string, body 
 // Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 // either way. No user exists before the address is verified, unless the operator has made verification optional.
 // A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5754,6 +5766,7 @@ type ClientWithResponsesInterface interface {
 	// ResendVerificationWithBodyWithResponse Send the verification mail again
 	//
 	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5763,6 +5776,7 @@ type ClientWithResponsesInterface interface {
 	// ResendVerificationWithResponse Send the verification mail again
 	//
 	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5875,6 +5889,7 @@ type ClientWithResponsesInterface interface {
 	// RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
 	//
 	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5884,6 +5899,7 @@ type ClientWithResponsesInterface interface {
 	// RequestPasswordResetWithResponse Ask for a mail to set a new password
 	//
 	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6035,6 +6051,7 @@ type ClientWithResponsesInterface interface {
 	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 	// either way. No user exists before the address is verified, unless the operator has made verification optional.
 	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6046,6 +6063,7 @@ type ClientWithResponsesInterface interface {
 	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 	// either way. No user exists before the address is verified, unless the operator has made verification optional.
 	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9888,6 +9906,7 @@ func (c *ClientWithResponses) ConfirmEmailChangeWithResponse(ctx context.Context
 // ResendVerificationWithBodyWithResponse Send the verification mail again
 //
 // Always `202`. A mail goes out if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9903,6 +9922,7 @@ func (c *ClientWithResponses) ResendVerificationWithBodyWithResponse(ctx context
 // ResendVerificationWithResponse Send the verification mail again
 //
 // Always `202`. A mail goes out if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10075,6 +10095,7 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 // RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
 //
 // Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10090,6 +10111,7 @@ func (c *ClientWithResponses) RequestPasswordResetWithBodyWithResponse(ctx conte
 // RequestPasswordResetWithResponse Ask for a mail to set a new password
 //
 // Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10319,6 +10341,7 @@ func (c *ClientWithResponses) RefreshTokenWithResponse(ctx context.Context, para
 // Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 // either way. No user exists before the address is verified, unless the operator has made verification optional.
 // A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10336,6 +10359,7 @@ func (c *ClientWithResponses) RegisterWithBodyWithResponse(ctx context.Context, 
 // Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 // either way. No user exists before the address is verified, unless the operator has made verification optional.
 // A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

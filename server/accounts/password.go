@@ -138,6 +138,9 @@ func (s *Service) RequestReset(ctx context.Context, email string, client Client)
 
 // request queues a mail of which only an address is known.
 func (s *Service) request(ctx context.Context, kind mail.Kind, email string, life time.Duration, client Client) error {
+	if err := s.admitMail(ctx, requestPriority(kind)); err != nil {
+		return err
+	}
 	norm, err := newEmail(email)
 	if err != nil {
 		return err
