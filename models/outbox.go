@@ -190,18 +190,19 @@ func (s *Store) releaseMail(ctx context.Context, m Mail, set map[string]any) err
 	})
 }
 
-// MailBacklog counts the mails that are due, and says since when the oldest is.
-func (s *Store) MailBacklog(ctx context.Context, now time.Time) (int, time.Time, error) {
-	var n int64
-	due := func() *gorm.DB {
-		return s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL AND next_at <= ?", now)
+// MailBacklog counts the mails that are neither delivered nor given up, and returns when the oldest of them was created.
+// A mail that waits for another attempt counts as well: while the mail server is away, all of them do.
+func (s *Store) MailBacklog(ctx context.Context) (n int, oldest time.Time, err error) {
+	var undelivered int64
+	waiting := func() *gorm.DB { return s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL") }
+	if err := waiting().Count(&undelivered).Error; err != nil || undelivered == 0 {
+		return 0, oldest, translate(err)
 	}
-	if err := due().Count(&n).Error; err != nil || n == 0 {
-		return 0, now, translate(err)
+	var first []Mail // none, if the last one has been delivered in between
+	if err := waiting().Order("created_at").Limit(1).Find(&first).Error; err != nil || len(first) == 0 {
+		return 0, oldest, translate(err)
 	}
-	var oldest Mail
-	err := due().Order("next_at").Take(&oldest).Error
-	return int(n), oldest.NextAt, translate(err)
+	return int(undelivered), first[0].CreatedAt, nil
 }
 
 // dropResets ends the requests for a reset link that wait in the outbox: their link would be younger than the event
