@@ -2,6 +2,8 @@ package models
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 type Mail struct {
 	ID        ID `gorm:"primaryKey"`
 	Kind      string
+	Priority  MailPriority
 	UserID    int64 // 0: unknown, or none
 	Email     string
 	EmailNorm string
@@ -32,6 +35,30 @@ type Mail struct {
 
 // TableName is GORM's hook.
 func (Mail) TableName() string { return "outbox" }
+
+// PublicID names the mail outside of the database: in its Message-ID, in log lines and in names of files. It is the
+// same for each attempt. It is not the row's id, since the value of a link is derived from that id and the secret: an
+// attacker who has a leaked secret and the log of any mail relay could compute the link. The id holds 62
+// random bits besides its time, so its hash does not give it away.
+func (m Mail) PublicID() string {
+	sum := sha256.Sum256(append([]byte("accounts mail "), m.ID[:]...))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// MailPriority is the order in which mails are sent: the lower number first, and of equal ones the mail that is due
+// for longer.
+//
+// Strangers can queue mails faster than a mail server takes them, so those do not delay the others. A lower class is
+// not starved by a higher one: mails of [PriorityKnown] are limited for each user, recipient and staff member, so they
+// do not fill the senders for long, and a reset takes a sender only if its address has an account.
+type MailPriority int
+
+// The priorities of a mail.
+const (
+	PriorityKnown        MailPriority = iota // caused by a signed-in user or a staff member, or a notice
+	PriorityReset                            // anyone can request it for an address; it gets the owner back in
+	PriorityRegistration                     // anyone can request it for an address, and each is sent
+)
 
 // The kinds of mail that are known here: of the first two the token is made when they are sent.
 const (
@@ -85,31 +112,67 @@ func addMails(tx *gorm.DB, mails []Mail) error {
 	return tx.Create(&mails).Error
 }
 
-// ClaimMail takes one mail that is due, for the time of a lease: until then no other worker takes it, and if this one
-// dies somebody else does. ErrNotFound: nothing is due.
+// DueMails returns at most limit mails that are due and that no worker has claimed, in the order in which they are to
+// be sent. It asks for each priority by itself, so that mails that wait for another attempt are not read.
+func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail, error) {
+	var due []Mail
+	for _, priority := range []MailPriority{PriorityKnown, PriorityReset, PriorityRegistration} {
+		var list []Mail
+		err := s.reads.WithContext(ctx).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
+			Order("next_at").Limit(limit - len(due)).Find(&list).Error
+		if err != nil {
+			return nil, translate(err)
+		}
+		if due = append(due, list...); len(due) >= limit {
+			break
+		}
+	}
+	return due, nil
+}
+
+// ClaimMail takes a mail that is due, for the time of a lease: until then no other worker takes it, and if this worker
+// dies another one does. ErrNotFound: another worker was faster.
 //
 // The claim is an UPDATE guarded by what was read, which works without SKIP LOCKED and on every node of a cluster.
-func (s *Store) ClaimMail(ctx context.Context, now time.Time, lease time.Duration) (Mail, error) {
-	var due []Mail
-	err := s.reads.WithContext(ctx).Where("done_at IS NULL AND next_at <= ?", now).Order("next_at").Limit(16).Find(&due).Error
-	if err != nil {
-		return Mail{}, translate(err)
+func (s *Store) ClaimMail(ctx context.Context, m Mail, now time.Time, lease time.Duration) (Mail, error) {
+	mine := ID(uuid.Must(uuid.NewV7()))
+	result := s.db.WithContext(ctx).Model(&Mail{}).
+		Where("id = ? AND done_at IS NULL AND next_at = ? AND attempts = ?", m.ID, m.NextAt, m.Attempts).
+		Updates(map[string]any{"lease": mine, "next_at": now.Add(lease), "attempts": m.Attempts + 1})
+	err := translate(result.Error)
+	if errors.Is(err, ErrTransient) || err == nil && result.RowsAffected == 0 {
+		err = ErrNotFound
 	}
-	for _, m := range due {
-		mine := ID(uuid.Must(uuid.NewV7()))
-		result := s.db.WithContext(ctx).Model(&Mail{}).Where("id = ? AND done_at IS NULL AND next_at = ? AND attempts = ?", m.ID, m.NextAt, m.Attempts).
-			Updates(map[string]any{"lease": mine, "next_at": now.Add(lease), "attempts": m.Attempts + 1})
-		if err := translate(result.Error); errors.Is(err, ErrTransient) { // another worker was faster
-			continue
-		} else if err != nil {
-			return Mail{}, err
-		}
-		if result.RowsAffected == 1 {
-			m.Lease, m.Attempts = &mine, m.Attempts+1
-			return m, nil
-		}
+	m.Lease, m.Attempts = &mine, m.Attempts+1
+	return m, err
+}
+
+// DropMails finishes mails that there is no recipient for and that no worker has claimed, in one statement, and returns
+// how many.
+func (s *Store) DropMails(ctx context.Context, now time.Time, mails []Mail) (int, error) {
+	if len(mails) == 0 {
+		return 0, nil
 	}
-	return Mail{}, ErrNotFound
+	ids := make([]ID, 0, len(mails))
+	for _, m := range mails {
+		ids = append(ids, m.ID)
+	}
+	var dropped int64
+	err := retry(ctx, func() error {
+		result := s.db.WithContext(ctx).Model(&Mail{}).Where("id IN ? AND done_at IS NULL AND next_at <= ?", ids, now).
+			Updates(map[string]any{"done_at": now, "outcome": MailDropped, "lease": nil})
+		dropped = result.RowsAffected
+		return result.Error
+	})
+	return int(dropped), err
+}
+
+// MailsDue reports whether n mails of a priority are due, or more. It reads no more rows than that.
+func (s *Store) MailsDue(ctx context.Context, priority MailPriority, now time.Time, n int) (bool, error) {
+	var last []ID
+	err := s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
+		Order("next_at").Offset(n-1).Limit(1).Pluck("id", &last).Error
+	return len(last) > 0, translate(err)
 }
 
 // FinishMail notes the end of a mail, RetryMail when to try again. Both do nothing if the lease was lost meanwhile.
@@ -133,18 +196,19 @@ func (s *Store) releaseMail(ctx context.Context, m Mail, set map[string]any) err
 	})
 }
 
-// MailBacklog counts the mails that are due, and says since when the oldest is.
-func (s *Store) MailBacklog(ctx context.Context, now time.Time) (int, time.Time, error) {
-	var n int64
-	due := func() *gorm.DB {
-		return s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL AND next_at <= ?", now)
+// MailBacklog counts the mails that are neither delivered nor given up, and returns when the oldest of them was created.
+// A mail that waits for another attempt counts as well: while the mail server is away, all of them do.
+func (s *Store) MailBacklog(ctx context.Context) (n int, oldest time.Time, err error) {
+	var undelivered int64
+	waiting := func() *gorm.DB { return s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL") }
+	if err := waiting().Count(&undelivered).Error; err != nil || undelivered == 0 {
+		return 0, oldest, translate(err)
 	}
-	if err := due().Count(&n).Error; err != nil || n == 0 {
-		return 0, now, translate(err)
+	var first []Mail // none, if the last one has been delivered in between
+	if err := waiting().Order("created_at").Limit(1).Find(&first).Error; err != nil || len(first) == 0 {
+		return 0, oldest, translate(err)
 	}
-	var oldest Mail
-	err := due().Order("next_at").Take(&oldest).Error
-	return int(n), oldest.NextAt, translate(err)
+	return int(undelivered), first[0].CreatedAt, nil
 }
 
 // dropResets ends the requests for a reset link that wait in the outbox: their link would be younger than the event

@@ -3,6 +3,7 @@ package models_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -31,14 +32,28 @@ func (f *fixture) queue(due time.Time) models.Mail {
 
 func (f *fixture) claim(at time.Time) models.Mail {
 	f.t.Helper()
-	m, err := f.ClaimMail(f.t.Context(), at, lease)
+	m, err := claimNext(f.t.Context(), f.Store, at)
 	ok(f.t, err)
 	return m
 }
 
+// claimNext claims the first mail that no other worker claims. ErrNotFound: there is none.
+func claimNext(ctx context.Context, s *models.Store, at time.Time) (models.Mail, error) {
+	due, err := s.DueMails(ctx, at, 16)
+	if err != nil {
+		return models.Mail{}, err
+	}
+	for _, m := range due {
+		if m, err = s.ClaimMail(ctx, m, at, lease); !errors.Is(err, models.ErrNotFound) {
+			return m, err
+		}
+	}
+	return models.Mail{}, models.ErrNotFound
+}
+
 func (f *fixture) nothingDue(at time.Time) {
 	f.t.Helper()
-	if m, err := f.ClaimMail(f.t.Context(), at, lease); !errors.Is(err, models.ErrNotFound) {
+	if m, err := claimNext(f.t.Context(), f.Store, at); !errors.Is(err, models.ErrNotFound) {
 		f.t.Errorf("claimed %s, %v", m.ID, err)
 	}
 }
@@ -59,7 +74,7 @@ func claims(t *testing.T, workers int, at time.Time, stores ...*models.Store) ma
 	for i := range workers {
 		wait.Go(func() {
 			for {
-				m, err := stores[i%len(stores)].ClaimMail(context.Background(), at, lease)
+				m, err := claimNext(context.Background(), stores[i%len(stores)], at)
 				if errors.Is(err, models.ErrNotFound) {
 					return
 				}
@@ -157,6 +172,88 @@ func TestMailsAreClaimedInOrder(t *testing.T) {
 			if m := f.claim(at.Add(time.Minute - time.Second)); m.ID != want {
 				t.Errorf("mail %s came as number %d", m.ID, i)
 			}
+		}
+	})
+}
+
+// A mail of a better priority comes first, however long the others have waited.
+func TestMailsAreClaimedByPriority(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		at := now()
+		want := map[models.MailPriority][]models.ID{}
+		for i := range 3 {
+			for _, p := range []models.MailPriority{models.PriorityRegistration, models.PriorityKnown, models.PriorityReset} {
+				m := newMail(at.Add(time.Duration(i) * time.Second))
+				m.Priority = p
+				_, err := f.AddMail(t.Context(), m, models.Spending{})
+				ok(t, err)
+				want[p] = append(want[p], m.ID)
+			}
+		}
+		order := slices.Concat(want[models.PriorityKnown], want[models.PriorityReset], want[models.PriorityRegistration])
+		for limit := range len(order) + 1 {
+			due, err := f.DueMails(t.Context(), at.Add(10*time.Second), limit+1)
+			ok(t, err)
+			for i, m := range due {
+				if m.ID != order[i] {
+					t.Errorf("of %d: mail %s came as number %d", limit+1, m.ID, i)
+				}
+			}
+			if len(due) != min(limit+1, len(order)) {
+				t.Errorf("%d mails, want %d", len(due), limit+1)
+			}
+		}
+		for i, want := range order {
+			if m := f.claim(at.Add(10 * time.Second)); m.ID != want {
+				t.Errorf("mail %s was claimed as number %d", m.ID, i)
+			}
+		}
+	})
+}
+
+// Mails to nobody are finished together, but for those that a worker has claimed and those that are done.
+func TestDropMails(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		at := now()
+		sent, claimed, one, two, later := f.queue(at), f.queue(at.Add(time.Microsecond)), f.queue(at.Add(time.Second)), f.queue(at.Add(time.Second)), f.queue(at.Add(time.Minute))
+		ok(t, f.FinishMail(t.Context(), f.claim(at), at, models.MailSent))
+		if m := f.claim(at.Add(time.Microsecond)); m.ID != claimed.ID {
+			t.Fatalf("claimed %s", m.ID)
+		}
+		for _, want := range []int{2, 0} {
+			n, err := f.DropMails(t.Context(), at.Add(2*time.Second), []models.Mail{sent, claimed, one, two, later})
+			if ok(t, err); n != want {
+				t.Errorf("%d were dropped, want %d", n, want)
+			}
+		}
+		for m, want := range map[models.ID]string{sent.ID: models.MailSent, claimed.ID: "", one.ID: models.MailDropped, two.ID: models.MailDropped, later.ID: ""} {
+			if got := f.outcome(models.Mail{ID: m}); got != want {
+				t.Errorf("outcome %q, want %q", got, want)
+			}
+		}
+		if n, err := f.DropMails(t.Context(), at, nil); n != 0 || err != nil {
+			t.Errorf("none: %d, %v", n, err)
+		}
+	})
+}
+
+func TestMailsDue(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		at := now()
+		for range 3 {
+			m := newMail(at)
+			m.Priority = models.PriorityReset
+			_, err := f.AddMail(t.Context(), m, models.Spending{})
+			ok(t, err)
+		}
+		f.queue(at) // of another priority
+		for n, want := range map[int]bool{1: true, 3: true, 4: false} {
+			if got, err := f.MailsDue(t.Context(), models.PriorityReset, at, n); got != want || err != nil {
+				t.Errorf("%d are due: %v, %v", n, got, err)
+			}
+		}
+		if got, err := f.MailsDue(t.Context(), models.PriorityReset, at.Add(-time.Second), 1); got || err != nil {
+			t.Errorf("before: %v, %v", got, err)
 		}
 	})
 }

@@ -164,7 +164,7 @@ func (s *Server) logProblem(call *call, p *problem) {
 		return
 	}
 	level := slog.LevelError
-	if errors.Is(p.cause, accounts.ErrBusy) { // what anybody can bring about at will is no error line each
+	if errors.Is(p.cause, accounts.ErrBusy) || errors.Is(p.cause, accounts.ErrBacklog) { // what anybody can bring about at will is no error line each
 		level = slog.LevelWarn
 	}
 	s.Log.Log(context.Background(), level, "request failed", "request_id", call.id, "code", string(p.code), "error", models.Cause(p.cause).Error())

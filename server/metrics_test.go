@@ -1,14 +1,18 @@
 package server_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/mail"
 	"example.com/accounts/server/servertest"
 )
 
@@ -30,6 +34,51 @@ func metrics(t *testing.T, s *servertest.Server, without ...string) map[string]f
 		}
 	}
 	return found
+}
+
+// With the mail server away each attempt fails and the mail waits for the next one. It is not due in the meantime, and
+// the figures that an operator has alerts on must grow all the same.
+func TestControl208MailOutageShows(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		t.Parallel()
+		var away atomic.Bool
+		away.Store(true)
+		s := servertest.Start(t, servertest.Options{Engine: engine, Mail: outage{&away}})
+		post(s, "/accounts/register", object{"email": "ada@example.com", "password": "correct horse battery"}).Want(t, http.StatusAccepted, "")
+		attempted := func(n int) func() bool {
+			return func() bool {
+				return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE attempts >= ? AND lease IS NULL AND done_at IS NULL", n) == 1
+			}
+		}
+		for i, step := range []time.Duration{0, 5 * time.Second, 10 * time.Second, 20 * time.Second} {
+			s.Clock.Advance(step)
+			post(s, "/accounts/password/reset", object{"email": "nobody@example.com"}) // wakes the senders
+			waitFor(t, attempted(i+1))
+			waitFor(t, func() bool { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 1 })
+			m := metrics(t, s)
+			least := (5 * time.Second * (1<<i - 1)).Seconds()
+			if age := m["accounts_outbox_age_seconds"]; age < least || age > least+60 || m["accounts_outbox_mails_due"] != 1 {
+				t.Errorf("after %d attempts: %v mails, the oldest since %v s, want 1 since %v s", i+1, m["accounts_outbox_mails_due"], age, least)
+			}
+		}
+		away.Store(false)
+		s.Clock.Advance(40 * time.Second)
+		post(s, "/accounts/password/reset", object{"email": "nobody@example.com"})
+		waitFor(t, func() bool { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 0 })
+		if m := metrics(t, s); m["accounts_outbox_mails_due"] != 0 || m["accounts_outbox_age_seconds"] != 0 {
+			t.Errorf("all mails are delivered: %v, %v s", m["accounts_outbox_mails_due"], m["accounts_outbox_age_seconds"])
+		}
+	})
+}
+
+// outage is a mail server that can be away.
+type outage struct{ away *atomic.Bool }
+
+func (o outage) Send(context.Context, mail.Message) error {
+	if o.away.Load() {
+		return errors.New("connection refused")
+	}
+	return nil
 }
 
 func TestMetricsMove(t *testing.T) {

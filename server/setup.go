@@ -51,8 +51,8 @@ func Settings(cfg config.Config) accounts.Settings {
 	return accounts.Settings{
 		MinPassword: cfg.PasswordMinLength, SiteNames: cfg.SiteNames(), RegistrationClosed: cfg.Registration == "closed", VerificationOptional: cfg.EmailVerification == "optional",
 		VerifyTTL: cfg.VerifyTTL, EmailChangeTTL: cfg.EmailChangeTTL, ResetTTL: cfg.ResetTTL,
-		EventRetention: cfg.EventRetention,
-		VerifyURL:      cfg.VerifyURL, EmailChangeURL: cfg.EmailChangeURL, ResetURL: cfg.ResetURL,
+		EventRetention: cfg.EventRetention, MailSenders: cfg.MailSenders,
+		VerifyURL: cfg.VerifyURL, EmailChangeURL: cfg.EmailChangeURL, ResetURL: cfg.ResetURL,
 		Budgets: accounts.Budgets{
 			LoginFailuresPerAccount: budget(cfg.LoginFailuresPerAccount), LoginFailuresPerClient: budget(cfg.LoginFailuresPerClient),
 			RegistrationsPerClient: budget(cfg.RegistrationsPerClient), ConfirmationsPerClient: budget(cfg.ConfirmationsPerClient),
@@ -60,6 +60,18 @@ func Settings(cfg config.Config) accounts.Settings {
 			PasswordsPerClient: budget(cfg.PasswordsPerClient), PasswordsPerUser: budget(cfg.PasswordsPerUser),
 			MailsPerRecipient: accounts.Budget{N: cfg.MailsPerRecipient.N, Per: cfg.MailsPerRecipient.Per, Pause: cfg.MailPause()},
 		},
+	}
+}
+
+// LogMailFault returns a function that logs why mails were not sent, for accounts.SendMails.
+func LogMailFault(log *slog.Logger) func(accounts.MailFault) {
+	return func(f accounts.MailFault) {
+		log := log.With("mail", f.ID, "kind", f.Kind, "attempts", f.Attempts, "error", f.Err.Error())
+		if f.GivenUp {
+			log.Error("a mail was given up")
+			return
+		}
+		log.Warn("a mail could not be sent yet")
 	}
 }
 

@@ -2631,6 +2631,7 @@ type ClientInterface interface {
 	// ResendVerificationWithBody Send the verification mail again
 	//
 	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2640,6 +2641,7 @@ type ClientInterface interface {
 	// ResendVerification Send the verification mail again
 	//
 	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2760,6 +2762,7 @@ type ClientInterface interface {
 	// RequestPasswordResetWithBody Ask for a mail to set a new password
 	//
 	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2769,6 +2772,7 @@ type ClientInterface interface {
 	// RequestPasswordReset Ask for a mail to set a new password
 	//
 	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2930,6 +2934,7 @@ type ClientInterface interface {
 	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 	// either way. No user exists before the address is verified, unless the operator has made verification optional.
 	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2941,6 +2946,7 @@ type ClientInterface interface {
 	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 	// either way. No user exists before the address is verified, unless the operator has made verification optional.
 	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3246,6 +3252,7 @@ func (c *Client) ConfirmEmailChange(ctx context.Context, body ConfirmEmailChange
 // ResendVerificationWithBody Send the verification mail again
 //
 // Always `202`. A mail goes out if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3265,6 +3272,7 @@ func (c *Client) ResendVerificationWithBody(ctx context.Context, contentType str
 // ResendVerification Send the verification mail again
 //
 // Always `202`. A mail goes out if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3485,6 +3493,7 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 // RequestPasswordResetWithBody Ask for a mail to set a new password
 //
 // Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3504,6 +3513,7 @@ func (c *Client) RequestPasswordResetWithBody(ctx context.Context, contentType s
 // RequestPasswordReset Ask for a mail to set a new password
 //
 // Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3795,6 +3805,7 @@ func (c *Client) RefreshToken(ctx context.Context, params *RefreshTokenParams, b
 // Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 // either way. No user exists before the address is verified, unless the operator has made verification optional.
 // A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3816,6 +3827,7 @@ func (c *Client) RegisterWithBody(ctx context.Context, contentType string, body 
 // Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 // either way. No user exists before the address is verified, unless the operator has made verification optional.
 // A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5850,6 +5862,7 @@ type ClientWithResponsesInterface interface {
 	// ResendVerificationWithBodyWithResponse Send the verification mail again
 	//
 	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5859,6 +5872,7 @@ type ClientWithResponsesInterface interface {
 	// ResendVerificationWithResponse Send the verification mail again
 	//
 	// Always `202`. A mail goes out if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5981,6 +5995,7 @@ type ClientWithResponsesInterface interface {
 	// RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
 	//
 	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5990,6 +6005,7 @@ type ClientWithResponsesInterface interface {
 	// RequestPasswordResetWithResponse Ask for a mail to set a new password
 	//
 	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6155,6 +6171,7 @@ type ClientWithResponsesInterface interface {
 	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 	// either way. No user exists before the address is verified, unless the operator has made verification optional.
 	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6166,6 +6183,7 @@ type ClientWithResponsesInterface interface {
 	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 	// either way. No user exists before the address is verified, unless the operator has made verification optional.
 	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10051,6 +10069,7 @@ func (c *ClientWithResponses) ConfirmEmailChangeWithResponse(ctx context.Context
 // ResendVerificationWithBodyWithResponse Send the verification mail again
 //
 // Always `202`. A mail goes out if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10066,6 +10085,7 @@ func (c *ClientWithResponses) ResendVerificationWithBodyWithResponse(ctx context
 // ResendVerificationWithResponse Send the verification mail again
 //
 // Always `202`. A mail goes out if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10248,6 +10268,7 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 // RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
 //
 // Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10263,6 +10284,7 @@ func (c *ClientWithResponses) RequestPasswordResetWithBodyWithResponse(ctx conte
 // RequestPasswordResetWithResponse Ask for a mail to set a new password
 //
 // Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10506,6 +10528,7 @@ func (c *ClientWithResponses) RefreshTokenWithResponse(ctx context.Context, para
 // Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 // either way. No user exists before the address is verified, unless the operator has made verification optional.
 // A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10523,6 +10546,7 @@ func (c *ClientWithResponses) RegisterWithBodyWithResponse(ctx context.Context, 
 // Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
 // either way. No user exists before the address is verified, unless the operator has made verification optional.
 // A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

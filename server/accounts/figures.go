@@ -15,7 +15,7 @@ type Figures struct {
 	ConnWaited                   time.Duration
 	ClockOffset                  time.Duration // of the database's clock to ours, when last compared
 	MailsWaiting                 int
-	OldestMail                   time.Duration // how long the mail that waits longest is due
+	OldestMail                   time.Duration // since the oldest mail that is not delivered was created
 	BacklogKnown                 bool          // the last two could be asked for
 }
 
@@ -31,14 +31,13 @@ func (s *Service) Figures(ctx context.Context) Figures {
 	}
 	ctx, cancel := context.WithTimeout(ctx, figuresTime)
 	defer cancel()
-	now := s.now()
-	n, oldest, err := s.store.MailBacklog(ctx, now)
+	n, oldest, err := s.store.MailBacklog(ctx)
 	if err != nil {
 		return f
 	}
 	f.BacklogKnown, f.MailsWaiting = true, n
 	if n > 0 {
-		f.OldestMail = now.Sub(oldest)
+		f.OldestMail = max(0, s.now().Sub(oldest)) // by another replica's clock
 	}
 	return f
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,25 +19,23 @@ import (
 const resend mail.Kind = "resend"
 
 const (
-	mailLease  = time.Minute      // longer than a sender may take
-	mailPoll   = 2 * time.Second  // how soon a worker sees what another replica queued
-	noticeLife = 72 * time.Hour   // a notice that late helps nobody
-	firstRetry = 5 * time.Second  // then twice as long each time
-	lastRetry  = 15 * time.Minute // but not longer than this
+	noticeLife = 72 * time.Hour // a notice that late helps nobody
 	keepMail   = 7 * 24 * time.Hour
-	mailTime   = 30 * time.Second // bound on one delivery
-
-	longestPretence = 10 * time.Second
-	sendAtOnce      = 100
-	senders         = 4
-	noMailPause     = 10 * time.Second // after an error of the database
 )
 
-// newMail shapes a mail. Its language is the caller's, until a user is known.
+// newMail shapes a mail that a stranger has requested. Its language is the caller's, until a user is known.
 func (s *Service) newMail(kind mail.Kind, life time.Duration, client Client) models.Mail {
 	now := s.now()
-	return models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: string(kind), Locale: locale(client.AcceptLanguage),
-		CreatedAt: now, NextAt: now, ExpiresAt: now.Add(life)}
+	return models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: string(kind), Priority: requestPriority(kind),
+		Locale: locale(client.AcceptLanguage), CreatedAt: now, NextAt: now, ExpiresAt: now.Add(life)}
+}
+
+// requestPriority is the priority of a mail that a stranger has requested.
+func requestPriority(kind mail.Kind) models.MailPriority {
+	if kind == mail.Reset {
+		return models.PriorityReset
+	}
+	return models.PriorityRegistration
 }
 
 // notices is the mail that tells a user of a change, if the address is known to be the user's: where it need not be
@@ -53,6 +50,7 @@ func (s *Service) notices(u models.User, kind mail.Kind, client Client) []models
 // mailTo shapes a mail to a user's present address.
 func (s *Service) mailTo(u models.User, kind mail.Kind, client Client) models.Mail {
 	m := s.newMail(kind, noticeLife, client)
+	m.Priority = models.PriorityKnown
 	m.UserID, m.Email, m.EmailNorm, m.Name = u.ID, u.Email, u.EmailNorm, u.FirstName
 	if u.Locale != "" {
 		m.Locale = u.Locale
@@ -98,7 +96,7 @@ func (s *Service) queued(queued bool, err error) error {
 	return nil
 }
 
-// wakeMail tells this process's worker that there is something to send.
+// wakeMail tells the senders of this process that there may be something to send.
 func (s *Service) wakeMail() {
 	select {
 	case s.mailWake <- struct{}{}:
@@ -106,113 +104,10 @@ func (s *Service) wakeMail() {
 	}
 }
 
-// SendMails sends what is due until ctx ends, several mails at once. Every replica does so; a mail is sent by one of
-// them, and by another one if that dies. report is told what went wrong, by any of the senders; given up means that it
-// will not be tried again.
-func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func(m models.Mail, givenUp bool, err error)) {
-	var all sync.WaitGroup
-	for range senders {
-		all.Go(func() { s.sendMails(ctx, sender, report) })
-	}
-	all.Wait()
-}
-
-func (s *Service) sendMails(ctx context.Context, sender mail.Sender, report func(m models.Mail, givenUp bool, err error)) {
-	for {
-		pause := mailPoll
-		for range sendAtOnce {
-			err := s.sendNext(ctx, sender, report)
-			if errors.Is(err, models.ErrNotFound) {
-				break
-			}
-			if err != nil {
-				pause = noMailPause
-				break
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.mailWake:
-		case <-time.After(pause):
-		}
-	}
-}
-
-// sendNext sends one mail that is due. ErrNotFound: there is none.
-func (s *Service) sendNext(ctx context.Context, sender mail.Sender, report func(models.Mail, bool, error)) error {
-	m, err := s.store.ClaimMail(ctx, s.now(), mailLease)
-	if err != nil {
-		return err
-	}
-	s.wakeMail() // there may be more, for another sender
-	outcome, err := s.deliver(ctx, m, sender)
-	// What was sent must be noted even if the process is told to stop meanwhile, or it is sent again.
-	ctx, cancel := deadline(ctx)
-	defer cancel()
-	if err != nil {
-		report(m, outcome != "", err)
-	}
-	if outcome == "" {
-		s.observe("mail_retried")
-		return s.store.RetryMail(ctx, m, s.now().Add(backOff(m.Attempts)))
-	}
-	s.observe("mail_" + outcome)
-	return s.store.FinishMail(ctx, m, s.now(), outcome)
-}
-
-func backOff(attempts int) time.Duration {
-	return min(firstRetry<<min(attempts-1, 10), lastRetry)
-}
-
-// deliver sends a mail. Without an outcome it is to be tried again. An error beside an outcome is for people.
-func (s *Service) deliver(ctx context.Context, m models.Mail, sender mail.Sender) (string, error) {
-	if !s.now().Before(m.ExpiresAt) {
-		return models.MailExpired, errors.New("it could not be sent before it expired")
-	}
-	stop := ctx
-	// A dialogue that is broken off when the process is told to stop may have delivered the mail already, and another
-	// replica would send it again.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mailTime)
-	defer cancel()
-	message, err := s.compose(ctx, m)
-	switch {
-	case errors.Is(err, models.ErrNotFound):
-		s.pretend(stop)
-		return models.MailDropped, nil
-	case errors.Is(err, errNoSecret):
-		return models.MailDropped, err
-	case err != nil:
-		return "", err
-	}
-	message.To = mailbox(message.To)
-	began := time.Now() //nolint:forbidigo // how long it takes, not when it is
-	err = sender.Send(ctx, message)
-	took := time.Since(began) //nolint:forbidigo // as above
-	switch {
-	case errors.Is(err, mail.ErrPermanent):
-		return models.MailRefused, err
-	case err != nil:
-		return "", err
-	}
-	s.sendTime.Store(int64(min(took, longestPretence)))
-	return models.MailSent, nil
-}
-
-// pretend takes as long as the last mail took to send. Who asks for a reset of somebody's address and of one that is
-// theirs could see by when the second mail arrives whether the first was sent, and so whether there is an account. A
-// process that is told to stop does not wait.
-func (s *Service) pretend(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(time.Duration(s.sendTime.Load())):
-	}
-}
-
 // compose makes the message of a queued mail: who it is for and what it says is decided now, not when it was asked
 // for. ErrNotFound: there is nobody to tell, or nothing any more.
 func (s *Service) compose(ctx context.Context, m models.Mail) (mail.Message, error) {
-	message := mail.Message{Kind: mail.Kind(m.Kind), To: m.Email, Locale: m.Locale, Name: m.Name, NewEmail: m.NewEmail, ID: m.ID.String(),
+	message := mail.Message{Kind: mail.Kind(m.Kind), To: m.Email, Locale: m.Locale, Name: m.Name, NewEmail: m.NewEmail, ID: m.PublicID(),
 		Date: m.CreatedAt, ValidFor: m.ExpiresAt.Sub(m.CreatedAt)}
 	switch message.Kind {
 	case mail.Verify:
@@ -273,14 +168,20 @@ func link(page, token, locale string) string {
 	return page + "#" + strings.Join(told, "&")
 }
 
+// resetUser is the user to whom the link of a reset goes. ErrNotFound: the address has no active user.
+func (s *Service) resetUser(ctx context.Context, m models.Mail) (models.User, error) {
+	u, err := s.store.UserByEmail(ctx, m.EmailNorm)
+	if err == nil && !u.IsActive {
+		return u, models.ErrNotFound
+	}
+	return u, err
+}
+
 // composeReset makes the token now, under the mail's own id: sent twice, it is the same link.
 func (s *Service) composeReset(ctx context.Context, m models.Mail, message mail.Message) (mail.Message, error) {
-	u, err := s.store.UserByEmail(ctx, m.EmailNorm)
+	u, err := s.resetUser(ctx, m)
 	if err != nil {
 		return message, err
-	}
-	if !u.IsActive {
-		return message, models.ErrNotFound
 	}
 	t := s.oneTime(uuid.UUID(m.ID), models.PurposeReset, m.CreatedAt, m.ExpiresAt.Sub(m.CreatedAt))
 	t.UserID, t.Email, t.EmailNorm = u.ID, u.Email, u.EmailNorm

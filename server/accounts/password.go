@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,6 +166,9 @@ func (s *Service) RequestReset(ctx context.Context, email string, client Client)
 
 // request queues a mail of which only an address is known.
 func (s *Service) request(ctx context.Context, kind mail.Kind, email string, life time.Duration, client Client) error {
+	if err := s.admitMail(ctx, requestPriority(kind)); err != nil {
+		return err
+	}
 	norm, err := newEmail(email)
 	if err != nil {
 		return err
@@ -276,12 +280,18 @@ func (s *Service) openToken(ctx context.Context, purpose, value string) (models.
 	return t, err
 }
 
-// findToken also finds one that has been used.
+// findToken also finds one that has been used. Errors: LinkInvalid, Unavailable.
+//
+// The hash alone does not decide: an attacker who has a leaked secret and the id of a row can compute the value of its
+// link. A value counts only if a secret of the present key ring derives it, so that removing a secret ends its links.
 func (s *Service) findToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	t, err := s.store.Token(ctx, purpose, hashOf(value))
 	if errors.Is(err, models.ErrNotFound) || err == nil && !s.now().Before(t.ExpiresAt) {
+		return t, refuse(LinkInvalid)
+	}
+	if err == nil && !slices.Contains(s.ring.OneTimes(uuid.UUID(t.ID)), value) {
 		return t, refuse(LinkInvalid)
 	}
 	return t, storeError(err)

@@ -34,6 +34,9 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if s.settings.RegistrationClosed {
 		return refuse(RegistrationClosed)
 	}
+	if err := s.admitMail(ctx, requestPriority(mail.Verify)); err != nil {
+		return err
+	}
 	u, err := s.registrant(r)
 	if err != nil {
 		return err

@@ -32,6 +32,7 @@ type Settings struct {
 	VerifyTTL, EmailChangeTTL, ResetTTL time.Duration
 	VerifyURL, EmailChangeURL, ResetURL string // of the pages that links in mails lead to
 	EventRetention                      time.Duration
+	MailSenders                         int // mails that are sent at once; see senders
 	Budgets
 }
 
@@ -66,6 +67,7 @@ type Service struct {
 	policy    Policy
 	settings  Settings
 	mailWake  chan struct{}
+	backlogs  backlogs
 	sendTime  atomic.Int64 // of the last mail, in nanoseconds
 	now       func() time.Time
 	observe   func(event string)
@@ -81,7 +83,7 @@ type Service struct {
 
 // Events are what Observe can be told.
 var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "refresh_expired", "refresh_revoked", "refresh_misdirected", "refresh_undecided", "state_regression", "legacy_exchanged", "legacy_repeated", "legacy_refused", "clock_off", "stood_still", "rehash_skipped", "hash_unusable", "rate_limited", "event_dropped",
-	"mail_retried", "mail_sent", "mail_dropped", "mail_expired", "mail_refused"}
+	"mail_retried", "mail_sent", "mail_dropped", "mail_expired", "mail_refused", "mail_backlog"}
 
 // Options are what a Service is made of. Now is the clock of every rule; Observe, which may be nil, is told what
 // happened, in the words of Events.

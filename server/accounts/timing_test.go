@@ -35,7 +35,7 @@ func TestControl13SameWorkForKnownAndUnknown(t *testing.T) {
 			before := hasher.Stats().Computed
 			statements()
 			s.Anonymous().Do(http.MethodPost, path, body).Want(t, status, "")
-			list = statements()
+			list = slices.DeleteFunc(statements(), isBacklogQuery)
 			slices.Sort(list) // budgets are locked in the order of what they hash to
 			return append(list, fmt.Sprintf("%d hashes", hasher.Stats().Computed-before))
 		}
@@ -55,6 +55,11 @@ func TestControl13SameWorkForKnownAndUnknown(t *testing.T) {
 			})
 		}
 	})
+}
+
+// isBacklogQuery finds the statement that is made at most once a second, before the address is looked at.
+func isBacklogQuery(statement string) bool {
+	return strings.HasPrefix(statement, "SELECT `id` FROM `outbox` WHERE done_at IS NULL AND priority")
 }
 
 type operationOfName struct {

@@ -49,6 +49,7 @@ type Config struct {
 	Mail              string        `env:"MAIL" shown:"'smtp' with 'SMTP_URL', else 'files' on loopback"`     // MailSMTP or MailFiles
 	SMTPURL           Secret        `env:"SMTP_URL" shown:"required unless on loopback or 'MAIL' is 'files'"` // "" is none
 	MailFrom          string        `env:"MAIL_FROM" shown:"required with 'SMTP_URL', else 'Accounts <no-reply@HOST>' with the host of 'PUBLIC_URL'"`
+	MailSenders       int           `env:"MAIL_SENDERS" envDefault:"6"`
 	MailsPerRecipient Budget        `env:"MAILS_PER_RECIPIENT" envDefault:"5/1h"`
 
 	LoginFailuresPerAccount Budget `env:"LOGIN_FAILURES_PER_ACCOUNT" envDefault:"10/15m"`

@@ -54,7 +54,7 @@ func defaults() Config {
 		VerifyURL: "http://localhost:8080/pages/verify", ResetURL: "http://localhost:8080/pages/reset",
 		EmailChangeURL: "http://localhost:8080/pages/email-change",
 		VerifyTTL:      24 * time.Hour, ResetTTL: time.Hour, EmailChangeTTL: 24 * time.Hour,
-		Mail: MailFiles, MailFrom: "Accounts <no-reply@localhost.localdomain>", MailsPerRecipient: Budget{5, time.Hour},
+		Mail: MailFiles, MailFrom: "Accounts <no-reply@localhost.localdomain>", MailSenders: 6, MailsPerRecipient: Budget{5, time.Hour},
 		LoginFailuresPerAccount: Budget{10, 15 * time.Minute}, LoginFailuresPerClient: Budget{100, 15 * time.Minute},
 		RegistrationsPerClient: Budget{20, time.Hour}, ConfirmationsPerClient: Budget{10, time.Minute}, RareActionsPerUser: Budget{10, time.Hour},
 		PasswordsPerClient: Budget{600, 15 * time.Minute}, PasswordsPerUser: Budget{60, time.Hour}, MailsPerStaff: Budget{100, time.Hour},
@@ -112,7 +112,7 @@ func TestEverythingSet(t *testing.T) {
 		TRUSTED_PROXIES=10.1.2.3/8,192.0.2.7,fd00::/8,2001:db8::1 PROXY_HEADER=Forwarded METRICS_ADDR=127.0.0.1:9090 DOCS=false CONSOLE=false AUTO_MIGRATE=false
 		REGISTRATION=closed EMAIL_VERIFICATION=required PASSWORD_MIN_LENGTH=128 BREACHED_PASSWORDS=/srv/breached.bin VERIFY_URL=HTTPS://App.example.com:443/Verify?a=B%20c
 		RESET_URL=https://app.example.com EMAIL_CHANGE_URL=https://[2001:DB8:0::1]:3000/%C3%BC/ VERIFY_TTL=7d RESET_TTL=1s EMAIL_CHANGE_TTL=90m
-		MAIL=smtp SMTP_URL=smtp://u%40x:p%2F@[::1]:2525/?starttls=off MAIL_FROM=no-reply@Example.com MAILS_PER_RECIPIENT=1000000/24h
+		MAIL=smtp SMTP_URL=smtp://u%40x:p%2F@[::1]:2525/?starttls=off MAIL_FROM=no-reply@Example.com MAIL_SENDERS=64 MAILS_PER_RECIPIENT=1000000/24h
 		LOGIN_FAILURES_PER_ACCOUNT=3/1m LOGIN_FAILURES_PER_CLIENT=4/1h REGISTRATIONS_PER_CLIENT=5/1s CONFIRMATIONS_PER_CLIENT=6/1m RARE_ACTIONS_PER_USER=7/2h PASSWORDS_PER_CLIENT=8/1m PASSWORDS_PER_USER=9/3h MAILS_PER_STAFF=10/4h EVENT_RETENTION=3650d
 		DB_MAX_CONNS=1000 LOG_LEVEL=debug SHUTDOWN_DELAY=0 SHUTDOWN_TIMEOUT=1m`, "ACCOUNTS_LEGACY_JWT_SECRETS=$of,32 characters, as they come  \r\n0123456789abcdef0123456789abcdef", "ACCOUNTS_LEGACY_JWT_UNTIL="+until.Format(time.DateOnly)))
 	want := Config{
@@ -124,7 +124,7 @@ func TestEverythingSet(t *testing.T) {
 		Registration: "closed", EmailVerification: "required", PasswordMinLength: 128, BreachedPasswords: "/srv/breached.bin",
 		VerifyURL: "https://app.example.com/Verify?a=B%20c", ResetURL: "https://app.example.com", EmailChangeURL: "https://[2001:db8::1]:3000/%C3%BC/",
 		VerifyTTL: 7 * day, ResetTTL: time.Second, EmailChangeTTL: 90 * time.Minute,
-		Mail: MailSMTP, SMTPURL: "smtp://u%40x:p%2F@[::1]:2525/?starttls=off", MailFrom: "no-reply@Example.com",
+		Mail: MailSMTP, SMTPURL: "smtp://u%40x:p%2F@[::1]:2525/?starttls=off", MailFrom: "no-reply@Example.com", MailSenders: 64,
 		MailsPerRecipient: Budget{1_000_000, 24 * time.Hour}, EventRetention: 3650 * day, LoginFailuresPerAccount: Budget{3, time.Minute}, LoginFailuresPerClient: Budget{4, time.Hour},
 		RegistrationsPerClient: Budget{5, time.Second}, ConfirmationsPerClient: Budget{6, time.Minute}, RareActionsPerUser: Budget{7, 2 * time.Hour},
 		PasswordsPerClient: Budget{8, time.Minute}, PasswordsPerUser: Budget{9, 3 * time.Hour}, MailsPerStaff: Budget{10, 4 * time.Hour},
@@ -388,6 +388,8 @@ func TestControl94Bad(t *testing.T) {
 		"DOCS=yes":                                        "ACCOUNTS_DOCS must be true or false",
 		"CONSOLE=yes":                                     "ACCOUNTS_CONSOLE must be true or false",
 		"AUTO_MIGRATE=s3cr3t":                             "ACCOUNTS_AUTO_MIGRATE must be true or false",
+		"MAIL_SENDERS=2":                                  "ACCOUNTS_MAIL_SENDERS must be from 3 to 64",
+		"MAIL_SENDERS=65":                                 "ACCOUNTS_MAIL_SENDERS must be from 3 to 64",
 		"DB_MAX_CONNS=0":                                  "ACCOUNTS_DB_MAX_CONNS must be from 1 to 1000",
 		"DB_MAX_CONNS=1001":                               "ACCOUNTS_DB_MAX_CONNS must be from 1 to 1000",
 		"DB_MAX_CONNS=many":                               "ACCOUNTS_DB_MAX_CONNS must be a whole number",

@@ -9,26 +9,30 @@ import (
 	"net"
 	"net/textproto"
 	"time"
-
-	"github.com/wneessen/go-mail/smtp"
 )
 
-// dialogue is a conversation with an SMTP server: steps, of which the first to
-// fail is the last to be made.
+// dialogue is one message on a connection: steps, of which the first to fail is
+// the last to be made.
 type dialogue struct {
-	ctx    context.Context
-	conn   net.Conn
-	client *smtp.Client
-	step   time.Duration // how long an answer may take
-	final  bool          // from here on a 5xx is about the recipient or the message
-	err    error
+	*connection
+	ctx   context.Context
+	stop  func() bool   // ends the watch over ctx, and returns false if that has closed the connection
+	step  time.Duration // how long an answer may take
+	final bool          // from here on a 5xx is about the recipient or the message
+	err   error
+}
+
+// newDialogue begins a dialogue. Deadlines bound a step; ctx bounds all of them,
+// and closes the connection when it ends.
+func newDialogue(ctx context.Context, c *connection, step time.Duration) *dialogue {
+	return &dialogue{connection: c, ctx: ctx, step: step, stop: context.AfterFunc(ctx, c.close)}
 }
 
 func (d *dialogue) do(name string, step func() error) {
 	if d.err != nil {
 		return
 	}
-	_ = d.conn.SetDeadline(time.Now().Add(d.step)) // fails on a closed connection alone, as the step will
+	_ = d.net.SetDeadline(time.Now().Add(d.step)) // fails on a closed connection alone, as the step will
 	if err := step(); err != nil {
 		d.err = failure(d.ctx, name, err)
 		if d.final && refused(err) {
@@ -38,15 +42,7 @@ func (d *dialogue) do(name string, step func() error) {
 }
 
 // patient leaves the current step as much time as the context has.
-func (d *dialogue) patient() { _ = d.conn.SetDeadline(time.Time{}) }
-
-// quit ends a dialogue that went well, as a courtesy: the message is the server's by
-// now, whatever becomes of the QUIT. After a failure the connection is just closed,
-// since a command in the middle of DATA would end the message where it is.
-func (d *dialogue) quit() {
-	_ = d.conn.SetDeadline(time.Now().Add(min(d.step, time.Second)))
-	_ = d.client.Quit()
-}
+func (d *dialogue) patient() { _ = d.net.SetDeadline(time.Time{}) }
 
 // plainly is an error of our own, with nothing in it to hide.
 type plainly string

@@ -34,7 +34,7 @@ type Message struct {
 	Link     string        // absolute http or https URL
 	ValidFor time.Duration // how long Link is good for; 0 says nothing about it
 	NewEmail string        // shown masked
-	ID       string        // 1 to 64 of A-Z a-z 0-9 _ -; the same for each attempt, it becomes the Message-ID
+	ID       string        // 1 to 64 of A-Z a-z 0-9 _ -; the same for each attempt, it becomes the Message-ID, so no link may be derived from it
 	Date     time.Time     // when the message was caused, not when it is sent
 }
 

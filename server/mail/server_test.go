@@ -31,9 +31,12 @@ type smtpServer struct {
 	slowData               time.Duration
 	login                  string // a mechanism: mail is taken only after AUTH with it
 
-	mu       sync.Mutex
-	attempts int // MAIL commands
-	mails    []received
+	mu          sync.Mutex
+	attempts    int // MAIL commands
+	connections int
+	mails       []received
+
+	close func()
 }
 
 type received struct {
@@ -80,9 +83,26 @@ func (s *smtpServer) start(t *testing.T, mode int) *smtpServer {
 			server.TLSConfig = config
 		}
 	}
-	go server.Serve(listener)
-	t.Cleanup(func() { server.Close() })
+	go server.Serve(counting{listener, s})
+	s.close = func() { server.Close() }
+	t.Cleanup(s.close)
 	return s
+}
+
+// counting counts the connections.
+type counting struct {
+	net.Listener
+	server *smtpServer
+}
+
+func (c counting) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err == nil {
+		c.server.mu.Lock()
+		c.server.connections++
+		c.server.mu.Unlock()
+	}
+	return conn, err
 }
 
 // client is a sender to the server that trusts its certificate.
@@ -94,6 +114,7 @@ func (s *smtpServer) client(t *testing.T, scheme, query string, user *url.Userin
 		t.Fatal(err)
 	}
 	c.tls.RootCAs = s.roots
+	t.Cleanup(func() { c.Close() })
 	return c
 }
 

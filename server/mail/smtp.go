@@ -20,10 +20,14 @@ import (
 // sends a mail twice, so that one may take what is left.
 const MaxSend = 30 * time.Second
 
-const maxStep = 10 * time.Second
+const (
+	maxStep  = 10 * time.Second
+	maxProbe = 2 * time.Second // of each answer on a connection that may have died
+)
 
-// SMTP is a Sender to one SMTP server (RFC 5321), on a connection of its own for
-// each message. It is safe for concurrent use.
+// SMTP is a Sender to one SMTP server (RFC 5321). It keeps connections open for a
+// few seconds and sends further messages on them: setting one up (TCP, TLS, AUTH)
+// takes longer than a message. It is safe for concurrent use.
 type SMTP struct {
 	host, port         string
 	username, password string // no AUTH if username is empty
@@ -32,6 +36,9 @@ type SMTP struct {
 	plain              bool // starttls=off: no TLS, on loopback only
 	tls                *tls.Config
 	step, total        time.Duration
+	maxIdle            time.Duration
+	maxMessages        int
+	idle               idleConnections
 }
 
 // NewSMTP takes smtps://[user:password@]host[:465], TLS from the start, or
@@ -44,7 +51,7 @@ func NewSMTP(smtpURL string, from string) (*SMTP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mail: %w", err)
 	}
-	s := &SMTP{from: sender, step: maxStep, total: MaxSend}
+	s := &SMTP{from: sender, step: maxStep, total: MaxSend, maxIdle: maxIdle, maxMessages: maxMessages}
 	if err := s.parse(smtpURL); err != nil {
 		return nil, fmt.Errorf("mail: SMTP URL: %w", err)
 	}
@@ -112,22 +119,67 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.total)
 	defer cancel()
+	d := s.begin(ctx)
+	if d.err == nil {
+		s.deliver(d, m.To, data)
+	}
+	s.end(d)
+	return d.err
+}
+
+// Close ends the connections that wait for another message. A Send that is under
+// way, or comes later, ends its own.
+func (s *SMTP) Close() error {
+	for _, c := range s.idle.close() {
+		s.quit(c)
+	}
+	return nil
+}
+
+func (s *SMTP) quit(c *connection) { c.quit(min(s.step, time.Second)) }
+
+// begin returns a dialogue in which the server has accepted the sender (MAIL), or
+// one that has failed.
+//
+// An idle connection may have died since its last message. Until MAIL is accepted
+// on it nothing has been sent, so a failure there is no failure of the attempt: a
+// new connection takes its place. Only one idle connection is tried, since the
+// others were probably lost with it.
+func (s *SMTP) begin(ctx context.Context) *dialogue {
+	if c := s.idle.take(); c != nil {
+		d := newDialogue(ctx, c, min(s.step, maxProbe))
+		d.do("RSET", c.client.Reset)
+		s.mailFrom(d)
+		if d.err == nil {
+			d.step = s.step
+			return d
+		}
+		s.end(d)
+	}
 	conn, err := s.dial(ctx)
 	if err != nil {
-		return failure(ctx, "connecting", err)
+		return &dialogue{err: failure(ctx, "connecting", err)}
 	}
-	defer func() { _ = conn.Close() }()
-	// Deadlines bound a step. This bounds all of them, and obeys a cancelled caller.
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-
-	d := &dialogue{ctx: ctx, conn: conn, step: s.step}
+	d := newDialogue(ctx, &connection{net: conn}, s.step)
 	s.login(d)
-	s.deliver(d, m.To, data)
-	if d.err == nil {
-		d.quit()
+	s.mailFrom(d)
+	return d
+}
+
+// end keeps the connection of a dialogue that went well for another message, and
+// closes any other.
+func (s *SMTP) end(d *dialogue) {
+	if d.connection == nil {
+		return
 	}
-	return d.err
+	if !d.stop() || d.err != nil {
+		d.close()
+		return
+	}
+	d.sent++
+	if d.sent >= s.maxMessages || !s.idle.add(d.connection, s.maxIdle, s.quit) {
+		s.quit(d.connection)
+	}
 }
 
 func (s *SMTP) dial(ctx context.Context) (net.Conn, error) {
@@ -142,7 +194,7 @@ func (s *SMTP) dial(ctx context.Context) (net.Conn, error) {
 
 // login goes from the greeting to where mail is accepted.
 func (s *SMTP) login(d *dialogue) {
-	d.do("greeting", func() (err error) { d.client, err = smtp.NewClient(d.conn, s.host); return err })
+	d.do("greeting", func() (err error) { d.client, err = smtp.NewClient(d.net, s.host); return err })
 	d.do("EHLO", func() error {
 		d.client.SkipSMTPUTF8(true) // addresses are ASCII
 		return d.client.Hello(domainOf(s.from.Address))
@@ -175,8 +227,11 @@ func (s *SMTP) auth(client *smtp.Client) error {
 	return plainly("the server offers neither PLAIN nor LOGIN")
 }
 
-func (s *SMTP) deliver(d *dialogue, to string, data []byte) {
+func (s *SMTP) mailFrom(d *dialogue) {
 	d.do("MAIL", func() error { return d.client.Mail("<" + s.from.Address + ">") })
+}
+
+func (s *SMTP) deliver(d *dialogue, to string, data []byte) {
 	d.final = true
 	d.do("RCPT", func() error { return d.client.Rcpt("<" + to + ">") })
 	d.do("DATA", func() error {

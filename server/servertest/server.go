@@ -148,11 +148,7 @@ func (s *Server) sendMails(t testing.TB, sender mail.Sender, log *slog.Logger) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.Service.SendMails(ctx, sender, func(m models.Mail, givenUp bool, err error) {
-			if givenUp {
-				log.Error("a mail was given up", "kind", m.Kind, "error", err.Error())
-			}
-		})
+		s.Service.SendMails(ctx, sender, server.LogMailFault(log))
 	}()
 	s.StopMails = func() { stop(); <-done }
 	t.Cleanup(s.StopMails)

@@ -194,6 +194,7 @@ export interface paths {
          * @description Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
          *     either way. No user exists before the address is verified, unless the operator has made verification optional.
          *     A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
+         *     While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
          */
         post: operations["register"];
         delete?: never;
@@ -236,6 +237,7 @@ export interface paths {
         /**
          * Send the verification mail again
          * @description Always `202`. A mail goes out if a registration of this address waits for its verification.
+         *     While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
          */
         post: operations["resendVerification"];
         delete?: never;
@@ -405,6 +407,7 @@ export interface paths {
         /**
          * Ask for a mail to set a new password
          * @description Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+         *     While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
          */
         post: operations["requestPasswordReset"];
         delete?: never;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -95,14 +96,10 @@ func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGr
 		})
 	})
 	workers.Go(func() {
-		a.service.SendMails(ctx, sender, func(m models.Mail, givenUp bool, err error) {
-			log := a.log.With("mail", m.ID.String(), "kind", m.Kind, "attempts", m.Attempts, "error", err.Error())
-			if givenUp {
-				log.Error("a mail was given up")
-				return
-			}
-			log.Warn("a mail could not be sent yet")
-		})
+		a.service.SendMails(ctx, sender, server.LogMailFault(a.log))
+		if idle, ok := sender.(io.Closer); ok {
+			_ = idle.Close() // all mails have been sent or wait in the database
+		}
 	})
 	return &workers
 }

@@ -1,0 +1,231 @@
+package accounts_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// queue puts mails of a kind into the outbox, each to an address of its own, in one transaction.
+func queue(t *testing.T, db *servertest.Database, kind string, priority models.MailPriority, n int, due time.Time) {
+	t.Helper()
+	tx, err := db.SQL.BeginTx(t.Context(), nil)
+	must(t, err)
+	defer func() { _ = tx.Rollback() }()
+	for first := 0; first < n; first += 100 {
+		var rows []string
+		var args []any
+		for i := first; i < min(n, first+100); i++ {
+			id := uuid.Must(uuid.NewV7())
+			email := fmt.Sprintf("unknown-%s-%d@example.com", kind, i)
+			rows = append(rows, "(?, ?, ?, 0, ?, ?, 'en', '', '', ?, ?, 0, ?, '')")
+			args = append(args, id[:], kind, priority, email, email, due, due.Add(time.Hour), due)
+		}
+		_, err := tx.ExecContext(t.Context(), `INSERT INTO outbox
+			(id, kind, priority, user_id, email, email_norm, locale, name, new_email, created_at, expires_at, attempts, next_at, outcome)
+			VALUES `+strings.Join(rows, ", "), args...)
+		must(t, err)
+	}
+	must(t, tx.Commit())
+}
+
+// slow is a sender that takes that long for each mail.
+func slow(mails *servertest.Mails, d time.Duration) senderFunc {
+	return func(ctx context.Context, m mail.Message) error {
+		time.Sleep(d)
+		return mails.Send(ctx, m)
+	}
+}
+
+// A flood of resets for addresses that have no account, in front of a real one, and a mail server that takes its time.
+func TestControl187UnknownAddressesDoNotDelayMail(t *testing.T) {
+	const bound = 10 * time.Second
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		mails := &servertest.Mails{}
+		s := servertest.Start(t, servertest.Options{Engine: e, Mail: slow(mails, 100*time.Millisecond)})
+		u, first := s.NewUser(), s.NewUser()
+		requestReset(t, s, first.Email)
+		mails.Wait(t, first.Email, 1) // from here on the server knows how long a mail takes
+		settled(t, s.Database)
+		queue(t, s.Database, string(mail.Reset), models.PriorityReset, 2000, s.Clock.Now().UTC().Add(-time.Second).Truncate(time.Microsecond))
+		began := time.Now()
+		reset := func() *servertest.Response {
+			return s.Anonymous().Do(http.MethodPost, "/accounts/password/reset", map[string]any{"email": u.Email})
+		}
+		r := reset()
+		for ; r.Status == http.StatusServiceUnavailable && time.Since(began) < bound; r = reset() { // as a client does
+			time.Sleep(time.Second)
+		}
+		r.Want(t, http.StatusAccepted, "")
+		eventually(t, "the reset is sent", func() bool { return len(mails.To(u.Email)) == 1 })
+		took := time.Since(began)
+		t.Logf("sent after %v", took)
+		if took > bound {
+			t.Errorf("a reset behind 2000 for unknown addresses was sent after %v", took)
+		}
+		settled(t, s.Database)
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE outcome = 'dropped'"); n != 2000 {
+			t.Errorf("%d of 2000 mails to nobody are finished", n)
+		}
+	})
+}
+
+// Beyond a backlog nobody is told that a mail is on its way which would come too late, whoever has the address; and the
+// one kind of request does not close the other.
+func TestControl187BacklogIsRejected(t *testing.T) {
+	const bound = 1000
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		for name, c := range map[string]struct {
+			kind            string
+			priority        models.MailPriority
+			rejected, taken []string
+		}{
+			"resets": {string(mail.Reset), models.PriorityReset, []string{"/accounts/password/reset"}, []string{"/accounts/register", "/accounts/email/resend"}},
+			"others": {"resend", models.PriorityRegistration, []string{"/accounts/register", "/accounts/email/resend"}, []string{"/accounts/password/reset"}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true, Settings: []string{"ACCOUNTS_REGISTRATIONS_PER_CLIENT=10/1h"}})
+				u := s.NewUser()
+				ask := func(path, email string) *servertest.Response {
+					body := map[string]any{"email": email}
+					if path == "/accounts/register" {
+						body["password"] = secret
+					}
+					return s.Anonymous().Do(http.MethodPost, path, body)
+				}
+				queue(t, s.Database, c.kind, c.priority, bound-1, s.Clock.Now().UTC().Truncate(time.Microsecond))
+				for _, path := range slices.Concat(c.rejected[:1], c.taken) { // one below the bound
+					ask(path, "first@example.com").Want(t, http.StatusAccepted, "")
+				}
+				s.Clock.Advance(1500 * time.Millisecond) // longer than the answer is remembered
+				before := s.Database.Dump(t)
+				throttles := s.Database.Count(t, "SELECT SUM(hits) FROM throttles")
+				for _, path := range c.rejected {
+					for _, email := range []string{u.Email, "nobody@example.com"} {
+						r := ask(path, email)
+						wantUnavailable(t, r)
+						if r.Header.Get("Retry-After") != "5" {
+							t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
+						}
+					}
+				}
+				if s.Database.Dump(t) != before || s.Database.Count(t, "SELECT SUM(hits) FROM throttles") != throttles {
+					t.Error("a rejected request left something behind")
+				}
+				for _, path := range c.taken {
+					ask(path, u.Email).Want(t, http.StatusAccepted, "")
+				}
+				if got := observed(t, s, "mail_backlog"); got != fmt.Sprint(2*len(c.rejected)) {
+					t.Errorf("%s rejections are counted", got)
+				}
+				for _, line := range errorLines(s) {
+					t.Errorf("a flood fills the log: %s", line)
+				}
+			})
+		}
+	})
+}
+
+// heldMails is a sender that keeps every mail in flight until it is released, and the order in which they came.
+type heldMails struct {
+	mu      sync.Mutex
+	came    []string // kinds
+	release chan struct{}
+}
+
+func (h *heldMails) Send(_ context.Context, m mail.Message) error {
+	h.mu.Lock()
+	h.came = append(h.came, string(m.Kind))
+	h.mu.Unlock()
+	<-h.release
+	return nil
+}
+
+func (h *heldMails) kinds() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.came)
+}
+
+// Whatever strangers have queued, a mail that a signed-in user causes is the next to be sent, then a reset.
+func TestControl187SignedInUsersGoFirst(t *testing.T) {
+	const senders = 6
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		held := &heldMails{release: make(chan struct{})}
+		release := sync.OnceFunc(func() { close(held.release) })
+		defer release()
+		s := servertest.Start(t, servertest.Options{Engine: e, Mail: held})
+		u := s.NewUser()
+		c := s.Login(u, token.Body)
+		for i := range 2 * senders {
+			register(t, s, fmt.Sprintf("new%d@example.com", i))
+		}
+		eventually(t, "every sender is busy", func() bool { return len(held.kinds()) == senders })
+		requestReset(t, s, s.NewUser().Email)
+		c.Do(http.MethodPost, "/accounts/password/change", map[string]any{"current_password": secret, "new_password": "another horse battery"}).
+			Want(t, http.StatusOK, "")
+		for i := range 2 { // one sender becomes free at a time
+			held.release <- struct{}{}
+			eventually(t, "the next mail", func() bool { return len(held.kinds()) == senders+i+1 })
+		}
+		if got, want := held.kinds()[senders:], []string{"password_changed", "reset"}; !slices.Equal(got, want) {
+			t.Errorf("next were sent %q, want %q", got, want)
+		}
+		release()
+		if got := settled(t, s.Database); got[models.MailSent] != 2*senders+2 {
+			t.Errorf("outcomes %v", got)
+		}
+	})
+}
+
+// Mails to nobody hold a third of the senders for as long as a real mail took, and no more; real ones can have all.
+func TestControl187MailsToNobodyHoldTheirPart(t *testing.T) {
+	const senders, part, sending = 6, 2, 2 * time.Second
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		held := &heldMails{release: make(chan struct{})}
+		release := sync.OnceFunc(func() { close(held.release) })
+		defer release()
+		s := servertest.Start(t, servertest.Options{Engine: e, Mail: held})
+		requestReset(t, s, s.NewUser().Email)
+		eventually(t, "the first mail", func() bool { return len(held.kinds()) == 1 })
+		time.Sleep(sending)
+		held.release <- struct{}{}
+		settled(t, s.Database)
+		queue(t, s.Database, string(mail.Reset), models.PriorityReset, 50, s.Clock.Now().UTC().Truncate(time.Microsecond))
+		began := time.Now()
+		s.Service.RequestReset(t.Context(), "nobody@example.com", accounts.Client{}) //nolint:errcheck // it wakes the senders
+		waiting := func() int64 { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") }
+		eventually(t, "most of them are finished", func() bool { return waiting() == part })
+		for range senders {
+			requestReset(t, s, s.NewUser().Email)
+		}
+		eventually(t, "real mails have the other senders", func() bool { return len(held.kinds()) == 1+senders-part })
+		if time.Since(began) > sending {
+			t.Fatal("this machine is too slow for this test")
+		}
+		eventually(t, "real mails have all senders", func() bool { return len(held.kinds()) == 1+senders })
+		if took := time.Since(began); took < sending {
+			t.Errorf("mails to nobody held their senders for %v, a real mail took %v", took, sending)
+		}
+		release()
+		if got := settled(t, s.Database); got[models.MailSent] != senders+1 {
+			t.Errorf("outcomes %v", got)
+		}
+	})
+}

@@ -1,0 +1,102 @@
+package mail
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"github.com/wneessen/go-mail/smtp"
+)
+
+const (
+	// maxIdle is how long a connection waits for another message. Servers close idle ones after minutes (RFC 5321,
+	// 4.5.3.2.7, asks for 5), and some after seconds.
+	maxIdle = 10 * time.Second
+	// maxMessages is how many messages one connection takes: servers that bound them bound them at 100 or more.
+	maxMessages = 100
+)
+
+// connection is a connection to the server. One goroutine at a time uses it: the one that took it from the idle ones.
+type connection struct {
+	net    net.Conn
+	client *smtp.Client // nil before the greeting
+	sent   int          // messages that the server has accepted
+	expiry *time.Timer  // of an idle one
+}
+
+// close ends a connection after a failure, without a word: a command in the middle of DATA would end the message
+// where it is.
+func (c *connection) close() { _ = c.net.Close() }
+
+// quit ends a connection on which all went well. QUIT is a courtesy: every message is the server's by now, whatever
+// becomes of it.
+func (c *connection) quit(patience time.Duration) {
+	_ = c.net.SetDeadline(time.Now().Add(patience))
+	_ = c.client.Quit()
+	c.close()
+}
+
+// idleConnections are those that wait for another message. Each sender adds one at most, so there are no more of them
+// than senders. They are safe for concurrent use.
+type idleConnections struct {
+	mu     sync.Mutex
+	list   []*connection
+	closed bool
+}
+
+// take returns the connection that was used last, or nil if there is none.
+func (i *idleConnections) take() *connection {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	last := len(i.list) - 1
+	if last < 0 {
+		return nil
+	}
+	c := i.list[last]
+	i.list = i.list[:last]
+	c.expiry.Stop()
+	return c
+}
+
+// add keeps a connection for at most that long, and calls end with it after that. It returns false if no connection
+// is kept anymore.
+func (i *idleConnections) add(c *connection, life time.Duration, end func(*connection)) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return false
+	}
+	i.list = append(i.list, c)
+	c.expiry = time.AfterFunc(life, func() {
+		if i.remove(c) {
+			end(c)
+		}
+	})
+	return true
+}
+
+// remove reports whether the connection was still idle; it belongs to the caller then.
+func (i *idleConnections) remove(c *connection) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for k, each := range i.list {
+		if each == c {
+			i.list = append(i.list[:k], i.list[k+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// close returns all of them, which belong to the caller then, and keeps none from now on.
+func (i *idleConnections) close() []*connection {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.closed = true
+	list := i.list
+	i.list = nil
+	for _, c := range list {
+		c.expiry.Stop()
+	}
+	return list
+}
