@@ -253,7 +253,7 @@ func TestControl84SaysWhenToComeAgain(t *testing.T) {
 func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation) {
 	s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{
 		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=2/15m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=2/15m", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=2/15m",
-		"ACCOUNTS_RARE_ACTIONS_PER_USER=2/15m", "ACCOUNTS_MAILS_PER_RECIPIENT=2/15m",
+		"ACCOUNTS_RARE_ACTIONS_PER_USER=2/15m", "ACCOUNTS_MAILS_PER_RECIPIENT=2/15m", "ACCOUNTS_MAILS_PER_STAFF=2/15m",
 	}})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	e := exampleOf(t, op)
@@ -269,6 +269,9 @@ func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation)
 	ask := func(name string) *servertest.Response {
 		if op.ID == "updateProfile" { // of its members only another username has a budget
 			e.body = map[string]any{"username": name}
+		}
+		if op.ID == "createUser" { // an address that is taken is a conflict
+			e.body = map[string]any{"email": address(name)}
 		}
 		return send(c.Copy(), e)
 	}
@@ -310,7 +313,9 @@ func busy(t *testing.T, hasher *credentials.Hasher) (free func()) {
 func TestControl81And84HashingIsBounded(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		hasher := credentials.NewHasher(servertest.FastHash, 1, 1, time.Minute)
-		s := servertest.Start(t, servertest.Options{Engine: engine, Hasher: hasher, Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m"}})
+		s := servertest.Start(t, servertest.Options{Engine: engine, Hasher: hasher, Settings: []string{
+			"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m", "ACCOUNTS_PASSWORDS_PER_CLIENT=4/15m", // the four below that are answered 200
+		}})
 		ada, bob := newAda(t, s), s.NewUser()
 		verification := register(t, s, 1, object{"email": address("carol"), "password": password})
 		reset := requestReset(t, s, bob.Email, 1)

@@ -153,7 +153,7 @@ func (c caller) RemoteAddr() net.Addr {
 }
 
 // One client that opens connections and says nothing leaves the places of the others alone.
-func TestControl82ConnectionsOfOneClient(t *testing.T) {
+func TestControl82And189ConnectionsOfOneClient(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_TRUSTED_PROXIES=10.0.0.0/8"}})
 	var queue callers
 	listener := s.Shared(&queue, 2)
@@ -169,10 +169,11 @@ func TestControl82ConnectionsOfOneClient(t *testing.T) {
 		}
 	}
 	ports, conns := kept("203.0.113.7:1", "203.0.113.7:2", "203.0.113.7:3", "[::ffff:203.0.113.7]:4", "203.0.113.8:5",
-		"[2001:db8::1]:6", "[2001:db8::2]:7", "[2001:db8::3]:8", // one customer's
+		"[2001:db8::1]:6", "[2001:db8::2]:7", "[2001:db8:0:1::3]:8", // one customer's /48
+		"[2001:db8:1::1]:19",                       // another's
 		"10.1.2.3:9", "10.1.2.3:10", "10.1.2.3:11", // a proxy's
 		"127.0.0.1:12", "127.0.0.1:13", "[::1]:14", "[::1]:15", "[::1]:16")
-	if want := []int{1, 2, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16}; !slices.Equal(ports, want) {
+	if want := []int{1, 2, 5, 6, 7, 19, 9, 10, 11, 12, 13, 14, 15, 16}; !slices.Equal(ports, want) {
 		t.Errorf("kept %v, want %v", ports, want)
 	}
 	if n := strings.Count(s.Log.String(), "too many connections"); n != 1 { // a line a minute

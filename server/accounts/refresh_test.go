@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -446,6 +447,24 @@ func TestGracedEvent(t *testing.T) {
 		}
 		if n := s.events(c, "refresh_graced"); n != 1 {
 			t.Errorf("%d events, want 1", n)
+		}
+	})
+}
+
+// A client that changes its address and agent with each request writes so many events, and no more.
+func TestControl186GracedEventsAreBounded(t *testing.T) {
+	eachSite(t, []string{"ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h"}, func(t *testing.T, s *site) {
+		c := s.login(token.Body)
+		s.age(c, interval+margin)
+		s.at(c).RefreshTokens().Want(t, http.StatusOK, "")
+		in := s.input(c)
+		for i := range 6 {
+			in.Client = accounts.Client{IP: fmt.Sprintf("198.51.100.%d", i), UserAgent: fmt.Sprint("agent ", i)}
+			_, err := s.replicas[0].Service.Refresh(context.Background(), in)
+			must(t, err)
+		}
+		if n := s.events(c, "refresh_graced"); n != 3 {
+			t.Errorf("%d events, want 3", n)
 		}
 	})
 }

@@ -1,0 +1,51 @@
+package accounts_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// longNames are logins of 254 characters, and of the 150 that a username may have, of the characters whose
+// normalization costs most.
+func longNames() map[string]string {
+	names := map[string]string{}
+	for _, letter := range []string{"\ufdfa", "\ufb2c", "\u33c5", "İ", "각", "\u1f82", "\u0345", "😀"} {
+		for form, around := range map[string][2]string{"a username": {"", ""}, "an address": {"a@", ".example"}, "behind an @": {"@", ""}} {
+			for n, what := range map[int]string{150: " of 150 ", 254: " of 254 "} {
+				names[form+what+letter] = around[0] + strings.Repeat(letter, n-len(around[0])-len(around[1])) + around[1]
+			}
+		}
+	}
+	return names
+}
+
+// What a login costs that is refused at once is mostly its name: no name costs half a millisecond. The client is over
+// its limit, which the server remembers, so neither the database nor a hash is part of it. Of many tries the fastest
+// counts, since the machine may be busy.
+func TestControl192NamesAreCheap(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=1/15m"}})
+	cost := func(name string) time.Duration {
+		fastest := time.Hour
+		for range 50 {
+			in := accounts.LoginInput{Name: name, Password: "a wrong one", Transport: accounts.BodyTokens, Client: accounts.Client{IP: "192.0.2.1"}}
+			began := time.Now()
+			_, _, err := s.Service.Login(context.Background(), in)
+			fastest = min(fastest, time.Since(began))
+			if err == nil {
+				t.Fatal("logged in")
+			}
+		}
+		return fastest
+	}
+	plain := cost(strings.Repeat("a", 254))
+	for what, name := range longNames() {
+		if c := cost(name); c > 500*time.Microsecond {
+			t.Errorf("%s: %v, where a plain name costs %v", what, c, plain)
+		}
+	}
+}
