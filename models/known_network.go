@@ -28,7 +28,8 @@ func knownNetworkID(name, network string) (id ID) {
 // It reads one row by its key whether or not a user has the name.
 func (s *Store) KnownNetwork(ctx context.Context, name, network string, now time.Time) (time.Time, error) {
 	var found []Throttle
-	err := s.reads.WithContext(ctx).Where("id = ? AND ends_at > ?", knownNetworkID(name, network), now).Limit(1).Find(&found).Error
+	err := s.reads.WithContext(ctx).Where("id = ? AND ends_at > ?", knownNetworkID(name, network), now).
+		Limit(1).Find(&found).Error
 	if err != nil || len(found) == 0 {
 		return time.Time{}, translate(err)
 	}
@@ -38,22 +39,27 @@ func (s *Store) KnownNetwork(ctx context.Context, name, network string, now time
 // AddKnownNetwork makes a network known for the user's names until the time given. A user who is gone, inactive or
 // has another name by now gets nothing: the name may be another user's.
 func (s *Store) AddKnownNetwork(ctx context.Context, u User, network string, now, until time.Time) error {
+	names := []string{u.UsernameNorm}
+	if u.EmailNorm != "" && u.EmailNorm != u.UsernameNorm {
+		names = append(names, u.EmailNorm)
+	}
 	var rows []Throttle
-	for _, name := range []string{u.UsernameNorm, u.EmailNorm} {
-		if id := knownNetworkID(name, network); name != "" && !slices.ContainsFunc(rows, func(t Throttle) bool { return t.ID == id }) {
-			rows = append(rows, Throttle{ID: id, Kind: kindKnownNetwork, Hits: 1, LastAt: now, EndsAt: until})
-		}
+	for _, name := range names {
+		id := knownNetworkID(name, network)
+		rows = append(rows, Throttle{ID: id, Kind: kindKnownNetwork, Hits: 1, LastAt: now, EndsAt: until})
 	}
 	slices.SortFunc(rows, func(a, b Throttle) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		var there []int64 // locked, so that a deletion at the same moment comes before, or sees the rows
 		err := tx.Model(&User{}).Clauses(clause.Locking{Strength: "UPDATE"}).
-			Where("id = ? AND username_norm = ? AND email_norm = ? AND is_active", u.ID, u.UsernameNorm, u.EmailNorm).Pluck("id", &there).Error
+			Where("id = ? AND username_norm = ? AND email_norm = ? AND is_active", u.ID, u.UsernameNorm, u.EmailNorm).
+			Pluck("id", &there).Error
 		if err != nil || len(there) == 0 {
 			return err
 		}
-		return tx.Clauses(clause.OnConflict{DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"}), Columns: []clause.Column{{Name: "id"}}}).
-			Create(&rows).Error
+		return tx.Clauses(clause.OnConflict{
+			Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"}),
+		}).Create(&rows).Error
 	})
 }
 
@@ -67,8 +73,9 @@ func forgetNetworks(tx *gorm.DB, names ...string) error {
 		copy(last[:], bytes.Repeat([]byte{0xff}, len(last)))
 		copy(last[:8], first[:8])
 		copy(first[8:], make([]byte, 8))
-		if err := tx.Where("id BETWEEN ? AND ? AND kind = ?", first, last, kindKnownNetwork).Delete(&Throttle{}).Error; err != nil {
-			return err
+		result := tx.Where("id BETWEEN ? AND ? AND kind = ?", first, last, kindKnownNetwork).Delete(&Throttle{})
+		if result.Error != nil {
+			return result.Error
 		}
 	}
 	return nil

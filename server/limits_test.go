@@ -110,6 +110,9 @@ func TestControl186PasswordsOfAUser(t *testing.T) {
 		if rows() != before {
 			t.Error("there are more sessions or events")
 		}
+		if d, err := s.Service.User(t.Context(), u.ID); err != nil || !d.Throttled {
+			t.Errorf("staff does not see it: %v", err)
+		}
 		signIn(s, u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "invalid_credentials")
 		signIn(s, other.Username, other.Password).Want(t, http.StatusOK, "")
 		confirmReset(s, requestReset(t, s, u.Email, 1), otherPassword).Want(t, http.StatusOK, "")

@@ -25,7 +25,7 @@ func newClient() *http.Client {
 	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
 }
 
-func send(ctx context.Context, c *http.Client, method, url string, body any, access string) answer {
+func send(ctx context.Context, c *http.Client, method, url string, body any, access string, headers ...string) answer {
 	var reader io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -44,6 +44,9 @@ func send(ctx context.Context, c *http.Client, method, url string, body any, acc
 	if access != "" {
 		r.Header.Set("Authorization", "Bearer "+access)
 	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
 	began := time.Now()
 	response, err := c.Do(r)
 	if err != nil {
@@ -61,7 +64,13 @@ func send(ctx context.Context, c *http.Client, method, url string, body any, acc
 }
 
 func (s *storms) login(ctx context.Context, c *http.Client, name, word string) answer {
-	return send(ctx, c, http.MethodPost, s.url+"/accounts/login", map[string]string{"username": name, "password": word, "token_transport": "body"}, "")
+	return s.loginFrom(ctx, c, "127.0.0.1", name, word)
+}
+
+// loginFrom logs in as a client of another address. The server takes this machine for a proxy that says so.
+func (s *storms) loginFrom(ctx context.Context, c *http.Client, ip, name, word string) answer {
+	body := map[string]string{"username": name, "password": word, "token_transport": "body"}
+	return send(ctx, c, http.MethodPost, s.url+"/accounts/login", body, "", "X-Forwarded-For", ip)
 }
 
 // regular is a client that goes about its day.

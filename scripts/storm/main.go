@@ -1,5 +1,6 @@
 // Storm has a thousand clients log in at once, again and again, and measures what that does to everybody else: the
-// memory of the server, the time of its refusals, and refresh and profile beside the same load without the storm.
+// memory of the server, the time of its refusals, and refresh and profile beside the same load without the storm. Then
+// one client network floods with right passwords, and the logins of others are counted.
 //
 //	storm [-clients 1000] [-seconds 60] [-database URL]
 //
@@ -62,5 +63,7 @@ func run(ctx context.Context, clients int, d time.Duration, database string) (ok
 	go func() { probing <- s.probe(during) }()
 	stormy := everyday(ctx, regulars, d)
 	r := report{slots: s.slots, base: base, peak: s.memory("VmHWM"), quiet: quiet, stormy: stormy, logins: <-storming, probe: <-probing}
+	fmt.Printf("%d loops of one client network that log in for %v, and others every %v\n", floodLoops, floodTime, honestPace)
+	r.share = s.floodOneNetwork(ctx)
 	return r.print(), ctx.Err()
 }

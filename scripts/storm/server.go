@@ -80,7 +80,8 @@ func (s *storms) environment(addr, database string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ACCOUNTS_") })
 	env = append(env, "ACCOUNTS_ADDR="+addr, "ACCOUNTS_PUBLIC_URL="+s.url, "ACCOUNTS_DATA_DIR="+s.dir, "ACCOUNTS_LOG_LEVEL=error",
 		"ACCOUNTS_ROTATION_INTERVAL=2s", "ACCOUNTS_ACCESS_TTL=5m",
-		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0")
+		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
+		"ACCOUNTS_PASSWORDS_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_USER=0", "ACCOUNTS_TRUSTED_PROXIES=127.0.0.1")
 	if database != "" {
 		env = append(env, "ACCOUNTS_DATABASE_URL="+database)
 	}

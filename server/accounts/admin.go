@@ -67,6 +67,7 @@ func (s *Service) detail(ctx context.Context, u models.User) (UserDetail, error)
 	limit := s.settings.LoginFailuresPerAccount
 	throttled, err := s.store.UsedUp(ctx, s.now(), bounded([]models.Spending{
 		use(limit, loginOfAccount, u.UsernameNorm), use(limit, loginOfAccount, u.EmailNorm), use(limit, passwordOfUser, subjectOf(u)),
+		use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u)),
 	})...)
 	if err != nil {
 		return UserDetail{}, storeError(err)
@@ -383,7 +384,9 @@ func (s *Service) SendPasswordReset(ctx context.Context, p Principal, id int64, 
 // operator's domain to any number of addresses.
 func (s *Service) staffMailLimits(p Principal, emailNorm string) []models.Spending {
 	recipient := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
-	return []models.Spending{use(recipient, mailsTo+"staff", emailNorm), use(s.settings.MailsPerStaff, mailsOfStaff, subjectOf(p.User))}
+	return []models.Spending{
+		use(recipient, mailsTo+"staff", emailNorm), use(s.settings.MailsPerStaff, mailsOfStaff, subjectOf(p.User)),
+	}
 }
 
 // limitedOr leaves all errors but that of a budget as they are.

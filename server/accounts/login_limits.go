@@ -47,7 +47,8 @@ func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (log
 	}
 	accounts := []models.Spending{guess(s.settings.LoginFailuresPerAccount, loginOfAccount, name.norm)}
 	if !l.known.IsZero() {
-		accounts = []models.Spending{guess(s.settings.LoginFailuresPerAccount, loginOfKnown, nameAndNetwork(name.norm, c)), accounts[0]}
+		own := guess(s.settings.LoginFailuresPerAccount, loginOfKnown, nameAndNetwork(name.norm, c))
+		accounts = []models.Spending{own, accounts[0]}
 	}
 	for _, account := range accounts {
 		l.guesses = append(slices.Clone(failures), account)

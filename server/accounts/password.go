@@ -89,6 +89,9 @@ func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) 
 // comparePassword says of which hash it is the password, within a budget of failures: who has stolen a session, or
 // somebody's mail, is not to find it by trying. Errors: ValidationFailed (password_wrong), RateLimited, Unavailable.
 func (s *Service) comparePassword(ctx context.Context, client Client, failure models.Spending, field, password string, hashes ...string) (which int, err error) {
+	if err := s.busy(client); err != nil {
+		return 0, err
+	}
 	verified := s.verified(client)
 	if err := s.spend(ctx, append(verified, failure)...); err != nil {
 		return 0, err
@@ -186,6 +189,9 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 // ConfirmReset sets a new password by the token of a reset mail, once. It ends every session and every other open link
 // of the user and signs nobody in. Errors: LinkInvalid, ValidationFailed, RateLimited, Unavailable.
 func (s *Service) ConfirmReset(ctx context.Context, value, password string, client Client) error {
+	if err := s.busy(client); err != nil {
+		return err
+	}
 	uses := s.confirmation(client)
 	if err := s.spend(ctx, uses...); err != nil {
 		return err

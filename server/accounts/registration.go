@@ -41,6 +41,9 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if err != nil {
 		return err
 	}
+	if err := s.busy(r.Client); err != nil {
+		return err
+	}
 	uses := perClient(s.settings.RegistrationsPerClient, "register"+requestsOf, r.Client)
 	if err := s.spend(ctx, uses...); err != nil {
 		return err

@@ -40,8 +40,8 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User
 }
 
 func (s *Service) login(ctx context.Context, in LoginInput, name loginName) (Tokens, models.User, error) {
-	if s.hasher.Full(in.Client.networks()) { // a storm is not to reach the database
-		return Tokens{}, models.User{}, hashError(credentials.ErrBusy)
+	if err := s.busy(in.Client); err != nil {
+		return Tokens{}, models.User{}, err
 	}
 	limits, err := s.limitLogin(ctx, name, in.Client)
 	if err != nil {
@@ -149,6 +149,15 @@ func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User,
 		}
 	}
 	return list[0], nil
+}
+
+// busy refuses a request whose password cannot be hashed now, before it reaches the database: a storm is not to keep
+// that busy too. Errors: Unavailable.
+func (s *Service) busy(client Client) error {
+	if s.hasher.Full(client.networks()) {
+		return hashError(credentials.ErrBusy)
+	}
+	return nil
 }
 
 func hashError(err error) error {
