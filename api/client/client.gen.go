@@ -2206,10 +2206,10 @@ type ValidationFailedProblemCode string
 
 // VerifyEmailRequest defines model for VerifyEmailRequest.
 type VerifyEmailRequest struct {
-	// Password The present password.
+	// Password The password typed at registration.
 	//
 	// Example: correct horse battery staple
-	Password Password `json:"password"`
+	Password string `json:"password"`
 
 	// Token What the link of the mail holds behind `#token=`.
 	//

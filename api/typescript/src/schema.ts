@@ -805,7 +805,12 @@ export interface components {
         };
         VerifyEmailRequest: {
             token: components["schemas"]["OneTimeToken"];
-            password: components["schemas"]["Password"];
+            /**
+             * Format: password
+             * @description The password typed at registration.
+             * @example correct horse battery staple
+             */
+            password: string;
             token_transport?: components["schemas"]["TokenTransport"];
         };
         EmailRequest: {
@@ -1411,7 +1416,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["NotFoundProblem"];
             };
         };
-        /** @description The request body is over 64 KiB. */
+        /**
+         * @description The request body is longer than the operation can need: than the longest values of its schema with every character
+         *     escaped, and never more than 16 KiB.
+         */
         BodyTooLarge: {
             headers: {
                 [name: string]: unknown;
@@ -1422,7 +1430,7 @@ export interface components {
                  *       "type": "urn:accounts:problem:body_too_large",
                  *       "title": "Body too large",
                  *       "status": 413,
-                 *       "detail": "A request body may have at most 64 KiB.",
+                 *       "detail": "The request body is longer than this operation can need; the most for any operation is 16 KiB.",
                  *       "code": "body_too_large",
                  *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
                  *     }
