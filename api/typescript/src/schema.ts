@@ -298,7 +298,9 @@ export interface paths {
         };
         /**
          * Export my data
-         * @description Everything this service keeps about the signed-in user, without secrets.
+         * @description Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. So that
+         *     a link on another site cannot use up this limit, the server rejects a cross-site navigation with the cookies
+         *     (`csrf_failed`).
          */
         get: operations["exportProfile"];
         put?: never;
@@ -2254,6 +2256,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["AccessRefused"];
+            403: components["responses"]["CsrfFailed"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
