@@ -98,8 +98,9 @@ func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
 	ids = slices.Compact(ids)
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		claims := map[string]any{"claims": gorm.Expr("claims + 1")}
-		if err := tx.Model(&User{}).Where("id IN ?", ids).Updates(claims).Error; err != nil {
-			return err
+		claimed := tx.Model(&User{}).Where("id IN ?", ids).Updates(claims)
+		if claimed.Error != nil || claimed.RowsAffected == 0 {
+			return claimed.Error
 		}
 		var there []int64
 		if err := tx.Model(&User{}).Where("id IN ?", ids).Pluck("id", &there).Error; err != nil {

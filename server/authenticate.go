@@ -36,9 +36,10 @@ type security struct {
 	public       bool // security: []
 	anonymous    bool // lists {}: the credential may be a token in the body
 	alternatives []alternative
-	// Beside `security`: x-required-role and x-recent-password.
-	role           accounts.Role
-	recentPassword bool
+	// In addition to `security`: x-required-role, x-recent-password and x-refuse-cross-site.
+	role            accounts.Role
+	recentPassword  bool
+	refuseCrossSite bool
 }
 
 // alternative is a way to authenticate: a credential by this carrier and, with csrf, the header beside it.
@@ -81,7 +82,23 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 		}
 		s.alternatives = append(s.alternatives, a)
 	}
+	if err := s.readCrossSite(op); err != nil {
+		return s, err
+	}
 	return s, s.readRole(op)
+}
+
+// readCrossSite reads x-refuse-cross-site. It stops the server where it would have no effect.
+func (s *security) readCrossSite(op *openapi3.Operation) error {
+	value, marked := op.Extensions["x-refuse-cross-site"]
+	if marked && value != true {
+		return fmt.Errorf("cannot enforce x-refuse-cross-site %v", value)
+	}
+	if marked && !s.lists(accounts.AccessCookie) && !s.lists(accounts.RefreshCookie) {
+		return errors.New("x-refuse-cross-site on an operation that takes no cookie")
+	}
+	s.refuseCrossSite = marked
+	return nil
 }
 
 // readRole reads what is asked of the caller's user. A role that nobody knows, or one of an operation that has no user
@@ -166,7 +183,16 @@ func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, er
 	if way.csrf && !s.validCSRF(credential, c.GetHeader("X-CSRFToken")) {
 		return credential, problemOf(codeCSRFFailed)
 	}
+	// Browsers attach Lax cookies to a link or a redirect from any site. Such a navigation changes nothing, but it would
+	// use up the owner's limit of a read that has one. Browsers that do not send Sec-Fetch-Site cannot be told apart.
+	if call.operation.security.refuseCrossSite && call.crossSite && isCookie(way.carrier) {
+		return credential, problemOf(codeCSRFFailed)
+	}
 	return credential, nil
+}
+
+func isCookie(carrier accounts.Carrier) bool {
+	return carrier == accounts.AccessCookie || carrier == accounts.RefreshCookie
 }
 
 // validCSRF: a token of the old service has no session that a value could belong to, so there any will do. A page of

@@ -29,7 +29,7 @@ type operation struct {
 	id       string
 	route    *routers.Route
 	security security
-	hasBody  bool
+	maxBody  int // bytes; 0 if the operation has no body
 }
 
 // pages are the routes for people, beside the contract.
@@ -48,7 +48,7 @@ func loadContract(cfg config.Config) (*contract, error) {
 				return nil, fmt.Errorf("server: the contract: %s: %w", op.OperationID, err)
 			}
 			k.operations[method+" "+ginPath(path)] = &operation{
-				id: op.OperationID, security: security, hasBody: op.RequestBody != nil,
+				id: op.OperationID, security: security, maxBody: bodyLimit(op),
 				route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
 			}
 		}

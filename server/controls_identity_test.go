@@ -92,6 +92,11 @@ var usernames = []struct {
 	{"ada%d", "ada%d" + strings.Repeat("a", 255), refused}, {"ada%d", "ada%d" + strings.Repeat("a", 10_000), refused}, {"ada%d", "ada%d@example.com", refused}, {"ada%d", "ada%d\uff20example.com", refused},
 }
 
+// isRefused reports whether a name or an address is none that anybody could have.
+func isRefused(r *servertest.Response) bool {
+	return r.Status == http.StatusUnprocessableEntity || r.Status == http.StatusRequestEntityTooLarge
+}
+
 // However a username is typed, it is one that somebody has, another one, or none, and every operation says the same.
 func TestControl66SpellingsOfUsernames(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
@@ -107,7 +112,7 @@ func TestControl66SpellingsOfUsernames(t *testing.T) {
 			switch r := signIn(s, typed, password); r.Status {
 			case http.StatusOK:
 				got["login"] = same
-			case http.StatusUnprocessableEntity: // longer than any name
+			case http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge: // longer than any name
 				got["login"] = refused
 			}
 			email := address(newName())
@@ -122,7 +127,7 @@ func TestControl66SpellingsOfUsernames(t *testing.T) {
 				s.Login(servertest.User{User: stored(t, s, email), Password: otherPassword}, accounts.BodyTokens).Do(http.MethodPost, "/accounts/profile/delete", object{"password": otherPassword}).Want(t, http.StatusNoContent, "")
 			}
 			client := s.Login(stranger, accounts.BodyTokens)
-			got["profile"] = map[int]likeness{http.StatusOK: other, http.StatusConflict: same, http.StatusUnprocessableEntity: refused}[patch(client, object{"username": typed}).Status]
+			got["profile"] = map[int]likeness{http.StatusOK: other, http.StatusConflict: same, http.StatusUnprocessableEntity: refused, http.StatusRequestEntityTooLarge: refused}[patch(client, object{"username": typed}).Status]
 
 			want := map[string]likeness{"login": c.want, "register": c.want, "profile": c.want}
 			if c.want == refused && got["login"] == other {
@@ -207,7 +212,7 @@ func TestControl66And67SpellingsOfAddresses(t *testing.T) {
 				got[name] = other
 				settle(t, s)
 				count := len(s.Mails.To(mailboxOf(had)))
-				if ask().Status == http.StatusUnprocessableEntity {
+				if isRefused(ask()) {
 					got[name] = refused
 				}
 				settle(t, s)
@@ -217,7 +222,7 @@ func TestControl66And67SpellingsOfAddresses(t *testing.T) {
 					t.Errorf("%s of %.80q: %d mails to %q", name, typed, n, had)
 				}
 			}
-			if r := post(s, "/accounts/email/resend", object{"email": typed}); (r.Status == http.StatusUnprocessableEntity) != (c.want == refused) {
+			if r := post(s, "/accounts/email/resend", object{"email": typed}); isRefused(r) != (c.want == refused) {
 				t.Errorf("resend to %.80q: %d", typed, r.Status)
 			}
 			want := map[string]likeness{"login": c.want, "register": c.want, "email change": c.want, "reset": c.want}

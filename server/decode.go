@@ -17,7 +17,6 @@ import (
 )
 
 const (
-	maxBody  = 64 << 10
 	maxDepth = 32
 	// No request of the contract has as many members; each unknown one would cost the validator an error.
 	maxMembers  = 100
@@ -42,14 +41,15 @@ func (s *Server) decodeFirst(c *gin.Context) {
 // {"password":"a","password":"b"}, an invalid UTF-8 sequence or a second document behind the first.
 func (s *Server) decode(c *gin.Context, call *call) error {
 	call.decoded = true
-	if !call.operation.hasBody {
+	limit := int64(call.operation.maxBody)
+	if limit == 0 {
 		return nil
 	}
-	if c.Request.ContentLength > maxBody {
+	if c.Request.ContentLength > limit {
 		return problemOf(codeBodyTooLarge)
 	}
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
-	raw, err := io.ReadAll(c.Request.Body)
+	// io.ReadAll grows with what has arrived: a client reserves no memory by the length that it declares.
+	raw, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
 	call.unread = err != nil
 	var tooLarge *http.MaxBytesError
 	switch {

@@ -31,6 +31,9 @@ func ReadSecurity(doc *openapi3.T, op *openapi3.Operation) error {
 	return err
 }
 
+// BodyLimit is the most bytes that the body of an operation may have.
+func BodyLimit(op *openapi3.Operation) int { return bodyLimit(op) }
+
 // Shared is the listener that Serve makes of one, with a bound of its own.
 func (s *Server) Shared(listener net.Listener, most int) net.Listener {
 	l := s.shared(listener).(*sharedListener) //nolint:forcetypeassert // made above

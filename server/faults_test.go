@@ -270,6 +270,9 @@ func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation)
 		if op.ID == "updateProfile" { // of its members only another username has a budget
 			e.body = map[string]any{"username": name}
 		}
+		if op.ID == "updateUser" { // of its members only another address has a limit
+			e.body = map[string]any{"email": address(name)}
+		}
 		if op.ID == "createUser" { // an address that is taken is a conflict
 			e.body = map[string]any{"email": address(name)}
 		}

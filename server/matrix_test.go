@@ -168,6 +168,9 @@ func (w *world) judge(op servertest.Operation, sc scenario, p place, csrf bool) 
 	if csrf && (c.csrf == "" || w.csrfValue(sc) != c.csrf) {
 		return "csrf_failed"
 	}
+	if op.Operation.Extensions["x-refuse-cross-site"] == true && (p == atAccess || p == atRefresh) && sc.headers["Sec-Fetch-Site"] == "cross-site" {
+		return "csrf_failed"
+	}
 	return w.judgeSession(op, c, p, invalid)
 }
 

@@ -2224,10 +2224,10 @@ type ValidationFailedProblemCode string
 
 // VerifyEmailRequest defines model for VerifyEmailRequest.
 type VerifyEmailRequest struct {
-	// Password The present password.
+	// Password The password typed at registration.
 	//
 	// Example: correct horse battery staple
-	Password Password `json:"password"`
+	Password string `json:"password"`
 
 	// Token What the link of the mail holds behind `#token=`.
 	//
@@ -2856,7 +2856,9 @@ type ClientInterface interface {
 
 	// ExportProfile Export my data
 	//
-	// Everything this service keeps about the signed-in user, without secrets.
+	// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. So that
+	// a link on another site cannot use up this limit, the server rejects a cross-site navigation with the cookies
+	// (`csrf_failed`).
 	//
 	// Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
 	ExportProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3677,7 +3679,9 @@ func (c *Client) DeleteProfile(ctx context.Context, body DeleteProfileJSONReques
 
 // ExportProfile Export my data
 //
-// Everything this service keeps about the signed-in user, without secrets.
+// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. So that
+// a link on another site cannot use up this limit, the server rejects a cross-site navigation with the cookies
+// (`csrf_failed`).
 //
 // Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
 func (c *Client) ExportProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6091,7 +6095,9 @@ type ClientWithResponsesInterface interface {
 
 	// ExportProfileWithResponse Export my data
 	//
-	// Everything this service keeps about the signed-in user, without secrets.
+	// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. So that
+	// a link on another site cannot use up this limit, the server rejects a cross-site navigation with the cookies
+	// (`csrf_failed`).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7985,6 +7991,8 @@ type ExportProfileResponse struct {
 	JSON200 *ProfileExport
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -8007,6 +8015,11 @@ func (r ExportProfileResponse) GetJSON200() *ProfileExport {
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r ExportProfileResponse) GetApplicationProblemJSON401() *AccessRefused {
 	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ExportProfileResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -10418,7 +10431,9 @@ func (c *ClientWithResponses) DeleteProfileWithResponse(ctx context.Context, bod
 
 // ExportProfileWithResponse Export my data
 //
-// Everything this service keeps about the signed-in user, without secrets.
+// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. So that
+// a link on another site cannot use up this limit, the server rejects a cross-site navigation with the cookies
+// (`csrf_failed`).
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12415,6 +12430,13 @@ func ParseExportProfileResponse(rsp *http.Response) (*ExportProfileResponse, err
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest CsrfFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest RateLimited

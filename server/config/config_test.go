@@ -125,7 +125,7 @@ func TestShownDefaultsLoad(t *testing.T) {
 			environ = append(environ, s.Name+"="+value)
 		}
 	}
-	if len(environ) != 32 {
+	if len(environ) != 33 {
 		t.Fatalf("%d values among the defaults: %q", len(environ), environ)
 	}
 	mustLoad(t, environ)

@@ -300,7 +300,9 @@ export interface paths {
         };
         /**
          * Export my data
-         * @description Everything this service keeps about the signed-in user, without secrets.
+         * @description Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. So that
+         *     a link on another site cannot use up this limit, the server rejects a cross-site navigation with the cookies
+         *     (`csrf_failed`).
          */
         get: operations["exportProfile"];
         put?: never;
@@ -824,7 +826,12 @@ export interface components {
         };
         VerifyEmailRequest: {
             token: components["schemas"]["OneTimeToken"];
-            password: components["schemas"]["Password"];
+            /**
+             * Format: password
+             * @description The password typed at registration.
+             * @example correct horse battery staple
+             */
+            password: string;
             token_transport?: components["schemas"]["TokenTransport"];
         };
         EmailRequest: {
@@ -1432,7 +1439,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["NotFoundProblem"];
             };
         };
-        /** @description The request body is over 64 KiB. */
+        /**
+         * @description The request body is longer than the operation can need: than the longest values of its schema with every character
+         *     escaped, and never more than 16 KiB.
+         */
         BodyTooLarge: {
             headers: {
                 [name: string]: unknown;
@@ -1443,7 +1453,7 @@ export interface components {
                  *       "type": "urn:accounts:problem:body_too_large",
                  *       "title": "Body too large",
                  *       "status": 413,
-                 *       "detail": "A request body may have at most 64 KiB.",
+                 *       "detail": "The request body is longer than this operation can need; the most for any operation is 16 KiB.",
                  *       "code": "body_too_large",
                  *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
                  *     }
@@ -2267,6 +2277,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["AccessRefused"];
+            403: components["responses"]["CsrfFailed"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
