@@ -62,5 +62,7 @@ func run(ctx context.Context, clients int, d time.Duration, database string) (ok
 	go func() { probing <- s.probe(during) }()
 	stormy := everyday(ctx, regulars, d)
 	r := report{slots: s.slots, base: base, peak: s.memory("VmHWM"), quiet: quiet, stormy: stormy, logins: <-storming, probe: <-probing}
+	fmt.Printf("%d clients that ask for mails to unknown addresses, and a reset of a user each %v\n", mailClients, resetEvery)
+	r.mails = s.mailStorm(ctx, d)
 	return r.print(), ctx.Err()
 }

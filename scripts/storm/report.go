@@ -15,6 +15,7 @@ type report struct {
 	quiet, stormy day
 	logins        logins
 	probe         probe
+	mails         mailStorm
 }
 
 // hashMemory is what one hash takes, spare what the rest of a storm may.
@@ -54,6 +55,7 @@ func (r report) print() bool {
 			quantile(each.quiet, 0.5), quantile(each.stormy, 0.5), q, s, float64(s)/float64(max(1, q)))
 	}
 	fmt.Printf("          not answered 200: %v and %v  %s\n", r.quiet.failures, r.stormy.failures, verdict(len(r.quiet.failures)+len(r.stormy.failures) == 0))
+	r.mails.print(verdict)
 	if min(len(r.probe.known), len(r.probe.unknown)) == 0 {
 		fmt.Printf("names     no answer to compare  %s\n", verdict(false))
 		return ok
