@@ -205,7 +205,8 @@ func (s *Service) composeReset(ctx context.Context, m models.Mail, message mail.
 	return s.withLink(ctx, message, models.PurposeReset, s.settings.ResetURL, t.ID)
 }
 
-// withLink adds the link. Its host comes from the configuration alone: by a Host header a stranger could have the
+// withLink adds the link and says how long it is good for, which is not always as long as the mail is: a registration
+// may have waited for a while when its mail is sent again. The link's host comes from the configuration alone: by a Host header a stranger could have the
 // owner's link sent to himself.
 // ErrNotFound: the token is no longer open. errNoSecret.
 func (s *Service) withLink(ctx context.Context, message mail.Message, purpose, page string, id models.ID) (mail.Message, error) {
@@ -218,7 +219,7 @@ func (s *Service) withLink(ctx context.Context, message mail.Message, purpose, p
 	}
 	for _, value := range s.ring.OneTimes(uuid.UUID(id)) {
 		if bytes.Equal(hashOf(value), t.Hash) {
-			message.Link = link(page, value, message.Locale)
+			message.Link, message.ValidFor = link(page, value, message.Locale), t.ExpiresAt.Sub(message.Date)
 			return message, nil
 		}
 	}
