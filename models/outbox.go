@@ -174,7 +174,7 @@ func (s *Store) MailsDue(ctx context.Context, priority MailPriority, now time.Ti
 	return len(last) > 0, translate(err)
 }
 
-// FinishMail notes the end of a mail, RetryMail when to try again. Both do nothing if the lease was lost meanwhile.
+// FinishMail notes the end of a mail, RetryMail when to try again. Both do nothing if the lease has been lost.
 func (s *Store) FinishMail(ctx context.Context, m Mail, now time.Time, outcome string) error {
 	return s.releaseMail(ctx, m, map[string]any{"done_at": now, "outcome": outcome, "lease": nil})
 }

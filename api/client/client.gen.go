@@ -2733,7 +2733,8 @@ type ClientInterface interface {
 
 	// RequestPasswordResetWithBody Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
@@ -2743,7 +2744,8 @@ type ClientInterface interface {
 
 	// RequestPasswordReset Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
@@ -3425,7 +3427,8 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 
 // RequestPasswordResetWithBody Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
@@ -3445,7 +3448,8 @@ func (c *Client) RequestPasswordResetWithBody(ctx context.Context, contentType s
 
 // RequestPasswordReset Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
@@ -5888,7 +5892,8 @@ type ClientWithResponsesInterface interface {
 
 	// RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -5898,7 +5903,8 @@ type ClientWithResponsesInterface interface {
 
 	// RequestPasswordResetWithResponse Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -10094,7 +10100,8 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 
 // RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -10110,7 +10117,8 @@ func (c *ClientWithResponses) RequestPasswordResetWithBodyWithResponse(ctx conte
 
 // RequestPasswordResetWithResponse Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
