@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -162,7 +164,8 @@ func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time, e
 // the user, in whatever order they are stored, since mails may be delivered out of order. It is stored once.
 //
 // It claims the user, so that two workers store two tokens one after the other, and asks whether the mail still waits:
-// a link must not be born after the event that ended all of them. ErrConflict: the user is not as given any more.
+// a link must not be born after the event that ended all of them. If the user was invited and has no password yet, the
+// token lives at least as long as the open invitation that it replaces. ErrConflict: the user is not as given any more.
 // ErrNotFound: the mail has been dropped.
 func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
@@ -184,6 +187,11 @@ func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error
 		if err != nil || stored {
 			return err
 		}
+		if u.Password == "" || strings.HasPrefix(u.Password, "!") { // as credentials.IsUsable
+			if t.ExpiresAt, err = invitationEnd(tx, t); err != nil {
+				return err
+			}
+		}
 		if err := endTokens(tx, t.CreatedAt, "user_id = ? AND purpose = ? AND created_at <= ?", t.UserID, t.Purpose, t.CreatedAt); err != nil {
 			return err
 		}
@@ -196,6 +204,20 @@ func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error
 		}
 		return tx.Create(&t).Error
 	})
+}
+
+// invitationEnd returns when the token of a reset expires that replaces the link of an invitation: not before that link
+// would have, which lives longer. Otherwise a stranger who requests a reset for the address of an invited user leaves
+// the user an hour in place of days. The invitation may still wait in the outbox, without a token.
+func invitationEnd(tx *gorm.DB, t OneTimeToken) (time.Time, error) {
+	var ends []time.Time
+	err := tx.Model(&OneTimeToken{}).Where("user_id = ? AND purpose = ? AND used_at IS NULL", t.UserID, t.Purpose).Pluck("expires_at", &ends).Error
+	if err != nil {
+		return t.ExpiresAt, err
+	}
+	var queued []time.Time
+	err = tx.Model(&Mail{}).Where("email_norm = ? AND kind = ? AND done_at IS NULL", t.EmailNorm, KindInvitation).Pluck("expires_at", &queued).Error
+	return slices.MaxFunc(slices.Concat(ends, queued, []time.Time{t.ExpiresAt}), time.Time.Compare), err
 }
 
 // some says whether there is such a row.

@@ -229,6 +229,39 @@ func TestResetTokenIsStoredOnce(t *testing.T) {
 	})
 }
 
+// A reset that is stored before the invitation, which waits in the outbox, lives as long as that; for a user with a
+// password it lives as long as it says.
+func TestControl198ResetLivesAsLongAsTheInvitation(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		end := func(token models.OneTimeToken) time.Time {
+			found, err := f.TokenByID(t.Context(), models.PurposeReset, token.ID)
+			ok(t, err)
+			return found.ExpiresAt
+		}
+		for password, extended := range map[string]bool{"!": true, "!kept": true, "": true, "hash": false} {
+			u := f.newUser("user" + password)
+			f.db.Exec(t, "UPDATE users SET password = ? WHERE id = ?", password, u.ID)
+			invitation := newMail(now())
+			invitation.Kind, invitation.Email, invitation.EmailNorm = models.KindInvitation, u.Email, u.EmailNorm
+			invitation.ExpiresAt = invitation.CreatedAt.Add(72 * time.Hour)
+			_, err := f.AddMail(t.Context(), invitation, models.Spending{})
+			ok(t, err)
+			token := f.resetOf(u, now().Add(time.Second))
+			want := token.ExpiresAt
+			if extended {
+				want = invitation.ExpiresAt
+			}
+			if got := end(token); !got.Equal(want) {
+				t.Errorf("with the password %q the link lives until %v, want %v", password, got, want)
+			}
+			newer := f.resetOf(u, now().Add(2*time.Second))
+			if got := end(newer); extended && !got.Equal(want) || !extended && !got.Equal(newer.ExpiresAt) || f.isOpen(token) {
+				t.Errorf("with the password %q the next link lives until %v", password, got)
+			}
+		}
+	})
+}
+
 // The newest request's token is the one that works, in whatever order the mails went out.
 func TestNewestResetKillsTheOlder(t *testing.T) {
 	at := now().Truncate(time.Second)

@@ -175,7 +175,7 @@ func (s *Store) MailsDue(ctx context.Context, priority MailPriority, now time.Ti
 	return len(last) > 0, translate(err)
 }
 
-// FinishMail notes the end of a mail, RetryMail when to try again. Both do nothing if the lease was lost meanwhile.
+// FinishMail notes the end of a mail, RetryMail when to try again. Both do nothing if the lease has been lost.
 // The goodbye of a deleted account keeps no address once it is finished: nothing else removes it with the user.
 func (s *Store) FinishMail(ctx context.Context, m Mail, now time.Time, outcome string) error {
 	set := map[string]any{"done_at": now, "outcome": outcome, "lease": nil}

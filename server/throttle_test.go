@@ -421,11 +421,12 @@ func TestControl65ChangeAskedForTwice(t *testing.T) {
 		u, next, other := s.NewUser(), address(newName()), address(newName())
 		c := s.Login(u, accounts.Hybrid)
 		changeEmail(c, other, u.Password).Want(t, http.StatusAccepted, "")
+		replaced := linkToken(t, s, other, 1, mail.EmailChange) // there is no mail if the wish is replaced before it is sent
 		for range 2 {
 			changeEmail(c, next, u.Password).Want(t, http.StatusAccepted, "")
 		}
 		wantMails(t, s, next, mail.EmailChange)
-		confirmEmail(s, linkToken(t, s, other, 1, mail.EmailChange)).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmEmail(s, replaced).Want(t, http.StatusBadRequest, "link_invalid")
 		confirmEmail(s, linkToken(t, s, next, 1, mail.EmailChange)).Want(t, http.StatusOK, "")
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }

@@ -2761,7 +2761,8 @@ type ClientInterface interface {
 
 	// RequestPasswordResetWithBody Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
@@ -2771,7 +2772,8 @@ type ClientInterface interface {
 
 	// RequestPasswordReset Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
@@ -3494,7 +3496,8 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 
 // RequestPasswordResetWithBody Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
@@ -3514,7 +3517,8 @@ func (c *Client) RequestPasswordResetWithBody(ctx context.Context, contentType s
 
 // RequestPasswordReset Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
@@ -5998,7 +6002,8 @@ type ClientWithResponsesInterface interface {
 
 	// RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -6008,7 +6013,8 @@ type ClientWithResponsesInterface interface {
 
 	// RequestPasswordResetWithResponse Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -10280,7 +10286,8 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 
 // RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -10296,7 +10303,8 @@ func (c *ClientWithResponses) RequestPasswordResetWithBodyWithResponse(ctx conte
 
 // RequestPasswordResetWithResponse Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).

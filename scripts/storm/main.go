@@ -65,5 +65,7 @@ func run(ctx context.Context, clients int, d time.Duration, database string) (ok
 	r := report{slots: s.slots, base: base, peak: s.memory("VmHWM"), quiet: quiet, stormy: stormy, logins: <-storming, probe: <-probing}
 	fmt.Printf("%d loops of one client network that log in for %v, and others every %v\n", floodLoops, floodTime, honestPace)
 	r.share = s.floodOneNetwork(ctx)
+	fmt.Printf("%d clients that ask for mails to unknown addresses, and a reset of a user each %v\n", mailClients, resetEvery)
+	r.mails = s.mailStorm(ctx, d)
 	return r.print(), ctx.Err()
 }

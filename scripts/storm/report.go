@@ -16,6 +16,7 @@ type report struct {
 	logins        logins
 	probe         probe
 	share         share
+	mails         mailStorm
 }
 
 // hashMemory is what one hash takes, spare what the rest of a storm may.
@@ -56,6 +57,7 @@ func (r report) print() bool {
 	}
 	fmt.Printf("          not answered 200: %v and %v  %s\n", r.quiet.failures, r.stormy.failures, verdict(len(r.quiet.failures)+len(r.stormy.failures) == 0))
 	r.share.print(verdict)
+	r.mails.print(verdict)
 	if min(len(r.probe.known), len(r.probe.unknown)) == 0 {
 		fmt.Printf("names     no answer to compare  %s\n", verdict(false))
 		return ok

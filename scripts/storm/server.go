@@ -25,6 +25,7 @@ type storms struct {
 	dir     string
 	log     *os.File
 	http    *http.Client
+	sink    *sink
 }
 
 const (
@@ -43,6 +44,9 @@ func start(ctx context.Context, database string) (*storms, error) {
 	}
 	s := &storms{dir: dir, slots: max(1, runtime.GOMAXPROCS(0)-1), http: newClient()}
 	if s.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
+		return nil, err
+	}
+	if s.sink, err = newSink(ctx); err != nil {
 		return nil, err
 	}
 	binary := filepath.Join(dir, "accountsd")
@@ -82,6 +86,7 @@ func (s *storms) environment(addr, database string) []string {
 		"ACCOUNTS_ROTATION_INTERVAL=2s", "ACCOUNTS_ACCESS_TTL=5m",
 		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
 		"ACCOUNTS_PASSWORDS_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_USER=0", "ACCOUNTS_TRUSTED_PROXIES=127.0.0.1")
+	env = append(env, s.sink.environment()...)
 	if database != "" {
 		env = append(env, "ACCOUNTS_DATABASE_URL="+database)
 	}
@@ -103,7 +108,7 @@ func (s *storms) stop() error {
 		return fmt.Errorf("the server has died: %w", err)
 	}
 	err := s.command.Wait()
-	return errors.Join(err, s.log.Close(), os.RemoveAll(s.dir))
+	return errors.Join(err, s.sink.server.Close(), s.log.Close(), os.RemoveAll(s.dir))
 }
 
 // memory is a line of /proc/PID/status, in bytes: VmRSS is what the process holds, VmHWM the most it ever held.

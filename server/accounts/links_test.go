@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -142,4 +143,38 @@ func idsOfMails(t *testing.T, db *servertest.Database) (ids []uuid.UUID) {
 		t.Fatalf("%d ids", len(ids))
 	}
 	return ids
+}
+
+// An invited user has 72 hours to set a password. A stranger who requests a reset for the address gets the user a new
+// link in place of the old one, which must not live for less.
+func TestControl198StrangersShortenNoInvitation(t *testing.T) {
+	const invited, life = "boss@example.com", 72 * time.Hour
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		root, ada := s.NewUser(), s.NewUser()
+		s.Database.Exec(t, "UPDATE users SET is_staff = ?, is_superuser = ? WHERE id = ?", true, true, root.ID)
+		s.Login(root, token.Body).Do(http.MethodPost, "/admin/users", map[string]any{"email": invited}).Want(t, http.StatusCreated, "")
+		invitation := s.Mails.Wait(t, invited, 1)
+		end := invitation.Date.Add(life)
+		for n := range 2 { // again and again
+			s.Clock.Advance(time.Second)
+			requestReset(t, s, invited)
+			m := s.Mails.Wait(t, invited, n+2)
+			if got := m.Date.Add(m.ValidFor); m.Kind != mail.Reset || !got.Equal(end) {
+				t.Errorf("a %s mail says that its link lives until %v, the invitation's until %v", m.Kind, got, end)
+			}
+		}
+		requestReset(t, s, ada.Email)
+		if m := s.Mails.Wait(t, ada.Email, 1); m.ValidFor != time.Hour {
+			t.Errorf("the link of a user with a password lives for %v", m.ValidFor)
+		}
+		s.Clock.Advance(life - time.Minute)
+		confirm := func(m mail.Message) *servertest.Response {
+			return s.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm",
+				map[string]any{"token": servertest.Token(t, m), "new_password": "another horse battery"})
+		}
+		confirm(invitation).Want(t, http.StatusBadRequest, "link_invalid") // the newest alone is good
+		confirm(s.Mails.To(invited)[2]).Want(t, http.StatusOK, "")
+	})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net/url"
 	"strings"
 	"time"
 
@@ -51,11 +50,20 @@ func (s *Service) notices(u models.User, kind mail.Kind, client Client) []models
 func (s *Service) mailTo(u models.User, kind mail.Kind, client Client) models.Mail {
 	m := s.newMail(kind, noticeLife, client)
 	m.Priority = models.PriorityKnown
-	m.UserID, m.Email, m.EmailNorm, m.Name = u.ID, u.Email, u.EmailNorm, u.FirstName
+	m.UserID, m.Email, m.EmailNorm, m.Name = u.ID, u.Email, u.EmailNorm, provedName(u)
 	if u.Locale != "" {
 		m.Locale = u.Locale
 	}
 	return m
+}
+
+// provedName is what a mail calls its recipient: the user's name, if the user has proved the address. Otherwise someone
+// else can have typed both, and the name is a message to a stranger.
+func provedName(u models.User) string {
+	if u.EmailVerifiedAt == nil {
+		return ""
+	}
+	return u.FirstName
 }
 
 var languages = language.NewMatcher([]language.Tag{language.English, language.Korean})
@@ -117,7 +125,7 @@ func (s *Service) compose(ctx context.Context, m models.Mail) (mail.Message, err
 		if err != nil {
 			return message, err
 		}
-		m.TokenID, m.UserID, message.Kind, message.To, message.Name = &t.ID, t.UserID, mail.Verify, t.Email, t.FirstName
+		m.TokenID, m.UserID, message.Kind, message.To = &t.ID, t.UserID, mail.Verify, t.Email
 		return s.composeVerify(ctx, m, message)
 	case mail.Reset, mail.Invitation:
 		return s.composeReset(ctx, m, message)
@@ -142,25 +150,26 @@ func (s *Service) unlessOwned(ctx context.Context, m models.Mail, message mail.M
 	switch {
 	case err == nil && owner.ID != m.UserID:
 		message.Kind, message.Link = mail.AlreadyRegistered, link(s.settings.ResetURL, "", owner.Locale)
-		message.To, message.Name, message.Locale, message.ValidFor = owner.Email, owner.FirstName, owner.Locale, 0
+		message.To, message.Name, message.Locale, message.ValidFor = owner.Email, provedName(owner), owner.Locale, 0
 		return message, nil
 	case err != nil && !errors.Is(err, models.ErrNotFound):
 		return message, err
 	case m.TokenID == nil: // its owner has left meanwhile
 		return message, models.ErrNotFound
 	}
+	message.Name = "" // the link is to prove the address
 	return s.withLink(ctx, message, purpose, page, *m.TokenID)
 }
 
 // link leads to a page, which is told what is behind the #: browsers send that to no server and put it into no Referer.
-// The language is that of the mail.
+// The language is that of the mail: what a stranger typed as one is no part of the link.
 func link(page, token, locale string) string {
 	var told []string
 	if token != "" {
 		told = append(told, "token="+token)
 	}
 	if locale != "" {
-		told = append(told, "lang="+url.QueryEscape(locale))
+		told = append(told, "lang="+mail.Language(locale))
 	}
 	if told == nil {
 		return page
@@ -188,14 +197,15 @@ func (s *Service) composeReset(ctx context.Context, m models.Mail, message mail.
 	if err := s.store.AddResetToken(ctx, u, t); err != nil {
 		return message, err // ErrConflict: a change of the user came in between; the next attempt reads it
 	}
-	message.To, message.Name = u.Email, u.FirstName
+	message.To, message.Name = u.Email, provedName(u)
 	if u.Locale != "" {
 		message.Locale = u.Locale
 	}
 	return s.withLink(ctx, message, models.PurposeReset, s.settings.ResetURL, t.ID)
 }
 
-// withLink adds the link. Its host comes from the configuration alone: by a Host header a stranger could have the
+// withLink adds the link and says how long it is good for, which is not always as long as the mail is: a registration
+// may have waited for a while when its mail is sent again. The link's host comes from the configuration alone: by a Host header a stranger could have the
 // owner's link sent to himself.
 // ErrNotFound: the token is no longer open. errNoSecret.
 func (s *Service) withLink(ctx context.Context, message mail.Message, purpose, page string, id models.ID) (mail.Message, error) {
@@ -208,7 +218,7 @@ func (s *Service) withLink(ctx context.Context, message mail.Message, purpose, p
 	}
 	for _, value := range s.ring.OneTimes(uuid.UUID(id)) {
 		if bytes.Equal(hashOf(value), t.Hash) {
-			message.Link = link(page, value, message.Locale)
+			message.Link, message.ValidFor = link(page, value, message.Locale), t.ExpiresAt.Sub(message.Date)
 			return message, nil
 		}
 	}

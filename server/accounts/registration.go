@@ -57,7 +57,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if r.Locale != "" {
 		m.Locale = r.Locale
 	}
-	m.Email, m.EmailNorm, m.Name = u.Email, u.EmailNorm, u.FirstName
+	m.Email, m.EmailNorm = u.Email, u.EmailNorm
 	return s.queued(s.storeRegistration(ctx, u, m, r.Client))
 }
 

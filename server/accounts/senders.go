@@ -17,10 +17,10 @@ const (
 	lastRetry  = 15 * time.Minute // but not longer than this
 	mailTime   = 30 * time.Second // bound on one delivery
 
-	longestPretence = 10 * time.Second
-	mailBatch       = 64               // mails that are looked at in one go
-	nobodysPart     = 3                // mails to nobody hold one in so many senders at most
-	noMailPause     = 10 * time.Second // after an error of the database
+	longestDecoy = 10 * time.Second
+	mailBatch    = 64               // mails that are looked at in one go
+	decoyPart    = 3                // decoys hold at most one in so many places
+	noMailPause  = 10 * time.Second // after an error of the database
 )
 
 // MailFault says why a mail was not sent. It holds neither the id of the row nor an address, so it can be logged.
@@ -32,36 +32,37 @@ type MailFault struct {
 	Err      error
 }
 
-// senders sends the mails of the outbox. One goroutine looks at what is due and finds out whether there is a recipient;
-// each mail that has one is then sent by a goroutine of its own, up to a bound.
+// senders sends the mails of the outbox. One goroutine looks at what is due and finds out whether each mail has a
+// recipient. A mail that has one is sent by a goroutine of its own, as long as a place among the senders is free.
 //
 // Strangers can request mails for addresses that have no account. Such a mail must not use sending capacity, or a flood
-// of them delays everyone's mail. Yet an observer can time a mail: one who requests a reset for an address of another
-// person, and then one for an address of their own, must not see by the second mail's arrival whether the first was
-// sent. So a mail to nobody holds a sender for as long as the last real mail took, and both cases are alike, as long as
-// such mails hold less than their part of the senders. Beyond that they are finished at once, and many together: then
-// real mails always have most of the senders, and a thousand mails to nobody take less than a second.
+// of them delays the mail of every user. But an observer can time mails: the observer requests a reset for the address
+// of another person and then one for their own, and must not see by the arrival of the second mail whether the first
+// was sent. So a mail without a recipient is a decoy: it holds a place for as long as the last real mail took to send.
+// Decoys hold at most a third of the places. Further mails without a recipient are finished at once, many in one
+// statement. So real mails always have two thirds of the places, and a thousand mails without a recipient take less
+// than a second.
 //
-// What an observer can still time: if mails to nobody hold their part already and real mails hold all but one of the
-// other senders, then one more real mail makes the next one wait, and one more mail to nobody does not. The observer
-// has to fill the senders of the one process that claims the mails, to the last but one, in the time that one mail
-// takes, with mails to many mailboxes of their own, while no other mail is sent; and each try is limited by client
-// network and by recipient.
+// With few mails in flight the two cases are alike. What an observer can still time: while decoys hold their third and
+// real mails hold all other places but one, another real mail makes the next mail wait, and another mail without a
+// recipient does not. For that the observer must fill all places but one of the process that claims the mails, within
+// the time that one mail takes, with mails to many mailboxes of their own, while no other mail is sent. Each try is
+// limited by client network and by recipient.
 type senders struct {
 	*Service
 	sender mail.Sender
 	report func(MailFault)
-	places chan struct{} // one is held for each mail in flight
-	parts  chan struct{} // one more is held for each of these that is to nobody
+	places chan struct{} // holds one for each mail in flight
+	decoys chan struct{} // holds one for each of those that is a decoy
 	all    sync.WaitGroup
 }
 
 // SendMails sends what is due until ctx ends, several mails at once. Every replica does so; a mail is sent by one of
 // them, and by another one if that dies. report is told what went wrong, by any of the senders.
 func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func(MailFault)) {
-	n := max(nobodysPart, s.settings.MailSenders)
+	n := max(decoyPart, s.settings.MailSenders)
 	d := &senders{
-		Service: s, sender: sender, report: report, places: make(chan struct{}, n), parts: make(chan struct{}, n/nobodysPart),
+		Service: s, sender: sender, report: report, places: make(chan struct{}, n), decoys: make(chan struct{}, n/decoyPart),
 	}
 	defer d.all.Wait()
 	for {
@@ -90,8 +91,8 @@ func (d *senders) sendDue(ctx context.Context) time.Duration {
 	return mailPoll
 }
 
-// sendBatch begins to send the first mails that are due, and finishes those among them that are to nobody. It returns
-// whether there may be more that need not wait for a sender.
+// sendBatch begins to send the first mails that are due, and finishes those among them that have no recipient and no
+// place as decoys. It returns whether there may be more that need not wait for a place.
 func (d *senders) sendBatch(ctx context.Context) (more bool, err error) {
 	due, err := d.store.DueMails(ctx, d.now(), mailBatch)
 	if err != nil {
@@ -101,21 +102,20 @@ func (d *senders) sendBatch(ctx context.Context) (more bool, err error) {
 	return len(due) == mailBatch && !busy, errors.Join(err, d.drop(ctx, dropped))
 }
 
-// dispatch begins to send mails in their order, until all senders are busy. It returns those that need no sender, since
-// they are to nobody.
+// dispatch begins to send mails in their order, until all places are taken. It returns those that need none.
 func (d *senders) dispatch(ctx context.Context, due []models.Mail) (dropped []models.Mail, busy bool, err error) {
 	for _, m := range due {
-		nobody, err := d.isToNobody(ctx, m)
+		deliverable, err := d.hasRecipient(ctx, m)
 		if err != nil {
 			return dropped, false, err
 		}
-		release, free := d.reserve(nobody)
+		release, free := d.reserve(!deliverable)
 		switch {
 		case free:
-			if err := d.begin(ctx, m, nobody, release); err != nil {
+			if err := d.begin(ctx, m, !deliverable, release); err != nil {
 				return dropped, false, err
 			}
-		case nobody:
+		case !deliverable:
 			dropped = append(dropped, m)
 		default:
 			return dropped, true, nil
@@ -124,39 +124,40 @@ func (d *senders) dispatch(ctx context.Context, due []models.Mail) (dropped []mo
 	return dropped, false, nil
 }
 
-// isToNobody reports whether the address that a stranger typed has no recipient. It is asked before the mail is claimed,
-// so that many such mails can be finished in one statement.
-func (d *senders) isToNobody(ctx context.Context, m models.Mail) (bool, error) {
+// hasRecipient reports whether a mail is to be sent: whether the address that a stranger typed has the account, or the
+// registration, that the request was about. It is asked before the mail is claimed, so that many mails without a
+// recipient can be finished in one statement.
+func (d *senders) hasRecipient(ctx context.Context, m models.Mail) (bool, error) {
 	var err error
 	switch {
 	case m.Priority == models.PriorityKnown:
-		return false, nil
+		return true, nil
 	case m.Kind == string(mail.Reset):
 		_, err = d.resetUser(ctx, m)
 	case m.Kind == string(resend):
 		_, err = d.store.PendingRegistration(ctx, m.EmailNorm, d.now())
 	}
 	if errors.Is(err, models.ErrNotFound) {
-		return true, nil
+		return false, nil
 	}
-	return false, err
+	return err == nil, err
 }
 
-// reserve takes a sender, if one is free; a mail to nobody gets one of their part alone.
-func (d *senders) reserve(nobody bool) (release func(), free bool) {
-	if nobody && !tryHold(d.parts) {
+// reserve takes a place, if one is free. A decoy gets none beyond the part of decoys.
+func (d *senders) reserve(decoy bool) (release func(), free bool) {
+	if decoy && !tryHold(d.decoys) {
 		return nil, false
 	}
 	if !tryHold(d.places) {
-		if nobody {
-			<-d.parts
+		if decoy {
+			<-d.decoys
 		}
 		return nil, false
 	}
 	return func() {
 		<-d.places
-		if nobody {
-			<-d.parts
+		if decoy {
+			<-d.decoys
 		}
 	}, true
 }
@@ -171,7 +172,7 @@ func tryHold(places chan struct{}) bool {
 }
 
 // begin claims a mail and sends it in a goroutine of its own.
-func (d *senders) begin(ctx context.Context, m models.Mail, nobody bool, release func()) error {
+func (d *senders) begin(ctx context.Context, m models.Mail, decoy bool, release func()) error {
 	m, err := d.store.ClaimMail(ctx, m, d.now(), mailLease)
 	if err != nil {
 		release()
@@ -183,12 +184,12 @@ func (d *senders) begin(ctx context.Context, m models.Mail, nobody bool, release
 	d.all.Go(func() {
 		defer d.wakeMail()
 		defer release()
-		d.send(ctx, m, nobody)
+		d.send(ctx, m, decoy)
 	})
 	return nil
 }
 
-// drop finishes mails to nobody without a sender.
+// drop finishes mails without a recipient.
 func (d *senders) drop(ctx context.Context, mails []models.Mail) error {
 	n, err := d.store.DropMails(ctx, d.now(), mails)
 	for range n {
@@ -198,8 +199,8 @@ func (d *senders) drop(ctx context.Context, mails []models.Mail) error {
 }
 
 // send delivers a mail that has been claimed, and stores what became of it.
-func (d *senders) send(ctx context.Context, m models.Mail, nobody bool) {
-	outcome, err := d.deliver(ctx, m, nobody)
+func (d *senders) send(ctx context.Context, m models.Mail, decoy bool) {
+	outcome, err := d.deliver(ctx, m, decoy)
 	if err != nil {
 		d.fault(m, outcome != "", err)
 	}
@@ -227,7 +228,7 @@ func backOff(attempts int) time.Duration {
 }
 
 // deliver sends a mail. Without an outcome it is to be tried again. An error beside an outcome is for people.
-func (d *senders) deliver(ctx context.Context, m models.Mail, nobody bool) (string, error) {
+func (d *senders) deliver(ctx context.Context, m models.Mail, decoy bool) (string, error) {
 	if !d.now().Before(m.ExpiresAt) {
 		return models.MailExpired, errors.New("it could not be sent before it expired")
 	}
@@ -239,7 +240,7 @@ func (d *senders) deliver(ctx context.Context, m models.Mail, nobody bool) (stri
 	message, err := d.compose(ctx, m)
 	switch {
 	case errors.Is(err, models.ErrNotFound):
-		d.pretend(stop, nobody)
+		d.holdDecoy(stop, decoy)
 		return models.MailDropped, nil
 	case errors.Is(err, errNoSecret):
 		return models.MailDropped, err
@@ -256,19 +257,18 @@ func (d *senders) deliver(ctx context.Context, m models.Mail, nobody bool) (stri
 	case err != nil:
 		return "", err
 	}
-	d.sendTime.Store(int64(min(took, longestPretence)))
+	d.sendTime.Store(int64(min(took, longestDecoy)))
 	return models.MailSent, nil
 }
 
-// pretend takes as long as the last mail took to send, in place of sending one; see senders. A mail that was not known
-// to be to nobody (its recipient has just left) does so if their part has room. A process that is told to stop does not
-// wait.
-func (d *senders) pretend(ctx context.Context, reserved bool) {
+// holdDecoy waits for as long as the last mail took to send; see senders. A mail that has lost its recipient since it
+// was dispatched is a decoy if the part of decoys has room. A process that is told to stop does not wait.
+func (d *senders) holdDecoy(ctx context.Context, reserved bool) {
 	if !reserved {
-		if !tryHold(d.parts) {
+		if !tryHold(d.decoys) {
 			return
 		}
-		defer func() { <-d.parts }()
+		defer func() { <-d.decoys }()
 	}
 	select {
 	case <-ctx.Done():

@@ -78,13 +78,13 @@ func TestControl187UnknownAddressesDoNotDelayMail(t *testing.T) {
 		}
 		settled(t, s.Database)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE outcome = 'dropped'"); n != 2000 {
-			t.Errorf("%d of 2000 mails to nobody are finished", n)
+			t.Errorf("%d of 2000 mails without a recipient are finished", n)
 		}
 	})
 }
 
-// Beyond a backlog nobody is told that a mail is on its way which would come too late, whoever has the address; and the
-// one kind of request does not close the other.
+// Beyond a backlog no request is told that a mail is on its way, since it would come too late. That does not depend on
+// the address, and one kind of request does not close the other.
 func TestControl187BacklogIsRejected(t *testing.T) {
 	const bound = 1000
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -193,8 +193,8 @@ func TestControl187SignedInUsersGoFirst(t *testing.T) {
 	})
 }
 
-// Mails to nobody hold a third of the senders for as long as a real mail took, and no more; real ones can have all.
-func TestControl187MailsToNobodyHoldTheirPart(t *testing.T) {
+// Decoys hold a third of the senders for as long as a real mail took, and no more; real mails can have all.
+func TestControl187DecoysHoldTheirPart(t *testing.T) {
 	const senders, part, sending = 6, 2, 2 * time.Second
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -221,7 +221,7 @@ func TestControl187MailsToNobodyHoldTheirPart(t *testing.T) {
 		}
 		eventually(t, "real mails have all senders", func() bool { return len(held.kinds()) == 1+senders })
 		if took := time.Since(began); took < sending {
-			t.Errorf("mails to nobody held their senders for %v, a real mail took %v", took, sending)
+			t.Errorf("decoys held their senders for %v, a real mail took %v", took, sending)
 		}
 		release()
 		if got := settled(t, s.Database); got[models.MailSent] != senders+1 {

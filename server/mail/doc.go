@@ -10,9 +10,10 @@
 //
 // A mail is addressed to whoever somebody typed into a form, and holds a link that
 // opens an account. So: one recipient, a bare addr-spec of ASCII (address.go); no
-// input in any header but To; names only in the body, and only names that no mail
-// program turns into a link; no remote content; and no error or log line that
-// holds the link, the recipient or the password of the SMTP server.
+// input in any header but To; names only in the body, only such as cannot carry a
+// message of their own, and none to an address that is not proved; no remote
+// content; and no error or log line that holds the link, the recipient or the
+// password of the SMTP server.
 //
 // The package must not know users, tokens or storage. It does not queue, retry or
 // look at a clock: Send is one attempt, and its error says whether another is of

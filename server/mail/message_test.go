@@ -178,43 +178,65 @@ func TestHTML(t *testing.T) {
 	}
 }
 
-func TestControl67NamesAreHarmless(t *testing.T) {
-	for name, want := range map[string]string{
-		"Gil-dong":                           "Gil-dong",
-		"<script>alert(1)</script>":          "", // the slash
-		"<script>alert(1)":                   "<script>alert(1)",
-		"<img src=x onerror=alert(1)>":       "<img src=x onerror=alert(1)>",
-		"{{.Link}}":                          "{{.Link}}",
-		"{{.}}":                              "{{.}}",
-		"${jndi}":                            "${jndi}",
-		`"' & <b>`:                           `"' & <b>`,
-		"a\r\nBcc: x@y.z":                    "",
-		"a\r\n\r\n.\r\nQUIT":                 "a . QUIT",
-		"a\u2028b\u0085c\u00a0\u3000d":       "a b c d",
-		"\u202egnod-liG\u2066x\u200b":        "gnod-liGx",
-		"nul\x00esc\x1b[31m":                 "nulesc[31m",
-		"bad\xff\xfeutf8":                    "badutf8",
-		"\u200d\u202e\x00":                   "",
-		"O'Brien-Smith Jr.":                  "O'Brien-Smith Jr.",
-		"J. R. R.":                           "J. R. R.",
-		"홍길동":                                "홍길동",
-		"דוד":                                "דוד",
-		"You won! https://evil.example/x":    "",
-		"www.evil":                           "",
-		"see evil.com now":                   "",
-		"see evil。com now":                   "",
-		"ev\u200bil.c\u200bom":               "",
-		"me@evil":                            "",
-		"tel:123":                            "",
-		strings.Repeat("a", 64):              strings.Repeat("a", 64),
-		strings.Repeat("a", 65):              "",
-		"e" + strings.Repeat("\u0301", 1000): "",
-	} {
+// names are what people, and people who want to deceive, enter as a first name, and what a greeting shows of it.
+var names = map[string]string{
+	"Gil-dong":                         "Gil-dong",
+	"O'Brien-Smith":                    "O'Brien-Smith",
+	"O\u2019Brien":                     "O\u2019Brien",
+	"Jean\u2010Luc":                    "Jean\u2010Luc",
+	"  Ada   Maria ":                   "Ada Maria",
+	"홍길동":                              "홍길동",
+	"דוד":                              "דוד",
+	"संजय":                             "संजय",
+	"Zoe\u0308":                        "Zoe\u0308",
+	"a\u2028b\u0085c\u00a0\u3000d":     "a b c d",
+	"\u202egnod-liG\u2066x\u200b":      "gnod-liGx",
+	"bad\xff\xfeutf":                   "badutf",
+	"\u200d\u202e\x00":                 "",
+	strings.Repeat("a", 40):            strings.Repeat("a", 40),
+	strings.Repeat("a", 41):            "",
+	"e" + strings.Repeat("\u0301", 40): "",
+
+	"Fraud alert! Your card was charged 899 USD. Call 1 800 555 0199": "",
+	"Fraud alert!":                  "",
+	"Call 1 800 555 0199":           "",
+	"Call \u0661\u0668\u0660\u0660": "", // other digits
+	"Send 0.5 BTC to bc1qw508d6qejxtdg4y5r3zarvary0c5xw7k": "",
+	"evil\u2024example":               "", // one dot leader
+	"evil\uff0eexample":               "",
+	"evil\u3002example":               "",
+	"evil\ua4f8example":               "", // a letter
+	"see evil.com now":                "",
+	"ev\u200bil.c\u200bom":            "",
+	"You won! https://evil.example/x": "",
+	"www.evil":                        "",
+	"me@evil":                         "",
+	"tel:123":                         "",
+	"ring me, now":                    "",
+	"J. R. R.":                        "",
+	"\u2167":                          "", // Roman numeral eight
+	"\u2460":                          "", // circled one
+	"\U0001f4de":                      "", // telephone receiver
+	"<script>alert(1)</script>":       "",
+	"<b>":                             "",
+	"{{.Link}}":                       "",
+	"${jndi}":                         "",
+	`"' & <b>`:                        "",
+	"a\r\nBcc: x@y.z":                 "",
+	"a\r\n\r\n.\r\nQUIT":              "",
+}
+
+func TestControl202NamesAreNames(t *testing.T) {
+	for name, want := range names {
 		if got := greetable(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
-			continue
 		}
-		m := sample(Verify)
+	}
+}
+
+func TestControl67NamesAreHarmless(t *testing.T) {
+	for name, want := range names {
+		m := sample(Reset)
 		m.Name = name
 		r := mustRender(t, m)
 		greeting := strings.TrimSuffix("Hello "+want, " ") + ","
@@ -228,12 +250,25 @@ func TestControl67NamesAreHarmless(t *testing.T) {
 	}
 }
 
+// A mailbox that no one has proved to be theirs gets no name at all: the person who typed the address typed the name too.
+func TestControl202NoNameAtUnprovedAddresses(t *testing.T) {
+	for kind := range needsLink {
+		m := sample(kind)
+		m.Name = "Call me"
+		r := mustRender(t, m)
+		shown := strings.Contains(r.subject+r.text+r.html, m.Name)
+		if unproved := kind == Verify || kind == EmailChange || kind == Invitation; shown == unproved {
+			t.Errorf("%s: the name is shown: %v", kind, shown)
+		}
+	}
+}
+
 func TestLanguage(t *testing.T) {
 	for tag, want := range map[string]string{
 		"": "en", "en": "en", "en-GB": "en", "ko": "ko", "KO": "ko", "ko-KR": "ko", "ko_KR.UTF-8": "ko", "ko-Kore-KR": "ko",
 		"kok": "en", "fr": "en", "*": "en", "../ko": "en", "-ko": "en",
 	} {
-		if got := language(tag); got != want {
+		if got := Language(tag); got != want {
 			t.Errorf("%q: %s", tag, got)
 		}
 	}

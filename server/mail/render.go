@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
-	"regexp"
 	"strings"
 	texttemplate "text/template"
 	"time"
@@ -67,8 +66,11 @@ func (m Message) render(product string) (rendered, error) {
 }
 
 func (m Message) content(product string) content {
-	lang := language(m.Locale)
-	f := facts{Name: greetable(m.Name), Product: tidy(product), Link: m.Link, ValidFor: duration(m.ValidFor, lang), NewEmail: Mask(m.NewEmail)}
+	lang := Language(m.Locale)
+	f := facts{Product: tidy(product), Link: m.Link, ValidFor: duration(m.ValidFor, lang), NewEmail: Mask(m.NewEmail)}
+	if !toUnproved[m.Kind] {
+		f.Name = greetable(m.Name)
+	}
 	say := func(name string) string { return sentence(lang, name, f) }
 	kind := string(m.Kind)
 	c := content{
@@ -96,8 +98,9 @@ func sentence(lang, name string, f facts) string {
 	return strings.TrimSpace(b.String())
 }
 
-// language picks the locale by its primary subtag: ko, ko-KR and ko_KR are Korean.
-func language(tag string) string {
+// Language is the language in which a message to a reader of the tag is written. It goes by the primary subtag: ko,
+// ko-KR and ko_KR are Korean.
+func Language(tag string) string {
 	primary, _, _ := strings.Cut(strings.ReplaceAll(tag, "_", "-"), "-")
 	for _, locale := range locales {
 		if strings.EqualFold(primary, locale) {
@@ -107,21 +110,32 @@ func language(tag string) string {
 	return locales[0]
 }
 
-const maxGreeting = 64 // characters of a name
+// toUnproved are the kinds of messages to an address that no one has proved to be theirs yet. They greet no one by
+// name: the sender of the form chooses both the address and the name, and with it a line of a message from the
+// operator's own, signed address to a stranger.
+var toUnproved = map[Kind]bool{Verify: true, EmailChange: true, Invitation: true}
 
-// linkable is what mail programs turn into a link on their own: a name with a
-// scheme, an @ or something like a domain in it.
-var linkable = regexp.MustCompile(`[@/\\:]|(?i:www)\.|[\pL\pN][.。．｡]\pL{2}`)
+const maxName = 40 // characters
 
-// greetable is a name as it may stand in a greeting, or "". Who registers with a
-// stranger's address chooses the name, and with it a line of a mail to the
-// stranger: "visit evil.example to claim your prize" must not be one.
+// greetable returns a name as it may stand in a greeting, or "". A name that is anything else than a name is not shown,
+// since a sentence in a greeting looks like the operator's. It consists of letters, marks, spaces, apostrophes and
+// hyphens: without digits there is no telephone number, amount or wallet, and without other punctuation no link.
 func greetable(name string) string {
 	name = tidy(name)
-	if utf8.RuneCountInString(name) > maxGreeting || linkable.MatchString(name) {
+	if utf8.RuneCountInString(name) > maxName || strings.ContainsFunc(name, func(r rune) bool { return !isOfName(r) }) {
 		return ""
 	}
 	return name
+}
+
+func isOfName(r rune) bool {
+	switch {
+	case strings.ContainsRune(" '\u2019-\u2010\u2011", r):
+		return true
+	case r >= '\ua4f8' && r <= '\ua4fd': // Lisu tones are letters that look like full stops, commas and colons
+		return false
+	}
+	return unicode.IsLetter(r) || unicode.IsMark(r)
 }
 
 // tidy makes one line of visible characters: no line ends, no control characters,

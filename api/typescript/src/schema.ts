@@ -408,7 +408,8 @@ export interface paths {
         put?: never;
         /**
          * Ask for a mail to set a new password
-         * @description Always `202`, and nothing changes. A mail with a link goes out if the address has an active account.
+         * @description Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
+         *     link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
          *     While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
          */
         post: operations["requestPasswordReset"];

@@ -1,0 +1,67 @@
+package accounts_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// named are the mails to an address so far, each with the name that it has.
+func named(s *servertest.Server, email string) (list []string) {
+	for _, m := range s.Mails.To(email) {
+		list = append(list, string(m.Kind)+" "+m.Name)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// A stranger who types an address of another person types the name too, and the mail comes from the operator. So a name
+// is in mails to proved addresses alone, and nothing else that was typed is in any.
+func TestControl202NamesGoToProvedAddresses(t *testing.T) {
+	const squatted, fresh = "victim@example.com", "fresh@example.com"
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e, Settings: []string{"ACCOUNTS_EMAIL_VERIFICATION=optional"}})
+		u := s.NewUser()
+		signUp := func(email string) {
+			s.Anonymous().Do(http.MethodPost, "/accounts/register", map[string]any{
+				"email": email, "password": secret, "first_name": "Call us", "locale": "call-18005550-199",
+			}).Want(t, http.StatusAccepted, "")
+		}
+		resendTo := func(email string) {
+			s.Anonymous().Do(http.MethodPost, "/accounts/email/resend", map[string]any{"email": email}).Want(t, http.StatusAccepted, "")
+		}
+		signUp(squatted) // the stranger's account, whose address is not proved
+		s.Mails.Wait(t, squatted, 1)
+		resendTo(squatted)
+		requestReset(t, s, squatted)
+		signUp(squatted)
+		requestReset(t, s, u.Email)
+		signUp(u.Email)
+		s.Login(u, token.Body).Do(http.MethodPost, "/accounts/email/change", map[string]any{"email": fresh, "password": secret}).
+			Want(t, http.StatusAccepted, "")
+		for email, want := range map[string][]string{
+			squatted: {"already_registered ", "reset ", "verify ", "verify "},
+			fresh:    {"email_change "},
+			u.Email:  {"already_registered Ada", "email_change_notice Ada", "reset Ada"},
+		} {
+			eventually(t, "all mails to "+email, func() bool { return len(s.Mails.To(email)) >= len(want) })
+			if got := named(s, email); !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", email, got, want)
+			}
+			for _, m := range s.Mails.To(email) {
+				if strings.Contains(m.Link, "18005550") || strings.Contains(m.Name, "Call") {
+					t.Errorf("a %s mail repeats what a stranger typed: %q, %s", m.Kind, m.Name, m.Link[:strings.IndexByte(m.Link, '#')])
+				}
+				if m.Kind == mail.Verify && !strings.HasSuffix(m.Link, "&lang=en") {
+					t.Error("the link does not say the language of the mail")
+				}
+			}
+		}
+	})
+}
