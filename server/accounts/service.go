@@ -74,6 +74,8 @@ type Service struct {
 	legacyUntil time.Time
 
 	clockOffset atomic.Int64 // nanoseconds, for Figures
+
+	searchRefreshed atomic.Pointer[time.Time]
 }
 
 // Events are what Observe can be told.

@@ -101,5 +101,32 @@ func (s *Service) CleanUp(ctx context.Context) (total int64, err error) {
 			}
 		}
 	}
-	return total, ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return total, err
+	}
+	return total, s.refreshSearch(ctx)
+}
+
+const (
+	refreshSearchEvery  = 24 * time.Hour
+	refreshSearchAtOnce = 200
+)
+
+// refreshSearch brings users up to date whom replicas of an older version have made or changed: at the first clean-up
+// of a process, when a rolling update is over, and then each day. A round that fails is made again by the next clean-up.
+func (s *Service) refreshSearch(ctx context.Context) error {
+	now := s.now()
+	if last := s.searchRefreshed.Load(); last != nil && now.Before(last.Add(refreshSearchEvery)) {
+		return nil
+	}
+	for last := int64(0); ; {
+		var err error
+		if last, err = s.store.RefreshSearch(ctx, last, refreshSearchAtOnce); err != nil {
+			return err
+		}
+		if last == 0 {
+			s.searchRefreshed.Store(&now)
+			return nil
+		}
+	}
 }
