@@ -3064,8 +3064,9 @@ type ClientInterface interface {
 
 	// GetReadyz Should this replica get traffic?
 	//
-	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, and the
-	// process is not shutting down.
+	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
+	// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
+	// is full, requests that only read are still answered.
 	//
 	// Corresponds with GET /readyz (the `GetReadyz` operationId).
 	GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4100,8 +4101,9 @@ func (c *Client) GetOpenapiYaml(ctx context.Context, reqEditors ...RequestEditor
 
 // GetReadyz Should this replica get traffic?
 //
-// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, and the
-// process is not shutting down.
+// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
+// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
+// is full, requests that only read are still answered.
 //
 // Corresponds with GET /readyz (the `GetReadyz` operationId).
 func (c *Client) GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6241,8 +6243,9 @@ type ClientWithResponsesInterface interface {
 
 	// GetReadyzWithResponse Should this replica get traffic?
 	//
-	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, and the
-	// process is not shutting down.
+	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
+	// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
+	// is full, requests that only read are still answered.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10651,8 +10654,9 @@ func (c *ClientWithResponses) GetOpenapiYamlWithResponse(ctx context.Context, re
 
 // GetReadyzWithResponse Should this replica get traffic?
 //
-// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, and the
-// process is not shutting down.
+// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
+// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
+// is full, requests that only read are still answered.
 //
 // Returns a wrapper object for the known response body format(s).
 //

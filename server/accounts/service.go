@@ -76,6 +76,7 @@ type Service struct {
 	clockOffset atomic.Int64 // nanoseconds, for Figures
 
 	searchRefreshed atomic.Pointer[time.Time]
+	written         writeProof
 }
 
 // Events are what Observe can be told.
@@ -105,6 +106,7 @@ func New(o Options) *Service {
 	return &Service{
 		store: o.Store, hasher: o.Hasher, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
 		mailWake: make(chan struct{}, 1),
+		written:  writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
 		issuer:   token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
 		access:   token.NewVerifier(o.Ring, o.PublicURL, now),
 		refresh:  token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
