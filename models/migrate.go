@@ -72,7 +72,10 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 		}
 		results, err := provider.Up(ctx)
 		applied = len(results)
-		return translate(err)
+		if err != nil {
+			return translate(err)
+		}
+		return s.refreshAllSearch(ctx) // broken off, or overtaken by an older replica, it is made up for by clean-up
 	})
 	return applied, err
 }

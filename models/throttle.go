@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
 // Throttle counts what was done of a budget in the window that its first use opened. The id is a hash of whose it is.
@@ -104,6 +105,14 @@ func fillUp(tx *gorm.DB, budgets []ID) error {
 		return nil
 	}
 	return tx.Where("id IN ?", budgets).Delete(&Throttle{}).Error
+}
+
+// ProveWrite writes a row of the caller's own, and so says whether the database can be written to: it may answer every
+// read while its disk is full, or while it has become a replica. The row ends soon, and goes with the others.
+func (s *Store) ProveWrite(ctx context.Context, id ID, now time.Time) error {
+	t := Throttle{ID: id, Kind: "ready", LastAt: now, EndsAt: now}
+	update := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"})}
+	return translate(s.db.WithContext(ctx).Clauses(update).Create(&t).Error)
 }
 
 // DeleteOldThrottles removes at most limit windows that ended before the instant given.

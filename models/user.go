@@ -30,6 +30,7 @@ type User struct {
 	ImportedEpoch   *int64 // of an imported user the SessionEpoch it came with: until that grows, tokens of the old service may be good
 	LastLogin       *time.Time
 	DateJoined      time.Time
+	Search          *string // see searchText; nil of a user whom an older version has made
 }
 
 // CreateUser adds a user and sets its ID. ErrConflict: the username or the e-mail address is taken.
@@ -217,6 +218,9 @@ func (s *Store) EndSessions(ctx context.Context, userID, epoch int64, events ...
 
 // changeUser writes a map, since GORM leaves the zero values of a struct out. One row or ErrNotFound.
 //
+// Every change of a user goes through here, but for those of a login: it keeps the text of the search in step. The first
+// argument of the guard is therefore the user's id.
+//
 // After a conflict at COMMIT it is made again; its guard on the epoch keeps that from counting twice.
 func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, args ...any) error {
 	if err := one(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
@@ -228,6 +232,9 @@ func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, a
 				return err
 			}
 		}
+	}
+	if err := updateSearch(tx, set, args[0]); err != nil {
+		return err
 	}
 	return addEvents(tx, events)
 }

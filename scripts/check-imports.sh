@@ -53,9 +53,9 @@ go.yaml.in/yaml                      api api/client server
 github.com/prometheus                server
 net/http                             api api/client server server/token/remote server/web server/web/*
 github.com/google/uuid               api api/client models server/token server/accounts server
-golang.org/x/net/idna                server/accounts
+golang.org/x/net/idna                models server/accounts
 golang.org/x/net/netutil             server
-golang.org/x/text                    server/accounts
+golang.org/x/text                    models server/accounts
 github.com/spf13/cobra               -
 golang.org/x/term                    -
 github.com/schollz/progressbar       -

@@ -3131,8 +3131,9 @@ type ClientInterface interface {
 
 	// GetReadyz Should this replica get traffic?
 	//
-	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, and the
-	// process is not shutting down.
+	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
+	// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
+	// is full, requests that only read are still answered.
 	//
 	// Corresponds with GET /readyz (the `GetReadyz` operationId).
 	GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4216,8 +4217,9 @@ func (c *Client) GetOpenapiYaml(ctx context.Context, reqEditors ...RequestEditor
 
 // GetReadyz Should this replica get traffic?
 //
-// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, and the
-// process is not shutting down.
+// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
+// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
+// is full, requests that only read are still answered.
 //
 // Corresponds with GET /readyz (the `GetReadyz` operationId).
 func (c *Client) GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6406,8 +6408,9 @@ type ClientWithResponsesInterface interface {
 
 	// GetReadyzWithResponse Should this replica get traffic?
 	//
-	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, and the
-	// process is not shutting down.
+	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
+	// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
+	// is full, requests that only read are still answered.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10900,8 +10903,9 @@ func (c *ClientWithResponses) GetOpenapiYamlWithResponse(ctx context.Context, re
 
 // GetReadyzWithResponse Should this replica get traffic?
 //
-// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, and the
-// process is not shutting down.
+// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
+// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
+// is full, requests that only read are still answered.
 //
 // Returns a wrapper object for the known response body format(s).
 //

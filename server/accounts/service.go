@@ -79,6 +79,9 @@ type Service struct {
 	legacyUntil time.Time
 
 	clockOffset atomic.Int64 // nanoseconds, for Figures
+
+	searchRefreshed atomic.Pointer[time.Time]
+	written         writeProof
 }
 
 // Events are what Observe can be told.
@@ -109,6 +112,7 @@ func New(o Options) *Service {
 	return &Service{
 		store: o.Store, hasher: o.Hasher, breached: o.Breached, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
 		mailWake: make(chan struct{}, 1),
+		written:  writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
 		issuer:   token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
 		access:   token.NewVerifier(o.Ring, o.PublicURL, now),
 		refresh:  token.NewRefreshVerifier(o.Ring, o.PublicURL, now),

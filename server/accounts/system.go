@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"example.com/accounts/models"
@@ -10,15 +11,18 @@ import (
 
 const readyTime = 2 * time.Second
 
-// Ready says why this replica should not get traffic, or nil: the database answers, its schema is current, and the
-// two clocks agree (else every refresh would be a 503).
+// Ready says why this replica should not get traffic, or nil: the database answers, its schema is current, the two clocks
+// agree (else every refresh would be a 503), and a write has just been possible (else every login would be).
 func (s *Service) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
 	if err := s.checkSchema(ctx); err != nil {
 		return err
 	}
-	return s.checkClock(ctx)
+	if err := s.checkClock(ctx); err != nil {
+		return err
+	}
+	return s.checkWrite(ctx)
 }
 
 // checkSchema asks until the schema is current, and not again: it never becomes older.
@@ -54,6 +58,57 @@ func (s *Service) checkClock(ctx context.Context) error {
 		return unavailable(models.ErrClock)
 	}
 	return nil
+}
+
+const (
+	proveWriteEvery = 5 * time.Second
+	proveWriteAgain = time.Second // after one that failed
+)
+
+// writeProof is the outcome of the last write that a check of readiness has made. The row is this process's own.
+type writeProof struct {
+	row models.ID
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+// due reports whether it is time for another write, and takes it on if so; the last outcome counts in the meantime.
+func (w *writeProof) due(now time.Time) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	pause := proveWriteEvery
+	if w.err != nil {
+		pause = proveWriteAgain
+	}
+	if since := now.Sub(w.at); since >= 0 && since < pause {
+		return false, w.err
+	}
+	w.at = now
+	return true, nil
+}
+
+func (w *writeProof) set(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = err
+	return err
+}
+
+// checkWrite makes a tiny write, at most one in proveWriteEvery: anyone may ask for readiness as often as they like. It
+// is brought to its end even if the caller hangs up, who could turn the outcome otherwise.
+func (s *Service) checkWrite(ctx context.Context) error {
+	now := s.now()
+	due, err := s.written.due(now)
+	if !due {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTime)
+	defer cancel()
+	if err := s.store.ProveWrite(ctx, s.written.row, now); err != nil {
+		return s.written.set(unavailable(err))
+	}
+	return s.written.set(nil)
 }
 
 // clockOff judges a reading of the database's clock that was taken between two of ours.
@@ -101,5 +156,32 @@ func (s *Service) CleanUp(ctx context.Context) (total int64, err error) {
 			}
 		}
 	}
-	return total, ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return total, err
+	}
+	return total, s.refreshSearch(ctx)
+}
+
+const (
+	refreshSearchEvery  = 24 * time.Hour
+	refreshSearchAtOnce = 200
+)
+
+// refreshSearch brings users up to date whom replicas of an older version have made or changed: at the first clean-up
+// of a process, when a rolling update is over, and then each day. A round that fails is made again by the next clean-up.
+func (s *Service) refreshSearch(ctx context.Context) error {
+	now := s.now()
+	if last := s.searchRefreshed.Load(); last != nil && now.Before(last.Add(refreshSearchEvery)) {
+		return nil
+	}
+	for last := int64(0); ; {
+		var err error
+		if last, err = s.store.RefreshSearch(ctx, last, refreshSearchAtOnce); err != nil {
+			return err
+		}
+		if last == 0 {
+			s.searchRefreshed.Store(&now)
+			return nil
+		}
+	}
 }

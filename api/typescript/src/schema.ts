@@ -664,8 +664,9 @@ export interface paths {
         };
         /**
          * Should this replica get traffic?
-         * @description 200 if the database answers, its schema is current, this replica's clock agrees with the database's, and the
-         *     process is not shutting down.
+         * @description 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
+         *     possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
+         *     is full, requests that only read are still answered.
          */
         get: operations["getReadyz"];
         put?: never;

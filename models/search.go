@@ -1,0 +1,116 @@
+package models
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
+	"golang.org/x/text/unicode/norm"
+	"gorm.io/gorm"
+)
+
+// searchColumns are the columns that the text of a search is made of.
+var searchColumns = []string{"username", "email", "first_name", "last_name"}
+
+// searchText is what a search of users compares words with, one value a line: the names, and the address as it was
+// typed, with its domain in ASCII, and with its domain in Unicode.
+func searchText(u User) string {
+	lines := []string{fold(u.Username), fold(u.Email)}
+	if local, domain, ok := strings.Cut(u.EmailNorm, "@"); ok {
+		lines = append(lines, fold(u.EmailNorm))
+		if shown, err := idna.Punycode.ToUnicode(domain); err == nil {
+			lines = append(lines, fold(local+"@"+shown))
+		}
+	}
+	lines = append(lines, fold(u.FirstName), fold(u.LastName))
+	var text []string
+	for _, line := range lines {
+		if line != "" && !slices.Contains(text, line) {
+			text = append(text, line)
+		}
+	}
+	return strings.Join(text, "\n")
+}
+
+// fold is the form in which texts are searched: Unicode's compatibility form (NFKC) in small letters. It is made here and
+// not by the database, since no two of these know the same letters. The way leads over the capitals, which turn ß, ſ, ﬁ
+// and ς into what they are beside other letters; cases.Fold would do so too, but turns the letters of Cherokee into each
+// other. A dot above an i is left out, so that İ is an i.
+func fold(text string) string {
+	for range maxFolds { // one step can undo the form that another one has made
+		capitals := cases.Upper(language.Und).String(strings.ToLower(norm.NFKC.String(text)))
+		folded := norm.NFKC.String(strings.ReplaceAll(strings.ToLower(capitals), "i\u0307", "i"))
+		if folded == text {
+			break
+		}
+		text = folded
+	}
+	return text
+}
+
+const maxFolds = 4 // more than any letter needs
+
+// BeforeCreate is GORM's hook: every new user can be found.
+func (u *User) BeforeCreate(*gorm.DB) error {
+	text := searchText(*u)
+	u.Search = &text
+	return nil
+}
+
+// updateSearch makes the text anew if one of its columns was set. The row is locked, since it was just written.
+func updateSearch(tx *gorm.DB, set map[string]any, id any) error {
+	if !slices.ContainsFunc(searchColumns, func(column string) bool { return set[column] != nil }) {
+		return nil
+	}
+	var u User
+	if err := tx.Where("id = ?", id).Take(&u).Error; err != nil {
+		return err
+	}
+	return one(tx.Model(&User{}).Where("id = ?", u.ID).Updates(map[string]any{"search": searchText(u)}))
+}
+
+// RefreshSearch compares the text of at most limit users, by id after the one given, with what it should be, and mends
+// it: of users from before the column existed, and of those whom a replica of an older version has made or changed
+// since. It answers with the id to go on after, or 0 at the end. Any number of replicas may do it at the same time.
+func (s *Store) RefreshSearch(ctx context.Context, after int64, limit int) (last int64, err error) {
+	var users []User
+	err = s.reads.WithContext(ctx).Select("id", "username", "email", "email_norm", "first_name", "last_name", "search").
+		Where("id > ?", after).Order("id").Limit(limit).Find(&users).Error
+	if err != nil || len(users) == 0 {
+		return 0, translate(err)
+	}
+	last = users[len(users)-1].ID
+	users = slices.DeleteFunc(users, func(u User) bool { return u.Search != nil && *u.Search == searchText(u) })
+	if len(users) == 0 {
+		return last, nil
+	}
+	return last, s.tx(ctx, func(tx *gorm.DB) error { return mendSearch(tx, users) })
+}
+
+// mendSearch leaves out users who have changed since they were read: that change has made the text, or the next round
+// does.
+func mendSearch(tx *gorm.DB, users []User) error {
+	for _, u := range users {
+		err := tx.Model(&User{}).Where("id = ? AND username = ? AND email = ? AND first_name = ? AND last_name = ?",
+			u.ID, u.Username, u.Email, u.FirstName, u.LastName).Updates(map[string]any{"search": searchText(u)}).Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const refreshAtOnce = 200
+
+// refreshAllSearch goes through all users.
+func (s *Store) refreshAllSearch(ctx context.Context) error {
+	for last := int64(0); ; {
+		var err error
+		if last, err = s.RefreshSearch(ctx, last, refreshAtOnce); err != nil || last == 0 {
+			return err
+		}
+	}
+}

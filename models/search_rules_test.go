@@ -1,0 +1,67 @@
+package models
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// writers are the functions that may write to existing rows of users: changeUser, which keeps the text of the search in
+// step, and those that write none of its columns.
+var writers = []string{"changeUser", "updateSearch", "mendSearch", "noteLogin", "CreateSession", "keepSuperuser", "AddEvents"}
+
+// Every other write to a user goes through changeUser, or a user could not be found by the new name.
+func TestControl204UsersAreWrittenInOnePlace(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, e.Name(), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || slices.Contains(writers, f.Name.Name) {
+				continue
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if writesUsers(n) {
+					t.Errorf("%s: %s writes users without changeUser", set.Position(n.Pos()), f.Name.Name)
+				}
+				return true
+			})
+		}
+	}
+}
+
+// writesUsers reports whether n is an UPDATE of users: Model(&User{}).….Updates, or the text of one.
+func writesUsers(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.BasicLit:
+		return strings.HasPrefix(strings.Trim(n.Value, "`\""), "UPDATE users")
+	case *ast.CallExpr:
+		found := false
+		if nameOf(n) == "Updates" {
+			ast.Inspect(n.Fun, func(n ast.Node) bool {
+				literal, ok := n.(*ast.CompositeLit)
+				if ok {
+					ident, isName := literal.Type.(*ast.Ident)
+					found = found || isName && ident.Name == "User"
+				}
+				return true
+			})
+		}
+		return found
+	}
+	return false
+}

@@ -1,0 +1,204 @@
+package models_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+)
+
+// searchCases are a name, and words that find it. Whatever the database knows of letters, both engines answer alike.
+var searchCases = []struct {
+	name  string
+	words []string
+}{
+	{"Lovelace", []string{"lovelace", "LOVELACE", "Ｌｏｖｅｌａｃｅ", "vela"}},
+	{"\U00010400x\U00010428", []string{"\U00010428x\U00010428", "\U00010400X\U00010400"}}, // Deseret
+	{"Ⴀⴁ", []string{"ⴀⴁ", "ႠႡ", "Ⴀⴁ"}},                                                    // Georgian
+	{"Straße", []string{"strasse", "STRASSE", "STRAẞE", "straße", "straſſe"}},
+	{"WEẞ", []string{"weß", "wess", "WESS", "weẞ"}},
+	{"İzmir", []string{"izmir", "İZMİR", "IZMIR", "ızmır"}},
+	{"Iğdır", []string{"iğdir", "IĞDIR", "ığdır"}},
+	{"Louis Ⅷ", []string{"viii", "VIII", "ⅷ", "Ⅷ"}},
+	{"ＷＩＤＥ", []string{"wide", "ＷＩＤＥ", "Wide"}},
+	{"Ὀδυσσεύς", []string{"ὀδυσσεύς", "ὈΔΥΣΣΕΎΣ", "ὀδυσσεύσ"}},
+	{"Ángela", []string{"A\u0301NGELA", "ángela"}},
+	{"Ꭰꮳ", []string{"Ꭰꮳ", "ꭰᏣ"}}, // Cherokee
+	{"ǅana", []string{"ǆana", "DŽANA"}},
+	{"ﬁnn", []string{"finn", "FINN"}},
+	{"100%_!\\", []string{"100%", "%_!", "\\"}},
+}
+
+// A search finds the same users on every engine, without regard to case, width and form.
+func TestControl204SearchIsTheSameOnEveryEngine(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		for i, c := range searchCases {
+			u := f.newUser(fmt.Sprint("p", i))
+			ok(t, f.UpdateProfile(t.Context(), u.ID, models.ProfileChange{LastName: &c.name}, models.Event{}))
+		}
+		for i, c := range searchCases {
+			for _, word := range c.words {
+				f.finds(word, fmt.Sprint("p", i))
+			}
+		}
+		f.finds("İ%", "")
+	})
+}
+
+// finds asks who is found, among the users with a last name.
+func (f *fixture) finds(word, want string) {
+	f.t.Helper()
+	users, err := f.FindUsers(f.t.Context(), models.UserQuery{Words: []string{word}, Limit: 100})
+	ok(f.t, err)
+	var names []string
+	for _, u := range users {
+		names = append(names, u.Username)
+	}
+	if got := strings.Join(names, " "); got != want {
+		f.t.Errorf("%q finds %q, want %q", word, got, want)
+	}
+}
+
+// An address is found as it was typed, by its domain in ASCII, and by its domain in Unicode.
+func TestControl204SearchOfDomains(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		for name, email := range map[string]string{"typed": "Eva@BÜCHER.example", "ascii": "udo@xn--bcher-kva.example", "alike": "cfo@c\u043erp.example"} {
+			norm := map[string]string{"typed": "eva@xn--bcher-kva.example", "ascii": "udo@xn--bcher-kva.example", "alike": "cfo@xn--crp-sed.example"}[name]
+			u := models.User{Username: name, UsernameNorm: name, Email: email, EmailNorm: norm, DateJoined: now()}
+			ok(t, f.CreateUser(t.Context(), &u))
+		}
+		for word, want := range map[string]string{"eva@bücher": "typed", "EVA@XN--BCHER": "typed", "udo@bücher": "ascii", "udo@xn--bcher": "ascii",
+			"cfo@corp": "", "cfo@c\u043erp": "alike", "CFO@XN--CRP-SED": "alike"} {
+			f.finds(word, want)
+		}
+	})
+}
+
+// inStep compares the text of every user with what it should be.
+func (f *fixture) inStep(after string) {
+	f.t.Helper()
+	ok(f.t, f.Users(f.t.Context(), func(u models.User) error {
+		if u.Search == nil || *u.Search != models.SearchText(u) {
+			f.t.Errorf("after %s the text of %s is not what it should be", after, u.Username)
+		}
+		return nil
+	}))
+}
+
+// Whatever writes a user keeps the text in step.
+func TestControl204EveryWriteKeepsTheSearch(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		ctx := t.Context()
+		token := func(u models.User, purpose, email string) models.OneTimeToken {
+			id := models.ID(uuid.Must(uuid.NewV7()))
+			return models.OneTimeToken{ID: id, Purpose: purpose, Hash: id[:], UserID: u.ID, Email: strings.ToUpper(email), EmailNorm: email, CreatedAt: now(), ExpiresAt: now().Add(time.Hour)}
+		}
+		stored := func(t2 models.OneTimeToken) models.OneTimeToken {
+			f.db.Exec(t, "INSERT INTO one_time_tokens (id, purpose, hash, user_id, email, email_norm, username, first_name, last_name, locale, password, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, '', '', '', '', '', ?, ?)",
+				t2.ID[:], t2.Purpose, t2.Hash, t2.UserID, t2.Email, t2.EmailNorm, t2.CreatedAt, t2.ExpiresAt)
+			return t2
+		}
+		mail := func(u models.User) models.Mail {
+			return models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "password_changed", UserID: u.ID, CreatedAt: now(), NextAt: now(), ExpiresAt: now()}
+		}
+		fresh := func(name string) *models.User {
+			return &models.User{Username: name, UsernameNorm: name, Email: name + "@example.com", EmailNorm: name + "@example.com", FirstName: "Ｆｉｒｓｔ", IsActive: true, DateJoined: now()}
+		}
+		name, yes := "Ⴀeve", true
+		bob := f.newUser("bob")
+		imported := *fresh("imported")
+		imported.ID = 5000
+		for _, write := range []struct {
+			what string
+			do   func() error
+		}{
+			{"CreateUser", func() error { return f.CreateUser(ctx, fresh("created")) }},
+			{"ImportUsers", func() error { return f.ImportUsers(ctx, []models.User{imported}, []models.Event{loginFailed(5000)}) }},
+			{"AddInvitation", func() error { u := fresh("invited"); return f.AddInvitation(ctx, u, mail(*u), nil) }},
+			{"AddUserRegistration", func() error {
+				u := fresh("registered")
+				_, err := f.AddUserRegistration(ctx, u, token(*u, models.PurposeVerify, u.EmailNorm), mail(*u), models.Spending{})
+				return err
+			}},
+			{"CompleteRegistration", func() error {
+				u := fresh("completed")
+				return f.CompleteRegistration(ctx, stored(token(*u, models.PurposeVerify, u.EmailNorm)), u, now())
+			}},
+			{"UpdateProfile", func() error {
+				return f.UpdateProfile(ctx, bob.ID, models.ProfileChange{FirstName: &name, Username: &name, UsernameNorm: &name}, loginFailed(bob.ID))
+			}},
+			{"ChangeUser", func() error {
+				u, err := f.UserByID(ctx, bob.ID)
+				ok(t, err)
+				return f.ChangeUser(ctx, u, models.UserChange{ProfileChange: models.ProfileChange{LastName: &name}, IsStaff: &yes})
+			}},
+			{"ChangeEmail", func() error {
+				return f.ChangeEmail(ctx, stored(token(bob, models.PurposeEmailChange, "bob@new.example")), now())
+			}},
+			{"VerifyUser", func() error {
+				return f.VerifyUser(ctx, stored(token(bob, models.PurposeVerify, "bob@new.example")), now())
+			}},
+			{"ResetPassword", func() error {
+				return f.ResetPassword(ctx, models.PasswordReset{Token: stored(token(bob, models.PurposeReset, "bob@new.example")), Hash: "hash", Now: now(), Notice: mail(bob)})
+			}},
+			{"ResetPassword, which clears names", func() error {
+				u, err := f.UserByUsername(ctx, "registered")
+				ok(t, err)
+				return f.ResetPassword(ctx, models.PasswordReset{Token: stored(token(u, models.PurposeReset, u.EmailNorm)), Hash: "hash", Now: now(), Username: "user-generated", Notice: mail(u)})
+			}},
+		} {
+			if err := write.do(); err != nil {
+				t.Fatalf("%s: %v (%v)", write.what, err, models.Cause(err))
+			}
+			f.inStep(write.what)
+		}
+	})
+}
+
+// Users from before the column, and those whom a replica of an older version makes or changes, are caught up: by the
+// migration, and later by rounds that leave everything else as it is.
+func TestControl204OldRowsAreCaughtUp(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		for i := range 450 {
+			f.newUser(fmt.Sprint("p", i))
+		}
+		f.db.Exec(t, "ALTER TABLE users DROP COLUMN search")
+		f.db.Exec(t, "DELETE FROM goose_db_version WHERE version_id = 16")
+		_, err := f.Migrate(t.Context())
+		ok(t, err)
+		f.inStep("the migration")
+		f.db.Exec(t, "UPDATE users SET search = NULL WHERE id % 3 = 0")
+		f.db.Exec(t, "UPDATE users SET first_name = 'Ⴀda' WHERE id % 5 = 0")
+		rounds := 0
+		for last := int64(0); rounds == 0 || last > 0; rounds++ {
+			last, err = f.RefreshSearch(t.Context(), last, 100)
+			ok(t, err)
+		}
+		f.inStep(fmt.Sprint(rounds, " rounds"))
+		if n := f.db.Count(t, "SELECT COUNT(*) FROM users WHERE search LIKE '%ⴀda%'"); n != 90 || rounds != 6 {
+			t.Errorf("%d users are found after %d rounds", n, rounds)
+		}
+	})
+}
+
+// Folding makes one form of every letter: folded once more it stays as it is, in either case.
+func TestFoldIsStable(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if unicode.In(r, unicode.Han, unicode.Hangul, unicode.Cs, unicode.Co) || !unicode.IsGraphic(r) { // which have no case
+			continue
+		}
+		once := models.Fold("a" + string(r) + "b")
+		if again := models.Fold(once); again != once {
+			t.Errorf("%U: %q, and then %q", r, once, again)
+		}
+	}
+	if diff := cmp.Diff(models.Fold("STRAẞE"), models.Fold("straße")); diff != "" {
+		t.Error(diff)
+	}
+}

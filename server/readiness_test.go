@@ -1,0 +1,74 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+func ready(s *servertest.Server) *servertest.Response {
+	return s.Anonymous().Do(http.MethodGet, "/readyz", nil)
+}
+
+// However often it is asked, readiness costs one write in some seconds, of one row.
+func TestControl207ReadinessWritesSeldom(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		start := time.Now()
+		var at time.Duration
+		s := servertest.Start(t, servertest.Options{Engine: e, Now: func() time.Time { return start.Add(at) }})
+		written := func() (last string) {
+			if err := s.Database.SQL.QueryRowContext(t.Context(), "SELECT CAST(MAX(last_at) AS CHAR) FROM throttles WHERE kind = 'ready'").Scan(&last); err != nil {
+				t.Fatal(err)
+			}
+			return last
+		}
+		seen := map[string]bool{}
+		for i := range 3 {
+			for range 20 { // within a second
+				at += 50 * time.Millisecond
+				ready(s).Want(t, http.StatusOK, "")
+				seen[written()] = true
+			}
+			at += 4 * time.Second
+			if len(seen) != i+1 {
+				t.Errorf("%d writes in %d rounds", len(seen), i+1)
+			}
+			if e == servertest.MySQL { // whose clock does not move along
+				break
+			}
+		}
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM throttles"); n != 1 {
+			t.Errorf("%d rows", n)
+		}
+	})
+}
+
+// A database that refuses writes and answers reads is not ready: a full disk, or a primary that became a replica.
+func TestControl207NotReadyWithoutWrites(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		if e == servertest.SQLite {
+			t.Skip("see TestControl207FullDisk")
+		}
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		c := s.Login(s.NewUser(), token.Body)
+		for _, number := range []int{1114, 1290} { // the table is full; --read-only
+			for _, event := range []string{"INSERT", "UPDATE"} {
+				s.Database.Exec(t, fmt.Sprintf("CREATE TRIGGER no_%[1]s BEFORE %[1]s ON throttles FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = %[2]d", event, number))
+			}
+			other := servertest.Start(t, servertest.Options{Database: s.Database, Engine: e})
+			ready(other).Want(t, http.StatusServiceUnavailable, "unavailable")
+			c.Profile().Want(t, http.StatusOK, "")
+			for _, event := range []string{"INSERT", "UPDATE"} {
+				s.Database.Exec(t, "DROP TRIGGER no_"+event)
+			}
+			ready(other).Want(t, http.StatusServiceUnavailable, "unavailable") // the last outcome
+			time.Sleep(1100 * time.Millisecond)
+			ready(other).Want(t, http.StatusOK, "")
+		}
+		ready(s).Want(t, http.StatusOK, "")
+	})
+}

@@ -1,0 +1,74 @@
+//go:build unix
+
+package server_test
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
+)
+
+// A full disk: the WAL of SQLite cannot grow, for which a limit on the size of files stands in. Every write fails, and
+// readiness says so; reads go on. The limit is of a whole process, so the test runs in one of its own.
+func TestControl207FullDisk(t *testing.T) {
+	const child = "ACCOUNTS_TEST_FULL_DISK"
+	if os.Getenv(child) == "" {
+		program, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := exec.CommandContext(t.Context(), program, "-test.run=^TestControl207FullDisk$", "-test.v")
+		c.Env = append(os.Environ(), child+"=1")
+		if text, err := c.CombinedOutput(); err != nil || !strings.Contains(string(text), "--- PASS: TestControl207FullDisk") {
+			t.Errorf("%v\n%s", err, text)
+		}
+		return
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	s := servertest.Start(t, servertest.Options{})
+	u := s.NewUser()
+	c := s.Login(u, token.Body)
+	ready(s).Want(t, http.StatusOK, "")
+
+	wal, err := os.Stat(strings.TrimPrefix(s.Database.URL, "sqlite:") + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := limitFiles(t, uint64(wal.Size()))
+	s.Clock.Advance(6 * time.Second)
+	ready(s).Want(t, http.StatusServiceUnavailable, "unavailable")
+	c.Profile().Want(t, http.StatusOK, "")
+	login := map[string]any{"username": u.Username, "password": u.Password, "token_transport": token.Body}
+	s.Anonymous().Do(http.MethodPost, "/accounts/login", login).Want(t, http.StatusServiceUnavailable, "unavailable")
+	ready(s).Want(t, http.StatusServiceUnavailable, "unavailable")
+
+	room()
+	s.Clock.Advance(6 * time.Second)
+	ready(s).Want(t, http.StatusOK, "")
+	s.Anonymous().Do(http.MethodPost, "/accounts/login", login).Want(t, http.StatusOK, "")
+}
+
+// limitFiles lets no file of this process grow beyond a size, until the answer is called.
+func limitFiles(t *testing.T, size uint64) (room func()) {
+	t.Helper()
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	set := func(limit syscall.Rlimit) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+			t.Error(err)
+		}
+	}
+	set(syscall.Rlimit{Cur: size, Max: before.Max})
+	t.Cleanup(func() { set(before) })
+	return func() { set(before) }
+}
