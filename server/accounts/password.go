@@ -156,7 +156,7 @@ func (s *Service) RequestReset(ctx context.Context, email string, client Client)
 
 // request queues a mail of which only an address is known.
 func (s *Service) request(ctx context.Context, kind mail.Kind, email string, life time.Duration, client Client) error {
-	norm, err := newEmail(email)
+	norm, err := anyEmail(email)
 	if err != nil {
 		return err
 	}

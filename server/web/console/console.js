@@ -271,6 +271,7 @@ var texts = {
     joined: "Joined",
     login: "Last login",
     verified: "E-mail verified",
+    domain: "E-mail domain in ASCII",
     password: "Has a password",
     throttled: "Login",
     yes: "Yes",
@@ -1688,8 +1689,18 @@ function roleBadges(user) {
   if (user.is_superuser) return [badge(texts.superuser, "role")];
   return user.is_staff ? [badge(texts.staff, "role")] : [];
 }
+function asciiDomain(email) {
+  const domain = email.slice(email.lastIndexOf("@") + 1);
+  if (/^[\x20-\x7e]*$/.test(domain)) return "";
+  try {
+    return new URL(`http://${domain}`).hostname;
+  } catch {
+    return encodeURIComponent(domain);
+  }
+}
 function userRow(user) {
-  const email = make("span", "email", user.email);
+  const ascii = asciiDomain(user.email);
+  const email = make("span", "email", user.email, ...ascii ? [" ", make("span", "muted ascii", ascii)] : []);
   const mark2 = user.email_verified ? make("span", "mark", "✓") : badge(texts.notVerified, "warm");
   if (user.email_verified) {
     mark2.title = texts.verified;
@@ -1974,6 +1985,7 @@ function facts({ user, has_password, throttled }) {
     [facts2.joined, when(user.date_joined)],
     [facts2.login, user.last_login ? ago(user.last_login) : texts.never],
     [facts2.verified, yes(user.email_verified)],
+    ...asciiDomain(user.email) ? [[facts2.domain, asciiDomain(user.email)]] : [],
     [facts2.password, yes(has_password)],
     [facts2.throttled, throttled ? facts2.paused : facts2.open]
   ];
