@@ -1007,7 +1007,10 @@ type BodyTooLargeProblemCode string
 
 // ChangeEmailRequest defines model for ChangeEmailRequest.
 type ChangeEmailRequest struct {
-	// Email A bare address such as `ada@example.com`.
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+	// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
+	// account already such a domain still works.
+	//
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
@@ -1064,7 +1067,10 @@ type ConfirmPasswordResetRequest struct {
 
 // CreateUserRequest defines model for CreateUserRequest.
 type CreateUserRequest struct {
-	// Email A bare address such as `ada@example.com`.
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+	// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
+	// account already such a domain still works.
+	//
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
@@ -1166,14 +1172,19 @@ type CsrfToken = string
 // Cursor A place in a list; take it from the answer, it means nothing else.
 type Cursor = string
 
-// Email A bare address such as `ada@example.com`.
+// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
+// account already such a domain still works.
 //
 // Example: ada@example.com
 type Email = string
 
 // EmailRequest defines model for EmailRequest.
 type EmailRequest struct {
-	// Email A bare address such as `ada@example.com`.
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+	// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
+	// account already such a domain still works.
+	//
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
@@ -1817,7 +1828,10 @@ type RegisterForbiddenProblemCode string
 
 // RegisterRequest defines model for RegisterRequest.
 type RegisterRequest struct {
-	// Email A bare address such as `ada@example.com`.
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+	// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
+	// account already such a domain still works.
+	//
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
@@ -2047,7 +2061,10 @@ type UpdateProfileRequest struct {
 
 // UpdateUserRequest defines model for UpdateUserRequest.
 type UpdateUserRequest struct {
-	// Email A bare address such as `ada@example.com`.
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+	// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
+	// account already such a domain still works.
+	//
 	//
 	// Example: ada@example.com
 	Email *Email `json:"email,omitempty"`

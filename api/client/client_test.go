@@ -174,7 +174,7 @@ func TestLostAnswerAndUnavailable(t *testing.T) {
 
 // The program dies between the server's answer and the storage's: it goes on as the same client, though the superseded
 // token comes hours later. A second client with the token alone would end the session.
-func TestCrashBeforeSave(t *testing.T) {
+func TestControl196CrashBeforeSave(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()
 	before := w.tokens()
@@ -274,6 +274,31 @@ func TestAsleepWhileAsking(t *testing.T) {
 	if got := w.tokens().Generation; got != 3 {
 		t.Errorf("generation %d", got)
 	}
+}
+
+// A program is put to sleep with an answer that it has not saved yet, while another one that shares its storage goes on by
+// two generations: the older tokens are not saved over the newer ones.
+func TestControl196AsleepBeforeSaving(t *testing.T) {
+	w := newWorld(t)
+	sleeper, other := w.loggedIn(), w.program()
+	w.Clock.Advance(6 * time.Minute)
+	w.network.faults(func(number int, send func() (*http.Response, error)) (*http.Response, error) {
+		answer, err := send()
+		if number == 1 {
+			for range 2 {
+				must(t, profile(other))
+				w.Clock.Advance(6 * time.Minute)
+			}
+		}
+		return answer, err
+	})
+	must(t, profile(sleeper))
+	if got := w.tokens().Generation; got < 2 {
+		t.Errorf("generation %d was saved over a newer one", got)
+	}
+	w.Clock.Advance(6 * time.Minute)
+	must(t, profile(other))
+	must(t, profile(sleeper))
 }
 
 // Without the server the session is kept, and goes on when it is back.

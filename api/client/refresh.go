@@ -167,6 +167,11 @@ func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
 	var refused *Error
 	switch {
 	case err == nil:
+		if overtaken, err := a.overtaken(ctx, tokens); err != nil {
+			return err
+		} else if overtaken {
+			return a.renew(ctx, seen)
+		}
 		return a.keep(ctx, body, givenUp)
 	case errors.Is(err, errEnough):
 		return failure
@@ -174,6 +179,15 @@ func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
 		return errors.Join(err, a.end(ctx, tokens, err))
 	}
 	return err
+}
+
+// overtaken reports whether the storage holds other tokens by now than those that were
+// sent. Another program that shares the storage has refreshed, logged in or logged out
+// while this one was asleep with its answer, which must not be saved over that: the
+// superseded token would count as stolen at its next use.
+func (a *Accounts) overtaken(ctx context.Context, sent *Tokens) (bool, error) {
+	stored, err := a.storage.Load(ctx)
+	return err == nil && (stored == nil || stored.Refresh != sent.Refresh), err
 }
 
 // keep saves the tokens of an answer, and then uses them. again means that a request

@@ -53,7 +53,7 @@ async function until(what, seconds, holds) {
 
 /**
  * What each page runs before anything else: the client as `accounts`, told of its ends; `without` takes things away. In the
- * transport body the refresh token is kept in what `storage` names.
+ * transport body the session is kept in what `storage` names.
  */
 function script({ transport, baseUrl, without, storage }) {
   const take = {
@@ -68,7 +68,7 @@ function script({ transport, baseUrl, without, storage }) {
     ${bundle()}
     window.Accounts = Accounts;
     window.accounts = Accounts.createAccountsClient({ ...${JSON.stringify({ transport, baseUrl })}, ${transport === "body"
-  ? `storage: { load: () => ${storage}.kept || null, save: (token) => { ${storage}.kept = token ?? ""; } }` : ""} });
+  ? `storage: { load: () => JSON.parse(${storage}.kept || "null"), save: (session) => { ${storage}.kept = JSON.stringify(session); } }` : ""} });
     window.accounts.onChange((state) => { if (state.status === "signed-out") window.reportEnd(String(state.reason)); });
     window.addEventListener("pageshow", (event) => { window.persisted = event.persisted; });`;
 }
@@ -581,7 +581,7 @@ async function inForeign(leg) {
   // What the detail says to do works.
   const done = await stranger.evaluate(async ([api, ada]) => {
     let kept = null;
-    const accounts = Accounts.createAccountsClient({ baseUrl: api, transport: "body", storage: { load: () => kept, save: (token) => { kept = token; } } });
+    const accounts = Accounts.createAccountsClient({ baseUrl: api, transport: "body", storage: { load: () => kept, save: (session) => { kept = session; } } });
     const { error } = await accounts.login({ username: ada.username, password: ada.password });
     return [error, (await accounts.api.GET("/accounts/profile")).response.status, (await accounts.refresh()).status];
   }, [api, ada]);
@@ -600,7 +600,7 @@ async function inNode() {
   const server = await startServer(binary, settings);
   try {
     for (const username of ["ada", "grace", "hedy"]) createUser(server, { ...ada, username, email: `${username}@example.com` });
-    const run = spawn(process.execPath, ["--test", "--test-reporter=spec", join(client, "test/client.test.mjs")],
+    const run = spawn(process.execPath, ["--test", "--test-reporter=spec", join(client, "test/client.test.mjs"), join(client, "test/crash.test.mjs")],
       { env: { ...process.env, ACCOUNTS_URL: server.origin } });
     let printed = "";
     for (const stream of [run.stdout, run.stderr]) stream.on("data", (text) => { printed += text; });

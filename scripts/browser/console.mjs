@@ -256,7 +256,7 @@ async function look(v) {
 
 async function work(v) {
   await newcomer(v);
-  for (const part of [search, pages, faults, edit, invite, remove, mails, roles, ends]) await part(v);
+  for (const part of [search, pages, faults, edit, lookAlike, invite, remove, mails, roles, ends]) await part(v);
 }
 
 const open = (v, address) => v.page.goto(`${v.server.origin}/console/${address}`);
@@ -408,6 +408,14 @@ async function invite(v) {
   const { page } = v;
   await open(v, "?view=users");
   await page.locator("#invite-open").click();
+  await page.locator("#invite-email").fill("cfo@c\u043erp.example"); // with a Cyrillic о
+  allow(v, 422, "admin/users");
+  await page.keyboard.press("Enter");
+  await sees(v, "This cannot be used.", "a look-alike domain");
+  await page.locator("#invite-email").fill("");
+  await page.keyboard.press("Escape");
+  await open(v, "?view=users");
+  await page.locator("#invite-open").click();
   await is(v, "focus in the invitation", focused(v), "invite-email");
   allow(v, 409, "admin/users");
   await page.keyboard.type("grace@harbour.example");
@@ -426,6 +434,24 @@ async function invite(v) {
   await sees(v, "Invited. A mail to hedy@harbour.example is on its way.", "invitation");
   await sees(v, "Invited, no password yet", "invitation");
   check((await link(v.server, "hedy@harbour.example", "reset")).length > 20, `${v.view.name}: the invitation has no link`);
+}
+
+/** A domain that is not ASCII is shown as mail programs write it too: an address that is there already may imitate another. */
+async function lookAlike(v) {
+  const { page, server } = v;
+  createUser(server, { username: "minji", email: "minji@\ud68c\uc0ac.example", password });
+  createUser(server, { username: "cfo", email: "cfo@corp.example", password });
+  sql(server, "UPDATE users SET email = 'cfo@c\u043erp.example', email_norm = 'cfo@xn--crp-sed.example' WHERE username = 'cfo';");
+  for (const [name, ascii] of [["minji", "xn--vf4b131b.example"], ["cfo", "xn--crp-sed.example"]]) {
+    await open(v, `?view=users&q=${name}@`);
+    await sees(v, ascii, "the list");
+    await page.getByRole("link", { name, exact: true }).click();
+    await page.locator("#facts", { hasText: ascii }).waitFor();
+  }
+  await shot(v, "look-alike");
+  await open(v, "?view=users&q=grace@harbour");
+  await page.getByRole("link", { name: "grace", exact: true }).waitFor();
+  await is(v, "an ASCII domain, twice", page.locator("#users .ascii").count(), 0);
 }
 
 /** What cannot be taken back asks for the name. */

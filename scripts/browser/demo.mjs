@@ -211,7 +211,7 @@ async function theft(v) {
   const { page } = v;
   await logIn(v, "body", v.password);
   await sees(v, "Hello, Ada", "theft");
-  const stolen = await page.evaluate(() => sessionStorage.getItem("accounts demo refresh token"));
+  const stolen = await page.evaluate(() => JSON.parse(sessionStorage.getItem("accounts demo session")).refreshToken);
   await sleep(rotation);
   const thief = await call(v, "refresh_token", { refresh_token: stolen });
   check(thief.body.generation === 1, `${v.view.name}: the thief is answered ${thief.status}`);
@@ -219,7 +219,7 @@ async function theft(v) {
   allow(v, 401, "refresh_token");
   await page.locator("#refresh").click();
   await sees(v, "Somebody else had your session", "theft");
-  check(await page.evaluate(() => sessionStorage.getItem("accounts demo refresh token")) === null, `${v.view.name}: the dead token is kept`);
+  check(await page.evaluate(() => sessionStorage.getItem("accounts demo session")) === null, `${v.view.name}: the dead token is kept`);
   const { status } = await wired(v, "POST /accounts/refresh_token");
   check(status === "401", `${v.view.name}: the refresh is listed as ${status}`);
   await sees(v, "refresh_reused", "theft");

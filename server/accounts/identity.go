@@ -41,8 +41,21 @@ func newName(name string) (string, error) {
 	return norm, nil
 }
 
-// newEmail is the canonical form of an address. Errors: ValidationFailed.
+// newEmail is the canonical form of an address that a user is to have. Its domain must not imitate another one; see
+// isPlainDomain. Errors: ValidationFailed.
 func newEmail(address string) (string, error) {
+	norm, err := anyEmail(address)
+	if err != nil {
+		return "", err
+	}
+	if _, domain, _ := strings.Cut(norm, "@"); !isPlainDomain(domain) {
+		return "", invalid("email", "invalid_format")
+	}
+	return norm, nil
+}
+
+// anyEmail is the canonical form of an address that a user may have already. Errors: ValidationFailed.
+func anyEmail(address string) (string, error) {
 	norm, ok := canonicalEmail(address)
 	if !ok {
 		return "", invalid("email", "invalid_format")

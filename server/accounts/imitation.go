@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"golang.org/x/net/idna"
 )
 
 // scripts are those that living languages are commonly written in (UAX 31, table 5).
@@ -74,11 +76,32 @@ func asLatin(s string) string {
 	return twin
 }
 
+// hanTwins are Chinese characters that look like a Latin l and o. Among Latin letters, where Chinese may stand, they imitate.
+const hanTwins = "丨〇"
+
 // newUsername is the canonical form of a name that somebody chooses. Names are shown as they were typed, and then a few
 // look like another name than the one they are: Greek ΑΝΝΑ, which is αννα, or a stroke or a ring of Chinese among Latin
 // letters. Those are none. Names that exist are compared by canonicalUsername alone.
 func newUsername(name string) (string, bool) {
 	canonical, ok := canonicalUsername(name)
 	latin := strings.ContainsFunc(canonical, func(r rune) bool { return unicode.Is(unicode.Latin, r) })
-	return canonical, ok && (!latin || !strings.ContainsAny(name, "ΝΥ丨〇"))
+	return canonical, ok && (!latin || !strings.ContainsAny(name, "ΝΥ"+hanTwins))
+}
+
+// isPlainDomain reports whether each label of a domain, given as A-labels, is written in one script or in those of one
+// language. Staff give roles by looking at an address, and a Cyrillic о in cоrp.example would make a stranger's mailbox
+// look like a colleague's (UTS 39; CWE-1007). A label that is Cyrillic or Korean as a whole is plain. Addresses that exist
+// go on working: only new ones are judged.
+func isPlainDomain(ascii string) bool {
+	domain, err := idna.Registration.ToUnicode(ascii)
+	if err != nil {
+		return false
+	}
+	for label := range strings.SplitSeq(domain, ".") {
+		latin := strings.ContainsFunc(label, func(r rune) bool { return unicode.Is(unicode.Latin, r) })
+		if !writtenAlike(label) || latin && strings.ContainsAny(label, hanTwins) {
+			return false
+		}
+	}
+	return true
 }

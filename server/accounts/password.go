@@ -172,7 +172,7 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 	if err := s.admitMail(ctx, requestPriority(kind)); err != nil {
 		return err
 	}
-	norm, err := newEmail(email)
+	norm, err := anyEmail(email)
 	if err != nil {
 		return err
 	}

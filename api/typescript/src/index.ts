@@ -10,11 +10,11 @@ import { codeOf, pause, retryAfter, Session, unavailable } from "./session.js";
 import type { Answer, EndReason, OpenPaths, RefreshTokenStorage, SignedIn, State, Transport } from "./types.js";
 
 export type { components, operations, paths } from "./schema.js";
-export type { Answer, CodeOf, EndReason, OpenPaths, ProblemOf, RefreshTokenStorage, SignedIn, State, Transport } from "./types.js";
+export type { Answer, CodeOf, EndReason, OpenPaths, ProblemOf, RefreshTokenStorage, SignedIn, State, StoredSession, Transport } from "./types.js";
 
 type Schemas = components["schemas"];
 
-/** Options of a client: in the transport `body` with a place for the refresh token, else without. */
+/** Options of a client: in the transport `body` with a storage for the session, else without. */
 export type Options<T extends Transport> = {
   /** Origin of the API, such as `https://accounts.example.com`; in a browser the page's own if left out. */
   baseUrl?: string;
@@ -164,7 +164,7 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
       return answered(session.begin(() => post("/accounts/password/change", body)));
     },
     logout: () =>
-      answered(session.end((refreshToken) => post("/accounts/logout", refreshToken ? { refresh_token: refreshToken } : {}))),
+      answered(session.end((stored) => post("/accounts/logout", stored ? { refresh_token: stored.refreshToken } : {}))),
     async refresh() {
       await session.restore();
       await session.refresh(session.tokens);

@@ -779,7 +779,9 @@ export interface components {
             refresh_token?: string;
         };
         /**
-         * @description A bare address such as `ada@example.com`.
+         * @description A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+         *     mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
+         *     account already such a domain still works.
          * @example ada@example.com
          */
         Email: string;

@@ -1,7 +1,7 @@
 // The session of one client: its tokens, and how they are renewed without ever losing it.
 import type { components } from "./schema.js";
 import { newAttempt, Tabs } from "./tabs.js";
-import type { EndReason, RefreshTokenStorage, State, Transport } from "./types.js";
+import type { EndReason, RefreshTokenStorage, State, StoredSession, Transport } from "./types.js";
 
 type TokenResult = components["schemas"]["TokenResult"];
 type Problem = components["schemas"]["Problem"];
@@ -112,19 +112,19 @@ export class Session {
     return this.#tabs.exclusively(async () => {
       const response = await call();
       const code = await codeOf(response);
-      if (response.ok) await this.#keep((await response.clone().json()) as TokenResult, false);
+      if (response.ok) await this.#keep((await response.clone().json()) as TokenResult, false, null);
       else if (code === "session_expired" || code === "session_revoked") await this.ended(code);
       return response;
     });
   }
 
   /** Ends it: a logout, with what proves the session at that moment. */
-  end(call: (refreshToken: string | null) => Promise<Response>): Promise<Response> {
+  end(call: (stored: StoredSession | null) => Promise<Response>): Promise<Response> {
     return this.#tabs.exclusively(async () => {
       if (this.hasCookies && !this.#tokens) await this.#askForCSRF(); // another page's session, perhaps
-      let response = await this.#patiently(async () => call(await this.#refreshToken()));
+      let response = await this.#patiently(async () => call(await this.#stored()));
       if ((await codeOf(response)) === "csrf_failed" && (await this.#askForCSRF())) {
-        response = await call(await this.#refreshToken());
+        response = await call(await this.#stored());
       }
       if (response.status === 204 || response.status === 401) await this.ended("logged_out");
       return response;
@@ -217,8 +217,11 @@ export class Session {
     (this.#timer as { unref?: () => void }).unref?.(); // of Node: a timer keeps no program alive
   }
 
-  /** Keeps the tokens of an answer; `again` means that a request which was given up may still rotate them. */
-  async #keep(result: TokenResult, again: boolean): Promise<void> {
+  /**
+   * Keeps the tokens of an answer; `again` means that a request which was given up may still rotate them. `stored` is what
+   * the storage holds if the answer is one to a refresh.
+   */
+  async #keep(result: TokenResult, again: boolean, stored: StoredSession | null): Promise<void> {
     const now = Date.now();
     const tokens: Tokens = {
       session: result.session,
@@ -228,7 +231,11 @@ export class Session {
       expiresAt: now + result.expires_in * 1000,
       refreshAt: now + result.refresh_in * 1000,
     };
-    if (this.#o.storage && result.refresh_token) await this.#o.storage.save(result.refresh_token);
+    if (this.#o.storage && result.refresh_token && result.refresh_token !== stored?.refreshToken) {
+      const same = stored && this.#tokens?.session.id === tokens.session.id && this.#tokens.generation === tokens.generation;
+      const attempt = (same && stored.attempt) || newAttempt(); // the same until the generation rises
+      await this.#o.storage.save({ refreshToken: result.refresh_token, attempt });
+    }
     const note = this.#tabs.note;
     const risen = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
     if (risen) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
@@ -241,20 +248,27 @@ export class Session {
   async #renew(): Promise<void> {
     this.#csrf ||= this.#csrfCookie();
     if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !(await this.#askForCSRF())) return;
-    if (this.#o.storage && !(await this.#refreshToken())) {
+    if (this.#o.storage && !(await this.#stored())) {
       if (this.#state.status !== "signed-out") this.#forget(null);
       return;
     }
     const seen = this.#tokens;
     let givenUp = false;
-    const ask = () => this.#patiently(async () => this.#ask(await this.#refreshToken()), () => (givenUp = true));
+    let sent = null as StoredSession | null;
+    const ask = () => this.#patiently(async () => this.#ask((sent = await this.#toSend())), () => (givenUp = true));
     let response = await ask();
     if ((await codeOf(response)) === "csrf_failed") {
       // The cookies are those of another login: their own CSRF token, once.
       if (!(await this.#askForCSRF())) return;
       response = await ask();
     }
-    if (response.ok) return this.#keep((await response.json()) as TokenResult, givenUp);
+    const result = response.ok ? ((await response.json()) as TokenResult) : null;
+    const stored = await this.#stored();
+    if (sent && stored?.refreshToken !== sent.refreshToken && stored?.refreshToken !== result?.refresh_token) {
+      // Another program that shares the storage has refreshed, logged in or logged out since: this answer is out of date.
+      return this.#renew();
+    }
+    if (result) return this.#keep(result, givenUp, stored);
     if (response.status === 401) {
       const code = (await codeOf(response)) as EndReason;
       return code === "credentials_missing" && !seen ? this.#forget(null) : this.ended(code, seen);
@@ -262,13 +276,27 @@ export class Session {
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
 
-  #ask(refreshToken: string | null): Promise<Response> {
+  /** What the storage holds, with its attempt. That is saved before it is sent: the answer may never come, or not be saved. */
+  async #toSend(): Promise<StoredSession | null> {
+    const stored = await this.#stored();
+    if (!stored || stored.attempt) return stored;
+    const sent = { ...stored, attempt: newAttempt() };
+    await this.#o.storage?.save(sent);
+    return sent;
+  }
+
+  /** The attempt of the cookies, which all tabs share. It is noted before it is sent. */
+  #cookieAttempt(): string {
     const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
-    this.#tabs.note = note; // before it is sent: the answer may never come
+    this.#tabs.note = note;
+    return note.attempt;
+  }
+
+  #ask(sent: StoredSession | null): Promise<Response> {
     return this.#o.fetch(this.#o.url("/accounts/refresh_token"), {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-Refresh-Attempt": note.attempt, ...this.csrf() },
-      body: JSON.stringify(refreshToken ? { refresh_token: refreshToken } : {}),
+      headers: { "Content-Type": "application/json", "X-Refresh-Attempt": sent?.attempt ?? this.#cookieAttempt(), ...this.csrf() },
+      body: JSON.stringify(sent ? { refresh_token: sent.refreshToken } : {}),
       credentials: this.hasCookies ? "include" : "omit",
       signal: AbortSignal.timeout(times.answer),
     });
@@ -297,8 +325,8 @@ export class Session {
     return false;
   }
 
-  async #refreshToken(): Promise<string | null> {
-    return this.#o.storage ? this.#o.storage.load() : null;
+  async #stored(): Promise<StoredSession | null> {
+    return (await this.#o.storage?.load()) ?? null;
   }
 
   /** Asks until there is an answer other than "not now". The server has promised that asking again does no harm. */

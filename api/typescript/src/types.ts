@@ -49,11 +49,24 @@ export type OpenPaths = Omit<
   | "/accounts/password/change"
 >;
 
-/** Where an application of the transport `body` keeps the refresh token: its platform's secure storage. */
+/** A session of the transport `body` as its storage keeps it: saved and loaded as it is, for example as JSON. */
+export interface StoredSession {
+  refreshToken: string;
+  /**
+   * The X-Refresh-Attempt that this token is refreshed with. It is saved before it is sent, so that a program that dies
+   * before it has saved the answer asks again as the same client, also after days. A storage may begin with a token alone.
+   */
+  attempt?: string;
+}
+
+/**
+ * Where an application of the transport `body` keeps its session: its platform's secure storage. Programs that share one
+ * share the session.
+ */
 export interface RefreshTokenStorage {
-  load(): string | null | Promise<string | null>;
+  load(): StoredSession | null | Promise<StoredSession | null>;
   /** Null: the session has ended. What is saved must be there after a crash: it is the session. */
-  save(refreshToken: string | null): void | Promise<void>;
+  save(session: StoredSession | null): void | Promise<void>;
 }
 
 /** Why a session ended. `logged_out` was asked for, here or in another tab; the others are the codes of a 401. */

@@ -12,8 +12,8 @@ Object.assign(times, { answer: 2_000, retry: 4_000, decision: 2_200 }); // so th
 
 /** A storage, and a fetch that counts, and that a test can make fail. */
 function setUp(more = {}) {
-  const kept = { token: null, calls: [], fault: null };
-  const storage = { load: () => kept.token, save: (token) => void (kept.token = token) };
+  const kept = { session: null, calls: [], fault: null };
+  const storage = { load: () => kept.session, save: (session) => void (kept.session = session) };
   const send = async (...args) => {
     const request = new Request(...args);
     kept.calls.push({ path: new URL(request.url).pathname, attempt: request.headers.get("X-Refresh-Attempt"), at: Date.now() });
@@ -55,13 +55,13 @@ describe("the client in Node", { concurrency: true }, () => {
     const { client, kept } = await signedIn();
     const states = [];
     client.onChange((state) => states.push(state.status));
-    assert.ok(kept.token);
+    assert.ok(kept.session.refreshToken);
     assert.equal((await client.api.GET("/accounts/profile")).data.user.email, "ada@example.com");
     assert.equal((await client.api.PATCH("/accounts/profile", { body: { first_name: "Ada" } })).data.user.first_name, "Ada");
     const { error, response } = await client.logout();
     assert.equal(error, undefined);
     assert.equal(response.status, 204);
-    assert.equal(kept.token, null);
+    assert.equal(kept.session, null);
     assert.deepEqual(client.state, { status: "signed-out", reason: "logged_out" });
     assert.deepEqual(states, ["signed-out"]);
     client.close();
@@ -228,7 +228,7 @@ describe("the client in Node", { concurrency: true }, () => {
     await elsewhere.api.DELETE("/accounts/sessions", { params: { query: { keep_current: true } } });
     assert.equal((await client.api.GET("/accounts/profile")).error.code, "session_revoked");
     assert.deepEqual(client.state, { status: "signed-out", reason: "session_revoked" });
-    assert.equal(kept.token, null);
+    assert.equal(kept.session, null);
     assert.equal(elsewhere.state.status, "signed-in");
     await elsewhere.api.DELETE(`/accounts/sessions/{session_id}`, { params: { path: { session_id: elsewhere.state.session.id } } });
     assert.deepEqual(elsewhere.state, { status: "signed-out", reason: "logged_out" });
@@ -239,25 +239,25 @@ describe("the client in Node", { concurrency: true }, () => {
   test("a new password begins a new session; who comes too late to change it is signed out", async () => {
     const { client, kept } = await signedIn("hedy");
     const late = await signedIn("hedy");
-    const [session, token] = [client.state.session.id, kept.token];
+    const [session, token] = [client.state.session.id, kept.session.refreshToken];
     const { error } = await inTurn(() => client.changePassword({ current_password: password, new_password: `${password}, anew` }));
     assert.equal(error, undefined);
     assert.equal(client.state.status, "signed-in");
     assert.notEqual(client.state.session.id, session);
-    assert.notEqual(kept.token, token);
+    assert.notEqual(kept.session.refreshToken, token);
     assert.equal((await client.api.GET("/accounts/profile")).response.status, 200);
 
     const refused = await late.client.changePassword({ current_password: password, new_password: `${password}, otherwise` });
     assert.equal(refused.error.code, "session_revoked");
     assert.deepEqual(late.client.state, { status: "signed-out", reason: "session_revoked" });
-    assert.equal(late.kept.token, null);
+    assert.equal(late.kept.session, null);
     client.close();
     late.client.close();
   });
 
   test("a stolen token that is used later ends the session, and the client says so", async () => {
     const { client, kept } = await signedIn();
-    const stolen = kept.token;
+    const stolen = kept.session.refreshToken;
     await sleep(3_000);
     await client.refresh();
     await sleep(3_000);

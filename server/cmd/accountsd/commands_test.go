@@ -416,3 +416,10 @@ func TestControl39PlainHTTPOffLoopback(t *testing.T) {
 		}
 	}
 }
+
+func TestControl203LookAlikeDomainOfOperators(t *testing.T) {
+	s := newShell(t)
+	s.refused(s.run("correct horse battery staple\n", "user", "create", "--username", "cfo", "--email", "cfo@c\u043erp.example", "--password-stdin"),
+		"the e-mail address is not valid: a plain name@host.example")
+	s.ok("correct horse battery staple\n", "user", "create", "--username", "minji", "--email", "minji@회사.example", "--password-stdin")
+}

@@ -271,6 +271,7 @@ var texts = {
     joined: "Joined",
     login: "Last login",
     verified: "E-mail verified",
+    domain: "E-mail domain in ASCII",
     password: "Has a password",
     throttled: "Login",
     yes: "Yes",
@@ -1297,7 +1298,7 @@ var Session = class {
     return this.#tabs.exclusively(async () => {
       const response = await call();
       const code = await codeOf(response);
-      if (response.ok) await this.#keep(await response.clone().json(), false);
+      if (response.ok) await this.#keep(await response.clone().json(), false, null);
       else if (code === "session_expired" || code === "session_revoked") await this.ended(code);
       return response;
     });
@@ -1306,9 +1307,9 @@ var Session = class {
   end(call) {
     return this.#tabs.exclusively(async () => {
       if (this.hasCookies && !this.#tokens) await this.#askForCSRF();
-      let response = await this.#patiently(async () => call(await this.#refreshToken()));
+      let response = await this.#patiently(async () => call(await this.#stored()));
       if (await codeOf(response) === "csrf_failed" && await this.#askForCSRF()) {
-        response = await call(await this.#refreshToken());
+        response = await call(await this.#stored());
       }
       if (response.status === 204 || response.status === 401) await this.ended("logged_out");
       return response;
@@ -1386,8 +1387,11 @@ var Session = class {
     );
     this.#timer.unref?.();
   }
-  /** Keeps the tokens of an answer; `again` means that a request which was given up may still rotate them. */
-  async #keep(result, again2) {
+  /**
+   * Keeps the tokens of an answer; `again` means that a request which was given up may still rotate them. `stored` is what
+   * the storage holds if the answer is one to a refresh.
+   */
+  async #keep(result, again2, stored) {
     const now = Date.now();
     const tokens = {
       session: result.session,
@@ -1397,7 +1401,11 @@ var Session = class {
       expiresAt: now + result.expires_in * 1e3,
       refreshAt: now + result.refresh_in * 1e3
     };
-    if (this.#o.storage && result.refresh_token) await this.#o.storage.save(result.refresh_token);
+    if (this.#o.storage && result.refresh_token && result.refresh_token !== stored?.refreshToken) {
+      const same = stored && this.#tokens?.session.id === tokens.session.id && this.#tokens.generation === tokens.generation;
+      const attempt = same && stored.attempt || newAttempt();
+      await this.#o.storage.save({ refreshToken: result.refresh_token, attempt });
+    }
     const note = this.#tabs.note;
     const risen = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
     if (risen) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
@@ -1409,32 +1417,50 @@ var Session = class {
   async #renew() {
     this.#csrf ||= this.#csrfCookie();
     if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#askForCSRF()) return;
-    if (this.#o.storage && !await this.#refreshToken()) {
+    if (this.#o.storage && !await this.#stored()) {
       if (this.#state.status !== "signed-out") this.#forget(null);
       return;
     }
     const seen2 = this.#tokens;
     let givenUp = false;
-    const ask2 = () => this.#patiently(async () => this.#ask(await this.#refreshToken()), () => givenUp = true);
+    let sent = null;
+    const ask2 = () => this.#patiently(async () => this.#ask(sent = await this.#toSend()), () => givenUp = true);
     let response = await ask2();
     if (await codeOf(response) === "csrf_failed") {
       if (!await this.#askForCSRF()) return;
       response = await ask2();
     }
-    if (response.ok) return this.#keep(await response.json(), givenUp);
+    const result = response.ok ? await response.json() : null;
+    const stored = await this.#stored();
+    if (sent && stored?.refreshToken !== sent.refreshToken && stored?.refreshToken !== result?.refresh_token) {
+      return this.#renew();
+    }
+    if (result) return this.#keep(result, givenUp, stored);
     if (response.status === 401) {
       const code = await codeOf(response);
       return code === "credentials_missing" && !seen2 ? this.#forget(null) : this.ended(code, seen2);
     }
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
-  #ask(refreshToken) {
+  /** What the storage holds, with its attempt. That is saved before it is sent: the answer may never come, or not be saved. */
+  async #toSend() {
+    const stored = await this.#stored();
+    if (!stored || stored.attempt) return stored;
+    const sent = { ...stored, attempt: newAttempt() };
+    await this.#o.storage?.save(sent);
+    return sent;
+  }
+  /** The attempt of the cookies, which all tabs share. It is noted before it is sent. */
+  #cookieAttempt() {
     const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
     this.#tabs.note = note;
+    return note.attempt;
+  }
+  #ask(sent) {
     return this.#o.fetch(this.#o.url("/accounts/refresh_token"), {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-Refresh-Attempt": note.attempt, ...this.csrf() },
-      body: JSON.stringify(refreshToken ? { refresh_token: refreshToken } : {}),
+      headers: { "Content-Type": "application/json", "X-Refresh-Attempt": sent?.attempt ?? this.#cookieAttempt(), ...this.csrf() },
+      body: JSON.stringify(sent ? { refresh_token: sent.refreshToken } : {}),
       credentials: this.hasCookies ? "include" : "omit",
       signal: AbortSignal.timeout(times.answer)
     });
@@ -1460,8 +1486,8 @@ var Session = class {
     else this.#forget(code === "credentials_missing" ? null : code);
     return false;
   }
-  async #refreshToken() {
-    return this.#o.storage ? this.#o.storage.load() : null;
+  async #stored() {
+    return await this.#o.storage?.load() ?? null;
   }
   /** Asks until there is an answer other than "not now". The server has promised that asking again does no harm. */
   async #patiently(call, gaveUp) {
@@ -1588,7 +1614,7 @@ function createAccountsClient(options = {}) {
       await session2.fresh();
       return answered(session2.begin(() => post("/accounts/password/change", body2)));
     },
-    logout: () => answered(session2.end((refreshToken) => post("/accounts/logout", refreshToken ? { refresh_token: refreshToken } : {}))),
+    logout: () => answered(session2.end((stored) => post("/accounts/logout", stored ? { refresh_token: stored.refreshToken } : {}))),
     async refresh() {
       await session2.restore();
       await session2.refresh(session2.tokens);
@@ -1668,8 +1694,18 @@ function roleBadges(user) {
   if (user.is_superuser) return [badge(texts.superuser, "role")];
   return user.is_staff ? [badge(texts.staff, "role")] : [];
 }
+function asciiDomain(email) {
+  const domain = email.slice(email.lastIndexOf("@") + 1);
+  if (/^[\x20-\x7e]*$/.test(domain)) return "";
+  try {
+    return new URL(`http://${domain}`).hostname;
+  } catch {
+    return encodeURIComponent(domain);
+  }
+}
 function userRow(user) {
-  const email = make("span", "email", user.email);
+  const ascii = asciiDomain(user.email);
+  const email = make("span", "email", user.email, ...ascii ? [" ", make("span", "muted ascii", ascii)] : []);
   const mark2 = user.email_verified ? make("span", "mark", "✓") : badge(texts.notVerified, "warm");
   if (user.email_verified) {
     mark2.title = texts.verified;
@@ -1957,6 +1993,7 @@ function facts({ user, has_password, throttled, pending_email }) {
     [facts2.joined, when(user.date_joined)],
     [facts2.login, user.last_login ? ago(user.last_login) : texts.never],
     [facts2.verified, yes(user.email_verified)],
+    ...asciiDomain(user.email) ? [[facts2.domain, asciiDomain(user.email)]] : [],
     [facts2.password, yes(has_password)],
     [facts2.throttled, throttled ? facts2.paused : facts2.open]
   ];

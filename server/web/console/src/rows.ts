@@ -63,9 +63,24 @@ export function roleBadges(user: User): HTMLElement[] {
   return user.is_staff ? [badge(texts.staff, "role")] : [];
 }
 
+/**
+ * The domain of an address as mail programs write it (A-labels), or "" if it is ASCII already. Letters of another script
+ * can look like Latin ones, and roles are given by looking at an address.
+ */
+export function asciiDomain(email: string): string {
+  const domain = email.slice(email.lastIndexOf("@") + 1);
+  if (/^[\x20-\x7e]*$/.test(domain)) return "";
+  try {
+    return new URL(`http://${domain}`).hostname;
+  } catch {
+    return encodeURIComponent(domain); // no domain at all, and nothing that looks like another one
+  }
+}
+
 /** A user in the list. */
 export function userRow(user: User): HTMLTableRowElement {
-  const email = make("span", "email", user.email);
+  const ascii = asciiDomain(user.email);
+  const email = make("span", "email", user.email, ...(ascii ? [" ", make("span", "muted ascii", ascii)] : []));
   const mark = user.email_verified ? make("span", "mark", "✓") : badge(texts.notVerified, "warm");
   if (user.email_verified) {
     mark.title = texts.verified;

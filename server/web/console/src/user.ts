@@ -5,7 +5,7 @@ import { explain } from "../../parts/words.js";
 import { perform } from "./act.js";
 import { sure } from "./dialogs.js";
 import { proven } from "./proof.js";
-import { ago, badge, fullName, link, press, roleBadges } from "./rows.js";
+import { ago, asciiDomain, badge, fullName, link, press, roleBadges } from "./rows.js";
 import { accounts, api, hindrance, self, type Schemas, type User } from "./server.js";
 import { loadHappenings, loadSessions, forgetTraces } from "./traces.js";
 import { address, go, here } from "./where.js";
@@ -137,6 +137,7 @@ function facts({ user, has_password, throttled, pending_email }: Result): HTMLEl
     [facts.joined, when(user.date_joined)],
     [facts.login, user.last_login ? ago(user.last_login) : texts.never],
     [facts.verified, yes(user.email_verified)],
+    ...(asciiDomain(user.email) ? [[facts.domain, asciiDomain(user.email)] as [string, string]] : []),
     [facts.password, yes(has_password)],
     [facts.throttled, throttled ? facts.paused : facts.open],
   ];

@@ -41,7 +41,7 @@ export const texts = {
   invited: "Invited, no password yet",
   you: "You",
   facts: {
-    id: "Id", joined: "Joined", login: "Last login", verified: "E-mail verified", password: "Has a password", throttled: "Login", yes: "Yes", no: "No",
+    id: "Id", joined: "Joined", login: "Last login", verified: "E-mail verified", domain: "E-mail domain in ASCII", password: "Has a password", throttled: "Login", yes: "Yes", no: "No",
     paused: "Paused: too many wrong passwords", open: "Open", pending: "New address",
   },
   shown: (username: string, active: boolean) => `${username}, ${active ? "active" : "deactivated"}`,

@@ -1,17 +1,17 @@
 // The client of this page: one at a time, for the transport that was chosen. Every request goes through `recorded`.
-import { createAccountsClient, type AccountsClient, type State, type Transport } from "accounts-client";
+import { createAccountsClient, type AccountsClient, type RefreshTokenStorage, type State, type StoredSession, type Transport } from "accounts-client";
 import { inForce, recorded } from "./wire.js";
 
 export const transports: readonly Transport[] = ["hybrid", "cookies", "server_held", "body"];
 
 const transportKey = "accounts demo transport"; // a preference, no secret: a reload goes on with it
-const refreshTokenKey = "accounts demo refresh token";
+const sessionKey = "accounts demo session";
 
 // Only the transport body hands a refresh token to a page, and only a demo puts it where each script can read it.
 // sessionStorage is this tab's alone, and gone with it.
-const storage = {
-  load: () => sessionStorage.getItem(refreshTokenKey),
-  save: (token: string | null) => (token === null ? sessionStorage.removeItem(refreshTokenKey) : sessionStorage.setItem(refreshTokenKey, token)),
+const storage: RefreshTokenStorage = {
+  load: () => JSON.parse(sessionStorage.getItem(sessionKey) ?? "null") as StoredSession | null,
+  save: (session) => (session ? sessionStorage.setItem(sessionKey, JSON.stringify(session)) : sessionStorage.removeItem(sessionKey)),
 };
 
 function connect(transport: Transport): AccountsClient<Transport> {

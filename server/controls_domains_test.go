@@ -1,0 +1,63 @@
+package server_test
+
+import (
+	"net/http"
+	"testing"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+const (
+	mixedDomain    = "c\u043erp.example"   // with a Cyrillic о
+	mixedASCII     = "xn--crp-sed.example" // the same as mail programs write it
+	cyrillicDomain = "почта.example"       // in one script
+	koreanDomain   = "회사.example"          // in one script
+)
+
+// Wherever an address is set anew, a domain that mixes scripts is rejected however it is written, and one that does not
+// is accepted.
+func TestControl203LookAlikeDomainsAreRejected(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		ways := map[string]struct {
+			status int
+			set    func(email string) *servertest.Response
+		}{
+			"register": {http.StatusAccepted, func(email string) *servertest.Response {
+				return post(s.Server, "/accounts/register", object{"email": email, "password": password})
+			}},
+			"change": {http.StatusAccepted, func(email string) *servertest.Response {
+				return s.asUna.Do(http.MethodPost, "/accounts/email/change", object{"email": email, "password": s.una.Password})
+			}},
+			"invitation": {http.StatusCreated, func(email string) *servertest.Response {
+				return s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": email})
+			}},
+		}
+		for _, w := range ways {
+			for _, domain := range []string{mixedDomain, mixedASCII, "mail." + mixedDomain} {
+				wantField(t, w.set(newName()+"@"+domain), "/email", "invalid_format")
+			}
+			for _, domain := range []string{cyrillicDomain, koreanDomain} {
+				w.set(newName()+"@"+domain).Want(t, w.status, "")
+			}
+		}
+		for _, domain := range []string{mixedDomain, mixedASCII} {
+			wantField(t, edit(s.asRoot, s.una, object{"email": newName() + "@" + domain}), "/email", "invalid_format")
+		}
+	})
+}
+
+// An account that has such an address goes on working: its owner logs in, and resets the password.
+func TestControl203AddressesThatExistGoOnWorking(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := newUser(t, s, newName())
+		s.Database.Exec(t, "UPDATE users SET email = ?, email_norm = ? WHERE id = ?", "cfo@"+mixedDomain, "cfo@"+mixedASCII, u.ID)
+		for _, email := range []string{"cfo@" + mixedDomain, "CFO@" + mixedASCII} {
+			signIn(s, email, password).Want(t, http.StatusOK, "")
+		}
+		token := requestReset(t, s, "cfo@"+mixedASCII, 1)
+		post(s, "/accounts/password/reset/confirm", object{"token": token, "new_password": password + ", anew"}).Want(t, http.StatusOK, "")
+		c := s.Login(servertest.User{User: u.User, Password: password + ", anew"}, accounts.BodyTokens)
+		c.Do(http.MethodPatch, "/accounts/profile", object{"first_name": "Carla"}).Want(t, http.StatusOK, "")
+	})
+}
