@@ -144,7 +144,11 @@ func (q *queue) evictionFor(from Network) *waiter {
 		newest, _ := most.largestPart()
 		return newest
 	}
-	if newest, n := own.largestPart(); n >= own.part(from.Narrow)+2 {
+	part := own.part(from.Narrow)
+	if own.size()-part < part+2 { // a flood from one narrow network is refused without more work
+		return nil
+	}
+	if newest, n := own.largestPart(); n >= part+2 {
 		return newest
 	}
 	return nil
