@@ -89,7 +89,7 @@ timing: ## measure whether answers to known and unknown addresses can be told ap
 	scripts/with-mysql.sh --fast -- go run ./scripts/timing
 
 .PHONY: storm
-storm: ## 1,000 parallel logins for a minute: memory, refusals, and refresh and profile beside them
+storm: ## 1,000 parallel logins for a minute: memory, refusals, and what other clients see of it
 	go run ./scripts/storm
 
 TORTURE_OPTIONS = -engine $(or $(ENGINE),sqlite) $(if $(SEED),-seed $(SEED))

@@ -29,9 +29,9 @@ type loginLimits struct {
 //
 // The threat to the name's limit is a client that exhausts it on purpose and keeps the owner out, again
 // after each reset. So a network from which the owner has signed in or reset the password has a limit
-// of its own for the name, which strangers cannot exhaust. When that one is exhausted the common limit
-// counts, because staff can release that one alone. A client in the owner's network can see that it has
-// more guesses than elsewhere, and so that the name exists.
+// of its own for the name, which clients of other networks cannot exhaust. When it is exhausted, the
+// common limit counts, because staff can release only that one. A client in the owner's network can see
+// that it has more guesses than elsewhere, and so that the name exists.
 //
 // Errors: RateLimited, Unavailable.
 func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (loginLimits, error) {
@@ -56,8 +56,8 @@ func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (log
 			return l, err
 		}
 	}
-	// The client pays for a 429 too. Otherwise one client could poll an exhausted limit for free, and
-	// exhaust it again in the moment in which the owner has released it.
+	// A 429 counts for the client too. Otherwise one client could poll an exhausted limit at no cost, and
+	// exhaust it again as soon as the owner has released it.
 	return l, cmp.Or(s.spend(ctx, failures...), err)
 }
 

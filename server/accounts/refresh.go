@@ -263,11 +263,9 @@ func (*refreshing) outcome(t Tokens, ok bool, err error) (Tokens, bool, error) {
 // still are: on a cluster its certification fails if the session was revoked meanwhile.
 func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, superseded bool) (Tokens, bool, error) {
 	var graced *models.Event
-	if superseded && r.in.Client.IP != l.IP && r.in.Client.UserAgent != l.UserAgent {
-		var err error
-		if graced, err = r.gracedEvent(ctx, l); err != nil {
-			return Tokens{}, false, err
-		}
+	if superseded && r.in.Client.IP != l.IP && r.in.Client.UserAgent != l.UserAgent && r.mayNoteGrace(ctx, l.User) {
+		e := r.eventIn(l.ID, models.EventRefreshGraced, l.UserID, r.in.Client, "asked again from another address and another user agent")
+		graced = &e
 	}
 	ok, err := r.store.Touch(ctx, l.ID, l.Generation, now, r.policy.tolerance(), graced)
 	if err != nil || !ok {
@@ -278,15 +276,11 @@ func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, 
 	return t, err == nil, err
 }
 
-// gracedEvent returns the event of row 5, or nil if the user has had enough of them: a client that changes its address
-// with each request could otherwise write one each time.
-func (r *refreshing) gracedEvent(ctx context.Context, l models.Live) (*models.Event, error) {
-	err := r.spend(ctx, use(r.settings.RareActionsPerUser, gracedOfUser, subjectOf(l.User)))
-	if errors.Is(err, refuse(RateLimited)) {
-		return nil, nil
-	}
-	e := r.eventIn(l.ID, models.EventRefreshGraced, l.UserID, r.in.Client, "asked again from another address and another user agent")
-	return &e, err
+// mayNoteGrace reports whether the user has not had too many events of row 5 yet: a client that changes its address with
+// each request could otherwise write one each time. Without an answer of the database the event is written.
+func (r *refreshing) mayNoteGrace(ctx context.Context, u models.User) bool {
+	err := r.spend(ctx, use(r.settings.RareActionsPerUser, gracedOfUser, subjectOf(u)))
+	return !errors.Is(err, refuse(RateLimited))
 }
 
 // revoke is row 6. A request that was held up on its way, or whose caller has hung up, proves nothing about theft:

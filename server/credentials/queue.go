@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -13,10 +14,10 @@ type Network struct{ Narrow, Wide string }
 // queue hands out the hash slots. A free slot goes round robin over the wide networks that have a
 // caller waiting, and inside one network to the caller that waits longest.
 //
-// The threat is a client with an account and the right password, or one with an IPv6 /48: it sends
-// more passwords than the slots can hash. One common line would be full of its callers, and no other
-// user could log in. Here a full queue takes a place from the network that holds most of it, so a
-// lone network can use the whole queue and still cannot keep another one out.
+// The threat is a client with an account and the right password, or one with an IPv6 /48, that sends
+// more passwords than the slots can hash. In one common line its requests would fill every place, and
+// no other user could log in. Here a new network takes a place of a full queue from the network that
+// holds most of them. A network that is alone can still use the whole queue.
 type queue struct {
 	slots, places int           // the bounds of running and waiting
 	wait          time.Duration // how long a caller waits at most
@@ -70,12 +71,12 @@ func (q *queue) enter(from Network) (*waiter, error) {
 		return nil, nil
 	}
 	if q.waiting == q.places {
-		loser := q.loser(from)
-		if loser == nil {
+		evicted := q.evictionFor(from)
+		if evicted == nil {
 			return nil, ErrBusy
 		}
-		q.remove(loser)
-		loser.done <- ErrBusy
+		q.remove(evicted)
+		evicted.done <- ErrBusy
 	}
 	w := &waiter{from, make(chan error, 1)}
 	l := q.lineOf(from)
@@ -98,7 +99,7 @@ func (q *queue) leave(w *waiter, err error) error {
 	}
 	q.mu.Unlock()
 	decided := <-w.done
-	if decided == nil && err != ErrBusy { //nolint:errorlint // one of two known values, see acquire
+	if decided == nil && !errors.Is(err, ErrBusy) {
 		q.release()
 		return err
 	}
@@ -126,14 +127,15 @@ func (q *queue) release() {
 func (q *queue) full(from Network) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.running == q.slots && q.waiting == q.places && q.loser(from) == nil
+	return q.running == q.slots && q.waiting == q.places && q.evictionFor(from) == nil
 }
 
-// loser is the caller that has to leave a full queue for one from this network, or nil.
+// evictionFor returns the caller that leaves a full queue for a new one from this network, or nil: the
+// newest of the network that has most callers waiting, and there of the narrow network that has most.
 //
 // A place moves only if the two networks, or the two parts of one, are more equal afterwards. Without
-// that rule two floods would push each other's callers out all the time.
-func (q *queue) loser(from Network) *waiter {
+// that rule two floods would evict each other's callers all the time.
+func (q *queue) evictionFor(from Network) *waiter {
 	own, most := q.lineOf(from), q.longest()
 	if most == nil {
 		return nil
@@ -142,7 +144,11 @@ func (q *queue) loser(from Network) *waiter {
 		newest, _ := most.largestPart()
 		return newest
 	}
-	if newest, n := own.largestPart(); n >= own.part(from.Narrow)+2 {
+	part := own.part(from.Narrow)
+	if own.size()-part < part+2 { // a flood from one narrow network is refused without more work
+		return nil
+	}
+	if newest, n := own.largestPart(); n >= part+2 {
 		return newest
 	}
 	return nil
