@@ -211,12 +211,14 @@ func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error
 // the user an hour in place of days. The invitation may still wait in the outbox, without a token.
 func invitationEnd(tx *gorm.DB, t OneTimeToken) (time.Time, error) {
 	var ends []time.Time
-	err := tx.Model(&OneTimeToken{}).Where("user_id = ? AND purpose = ? AND used_at IS NULL", t.UserID, t.Purpose).Pluck("expires_at", &ends).Error
+	err := tx.Model(&OneTimeToken{}).Where("user_id = ? AND purpose = ? AND used_at IS NULL", t.UserID, t.Purpose).
+		Pluck("expires_at", &ends).Error
 	if err != nil {
 		return t.ExpiresAt, err
 	}
 	var queued []time.Time
-	err = tx.Model(&Mail{}).Where("email_norm = ? AND kind = ? AND done_at IS NULL", t.EmailNorm, KindInvitation).Pluck("expires_at", &queued).Error
+	err = tx.Model(&Mail{}).Where("email_norm = ? AND kind = ? AND done_at IS NULL", t.EmailNorm, KindInvitation).
+		Pluck("expires_at", &queued).Error
 	return slices.MaxFunc(slices.Concat(ends, queued, []time.Time{t.ExpiresAt}), time.Time.Compare), err
 }
 

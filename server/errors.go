@@ -164,7 +164,8 @@ func (s *Server) logProblem(call *call, p *problem) {
 		return
 	}
 	level := slog.LevelError
-	if errors.Is(p.cause, accounts.ErrBusy) || errors.Is(p.cause, accounts.ErrBacklog) { // what anybody can bring about at will is no error line each
+	// What any client can bring about at will is no error line each.
+	if errors.Is(p.cause, accounts.ErrBusy) || errors.Is(p.cause, accounts.ErrBacklog) {
 		level = slog.LevelWarn
 	}
 	s.Log.Log(context.Background(), level, "request failed", "request_id", call.id, "code", string(p.code), "error", models.Cause(p.cause).Error())

@@ -36,7 +36,9 @@ func newSink(ctx context.Context) (*sink, error) {
 		return nil, err
 	}
 	s := &sink{address: listener.Addr().String(), came: map[string]time.Time{}}
-	s.server = gosmtp.NewServer(gosmtp.BackendFunc(func(*gosmtp.Conn) (gosmtp.Session, error) { return &sinkSession{sink: s}, nil }))
+	s.server = gosmtp.NewServer(gosmtp.BackendFunc(func(*gosmtp.Conn) (gosmtp.Session, error) {
+		return &sinkSession{sink: s}, nil
+	}))
 	s.server.Domain = "127.0.0.1"
 	go func() { _ = s.server.Serve(listener) }()
 	return s, nil
@@ -140,7 +142,8 @@ func (s *storms) floodMails(ctx context.Context) map[int]int {
 	for i := range mailClients {
 		all.Go(func() {
 			counts[i] = map[int]int{}
-			c, path := newClient(), []string{"/accounts/password/reset", "/accounts/password/reset", "/accounts/email/resend", "/accounts/register"}[i%4]
+			c, paths := newClient(), []string{"/accounts/password/reset", "/accounts/password/reset", "/accounts/email/resend", "/accounts/register"}
+			path := paths[i%len(paths)]
 			for n := 0; ctx.Err() == nil; n++ {
 				body := map[string]string{"email": fmt.Sprintf("unknown-%d-%d@example.com", i, n)}
 				if i%4 == 3 {

@@ -209,7 +209,7 @@ func TestControl187DecoysHoldTheirPart(t *testing.T) {
 		settled(t, s.Database)
 		queue(t, s.Database, string(mail.Reset), models.PriorityReset, 50, s.Clock.Now().UTC().Truncate(time.Microsecond))
 		began := time.Now()
-		s.Service.RequestReset(t.Context(), "nobody@example.com", accounts.Client{}) //nolint:errcheck // it wakes the senders
+		s.Service.RequestReset(t.Context(), "nobody@example.com", accounts.Client{}) // it wakes the senders
 		waiting := func() int64 { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") }
 		eventually(t, "most of them are finished", func() bool { return waiting() == part })
 		for range senders {
