@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"example.com/accounts/server/token/tokentest"
 )
 
 // storms is a running server and where it lives.
@@ -87,7 +89,7 @@ func (s *storms) environment(addr, database string) []string {
 		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0")
 	env = append(env, s.sink.environment()...)
 	if database != "" {
-		env = append(env, "ACCOUNTS_DATABASE_URL="+database)
+		env = append(env, "ACCOUNTS_DATABASE_URL="+database, "ACCOUNTS_SECRET_KEYS="+tokentest.Secret("storm"))
 	}
 	return env
 }
