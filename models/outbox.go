@@ -130,6 +130,30 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail,
 	return due, nil
 }
 
+// Recipients returns those of the addresses that have an active user, in one statement.
+func (s *Store) Recipients(ctx context.Context, emailNorms []string) ([]string, error) {
+	var found []string
+	if len(emailNorms) == 0 {
+		return nil, nil
+	}
+	err := s.reads.WithContext(ctx).Model(&User{}).Where("email_norm IN ? AND is_active = ?", emailNorms, true).
+		Pluck("email_norm", &found).Error
+	return found, translate(err)
+}
+
+// Registrants returns those of the addresses that have a registration which waits for its verification, in one
+// statement; see PendingRegistration.
+func (s *Store) Registrants(ctx context.Context, emailNorms []string, now time.Time) ([]string, error) {
+	var found []string
+	if len(emailNorms) == 0 {
+		return nil, nil
+	}
+	err := s.reads.WithContext(ctx).Model(&OneTimeToken{}).
+		Where("email_norm IN ? AND purpose = ? AND used_at IS NULL AND expires_at > ?", emailNorms, PurposeVerify, now).
+		Pluck("email_norm", &found).Error
+	return found, translate(err)
+}
+
 // ClaimMail takes a mail that is due, for the time of a lease: until then no other worker takes it, and if this worker
 // dies another one does. ErrNotFound: another worker was faster.
 //

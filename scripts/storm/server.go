@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"example.com/accounts/server/token/tokentest"
 )
 
 // storms is a running server and where it lives.
@@ -88,7 +90,7 @@ func (s *storms) environment(addr, database string) []string {
 		"ACCOUNTS_PASSWORDS_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_USER=0", "ACCOUNTS_TRUSTED_PROXIES=127.0.0.1")
 	env = append(env, s.sink.environment()...)
 	if database != "" {
-		env = append(env, "ACCOUNTS_DATABASE_URL="+database)
+		env = append(env, "ACCOUNTS_DATABASE_URL="+database, "ACCOUNTS_SECRET_KEYS="+tokentest.Secret("storm"))
 	}
 	return env
 }
