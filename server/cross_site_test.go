@@ -10,8 +10,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// A link on another site, which carries the Lax cookies, does not use up the owner's exports. A token in a header is not
-// sent by a navigation, and is not refused.
+// A link on another site, which carries the Lax cookies, does not use up the owner's exports. A
+// token in a header is not sent by a navigation, and is not refused.
 func TestControl194CrossSiteNavigationsUseUpNoLimit(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		export := func(c *servertest.Client, site string) *servertest.Response {
@@ -36,7 +36,8 @@ func TestControl194CrossSiteNavigationsUseUpNoLimit(t *testing.T) {
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=4/1h")
 }
 
-// Every read that can be answered 429 has a limit that a navigation could use up, so it must be marked.
+// Every read that can be answered 429 has a limit that a navigation could use up, so it must be
+// marked.
 func TestControl194ReadsWithALimitAreMarked(t *testing.T) {
 	for _, op := range servertest.Operations() {
 		if op.Method != http.MethodGet {
@@ -52,8 +53,8 @@ func TestControl194ReadsWithALimitAreMarked(t *testing.T) {
 	}
 }
 
-// A page of a name that an attacker has pointed at this server (DNS rebinding) is same-origin to its browser, and its Host
-// is the Origin's. It is refused because its origin is not on the list.
+// A page of a name that an attacker has pointed at this server (DNS rebinding) is same-origin to
+// its browser, and its Host is the Origin's. It is refused because its origin is not on the list.
 func TestControl206TheOriginIsAlwaysCompared(t *testing.T) {
 	for name, s := range map[string]*servertest.Server{"loopback": servertest.Start(t, servertest.Options{}), "https": atApp(t)} {
 		u := s.NewUser()
