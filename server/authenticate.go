@@ -183,8 +183,9 @@ func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, er
 	if way.csrf && !s.validCSRF(credential, c.GetHeader("X-CSRFToken")) {
 		return credential, problemOf(codeCSRFFailed)
 	}
-	// Browsers attach Lax cookies to a link or a redirect from any site. Such a navigation changes nothing, but it would
-	// use up the owner's limit of a read that has one. Browsers that do not send Sec-Fetch-Site cannot be told apart.
+	// Browsers attach Lax cookies to a link or a redirect from any site. Such a navigation changes
+	// nothing, but it would use up the owner's limit of a read that has one. Browsers that do not
+	// send Sec-Fetch-Site cannot be told apart.
 	if call.operation.security.refuseCrossSite && call.crossSite && isCookie(way.carrier) {
 		return credential, problemOf(codeCSRFFailed)
 	}

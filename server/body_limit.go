@@ -21,11 +21,12 @@ const (
 	spaceOfDocument = 64
 )
 
-// bodyLimit returns the most bytes that the body of an operation may have: what the longest values of its schema take
-// with every character escaped, at least 1 KiB and at most 16 KiB. It is 0 for an operation without a body.
+// bodyLimit returns the most bytes that the body of an operation may have: what the longest values
+// of its schema take with every character escaped, at least 1 KiB and at most 16 KiB. It is 0 for
+// an operation without a body.
 //
-// Security: an attacker makes the server hold what has been sent of a body until the read timeout, on each of thousands
-// of connections and without any credential.
+// Security: an attacker makes the server hold what has been sent of a body until the read timeout,
+// on each of thousands of connections and without any credential.
 func bodyLimit(op *openapi3.Operation) int {
 	if op.RequestBody == nil {
 		return 0
@@ -37,8 +38,8 @@ func bodyLimit(op *openapi3.Operation) int {
 	return min(max(minBodyLimit, spaceOfDocument+longestJSON(media.Schema.Value, 0)), maxBodyLimit)
 }
 
-// longestJSON returns the length of the longest document of a schema, or maxBodyLimit if the schema does not bound it
-// or the document is longer than that.
+// longestJSON returns the length of the longest document of a schema, or maxBodyLimit if the schema
+// does not bound it or the document is longer than that.
 func longestJSON(schema *openapi3.Schema, depth int) int {
 	length := maxBodyLimit
 	switch {

@@ -37,8 +37,9 @@ func TestControl193BodyLimits(t *testing.T) {
 	}
 }
 
-// longest is the longest document of a schema as a wordy program would write it: each character escaped, each member on
-// a line of its own. The value of refresh_token is a token, which nobody escapes.
+// longest is the longest document of a schema as a wordy program would write it: each character
+// escaped, each member on a line of its own. The value of refresh_token is a token, which nobody
+// escapes.
 func longest(schema *openapi3.Schema) string {
 	switch {
 	case len(schema.Enum) > 0:
@@ -72,8 +73,8 @@ func escaped(text string) (all string) {
 	return all
 }
 
-// The longest valid body of each operation is read, also with blanks up to the bound, and one byte more is not, whether
-// the length is declared or not.
+// The longest valid body of each operation is read, also with blanks up to the bound, and one byte
+// more is not, whether the length is declared or not.
 func TestControl193BodiesUpToTheLimit(t *testing.T) {
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)

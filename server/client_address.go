@@ -9,16 +9,17 @@ import (
 	"example.com/accounts/server/config"
 )
 
-// clientAddress returns the address of the client that sent r, with an IPv4 address always in its short form. It is
-// empty only if the connection has no IP address.
+// clientAddress returns the address of the client that sent r, with an IPv4 address always in its
+// short form. It is empty only if the connection has no IP address.
 //
-// The address is the connection's unless that is a trusted proxy's. Then the configured header, and no other one, is
-// read from its end: each trusted proxy has appended the address of its own peer, and the first address that is not a
-// trusted proxy's is the client's. Everything to the left of it is the client's own text.
+// The address is the connection's unless that is a trusted proxy's. Then the configured header, and
+// no other one, is read from its end: each trusted proxy has appended the address of its own peer,
+// and the first address that is not a trusted proxy's is the client's. Everything to the left of it
+// is the client's own text.
 //
-// Security: an element that cannot be read ends the walk, and the last trusted proxy counts as the client. Skipping the
-// element would let a client choose its address, and so evade every limit. An empty element is not skipped either,
-// because a proxy may write it in place of an address.
+// Security: an element that cannot be read ends the walk, and the last trusted proxy counts as the
+// client. Skipping the element would let a client choose its address, and so evade every limit. An
+// empty element is not skipped either, because a proxy may write it in place of an address.
 func (s *Server) clientAddress(r *http.Request) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -40,15 +41,16 @@ func (s *Server) clientAddress(r *http.Request) string {
 	return client.String()
 }
 
-// plainAddress removes an IPv6 zone, which means nothing on another machine, and shortens an IPv4-mapped address.
+// plainAddress removes an IPv6 zone, which means nothing on another machine, and shortens an
+// IPv4-mapped address.
 func plainAddress(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
 func (s *Server) isTrustedProxy(addr netip.Addr) bool {
 	return slices.ContainsFunc(s.Config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// reportUnreadableHeader logs once that limits per client do not work as configured. The text of the header is the
-// sender's and is not logged.
+// reportUnreadableHeader logs once that limits per client do not work as configured. The text of
+// the header is the sender's and is not logged.
 func (s *Server) reportUnreadableHeader() {
 	s.unreadableHeader.Do(func() {
 		s.Log.Warn("a trusted proxy's header cannot be read, so its clients share one limit; "+
@@ -58,8 +60,8 @@ func (s *Server) reportUnreadableHeader() {
 
 // cutLast cuts the last element off a list. A separator in a quoted string does not count.
 //
-// Security: it reads from the end, so that a quotation mark in the client's part cannot change how the part is read
-// that trusted proxies have appended.
+// Security: it reads from the end, so that a quotation mark in the client's part cannot change how
+// the part is read that trusted proxies have appended.
 func cutLast(list string, separator byte) (rest, element string, more bool) {
 	quoted := false
 	for i := len(list) - 1; i >= 0; i-- {
@@ -80,8 +82,8 @@ func (s *Server) readElement(element string) (netip.Addr, bool) {
 	return readHop(strings.Trim(element, " \t"))
 }
 
-// readHop reads an address in one of the forms that proxies write: 192.0.2.7, 192.0.2.7:55, 2001:db8::7, [2001:db8::7]
-// and [2001:db8::7]:55.
+// readHop reads an address in one of the forms that proxies write: 192.0.2.7, 192.0.2.7:55,
+// 2001:db8::7, [2001:db8::7] and [2001:db8::7]:55.
 func readHop(text string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
@@ -98,8 +100,8 @@ func parseBracketed(text string) (netip.Addr, error) {
 	return hop.Addr(), err
 }
 
-// readForwarded reads the address in the for parameter of an element of Forwarded (RFC 7239). Obfuscated identifiers
-// and "unknown" are no addresses.
+// readForwarded reads the address in the for parameter of an element of Forwarded (RFC 7239).
+// Obfuscated identifiers and "unknown" are no addresses.
 func readForwarded(element string) (hop netip.Addr, ok bool) {
 	for more := true; more; {
 		var parameter string
@@ -118,8 +120,8 @@ func readForwarded(element string) (hop netip.Addr, ok bool) {
 	return hop, ok
 }
 
-// readNode reads a token or a quoted string. A backslash, which escapes a character of a quoted string, occurs in no
-// address.
+// readNode reads a token or a quoted string. A backslash, which escapes a character of a quoted
+// string, occurs in no address.
 func readNode(value string) (netip.Addr, bool) {
 	if inner, ok := strings.CutPrefix(value, `"`); ok {
 		if value, ok = strings.CutSuffix(inner, `"`); !ok {

@@ -28,8 +28,8 @@ func clientFrom(s *Server, peer string, lines ...string) string {
 	return s.clientAddress(&http.Request{RemoteAddr: peer, Header: header})
 }
 
-// The forms in which proxies write one address, and the texts that are none. An empty address means that the text
-// cannot be read, and that the proxy counts.
+// The forms in which proxies write one address, and the texts that are none. An empty address means
+// that the text cannot be read, and that the proxy counts.
 var hopForms = map[string]string{
 	"203.0.113.7":        "203.0.113.7",
 	"203.0.113.7:55":     "203.0.113.7",
@@ -45,8 +45,8 @@ var hopForms = map[string]string{
 	"fe80::1%eth0": "", "[fe80::1%eth0]": "", "[fe80::1%eth0]:55": "", "::ffff:203.0.113.7%eth0": "", "'203.0.113.7'": "", "http://203.0.113.7": "", "203.0.113.7;203.0.113.8": "",
 }
 
-// hopPositions are the places that a form can have in a header: alone, behind what the client wrote, before a trusted
-// proxy, in lines of their own, and all of it.
+// hopPositions are the places that a form can have in a header: alone, behind what the client
+// wrote, before a trusted proxy, in lines of their own, and all of it.
 var hopPositions = [][]string{{"HOP"}, {"6.6.6.6, HOP"}, {"HOP, 10.0.0.9"}, {"6.6.6.6,HOP,10.0.0.9,fd00::9"}, {"6.6.6.6", "HOP"}, {"6.6.6.6, HOP", "10.0.0.9 , [fd00::9]:55"}, {"\", 6.6.6.6,\tHOP\t"}}
 
 // lastProxy is the trusted proxy next to HOP: it counts if HOP cannot be read.
@@ -145,7 +145,8 @@ func TestControl191AnUnreadableHeaderIsLoggedOnceWithoutItsText(t *testing.T) {
 	}
 }
 
-// Whatever a client writes in front of what a trusted proxy appends, it does not change the client's address.
+// Whatever a client writes in front of what a trusted proxy appends, it does not change the
+// client's address.
 func FuzzProxyHeader(f *testing.F) {
 	for _, text := range []string{"", "6.6.6.6", `"`, `for="`, `for=6.6.6.6;by="`, "\\", `\"`, ",", "10.0.0.2", "for=10.0.0.2", `"10.0.0.2`, "[2001:db8::1]:1", strings.Repeat(`",`, 1000)} {
 		f.Add(text, text)

@@ -2,14 +2,16 @@ package server_test
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
 )
 
-// A link on another site, which carries the Lax cookies, does not use up the owner's exports. A token in a header is not
-// sent by a navigation, and is not refused.
+// A link on another site, which carries the Lax cookies, does not use up the owner's exports. A
+// token in a header is not sent by a navigation, and is not refused.
 func TestControl194CrossSiteNavigationsUseUpNoLimit(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		export := func(c *servertest.Client, site string) *servertest.Response {
@@ -34,7 +36,8 @@ func TestControl194CrossSiteNavigationsUseUpNoLimit(t *testing.T) {
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=4/1h")
 }
 
-// Every read that can be answered 429 has a limit that a navigation could use up, so it must be marked.
+// Every read that can be answered 429 has a limit that a navigation could use up, so it must be
+// marked.
 func TestControl194ReadsWithALimitAreMarked(t *testing.T) {
 	for _, op := range servertest.Operations() {
 		if op.Method != http.MethodGet {
@@ -46,6 +49,53 @@ func TestControl194ReadsWithALimitAreMarked(t *testing.T) {
 		limited := op.Operation.Responses.Value("429") != nil
 		if marked := op.Operation.Extensions["x-refuse-cross-site"] == true; marked != limited {
 			t.Errorf("%s: marked %v, limited %v", op.ID, marked, limited)
+		}
+	}
+}
+
+// A page of a name that an attacker has pointed at this server (DNS rebinding) is same-origin to
+// its browser, and its Host is the Origin's. It is refused because its origin is not on the list.
+func TestControl206TheOriginIsAlwaysCompared(t *testing.T) {
+	for name, s := range map[string]*servertest.Server{"loopback": servertest.Start(t, servertest.Options{}), "https": atApp(t)} {
+		u := s.NewUser()
+		public, err := url.Parse(s.Config.PublicURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameOrigin := servertest.Header("Sec-Fetch-Site", "same-origin")
+		from := func(origin string) servertest.Option {
+			return func(r *http.Request) {
+				r.Header.Set("Origin", origin)
+				if at, err := url.Parse(origin); err == nil && at.Host != "" {
+					r.Host = at.Host
+				}
+			}
+		}
+		login := object{"username": u.Username, "password": u.Password}
+		before := s.Database.Dump(t)
+		foreign := []string{"http://evil.example", "https://evil.example:" + public.Port(), "null", "http://localhost.evil.example:" + public.Port(), "http://127.0.0.2:" + public.Port(), "http://localhost:1",
+			"https://localhost:" + public.Port(), "http://LOCALHOST:" + public.Port(), s.Config.PublicURL + "/", strings.Replace(s.Config.PublicURL, "://", "://a@", 1)}
+		if name == "https" { // no spelling but its own
+			foreign = append(foreign, "http://localhost:"+public.Port(), "http://127.0.0.1", "https://127.0.0.1", "http://accounts.ex")
+		}
+		for _, origin := range foreign {
+			for _, op := range servertest.Operations() {
+				if unsafeMethod(op.Method) {
+					send(s.Anonymous(), exampleOf(t, op), from(origin), sameOrigin).Want(t, http.StatusForbidden, "csrf_failed")
+				}
+			}
+		}
+		two := func(r *http.Request) { r.Header["Origin"] = []string{s.Config.PublicURL, s.Config.PublicURL} }
+		post(s, "/accounts/login", login, two, sameOrigin).Want(t, http.StatusForbidden, "csrf_failed")
+		unchanged(t, s, before)
+
+		good := []string{s.Config.PublicURL}
+		if name == "loopback" {
+			good = append(good, "http://localhost:"+public.Port(), "http://127.0.0.1:"+public.Port(), "http://[::1]:"+public.Port())
+			post(s, "/accounts/login", login, servertest.Header("Origin", "http://127.0.0.1:"+public.Port()), servertest.Header("Sec-Fetch-Site", "same-site")).Want(t, http.StatusForbidden, "csrf_failed")
+		}
+		for _, origin := range good {
+			post(s, "/accounts/login", login, servertest.Header("Origin", origin), sameOrigin).Want(t, http.StatusOK, "")
 		}
 	}
 }

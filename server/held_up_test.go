@@ -8,8 +8,9 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// A session that is no longer stored is session_revoked, whether the token has expired or not; one that is stored is
-// session_expired for an expired token, except in server_held, where the token's own end does not count.
+// A session that is no longer stored is session_revoked, whether the token has expired or not; one
+// that is stored is session_expired for an expired token, except in server_held, where the token's
+// own end does not count.
 func TestControl199ExpiredTokensOfMissingSessions(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -25,8 +26,9 @@ func TestControl199ExpiredTokensOfMissingSessions(t *testing.T) {
 	})
 }
 
-// Logout takes every authentic refresh token of the session, and an access token from its cookie: in cookies only one that
-// has not expired, in server_held an expired one too. Nothing else ends a session.
+// Logout takes every authentic refresh token of the session, and an access token from its cookie:
+// in cookies only one that has not expired, in server_held an expired one too. Nothing else ends a
+// session.
 func TestControl199TokensThatLogOut(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		for age, change := range map[string]func(c, old *servertest.Client) *servertest.Client{

@@ -7,18 +7,28 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"example.com/accounts/server/servertest"
 )
 
+// TestMain fails if a goroutine outlives the tests. There are no exceptions.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(servertest.Main(m, func() bool {
+	goleak.VerifyTestMain(covered{m})
+}
+
+// covered runs the tests and enforces the coverage of the contract.
+type covered struct{ *testing.M }
+
+func (c covered) Run() int {
+	return servertest.Main(c.M, func() bool {
 		part := partOfThePackage()
 		if part != "" {
 			fmt.Printf("the coverage is not enforced: this was a part of the package (%s)\n", part)
 		}
 		return part == ""
-	}))
+	})
 }
 
 // partOfThePackage says what leaves tests out; empty if nothing does. A `go test ./...` with nothing else is whole.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/accounts/api"
+	"example.com/accounts/server/config"
 )
 
 // accessLog writes one line a request. It names the route, not the path, and no query, header, cookie or body: those
@@ -109,26 +111,54 @@ func corsFor(origins []string) gin.HandlerFunc {
 // crossOriginSend refuses unsafe requests that a browser sends for a page of a foreign origin, login included:
 // without it a page could sign its visitor in as somebody else. Programs that are no browsers send neither header.
 func (s *Server) crossOriginSend(c *gin.Context) {
-	if s.origins.Check(c.Request) != nil || s.foreign(c.Request) {
+	if s.origins.Check(c.Request) != nil || s.isForeign(c.Request) {
 		s.problem(c, problemOf(codeCSRFFailed))
 		return
 	}
 	c.Next()
 }
 
-// foreign asks for the origin itself where the browser does not vouch for it by Sec-Fetch-Site. CrossOriginProtection
-// then compares its host with the Host header, which takes a plain-http page of the same host, or a name that was
-// pointed at this machine (DNS rebinding), for our own.
-func (s *Server) foreign(r *http.Request) bool {
+// isForeign reports whether an unsafe request names another origin than the public URL and the
+// configured ones. Browsers send Origin with every unsafe request; programs send none.
+//
+// Security: CrossOriginProtection accepts a request if Sec-Fetch-Site is same-origin or the host of
+// Origin is the Host header. Both hold for a page of a name that an attacker pointed at this
+// machine (DNS rebinding), and the second one for a plain-http page of the same host. So Origin is
+// always compared with the list.
+func (s *Server) isForeign(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return false
 	}
 	origins := r.Header.Values("Origin")
-	if len(origins) == 0 || r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+	switch {
+	case len(origins) == 0:
+		return false
+	case len(origins) > 1:
+		return true
+	case origins[0] == s.Config.PublicURL, slices.Contains(s.Config.CORSOrigins, origins[0]):
 		return false
 	}
-	return len(origins) > 1 || origins[0] != s.Config.PublicURL && !slices.Contains(s.Config.CORSOrigins, origins[0])
+	return r.Header.Get("Sec-Fetch-Site") != "same-origin" || !slices.Contains(s.loopback, origins[0])
+}
+
+// loopbackOrigins returns the other spellings of a public URL on loopback, or nothing if it is not
+// on loopback. A developer may open the server's own pages by any of them. An attacker cannot point
+// such a name elsewhere.
+func loopbackOrigins(cfg config.Config) []string {
+	public, err := url.Parse(cfg.PublicURL)
+	if err != nil || !cfg.Loopback() {
+		return nil
+	}
+	var list []string
+	for _, host := range []string{"localhost", "127.0.0.1", "[::1]"} {
+		origin := public.Scheme + "://" + host
+		if port := public.Port(); port != "" {
+			origin += ":" + port
+		}
+		list = append(list, origin)
+	}
+	return list
 }
 
 func originsFor(publicURL string, origins []string) (*http.CrossOriginProtection, error) {

@@ -9,8 +9,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// Eight clients with one wrong password each are eight clients, also if the proxy writes their ports, and one of them
-// with eight is one.
+// Eight clients with one wrong password each are eight clients, also if the proxy writes their
+// ports, and one of them with eight is one.
 func TestControl191LimitsArePerClientBehindProxiesThatWritePorts(t *testing.T) {
 	for header, form := range map[string]string{"X-Forwarded-For": "%s:%d", "Forwarded": `for="%s:%d";proto=https`} {
 		life(t, func(t *testing.T, s *servertest.Server) {

@@ -119,6 +119,8 @@ func foreignPages() []scenario {
 		"cross-site":         {"Sec-Fetch-Site": "cross-site"},
 		"same-site":          {"Sec-Fetch-Site": "same-site"},
 		"evil, says same":    {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
+		"a rebound name":     {"Sec-Fetch-Site": "same-origin", "Origin": "http://evil.example"},
+		"null, same-origin":  {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
 		"unknown fetch site": {"Sec-Fetch-Site": "x"},
 	} {
 		list = append(list,

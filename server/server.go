@@ -31,6 +31,7 @@ type Server struct {
 	cookies  cookieNames
 	cors     gin.HandlerFunc
 	origins  *http.CrossOriginProtection
+	loopback []string    // see loopbackOrigins
 	draining atomic.Bool // readyz says 503 from the beginning of a shutdown
 
 	unreadableHeader sync.Once
@@ -49,6 +50,7 @@ func New(o Options) (*Server, error) {
 	}
 	return &Server{
 		Options: o, contract: contract, cookies: cookieNamesFor(o.Config), cors: corsFor(o.Config.CORSOrigins), origins: origins,
+		loopback: loopbackOrigins(o.Config),
 	}, nil
 }
 

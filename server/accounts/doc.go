@@ -1,19 +1,20 @@
-// Package accounts implements the operations of the contract: login and sessions, registration, profiles, passwords and
-// administration. It is plain Go over models, credentials, token and mail.
+// Package accounts implements the operations of the contract: login and sessions, registration,
+// profiles, passwords and administration. It is plain Go over models, credentials, token and mail.
 //
-// A public method is one operation of the contract or one command of the operator, and opens and closes its transaction.
-// Errors are *Error with a code of the contract. Files are named after the contract's tags. The package knows nothing of
-// HTTP, cookies, wire types or SQL.
+// A public method is one operation of the contract or one command of the operator, and opens and
+// closes its transaction. Errors are *Error with a code of the contract. Files are named after the
+// contract's tags. The package knows nothing of HTTP, cookies, wire types or SQL.
 //
 // # The decision table
 //
-// A session is one row. Its tokens are a pure function of the row and the signing key, so every replica issues the same
-// ones, and none is stored. The current generation rotates once it is W+M old. The token that it supersedes is accepted
-// for W after the rotation. W is the rotation interval and M the margin for clocks (Policy); "age" is the age of the
-// current generation, "gen" the generation that the presented credential names, and "attempt" the client's
-// X-Refresh-Attempt.
+// A session is one row. Its tokens are a pure function of the row and the signing key, so every
+// replica issues the same ones, and none is stored. The current generation rotates once it is W+M
+// old. The token that it supersedes is accepted for W after the rotation. W is the rotation
+// interval and M the margin for clocks (Policy); "age" is the age of the current generation, "gen"
+// the generation that the presented credential names, and "attempt" the client's X-Refresh-Attempt.
 //
-// [Service.Refresh] checks the rows in this order; Policy.decide implements those that depend on the session's row alone.
+// [Service.Refresh] checks the rows in this order; Policy.decide implements those that depend on
+// the session's row alone.
 //
 //	row  presented                                                  answer                    change
 //	0    not authentic                                              refresh_invalid           none; the database is not asked
@@ -30,25 +31,28 @@
 //	7    gen > current (a failover lost commits)                    session_expired           none; not theft
 //	8    database error, clocks differ, commit outcome unknown      unavailable               none known; the token still works
 //
-// In the transport server_held the refresh credential is the access cookie. Its own exp does not count in row 1.
+// In the transport server_held the refresh credential is the access cookie. Its own exp does not
+// count in row 1.
 //
 // # Requests that were held up
 //
-// A request that may be older than M proves nothing, whatever it presents: its client may have repeated it, and the
-// session may have rotated since. It is answered by row 8 before the database is asked. Row 6 checks this once more, and
-// also answers by row 8 if the caller has disconnected. A request may be older than M
+// A request that may be older than M proves nothing, whatever it presents: its client may have
+// repeated it, and the session may have rotated since. It is answered by row 8 before the database
+// is asked. Row 6 checks this once more, and also answers by row 8 if the caller has disconnected.
+// A request may be older than M
 //
 //   - if its headers were read more than M ago, or
 //   - if they were read less than M after this process stood still for longer than M (stopped, paused or suspended;
 //     RunHeartbeat notices that), because the request may have waited in the kernel.
 //
-// Refresh tokens of the Django service have no session yet and do not go through the table (see exchange), but a request
-// with one can be held up too.
+// Refresh tokens of the Django service have no session yet and do not go through the table (see
+// exchange), but a request with one can be held up too.
 //
 // # The strict profile
 //
-// With W = 0 (RFC 9700, literal one-time use) rows 4 and 5, the attempt and M do not apply: any gen below the current one
-// is row 6, and no request counts as held up.
+// With W = 0 (RFC 9700, literal one-time use) rows 4 and 5, the attempt and M do not apply: any gen
+// below the current one is row 6, and no request counts as held up.
 //
-// Only an answer with newer tokens sets cookies: a late answer must not replace a newer token in the cookie jar.
+// Only an answer with newer tokens sets cookies: a late answer must not replace a newer token in
+// the cookie jar.
 package accounts

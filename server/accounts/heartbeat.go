@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// beatEvery is how often the heartbeat looks at the clocks. A standstill is noticed if it was longer than this and the
-// margin together.
+// beatEvery is how often the heartbeat looks at the clocks. A standstill is noticed if it was
+// longer than this and the margin together.
 const beatEvery = 100 * time.Millisecond
 
-// RunHeartbeat notices, until ctx ends, that this process stood still: it was stopped (SIGSTOP), its virtual machine was
-// paused, or the machine was suspended. Refresh answers requests that may have waited in the kernel in that time as held
-// up. Without RunHeartbeat, a standstill is not noticed.
+// RunHeartbeat notices, until ctx ends, that this process stood still: it was stopped (SIGSTOP),
+// its virtual machine was paused, or the machine was suspended. Refresh answers requests that may
+// have waited in the kernel in that time as held up. Without RunHeartbeat, a standstill is not
+// noticed.
 func (s *Service) RunHeartbeat(ctx context.Context) {
 	s.heartbeat.start()
 	defer s.heartbeat.stop()
@@ -40,8 +41,8 @@ type heartbeat struct {
 	woke  time.Duration // by the monotonic clock, if stood
 }
 
-// clocks are two clocks at one instant. Both are needed: the monotonic clock stands still while the machine is suspended,
-// and the wall clock may be set back.
+// clocks are two clocks at one instant. Both are needed: the monotonic clock stands still while the
+// machine is suspended, and the wall clock may be set back.
 type clocks struct {
 	monotonic time.Duration
 	wall      time.Time
@@ -90,8 +91,8 @@ func (h *heartbeat) beatLocked(now clocks) {
 	h.last = now
 }
 
-// stoodStill reports whether the process stood still at some time in the last period. It beats first: after a standstill
-// the goroutine of a request may run before that of RunHeartbeat.
+// stoodStill reports whether the process stood still at some time in the last period. It beats
+// first: after a standstill the goroutine of a request may run before that of RunHeartbeat.
 func (h *heartbeat) stoodStill(now clocks, period time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The heartbeat notices a standstill by either clock, whichever goroutine looks first, and takes it for one until the
-// period is over.
+// The heartbeat notices a standstill by either clock, whichever goroutine looks first, and takes it
+// for one until the period is over.
 func TestControl195HeartbeatNoticesAStandstill(t *testing.T) {
 	const limit, edge = time.Second, beatEvery + time.Second
 	at := func(monotonic, wall time.Duration) clocks { return clocks{monotonic, noon.Add(wall)} }

@@ -114,7 +114,8 @@ const refreshTries = 6
 // statement guarded by what was decided about. Whatever fails, the answer is Unavailable and the same credential
 // works afterwards.
 //
-// A request that was held up is Unavailable before anything else is looked at, with a legacy token too.
+// A request that was held up is Unavailable before anything else is checked, also with a legacy
+// token.
 //
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been revoked), Unavailable.
 func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, error) {
@@ -145,12 +146,14 @@ func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, erro
 
 var errHeldUp = errors.New("the request was held up on its way")
 
-// heldUp reports whether a request may be older than M by now, so that it gets no tokens and proves nothing. Either its
-// headers were read more than M ago, or they were read within M after this process stood still: then the request may
-// have waited in the kernel all that time, and its client may have repeated it at another replica.
+// heldUp reports whether a request may be older than M by now, so that it gets no tokens and proves
+// nothing. Either its headers were read more than M ago, or they were read within M after this
+// process stood still: then the request may have waited in the kernel all that time, and its client
+// may have repeated it at another replica.
 //
-// It is called before anything else and for every credential. Otherwise an attacker could try a stolen token without
-// an alarm by sending the body late. The strict profile has no M: no request counts as held up.
+// It is called before anything else and for every credential. Otherwise an attacker could try a
+// stolen token without an alarm by sending the body late. The strict profile has no M: no request
+// counts as held up.
 func (s *Service) heldUp(in RefreshInput) bool {
 	if s.policy.RotationInterval == 0 {
 		return false

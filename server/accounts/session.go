@@ -177,11 +177,12 @@ func (s *Service) newSession(u models.User, in LoginInput) models.Live {
 	}}
 }
 
-// Logout ends the session of the credential and of nothing else, whatever a body says. It is idempotent. It accepts any
-// authentic refresh token of the session, also a superseded or an expired one, so that a client can always log out. It
-// accepts an access token from the cookie if the transport has one and the token has not expired; in server_held also an
-// expired one.
-// Errors: RefreshInvalid (another location than the transport's, or an expired access cookie of cookies), Unavailable.
+// Logout ends the session of the credential and of nothing else, whatever a body says. It is
+// idempotent. It accepts any authentic refresh token of the session, also a superseded or an
+// expired one, so that a client can always log out. It accepts an access token from the cookie if
+// the transport has one and the token has not expired; in server_held also an expired one.
+// Errors: RefreshInvalid (another location than the transport's, or an expired access cookie of
+// cookies), Unavailable.
 func (s *Service) Logout(ctx context.Context, c Credential, client Client) error {
 	if c.Transport == "" { // an access token does not name its transport; the row does
 		l, err := s.session(ctx, c)

@@ -11,8 +11,8 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// A request that a client sent before the process stood still is read after it. The same process tells what another
-// replica would have done in between, since SQLite has only one.
+// A request that a client sent before the process stood still is read after it. The same process
+// tells what another replica would have done in between, since SQLite has only one.
 func TestControl195RequestsAfterAStandstillAreHeldUp(t *testing.T) {
 	const m = 800 * time.Millisecond // W is 4 s
 	settings := append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=4s")
@@ -48,7 +48,8 @@ func TestControl195RequestsAfterAStandstillAreHeldUp(t *testing.T) {
 	})
 }
 
-// A standstill that is no longer than M and a beat is within what the table allows for, and the strict profile has no M.
+// A standstill that is no longer than M and a beat is within what the table allows for, and the
+// strict profile has no M.
 func TestControl195ShortStandstillsAndTheStrictProfile(t *testing.T) {
 	for _, test := range []struct {
 		interval string

@@ -154,12 +154,13 @@ func (a *app) serveMetrics(ctx context.Context, m *server.Metrics) (func(), erro
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.Handler())
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() {
+	var serving sync.WaitGroup
+	serving.Go(func() {
 		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			a.log.Error("metrics are no longer served", "error", err.Error())
 		}
-	}()
-	return func() { _ = srv.Close() }, nil
+	})
+	return func() { _ = srv.Close(); serving.Wait() }, nil
 }
 
 // cleanUp removes ended sessions from time to time; every replica may.

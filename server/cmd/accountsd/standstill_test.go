@@ -11,8 +11,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// A replica is stopped for longer than W+M while requests wait in its sockets, and their clients go on at another one.
-// When it is let go, it takes none of them for theft, and every session lives.
+// A replica is stopped for longer than W+M while requests wait in its sockets, and their clients go
+// on at another one. When it is let go, it takes none of them for theft, and every session lives.
 func TestControl195StoppedReplicaRaisesNoFalseAlarm(t *testing.T) {
 	const w, m = 4 * time.Second, 800 * time.Millisecond
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"net/http"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/servertest"
+)
+
+// A server that has worked ends with every goroutine that it started, so that one that is started
+// by the request, the mail or the second cannot pile up.
+func TestControl205GoroutinesEndWithTheServer(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_METRICS_ADDR="+freeAddr(t))
+		s.create("ada")
+		before := goleak.IgnoreCurrent()
+		r := s.serve()
+		for _, transport := range transports {
+			c := r.Login(servertest.User{User: models.User{Username: "ada"}, Password: goodPassword}, transport)
+			c.RefreshTokens().Want(t, http.StatusOK, "")
+			c.Profile().Want(t, http.StatusOK, "")
+			c.Logout().Want(t, http.StatusNoContent, "")
+		}
+		r.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": "ada", "password": "a wrong one"}).Want(t, http.StatusUnauthorized, "")
+		r.Anonymous().Do(http.MethodPost, "/accounts/password/reset", map[string]any{"email": "ada@example.com"}).Want(t, http.StatusAccepted, "")
+		r.stop()
+		http.DefaultClient.CloseIdleConnections() // the test's own
+		if err := goleak.Find(before); err != nil {
+			t.Error(err)
+		}
+	})
+}
