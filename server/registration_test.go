@@ -471,6 +471,7 @@ func TestControl2And3And67WhatARegistrationRefuses(t *testing.T) {
 		{"password", strings.Repeat("zq", 128) + "x", "too_long"}, {"password", strings.Repeat("😀", 257), "too_long"},
 		{"password", "password1234", "password_common"}, {"password", "PASSWORD!!!!", "password_common"}, {"password", "augusta@lovelace.example", "password_common"},
 		{"password", "12345augusta", "password_common"}, {"password", "lovelace2026", "password_common"}, {"password", "augustaking-noel", "password_common"}, {"password", "accounts1234", "password_common"},
+		{"password", "            ", "password_common"}, {"password", "accountsaccounts", "password_common"}, {"password", strings.Repeat("😀", 256), "password_common"},
 		{"email", "augusta", "invalid_format"}, {"email", "a@localhost", "invalid_format"}, {"email", "a@b@c.example", "invalid_format"}, {"email", "A <a@b.example>", "invalid_format"}, {"email", "a@b.example\r\nBcc: x@y.example", "invalid_format"},
 		{"email", `"a b"@c.example`, "invalid_format"}, {"email", "a@[127.0.0.1]", "invalid_format"}, {"email", "a@127.0.0.1", "invalid_format"}, {"email", "ａ@b.example", "invalid_format"}, {"email", strings.Repeat("a", 65) + "@b.example", "invalid_format"},
 		{"username", "a@b", "invalid_format"}, {"username", "a b", "invalid_format"}, {"username", "a\u202eb", "invalid_format"}, {"username", "\u200b", "invalid_format"},
@@ -481,7 +482,7 @@ func TestControl2And3And67WhatARegistrationRefuses(t *testing.T) {
 		wantField(t, post(s, "/accounts/register", body), "/"+c.member, c.code)
 	}
 	unchanged(t, s, before)
-	for _, fine := range []string{strings.Repeat("zq", 128), strings.Repeat("éa😀z", 64), "twelve chars"} {
+	for _, fine := range []string{strings.Repeat("zq7 vbn3-xkc9 wmt", 15) + "z", strings.Repeat("😀🔒🗝🔐🔏🔓🛡🔧🧿🎲🎯📎🌊🍞🎻🐎", 16), " r t y b w k ", "twelve chars"} {
 		post(s, "/accounts/register", object{"email": address(newName()), "password": fine}).Want(t, http.StatusAccepted, "")
 	}
 }

@@ -30,6 +30,7 @@ type rangeFile struct{ path, prefix string }
 const (
 	sha1Digits  = 40
 	rangeDigits = 5 // of the name of a file
+	hexDigits   = "0123456789abcdefABCDEF"
 	lineBuffer  = 1 << 20
 )
 
@@ -61,7 +62,7 @@ func FindBreached(path string) (*BreachedSource, error) {
 // add adds a file of a folder if it is named as one of a range.
 func (s *BreachedSource) add(folder string, entry fs.DirEntry) error {
 	prefix := strings.TrimSuffix(entry.Name(), ".txt")
-	if _, err := strconv.ParseUint(prefix, 16, 32); err != nil || len(prefix) != rangeDigits || entry.IsDir() {
+	if len(prefix) != rangeDigits || strings.Trim(prefix, hexDigits) != "" || entry.IsDir() {
 		return nil
 	}
 	info, err := entry.Info()

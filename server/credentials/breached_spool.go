@@ -75,7 +75,7 @@ func (s *spool) publish(path string) error {
 	}
 	header := binary.BigEndian.AppendUint32([]byte(breachedMagic), breachedVersion)
 	header = binary.BigEndian.AppendUint32(header, breachedWidth)
-	header = binary.BigEndian.AppendUint64(header, uint64(s.count)) //nolint:gosec // never negative
+	header = binary.BigEndian.AppendUint64(header, uint64(s.count))
 	if _, err := s.file.WriteAt(header, 0); err != nil {
 		return err
 	}

@@ -88,11 +88,12 @@ func alone(t *testing.T, folder string, names ...string) {
 
 func TestControl201BreachedPasswordsAreFoundInEveryFormatOfTheList(t *testing.T) {
 	const n = 1000
-	var lines, sorted, ranges = []string{}, []string{}, map[string]string{}
+	var lines []string
+	ranges := map[string]string{}
 	for i, p := range passwords(n) {
 		lines = append(lines, fmt.Sprintf("%s:%d", sha1Of(p), i%5+1))
 	}
-	sorted = slices.Sorted(slices.Values(lines))
+	sorted := slices.Sorted(slices.Values(lines))
 	for _, line := range sorted {
 		ranges[line[:5]] += line[5:] + "\r\n"
 	}

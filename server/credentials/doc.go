@@ -10,6 +10,10 @@
 // Hashes that Django has written are verified too (django.go), in the same slots
 // and under caps of their own, until their users have logged in once.
 //
+// A new password is judged by CheckPolicy, and looked up in a file of breached
+// passwords (Breached) that is searched on disk. Build writes that file from a
+// downloaded list of any size in bounded memory.
+//
 // A password is the exact sequence of bytes that was typed: never trimmed,
 // never folded, never truncated and never normalised as Unicode. Two spellings
 // of "é" are two passwords.

@@ -28,8 +28,8 @@ beside the file, until it is done. --min-count leaves out passwords that are rar
 The file is replaced as a whole when the build is complete. A server that is running reads the old one until it is
 restarted.`
 
-// breachedChunk is how many entries are sorted in memory at a time: 128 MB.
-const breachedChunk = 16 << 20
+// breachedChunk is how many entries are sorted in memory at a time: 64 MB.
+const breachedChunk = 8 << 20
 
 func (p process) breachedPasswords() *cobra.Command {
 	c := &cobra.Command{Use: "breached-passwords", Short: "Make the list of breached passwords", Args: cobra.NoArgs}
