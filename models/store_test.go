@@ -295,7 +295,7 @@ func TestHotStatementsUseThePrimaryKey(t *testing.T) {
 			ok(t, err)
 		}
 		if f.db.Engine == servertest.MySQL {
-			f.db.Exec(t, "ANALYZE TABLE sessions, users") //nolint:misspell // SQL's own word
+			f.db.Exec(t, "ANALYZE TABLE sessions, users")
 		}
 		queries := f.HotQueries()
 		if len(queries) != 4 {

@@ -243,7 +243,7 @@ func (s *site) room(ctx context.Context) (n int64, err error) {
 		err = s.db.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()").Scan(&n)
 		return n, err
 	}
-	if _, err := s.db.ExecContext(ctx, "ANALYZE TABLE users, sessions"); err != nil { //nolint:misspell // SQL's own word
+	if _, err := s.db.ExecContext(ctx, "ANALYZE TABLE users, sessions"); err != nil {
 		return 0, err
 	}
 	err = s.db.QueryRowContext(ctx, `SELECT SUM(data_length + index_length) FROM information_schema.tables
