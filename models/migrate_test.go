@@ -279,6 +279,9 @@ func wanted(t *testing.T, e servertest.Engine, model any) (list []column) {
 			kind, null = kind.Elem(), "yes"
 		}
 		name := kind.Name()
+		if kind.Kind() == reflect.Int { // also a named one
+			name = "int"
+		}
 		if kind == reflect.TypeFor[[]byte]() {
 			name, null = "bytes", "yes"
 			if field.Name == "Hash" {
