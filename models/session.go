@@ -263,8 +263,8 @@ func (s *Store) NoteAuthentication(ctx context.Context, id ID, userID int64, now
 	})
 }
 
-// Revoke ends a session of the user. It is idempotent: no row, or one that has ended already, is no error, and no
-// event. The answer is whether there is such a session.
+// Revoke ends a session of the user, and reports whether there is such a session. It is idempotent: for one that has
+// ended already it writes no event. Without such a session nothing is written, not even the guard of an actor.
 func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, reason string, events ...Event) (found bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		lives, err := some(tx, &Session{}, "id = ? AND user_id = ? AND "+live, id, userID, now, now)
@@ -274,19 +274,26 @@ func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, 
 		err = one(tx.Model(&Session{}).Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).
 			Updates(map[string]any{"revoked_at": now, "revoke_reason": reason}))
 		if errors.Is(err, ErrNotFound) {
-			found, err = some(tx, &Session{}, "id = ? AND user_id = ?", id, userID)
-			return err
+			return hasEnded(tx, id, userID)
 		}
-		if err != nil {
+		if err != nil || !lives { // it had expired, or had ended with all others
 			return err
-		}
-		found = true
-		if !lives { // it had ended by itself, or with all others
-			return nil
 		}
 		return addEvents(tx, events)
 	})
-	return found && err == nil, err
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// hasEnded returns nil if the user has the session, which is revoked, and ErrNotFound if not.
+func hasEnded(tx *gorm.DB, id ID, userID int64) error {
+	exists, err := some(tx, &Session{}, "id = ? AND user_id = ?", id, userID)
+	if err == nil && !exists {
+		return ErrNotFound
+	}
+	return err
 }
 
 // KeepOnly ends every session of the user but one, which moves to the next epoch: sessions row first, users row

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,8 +25,10 @@ func (w *world) addLinks() {
 	for i, u := range w.kept.users {
 		w.must(w.s.Service.RequestReset(ctx, u.email, accounts.Client{}))
 		if i < 2 {
-			p := accounts.Principal{User: models.User{ID: u.id, SessionEpoch: w.epoch(u.id)}}
-			w.must(w.s.Service.ChangeEmail(ctx, p, "Zq-new-"+u.username+"@example.com", goodPassword, accounts.Client{}))
+			c := w.s.Login(servertest.User{User: models.User{Username: u.username}, Password: u.password}, token.Hybrid)
+			body := map[string]any{"email": "Zq-new-" + u.username + "@example.com", "password": u.password}
+			c.Do(http.MethodPost, "/accounts/email/change", body).Want(w.t, http.StatusAccepted, "")
+			c.Logout().Want(w.t, http.StatusNoContent, "")
 		}
 	}
 	go func() {
@@ -48,10 +51,6 @@ func (w *world) must(err error) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-func (w *world) epoch(id int64) int64 {
-	return w.s.Database.Count(w.t, "SELECT session_epoch FROM users WHERE id = ?", id)
 }
 
 // readLinks finds the links that have not been used. What is in a mail is a function of the row's id and the secret.

@@ -167,6 +167,28 @@ func TestControl181WriteInFlightEndsWithItsActor(t *testing.T) {
 	})
 }
 
+// A rejected write leaves no trace, not even that of its guard.
+func TestControl181RejectedWriteChangesNoRow(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true})
+		root, una := s.NewUser(), s.NewUser()
+		s.Database.Exec(t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, root.ID)
+		c := s.Login(root, accounts.Hybrid)
+		before := s.Database.Dump(t)
+		for _, path := range []string{"/accounts/sessions/", "/admin/users/" + decimal(una.ID) + "/sessions/", "/admin/users/" + decimal(root.ID) + "/sessions/"} {
+			c.Do(http.MethodDelete, path+uuid.Must(uuid.NewV7()).String(), nil).Want(t, http.StatusNotFound, "not_found")
+		}
+		c.Do(http.MethodPatch, "/accounts/profile", map[string]any{"username": una.Username}).Want(t, http.StatusConflict, "username_taken")
+		c.Do(http.MethodPatch, "/admin/users/"+decimal(una.ID), map[string]any{"username": root.Username}).Want(t, http.StatusConflict, "username_taken")
+		c.Do(http.MethodPost, "/admin/users/"+decimal(root.ID)+"/delete", nil).Want(t, http.StatusConflict, "last_superuser")
+		c.Do(http.MethodPost, "/admin/users", map[string]any{"email": una.Email}).Want(t, http.StatusConflict, "email_taken")
+		if after := s.Database.Dump(t); after != before {
+			t.Errorf("rows changed from\n%s\nto\n%s", before, after)
+		}
+	})
+}
+
 // guardedRows are the rows that no rejected write may change. Rate limits may count it.
 func guardedRows(t *testing.T, s *servertest.Server) string {
 	t.Helper()
