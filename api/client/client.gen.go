@@ -972,7 +972,7 @@ type AdminUserResult struct {
 	// PendingEmail The address of a pending change, or null if there is none.
 	PendingEmail nullable.Nullable[string] `json:"pending_email"`
 
-	// Throttled Whether too many wrong passwords keep the user from logging in for a while.
+	// Throttled Whether a rate limit of this user, of wrong passwords or of right ones, is exceeded. Networks from which the user has signed in may still log in.
 	Throttled bool `json:"throttled"`
 	User      User `json:"user"`
 }
@@ -3119,8 +3119,9 @@ type ClientInterface interface {
 
 	// UnthrottleUser Let a user try the password again
 	//
-	// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
-	// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
+	// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+	// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
+	// without limit.
 	//
 	// Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
 	UnthrottleUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4165,8 +4166,9 @@ func (c *Client) DeleteUserSession(ctx context.Context, userID UserID, sessionID
 
 // UnthrottleUser Let a user try the password again
 //
-// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
-// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
+// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
+// without limit.
 //
 // Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
 func (c *Client) UnthrottleUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6388,8 +6390,9 @@ type ClientWithResponsesInterface interface {
 
 	// UnthrottleUserWithResponse Let a user try the password again
 	//
-	// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
-	// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
+	// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+	// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
+	// without limit.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10859,8 +10862,9 @@ func (c *ClientWithResponses) DeleteUserSessionWithResponse(ctx context.Context,
 
 // UnthrottleUserWithResponse Let a user try the password again
 //
-// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
-// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
+// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
+// without limit.
 //
 // Returns a wrapper object for the known response body format(s).
 //

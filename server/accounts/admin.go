@@ -402,7 +402,7 @@ func (s *Service) limitedOr(err error) error {
 	return err
 }
 
-// Unthrottle lets a user log in again whose budget of wrong passwords somebody has used up.
+// Unthrottle resets the rate limits that keep a user from logging in; see ownBudgets.
 // Errors: NotFound, RoleRequired, Unavailable.
 func (s *Service) Unthrottle(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
