@@ -18,7 +18,6 @@ var (
 type Actor struct {
 	Session          ID
 	User             int64
-	Epoch            int64
 	At               time.Time // the instant of that reading
 	ByRole           bool      // the write rests on the user's roles, which are the next two
 	Staff, Superuser bool
@@ -52,17 +51,19 @@ func (a *Actor) guard(tx *gorm.DB) error {
 	return a.guardUser(tx)
 }
 
+// The epoch is that of the session's row, which is locked: another request of the same session may have ended all other
+// sessions in the meantime, which moves this one to the next epoch.
 const (
-	activeActor = "id = ? AND session_epoch = ? AND is_active"
+	activeActor = "id = ? AND session_epoch = (SELECT epoch FROM sessions WHERE id = ?) AND is_active"
 	actorInRole = activeActor + " AND (NOT ? OR is_staff = ? AND is_superuser = ?)"
 )
 
 func (a *Actor) guardUser(tx *gorm.DB) error {
-	err := claim(tx, nil, actorInRole, a.User, a.Epoch, a.ByRole, a.Staff, a.Superuser)
+	err := claim(tx, nil, actorInRole, a.User, a.Session, a.ByRole, a.Staff, a.Superuser)
 	if !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	roleGone, err := some(tx, &User{}, activeActor, a.User, a.Epoch)
+	roleGone, err := some(tx, &User{}, activeActor, a.User, a.Session)
 	if err != nil {
 		return err
 	}

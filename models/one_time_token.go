@@ -262,6 +262,11 @@ func (s *Store) ResetPassword(ctx context.Context, r PasswordReset, events ...Ev
 		if err := changeUser(tx, set, events, where, r.Token.UserID, r.Token.EmailNorm); err != nil {
 			return err
 		}
+		if r.Username != "" { // the address has another owner now
+			if err := forgetNetworks(tx, r.Token.EmailNorm); err != nil {
+				return err
+			}
+		}
 		if err := endEveryLink(tx, r.Now, r.Token.UserID, r.Token.EmailNorm); err != nil {
 			return err
 		}

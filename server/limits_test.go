@@ -147,6 +147,24 @@ func TestControl188OwnerGetsIn(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
 }
 
+// A reset that hands an account to the owner of its address, and replaces the username, makes the owner's network known
+// for the address, and no longer the network of the stranger who registered with it.
+func TestControl188OwnerGetsInAfterASquatter(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		const owner, squatter = "198.51.100.1", "192.0.2.1"
+		email := address(newName())
+		register(t, s, 1, object{"email": email, "password": password})
+		loginFrom(s, squatter, email, password).Want(t, http.StatusOK, "")
+		token := requestReset(t, s, email, 2)
+		post(s, "/accounts/password/reset/confirm", object{"token": token, "new_password": otherPassword}, from(owner)).Want(t, http.StatusOK, "")
+		for range 3 {
+			loginFrom(s, squatter, email, "a wrong one").Want(t, http.StatusUnauthorized, "invalid_credentials")
+		}
+		wantLimited(t, loginFrom(s, squatter, email, "a wrong one"))
+		loginFrom(s, owner, email, otherPassword).Want(t, http.StatusOK, "")
+	}, "ACCOUNTS_EMAIL_VERIFICATION=optional", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
+}
+
 // Each 429 counts for the client that asks, so it is soon told to wait without the name being asked about.
 func TestControl188PollingCosts(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {

@@ -48,6 +48,18 @@ func TestControl182StaffPutsNoAddressIntoForce(t *testing.T) {
 	})
 }
 
+// The old service may never have noted a sign-in (simplejwt does not), so every imported user counts as one who has
+// signed in: a staff member cannot take such an account over by a mailbox of their own.
+func TestControl182StaffDoesNotMoveImportedUsers(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		imported := newUser(t, s.Server, newName())
+		s.Database.Exec(t, "UPDATE users SET last_login = NULL, imported_epoch = session_epoch WHERE id = ?", imported.ID)
+		moved := address(newName())
+		edit(s.asSam, imported, object{"email": moved}).Want(t, http.StatusForbidden, "role_required")
+		wantAddress(t, edit(s.asRoot, imported, object{"email": moved}), imported.Email, true, moved)
+	})
+}
+
 // The mails that staff causes to one address are limited.
 func TestControl182StaffCannotFloodAnAddress(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {

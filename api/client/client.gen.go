@@ -972,7 +972,7 @@ type AdminUserResult struct {
 	// PendingEmail The address of a pending change, or null if there is none.
 	PendingEmail nullable.Nullable[string] `json:"pending_email"`
 
-	// Throttled Whether too many wrong passwords keep the user from logging in for a while.
+	// Throttled Whether a rate limit of this user, of wrong passwords or of right ones, is exceeded. Networks from which the user has signed in may still log in.
 	Throttled bool `json:"throttled"`
 	User      User `json:"user"`
 }
@@ -3048,8 +3048,8 @@ type ClientInterface interface {
 	//
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
-	// sign-in cancels a change that staff started.
+	// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
+	// another service. A user's first sign-in cancels a change that staff started.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -3066,8 +3066,8 @@ type ClientInterface interface {
 	//
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
-	// sign-in cancels a change that staff started.
+	// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
+	// another service. A user's first sign-in cancels a change that staff started.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -3119,8 +3119,9 @@ type ClientInterface interface {
 
 	// UnthrottleUser Let a user try the password again
 	//
-	// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
-	// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
+	// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+	// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
+	// without limit.
 	//
 	// Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
 	UnthrottleUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4024,8 +4025,8 @@ func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...Reque
 //
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
-// sign-in cancels a change that staff started.
+// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
+// another service. A user's first sign-in cancels a change that staff started.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -4052,8 +4053,8 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentT
 //
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
-// sign-in cancels a change that staff started.
+// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
+// another service. A user's first sign-in cancels a change that staff started.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -4165,8 +4166,9 @@ func (c *Client) DeleteUserSession(ctx context.Context, userID UserID, sessionID
 
 // UnthrottleUser Let a user try the password again
 //
-// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
-// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
+// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
+// without limit.
 //
 // Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
 func (c *Client) UnthrottleUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6307,8 +6309,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
-	// sign-in cancels a change that staff started.
+	// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
+	// another service. A user's first sign-in cancels a change that staff started.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -6325,8 +6327,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
-	// sign-in cancels a change that staff started.
+	// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
+	// another service. A user's first sign-in cancels a change that staff started.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -6388,8 +6390,9 @@ type ClientWithResponsesInterface interface {
 
 	// UnthrottleUserWithResponse Let a user try the password again
 	//
-	// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
-	// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
+	// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+	// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
+	// without limit.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10736,8 +10739,8 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 //
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
-// sign-in cancels a change that staff started.
+// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
+// another service. A user's first sign-in cancels a change that staff started.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -10760,8 +10763,8 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 //
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
-// sign-in cancels a change that staff started.
+// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
+// another service. A user's first sign-in cancels a change that staff started.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -10859,8 +10862,9 @@ func (c *ClientWithResponses) DeleteUserSessionWithResponse(ctx context.Context,
 
 // UnthrottleUserWithResponse Let a user try the password again
 //
-// Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
-// Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
+// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
+// without limit.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -19,7 +19,7 @@ func (s *Service) forStaff(p Principal) *models.Store {
 }
 
 func (p Principal) actor() models.Actor {
-	return models.Actor{Session: p.Session.ID, User: p.User.ID, Epoch: p.User.SessionEpoch, At: p.At}
+	return models.Actor{Session: p.Session.ID, User: p.User.ID, At: p.At}
 }
 
 // resolved decides the outcome of a write whose COMMIT was not acknowledged by reading back: if the write was applied

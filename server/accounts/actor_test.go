@@ -189,6 +189,24 @@ func TestControl181RejectedWriteChangesNoRow(t *testing.T) {
 	})
 }
 
+// A request that ends all other sessions moves its own to the next epoch. Another one of that session, which is in
+// flight at that moment, must not be told that the session has ended.
+func TestControl181KeptSessionIsNotRevoked(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true})
+		for name, do := range map[string]write{"own": ownWrites["UpdateProfile"], "staff": staffWrites["UpdateUser"]} {
+			actor := s.NewUser()
+			s.Database.Exec(t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, actor.ID)
+			p := principal(t, s, s.Login(actor, accounts.Hybrid))
+			must(t, s.Service.EndSessions(t.Context(), p, true, accounts.Client{}))
+			if err := do(t.Context(), s.Service, p, s.NewUser()); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
 // guardedRows are the rows that no rejected write may change. Rate limits may count it.
 func guardedRows(t *testing.T, s *servertest.Server) string {
 	t.Helper()

@@ -256,9 +256,9 @@ type sayEvent = func(kind models.EventKind, format string, args ...any)
 //
 // An address that staff could put into force would let a staff member take an account over by a password reset, and
 // would give an address that is unproved the look of a verified one. Only a superuser may start a change for a user who
-// has ever signed in, because the owner of the new mailbox can take the account over.
+// may have signed in, because the owner of the new mailbox can take the account over.
 func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *wish, client Client) error {
-	if u.LastLogin != nil && !p.User.IsSuperuser {
+	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
 		return refuse(RoleRequired)
 	}
 	norm, err := newEmail(w.after.Email)
@@ -277,6 +277,10 @@ func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *
 	w.change.EmailChange = &change
 	return nil
 }
+
+// mayHaveSignedIn reports whether the user has signed in here or can have done so at the old service. An imported user
+// counts even without a time: simplejwt does not note sign-ins unless it is told to.
+func mayHaveSignedIn(u models.User) bool { return u.LastLogin != nil || u.ImportedEpoch != nil }
 
 // names are the members that people are called by. Those that change must be well-formed; what came from elsewhere may
 // stay as it is.
@@ -398,7 +402,7 @@ func (s *Service) limitedOr(err error) error {
 	return err
 }
 
-// Unthrottle lets a user log in again whose budget of wrong passwords somebody has used up.
+// Unthrottle resets the rate limits that keep a user from logging in; see ownBudgets.
 // Errors: NotFound, RoleRequired, Unavailable.
 func (s *Service) Unthrottle(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)

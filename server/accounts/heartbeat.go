@@ -29,7 +29,8 @@ func (s *Service) RunHeartbeat(ctx context.Context) {
 	}
 }
 
-// heartbeat knows when the process last stood still for longer than limit.
+// heartbeat knows when the process last stood still for longer than limit. Without a limit, as in the strict profile,
+// which has no M, nothing is noticed: any tick that comes late would count.
 type heartbeat struct {
 	limit     time.Duration
 	onNoticed func()
@@ -84,7 +85,7 @@ func (h *heartbeat) beatLocked(now clocks) {
 	if gap < 0 { // these clocks were read before another goroutine's
 		return
 	}
-	if h.on && gap > beatEvery+h.limit {
+	if h.on && h.limit > 0 && gap > beatEvery+h.limit {
 		h.stood, h.woke = true, now.monotonic
 		h.onNoticed()
 	}

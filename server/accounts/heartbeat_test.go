@@ -47,4 +47,6 @@ func TestControl195HeartbeatNoticesAStandstill(t *testing.T) {
 	if off.stoodStill(at(time.Hour, time.Hour), limit) {
 		t.Error("without RunHeartbeat the time between two requests counts as a standstill")
 	}
+	strict := &heartbeat{on: true, last: at(0, 0), onNoticed: func() { t.Error("the strict profile notices a late tick") }}
+	strict.beat(at(2*beatEvery, 2*beatEvery))
 }

@@ -61,6 +61,21 @@ func TestLostCommitOfAnExchange(t *testing.T) {
 	})
 }
 
+// A token of the old service is a sign-in too. The first one ends a change of the address that a superuser has started.
+func TestControl182FirstExchangeEndsAPendingChange(t *testing.T) {
+	eachSite(t, oldService(), func(t *testing.T, s *site) {
+		r := s.replicas[0]
+		root := r.NewUser()
+		s.db.Exec(t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, root.ID)
+		u := s.imported()
+		moved := "moved-" + u.Email
+		r.Login(root, accounts.Hybrid).Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"email": moved}).Want(t, http.StatusOK, "")
+		link := servertest.Token(t, r.Mails.Wait(t, moved, 1))
+		exchange(r.Anonymous(), oldToken(u)).Want(t, http.StatusOK, "")
+		r.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": link}).Want(t, http.StatusBadRequest, "link_invalid")
+	})
+}
+
 // A token that was good when the request came is not, when its day or its own end comes while the database is waited for.
 func TestExchangeEndsWhileItWaits(t *testing.T) {
 	s := newSite(t, servertest.SQLite, 1, oldService()...)

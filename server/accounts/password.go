@@ -210,17 +210,21 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	budgets := append(ownBudgets(u), knownLimits(u, client)...) // the owner of the mailbox gets in, whatever an attacker has used up
+	var r models.PasswordReset
 	err = guarded(func() (_ models.User, err error) {
 		t, u, err = s.resetting(ctx, value)
 		return u, err
 	}, func(u models.User) error {
-		r := s.passwordReset(t, u, hash, client)
+		r = s.passwordReset(t, u, hash, client)
 		r.Budgets = budgets
 		err := s.store.ResetPassword(ctx, r, s.event(models.EventPasswordReset, u.ID, client, "by a link"))
 		return resolved(err, func() bool { return s.applied(ctx, t, r.Now, err) })
 	})
 	if err != nil {
 		return err
+	}
+	if r.Username != "" {
+		u.Username, u.UsernameNorm = r.Username, r.Username
 	}
 	s.addKnownNetwork(ctx, u, client, time.Time{})
 	s.wakeMail()

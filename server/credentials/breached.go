@@ -27,8 +27,8 @@ const (
 	breachedHeader  = 32
 )
 
-// Breached is a file of breached passwords, which [BuildBreached] writes. It is searched on disk
-// and never loaded. It is safe for concurrent use.
+// Breached is a file of breached passwords, which [Build] writes. It is searched on disk and never
+// loaded. It is safe for concurrent use.
 type Breached struct {
 	file  io.ReaderAt
 	close func() error

@@ -13,8 +13,8 @@ import (
 type Build struct {
 	MinCount int64 // the fewest occurrences of a password that is taken
 	Chunk    int   // entries, of 8 bytes each
-	// Progress is called with the number of bytes read, or of entries merged, since the last call.
-	// Its error ends the build.
+	// Reading is called with the number of bytes read since the last call, and Merging with the number of
+	// entries merged. An error of either ends the build.
 	Reading, Merging func(n int64) error
 }
 

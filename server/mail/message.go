@@ -20,7 +20,7 @@ const (
 	PasswordChanged   Kind = "password_changed"    // Link may be the reset page
 	EmailChange       Kind = "email_change"        // to the new address; Link and ValidFor required
 	EmailChangeNotice Kind = "email_change_notice" // to the old address; NewEmail required, Link may be the reset page
-	EmailChanged      Kind = "email_changed"       // to the old address; NewEmail required, Link is not shown
+	EmailChanged      Kind = "email_changed"       // of older replicas alone, to the old address; NewEmail required
 	AccountDeleted    Kind = "account_deleted"     // Link is not shown
 	Invitation        Kind = "invitation"          // Link and ValidFor required
 )

@@ -495,8 +495,8 @@ export interface paths {
          *
          *     A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
          *     one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-         *     new one until then. Only superusers start such a change for a user who has ever signed in. A user's first
-         *     sign-in cancels a change that staff started.
+         *     new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
+         *     another service. A user's first sign-in cancels a change that staff started.
          *
          *     A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
          *     pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -560,8 +560,9 @@ export interface paths {
         put?: never;
         /**
          * Let a user try the password again
-         * @description Fills up the budget of wrong passwords of this user, which somebody has used up. That of clients stays as it is.
-         *     Who has stolen a session could guess at passwords without end by it: a recent one is asked for.
+         * @description Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+         *     clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
+         *     without limit.
          */
         post: operations["unthrottleUser"];
         delete?: never;
@@ -1085,7 +1086,7 @@ export interface components {
             locale: string;
             /** @description Whether there is a password to log in with: not before an invitation is followed. */
             has_password: boolean;
-            /** @description Whether too many wrong passwords keep the user from logging in for a while. */
+            /** @description Whether a rate limit of this user, of wrong passwords or of right ones, is exceeded. Networks from which the user has signed in may still log in. */
             throttled: boolean;
             /** @description The address of a pending change, or null if there is none. */
             pending_email: string | null;
