@@ -103,22 +103,10 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 //
 // The user row is locked by an UPDATE guarded by the epoch: a log-out everywhere, a password
 // change or a deactivation that came between gives ErrNotFound. ErrClock: see clockGuard.
-//
-// The first login of a user ends every pending change of the address. Only staff can have started one, and may do so
-// only for a user who has never signed in.
 func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash string, limit int, tolerance time.Duration, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		first, err := some(tx, &User{}, "id = ? AND last_login IS NULL", n.UserID)
-		if err != nil {
-			return err
-		}
 		if err := noteLogin(tx, n, "id = ? AND session_epoch = ? AND is_active", n.UserID, n.Epoch); err != nil {
 			return err
-		}
-		if first {
-			if err := endEmailChanges(tx, n.CreatedAt, n.UserID); err != nil {
-				return err
-			}
 		}
 		if rehash != "" { // no row: somebody else has set another hash, which wins
 			err := tx.Model(&User{}).Where("id = ? AND password = ?", n.UserID, oldHash).Updates(map[string]any{"password": rehash}).Error
@@ -150,8 +138,18 @@ func (s *Store) ExchangeToken(ctx context.Context, t OneTimeToken, n Session, li
 }
 
 // noteLogin notes the login with its user, whose row it locks. The row really changes, as for a claim.
+//
+// The first login of a user ends every pending change of the address. Only staff can have started one: the mailbox that
+// staff chose must not take over an account that its owner has begun to use.
 func noteLogin(tx *gorm.DB, n Session, where string, args ...any) error {
-	return one(tx.Model(&User{}).Where(where, args...).Updates(map[string]any{"last_login": n.CreatedAt}))
+	first, err := some(tx, &User{}, "id = ? AND last_login IS NULL", n.UserID)
+	if err != nil {
+		return err
+	}
+	if err := one(tx.Model(&User{}).Where(where, args...).Updates(map[string]any{"last_login": n.CreatedAt})); err != nil || !first {
+		return err
+	}
+	return endEmailChanges(tx, n.CreatedAt, n.UserID)
 }
 
 func (s *Store) beginSession(tx *gorm.DB, n Session, limit int, tolerance time.Duration, events []Event) error {

@@ -256,9 +256,9 @@ type sayEvent = func(kind models.EventKind, format string, args ...any)
 //
 // An address that staff could put into force would let a staff member take an account over by a password reset, and
 // would give an address that is unproved the look of a verified one. Only a superuser may start a change for a user who
-// has ever signed in, because the owner of the new mailbox can take the account over.
+// may have used the account, because the owner of the new mailbox can take it over.
 func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *wish, client Client) error {
-	if u.LastLogin != nil && !p.User.IsSuperuser {
+	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
 		return refuse(RoleRequired)
 	}
 	norm, err := newEmail(w.after.Email)
@@ -276,6 +276,12 @@ func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *
 	change.Limits = append(change.Limits, s.staffMailLimits(p, norm)...)
 	w.change.EmailChange = &change
 	return nil
+}
+
+// mayHaveSignedIn reports whether the account can have been in use. A user with a password may be about to sign in. The
+// last login of an imported user says nothing, since simplejwt leaves it empty.
+func mayHaveSignedIn(u models.User) bool {
+	return u.LastLogin != nil || u.ImportedEpoch != nil || credentials.IsUsable(u.Password)
 }
 
 // names are the members that people are called by. Those that change must be well-formed; what came from elsewhere may
