@@ -670,6 +670,7 @@ func TestControl57LinksLeadWhereTheConfigurationSays(t *testing.T) {
 			post(s, "/accounts/register", object{"email": fresh, "password": password}, evil).Want(t, http.StatusAccepted, "")
 			post(s, "/accounts/email/resend", object{"email": fresh}, evil).Want(t, http.StatusAccepted, "")
 			post(s, "/accounts/password/reset", object{"email": u.Email}, evil).Want(t, http.StatusAccepted, "")
+			s.Mails.Wait(t, u.Email, 1) // the notice of the change is sent first otherwise
 			s.Login(u, accounts.BodyTokens).Do(http.MethodPost, "/accounts/email/change", object{"email": next, "password": u.Password}, evil).Want(t, http.StatusAccepted, "")
 			for page, m := range map[string]mail.Message{
 				s.Config.VerifyURL: s.Mails.Wait(t, fresh, 2), s.Config.ResetURL: s.Mails.Wait(t, u.Email, 1), s.Config.EmailChangeURL: s.Mails.Wait(t, next, 1),

@@ -22,13 +22,10 @@ func wantAddress(t *testing.T, r *servertest.Response, email string, verified bo
 // into promoting it nor take the account over by a password reset.
 func TestControl182StaffPutsNoAddressIntoForce(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
-		fresh := newUser(t, s.Server, newName()) // has never signed in
+		fresh := s.invited() // has never signed in
 		moved := address(newName())
-		wantAddress(t, edit(s.asSam, fresh, object{"email": moved, "first_name": "Carla"}), fresh.Email, true, moved)
-		wantMails(t, s.Server, fresh.Email, mail.EmailChangeNotice)
-		if m := s.Mails.To(fresh.Email)[0]; m.NewEmail != moved {
-			t.Errorf("the notice is %+v", m)
-		}
+		wantAddress(t, edit(s.asSam, fresh, object{"email": moved, "first_name": "Carla"}), fresh.Email, false, moved)
+		wantMails(t, s.Server, fresh.Email, mail.Invitation)
 		post(s.Server, "/accounts/password/reset", object{"email": moved}).Want(t, http.StatusAccepted, "")
 		settle(t, s.Server)
 		wantMails(t, s.Server, moved, mail.EmailChange) // and no link to set a password by
@@ -40,6 +37,10 @@ func TestControl182StaffPutsNoAddressIntoForce(t *testing.T) {
 		edit(s.asSam, s.una, object{"email": address(newName())}).Want(t, http.StatusForbidden, "role_required")
 		another := address(newName())
 		wantAddress(t, edit(s.asRoot, s.una, object{"email": another}), s.una.Email, true, another)
+		wantMails(t, s.Server, s.una.Email, mail.EmailChangeNotice)
+		if m := s.Mails.To(s.una.Email)[0]; m.NewEmail != another {
+			t.Errorf("the notice is %+v", m)
+		}
 		s.asUna.Profile().Want(t, http.StatusOK, "")
 		// The owner's password reset cancels it.
 		confirmReset(s.Server, requestReset(t, s.Server, s.una.Email, 2), otherPassword).Want(t, http.StatusOK, "")
@@ -48,16 +49,33 @@ func TestControl182StaffPutsNoAddressIntoForce(t *testing.T) {
 	})
 }
 
-// The old service may never have noted a sign-in (simplejwt does not), so every imported user counts as one who has
-// signed in: a staff member cannot take such an account over by a mailbox of their own.
-func TestControl182StaffDoesNotMoveImportedUsers(t *testing.T) {
+// invited is an invited user who has never set a password.
+func (s staffed) invited() servertest.User {
+	s.t.Helper()
+	email := address(newName())
+	s.asSam.Do(http.MethodPost, "/admin/users", object{"email": email}).Want(s.t, http.StatusCreated, "")
+	s.Mails.Wait(s.t, email, 1)
+	return servertest.User{User: stored(s.t, s.Server, email)}
+}
+
+// A last login that is missing does not prove that an account has never been used: simplejwt writes none, and a user
+// with a password is about to sign in. Staff must not take such accounts over.
+func TestControl182StaffMovesNoAccountThatMayBeInUse(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
-		imported := newUser(t, s.Server, newName())
-		s.Database.Exec(t, "UPDATE users SET last_login = NULL, imported_epoch = session_epoch WHERE id = ?", imported.ID)
-		moved := address(newName())
-		edit(s.asSam, imported, object{"email": moved}).Want(t, http.StatusForbidden, "role_required")
-		wantAddress(t, edit(s.asRoot, imported, object{"email": moved}), imported.Email, true, moved)
-	})
+		for name, change := range map[string]string{
+			"with a password":        "UPDATE users SET first_name = 'Una' WHERE id = ?",
+			"imported":               "UPDATE users SET imported_epoch = session_epoch WHERE id = ?",
+			"imported, no password":  "UPDATE users SET imported_epoch = session_epoch, password = '!' WHERE id = ?",
+			"signed in, no password": "UPDATE users SET last_login = date_joined, password = '!' WHERE id = ?",
+		} {
+			t.Run(name, func(t *testing.T) {
+				u := newUser(t, s.Server, newName())
+				s.Database.Exec(t, change, u.ID)
+				edit(s.asSam, u, object{"email": address(newName())}).Want(t, http.StatusForbidden, "role_required")
+				edit(s.asRoot, u, object{"email": address(newName())}).Want(t, http.StatusOK, "")
+			})
+		}
+	}, "ACCOUNTS_MAILS_PER_STAFF=0")
 }
 
 // The mails that staff causes to one address are limited.

@@ -3048,8 +3048,8 @@ type ClientInterface interface {
 	//
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
-	// another service. A user's first sign-in cancels a change that staff started.
+	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
+	// imported from another service. A user's first sign-in cancels a change that staff started.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -3066,8 +3066,8 @@ type ClientInterface interface {
 	//
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
-	// another service. A user's first sign-in cancels a change that staff started.
+	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
+	// imported from another service. A user's first sign-in cancels a change that staff started.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -4025,8 +4025,8 @@ func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...Reque
 //
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
-// another service. A user's first sign-in cancels a change that staff started.
+// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
+// imported from another service. A user's first sign-in cancels a change that staff started.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -4053,8 +4053,8 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentT
 //
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
-// another service. A user's first sign-in cancels a change that staff started.
+// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
+// imported from another service. A user's first sign-in cancels a change that staff started.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -6309,8 +6309,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
-	// another service. A user's first sign-in cancels a change that staff started.
+	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
+	// imported from another service. A user's first sign-in cancels a change that staff started.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -6327,8 +6327,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
-	// another service. A user's first sign-in cancels a change that staff started.
+	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
+	// imported from another service. A user's first sign-in cancels a change that staff started.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -10739,8 +10739,8 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 //
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
-// another service. A user's first sign-in cancels a change that staff started.
+// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
+// imported from another service. A user's first sign-in cancels a change that staff started.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -10763,8 +10763,8 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 //
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has ever signed in, or was imported from
-// another service. A user's first sign-in cancels a change that staff started.
+// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
+// imported from another service. A user's first sign-in cancels a change that staff started.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only

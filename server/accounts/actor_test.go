@@ -317,33 +317,36 @@ func TestControl183NewRoleEndsOldSessions(t *testing.T) {
 	})
 }
 
-// A role ends a change of the address that a staff member started while the user was an ordinary one, and so does the
+// A role ends a change of the address that staff started while the user was an ordinary one, and so does the
 // first sign-in: the mailbox that staff chose must not take over what the account has become.
 func TestControl182PendingChangeByStaffEnds(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
-		s := servertest.Start(t, servertest.Options{Engine: e})
-		root, sam := s.NewUser(), s.NewUser()
+		s := servertest.Start(t, servertest.Options{Engine: e, Settings: oldService()})
+		root := s.NewUser()
 		s.Database.Exec(t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, root.ID)
-		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", true, sam.ID)
-		asRoot, asSam := s.Login(root, accounts.Hybrid), s.Login(sam, accounts.Hybrid)
+		asRoot := s.Login(root, accounts.Hybrid)
 		for name, end := range map[string]func(u servertest.User){
 			"a role": func(u servertest.User) {
 				asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"is_staff": true}).Want(t, http.StatusOK, "")
 			},
 			"the first sign-in": func(u servertest.User) { s.Login(u, accounts.Hybrid) },
+			"the first sign-in by a token of the old service": func(u servertest.User) {
+				s.Database.Exec(t, "UPDATE users SET imported_epoch = session_epoch WHERE id = ?", u.ID)
+				exchange(s.Anonymous(), oldToken(u)).Want(t, http.StatusOK, "")
+			},
 		} {
 			t.Run(name, func(t *testing.T) {
 				u := s.NewUser()
 				moved := "moved-" + u.Email
-				r := asSam.Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"email": moved}).Want(t, http.StatusOK, "")
+				r := asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"email": moved}).Want(t, http.StatusOK, "")
 				if r.JSON["pending_email"] != moved {
 					t.Errorf("pending: %s", r.Raw)
 				}
 				link := servertest.Token(t, s.Mails.Wait(t, moved, 1))
 				end(u)
 				s.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": link}).Want(t, http.StatusBadRequest, "link_invalid")
-				asSam.Do(http.MethodGet, "/admin/users/"+decimal(u.ID), nil).Want(t, http.StatusOK, "")
+				asRoot.Do(http.MethodGet, "/admin/users/"+decimal(u.ID), nil).Want(t, http.StatusOK, "")
 			})
 		}
 	})

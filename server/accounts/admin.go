@@ -256,7 +256,7 @@ type sayEvent = func(kind models.EventKind, format string, args ...any)
 //
 // An address that staff could put into force would let a staff member take an account over by a password reset, and
 // would give an address that is unproved the look of a verified one. Only a superuser may start a change for a user who
-// may have signed in, because the owner of the new mailbox can take the account over.
+// may have used the account, because the owner of the new mailbox can take it over.
 func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *wish, client Client) error {
 	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
 		return refuse(RoleRequired)
@@ -278,9 +278,11 @@ func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *
 	return nil
 }
 
-// mayHaveSignedIn reports whether the user has signed in here or can have done so at the old service. An imported user
-// counts even without a time: simplejwt does not note sign-ins unless it is told to.
-func mayHaveSignedIn(u models.User) bool { return u.LastLogin != nil || u.ImportedEpoch != nil }
+// mayHaveSignedIn reports whether the account can have been in use. A user with a password may be about to sign in. The
+// last login of an imported user says nothing, since simplejwt leaves it empty.
+func mayHaveSignedIn(u models.User) bool {
+	return u.LastLogin != nil || u.ImportedEpoch != nil || credentials.IsUsable(u.Password)
+}
 
 // names are the members that people are called by. Those that change must be well-formed; what came from elsewhere may
 // stay as it is.

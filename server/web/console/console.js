@@ -284,7 +284,7 @@ var texts = {
   hindered: "This is a member of staff: only superusers change members of staff. You can look.",
   onlySuperusers: "Only superusers give and take roles.",
   waiting: (email) => `${email}, waiting for confirmation`,
-  addressLocked: "This user has signed in before: only superusers change the address.",
+  addressLocked: "This account may be in use: only superusers change its address.",
   addressConfirmed: "The address changes when the new mailbox confirms it.",
   noPassword: "Send invitation again",
   resetMail: "Send reset mail",
@@ -1968,7 +1968,7 @@ function fill(result) {
   byId("activity").classList.toggle("danger", user.is_active);
   byId("send-mail").textContent = result.has_password ? texts.resetMail : texts.noPassword;
   byId("unthrottle").hidden = !result.throttled;
-  const locked = user.last_login !== null && !self()?.is_superuser;
+  const locked = (result.has_password || user.last_login !== null) && !self()?.is_superuser;
   control("email").readOnly = locked;
   byId("details-email-hint").textContent = locked ? texts.addressLocked : texts.addressConfirmed;
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;

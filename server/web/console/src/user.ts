@@ -110,7 +110,7 @@ function fill(result: Result): void {
   byId("activity").classList.toggle("danger", user.is_active);
   byId("send-mail").textContent = result.has_password ? texts.resetMail : texts.noPassword;
   byId("unthrottle").hidden = !result.throttled;
-  const locked = user.last_login !== null && !self()?.is_superuser;
+  const locked = (result.has_password || user.last_login !== null) && !self()?.is_superuser;
   (control("email") as HTMLInputElement).readOnly = locked;
   byId("details-email-hint").textContent = locked ? texts.addressLocked : texts.addressConfirmed;
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
