@@ -32,7 +32,7 @@ type Session struct {
 	LastUsedAt    time.Time
 	// When the password was last shown: nil is CreatedAt.
 	AuthenticatedAt *time.Time
-	Version         int64 // grows with each write that rests on the session; see Actor
+	Version         int64 // incremented by each write that the session authorizes; see Actor
 }
 
 // Reasons of a revocation.
@@ -98,14 +98,16 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 	return l, err
 }
 
-// CreateSession adds the session of a login, notes the login with its user, replaces the password hash by rehash
-// unless that is empty, and lets the oldest sessions beyond limit give way: one transaction.
+// CreateSession adds the session of a login, records the login of its user, replaces the password
+// hash by rehash unless that is empty, and revokes the oldest sessions beyond limit, in one
+// transaction.
 //
-// The user row is locked by an UPDATE guarded by the epoch: a log-out everywhere, a password
-// change or a deactivation that came between gives ErrNotFound. ErrClock: see clockGuard.
+// The user row is locked by an UPDATE guarded by the epoch: a log-out everywhere, a password change
+// or a deactivation that came between gives ErrNotFound. Errors: ErrNotFound, ErrClock (see
+// clockGuard).
 //
-// The first login of a user ends every pending change of the address. Only staff can have started one, and may do so
-// only for a user who has never signed in.
+// The first login of a user cancels every pending change of address. Only staff can have started
+// one, and only for a user who has never signed in.
 func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash string, limit int, tolerance time.Duration, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		first, err := some(tx, &User{}, "id = ? AND last_login IS NULL", n.UserID)
