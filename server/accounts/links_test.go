@@ -107,7 +107,7 @@ func TestControl185MailsDoNotNameTheirRow(t *testing.T) {
 		}()
 		openLinks(t, s)
 		text := log.String() + s.Log.String()
-		if !strings.Contains(text, "could not be sent yet") || !strings.Contains(text, "mail written to a file") {
+		if !strings.Contains(text, "could not be sent and will be retried") || !strings.Contains(text, "mail written to a file") {
 			t.Fatalf("nothing was logged of a mail:\n%s", text)
 		}
 		paths, err := filepath.Glob(filepath.Join(dir, "*"))

@@ -216,9 +216,9 @@ func TestControl201BreachedFileIsCheckedAtStartup(t *testing.T) {
 		first[i], last[i] = last[i], first[i]
 	}
 	for name, test := range map[string]struct{ content, want string }{
-		"empty":            {"", "no file that"},
-		"the list itself":  {lines.String(), "no file that"},
-		"half a header":    {string(content[:20]), "no file that"},
+		"empty":            {"", "was not written by"},
+		"the list itself":  {lines.String(), "was not written by"},
+		"half a header":    {string(content[:20]), "was not written by"},
 		"another version":  {with(19, 9), "format 9"},
 		"another width":    {with(23, 6), "entries of 6 bytes"},
 		"no entry":         {with(breachedHeader-8, make([]byte, 8)...)[:breachedHeader], "not complete"},

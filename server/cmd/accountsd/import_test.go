@@ -171,7 +171,7 @@ func TestControl182ImportReadsAllauth(t *testing.T) {
 	s := onDatabase(t, servertest.SQLite)
 	s.ok("", "migrate", "up")
 	natural := djangoObject("account.emailaddress", 1, map[string]any{"user": []string{"ada"}, "email": "ada@example.com", "verified": false})
-	if r := s.run("", "import-django", "--from", dump(t, objects[0], natural)); r.code != 1 || !strings.Contains(r.err, "dump it without --natural-foreign") {
+	if r := s.run("", "import-django", "--from", dump(t, objects[0], natural)); r.code != 1 || !strings.Contains(r.err, "dump it again without --natural-foreign") {
 		t.Errorf("exit status %d\n%s", r.code, r.err)
 	}
 }

@@ -48,7 +48,7 @@ export const texts = {
   hindered: "This is a member of staff: only superusers change members of staff. You can look.",
   onlySuperusers: "Only superusers give and take roles.",
   waiting: (email: string) => `${email}, waiting for confirmation`,
-  addressLocked: "This user has signed in before: only superusers change the address.",
+  addressLocked: "This user has signed in before, so only superusers can change the address.",
   addressConfirmed: "The address changes when the new mailbox confirms it.",
   noPassword: "Send invitation again",
   resetMail: "Send reset mail",
