@@ -101,7 +101,7 @@ function explainField(code) {
     case "invalid_value":
       return "This cannot be used.";
     case "password_common":
-      return "This password is easy to guess: it is in common lists, a pattern, or made from your own data.";
+      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
     case "password_breached":
       return "This password is known from a data breach, so attackers try it. Choose another one.";
     case "password_wrong":
@@ -284,7 +284,7 @@ var texts = {
   hindered: "This is a member of staff: only superusers change members of staff. You can look.",
   onlySuperusers: "Only superusers give and take roles.",
   waiting: (email) => `${email}, waiting for confirmation`,
-  addressLocked: "This user has signed in before: only superusers change the address.",
+  addressLocked: "This user has signed in before, so only superusers can change the address.",
   addressConfirmed: "The address changes when the new mailbox confirms it.",
   noPassword: "Send invitation again",
   resetMail: "Send reset mail",
