@@ -11,7 +11,7 @@ import (
 
 const breachedPassword = "seven purple walruses"
 
-// breachedList writes a downloaded list with the password in it, which occurs in breaches so often.
+// breachedList writes a downloaded list that contains the password with the given count.
 func (s *shell) breachedList(password string, count int) string {
 	s.t.Helper()
 	path := filepath.Join(s.t.TempDir(), "pwned.txt")
@@ -43,7 +43,7 @@ func TestControl201BreachedPasswordsOfOperators(t *testing.T) {
 	if err := os.Truncate(file, 0); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{create, {"serve"}} { // before a port opens
+	for _, args := range [][]string{create, {"serve"}} { // both fail before the server listens
 		s.refused(s.run("correct horse battery staple\n", args...),
 			"ACCOUNTS_BREACHED_PASSWORDS: "+file+` was not written by "accountsd breached-passwords build": build the file with it`)
 	}

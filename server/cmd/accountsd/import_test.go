@@ -122,7 +122,8 @@ func TestImportDump(t *testing.T) {
 	})
 }
 
-// django-allauth's table is read, from a dump and from a live database: its word comes before the operator's.
+// django-allauth's table is read, from a dump and from a live database. Its entries override the
+// operator's statement.
 func TestControl182ImportReadsAllauth(t *testing.T) {
 	superuser := func(id int, username, email string) map[string]any {
 		u := djangoUser("auth.user", id, username, email)
@@ -153,7 +154,7 @@ func TestControl182ImportReadsAllauth(t *testing.T) {
 					t.Error(out)
 				}
 				verified := "1"
-				if stated { // of 3 allauth has no row
+				if stated { // allauth has no row for user 3
 					verified = "1,3"
 				}
 				for query, want := range map[string]string{
