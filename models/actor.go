@@ -30,8 +30,8 @@ type Actor struct {
 //
 // Milliseconds pass between authentication and COMMIT, or seconds with a slow database. Without
 // this check a superuser who is being removed could grant a role to an accomplice in that time, and
-// the security log would show an action of a user after that user's deactivation. Errors of every
-// transaction: ErrSessionGone, ErrRoleGone.
+// the security log would show an action of a user after that user's deactivation. Every transaction
+// can fail with ErrSessionGone or ErrRoleGone.
 func (s *Store) As(a Actor) *Store {
 	guarded := *s
 	guarded.actor = &a

@@ -52,7 +52,7 @@ func TestControl208MailOutageShows(t *testing.T) {
 		}
 		for i, step := range []time.Duration{0, 5 * time.Second, 10 * time.Second, 20 * time.Second} {
 			s.Clock.Advance(step)
-			post(s, "/accounts/password/reset", object{"email": "nobody@example.com"}) // wakes the senders
+			post(s, "/accounts/password/reset", object{"email": "unknown@example.com"}) // wakes the senders
 			waitFor(t, attempted(i+1))
 			waitFor(t, func() bool { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 1 })
 			m := metrics(t, s)
@@ -63,7 +63,7 @@ func TestControl208MailOutageShows(t *testing.T) {
 		}
 		away.Store(false)
 		s.Clock.Advance(40 * time.Second)
-		post(s, "/accounts/password/reset", object{"email": "nobody@example.com"})
+		post(s, "/accounts/password/reset", object{"email": "unknown@example.com"})
 		waitFor(t, func() bool { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 0 })
 		if m := metrics(t, s); m["accounts_outbox_mails_due"] != 0 || m["accounts_outbox_age_seconds"] != 0 {
 			t.Errorf("after all mails were delivered: %v mails, %v s", m["accounts_outbox_mails_due"], m["accounts_outbox_age_seconds"])

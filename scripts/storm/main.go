@@ -7,8 +7,8 @@
 //	storm [-clients 1000] [-seconds 60] [-database URL]
 //
 // It builds the server and starts it on a throwaway SQLite file, or on the given empty database.
-// Most rate limits are off, so that the server cannot tell the storm from its users by them. The
-// exit status is 1 if a bound of the report is missed.
+// Rate limits are off, so the report describes a server that cannot tell the storm from its users.
+// The exit status is 1 if a bound of the report is missed.
 package main
 
 import (

@@ -35,7 +35,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	if c.Username != nil {
 		// Each change of the username adds an entry to the security log and takes away the name by
 		// which others find this user. Attempts are counted before they are made and are never
-		// refunded: otherwise a user could find out which usernames are taken.
+		// refunded, so that a user cannot find out which usernames are taken.
 		if err := s.spend(ctx, use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User))); err != nil {
 			return models.User{}, err
 		}

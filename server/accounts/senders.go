@@ -254,7 +254,7 @@ func (d *senders) deliver(ctx context.Context, m models.Mail, decoy bool) (strin
 		return models.MailExpired, errors.New("it could not be sent before it expired")
 	}
 	stop := ctx
-	// If the process is told to stop, the dialogue goes on: one that is broken off may have
+	// If the process is told to stop, the dialogue continues: an interrupted one may have
 	// delivered the mail already, and another replica would send it again.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mailTime)
 	defer cancel()

@@ -117,7 +117,7 @@ func TestControl187BacklogIsRejected(t *testing.T) {
 				before := s.Database.Dump(t)
 				throttles := s.Database.Count(t, "SELECT SUM(hits) FROM throttles")
 				for _, path := range c.rejected {
-					for _, email := range []string{u.Email, "nobody@example.com"} {
+					for _, email := range []string{u.Email, "unknown@example.com"} {
 						r := ask(path, email)
 						wantUnavailable(t, r)
 						if r.Header.Get("Retry-After") != "5" {
@@ -213,7 +213,7 @@ func TestControl187DecoysHoldTheirPart(t *testing.T) {
 		settled(t, s.Database)
 		queue(t, s.Database, string(mail.Reset), models.PriorityReset, 50, s.Clock.Now().UTC().Truncate(time.Microsecond))
 		began := time.Now()
-		s.Service.RequestReset(t.Context(), "nobody@example.com", accounts.Client{}) // wakes the senders
+		s.Service.RequestReset(t.Context(), "unknown@example.com", accounts.Client{}) // wakes the senders
 		waiting := func() int64 { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") }
 		eventually(t, "most of them are finished", func() bool { return waiting() == part })
 		for range senders {

@@ -53,9 +53,8 @@ func NewHasher(p Params, slots, places int, wait time.Duration) *Hasher {
 	return h
 }
 
-// Hash returns the PHC string of password under a new random salt. It applies no
-// policy: call CheckPolicy first. Callers of one network share the slots with those
-// of others; see queue.
+// Hash returns the PHC string of password under a new random salt. It applies no policy, so call
+// CheckPolicy first. Callers of one network share the slots with those of others; see queue.
 //
 // Errors: ErrBusy, or the context's error if it ends before a slot is free.
 func (h *Hasher) Hash(ctx context.Context, from Network, password string) (string, error) {

@@ -92,7 +92,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 }
 
 // A connection that the server has closed, or on which it does not answer, does not fail the
-// attempt: the message is sent once, on a new connection.
+// attempt. The message is sent once, on a new connection.
 func TestDeadConnectionIsReplaced(t *testing.T) {
 	t.Run("closed", func(t *testing.T) {
 		server := (&smtpServer{}).start(t, clear)

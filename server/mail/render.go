@@ -111,8 +111,8 @@ func Language(tag string) string {
 }
 
 // toUnproved are the kinds of messages to an address that is not verified yet. They contain no
-// name: the sender of the form chooses both the address and the name, and so could write a line of
-// a message that comes from the operator's signed address to a stranger.
+// name, because the sender of the form chooses both the address and the name, and so could write a
+// line of a message that comes from the operator's signed address to a stranger.
 var toUnproved = map[Kind]bool{Verify: true, EmailChange: true, Invitation: true}
 
 const maxName = 40 // characters
