@@ -9,34 +9,37 @@ import (
 
 var (
 	// ErrSessionGone means that the actor's session ended, or its user was deactivated or deleted, before the write.
-	ErrSessionGone = errors.New("models: the session that the write rests on has ended")
+	ErrSessionGone = errors.New("models: the session that authorizes the write has ended")
 	// ErrRoleGone means that the actor's roles changed before the write.
-	ErrRoleGone = errors.New("models: the role that the write rests on has changed")
+	ErrRoleGone = errors.New("models: the role that authorizes the write has changed")
 )
 
-// Actor is the session that a write rests on, with what was read of it and its user when the request was authenticated.
+// Actor is the session that authorizes a write, with the values of the session and its user that
+// were read when the request was authenticated.
 type Actor struct {
 	Session          ID
 	User             int64
-	At               time.Time // the instant of that reading
-	ByRole           bool      // the write rests on the user's roles, which are the next two
+	At               time.Time // when they were read
+	ByRole           bool      // the write needs the user's roles, which are the next two
 	Staff, Superuser bool
 }
 
-// As returns the store for the writes of an actor. Each of its transactions first checks, and locks, the actor's session
-// and user.
+// As returns the store for the writes of an actor. Each of its transactions first checks, and
+// locks, the actor's session and user.
 //
-// Between authentication and COMMIT lie milliseconds, or seconds with a slow database. Without this check a superuser
-// who is being removed could, in that time, grant a role to an accomplice, and the security log would show an action of
-// a user after that user's deactivation. Errors of every transaction: ErrSessionGone, ErrRoleGone.
+// Milliseconds pass between authentication and COMMIT, or seconds with a slow database. Without
+// this check a superuser who is being removed could grant a role to an accomplice in that time, and
+// the security log would show an action of a user after that user's deactivation. Every transaction
+// can fail with ErrSessionGone or ErrRoleGone.
 func (s *Store) As(a Actor) *Store {
 	guarded := *s
 	guarded.actor = &a
 	return &guarded
 }
 
-// guard locks the rows in the order in which refresh does: the session, then its user. Both rows really change, because
-// Galera certifies written rows only: whatever ends the session or takes a role away on another node conflicts.
+// guard locks the rows in the order in which refresh does: the session, then its user. It changes
+// both rows, because Galera certifies only rows that were written: a write on another node that
+// ends the session or revokes a role then conflicts.
 func (a *Actor) guard(tx *gorm.DB) error {
 	if a == nil {
 		return nil

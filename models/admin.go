@@ -64,9 +64,10 @@ type UserQuery struct {
 	Limit                   int
 }
 
-// FindUsers are the users that fit. What is searched for is matched as it is, whatever it means in a LIKE, and without
-// regard to case in any script, since both sides are folded alike. Nothing of it becomes a part of the statement. A
-// search reads every row, once a word: 100,000 users are a tenth of a second.
+// FindUsers returns the users that match. The search text is matched literally, whatever it means
+// in a LIKE, and without regard to case in any script, because both sides are folded alike. It is a
+// parameter of the statement and never a part of it. A search reads every row once per word:
+// 100,000 users take a tenth of a second.
 func (s *Store) FindUsers(ctx context.Context, q UserQuery) ([]User, error) {
 	query := s.reads.WithContext(ctx)
 	for _, word := range q.Words {
@@ -127,13 +128,14 @@ func (s *Store) inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
 	return query.Where("("+column+" > ? OR "+column+" = ? AND id > ?)", at, at, q.After.ID)
 }
 
-// UserChange is what a staff member or an operator changes of a user. A member that is nil stays as it is.
+// UserChange is a change of a user by a staff member or an operator. A member that is nil stays as
+// it is.
 type UserChange struct {
 	ProfileChange
 	IsActive, IsStaff, IsSuperuser *bool
-	EndSessions                    bool         // every session but the actor's own
-	EndEmailChanges                bool         // the links by which a new address could be confirmed
-	EmailChange                    *EmailChange // a pending change of the address, which its new mailbox has to confirm
+	EndSessions                    bool         // revoke every session but the actor's own
+	EndEmailChanges                bool         // invalidate the links that confirm a new address
+	EmailChange                    *EmailChange // a pending change, which the new mailbox must confirm
 }
 
 func (c UserChange) columns(u User) map[string]any {
@@ -145,10 +147,12 @@ func (c UserChange) columns(u User) map[string]any {
 	return set
 }
 
-// ChangeUser changes a user, with the events, in one transaction. Activation and deactivation end every open link.
+// ChangeUser changes a user and adds the events, in one transaction. Activation and deactivation
+// invalidate every open link.
 //
-// The guards are what the caller read and decided by. ErrNotFound: something of it has changed since. ErrConflict: the
-// username is taken. ErrLastSuperuser. *OverBudget: too many mails to the new address.
+// The write is guarded by the values that the caller read. Errors: ErrNotFound if one of them has
+// changed since, ErrConflict if the username is taken, ErrLastSuperuser, *OverBudget if there are
+// too many mails to the new address.
 func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...Event) error {
 	set := c.columns(u)
 	if len(set) == 0 && c.EmailChange == nil {
@@ -171,7 +175,7 @@ func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...
 	})
 }
 
-// afterChange does what a change of the user brings with it.
+// afterChange makes the writes that follow from a change of the user.
 func (s *Store) afterChange(tx *gorm.DB, u User, c UserChange) error {
 	if c.EndSessions && c.IsActive == nil && s.actor != nil && s.actor.User == u.ID {
 		err := one(tx.Model(&Session{}).Where("id = ?", s.actor.Session).Updates(map[string]any{"epoch": u.SessionEpoch + 1}))
@@ -215,8 +219,8 @@ func keepSuperuser(tx *gorm.DB, u User) error {
 	return err
 }
 
-// AddInvitation makes a user with the mail that invites, within the limits, in one transaction. ErrConflict: the username
-// or the address is taken. *OverBudget.
+// AddInvitation creates a user and queues the invitation, within the limits, in one transaction.
+// Errors: ErrConflict if the username or the address is taken, *OverBudget.
 func (s *Store) AddInvitation(ctx context.Context, u *User, m Mail, limits []Spending, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := spendAll(tx, m.CreatedAt, limits); err != nil {
@@ -230,8 +234,9 @@ func (s *Store) AddInvitation(ctx context.Context, u *User, m Mail, limits []Spe
 	})
 }
 
-// AddUserMail queues a mail to a user that a member of staff has asked for, with its events, within the limits.
-// ErrNotFound: the user is gone, inactive or has another address. *OverBudget.
+// AddUserMail queues a mail that a staff member has requested for a user, with its events, within
+// the limits. Errors: ErrNotFound if the user is gone, inactive or has another address;
+// *OverBudget.
 func (s *Store) AddUserMail(ctx context.Context, u User, m Mail, limits []Spending, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := spendAll(tx, m.CreatedAt, limits); err != nil {

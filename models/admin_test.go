@@ -76,8 +76,8 @@ func TestADeactivatedSuperuserIsNoOther(t *testing.T) {
 	})
 }
 
-// A deactivation also ends the links that wait to be sent, an invitation too: they would be younger than the event that
-// ended all links.
+// A deactivation also invalidates the links that wait to be sent, including an invitation.
+// Otherwise they would be created after the event that ended all links.
 func TestWhatEndsWaitingLinks(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob := f.newUser("bob")
@@ -88,7 +88,7 @@ func TestWhatEndsWaitingLinks(t *testing.T) {
 		no := false
 		ok(t, f.ChangeUser(t.Context(), f.reload(bob), models.UserChange{IsActive: &no}))
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM outbox WHERE user_id = ? AND done_at IS NULL", bob.ID); n != 0 {
-			t.Errorf("%d links still go to %s", n, bob.Email)
+			t.Errorf("%d mails with links still wait for %s, want 0", n, bob.Email)
 		}
 	})
 }

@@ -84,11 +84,12 @@ func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	return list, translate(err)
 }
 
-// AddEvents writes events that come with no other write. Those of a user who is gone are left out, and so are those that
-// are there already: the answer to an earlier COMMIT may have been lost.
+// AddEvents writes events that belong to no other write. It skips events of users who are gone, and
+// events that are already stored, because the answer to an earlier COMMIT may have been lost.
 //
-// It claims the users, so that a deletion at the same moment comes before, or removes the events too. A lock alone would
-// not do: a cluster certifies nothing but changed rows, and a deletion at another node would leave the events behind.
+// It claims the users, so that a concurrent deletion either comes first or removes the events too.
+// A lock alone is not enough: a cluster certifies only changed rows, and a deletion on another node
+// would leave the events behind.
 func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
 	ids := make([]int64, 0, len(events))
 	for _, e := range events {

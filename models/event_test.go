@@ -13,8 +13,8 @@ func loginFailed(userID int64) models.Event {
 	return models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: userID, Kind: models.EventLoginFailed, IP: "192.0.2.1", CreatedAt: now()}
 }
 
-// Events change the rows of their users: a cluster compares changed rows alone, and would let a deletion at another node
-// through beside them.
+// AddEvents changes the rows of the users: a cluster compares only changed rows, and would let a
+// concurrent deletion on another node commit.
 func TestControl205EventsClaimTheirUsers(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob, gone := f.newUser("bob"), f.newUser("gone")
@@ -31,12 +31,13 @@ func TestControl205EventsClaimTheirUsers(t *testing.T) {
 		}
 		ok(t, f.AddEvents(t.Context(), loginFailed(gone.ID)))
 		if n, of := f.db.Count(t, "SELECT COUNT(*) FROM events"), f.db.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ?", gone.ID); n != 4 || of != 0 {
-			t.Errorf("%d events, %d of a user who is gone", n, of)
+			t.Errorf("%d events, %d of them of a deleted user; want 4 and 0", n, of)
 		}
 	})
 }
 
-// Two replicas write events of the same users, who come in another order, while one of these is deleted.
+// Two replicas write events of the same users in different orders, while one of the users is
+// deleted.
 func TestControl200EventsDoNotOutliveTheirUser(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		other := open(t, f.db)
@@ -60,7 +61,7 @@ func TestControl200EventsDoNotOutliveTheirUser(t *testing.T) {
 			t.Errorf("%d events outlive their users", n)
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM events"); n != 40 {
-			t.Errorf("%d events of those who stay", n)
+			t.Errorf("%d events of the remaining users, want 40", n)
 		}
 	})
 }

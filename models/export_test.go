@@ -71,8 +71,8 @@ func (s *Store) TxNotFound(ctx context.Context, query string) error {
 	return s.tx(ctx, func(tx *gorm.DB) error { return errors.Join(tx.Exec(query).Error, ErrNotFound) })
 }
 
-// SearchText is what the text of a user's search should be.
+// SearchText returns the text that a search compares with for a user.
 func SearchText(u User) string { return searchText(u) }
 
-// Fold is the form in which texts are searched.
+// Fold returns the form in which texts are searched.
 func Fold(text string) string { return fold(text) }

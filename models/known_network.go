@@ -15,7 +15,8 @@ import (
 // password. It is a row of throttles under each of the user's names, and ends_at is its end.
 const kindKnownNetwork = "known_network"
 
-// knownNetworkID has the name in its first half alone, so that all networks of a name are one range.
+// knownNetworkID hashes the name into the first half alone, so that all networks of a name are one
+// range.
 func knownNetworkID(name, network string) (id ID) {
 	named := sha256.Sum256([]byte(kindKnownNetwork + "\x00" + name))
 	both := sha256.Sum256([]byte(kindKnownNetwork + "\x00" + name + "\x00" + network))
@@ -36,8 +37,9 @@ func (s *Store) KnownNetwork(ctx context.Context, name, network string, now time
 	return found[0].EndsAt, nil
 }
 
-// AddKnownNetwork makes a network known for the user's names until the time given. A user who is gone, inactive or
-// has another name by now gets nothing: the name may be another user's.
+// AddKnownNetwork makes a network known for the user's names until the given time. It does nothing
+// if the user is gone, is inactive or has another name by now, because the name may be another
+// user's.
 func (s *Store) AddKnownNetwork(ctx context.Context, u User, network string, now, until time.Time) error {
 	names := []string{u.UsernameNorm}
 	if u.EmailNorm != "" && u.EmailNorm != u.UsernameNorm {
@@ -50,7 +52,7 @@ func (s *Store) AddKnownNetwork(ctx context.Context, u User, network string, now
 	}
 	slices.SortFunc(rows, func(a, b Throttle) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		var there []int64 // locked, so that a deletion at the same moment comes before, or sees the rows
+		var there []int64 // locked, so that a concurrent deletion comes first or sees the rows
 		err := tx.Model(&User{}).Clauses(clause.Locking{Strength: "UPDATE"}).
 			Where("id = ? AND username_norm = ? AND email_norm = ? AND is_active", u.ID, u.UsernameNorm, u.EmailNorm).
 			Pluck("id", &there).Error
@@ -63,9 +65,9 @@ func (s *Store) AddKnownNetwork(ctx context.Context, u User, network string, now
 	})
 }
 
-// forgetNetworks removes every known network of these names. It is called where a name gets a new
-// owner and where a user leaves: the last owner's network must not help to guess at the next one's
-// password.
+// forgetNetworks removes every known network of these names. It is called when a name gets a new
+// owner and when a user is deleted: the previous owner's network must not help to guess the next
+// owner's password.
 func forgetNetworks(tx *gorm.DB, names ...string) error {
 	for _, name := range names {
 		var last ID

@@ -75,7 +75,7 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 		if err != nil {
 			return translate(err)
 		}
-		return s.refreshAllSearch(ctx) // broken off, or overtaken by an older replica, it is made up for by clean-up
+		return s.refreshAllSearch(ctx) // clean-up repeats it if it is interrupted or an older replica writes later
 	})
 	return applied, err
 }

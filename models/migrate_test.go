@@ -288,7 +288,7 @@ func wanted(t *testing.T, e servertest.Engine, model any) (list []column) {
 				name, null = "hash", "no"
 			}
 		}
-		if field.Name == "Search" { // longer than a varchar of its parts
+		if field.Name == "Search" { // longer than the varchars of its parts
 			name = "text"
 		}
 		list = append(list, column{field.DBName, types[name], null})

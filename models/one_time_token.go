@@ -160,13 +160,15 @@ func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time, e
 	})
 }
 
-// AddResetToken stores the token of a reset, whose id is that of its mail: the newest request kills the older ones of
-// the user, in whatever order they are stored, since mails may be delivered out of order. It is stored once.
+// AddResetToken stores the token of a reset, whose id is that of its mail. The newest request
+// invalidates the user's older tokens, in whatever order they are stored, because mails may be
+// delivered out of order. The token is stored once.
 //
-// It claims the user, so that two workers store two tokens one after the other, and asks whether the mail still waits:
-// a link must not be born after the event that ended all of them. If the user was invited and has no password yet, the
-// token lives at least as long as the open invitation that it replaces. ErrConflict: the user is not as given any more.
-// ErrNotFound: the mail has been dropped.
+// It claims the user, so that two workers store two tokens one after the other. It also checks that
+// the mail still waits: a link must not be created after the event that ended all links. If the
+// user was invited and has no password yet, the token lives at least as long as the open invitation
+// that it replaces. Errors: ErrConflict if the user has changed since u was read, ErrNotFound if
+// the mail has been dropped.
 func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		err := claim(tx, nil, "id = ? AND session_epoch = ? AND email_norm = ? AND is_active", u.ID, u.SessionEpoch, u.EmailNorm)
@@ -187,7 +189,7 @@ func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error
 		if err != nil || stored {
 			return err
 		}
-		if u.Password == "" || strings.HasPrefix(u.Password, "!") { // as credentials.IsUsable
+		if u.Password == "" || strings.HasPrefix(u.Password, "!") { // same rule as credentials.IsUsable
 			if t.ExpiresAt, err = invitationEnd(tx, t); err != nil {
 				return err
 			}
@@ -206,9 +208,10 @@ func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error
 	})
 }
 
-// invitationEnd returns when the token of a reset expires that replaces the link of an invitation: not before that link
-// would have, which lives longer. Otherwise a stranger who requests a reset for the address of an invited user leaves
-// the user an hour in place of days. The invitation may still wait in the outbox, without a token.
+// invitationEnd returns when a reset token that replaces the link of an invitation expires: not
+// before that link would have. Otherwise a stranger who requests a reset for the address of an
+// invited user would leave the user an hour instead of days. The invitation may still wait in the
+// outbox, without a token.
 func invitationEnd(tx *gorm.DB, t OneTimeToken) (time.Time, error) {
 	var ends []time.Time
 	err := tx.Model(&OneTimeToken{}).Where("user_id = ? AND purpose = ? AND used_at IS NULL", t.UserID, t.Purpose).
@@ -229,21 +232,22 @@ func some(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 	return n > 0, err
 }
 
-// PasswordReset is what a reset writes.
+// PasswordReset is the write of a password reset.
 type PasswordReset struct {
 	Token    OneTimeToken
 	Hash     string // of the new password
 	Now      time.Time
-	Username string // that replaces everything typed at the registration; empty leaves it
+	Username string // replaces the username and clears the other data typed at the registration; empty keeps them
 	Notice   Mail
-	Budgets  []ID // that are reset
+	Budgets  []ID // rate limits to reset
 }
 
-// ResetPassword consumes the token of a reset, sets the password, ends every session and every other token of the user
-// and queues the notice, in one transaction. The link proves the mailbox, so the address counts as verified.
+// ResetPassword consumes the token of a reset, sets the password, revokes every session and every
+// other token of the user, and queues the notice, in one transaction. The link proves that the user
+// owns the mailbox, so the address becomes verified.
 //
-// ErrNotFound: the token is used or expired, or the user is inactive, has another address or, where the reset replaces
-// what was typed, has been verified since.
+// Errors: ErrNotFound if the token is used or expired, or if the user is inactive, has another
+// address or, if the reset clears the data typed at the registration, has been verified since.
 func (s *Store) ResetPassword(ctx context.Context, r PasswordReset, events ...Event) error {
 	set := map[string]any{
 		"password": r.Hash, "session_epoch": gorm.Expr("session_epoch + 1"),
@@ -296,22 +300,23 @@ func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Sessi
 	})
 }
 
-// EmailChange is a pending change of an address, which the new mailbox has to confirm.
+// EmailChange is a pending change of address, which the new mailbox must confirm.
 type EmailChange struct {
 	Token   OneTimeToken
 	Mail    Mail       // with the link, to the new address
 	Mails   Spending   // the limit of mails to the new address
 	Notices []Mail     // to the present address
-	Limits  []Spending // of such changes
+	Limits  []Spending // the limits of such changes
 }
 
-// AddEmailChange stores the token, which ends the user's older ones, and queues the mails, in one transaction with the
-// rate limits. It reports whether a mail to the new address was queued: the user must not learn that others have asked
-// for that address. Without a mail, the link of an earlier change to the same address stays valid.
-// Errors: *OverBudget for Limits.
+// AddEmailChange stores the token, which invalidates the user's older ones, and queues the mails,
+// in one transaction with the rate limits. It reports whether a mail to the new address was queued:
+// the user must not learn that others have requested mails to that address. Without a mail, the
+// link of an earlier change to the same address stays valid. Errors: *OverBudget for Limits.
 //
-// It claims the user and compares the password with the one that was just verified: a change that was started with an
-// old password must not outlive the reset that took the account back. ErrNotFound: the password has changed.
+// It claims the user and compares the password with the one that was just verified: a change that
+// was started with an old password must not outlive the reset that recovered the account. Errors:
+// ErrNotFound if the password has changed.
 func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, events ...Event) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
 		t := c.Token
@@ -395,7 +400,7 @@ func endTokens(tx *gorm.DB, now time.Time, where string, args ...any) error {
 	return tx.Model(&OneTimeToken{}).Where("used_at IS NULL").Where(where, args...).Updates(map[string]any{"used_at": now}).Error
 }
 
-// endEmailChanges ends the links by which a new address of the user could be confirmed.
+// endEmailChanges invalidates the links that confirm a new address of the user.
 func endEmailChanges(tx *gorm.DB, now time.Time, userID int64) error {
 	return endTokens(tx, now, "user_id = ? AND purpose = ?", userID, PurposeEmailChange)
 }

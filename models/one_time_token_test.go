@@ -229,8 +229,8 @@ func TestResetTokenIsStoredOnce(t *testing.T) {
 	})
 }
 
-// A reset that is stored before the invitation, which waits in the outbox, lives as long as that; for a user with a
-// password it lives as long as it says.
+// The token of a reset that is stored while the invitation waits in the outbox lives as long as the
+// invitation. For a user with a password it lives as long as the reset says.
 func TestControl198ResetLivesAsLongAsTheInvitation(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		end := func(token models.OneTimeToken) time.Time {
@@ -256,7 +256,7 @@ func TestControl198ResetLivesAsLongAsTheInvitation(t *testing.T) {
 			}
 			newer := f.resetOf(u, now().Add(2*time.Second))
 			if got := end(newer); extended && !got.Equal(want) || !extended && !got.Equal(newer.ExpiresAt) || f.isOpen(token) {
-				t.Errorf("with the password %q the next link lives until %v", password, got)
+				t.Errorf("with the password %q the next link lives until %v, which is too early or too late", password, got)
 			}
 		}
 	})

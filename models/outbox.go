@@ -36,31 +36,34 @@ type Mail struct {
 // TableName is GORM's hook.
 func (Mail) TableName() string { return "outbox" }
 
-// PublicID names the mail outside of the database: in its Message-ID, in log lines and in names of files. It is the
-// same for each attempt. It is not the row's id, since the value of a link is derived from that id and the secret: an
-// attacker who has a leaked secret and the log of any mail relay could compute the link. The id holds 62
-// random bits besides its time, so its hash does not give it away.
+// PublicID identifies the mail outside of the database: in its Message-ID, in log lines and in file
+// names. It is the same for each attempt. It is not the row's id, because the value of a link is
+// derived from that id and the secret: an attacker who has a leaked secret and the log of a mail
+// relay could compute the link. The id has 62 random bits besides its time, so its hash does not
+// reveal it.
 func (m Mail) PublicID() string {
 	sum := sha256.Sum256(append([]byte("accounts mail "), m.ID[:]...))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// MailPriority is the order in which mails are sent: the lower number first, and of equal ones the mail that is due
-// for longer.
+// MailPriority is the order in which mails are sent: the lower number first, and among equal ones
+// the mail that has been due longest.
 //
-// Strangers can queue mails faster than a mail server takes them, so those do not delay the others. A lower class is
-// not starved by a higher one: mails of [PriorityKnown] are limited for each user, recipient and staff member, so they
-// do not fill the senders for long, and a reset takes a sender only if its address has an account.
+// Strangers can queue mails faster than a mail server accepts them, so their mails must not delay
+// the others. A higher priority does not starve a lower one: mails of [PriorityKnown] are limited
+// per user, recipient and staff member, so they do not fill the senders for long, and a reset uses
+// a sender only if its address has an account.
 type MailPriority int
 
 // The priorities of a mail.
 const (
 	PriorityKnown        MailPriority = iota // caused by a signed-in user or a staff member, or a notice
-	PriorityReset                            // anyone can request it for an address; it gets the owner back in
+	PriorityReset                            // anyone can request it for an address; it lets the owner log in again
 	PriorityRegistration                     // anyone can request it for an address, and each is sent
 )
 
-// The kinds of mail that are known here: of the first two the token is made when they are sent.
+// The kinds of mail that are known here. The tokens of the first two are created when they are
+// sent.
 const (
 	KindReset          = "reset"
 	KindInvitation     = "invitation"
@@ -112,8 +115,9 @@ func addMails(tx *gorm.DB, mails []Mail) error {
 	return tx.Create(&mails).Error
 }
 
-// DueMails returns at most limit mails that are due and that no worker has claimed, in the order in which they are to
-// be sent. It asks for each priority by itself, so that mails that wait for another attempt are not read.
+// DueMails returns at most limit mails that are due and that no worker has claimed, in the order in
+// which they are to be sent. It queries each priority separately, so that mails that wait for a
+// retry are not read.
 func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail, error) {
 	var due []Mail
 	for _, priority := range []MailPriority{PriorityKnown, PriorityReset, PriorityRegistration} {
@@ -141,8 +145,8 @@ func (s *Store) Recipients(ctx context.Context, emailNorms []string) ([]string, 
 	return found, translate(err)
 }
 
-// Registrants returns those of the addresses that have a registration which waits for its verification, in one
-// statement; see PendingRegistration.
+// Registrants returns those of the addresses that have a registration waiting for its verification,
+// in one statement; see PendingRegistration.
 func (s *Store) Registrants(ctx context.Context, emailNorms []string, now time.Time) ([]string, error) {
 	var found []string
 	if len(emailNorms) == 0 {
@@ -154,10 +158,12 @@ func (s *Store) Registrants(ctx context.Context, emailNorms []string, now time.T
 	return found, translate(err)
 }
 
-// ClaimMail takes a mail that is due, for the time of a lease: until then no other worker takes it, and if this worker
-// dies another one does. ErrNotFound: another worker was faster.
+// ClaimMail claims a mail that is due for the time of a lease. Until the lease expires no other
+// worker claims the mail; after it, another one does if this worker has failed. Errors: ErrNotFound
+// if another worker was faster.
 //
-// The claim is an UPDATE guarded by what was read, which works without SKIP LOCKED and on every node of a cluster.
+// The claim is an UPDATE guarded by what was read, which works without SKIP LOCKED and on every
+// node of a cluster.
 func (s *Store) ClaimMail(ctx context.Context, m Mail, now time.Time, lease time.Duration) (Mail, error) {
 	mine := ID(uuid.Must(uuid.NewV7()))
 	result := s.db.WithContext(ctx).Model(&Mail{}).
@@ -171,8 +177,8 @@ func (s *Store) ClaimMail(ctx context.Context, m Mail, now time.Time, lease time
 	return m, err
 }
 
-// DropMails finishes mails that there is no recipient for and that no worker has claimed, in one statement, and returns
-// how many.
+// DropMails finishes mails that have no recipient and that no worker has claimed, in one statement.
+// It returns how many it finished.
 func (s *Store) DropMails(ctx context.Context, now time.Time, mails []Mail) (int, error) {
 	if len(mails) == 0 {
 		return 0, nil
@@ -191,7 +197,7 @@ func (s *Store) DropMails(ctx context.Context, now time.Time, mails []Mail) (int
 	return int(dropped), err
 }
 
-// MailsDue reports whether n mails of a priority are due, or more. It reads no more rows than that.
+// MailsDue reports whether at least n mails of a priority are due. It reads no more than n rows.
 func (s *Store) MailsDue(ctx context.Context, priority MailPriority, now time.Time, n int) (bool, error) {
 	var last []ID
 	err := s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
@@ -199,8 +205,9 @@ func (s *Store) MailsDue(ctx context.Context, priority MailPriority, now time.Ti
 	return len(last) > 0, translate(err)
 }
 
-// FinishMail notes the end of a mail, RetryMail when to try again. Both do nothing if the lease has been lost.
-// The goodbye of a deleted account keeps no address once it is finished: nothing else removes it with the user.
+// FinishMail stores the outcome of a mail, and RetryMail when to retry it. Both do nothing if the
+// lease has expired. The address of a deleted account is removed from its last mail once that is
+// finished, because nothing else removes it with the user.
 func (s *Store) FinishMail(ctx context.Context, m Mail, now time.Time, outcome string) error {
 	set := map[string]any{"done_at": now, "outcome": outcome, "lease": nil}
 	if m.Kind == KindAccountDeleted {

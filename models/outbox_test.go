@@ -37,7 +37,8 @@ func (f *fixture) claim(at time.Time) models.Mail {
 	return m
 }
 
-// claimNext claims the first mail that no other worker claims. ErrNotFound: there is none.
+// claimNext claims the first mail that no other worker has claimed. Errors: ErrNotFound if there is
+// none.
 func claimNext(ctx context.Context, s *models.Store, at time.Time) (models.Mail, error) {
 	due, err := s.DueMails(ctx, at, 16)
 	if err != nil {
@@ -176,7 +177,7 @@ func TestMailsAreClaimedInOrder(t *testing.T) {
 	})
 }
 
-// A mail of a better priority comes first, however long the others have waited.
+// A mail of a higher priority is sent first, however long the others have waited.
 func TestMailsAreClaimedByPriority(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
@@ -196,22 +197,23 @@ func TestMailsAreClaimedByPriority(t *testing.T) {
 			ok(t, err)
 			for i, m := range due {
 				if m.ID != order[i] {
-					t.Errorf("of %d: mail %s came as number %d", limit+1, m.ID, i)
+					t.Errorf("limit %d: mail %s is at position %d", limit+1, m.ID, i)
 				}
 			}
 			if len(due) != min(limit+1, len(order)) {
-				t.Errorf("%d mails, want %d", len(due), limit+1)
+				t.Errorf("got %d mails, want %d", len(due), limit+1)
 			}
 		}
 		for i, want := range order {
 			if m := f.claim(at.Add(10 * time.Second)); m.ID != want {
-				t.Errorf("mail %s was claimed as number %d", m.ID, i)
+				t.Errorf("mail %s was claimed at position %d", m.ID, i)
 			}
 		}
 	})
 }
 
-// Mails to nobody are finished together, but for those that a worker has claimed and those that are done.
+// Mails without a recipient are finished together, except those that a worker has claimed and those
+// that are finished already.
 func TestDropMails(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
@@ -223,7 +225,7 @@ func TestDropMails(t *testing.T) {
 		for _, want := range []int{2, 0} {
 			n, err := f.DropMails(t.Context(), at.Add(2*time.Second), []models.Mail{sent, claimed, one, two, later})
 			if ok(t, err); n != want {
-				t.Errorf("%d were dropped, want %d", n, want)
+				t.Errorf("%d mails were dropped, want %d", n, want)
 			}
 		}
 		for m, want := range map[models.ID]string{sent.ID: models.MailSent, claimed.ID: "", one.ID: models.MailDropped, two.ID: models.MailDropped, later.ID: ""} {
@@ -249,7 +251,7 @@ func TestMailsDue(t *testing.T) {
 		f.queue(at) // of another priority
 		for n, want := range map[int]bool{1: true, 3: true, 4: false} {
 			if got, err := f.MailsDue(t.Context(), models.PriorityReset, at, n); got != want || err != nil {
-				t.Errorf("%d are due: %v, %v", n, got, err)
+				t.Errorf("at least %d mails are due: got %v, %v", n, got, err)
 			}
 		}
 		if got, err := f.MailsDue(t.Context(), models.PriorityReset, at.Add(-time.Second), 1); got || err != nil {

@@ -21,8 +21,8 @@ var rawArgument = map[string]int{
 
 // unguarded are the writes that may touch any number of rows, none included, and why that is right.
 var unguarded = map[string]string{
-	"AddEvents":       "who is gone has no events",
-	"mendSearch":      "who has changed since is in step already, or is next time",
+	"AddEvents":       "a user who is gone has no events",
+	"mendSearch":      "a user who has changed since has the right text already, or gets it in the next round",
 	"releaseMail":     "a lease that was lost meanwhile is another worker's to finish",
 	"dropResets":      "there may be none",
 	"endTokens":       "there may be none",

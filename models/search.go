@@ -12,11 +12,11 @@ import (
 	"gorm.io/gorm"
 )
 
-// searchColumns are the columns that the text of a search is made of.
+// searchColumns are the columns that the search text is made of.
 var searchColumns = []string{"username", "email", "first_name", "last_name"}
 
-// searchText is what a search of users compares words with, one value a line: the names, and the address as it was
-// typed, with its domain in ASCII, and with its domain in Unicode.
+// searchText returns the text that a search compares words with, one value per line: the names, the
+// address as it was typed, with its domain in ASCII, and with its domain in Unicode.
 func searchText(u User) string {
 	lines := []string{fold(u.Username), fold(u.Email)}
 	if local, domain, ok := strings.Cut(u.EmailNorm, "@"); ok {
@@ -35,12 +35,13 @@ func searchText(u User) string {
 	return strings.Join(text, "\n")
 }
 
-// fold is the form in which texts are searched: Unicode's compatibility form (NFKC) in small letters. It is made here and
-// not by the database, since no two of these know the same letters. The way leads over the capitals, which turn ß, ſ, ﬁ
-// and ς into what they are beside other letters; cases.Fold would do so too, but turns the letters of Cherokee into each
-// other. A dot above an i is left out, so that İ is an i.
+// fold returns the form in which texts are searched: Unicode's compatibility form (NFKC) in small
+// letters. The server folds, not the database, because no two engines know the same letters. fold
+// first maps to capitals, which turns ß, ſ, ﬁ and ς into the letters they are equal to. cases.Fold
+// would do so too, but it swaps the two cases of Cherokee. A dot above an i is removed, so that İ
+// is an i.
 func fold(text string) string {
-	for range maxFolds { // one step can undo the form that another one has made
+	for range maxFolds { // one step can undo the form that another one has produced
 		capitals := cases.Upper(language.Und).String(strings.ToLower(norm.NFKC.String(text)))
 		folded := norm.NFKC.String(strings.ReplaceAll(strings.ToLower(capitals), "i\u0307", "i"))
 		if folded == text {
@@ -53,14 +54,15 @@ func fold(text string) string {
 
 const maxFolds = 4 // more than any letter needs
 
-// BeforeCreate is GORM's hook: every new user can be found.
+// BeforeCreate is GORM's hook. It sets the search text of every new user.
 func (u *User) BeforeCreate(*gorm.DB) error {
 	text := searchText(*u)
 	u.Search = &text
 	return nil
 }
 
-// updateSearch makes the text anew if one of its columns was set. The row is locked, since it was just written.
+// updateSearch sets the search text if one of its columns was set. The row is locked, because it
+// was just written.
 func updateSearch(tx *gorm.DB, set map[string]any, id any) error {
 	if !slices.ContainsFunc(searchColumns, func(column string) bool { return set[column] != nil }) {
 		return nil
@@ -72,9 +74,10 @@ func updateSearch(tx *gorm.DB, set map[string]any, id any) error {
 	return one(tx.Model(&User{}).Where("id = ?", u.ID).Updates(map[string]any{"search": searchText(u)}))
 }
 
-// RefreshSearch compares the text of at most limit users, by id after the one given, with what it should be, and mends
-// it: of users from before the column existed, and of those whom a replica of an older version has made or changed
-// since. It answers with the id to go on after, or 0 at the end. Any number of replicas may do it at the same time.
+// RefreshSearch compares the search text of at most limit users, in the order of ids and after the
+// given one, with what it should be, and corrects it. It differs for users whom a replica of an
+// older version has created or changed. It returns the id to continue after, or 0 at the end. Any
+// number of replicas may call it at the same time.
 func (s *Store) RefreshSearch(ctx context.Context, after int64, limit int) (last int64, err error) {
 	var users []User
 	err = s.reads.WithContext(ctx).Select("id", "username", "email", "email_norm", "first_name", "last_name", "search").
@@ -90,8 +93,8 @@ func (s *Store) RefreshSearch(ctx context.Context, after int64, limit int) (last
 	return last, s.tx(ctx, func(tx *gorm.DB) error { return mendSearch(tx, users) })
 }
 
-// mendSearch leaves out users who have changed since they were read: that change has made the text, or the next round
-// does.
+// mendSearch skips users who have changed since they were read: that change has set the text, or
+// the next round does.
 func mendSearch(tx *gorm.DB, users []User) error {
 	for _, u := range users {
 		err := tx.Model(&User{}).Where("id = ? AND username = ? AND email = ? AND first_name = ? AND last_name = ?",
@@ -105,7 +108,7 @@ func mendSearch(tx *gorm.DB, users []User) error {
 
 const refreshAtOnce = 200
 
-// refreshAllSearch goes through all users.
+// refreshAllSearch corrects the search text of all users.
 func (s *Store) refreshAllSearch(ctx context.Context) error {
 	for last := int64(0); ; {
 		var err error

@@ -10,11 +10,12 @@ import (
 	"testing"
 )
 
-// writers are the functions that may write to existing rows of users: changeUser, which keeps the text of the search in
-// step, and those that write none of its columns.
+// writers are the functions that may write to existing rows of users: changeUser, which updates the
+// search text, and those that write none of its columns.
 var writers = []string{"changeUser", "updateSearch", "mendSearch", "noteLogin", "CreateSession", "keepSuperuser", "AddEvents"}
 
-// Every other write to a user goes through changeUser, or a user could not be found by the new name.
+// Every other write to a user goes through changeUser. Otherwise a search would not find the user
+// by the new name.
 func TestControl204UsersAreWrittenInOnePlace(t *testing.T) {
 	entries, err := os.ReadDir(".")
 	if err != nil {
@@ -36,7 +37,7 @@ func TestControl204UsersAreWrittenInOnePlace(t *testing.T) {
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
 				if writesUsers(n) {
-					t.Errorf("%s: %s writes users without changeUser", set.Position(n.Pos()), f.Name.Name)
+					t.Errorf("%s: %s writes users; call changeUser instead, which updates the search text", set.Position(n.Pos()), f.Name.Name)
 				}
 				return true
 			})

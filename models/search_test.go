@@ -13,7 +13,8 @@ import (
 	"example.com/accounts/models"
 )
 
-// searchCases are a name, and words that find it. Whatever the database knows of letters, both engines answer alike.
+// searchCases are names, and words that find each of them. Both engines give the same results,
+// whatever letters the database knows.
 var searchCases = []struct {
 	name  string
 	words []string
@@ -51,7 +52,7 @@ func TestControl204SearchIsTheSameOnEveryEngine(t *testing.T) {
 	})
 }
 
-// finds asks who is found, among the users with a last name.
+// finds checks which users a search finds, among those with a last name.
 func (f *fixture) finds(word, want string) {
 	f.t.Helper()
 	users, err := f.FindUsers(f.t.Context(), models.UserQuery{Words: []string{word}, Limit: 100})
@@ -80,18 +81,18 @@ func TestControl204SearchOfDomains(t *testing.T) {
 	})
 }
 
-// inStep compares the text of every user with what it should be.
+// inStep compares the search text of every user with what it should be.
 func (f *fixture) inStep(after string) {
 	f.t.Helper()
 	ok(f.t, f.Users(f.t.Context(), func(u models.User) error {
 		if u.Search == nil || *u.Search != models.SearchText(u) {
-			f.t.Errorf("after %s the text of %s is not what it should be", after, u.Username)
+			f.t.Errorf("after %s the search text of %s is outdated", after, u.Username)
 		}
 		return nil
 	}))
 }
 
-// Whatever writes a user keeps the text in step.
+// Every write to a user updates the search text.
 func TestControl204EveryWriteKeepsTheSearch(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ctx := t.Context()
@@ -161,8 +162,8 @@ func TestControl204EveryWriteKeepsTheSearch(t *testing.T) {
 	})
 }
 
-// Users from before the column, and those whom a replica of an older version makes or changes, are caught up: by the
-// migration, and later by rounds that leave everything else as it is.
+// The search text of rows that are older than the column, or that a replica of an older version has
+// written, is corrected: by the migration, and later by rounds that change nothing else.
 func TestControl204OldRowsAreCaughtUp(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for i := range 450 {
@@ -187,10 +188,10 @@ func TestControl204OldRowsAreCaughtUp(t *testing.T) {
 	})
 }
 
-// Folding makes one form of every letter: folded once more it stays as it is, in either case.
+// Folding is stable: a folded text stays the same when it is folded again, in either case.
 func TestFoldIsStable(t *testing.T) {
 	for r := rune(0); r <= unicode.MaxRune; r++ {
-		if unicode.In(r, unicode.Han, unicode.Hangul, unicode.Cs, unicode.Co) || !unicode.IsGraphic(r) { // which have no case
+		if unicode.In(r, unicode.Han, unicode.Hangul, unicode.Cs, unicode.Co) || !unicode.IsGraphic(r) { // these have no case
 			continue
 		}
 		once := models.Fold("a" + string(r) + "b")

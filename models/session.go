@@ -32,7 +32,7 @@ type Session struct {
 	LastUsedAt    time.Time
 	// When the password was last shown: nil is CreatedAt.
 	AuthenticatedAt *time.Time
-	Version         int64 // grows with each write that rests on the session; see Actor
+	Version         int64 // incremented by each write that the session authorizes; see Actor
 }
 
 // Reasons of a revocation.
@@ -98,11 +98,13 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 	return l, err
 }
 
-// CreateSession adds the session of a login, notes the login with its user, replaces the password hash by rehash
-// unless that is empty, and lets the oldest sessions beyond limit give way: one transaction.
+// CreateSession adds the session of a login, records the login of its user, replaces the password
+// hash by rehash unless that is empty, and revokes the oldest sessions beyond limit, in one
+// transaction.
 //
-// The user row is locked by an UPDATE guarded by the epoch: a log-out everywhere, a password
-// change or a deactivation that came between gives ErrNotFound. ErrClock: see clockGuard.
+// The user row is locked by an UPDATE guarded by the epoch: a log-out everywhere, a password change
+// or a deactivation that came between gives ErrNotFound. Errors: ErrNotFound, ErrClock (see
+// clockGuard).
 func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash string, limit int, tolerance time.Duration, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := noteLogin(tx, n, "id = ? AND session_epoch = ? AND is_active", n.UserID, n.Epoch); err != nil {

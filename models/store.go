@@ -40,7 +40,7 @@ type Store struct {
 	mysql bool
 	conns int // bound on connections for writing
 	hot   *hotStatements
-	actor *Actor // whose session guards every transaction; nil for the server's own writes
+	actor *Actor // the session that guards every transaction; nil for the server's own writes
 }
 
 const (
@@ -107,10 +107,11 @@ func (s *Store) readPool() *sql.DB {
 	return pool
 }
 
-// openSQLite opens one writing connection and a pool of readers: with several writers SQLite answers "database is
-// locked" where one connection simply queues. WAL lets the readers go on at the same time; synchronous=FULL means that
-// what was acknowledged is on disk. secure_delete overwrites what is deleted with zeros: without it an erased user's
-// address and password hash stay in free pages of the file, and in every copy of it.
+// openSQLite opens one writing connection and a pool of readers. With several writers SQLite
+// answers "database is locked"; with one, writes queue. WAL lets readers continue at the same time.
+// synchronous=FULL means that what was acknowledged is on disk. secure_delete overwrites deleted
+// data with zeros: without it an erased user's address and password hash stay in free pages of the
+// file, and in every copy of it.
 func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err := ownFile(o.SQLite); err != nil {
 		return nil, err
@@ -127,8 +128,9 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	return (&Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}}).reached(ctx)
 }
 
-// ownFile creates the database's file for its owner alone; SQLite gives -wal and -shm the same mode. It rejects files that
-// every user of the machine can read, such as a backup that was restored with another mode: they hold password hashes.
+// ownFile creates the database's file with access for its owner alone; SQLite gives -wal and -shm
+// the same mode. It rejects files that every user of the machine can read, such as a backup that
+// was restored with another mode, because they contain password hashes.
 func ownFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("models: %w", err)
@@ -296,10 +298,11 @@ func (d driverLog) Print(v ...any) { d.log.Debug("mysql driver", "message", fmt.
 
 const maxTries = 5
 
-// tx runs f in a transaction and the whole of it again when it lost against another one, also when COMMIT says so.
-// An error other than ErrTransient at COMMIT leaves the outcome unknown: ErrUnavailable.
+// tx runs f in a transaction, and repeats it after a conflict with another one, also if COMMIT
+// reports the conflict. An error other than ErrTransient at COMMIT leaves the outcome unknown:
+// ErrUnavailable.
 //
-// It begins with the guard of the store's actor; see As.
+// The transaction begins with the guard of the store's actor; see As.
 func (s *Store) tx(ctx context.Context, f func(tx *gorm.DB) error) error {
 	return retry(ctx, func() error {
 		return s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {

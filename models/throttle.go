@@ -43,7 +43,8 @@ func (s *Store) Spend(ctx context.Context, now time.Time, list ...Spending) erro
 	return s.tx(ctx, func(tx *gorm.DB) error { return spendAll(tx, now, list) })
 }
 
-// spendAll locks the rows in one order, or two requests could wait for each other.
+// spendAll locks the rows in ascending order, because two requests could otherwise wait for each
+// other.
 func spendAll(tx *gorm.DB, now time.Time, list []Spending) error {
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b Spending) int { return slices.Compare(a.ID[:], b.ID[:]) })
@@ -107,8 +108,9 @@ func fillUp(tx *gorm.DB, budgets []ID) error {
 	return tx.Where("id IN ?", budgets).Delete(&Throttle{}).Error
 }
 
-// ProveWrite writes a row of the caller's own, and so says whether the database can be written to: it may answer every
-// read while its disk is full, or while it has become a replica. The row ends soon, and goes with the others.
+// ProveWrite writes a row of the caller's own. It fails if the database cannot be written to: a
+// database may answer every read while its disk is full, or after it has become a replica. The row
+// expires soon and is removed with the others.
 func (s *Store) ProveWrite(ctx context.Context, id ID, now time.Time) error {
 	t := Throttle{ID: id, Kind: "ready", LastAt: now, EndsAt: now}
 	update := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"})}

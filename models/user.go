@@ -30,7 +30,7 @@ type User struct {
 	ImportedEpoch   *int64 // of an imported user the SessionEpoch it came with: until that grows, tokens of the old service may be good
 	LastLogin       *time.Time
 	DateJoined      time.Time
-	Search          *string // see searchText; nil of a user whom an older version has made
+	Search          *string // see searchText; nil if an older version created the user
 }
 
 // CreateUser adds a user and sets its ID. ErrConflict: the username or the e-mail address is taken.
@@ -100,8 +100,9 @@ func setGiven[T any](set map[string]any, given map[string]*T) {
 	}
 }
 
-// UpdateProfile changes a user's own data. Another username leaves the event, of which the detail is the old one.
-// ErrConflict: the username is taken. ErrNotFound: there is no such user.
+// UpdateProfile changes a user's own data. A change of the username adds the event, whose detail is
+// the old username. Errors: ErrConflict if the username is taken, ErrNotFound if there is no such
+// user.
 func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, renamed Event) error {
 	set := c.columns()
 	if len(set) == 0 {
@@ -216,12 +217,14 @@ func (s *Store) EndSessions(ctx context.Context, userID, epoch int64, events ...
 	})
 }
 
-// changeUser writes a map, since GORM leaves the zero values of a struct out. One row or ErrNotFound.
+// changeUser changes one row. It writes a map, because GORM omits the zero values of a struct.
+// Errors: ErrNotFound.
 //
-// Every change of a user goes through here, but for those of a login: it keeps the text of the search in step. The first
-// argument of the guard is therefore the user's id.
+// Every change of a user goes through changeUser, except for those of a login: it updates the
+// search text. So the first argument of the guard must be the user's id.
 //
-// After a conflict at COMMIT it is made again; its guard on the epoch keeps that from counting twice.
+// After a conflict at COMMIT the change is repeated; its guard on the epoch keeps it from counting
+// twice.
 func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, args ...any) error {
 	if err := one(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
 		return err

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# sbom.sh BINARY [VERSION] — print the bill of materials of a binary of accountsd, as CycloneDX JSON:
-# its Go modules by cyclonedx-gomod, which scripts/tools/cyclonedx pins, and the npm packages
-# whose code is embedded. Fails if a module of the binary is missing.
+# sbom.sh BINARY [VERSION] — print the bill of materials of a binary of accountsd as CycloneDX JSON.
+# It lists the Go modules of the binary, found by cyclonedx-gomod (pinned in
+# scripts/tools/cyclonedx), and the npm packages whose code is embedded. Fails if a module of the
+# binary is missing.
 set -euo pipefail
 
 binary=$(realpath "$1")

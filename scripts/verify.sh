@@ -55,7 +55,8 @@ step_generated() {
   return $status
 }
 
-# The second build is of a copy in another folder, and takes nothing from the cache. The bill of materials is made twice.
+# Builds twice, the second time from a copy in another folder and without the cache, and compares the binaries. Then it
+# checks the bill of materials.
 step_supply() {
   local copy status
   go mod verify && go mod tidy -diff || return
@@ -69,7 +70,7 @@ step_supply() {
   return $status
 }
 
-# complete_bill BINARY: each line of go version -m that names a module is in the bill, and two bills are alike.
+# complete_bill BINARY checks that the bill of materials names each module of go version -m, and that it is reproducible.
 complete_bill() {
   local kind module version rest
   scripts/sbom.sh "$1" >"$1.json" && scripts/sbom.sh "$1" | cmp - "$1.json" || return
@@ -78,7 +79,7 @@ complete_bill() {
     grep -qF "\"bom-ref\": \"pkg:golang/$module@$version?type=module\"" "$1.json" ||
       { echo "the bill of materials lacks $module $version $rest"; return 1; }
   done < <(go version -m "$1")
-  go version -m "$1" # what is in it, for the log
+  go version -m "$1" # print the modules for the log
 }
 
 step_imports() { scripts/check-imports.sh; }

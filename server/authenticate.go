@@ -88,7 +88,8 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 	return s, s.readRole(op)
 }
 
-// readCrossSite reads x-refuse-cross-site. It stops the server where it would have no effect.
+// readCrossSite reads x-refuse-cross-site. It returns an error, which stops the server, where the
+// mark would have no effect.
 func (s *security) readCrossSite(op *openapi3.Operation) error {
 	value, marked := op.Extensions["x-refuse-cross-site"]
 	if marked && value != true {
@@ -184,8 +185,8 @@ func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, er
 		return credential, problemOf(codeCSRFFailed)
 	}
 	// Browsers attach Lax cookies to a link or a redirect from any site. Such a navigation changes
-	// nothing, but it would use up the owner's limit of a read that has one. Browsers that do not
-	// send Sec-Fetch-Site cannot be told apart.
+	// nothing, but it would count against the owner's limit of a read that has one. Navigations by
+	// browsers that do not send Sec-Fetch-Site cannot be told apart and are accepted.
 	if call.operation.security.refuseCrossSite && call.crossSite && isCookie(way.carrier) {
 		return credential, problemOf(codeCSRFFailed)
 	}

@@ -12,7 +12,7 @@ const (
 	maxBodyLimit = 16 << 10
 )
 
-// What a value takes at most in JSON, in bytes.
+// The most bytes that a value takes in JSON.
 const (
 	longestEscape   = 12 // of a code point: \ud83d\ude00
 	longestNumber   = 24
@@ -21,12 +21,12 @@ const (
 	spaceOfDocument = 64
 )
 
-// bodyLimit returns the most bytes that the body of an operation may have: what the longest values
-// of its schema take with every character escaped, at least 1 KiB and at most 16 KiB. It is 0 for
+// bodyLimit returns the most bytes that the body of an operation may have: the size of the longest
+// values of its schema with every character escaped, at least 1 KiB and at most 16 KiB. It is 0 for
 // an operation without a body.
 //
-// Security: an attacker makes the server hold what has been sent of a body until the read timeout,
-// on each of thousands of connections and without any credential.
+// Security: an attacker can make the server hold the received part of a body until the read
+// timeout, on each of thousands of connections and without any credential.
 func bodyLimit(op *openapi3.Operation) int {
 	if op.RequestBody == nil {
 		return 0

@@ -17,12 +17,12 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// The bounds of all operations are a decision that is reviewed in a file.
+// The limits of all operations are reviewed in a file.
 func TestControl193BodyLimits(t *testing.T) {
 	var table []string
 	for _, op := range servertest.Operations() {
 		if limit := server.BodyLimit(op.Operation); (limit > 0) != (op.Operation.RequestBody != nil) {
-			t.Errorf("%s has the limit %d", op.ID, limit)
+			t.Errorf("%s has the limit %d: want one if and only if the operation has a body", op.ID, limit)
 		} else if limit > 0 {
 			table = append(table, fmt.Sprintf("%s %d\n", op.ID, limit))
 		}
@@ -37,9 +37,9 @@ func TestControl193BodyLimits(t *testing.T) {
 	}
 }
 
-// longest is the longest document of a schema as a wordy program would write it: each character
-// escaped, each member on a line of its own. The value of refresh_token is a token, which nobody
-// escapes.
+// longest returns the longest document of a schema as a verbose program would write it: each
+// character escaped, each member on a line of its own. The value of refresh_token is a token, which
+// programs do not escape.
 func longest(schema *openapi3.Schema) string {
 	switch {
 	case len(schema.Enum) > 0:
@@ -73,8 +73,8 @@ func escaped(text string) (all string) {
 	return all
 }
 
-// The longest valid body of each operation is read, also with blanks up to the bound, and one byte
-// more is not, whether the length is declared or not.
+// The longest valid body of each operation is accepted, also with blanks up to the limit. One more
+// byte is rejected, whether the length is declared or not.
 func TestControl193BodiesUpToTheLimit(t *testing.T) {
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
@@ -96,7 +96,7 @@ func TestControl193BodiesUpToTheLimit(t *testing.T) {
 	})
 }
 
-// Schemas that bound nothing, or more than any body may have, get the most.
+// Schemas without a bound, or with one beyond the maximum, get the maximum.
 func TestControl193SchemasWithoutABound(t *testing.T) {
 	limited := func(length uint64) *openapi3.Schema { return openapi3.NewStringSchema().WithMaxLength(int64(length)) }
 	closed := func(properties map[string]*openapi3.Schema) *openapi3.Schema {

@@ -12,14 +12,14 @@ import (
 // clientAddress returns the address of the client that sent r, with an IPv4 address always in its
 // short form. It is empty only if the connection has no IP address.
 //
-// The address is the connection's unless that is a trusted proxy's. Then the configured header, and
-// no other one, is read from its end: each trusted proxy has appended the address of its own peer,
-// and the first address that is not a trusted proxy's is the client's. Everything to the left of it
-// is the client's own text.
+// The address is the connection's unless that is a trusted proxy's. In that case the configured
+// header, and no other one, is read from its end: each trusted proxy has appended the address of
+// its own peer, and the first address that is not a trusted proxy's is the client's. The client
+// controls everything to the left of it.
 //
-// Security: an element that cannot be read ends the walk, and the last trusted proxy counts as the
-// client. Skipping the element would let a client choose its address, and so evade every limit. An
-// empty element is not skipped either, because a proxy may write it in place of an address.
+// Security: the walk stops at an element that cannot be read, and the last trusted proxy counts as
+// the client. Skipping the element would let a client choose its address, and so evade every limit.
+// An empty element is not skipped either, because a proxy may write it in place of an address.
 func (s *Server) clientAddress(r *http.Request) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -49,8 +49,8 @@ func (s *Server) isTrustedProxy(addr netip.Addr) bool {
 	return slices.ContainsFunc(s.Config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// reportUnreadableHeader logs once that limits per client do not work as configured. The text of
-// the header is the sender's and is not logged.
+// reportUnreadableHeader logs once that limits per client do not work as configured. The sender
+// controls the text of the header, so it is not logged.
 func (s *Server) reportUnreadableHeader() {
 	s.unreadableHeader.Do(func() {
 		s.Log.Warn("a trusted proxy's header cannot be read, so its clients share one limit; "+
@@ -61,7 +61,7 @@ func (s *Server) reportUnreadableHeader() {
 // cutLast cuts the last element off a list. A separator in a quoted string does not count.
 //
 // Security: it reads from the end, so that a quotation mark in the client's part cannot change how
-// the part is read that trusted proxies have appended.
+// the part that trusted proxies have appended is read.
 func cutLast(list string, separator byte) (rest, element string, more bool) {
 	quoted := false
 	for i := len(list) - 1; i >= 0; i-- {
@@ -101,7 +101,7 @@ func parseBracketed(text string) (netip.Addr, error) {
 }
 
 // readForwarded reads the address in the for parameter of an element of Forwarded (RFC 7239).
-// Obfuscated identifiers and "unknown" are no addresses.
+// Obfuscated identifiers and "unknown" are not addresses.
 func readForwarded(element string) (hop netip.Addr, ok bool) {
 	for more := true; more; {
 		var parameter string

@@ -12,7 +12,7 @@ import (
 	"example.com/accounts/server/config"
 )
 
-// behindProxies is a server that trusts 10.0.0.0/8 and fd00::/8, and the log that it writes.
+// behindProxies returns a server that trusts 10.0.0.0/8 and fd00::/8, and the log that it writes.
 func behindProxies(header string) (*Server, *bytes.Buffer) {
 	var log bytes.Buffer
 	cfg := config.Config{ProxyHeader: header, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
@@ -28,8 +28,8 @@ func clientFrom(s *Server, peer string, lines ...string) string {
 	return s.clientAddress(&http.Request{RemoteAddr: peer, Header: header})
 }
 
-// The forms in which proxies write one address, and the texts that are none. An empty address means
-// that the text cannot be read, and that the proxy counts.
+// hopForms maps the forms in which proxies write an address to that address, and texts that are not
+// an address to "". In that case the proxy counts as the client.
 var hopForms = map[string]string{
 	"203.0.113.7":        "203.0.113.7",
 	"203.0.113.7:55":     "203.0.113.7",
@@ -45,11 +45,12 @@ var hopForms = map[string]string{
 	"fe80::1%eth0": "", "[fe80::1%eth0]": "", "[fe80::1%eth0]:55": "", "::ffff:203.0.113.7%eth0": "", "'203.0.113.7'": "", "http://203.0.113.7": "", "203.0.113.7;203.0.113.8": "",
 }
 
-// hopPositions are the places that a form can have in a header: alone, behind what the client
-// wrote, before a trusted proxy, in lines of their own, and all of it.
+// hopPositions are the positions of a form in a header: alone, after the client's own text, before
+// a trusted proxy, in separate lines, and all of these.
 var hopPositions = [][]string{{"HOP"}, {"6.6.6.6, HOP"}, {"HOP, 10.0.0.9"}, {"6.6.6.6,HOP,10.0.0.9,fd00::9"}, {"6.6.6.6", "HOP"}, {"6.6.6.6, HOP", "10.0.0.9 , [fd00::9]:55"}, {"\", 6.6.6.6,\tHOP\t"}}
 
-// lastProxy is the trusted proxy next to HOP: it counts if HOP cannot be read.
+// lastProxy returns the trusted proxy next to HOP, which counts as the client if HOP cannot be
+// read.
 func lastProxy(lines []string) string {
 	_, behind, _ := strings.Cut(strings.Join(lines, ","), "HOP")
 	if strings.Contains(behind, "10.0.0.9") {
@@ -79,7 +80,7 @@ func TestControl191EveryFormInEveryPosition(t *testing.T) {
 	}
 }
 
-// writtenAs writes a position as the proxies of a header would.
+// writtenAs returns a position as the proxies of a header would write it.
 func writtenAs(header, form string, position []string) (lines []string) {
 	for _, line := range position {
 		if header == config.Forwarded {
@@ -145,7 +146,7 @@ func TestControl191AnUnreadableHeaderIsLoggedOnceWithoutItsText(t *testing.T) {
 	}
 }
 
-// Whatever a client writes in front of what a trusted proxy appends, it does not change the
+// The text that a client writes before the part appended by a trusted proxy does not change the
 // client's address.
 func FuzzProxyHeader(f *testing.F) {
 	for _, text := range []string{"", "6.6.6.6", `"`, `for="`, `for=6.6.6.6;by="`, "\\", `\"`, ",", "10.0.0.2", "for=10.0.0.2", `"10.0.0.2`, "[2001:db8::1]:1", strings.Repeat(`",`, 1000)} {

@@ -39,7 +39,8 @@ func breachedFile(t *testing.T, passwords ...string) string {
 	return to
 }
 
-// Wherever a password is set, one of the list is rejected; passwords that are in use go on working (ASVS 6.2.12).
+// Every operation that sets a password rejects one from the list. Passwords that are in use keep
+// working (ASVS 6.2.12).
 func TestControl201BreachedPasswordsAreRejected(t *testing.T) {
 	file := breachedFile(t, breachedPassword, "another one of the list")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -51,14 +52,15 @@ func TestControl201BreachedPasswordsAreRejected(t *testing.T) {
 				wantField(t, set(breachedPassword), d.member, "password_breached")
 				wantField(t, set("passwordpassword"), d.member, "password_common")
 				if r := set(breachedPassword + "!"); r.Status != d.status {
-					t.Errorf("a good one: %d %s", r.Status, r.Raw)
+					t.Errorf("a password that is not in the list: got %d %s", r.Status, r.Raw)
 				}
 			})
 		}
 	})
 }
 
-// A password that was accepted before it was in the list logs in: only new passwords are judged.
+// A password that was accepted before it appeared in the list still logs in: only new passwords are
+// checked.
 func TestControl201BreachedPasswordInUseLogsIn(t *testing.T) {
 	before := servertest.Start(t, servertest.Options{})
 	u := newUser(t, before, newName())
@@ -66,7 +68,8 @@ func TestControl201BreachedPasswordInUseLogsIn(t *testing.T) {
 	signIn(s, u.Username, password).Want(t, http.StatusOK, "")
 }
 
-// The password is judged before the address is looked at, so the answer does not tell whether the address has an account.
+// The password is checked before the address is examined, so the answer does not reveal whether the
+// address has an account.
 func TestControl201BreachedPasswordTellsNothingAboutTheAddress(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + breachedFile(t, breachedPassword)}})
 	for _, email := range []string{newUser(t, s, newName()).Email, address(newName())} {
@@ -74,8 +77,8 @@ func TestControl201BreachedPasswordTellsNothingAboutTheAddress(t *testing.T) {
 	}
 }
 
-// While the list cannot be read no new password is accepted: a full or broken disk must not switch the check off. Who has
-// a password logs in.
+// While the list cannot be read no new password is accepted: a full or broken disk must not switch
+// the check off. Existing passwords still log in.
 func TestControl201UnreadableListRejectsNewPasswords(t *testing.T) {
 	file := breachedFile(t, breachedPassword, "another one of the list")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + file}})
@@ -89,6 +92,6 @@ func TestControl201UnreadableListRejectsNewPasswords(t *testing.T) {
 		Want(t, http.StatusServiceUnavailable, "unavailable")
 	signIn(s, u.Username, password).Want(t, http.StatusOK, "")
 	if log := s.Log.String(); !strings.Contains(log, "the list of breached passwords cannot be read") || strings.Contains(log, "five green lanterns") {
-		t.Error("the log does not name the cause, or holds the password")
+		t.Error("the log lacks the cause, or contains the password")
 	}
 }

@@ -15,8 +15,8 @@ const (
 	koreanDomain   = "회사.example"          // in one script
 )
 
-// Wherever an address is set anew, a domain that mixes scripts is rejected however it is written, and one that does not
-// is accepted.
+// Every operation that sets an address rejects a domain that mixes scripts, however it is written,
+// and accepts one that does not.
 func TestControl203LookAlikeDomainsAreRejected(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		ways := map[string]struct {
@@ -47,7 +47,8 @@ func TestControl203LookAlikeDomainsAreRejected(t *testing.T) {
 	})
 }
 
-// An account that has such an address goes on working: its owner logs in, and resets the password.
+// An existing account with such an address keeps working: its owner logs in and resets the
+// password.
 func TestControl203AddressesThatExistGoOnWorking(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := newUser(t, s, newName())

@@ -92,7 +92,7 @@ var usernames = []struct {
 	{"ada%d", "ada%d" + strings.Repeat("a", 255), refused}, {"ada%d", "ada%d" + strings.Repeat("a", 10_000), refused}, {"ada%d", "ada%d@example.com", refused}, {"ada%d", "ada%d\uff20example.com", refused},
 }
 
-// isRefused reports whether a name or an address is none that anybody could have.
+// isRefused reports whether the server rejects a name or an address as one that no user can have.
 func isRefused(r *servertest.Response) bool {
 	return r.Status == http.StatusUnprocessableEntity || r.Status == http.StatusRequestEntityTooLarge
 }

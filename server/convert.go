@@ -92,7 +92,7 @@ func adminUser(d accounts.UserDetail) api.AdminUserResult {
 	return api.AdminUserResult{User: user(d.User), Locale: d.User.Locale, HasPassword: d.HasPassword, Throttled: d.Throttled, PendingEmail: textOrNull(d.PendingEmail)}
 }
 
-// textOrNull makes an empty text null.
+// textOrNull returns null for an empty text.
 func textOrNull(text string) nullable.Nullable[string] {
 	if text == "" {
 		return nullable.NewNullNullable[string]()

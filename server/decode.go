@@ -48,8 +48,8 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 	if c.Request.ContentLength > limit {
 		return problemOf(codeBodyTooLarge)
 	}
-	// io.ReadAll grows with what has arrived: a client reserves no memory by the length that it
-	// declares.
+	// io.ReadAll allocates only for what has arrived: a client cannot reserve memory by declaring a
+	// length.
 	raw, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
 	call.unread = err != nil
 	var tooLarge *http.MaxBytesError

@@ -60,7 +60,7 @@ var kinds = map[accounts.Code]struct {
 	accounts.UserUnreachable:    {409, "No mail can help this user", "The user is deactivated, or has no e-mail address. Change that first."},
 	codeNotFound:                {404, "Not found", "There is nothing here."},
 	codeMethodNotAllowed:        {405, "Method not allowed", "This path does not take this method; the header Allow lists those it takes."},
-	codeBodyTooLarge:            {413, "Body too large", "The request body is longer than this operation can need; the most for any operation is 16 KiB."},
+	codeBodyTooLarge:            {413, "Body too large", "The request body is longer than this operation allows. Send a shorter one; no operation allows more than 16 KiB."},
 	codeUnsupportedMediaType:    {415, "Unsupported media type", `Send the body as "Content-Type: application/json", in UTF-8 and not compressed.`},
 	accounts.RateLimited:        {429, "Too many requests", "There were too many of these requests. Wait as long as Retry-After says."},
 	codeValidationFailed:        {422, "Validation failed", "The request has a member that is missing, unknown or out of bounds."},
@@ -164,7 +164,7 @@ func (s *Server) logProblem(call *call, p *problem) {
 		return
 	}
 	level := slog.LevelError
-	// What any client can bring about at will is no error line each.
+	// Any client can cause these at will, so they are not logged as errors.
 	if errors.Is(p.cause, accounts.ErrBusy) || errors.Is(p.cause, accounts.ErrBacklog) {
 		level = slog.LevelWarn
 	}

@@ -31,7 +31,7 @@ func ReadSecurity(doc *openapi3.T, op *openapi3.Operation) error {
 	return err
 }
 
-// BodyLimit is the most bytes that the body of an operation may have.
+// BodyLimit returns the most bytes that the body of an operation may have.
 func BodyLimit(op *openapi3.Operation) int { return bodyLimit(op) }
 
 // Shared is the listener that Serve makes of one, with a bound of its own.

@@ -270,10 +270,10 @@ func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation)
 		if op.ID == "updateProfile" { // of its members only another username has a budget
 			e.body = map[string]any{"username": name}
 		}
-		if op.ID == "updateUser" { // of its members only another address has a limit
+		if op.ID == "updateUser" { // only a change of address has a limit
 			e.body = map[string]any{"email": address(name)}
 		}
-		if op.ID == "createUser" { // an address that is taken is a conflict
+		if op.ID == "createUser" { // an address that is taken would be a conflict instead
 			e.body = map[string]any{"email": address(name)}
 		}
 		return send(c.Copy(), e)
@@ -317,7 +317,7 @@ func TestControl81And84HashingIsBounded(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		hasher := credentials.NewHasher(servertest.FastHash, 1, 1, time.Minute)
 		s := servertest.Start(t, servertest.Options{Engine: engine, Hasher: hasher, Settings: []string{
-			"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m", "ACCOUNTS_PASSWORDS_PER_CLIENT=4/15m", // the four below that are answered 200
+			"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m", "ACCOUNTS_PASSWORDS_PER_CLIENT=4/15m", // the four requests below that are answered 200
 		}})
 		ada, bob := newAda(t, s), s.NewUser()
 		verification := register(t, s, 1, object{"email": address("carol"), "password": password})

@@ -8,9 +8,9 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// A session that is no longer stored is session_revoked, whether the token has expired or not; one
-// that is stored is session_expired for an expired token, except in server_held, where the token's
-// own end does not count.
+// A token whose session is not stored is rejected with session_revoked, whether the token has
+// expired or not. An expired token whose session is stored is rejected with session_expired, except
+// in server_held, where the token's own expiry does not count.
 func TestControl199ExpiredTokensOfMissingSessions(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -26,7 +26,7 @@ func TestControl199ExpiredTokensOfMissingSessions(t *testing.T) {
 	})
 }
 
-// Logout takes every authentic refresh token of the session, and an access token from its cookie:
+// Logout accepts every authentic refresh token of the session, and an access token from its cookie:
 // in cookies only one that has not expired, in server_held an expired one too. Nothing else ends a
 // session.
 func TestControl199TokensThatLogOut(t *testing.T) {
@@ -60,10 +60,10 @@ func TestControl199TokensThatLogOut(t *testing.T) {
 					continue // the transport has no such token
 				}
 				if r.Status != status || r.Code() != code {
-					t.Errorf("a %s %s is answered %d %s, want %d %s", age, kind, r.Status, r.Code(), status, code)
+					t.Errorf("log-out with a %s %s: got %d %s, want %d %s", age, kind, r.Status, r.Code(), status, code)
 				}
 				if ended := row(t, s, c).RevokedAt != nil; ended != (status == http.StatusNoContent) {
-					t.Errorf("a %s %s: the session has ended: %v", age, kind, ended)
+					t.Errorf("log-out with a %s %s: the session has ended is %v", age, kind, ended)
 				}
 			}
 		}

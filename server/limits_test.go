@@ -14,12 +14,12 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// loginFrom logs in from an address.
+// loginFrom logs in from a client address.
 func loginFrom(s *servertest.Server, ip, name, password string) *servertest.Response {
 	return post(s, "/accounts/login", object{"username": name, "password": password}, from(ip))
 }
 
-// flood repeats requests in so many loops until the test ends.
+// flood repeats requests in the given number of loops until the test ends.
 func flood(t *testing.T, loops int, request func(loop int)) {
 	stop := make(chan struct{})
 	var all sync.WaitGroup
@@ -38,8 +38,8 @@ func flood(t *testing.T, loops int, request func(loop int)) {
 	t.Cleanup(func() { close(stop); all.Wait() })
 }
 
-// One client network sends more passwords than the slots can hash, right ones from one address or wrong ones from many
-// /64s of one /48: logins from other networks go on.
+// One client network sends more passwords than the slots can hash: right ones from one address, or
+// wrong ones from many /64s of one /48. Logins from other networks continue.
 func TestControl186OneNetworkCannotStarveOthers(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		for name, attack := range map[string]func(s *servertest.Server, mallory servertest.User, loop int){
@@ -71,7 +71,8 @@ func TestControl186OneNetworkCannotStarveOthers(t *testing.T) {
 	})
 }
 
-// Right passwords of a client are counted as well, wherever they are asked for; another client goes on.
+// Right passwords of a client are counted too, in every operation that requires a password. Another
+// client is not affected.
 func TestControl186PasswordsOfAClient(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -89,7 +90,8 @@ func TestControl186PasswordsOfAClient(t *testing.T) {
 	}, "ACCOUNTS_PASSWORDS_PER_CLIENT=3/15m", trusted)
 }
 
-// A user has so many sessions and events in an hour; a reset by mail opens the login again.
+// A user can create a limited number of sessions and events per hour. A reset by mail opens the
+// login again.
 func TestControl186PasswordsOfAUser(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
@@ -108,10 +110,10 @@ func TestControl186PasswordsOfAUser(t *testing.T) {
 			}
 		}
 		if rows() != before {
-			t.Error("there are more sessions or events")
+			t.Error("the rejected login added sessions or events")
 		}
 		if d, err := s.Service.User(t.Context(), u.ID); err != nil || !d.Throttled {
-			t.Errorf("staff does not see it: %v", err)
+			t.Errorf("staff members do not see that the user is throttled: %v", err)
 		}
 		signIn(s, u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "invalid_credentials")
 		signIn(s, other.Username, other.Password).Want(t, http.StatusOK, "")
@@ -120,8 +122,8 @@ func TestControl186PasswordsOfAUser(t *testing.T) {
 	}, "ACCOUNTS_PASSWORDS_PER_USER=2/1h")
 }
 
-// A client polls the exhausted limit of a name and exhausts it again after each reset. The owner gets in from the network
-// of the reset, and the client pays for each 429.
+// A client polls the exhausted limit of a name and exhausts it again after each reset. The owner
+// can log in from the network of the reset, and each 429 counts against the client.
 func TestControl188OwnerGetsIn(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const owner, attacker = "198.51.100.1", "192.0.2.1"
@@ -165,11 +167,11 @@ func TestControl188OwnerGetsInAfterASquatter(t *testing.T) {
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
-// Each 429 counts for the client that asks, so it is soon told to wait without the name being asked about.
+// Each 429 counts for the client, so the client is soon rejected without a look at the name.
 func TestControl188PollingCosts(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
-		for range 20 { // five are judged, fifteen are not
+		for range 20 { // five are verified, fifteen are not
 			loginFrom(s, "192.0.2.1", u.Username, "a wrong one")
 		}
 		judged(t, s)
@@ -181,7 +183,8 @@ func TestControl188PollingCosts(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=5/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=20/15m", trusted)
 }
 
-// The limit of a known network is bounded too, then the common one counts, and it ends with 30 days.
+// A known network has a limit too. After it is exceeded the common limit counts. The network is
+// forgotten after 30 days.
 func TestControl188KnownNetworkIsBounded(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -193,15 +196,15 @@ func TestControl188KnownNetworkIsBounded(t *testing.T) {
 			}
 			return 20
 		}
-		loginFrom(s, "198.51.100.1", u.Email, u.Password).Want(t, http.StatusOK, "") // by the other name
+		loginFrom(s, "198.51.100.1", u.Email, u.Password).Want(t, http.StatusOK, "") // with the user's other name
 		if n := tries("198.51.100.1"); n != 6 {
 			t.Errorf("%d guesses from a known network, want its 3 and the common 3", n)
 		}
 		if n := tries("198.51.100.2"); n != 0 {
-			t.Errorf("%d guesses from another one", n)
+			t.Errorf("%d guesses from another network", n)
 		}
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM throttles WHERE kind = 'known_network'"); n != 2 {
-			t.Errorf("%d rows, want one a name", n)
+			t.Errorf("%d rows, want one per name", n)
 		}
 		if _, err := s.Service.CleanUp(t.Context()); err != nil {
 			t.Fatal(err)
@@ -213,12 +216,13 @@ func TestControl188KnownNetworkIsBounded(t *testing.T) {
 		s.Database.Exec(t, "DELETE FROM throttles WHERE kind <> 'known_network'")
 		s.Database.Exec(t, "UPDATE throttles SET ends_at = ?", time.Now().UTC().Add(-time.Second)) // 30 days later
 		if n := tries("198.51.100.1"); n != 3 {
-			t.Errorf("%d guesses from a network that was known", n)
+			t.Errorf("%d guesses from a network that has expired", n)
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
-// The network of a name's last owner is not known to the next one: after a deletion, a rename and a change of address.
+// The network of a name's previous owner is not known for the next owner: after a deletion, a
+// rename and a change of address.
 func TestControl188KnownNetworkStaysWithTheOwner(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const home = "198.51.100.1"
@@ -237,7 +241,7 @@ func TestControl188KnownNetworkStaysWithTheOwner(t *testing.T) {
 		}
 		s.Login(gone, accounts.Hybrid).Do(http.MethodPost, "/accounts/profile/delete", object{"password": gone.Password}).Want(t, http.StatusNoContent, "")
 		if n := guesses(gone.Username); n != 3 {
-			t.Errorf("%d guesses at the name of a user who is gone", n)
+			t.Errorf("%d guesses at the name of a deleted user", n)
 		}
 		patch(s.Login(renamed, accounts.Hybrid), object{"username": newName()}).Want(t, http.StatusOK, "")
 		patch(s.Login(next, accounts.Hybrid), object{"username": renamed.Username}).Want(t, http.StatusOK, "")
@@ -261,7 +265,8 @@ func TestControl188KnownNetworkStaysWithTheOwner(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
-// An IPv6 client is counted by its /64 and by its /48, which is eight clients, for everything that is counted by client.
+// An IPv6 client is counted by its /64 and by its /48, which counts as eight clients, in every
+// limit per client.
 func TestControl189NetworksOfAClient(t *testing.T) {
 	none := "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	requests := map[string]func(s *servertest.Server, o servertest.Option) *servertest.Response{
@@ -307,24 +312,24 @@ func TestControl189NetworksOfAClient(t *testing.T) {
 						n++
 					}
 				}
-				if n != 14 { // two have been
+				if n != 14 { // two have been sent already
 					t.Errorf("%d of one /48, want 14", n)
 				}
 				if !ask("2001:db8:2:%x::1", 1) {
-					t.Error("another /48 has to wait")
+					t.Error("another /48 is limited too")
 				}
 			})
 		}
 	}
 }
 
-// Each change of the password is a mail to an address that may be a list's.
+// Each change of the password sends a mail to an address that may be a mailing list's.
 func TestControl190PasswordChanges(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c, word := s.Login(u, accounts.BodyTokens), u.Password
 		for i := range 3 {
-			wantField(t, changePassword(c, word, "short"), "/new_password", "too_short") // costs nothing
+			wantField(t, changePassword(c, word, "short"), "/new_password", "too_short") // not counted
 			next := fmt.Sprint(otherPassword, i)
 			changePassword(c, word, next).Want(t, http.StatusOK, "")
 			word = next
@@ -339,7 +344,7 @@ func TestControl190PasswordChanges(t *testing.T) {
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h")
 }
 
-// A staff member invites an address no more often than others may have mails sent to it, and so many addresses an hour.
+// The invitations of a staff member to one address, and to all addresses per hour, are limited.
 func TestControl190Invitations(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		invite := func(email string) *servertest.Response {
@@ -354,7 +359,7 @@ func TestControl190Invitations(t *testing.T) {
 		before := s.Database.Count(t, "SELECT COUNT(*) FROM users")
 		wantLimited(t, invite(email))
 		if s.Database.Count(t, "SELECT COUNT(*) FROM users") != before {
-			t.Error("there is a user without an invitation")
+			t.Error("a user was created without an invitation")
 		}
 		if kinds := mailKinds(t, s.Server, email); !slices.Equal(kinds, []mail.Kind{mail.Invitation, mail.Invitation}) {
 			t.Errorf("mails %v", kinds)
@@ -368,7 +373,8 @@ func TestControl190Invitations(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=2/1h", "ACCOUNTS_MAILS_PER_STAFF=4/1h")
 }
 
-// A username that is taken costs as much as one that is free: otherwise a user tries all names of others.
+// A username that is taken counts as much as one that is free: otherwise a user could probe all
+// names of others.
 func TestControl194TakenUsernames(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
@@ -378,11 +384,12 @@ func TestControl194TakenUsernames(t *testing.T) {
 		}
 		wantLimited(t, patch(c, object{"username": other.Username}))
 		wantLimited(t, patch(c, object{"username": newName()}))
-		patch(c, object{"username": u.Username, "first_name": "Ada"}).Want(t, http.StatusOK, "") // the own one
+		patch(c, object{"username": u.Username, "first_name": "Ada"}).Want(t, http.StatusOK, "") // the user's own
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h")
 }
 
-// What releases an account on one replica, a reset, staff or an operator, releases it on all of them at once.
+// A reset, a staff member or an operator that releases an account on one replica releases it on all
+// replicas at once.
 func TestControl198ReleasedOnEveryReplica(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		settings := []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_PASSWORDS_PER_USER=100/1h", trusted}

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(covered{m})
 }
 
-// covered runs the tests and enforces the coverage of the contract.
+// covered runs the tests and checks that they cover the contract.
 type covered struct{ *testing.M }
 
 func (c covered) Run() int {

@@ -76,8 +76,8 @@ var (
 		gauge("accounts_clock_offset_seconds", "The database's clock less this server's, when last compared.", func(f accounts.Figures) float64 { return f.ClockOffset.Seconds() }),
 	}
 	backlog = []figure{
-		gauge("accounts_outbox_mails_due", "Mails that are neither delivered nor given up, also those that wait for another attempt.", func(f accounts.Figures) float64 { return float64(f.MailsWaiting) }),
-		gauge("accounts_outbox_age_seconds", "Age of the oldest mail that is neither delivered nor given up, since it was created.", func(f accounts.Figures) float64 { return f.OldestMail.Seconds() }),
+		gauge("accounts_outbox_mails_due", "Mails that are neither delivered nor given up, including those that wait for another attempt.", func(f accounts.Figures) float64 { return float64(f.MailsWaiting) }),
+		gauge("accounts_outbox_age_seconds", "Seconds since the oldest mail that is neither delivered nor given up was created.", func(f accounts.Figures) float64 { return f.OldestMail.Seconds() }),
 	}
 )
 

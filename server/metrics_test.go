@@ -36,8 +36,8 @@ func metrics(t *testing.T, s *servertest.Server, without ...string) map[string]f
 	return found
 }
 
-// With the mail server away each attempt fails and the mail waits for the next one. It is not due in the meantime, and
-// the figures that an operator has alerts on must grow all the same.
+// While the mail server is unavailable each attempt fails and the mail waits for the next one. It
+// is not due in the meantime, but the figures that operators alert on must still grow.
 func TestControl208MailOutageShows(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Parallel()
@@ -52,26 +52,26 @@ func TestControl208MailOutageShows(t *testing.T) {
 		}
 		for i, step := range []time.Duration{0, 5 * time.Second, 10 * time.Second, 20 * time.Second} {
 			s.Clock.Advance(step)
-			post(s, "/accounts/password/reset", object{"email": "nobody@example.com"}) // wakes the senders
+			post(s, "/accounts/password/reset", object{"email": "unknown@example.com"}) // wakes the senders
 			waitFor(t, attempted(i+1))
 			waitFor(t, func() bool { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 1 })
 			m := metrics(t, s)
 			least := (5 * time.Second * (1<<i - 1)).Seconds()
 			if age := m["accounts_outbox_age_seconds"]; age < least || age > least+60 || m["accounts_outbox_mails_due"] != 1 {
-				t.Errorf("after %d attempts: %v mails, the oldest since %v s, want 1 since %v s", i+1, m["accounts_outbox_mails_due"], age, least)
+				t.Errorf("after %d attempts: %v mails, the oldest %v s old, want 1 mail, %v s old", i+1, m["accounts_outbox_mails_due"], age, least)
 			}
 		}
 		away.Store(false)
 		s.Clock.Advance(40 * time.Second)
-		post(s, "/accounts/password/reset", object{"email": "nobody@example.com"})
+		post(s, "/accounts/password/reset", object{"email": "unknown@example.com"})
 		waitFor(t, func() bool { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 0 })
 		if m := metrics(t, s); m["accounts_outbox_mails_due"] != 0 || m["accounts_outbox_age_seconds"] != 0 {
-			t.Errorf("all mails are delivered: %v, %v s", m["accounts_outbox_mails_due"], m["accounts_outbox_age_seconds"])
+			t.Errorf("after all mails were delivered: %v mails, %v s", m["accounts_outbox_mails_due"], m["accounts_outbox_age_seconds"])
 		}
 	})
 }
 
-// outage is a mail server that can be away.
+// outage is a mail server that can be unavailable.
 type outage struct{ away *atomic.Bool }
 
 func (o outage) Send(context.Context, mail.Message) error {

@@ -118,13 +118,13 @@ func (s *Server) crossOriginSend(c *gin.Context) {
 	c.Next()
 }
 
-// isForeign reports whether an unsafe request names another origin than the public URL and the
+// isForeign reports whether an unsafe request names an origin other than the public URL and the
 // configured ones. Browsers send Origin with every unsafe request; programs send none.
 //
 // Security: CrossOriginProtection accepts a request if Sec-Fetch-Site is same-origin or the host of
-// Origin is the Host header. Both hold for a page of a name that an attacker pointed at this
-// machine (DNS rebinding), and the second one for a plain-http page of the same host. So Origin is
-// always compared with the list.
+// Origin is the Host header. Both are true for a page of a name that an attacker has pointed at
+// this machine (DNS rebinding), and the second one for a plain-http page of the same host. So
+// Origin is always compared with the list.
 func (s *Server) isForeign(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
@@ -142,9 +142,9 @@ func (s *Server) isForeign(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Site") != "same-origin" || !slices.Contains(s.loopback, origins[0])
 }
 
-// loopbackOrigins returns the other spellings of a public URL on loopback, or nothing if it is not
-// on loopback. A developer may open the server's own pages by any of them. An attacker cannot point
-// such a name elsewhere.
+// loopbackOrigins returns the other spellings of a public URL on loopback, or nothing if the URL is
+// not on loopback. A developer may open the server's own pages by any of them, and an attacker
+// cannot point such a name to another machine.
 func loopbackOrigins(cfg config.Config) []string {
 	public, err := url.Parse(cfg.PublicURL)
 	if err != nil || !cfg.Loopback() {

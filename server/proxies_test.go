@@ -9,8 +9,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// Eight clients with one wrong password each are eight clients, also if the proxy writes their
-// ports, and one of them with eight is one.
+// Eight clients with one wrong password each are counted as eight clients, also if the proxy writes
+// their ports. One client with eight wrong passwords is counted as one.
 func TestControl191LimitsArePerClientBehindProxiesThatWritePorts(t *testing.T) {
 	for header, form := range map[string]string{"X-Forwarded-For": "%s:%d", "Forwarded": `for="%s:%d";proto=https`} {
 		life(t, func(t *testing.T, s *servertest.Server) {
@@ -20,7 +20,7 @@ func TestControl191LimitsArePerClientBehindProxiesThatWritePorts(t *testing.T) {
 			}
 			for i := range 8 {
 				if status := try(fmt.Sprint("203.0.113.", i), 1000+i); status != http.StatusUnauthorized {
-					t.Errorf("%s: the client %d gets %d", header, i, status)
+					t.Errorf("%s: client %d is answered %d", header, i, status)
 				}
 			}
 			for i := range 8 {
@@ -29,11 +29,11 @@ func TestControl191LimitsArePerClientBehindProxiesThatWritePorts(t *testing.T) {
 					want = http.StatusTooManyRequests
 				}
 				if status := try("203.0.113.99", 2000+i); status != want {
-					t.Errorf("%s: guess %d of one client gets %d, want %d", header, i, status, want)
+					t.Errorf("%s: guess %d of one client is answered %d, want %d", header, i, status, want)
 				}
 			}
 			if log := s.Log.String(); !strings.Contains(log, `"ip":"203.0.113.7"`) || strings.Contains(log, "ACCOUNTS_PROXY_HEADER") {
-				t.Errorf("%s: the log has other addresses", header)
+				t.Errorf("%s: the log contains other addresses", header)
 			}
 		}, "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=3/15m", "ACCOUNTS_PROXY_HEADER="+header, trusted)
 	}

@@ -14,7 +14,7 @@ func ready(s *servertest.Server) *servertest.Response {
 	return s.Anonymous().Do(http.MethodGet, "/readyz", nil)
 }
 
-// However often it is asked, readiness costs one write in some seconds, of one row.
+// Readiness checks, however many, cost one write of one row per few seconds.
 func TestControl207ReadinessWritesSeldom(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		start := time.Now()
@@ -37,7 +37,7 @@ func TestControl207ReadinessWritesSeldom(t *testing.T) {
 			if len(seen) != i+1 {
 				t.Errorf("%d writes in %d rounds", len(seen), i+1)
 			}
-			if e == servertest.MySQL { // whose clock does not move along
+			if e == servertest.MySQL { // the clock of MySQL does not follow the test's
 				break
 			}
 		}
@@ -47,7 +47,8 @@ func TestControl207ReadinessWritesSeldom(t *testing.T) {
 	})
 }
 
-// A database that refuses writes and answers reads is not ready: a full disk, or a primary that became a replica.
+// A database that rejects writes and answers reads is not ready: its disk is full, or it has become
+// a replica.
 func TestControl207NotReadyWithoutWrites(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e == servertest.SQLite {

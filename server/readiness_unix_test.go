@@ -16,8 +16,9 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// A full disk: the WAL of SQLite cannot grow, for which a limit on the size of files stands in. Every write fails, and
-// readiness says so; reads go on. The limit is of a whole process, so the test runs in one of its own.
+// On a full disk the WAL of SQLite cannot grow; the test simulates that by a limit on the size of
+// files. Every write fails, and readiness reports it; reads continue. The limit applies to a whole
+// process, so the test runs in a process of its own.
 func TestControl207FullDisk(t *testing.T) {
 	const child = "ACCOUNTS_TEST_FULL_DISK"
 	if os.Getenv(child) == "" {
@@ -56,7 +57,8 @@ func TestControl207FullDisk(t *testing.T) {
 	s.Anonymous().Do(http.MethodPost, "/accounts/login", login).Want(t, http.StatusOK, "")
 }
 
-// limitFiles lets no file of this process grow beyond a size, until the answer is called.
+// limitFiles prevents the files of this process from growing beyond a size, until the returned
+// function is called.
 func limitFiles(t *testing.T, size uint64) (room func()) {
 	t.Helper()
 	var before syscall.Rlimit

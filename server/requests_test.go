@@ -136,7 +136,7 @@ func members(schema *openapi3.Schema, good map[string]any) []badBody {
 		if property.MinLength > 0 {
 			with("too short", `"`+strings.Repeat("a", int(property.MinLength)-1)+`"`, "too_short")
 		}
-		if property.MaxLength != nil && name != "refresh_token" { // which authentication refuses first
+		if property.MaxLength != nil && name != "refresh_token" { // authentication rejects it first
 			with("too long", `"`+strings.Repeat("é", int(*property.MaxLength)+1)+`"`, "too_long")
 		}
 		if len(property.Enum) > 0 {
@@ -358,7 +358,7 @@ func TestControl83And85MediaTypes(t *testing.T) {
 	})
 }
 
-// 14 KB that would be 14 MB are refused as they are: nobody unpacks them.
+// 14 KB that would be 14 MB are rejected without being unpacked.
 func TestControl83CompressedBomb(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	var bomb bytes.Buffer

@@ -63,7 +63,7 @@ func Settings(cfg config.Config) accounts.Settings {
 	}
 }
 
-// LogMailFault returns a function that logs why mails were not sent, for accounts.SendMails.
+// LogMailFault returns a function that logs why a mail was not sent, for accounts.SendMails.
 func LogMailFault(log *slog.Logger) func(accounts.MailFault) {
 	return func(f accounts.MailFault) {
 		log := log.With("mail", f.ID, "kind", f.Kind, "attempts", f.Attempts, "error", f.Err.Error())
@@ -71,7 +71,7 @@ func LogMailFault(log *slog.Logger) func(accounts.MailFault) {
 			log.Error("a mail was given up")
 			return
 		}
-		log.Warn("a mail could not be sent yet")
+		log.Warn("a mail could not be sent and will be retried")
 	}
 }
 

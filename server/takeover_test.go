@@ -9,7 +9,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// wantAddress compares what staff sees of a user's address.
+// wantAddress checks what staff members see of a user's address.
 func wantAddress(t *testing.T, r *servertest.Response, email string, verified bool, pending any) {
 	t.Helper()
 	user := r.Want(t, http.StatusOK, "").JSON["user"].(object)
@@ -18,8 +18,8 @@ func wantAddress(t *testing.T, r *servertest.Response, email string, verified bo
 	}
 }
 
-// A staff member cannot give an address that is unproved the look of a verified one, and so neither talk a superuser
-// into promoting it nor take the account over by a password reset.
+// A staff member cannot make an unverified address look verified. So the staff member can neither
+// talk a superuser into promoting the account nor take the account over by a password reset.
 func TestControl182StaffPutsNoAddressIntoForce(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		fresh := s.invited() // has never signed in
@@ -28,12 +28,12 @@ func TestControl182StaffPutsNoAddressIntoForce(t *testing.T) {
 		wantMails(t, s.Server, fresh.Email, mail.Invitation)
 		post(s.Server, "/accounts/password/reset", object{"email": moved}).Want(t, http.StatusAccepted, "")
 		settle(t, s.Server)
-		wantMails(t, s.Server, moved, mail.EmailChange) // and no link to set a password by
+		wantMails(t, s.Server, moved, mail.EmailChange) // and no link that sets a password
 		link := linkToken(t, s.Server, moved, 1, mail.EmailChange)
 		post(s.Server, "/accounts/email/change/confirm", object{"token": link}).Want(t, http.StatusOK, "")
 		wantAddress(t, s.asSam.Do(http.MethodGet, at(fresh, ""), nil), moved, true, nil)
 
-		// Somebody who has signed in could be taken over by the mailbox of the new address.
+		// The owner of the new mailbox could take over the account of a user who has signed in.
 		edit(s.asSam, s.una, object{"email": address(newName())}).Want(t, http.StatusForbidden, "role_required")
 		another := address(newName())
 		wantAddress(t, edit(s.asRoot, s.una, object{"email": another}), s.una.Email, true, another)
@@ -78,7 +78,7 @@ func TestControl182StaffMovesNoAccountThatMayBeInUse(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_STAFF=0")
 }
 
-// The mails that staff causes to one address are limited.
+// The mails that staff members cause to one address are limited.
 func TestControl182StaffCannotFloodAnAddress(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		moved := address(newName())
@@ -88,7 +88,8 @@ func TestControl182StaffCannotFloodAnAddress(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=2/1h")
 }
 
-// A stranger has registered with the owner's address. The owner's first reset clears what the stranger typed.
+// A stranger has registered with the owner's address. The owner's first reset clears what the
+// stranger typed.
 func TestControl184FirstResetClearsWhatASquatterTyped(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
@@ -99,7 +100,7 @@ func TestControl184FirstResetClearsWhatASquatterTyped(t *testing.T) {
 		squatter.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 		u := stored(t, s, email)
 		if u.FirstName != "" || u.LastName != "" || u.Locale != "" || !generated.MatchString(u.Username) || u.UsernameNorm != u.Username || u.EmailVerifiedAt == nil {
-			t.Errorf("the owner finds %+v", u)
+			t.Errorf("the owner's account is %+v", u)
 		}
 		owner := s.Login(servertest.User{User: u, Password: otherPassword}, accounts.Hybrid)
 		change := object{"username": name, "first_name": "Vera", "last_name": "Owner"}
@@ -112,7 +113,7 @@ func TestControl184FirstResetClearsWhatASquatterTyped(t *testing.T) {
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }
 
-// What staff or another service has entered stays at the first reset.
+// Data that staff members or Django have entered stays at the first reset.
 func TestControl184DataOfInvitedAndImportedUsersStays(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()

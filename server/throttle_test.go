@@ -358,7 +358,8 @@ func TestControl58PasswordsAskedForAgain(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=4/15m")
 }
 
-// A flood of one client is answered without the database; after a second the database is asked again.
+// A flood from one client is answered without the database. After a second the database is queried
+// again.
 func TestControl80SpentBudgetsAreRemembered(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=1/15m", trusted}})
 	login := func(ip string) *servertest.Response {
@@ -421,7 +422,7 @@ func TestControl65ChangeAskedForTwice(t *testing.T) {
 		u, next, other := s.NewUser(), address(newName()), address(newName())
 		c := s.Login(u, accounts.Hybrid)
 		changeEmail(c, other, u.Password).Want(t, http.StatusAccepted, "")
-		replaced := linkToken(t, s, other, 1, mail.EmailChange) // there is no mail if the wish is replaced before it is sent
+		replaced := linkToken(t, s, other, 1, mail.EmailChange) // no mail is sent if the change is replaced before
 		for range 2 {
 			changeEmail(c, next, u.Password).Want(t, http.StatusAccepted, "")
 		}

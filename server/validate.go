@@ -210,7 +210,7 @@ var fieldDetails = map[api.FieldErrorCode]string{
 	api.FieldErrorCodeInvalidFormat:    "This does not have the right form.",
 	api.FieldErrorCodeInvalidType:      "This is not of the right type.",
 	api.FieldErrorCodeInvalidValue:     "This is not one of the values allowed.",
-	api.FieldErrorCodePasswordCommon:   "This password is easy to guess: a common one, a pattern, or made from the account's own data or the name of the service.",
+	api.FieldErrorCodePasswordCommon:   "This password is easy to guess: it is common, a pattern, or made from the account's own data or the name of the service. Choose another one.",
 	api.FieldErrorCodePasswordBreached: "This password is known from a data breach. Choose another one.",
 	api.FieldErrorCodePasswordWrong:    "This is not the right password.",
 }

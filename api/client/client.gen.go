@@ -1008,8 +1008,8 @@ type BodyTooLargeProblemCode string
 // ChangeEmailRequest defines model for ChangeEmailRequest.
 type ChangeEmailRequest struct {
 	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
-	// account already such a domain still works.
+	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
+	// account keeps working.
 	//
 	//
 	// Example: ada@example.com
@@ -1028,11 +1028,11 @@ type ChangePasswordRequest struct {
 	// Example: correct horse battery staple
 	CurrentPassword Password `json:"current_password"`
 
-	// NewPassword Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes. Easy guesses are rejected with the field code `password_common`: common passwords, the account's own
-	// names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
+	// NewPassword The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
+	// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
+	// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
 	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-	// rejected with `password_breached`. No rules about kinds of characters.
+	// rejected with `password_breached`. There are no rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1049,11 +1049,11 @@ type ConfirmEmailChangeRequest struct {
 
 // ConfirmPasswordResetRequest defines model for ConfirmPasswordResetRequest.
 type ConfirmPasswordResetRequest struct {
-	// NewPassword Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes. Easy guesses are rejected with the field code `password_common`: common passwords, the account's own
-	// names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
+	// NewPassword The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
+	// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
+	// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
 	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-	// rejected with `password_breached`. No rules about kinds of characters.
+	// rejected with `password_breached`. There are no rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1068,8 +1068,8 @@ type ConfirmPasswordResetRequest struct {
 // CreateUserRequest defines model for CreateUserRequest.
 type CreateUserRequest struct {
 	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
-	// account already such a domain still works.
+	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
+	// account keeps working.
 	//
 	//
 	// Example: ada@example.com
@@ -1173,8 +1173,8 @@ type CsrfToken = string
 type Cursor = string
 
 // Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
-// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
-// account already such a domain still works.
+// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
+// account keeps working.
 //
 // Example: ada@example.com
 type Email = string
@@ -1182,8 +1182,8 @@ type Email = string
 // EmailRequest defines model for EmailRequest.
 type EmailRequest struct {
 	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
-	// account already such a domain still works.
+	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
+	// account keeps working.
 	//
 	//
 	// Example: ada@example.com
@@ -1575,11 +1575,11 @@ type NameTakenProblem struct {
 // NameTakenProblemCode defines model for NameTakenProblem.Code.
 type NameTakenProblemCode string
 
-// NewPassword Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-// bytes. Easy guesses are rejected with the field code `password_common`: common passwords, the account's own
-// names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
+// NewPassword The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
+// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
+// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
 // and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-// rejected with `password_breached`. No rules about kinds of characters.
+// rejected with `password_breached`. There are no rules about kinds of characters.
 //
 // Example: correct horse battery staple
 type NewPassword = string
@@ -1829,8 +1829,8 @@ type RegisterForbiddenProblemCode string
 // RegisterRequest defines model for RegisterRequest.
 type RegisterRequest struct {
 	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
-	// account already such a domain still works.
+	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
+	// account keeps working.
 	//
 	//
 	// Example: ada@example.com
@@ -1847,11 +1847,11 @@ type RegisterRequest struct {
 	// Example: ko
 	Locale *Locale `json:"locale,omitempty"`
 
-	// Password Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes. Easy guesses are rejected with the field code `password_common`: common passwords, the account's own
-	// names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
+	// Password The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
+	// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
+	// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
 	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-	// rejected with `password_breached`. No rules about kinds of characters.
+	// rejected with `password_breached`. There are no rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple
@@ -2062,8 +2062,8 @@ type UpdateProfileRequest struct {
 // UpdateUserRequest defines model for UpdateUserRequest.
 type UpdateUserRequest struct {
 	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
-	// account already such a domain still works.
+	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
+	// account keeps working.
 	//
 	//
 	// Example: ada@example.com
@@ -2727,13 +2727,13 @@ type ClientInterface interface {
 	// LogoutWithBody Log out
 	//
 	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 	//
 	// - any authentic refresh token of the session, also a superseded or an expired one, and
 	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
 	//   `cookies` it must not have expired, because the refresh token is there for that.
 	//
-	// Logging out twice is fine.
+	// The operation is idempotent.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2743,13 +2743,13 @@ type ClientInterface interface {
 	// Logout Log out
 	//
 	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 	//
 	// - any authentic refresh token of the session, also a superseded or an expired one, and
 	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
 	//   `cookies` it must not have expired, because the refresh token is there for that.
 	//
-	// Logging out twice is fine.
+	// The operation is idempotent.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2778,8 +2778,8 @@ type ClientInterface interface {
 
 	// RequestPasswordResetWithBody Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
-	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
+	// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
@@ -2789,8 +2789,8 @@ type ClientInterface interface {
 
 	// RequestPasswordReset Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
-	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
+	// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
@@ -2800,13 +2800,13 @@ type ClientInterface interface {
 
 	// ConfirmPasswordResetWithBody Set a new password by the link of a mail
 	//
-	// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
-	// signed in: log in with the new password.
+	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
+	// sign the user in: log in with the new password.
 	//
 	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
-	// Data of invited and imported users stays.
+	// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+	// Data of invited and imported users is kept.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2815,13 +2815,13 @@ type ClientInterface interface {
 
 	// ConfirmPasswordReset Set a new password by the link of a mail
 	//
-	// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
-	// signed in: log in with the new password.
+	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
+	// sign the user in: log in with the new password.
 	//
 	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
-	// Data of invited and imported users stays.
+	// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+	// Data of invited and imported users is kept.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2875,9 +2875,9 @@ type ClientInterface interface {
 
 	// ExportProfile Export my data
 	//
-	// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. So that
-	// a link on another site cannot use up this limit, the server rejects a cross-site navigation with the cookies
-	// (`csrf_failed`).
+	// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. The
+	// server rejects a cross-site navigation with the cookies (`csrf_failed`), so that a link on another site cannot
+	// exhaust the limit.
 	//
 	// Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
 	ExportProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2910,9 +2910,9 @@ type ClientInterface interface {
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
-	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
-	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
-	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
+	// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
+	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -2934,9 +2934,9 @@ type ClientInterface interface {
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
-	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
-	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
-	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
+	// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
+	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -3046,14 +3046,14 @@ type ClientInterface interface {
 	//
 	// Members that are absent stay as they are.
 	//
-	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
-	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-	// imported from another service. A user's first sign-in cancels a change that staff started.
+	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
+	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
+	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
+	// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
 	//
-	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
-	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
-	// superusers change staff members or grant roles.
+	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
+	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
+	// superusers can change staff members or grant roles.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3064,14 +3064,14 @@ type ClientInterface interface {
 	//
 	// Members that are absent stay as they are.
 	//
-	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
-	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-	// imported from another service. A user's first sign-in cancels a change that staff started.
+	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
+	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
+	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
+	// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
 	//
-	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
-	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
-	// superusers change staff members or grant roles.
+	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
+	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
+	// superusers can change staff members or grant roles.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3090,8 +3090,8 @@ type ClientInterface interface {
 	// SendPasswordReset Send a user the mail to set a password
 	//
 	// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-	// used nothing changes: the present password works. At most five of these mails and invitations an hour go to one
-	// address, and 100 an hour come from one staff member.
+	// used nothing changes: the present password works. At most five of these mails and invitations
+	// are sent to one address per hour. One staff member can cause at most 100 mails per hour.
 	//
 	// Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
 	SendPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3149,9 +3149,9 @@ type ClientInterface interface {
 
 	// GetReadyz Should this replica get traffic?
 	//
-	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
-	// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
-	// is full, requests that only read are still answered.
+	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+	// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk is full,
+	// requests that only read are still answered.
 	//
 	// Corresponds with GET /readyz (the `GetReadyz` operationId).
 	GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3424,13 +3424,13 @@ func (c *Client) Login(ctx context.Context, body LoginJSONRequestBody, reqEditor
 // LogoutWithBody Log out
 //
 // Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 //
 //   - any authentic refresh token of the session, also a superseded or an expired one, and
 //   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
 //     `cookies` it must not have expired, because the refresh token is there for that.
 //
-// Logging out twice is fine.
+// The operation is idempotent.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3450,13 +3450,13 @@ func (c *Client) LogoutWithBody(ctx context.Context, contentType string, body io
 // Logout Log out
 //
 // Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 //
 //   - any authentic refresh token of the session, also a superseded or an expired one, and
 //   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
 //     `cookies` it must not have expired, because the refresh token is there for that.
 //
-// Logging out twice is fine.
+// The operation is idempotent.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3515,8 +3515,8 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 
 // RequestPasswordResetWithBody Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
-// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
+// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
@@ -3536,8 +3536,8 @@ func (c *Client) RequestPasswordResetWithBody(ctx context.Context, contentType s
 
 // RequestPasswordReset Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
-// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
+// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
@@ -3557,13 +3557,13 @@ func (c *Client) RequestPasswordReset(ctx context.Context, body RequestPasswordR
 
 // ConfirmPasswordResetWithBody Set a new password by the link of a mail
 //
-// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
-// signed in: log in with the new password.
+// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
+// sign the user in: log in with the new password.
 //
 // Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
-// Data of invited and imported users stays.
+// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+// Data of invited and imported users is kept.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3582,13 +3582,13 @@ func (c *Client) ConfirmPasswordResetWithBody(ctx context.Context, contentType s
 
 // ConfirmPasswordReset Set a new password by the link of a mail
 //
-// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
-// signed in: log in with the new password.
+// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
+// sign the user in: log in with the new password.
 //
 // Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
-// Data of invited and imported users stays.
+// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+// Data of invited and imported users is kept.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3702,9 +3702,9 @@ func (c *Client) DeleteProfile(ctx context.Context, body DeleteProfileJSONReques
 
 // ExportProfile Export my data
 //
-// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. So that
-// a link on another site cannot use up this limit, the server rejects a cross-site navigation with the cookies
-// (`csrf_failed`).
+// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. The
+// server rejects a cross-site navigation with the cookies (`csrf_failed`), so that a link on another site cannot
+// exhaust the limit.
 //
 // Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
 func (c *Client) ExportProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3767,9 +3767,9 @@ func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequ
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
-// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
-// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
-// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
+// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
+// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -3801,9 +3801,9 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
-// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
-// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
-// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
+// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
+// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -4023,14 +4023,14 @@ func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...Reque
 //
 // Members that are absent stay as they are.
 //
-// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
-// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-// imported from another service. A user's first sign-in cancels a change that staff started.
+// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
+// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
+// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
+// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
 //
-// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
-// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
-// superusers change staff members or grant roles.
+// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
+// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
+// superusers can change staff members or grant roles.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4051,14 +4051,14 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentT
 //
 // Members that are absent stay as they are.
 //
-// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
-// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-// imported from another service. A user's first sign-in cancels a change that staff started.
+// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
+// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
+// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
+// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
 //
-// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
-// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
-// superusers change staff members or grant roles.
+// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
+// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
+// superusers can change staff members or grant roles.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4097,8 +4097,8 @@ func (c *Client) DeleteUser(ctx context.Context, userID UserID, reqEditors ...Re
 // SendPasswordReset Send a user the mail to set a password
 //
 // The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-// used nothing changes: the present password works. At most five of these mails and invitations an hour go to one
-// address, and 100 an hour come from one staff member.
+// used nothing changes: the present password works. At most five of these mails and invitations
+// are sent to one address per hour. One staff member can cause at most 100 mails per hour.
 //
 // Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
 func (c *Client) SendPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4236,9 +4236,9 @@ func (c *Client) GetOpenapiYaml(ctx context.Context, reqEditors ...RequestEditor
 
 // GetReadyz Should this replica get traffic?
 //
-// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
-// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
-// is full, requests that only read are still answered.
+// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk is full,
+// requests that only read are still answered.
 //
 // Corresponds with GET /readyz (the `GetReadyz` operationId).
 func (c *Client) GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5972,13 +5972,13 @@ type ClientWithResponsesInterface interface {
 	// LogoutWithBodyWithResponse Log out
 	//
 	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 	//
 	// - any authentic refresh token of the session, also a superseded or an expired one, and
 	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
 	//   `cookies` it must not have expired, because the refresh token is there for that.
 	//
-	// Logging out twice is fine.
+	// The operation is idempotent.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5988,13 +5988,13 @@ type ClientWithResponsesInterface interface {
 	// LogoutWithResponse Log out
 	//
 	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 	//
 	// - any authentic refresh token of the session, also a superseded or an expired one, and
 	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
 	//   `cookies` it must not have expired, because the refresh token is there for that.
 	//
-	// Logging out twice is fine.
+	// The operation is idempotent.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6023,8 +6023,8 @@ type ClientWithResponsesInterface interface {
 
 	// RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
-	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
+	// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -6034,8 +6034,8 @@ type ClientWithResponsesInterface interface {
 
 	// RequestPasswordResetWithResponse Ask for a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
-	// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
+	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
+	// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
 	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -6045,13 +6045,13 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmPasswordResetWithBodyWithResponse Set a new password by the link of a mail
 	//
-	// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
-	// signed in: log in with the new password.
+	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
+	// sign the user in: log in with the new password.
 	//
 	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
-	// Data of invited and imported users stays.
+	// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+	// Data of invited and imported users is kept.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6060,13 +6060,13 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmPasswordResetWithResponse Set a new password by the link of a mail
 	//
-	// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
-	// signed in: log in with the new password.
+	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
+	// sign the user in: log in with the new password.
 	//
 	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
-	// Data of invited and imported users stays.
+	// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+	// Data of invited and imported users is kept.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6122,9 +6122,9 @@ type ClientWithResponsesInterface interface {
 
 	// ExportProfileWithResponse Export my data
 	//
-	// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. So that
-	// a link on another site cannot use up this limit, the server rejects a cross-site navigation with the cookies
-	// (`csrf_failed`).
+	// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. The
+	// server rejects a cross-site navigation with the cookies (`csrf_failed`), so that a link on another site cannot
+	// exhaust the limit.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6159,9 +6159,9 @@ type ClientWithResponsesInterface interface {
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
-	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
-	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
-	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
+	// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
+	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -6183,9 +6183,9 @@ type ClientWithResponsesInterface interface {
 	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
-	// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
-	// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
-	// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
+	// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
+	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 	//
 	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -6307,14 +6307,14 @@ type ClientWithResponsesInterface interface {
 	//
 	// Members that are absent stay as they are.
 	//
-	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
-	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-	// imported from another service. A user's first sign-in cancels a change that staff started.
+	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
+	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
+	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
+	// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
 	//
-	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
-	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
-	// superusers change staff members or grant roles.
+	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
+	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
+	// superusers can change staff members or grant roles.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6325,14 +6325,14 @@ type ClientWithResponsesInterface interface {
 	//
 	// Members that are absent stay as they are.
 	//
-	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
-	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-	// imported from another service. A user's first sign-in cancels a change that staff started.
+	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
+	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
+	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
+	// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
 	//
-	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
-	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
-	// superusers change staff members or grant roles.
+	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
+	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
+	// superusers can change staff members or grant roles.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6353,8 +6353,8 @@ type ClientWithResponsesInterface interface {
 	// SendPasswordResetWithResponse Send a user the mail to set a password
 	//
 	// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-	// used nothing changes: the present password works. At most five of these mails and invitations an hour go to one
-	// address, and 100 an hour come from one staff member.
+	// used nothing changes: the present password works. At most five of these mails and invitations
+	// are sent to one address per hour. One staff member can cause at most 100 mails per hour.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6428,9 +6428,9 @@ type ClientWithResponsesInterface interface {
 
 	// GetReadyzWithResponse Should this replica get traffic?
 	//
-	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
-	// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
-	// is full, requests that only read are still answered.
+	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+	// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk is full,
+	// requests that only read are still answered.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10234,13 +10234,13 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, body LoginJ
 // LogoutWithBodyWithResponse Log out
 //
 // Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 //
 //   - any authentic refresh token of the session, also a superseded or an expired one, and
 //   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
 //     `cookies` it must not have expired, because the refresh token is there for that.
 //
-// Logging out twice is fine.
+// The operation is idempotent.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10256,13 +10256,13 @@ func (c *ClientWithResponses) LogoutWithBodyWithResponse(ctx context.Context, co
 // LogoutWithResponse Log out
 //
 // Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 //
 //   - any authentic refresh token of the session, also a superseded or an expired one, and
 //   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
 //     `cookies` it must not have expired, because the refresh token is there for that.
 //
-// Logging out twice is fine.
+// The operation is idempotent.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10309,8 +10309,8 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 
 // RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
-// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
+// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -10326,8 +10326,8 @@ func (c *ClientWithResponses) RequestPasswordResetWithBodyWithResponse(ctx conte
 
 // RequestPasswordResetWithResponse Ask for a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
-// link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
+// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
+// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
 // While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -10343,13 +10343,13 @@ func (c *ClientWithResponses) RequestPasswordResetWithResponse(ctx context.Conte
 
 // ConfirmPasswordResetWithBodyWithResponse Set a new password by the link of a mail
 //
-// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
-// signed in: log in with the new password.
+// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
+// sign the user in: log in with the new password.
 //
 // Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
-// Data of invited and imported users stays.
+// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+// Data of invited and imported users is kept.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10364,13 +10364,13 @@ func (c *ClientWithResponses) ConfirmPasswordResetWithBodyWithResponse(ctx conte
 
 // ConfirmPasswordResetWithResponse Set a new password by the link of a mail
 //
-// Takes the token of the link once. Ends every session of the user and every other open link. The user is not
-// signed in: log in with the new password.
+// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
+// sign the user in: log in with the new password.
 //
 // Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
-// Data of invited and imported users stays.
+// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+// Data of invited and imported users is kept.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10462,9 +10462,9 @@ func (c *ClientWithResponses) DeleteProfileWithResponse(ctx context.Context, bod
 
 // ExportProfileWithResponse Export my data
 //
-// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. So that
-// a link on another site cannot use up this limit, the server rejects a cross-site navigation with the cookies
-// (`csrf_failed`).
+// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. The
+// server rejects a cross-site navigation with the cookies (`csrf_failed`), so that a link on another site cannot
+// exhaust the limit.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10517,9 +10517,9 @@ func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, bo
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
-// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
-// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
-// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
+// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
+// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -10547,9 +10547,9 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 // body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
-// `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
-// all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
-// if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
+// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
+// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
 //
 // Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
 // taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -10737,14 +10737,14 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 //
 // Members that are absent stay as they are.
 //
-// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
-// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-// imported from another service. A user's first sign-in cancels a change that staff started.
+// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
+// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
+// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
+// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
 //
-// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
-// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
-// superusers change staff members or grant roles.
+// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
+// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
+// superusers can change staff members or grant roles.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10761,14 +10761,14 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 //
 // Members that are absent stay as they are.
 //
-// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
-// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-// imported from another service. A user's first sign-in cancels a change that staff started.
+// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
+// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
+// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
+// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
 //
-// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
-// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
-// superusers change staff members or grant roles.
+// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
+// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
+// superusers can change staff members or grant roles.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10801,8 +10801,8 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, userID
 // SendPasswordResetWithResponse Send a user the mail to set a password
 //
 // The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-// used nothing changes: the present password works. At most five of these mails and invitations an hour go to one
-// address, and 100 an hour come from one staff member.
+// used nothing changes: the present password works. At most five of these mails and invitations
+// are sent to one address per hour. One staff member can cause at most 100 mails per hour.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10924,9 +10924,9 @@ func (c *ClientWithResponses) GetOpenapiYamlWithResponse(ctx context.Context, re
 
 // GetReadyzWithResponse Should this replica get traffic?
 //
-// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
-// possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
-// is full, requests that only read are still answered.
+// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk is full,
+// requests that only read are still answered.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -276,8 +276,9 @@ func TestAsleepWhileAsking(t *testing.T) {
 	}
 }
 
-// A program is put to sleep with an answer that it has not saved yet, while another one that shares its storage goes on by
-// two generations: the older tokens are not saved over the newer ones.
+// A program is put to sleep with an answer that it has not saved yet. Another one that shares its
+// storage refreshes two generations in the meantime. The older tokens are not saved over the newer
+// ones.
 func TestControl196AsleepBeforeSaving(t *testing.T) {
 	w := newWorld(t)
 	sleeper, other := w.loggedIn(), w.program()

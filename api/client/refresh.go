@@ -181,10 +181,10 @@ func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
 	return err
 }
 
-// overtaken reports whether the storage holds other tokens by now than those that were
-// sent. Another program that shares the storage has refreshed, logged in or logged out
-// while this one was asleep with its answer, which must not be saved over that: the
-// superseded token would count as stolen at its next use.
+// overtaken reports whether the storage holds other tokens by now than those that were sent.
+// Another program that shares the storage has then refreshed, logged in or logged out while this
+// one was asleep with its answer. The answer must not be saved over that: the superseded token
+// would count as stolen at its next use.
 func (a *Accounts) overtaken(ctx context.Context, sent *Tokens) (bool, error) {
 	stored, err := a.storage.Load(ctx)
 	return err == nil && (stored == nil || stored.Refresh != sent.Refresh), err

@@ -52,8 +52,8 @@ async function until(what, seconds, holds) {
 // ---------------------------------------------------------------- a leg: sites, a browser's jar of cookies, tabs
 
 /**
- * What each page runs before anything else: the client as `accounts`, told of its ends; `without` takes things away. In the
- * transport body the session is kept in what `storage` names.
+ * Returns the script that each page runs first. It creates the client as `accounts` and records the ends of its session;
+ * `without` removes browser features. In the transport body `storage` names the storage that keeps the session.
  */
 function script({ transport, baseUrl, without, storage }) {
   const take = {

@@ -436,7 +436,7 @@ async function invite(v) {
   check((await link(v.server, "hedy@harbour.example", "reset")).length > 20, `${v.view.name}: the invitation has no link`);
 }
 
-/** A domain that is not ASCII is shown as mail programs write it too: an address that is there already may imitate another. */
+/** A domain that is not ASCII is also displayed in ASCII, because an existing address may imitate another one. */
 async function lookAlike(v) {
   const { page, server } = v;
   createUser(server, { username: "minji", email: "minji@\ud68c\uc0ac.example", password });
@@ -484,7 +484,7 @@ async function mails(v) {
   allow(v, 429, "admin/users/\\d+/password_reset");
   await page.locator("#send-mail").click();
   await sees(v, "Too many tries. Please wait 60 minutes.", "mails");
-  // A network that grace has signed in from has ten guesses more.
+  // A network from which grace has signed in has ten more guesses.
   for (let i = 0; i < 21; i++) await elsewhere(v, "grace", "someone else's guess");
   await page.reload();
   await sees(v, "Login paused", "throttled");

@@ -21,8 +21,8 @@ type control struct {
 	outOfScope               string // why nothing tests it; empty if something must
 }
 
-// readList reads rows as the file's head describes them. Numbers never change and are in ascending order. Numbers that
-// are reserved for capabilities to come have no row yet.
+// readList reads rows as the file's head describes them. Numbers never change and are in ascending
+// order. Numbers reserved for future capabilities have no row yet.
 func readList(text string) (controls []control, err error) {
 	last := 0
 	for row := range strings.Lines(text) {

@@ -1,7 +1,8 @@
-// Command django proves, against the real thing, that a Django service can be left without anybody noticing: it makes
-// users with every hasher and tokens of both kinds by Debian's Django, REST framework and simplejwt, on the throwaway
-// MariaDB of scripts/with-mysql.sh; imports them, once from the live database, which has django-allauth's table, and once
-// from a dump; and has each of them log in with the old password and go on with the old refresh tokens.
+// Command django proves with a real Django that users can leave a Django service without noticing.
+// Debian's Django, REST framework and simplejwt create users with every hasher and tokens of both
+// kinds, on the throwaway MariaDB of scripts/with-mysql.sh. The command imports the users once from
+// the live database, which has django-allauth's table, and once from a dump. Then each user logs in
+// with the old password and continues with the old refresh tokens.
 package main
 
 import (
@@ -36,7 +37,7 @@ type user struct {
 	Password   string            `json:"password"` // empty: an unusable one
 	Stored     string            `json:"stored"`
 	Role       bool              `json:"role"`   // staff or superuser
-	Proved     bool              `json:"proved"` // by django-allauth
+	Proved     bool              `json:"proved"` // the address is verified in django-allauth
 	ForCookies map[string]string `json:"for cookies"`
 	ForBodies  map[string]string `json:"for bodies"`
 	Revoked    []string          `json:"revoked"` // refused by the old service already
@@ -79,7 +80,7 @@ func run(ctx context.Context) error {
 	}
 	for _, way := range []struct {
 		name, source string
-		stated       bool // that all addresses are verified; the dump is of a project without django-allauth
+		stated       bool // whether the operator states that all addresses are verified; the dump has no table of django-allauth
 	}{{"from_database", databaseURL("old"), false}, {"from_dump", dump, true}} {
 		p := &proof{binary: binary, dir: filepath.Join(dir, way.name), database: way.name, db: db, old: old, stated: way.stated}
 		if err := p.run(ctx, way.source); err != nil {

@@ -24,7 +24,7 @@ type proof struct {
 	binary, dir, database string
 	db                    *sql.DB
 	old                   service
-	stated                bool // by the operator, that all addresses are verified
+	stated                bool // whether the operator states that all addresses are verified
 	url                   string
 	checks                int
 	faults                []error
@@ -137,8 +137,8 @@ func (p *proof) checkUser(ctx context.Context, u user) {
 	}
 }
 
-// arrives: an address counts as verified if django-allauth has it so, or the operator states it, and a role comes with such
-// an address alone.
+// arrives checks that an address counts as verified only if django-allauth marks it so or the
+// operator states it, and that a role is kept only with such an address.
 func (p *proof) arrives(ctx context.Context, u user) {
 	var verified, role bool
 	err := p.db.QueryRowContext(ctx, "SELECT email_verified_at IS NOT NULL, is_staff OR is_superuser FROM `"+p.database+"`.users WHERE id = ?", u.ID).Scan(&verified, &role)

@@ -10,8 +10,8 @@
  *   SPLIT=0: decision and statement in one step, nr chosen freely in [-H,H] (= what the clock guard leaves).
  *   SPLIT=1: first read now + row (st 1->2), ticks may pass (nr shrinks), other statements may run, then the
  *            guarded statement: generation unchanged, live, |nr| <= H; else 0 rows, and back to st 1.
- * 503, crash, commit unknown, lost packets: all are "the request, or the answer, is lost". So is a request that was
- * held up, also by a process that stood still: the server answers it 503, which is what bounds Q.
+ * 503, crash, commit unknown, lost packets: all are "the request, or the answer, is lost". A request that was
+ * held up, also by a process that stood still, is lost too: the server answers it 503, which bounds Q.
  */
 #ifndef W
 #define W 6            /* rotation interval, grace */

@@ -1,6 +1,7 @@
-// Command sbom completes the bill of materials of the server's binary. It reads what cyclonedx-gomod says of the binary
-// from standard input, adds the npm packages whose code is embedded, checks that no Go module is missing, and prints
-// the result. It writes no time and no serial number: the same binary gives the same bytes.
+// Command sbom completes the bill of materials of the server's binary. It reads the output of
+// cyclonedx-gomod from standard input, adds the npm packages whose code is embedded, checks that no
+// Go module is missing, and prints the result. It writes no time and no serial number, so that the
+// same binary gives the same bytes.
 //
 //	cyclonedx-gomod bin -json -noserial -notimestamp BINARY | sbom BINARY
 package main
@@ -27,7 +28,7 @@ func main() {
 
 func run(args []string, in io.Reader, out io.Writer) error {
 	if len(args) != 1 {
-		return errors.New("the name of one binary is expected")
+		return errors.New("pass the name of one binary: sbom BINARY")
 	}
 	info, err := buildinfo.ReadFile(args[0])
 	if err != nil {
@@ -35,7 +36,7 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	}
 	var b bill
 	if err := json.NewDecoder(in).Decode(&b); err != nil {
-		return fmt.Errorf("the output of cyclonedx-gomod: %w", err)
+		return fmt.Errorf("cannot read the output of cyclonedx-gomod: %w", err)
 	}
 	packages, err := embedded(".")
 	if err != nil {
@@ -52,10 +53,10 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	return w.Encode(b)
 }
 
-// bill is a CycloneDX document. Members that are not read here are passed on as they are.
+// bill is a CycloneDX document. Members that this program does not read are kept unchanged.
 type bill map[string]any
 
-// add appends packages to the components, and to what the binary depends on.
+// add appends packages to the components and to the dependencies of the binary.
 func (b bill) add(packages []npmPackage) error {
 	metadata, _ := b["metadata"].(map[string]any)
 	binary, _ := metadata["component"].(map[string]any)
@@ -68,7 +69,7 @@ func (b bill) add(packages []npmPackage) error {
 		}
 	}
 	if uses < 0 {
-		return errors.New("cyclonedx-gomod does not say what the binary depends on")
+		return errors.New("the output of cyclonedx-gomod lacks the dependencies of the binary")
 	}
 	of, _ := dependencies[uses].(map[string]any)
 	list, _ := of["dependsOn"].([]any)
@@ -81,7 +82,7 @@ func (b bill) add(packages []npmPackage) error {
 	return nil
 }
 
-// missing are the modules and packages that the bill has not.
+// missing returns the modules and packages that the bill lacks.
 func (b bill) missing(modules []*debug.Module, packages []npmPackage) []string {
 	wanted := map[string]bool{}
 	for _, m := range modules {

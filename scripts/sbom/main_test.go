@@ -17,7 +17,7 @@ func TestMissing(t *testing.T) {
 		names[p.Name] = true
 	}
 	if !names["swagger-ui-dist"] || !names["openapi-fetch"] || len(names) != 2 {
-		t.Errorf("embedded are %v", names)
+		t.Errorf("the embedded packages are %v, want swagger-ui-dist and openapi-fetch", names)
 	}
 	const ref = "pkg:golang/example.com/accounts"
 	b := bill{
@@ -28,7 +28,7 @@ func TestMissing(t *testing.T) {
 	fork := &debug.Module{Path: "example.org/replaced", Version: "v1.0.0", Replace: &debug.Module{Path: "example.org/fork", Version: "v1.1.0"}}
 	modules := []*debug.Module{{Path: "example.org/kept", Version: "v1.0.0"}, fork}
 	if got := b.missing(modules, packages); len(got) != len(packages) {
-		t.Errorf("before the packages are added it lacks %v", got)
+		t.Errorf("before add the bill lacks %v, want the packages", got)
 	}
 	if err := b.add(packages); err != nil {
 		t.Fatal(err)
@@ -41,6 +41,6 @@ func TestMissing(t *testing.T) {
 		t.Errorf("lacks %v", got)
 	}
 	if err := (bill{}).add(packages); err == nil {
-		t.Error("a document without dependencies is taken for a bill")
+		t.Error("add accepts a document without dependencies")
 	}
 }

@@ -38,7 +38,8 @@ func (p npmPackage) component() map[string]any {
 	return c
 }
 
-// embedded are the packages in the files below server/web: Swagger UI, and what esbuild has bundled.
+// embedded returns the packages in the files below server/web: Swagger UI, and those that esbuild
+// has bundled.
 func embedded(root string) ([]npmPackage, error) {
 	version, err := os.ReadFile(filepath.Join(root, "server/web/docs/swagger-ui/VERSION"))
 	if err != nil {
@@ -56,7 +57,7 @@ func embedded(root string) ([]npmPackage, error) {
 	for _, name := range names {
 		p, ok := locked["node_modules/"+name]
 		if !ok {
-			return nil, fmt.Errorf("%s is bundled below server/web and not in api/typescript/package-lock.json", name)
+			return nil, fmt.Errorf("%s is bundled below server/web, but api/typescript/package-lock.json lacks it: run make web", name)
 		}
 		p.Name = name
 		list = append(list, p)
@@ -64,7 +65,7 @@ func embedded(root string) ([]npmPackage, error) {
 	return list, nil
 }
 
-// fromModule is the comment that esbuild writes before the code of each file of a package.
+// fromModule matches the comment that esbuild writes before the code of each file of a package.
 var fromModule = regexp.MustCompile(`(?m)^ *// \S*node_modules/((?:@[^/\s]+/)?[^/\s]+)/`)
 
 func bundled(root string) ([]string, error) {

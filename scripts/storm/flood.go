@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// What one client network does to the logins of others, when it sends right passwords as fast as it can: no limit of
-// wrong ones counts them.
+// One client network sends right passwords as fast as it can, which no limit of wrong passwords
+// counts. The flood measures the effect on the logins of others.
 const (
 	floodLoops  = 36
 	floodTime   = 20 * time.Second
@@ -18,13 +18,14 @@ const (
 	flooder     = "192.0.2.1"
 )
 
-// share is what the two sides were answered.
+// share has the answers to the two sides.
 type share struct {
 	flood, honest map[int]int // by status
 	took          []time.Duration
 }
 
-// floodOneNetwork floods from one address, and meanwhile logs in from others, each of another user.
+// floodOneNetwork floods from one address. At the same time it logs in from other addresses, each
+// time as another user.
 func (s *storms) floodOneNetwork(ctx context.Context) share {
 	ctx, end := context.WithTimeout(ctx, floodTime)
 	defer end()
@@ -33,7 +34,7 @@ func (s *storms) floodOneNetwork(ctx context.Context) share {
 	note := func(into map[int]int, a answer, took *[]time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
-		if ctx.Err() != nil { // cut off by the end
+		if ctx.Err() != nil { // the request was canceled at the end of the flood
 			return
 		}
 		into[a.status]++
@@ -65,7 +66,7 @@ func (s *storms) floodOneNetwork(ctx context.Context) share {
 	return sum
 }
 
-// print says what was measured, and whether enough honest logins were answered.
+// print prints the measurements, and whether enough honest logins succeeded.
 func (f share) print(verdict func(bool) string) {
 	total := 0
 	for _, n := range f.honest {

@@ -67,7 +67,8 @@ func (s *storms) login(ctx context.Context, c *http.Client, name, word string) a
 	return s.loginFrom(ctx, c, "127.0.0.1", name, word)
 }
 
-// loginFrom logs in as a client of another address. The server takes this machine for a proxy that says so.
+// loginFrom logs in as a client of another address. The server trusts this machine as a proxy, which
+// sends that address.
 func (s *storms) loginFrom(ctx context.Context, c *http.Client, ip, name, word string) answer {
 	body := map[string]string{"username": name, "password": word, "token_transport": "body"}
 	return send(ctx, c, http.MethodPost, s.url+"/accounts/login", body, "", "X-Forwarded-For", ip)

@@ -12,17 +12,17 @@ import (
 	gosmtp "github.com/emersion/go-smtp"
 )
 
-// The mail storm: clients ask for mails to addresses that have no account, as fast as they can, and a user asks for a
-// reset from time to time. The mail server takes sinkTime for each message.
+// The mail storm: clients request mails to addresses without an account as fast as they can, and a
+// user requests a reset from time to time. The mail server takes sinkTime for each message.
 const (
 	mailClients = 50
 	sinkTime    = 300 * time.Millisecond
 	resetEvery  = 3 * time.Second
 	resetBound  = 10 * time.Second
-	resetWait   = 60 * time.Second // then the mail counts as lost
+	resetWait   = 60 * time.Second // after which the mail counts as lost
 )
 
-// sink is a mail server that keeps when a mail to each address came.
+// sink is a mail server that records when a mail to each address arrived.
 type sink struct {
 	server  *gosmtp.Server
 	address string
@@ -44,7 +44,7 @@ func newSink(ctx context.Context) (*sink, error) {
 	return s, nil
 }
 
-// environment has the server send its mails here, as many as anyone asks for.
+// environment returns the settings that make the server send its mails to the sink, without limits.
 func (s *sink) environment() []string {
 	return []string{"ACCOUNTS_SMTP_URL=smtp://" + s.address + "?starttls=off", "ACCOUNTS_MAIL_FROM=Accounts <no-reply@example.com>",
 		"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_MAILS_PER_RECIPIENT=0"}
@@ -82,7 +82,7 @@ func (s *sinkSession) Data(r io.Reader) error {
 	return nil
 }
 
-// mailStorm is what the flood was answered, and how long each reset of a user took until it had arrived.
+// mailStorm has the statuses of the flood, and how long each reset of a user took to arrive.
 type mailStorm struct {
 	statuses map[int]int
 	asked    int
@@ -90,7 +90,7 @@ type mailStorm struct {
 }
 
 func (s *storms) mailStorm(ctx context.Context, d time.Duration) mailStorm {
-	s.reset(ctx, userName(0), resetWait) // from here on the server knows how long a mail takes
+	s.reset(ctx, userName(0), resetWait) // from now on the server knows how long a mail takes
 	flooding, end := context.WithTimeout(ctx, d)
 	defer end()
 	flood := make(chan map[int]int, 1)
@@ -116,7 +116,8 @@ func (s *storms) mailStorm(ctx context.Context, d time.Duration) mailStorm {
 	return m
 }
 
-// reset asks for a reset until the answer is 202, and returns after how long the mail had arrived; 0 is never.
+// reset requests a reset until the answer is 202. It returns how long the mail took to arrive, or 0
+// if it did not.
 func (s *storms) reset(ctx context.Context, name string, patience time.Duration) time.Duration {
 	began, email, c := time.Now(), name+"@example.com", newClient()
 	for ctx.Err() == nil && time.Since(began) < patience {
@@ -134,8 +135,8 @@ func (s *storms) reset(ctx context.Context, name string, patience time.Duration)
 	return 0
 }
 
-// floodMails is resets, verification mails and registrations for addresses that have no account. No client waits for
-// what Retry-After says.
+// floodMails requests resets, verification mails and registrations for addresses without an
+// account. Its clients ignore Retry-After.
 func (s *storms) floodMails(ctx context.Context) map[int]int {
 	counts := make([]map[int]int, mailClients)
 	var all sync.WaitGroup
@@ -165,7 +166,7 @@ func (s *storms) floodMails(ctx context.Context) map[int]int {
 	return sum
 }
 
-// print says what was measured; verdict keeps whether every bound holds.
+// print prints the measurements; verdict records whether every bound holds.
 func (m mailStorm) print(verdict func(good bool) string) {
 	fmt.Printf("mails     %d clients ask for unknown addresses: by status %v\n", mailClients, m.statuses)
 	fmt.Printf("resets    of %d users %d arrived, p50 %v, longest %v, bound %v  %s\n", m.asked, len(m.delays), quantile(m.delays, 0.5),

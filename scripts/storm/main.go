@@ -1,12 +1,14 @@
-// Storm has a thousand clients log in at once, again and again, and measures what that does to everybody else: the
-// memory of the server, the time of its refusals, and refresh and profile beside the same load without the storm. Then
-// one client network floods with right passwords, and the logins of others are counted.
+// Storm makes a thousand clients log in at once, repeatedly, and measures the effect on others: the
+// memory of the server, the time of its rejections, and refresh and profile with and without the
+// same storm. Then one client network floods with right passwords, and the successful logins of
+// others are counted. At the end clients flood the server with requests for mails to unknown
+// addresses, and the delay of resets is measured.
 //
 //	storm [-clients 1000] [-seconds 60] [-database URL]
 //
-// It builds the server and starts it on a throwaway SQLite file, or on the empty database given. Budgets are off:
-// what is measured is what is left of a server that cannot tell the storm from its users. Exit status 1: a bound of
-// the report was missed.
+// It builds the server and starts it on a throwaway SQLite file, or on the given empty database.
+// Rate limits are off, so the report describes a server that cannot tell the storm from its users.
+// The exit status is 1 if a bound of the report is missed.
 package main
 
 import (

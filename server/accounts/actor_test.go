@@ -19,13 +19,14 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// write is an operation that changes something, by a principal who was authenticated earlier.
+// write is an operation that changes something, called by a principal who was authenticated
+// earlier.
 type write func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error
 
 const rightPassword = "correct horse battery"
 
-// ownWrites are those of a user in the own account, staffWrites those of a staff member. TestEveryWriteIsGuarded sees to
-// it that none is missing.
+// ownWrites are the writes of a user to the user's own account, and staffWrites those of a staff
+// member. TestControl181EveryWriteIsGuarded fails if one is missing.
 var ownWrites = map[string]write{
 	"UpdateProfile": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
 		name := "Eve"
@@ -89,8 +90,9 @@ var staffWrites = map[string]write{
 	},
 }
 
-// removals are the ways in which an actor is removed between authentication and COMMIT, each with the code that a write
-// in flight gets: first one that rests on a role, then one of the user's own. Empty means that the write goes through.
+// removals are the ways in which an actor is removed between authentication and COMMIT. Each has
+// the codes that a write in flight gets: first a write that needs a role, then one of a user to the
+// user's own account. An empty code means that the write succeeds.
 var removals = map[string]struct {
 	remove     func(t *testing.T, s *servertest.Server, actor servertest.User, c *servertest.Client, root accounts.Principal)
 	staff, own accounts.Code
@@ -129,7 +131,8 @@ func principal(t *testing.T, s *servertest.Server, c *servertest.Client) account
 	return p
 }
 
-// A write in flight ends with what it rests on: a superuser who is being removed leaves no heir.
+// A write in flight fails once its session or role is gone: a superuser who is being removed cannot
+// promote an accomplice.
 func TestControl181WriteInFlightEndsWithItsActor(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -207,7 +210,7 @@ func TestControl181KeptSessionIsNotRevoked(t *testing.T) {
 	})
 }
 
-// guardedRows are the rows that no rejected write may change. Rate limits may count it.
+// guardedRows are the rows that a rejected write must not change. Rate limits may count it.
 func guardedRows(t *testing.T, s *servertest.Server) string {
 	t.Helper()
 	var rows strings.Builder
@@ -232,8 +235,8 @@ func codeOf(err error) accounts.Code {
 
 func decimal(id int64) string { return strconv.FormatInt(id, 10) }
 
-// Every operation of a principal that writes is in one of the tables above and reaches the database through forUser or
-// forStaff, or is a read.
+// Every operation of a principal is a read, or is in one of the tables above and writes through
+// forUser or forStaff.
 func TestControl181EveryWriteIsGuarded(t *testing.T) {
 	reads := map[string]bool{"ListSessions": true, "ListEvents": true, "ExportProfile": true}
 	tried := map[string]bool{}
@@ -259,15 +262,15 @@ func TestControl181EveryWriteIsGuarded(t *testing.T) {
 			}
 			found++
 			if !tried[f.Name.Name] {
-				t.Errorf("%s: %s takes a principal and is not tried by TestControl181WriteInFlightEndsWithItsActor", path, f.Name.Name)
+				t.Errorf("%s: %s takes a principal: add it to ownWrites or staffWrites, or to the reads here", path, f.Name.Name)
 			}
 			if !calls(f, "forUser", "forStaff") {
-				t.Errorf("%s: %s writes without forUser or forStaff", path, f.Name.Name)
+				t.Errorf("%s: %s must write through forUser or forStaff", path, f.Name.Name)
 			}
 		}
 	}
 	if found != len(tried) {
-		t.Errorf("%d operations were found and %d are tried", found, len(tried))
+		t.Errorf("found %d operations, but %d are in the tables", found, len(tried))
 	}
 }
 
@@ -292,7 +295,8 @@ func calls(f *ast.FuncDecl, names ...string) (found bool) {
 	return found
 }
 
-// A new role works in sessions that begin after it. The superuser who changes the own roles keeps the session.
+// A new role works in sessions that begin after it. A superuser who changes their own roles keeps
+// the session.
 func TestControl183NewRoleEndsOldSessions(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -317,8 +321,9 @@ func TestControl183NewRoleEndsOldSessions(t *testing.T) {
 	})
 }
 
-// A role ends a change of the address that staff started while the user was an ordinary one, and so does the
-// first sign-in: the mailbox that staff chose must not take over what the account has become.
+// A granted role cancels a change of address that a staff member started while the user was an
+// ordinary one, and so does the first sign-in. Otherwise the mailbox that a staff member chose
+// could take over the account with its later privileges.
 func TestControl182PendingChangeByStaffEnds(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -352,8 +357,8 @@ func TestControl182PendingChangeByStaffEnds(t *testing.T) {
 	})
 }
 
-// A grant is on its way through a slow database while its actor is removed on another replica. Once the removal has been
-// answered, nothing is granted any more.
+// A grant is on its way through a slow database while its actor is removed on another replica.
+// Nothing is granted after the removal has been answered.
 func TestControl181NothingIsGrantedAfterTheRemoval(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		superuser := func() servertest.User {
@@ -376,7 +381,7 @@ func TestControl181NothingIsGrantedAfterTheRemoval(t *testing.T) {
 				go func() {
 					done <- far.Do(http.MethodPatch, "/admin/users/"+decimal(heir.ID), map[string]any{"is_superuser": true}).Status
 				}()
-				time.Sleep(time.Duration(30*round) * time.Millisecond) // at another place of the request each time
+				time.Sleep(time.Duration(30*round) * time.Millisecond) // the removal hits another point of the request in each round
 				removal.remove(t, f.replicas[0], boss, c, root)
 				before := isSuperuser()
 				status := <-done

@@ -28,7 +28,7 @@ type UserDetail struct {
 	User         models.User
 	HasPassword  bool
 	Throttled    bool
-	PendingEmail string // the address that a change waits for confirmation at, or empty
+	PendingEmail string // the address of a pending change, or empty
 }
 
 // FindUsers are the users that fit, and the place after which the next page begins, or nil where there is none. Text is
@@ -109,8 +109,9 @@ type Invitation struct {
 	IsStaff, IsSuperuser                         bool
 }
 
-// Invite makes an active user without a password, and sends a mail by which the user sets one: only the user ever knows
-// it. Errors: RoleRequired, ValidationFailed, UsernameTaken, EmailTaken, SessionRevoked, RateLimited, Unavailable.
+// Invite creates an active user without a password and sends a mail whose link lets the user set
+// one, so that only the user ever knows it. Errors: RoleRequired, ValidationFailed, UsernameTaken,
+// EmailTaken, SessionRevoked, RateLimited, Unavailable.
 func (s *Service) Invite(ctx context.Context, p Principal, in Invitation, client Client) (UserDetail, error) {
 	if (in.IsStaff || in.IsSuperuser) && !p.User.IsSuperuser {
 		return UserDetail{}, refuse(RoleRequired)
@@ -136,8 +137,9 @@ func (s *Service) Invite(ctx context.Context, p Principal, in Invitation, client
 	return s.detail(ctx, u)
 }
 
-// invited reports whether the user of an invitation is there, and reads the user if so. The random epoch tells it from
-// one of the same address that another request has made.
+// invited reports whether the user of an invitation has been stored, and reads the user if so. The
+// random epoch distinguishes that user from one with the same address that another request has
+// created.
 func (s *Service) invited(ctx context.Context, u *models.User) bool {
 	found, err := s.store.UserByEmail(ctx, u.EmailNorm)
 	if err != nil || found.SessionEpoch != u.SessionEpoch {
@@ -153,9 +155,9 @@ type UserChange struct {
 	IsActive, IsStaff, IsSuperuser               *bool
 }
 
-// UpdateUser changes a user. What is as it should be already is no change, and leaves no event.
-// Errors: NotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken, LastSuperuser,
-// EmailUnverified, SessionRevoked, RateLimited, Unavailable.
+// UpdateUser changes a user. A member that already has the requested value is no change and leaves
+// no event. Errors: NotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken,
+// LastSuperuser, EmailUnverified, SessionRevoked, RateLimited, Unavailable.
 func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -182,14 +184,14 @@ func (s *Service) change(ctx context.Context, p Principal, id int64, change func
 	return guarded(func() (models.User, error) { return s.managed(ctx, p, id) }, change)
 }
 
-// wish is a change of a user, with what is to be said about it.
+// wish is a change of a user, with its security events.
 type wish struct {
 	change models.UserChange
 	after  models.User
 	events []models.Event
 }
 
-// wishOf finds out what of a change is one.
+// wishOf returns the parts of a requested change that differ from the user's present state.
 func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (wish, error) {
 	w := wish{after: u}
 	w.after.Username, w.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
@@ -214,9 +216,9 @@ func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c User
 	return w, nil
 }
 
-// roles changes what the user may do. A new role ends the user's sessions: one that was stolen from an ordinary user
-// must not become a superuser's. It also ends a pending change of the address, which a staff member may have started
-// while the user was an ordinary one.
+// roles plans a change of the user's roles. A granted role ends the user's sessions: a session
+// stolen from an ordinary user must not become a superuser's. It also cancels a pending change of
+// address, which a staff member may have started while the user was an ordinary one.
 func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
 	if rolesOf(w.after) == rolesOf(u) {
 		return nil
@@ -225,8 +227,9 @@ func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
 		return refuse(RoleRequired)
 	}
 	more := w.after.IsStaff && !u.IsStaff || w.after.IsSuperuser && !u.IsSuperuser
-	// Where addresses need not be verified, a stranger can have signed up with a colleague's, and would become staff.
-	// An invited user who has not signed in yet has no password, so only the mailbox can use that account.
+	// Where verification is optional, a stranger can have signed up with a colleague's address, and
+	// would become staff. An invited user who has not signed in yet has no password, so only the
+	// mailbox can use that account.
 	if more && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
 		return refuse(EmailUnverified)
 	}
@@ -236,7 +239,8 @@ func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
 	return nil
 }
 
-// activity ends every session, whichever way it changes: deactivation does so at once, and activation revives none.
+// activity plans an activation or a deactivation. Each ends every session of the user: deactivation
+// takes effect at once, and activation revives no session.
 func (w *wish) activity(u models.User, say sayEvent) {
 	switch {
 	case w.after.IsActive == u.IsActive:
@@ -252,11 +256,11 @@ func (w *wish) activity(u models.User, say sayEvent) {
 // sayEvent adds an event to a change.
 type sayEvent = func(kind models.EventKind, format string, args ...any)
 
-// wishEmail starts a change of the address, which takes effect when the new mailbox confirms it.
+// wishEmail starts a change of address. It takes effect when the new mailbox confirms it.
 //
-// An address that staff could put into force would let a staff member take an account over by a password reset, and
-// would give an address that is unproved the look of a verified one. Only a superuser may start a change for a user who
-// may have used the account, because the owner of the new mailbox can take it over.
+// If staff could put an address into force, a staff member could take an account over by a password
+// reset, and an unverified address would look verified. Only a superuser may start a change for a
+// user who may have used the account, because the owner of the new mailbox can take it over.
 func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *wish, client Client) error {
 	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
 		return refuse(RoleRequired)
@@ -352,7 +356,7 @@ func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client 
 	return err
 }
 
-// isGone reports whether a user who was there has been deleted.
+// isGone reports whether the user has been deleted.
 func (s *Service) isGone(ctx context.Context, id int64) bool {
 	_, err := s.store.UserByID(ctx, id)
 	return errors.Is(err, models.ErrNotFound)
@@ -382,12 +386,12 @@ func (s *Service) SendPasswordReset(ctx context.Context, p Principal, id int64, 
 	return err
 }
 
-// staffMailLimits returns the uses of a mail that a staff member has sent to an address. They are spent
-// in the transaction that queues the mail.
+// staffMailLimits returns the rate limits of a mail that a staff member has the server send to an
+// address. They are counted in the transaction that queues the mail.
 //
-// The address has a limit of its own for such mails: a stranger who asks for resets must not keep the
-// help back. The staff member has one too, since a stolen staff account could send mails from the
-// operator's domain to any number of addresses.
+// The address has a limit of its own for such mails, so that a stranger who requests resets cannot
+// keep them back. The staff member has one too: a stolen staff account could otherwise send mails
+// from the operator's domain to any number of addresses.
 func (s *Service) staffMailLimits(p Principal, emailNorm string) []models.Spending {
 	recipient := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
 	return []models.Spending{

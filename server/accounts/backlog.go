@@ -15,11 +15,11 @@ const (
 	backlogRetry  = 5 * time.Second
 )
 
-// ErrBacklog is the cause of an Unavailable when too many mails that strangers requested wait to be sent.
+// ErrBacklog is the cause of Unavailable if too many requested mails wait to be sent.
 var ErrBacklog = errors.New("too many requested mails wait to be sent")
 
-// backlogs remembers for a moment whether too many mails of a priority are due, so that a flood of requests costs one
-// small query a second.
+// backlogs caches for backlogMemory whether too many mails of a priority are due, so that a flood
+// of requests costs one small query per second.
 type backlogs struct {
 	mu   sync.Mutex
 	seen map[models.MailPriority]backlog
@@ -30,13 +30,14 @@ type backlog struct {
 	at   time.Time
 }
 
-// admitMail rejects a request that any stranger can make for a mail, if maxBacklog mails of its priority are due
-// already: a mail that comes too late helps no one, and its link may have expired. A thousand requests for addresses
-// without an account are finished in a second or two, on each engine; for others the mail server sets the pace.
+// admitMail rejects a request for a mail, of a kind that any stranger can request, if maxBacklog
+// mails of its priority are already due: a mail that arrives too late is useless, and its link may
+// have expired. A thousand requests for addresses without an account are finished in a second or
+// two, on each engine. For other addresses the mail server sets the pace.
 //
-// It is called before anything else about the request is looked at, so the answer does not depend on the address. Each
-// priority is counted by itself: a flood of registrations, each of which is a real mail, must not keep owners from
-// asking for a reset. Errors: Unavailable.
+// Call it before anything else about the request is examined, so that the answer does not depend on
+// the address. Each priority is counted separately: a flood of registrations, each of which sends a
+// real mail, must not keep owners from requesting a reset. Errors: Unavailable.
 func (s *Service) admitMail(ctx context.Context, priority models.MailPriority) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -51,7 +52,8 @@ func (s *Service) admitMail(ctx context.Context, priority models.MailPriority) e
 	return nil
 }
 
-// isBacklogFull asks the database once in backlogMemory. Requests that come while it is asked get the previous answer.
+// isBacklogFull queries the database at most once per backlogMemory. Requests that arrive during
+// the query get the previous answer.
 func (s *Service) isBacklogFull(ctx context.Context, priority models.MailPriority) (bool, error) {
 	now := s.now()
 	last, fresh := s.backlogs.look(priority, now)
@@ -65,8 +67,9 @@ func (s *Service) isBacklogFull(ctx context.Context, priority models.MailPriorit
 	return full, err
 }
 
-// look returns the last answer and whether it is fresh. If it is not, the caller is to ask, and others wait no longer
-// for that than until its next answer.
+// look returns the last answer and whether it is fresh. If it is not, the caller must query the
+// database. Other callers get the last answer as fresh until the query ends, for backlogMemory at
+// most.
 func (b *backlogs) look(priority models.MailPriority, now time.Time) (full, fresh bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -282,8 +282,8 @@ func TestClusterConflicts(t *testing.T) {
 	}
 }
 
-// A user is deleted at one node while another node writes events of that user: certification lets one of them through,
-// and the other one is made again. No event stays of a user who is gone.
+// A user is deleted on one node while another node writes events of that user. Certification
+// accepts one of the two, and the other is repeated. No event remains of the deleted user.
 func TestControl200EventsDoNotOutliveTheirUserOnACluster(t *testing.T) {
 	s, nodes := onCluster(t)
 	for range 60 {
@@ -303,6 +303,6 @@ func TestControl200EventsDoNotOutliveTheirUserOnACluster(t *testing.T) {
 		wait.Wait()
 	}
 	if n := s.db.Count(t, "SELECT COUNT(*) FROM events WHERE user_id NOT IN (SELECT id FROM users)"); n != 0 {
-		t.Errorf("%d events outlive their users", n)
+		t.Errorf("%d events of deleted users remain", n)
 	}
 }

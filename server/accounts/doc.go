@@ -17,7 +17,7 @@
 // the session's row alone.
 //
 //	row  presented                                                  answer                    change
-//	0    not authentic                                              refresh_invalid           none; the database is not asked
+//	0    not authentic                                              refresh_invalid           none; the database is not queried
 //	8    the request may be older than M                            unavailable               none
 //	0b   from another location than the session's transport uses    refresh_invalid           none
 //	2    no row, even if exp has passed                             session_revoked           none
@@ -38,7 +38,7 @@
 //
 // A request that may be older than M proves nothing, whatever it presents: its client may have
 // repeated it, and the session may have rotated since. It is answered by row 8 before the database
-// is asked. Row 6 checks this once more, and also answers by row 8 if the caller has disconnected.
+// is queried. Row 6 checks this once more, and also answers by row 8 if the caller has disconnected.
 // A request may be older than M
 //
 //   - if its headers were read more than M ago, or

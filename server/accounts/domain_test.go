@@ -27,7 +27,7 @@ func TestControl203DomainsOfMixedScripts(t *testing.T) {
 	} {
 		ascii, err := idna.Registration.ToASCII(domain)
 		if err != nil {
-			t.Errorf("%s is no domain: %v", domain, err)
+			t.Errorf("%s is not a domain: %v", domain, err)
 			continue
 		}
 		for _, form := range []string{domain, ascii} {
@@ -39,7 +39,7 @@ func TestControl203DomainsOfMixedScripts(t *testing.T) {
 				t.Errorf("%s: %s", form, norm)
 			}
 			if _, ok := canonicalEmail("cfo@" + form); !ok {
-				t.Errorf("%s cannot be an address that exists", form)
+				t.Errorf("%s is rejected as an existing address", form)
 			}
 		}
 	}

@@ -13,7 +13,8 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// A deleted account leaves nothing in the files of SQLite: free pages are overwritten, and a clean stop removes the WAL.
+// A deleted account leaves nothing in the files of SQLite: free pages are overwritten, and a clean
+// shutdown removes the WAL.
 func TestControl200ErasedDataLeavesTheFile(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	const address, name = "zerubabel@erasure.example", "Quetzalcoatlus"
@@ -27,11 +28,11 @@ func TestControl200ErasedDataLeavesTheFile(t *testing.T) {
 	c.Do(http.MethodPost, "/accounts/password/change", map[string]any{"current_password": secret, "new_password": "another " + secret}).Want(t, http.StatusOK, "")
 	changed, err := s.Store.UserByEmail(t.Context(), address)
 	must(t, err)
-	for range 30 { // other users, between whose rows there are holes afterwards
+	for range 30 { // other users, so that the deletion leaves holes between their rows
 		s.NewUser()
 	}
 	c.Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": "another " + secret}).Want(t, http.StatusNoContent, "")
-	s.Mails.Wait(t, address, 3) // the goodbye, after the link and the notice of the change
+	s.Mails.Wait(t, address, 3) // the link, the notice of the change, and the mail about the deletion
 	s.StopMails()
 	must(t, s.Database.SQL.Close())
 	must(t, s.Store.Close())
@@ -40,20 +41,21 @@ func TestControl200ErasedDataLeavesTheFile(t *testing.T) {
 	files, err := filepath.Glob(path + "*")
 	must(t, err)
 	if len(files) != 1 {
-		t.Errorf("a clean stop leaves %v", files)
+		t.Errorf("a clean shutdown leaves %v", files)
 	}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		must(t, err)
 		for _, value := range []string{address, name, u.Username, u.Password, changed.Password} {
 			if n := bytes.Count(content, []byte(value)); n > 0 {
-				t.Errorf("%s has %.20q %d times", filepath.Base(file), value, n)
+				t.Errorf("%s contains %.20q %d times", filepath.Base(file), value, n)
 			}
 		}
 	}
 }
 
-// The goodbye to a deleted account is the last row with the address, and keeps it only until it is sent.
+// The mail about the deletion of an account is the last row with its address, and keeps the address
+// only until it is sent.
 func TestControl200GoodbyeKeepsNoAddress(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -62,12 +64,13 @@ func TestControl200GoodbyeKeepsNoAddress(t *testing.T) {
 		s.Mails.Wait(t, u.Email, 1)
 		s.StopMails()
 		if dump := s.Database.Dump(t); strings.Contains(dump, u.Username) || !strings.Contains(dump, "outbox.kind=account_deleted") {
-			t.Errorf("a deleted user is left:\n%s", dump)
+			t.Errorf("the address of the deleted user remains:\n%s", dump)
 		}
 	})
 }
 
-// A database that every user of the machine can read is refused, whichever of its files it is; a new one is private.
+// The server rejects a database if every user of the machine can read one of its files. It creates
+// new files as private.
 func TestControl200DatabaseFilesOfOthersAreRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "accounts.db")
 	open := func() error {

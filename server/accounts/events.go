@@ -74,7 +74,7 @@ type notes struct {
 	noted   map[string]bool // in this minute
 }
 
-// note is an event of a user who is known by id or by what somebody tried to log in with.
+// note is an event of a user who is identified by the id or by the name of a login attempt.
 type note struct {
 	event models.Event
 	name  loginName
@@ -85,8 +85,8 @@ const (
 	notesEvery = time.Second
 )
 
-// noteLogin notes a login that was refused. The name may be nobody's, which is found out later. That a client has used
-// up its own budget is nothing that happened to the account.
+// noteLogin records a rejected login. Whether the name belongs to a user is found out later. A
+// client that has exceeded its own limit is no event of the account.
 func (s *Service) noteLogin(in LoginInput, name loginName, err error) {
 	n := note{s.event("", 0, in.Client, ""), name}
 	switch {

@@ -2,7 +2,7 @@ package accounts
 
 import "time"
 
-// StandStill makes the service find that its process has just stood still for a period.
+// StandStill makes the service behave as if its process had just stood still for a period.
 func (s *Service) StandStill(period time.Duration) {
 	s.heartbeat.mu.Lock()
 	defer s.heartbeat.mu.Unlock()

@@ -32,7 +32,7 @@ func eachFaulty(t *testing.T, settings []string, f func(t *testing.T, f *faulty)
 		}
 		s := newSite(t, e, 1, settings...)
 		p, db := throughProxy(t, s.db)
-		far := s.add(servertest.Options{Settings: settings, Database: db, HoldMail: true}) // a sender would meet the faults too
+		far := s.add(servertest.Options{Settings: settings, Database: db, HoldMail: true}) // the faults would hit a sender too
 		s.replicas = s.replicas[:1]
 		f(t, &faulty{site: s, proxy: p, far: far})
 	})

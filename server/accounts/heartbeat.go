@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// beatEvery is how often the heartbeat looks at the clocks. A standstill is noticed if it was
-// longer than this and the margin together.
+// beatEvery is how often the heartbeat reads the clocks. It notices a standstill that is longer
+// than beatEvery and the margin together.
 const beatEvery = 100 * time.Millisecond
 
-// RunHeartbeat notices, until ctx ends, that this process stood still: it was stopped (SIGSTOP),
-// its virtual machine was paused, or the machine was suspended. Refresh answers requests that may
-// have waited in the kernel in that time as held up. Without RunHeartbeat, a standstill is not
-// noticed.
+// RunHeartbeat detects standstills of this process until ctx ends: the process was stopped
+// (SIGSTOP), its virtual machine was paused, or the machine was suspended. Refresh treats requests
+// that may have waited in the kernel during a standstill as held up. Without RunHeartbeat no
+// standstill is detected.
 func (s *Service) RunHeartbeat(ctx context.Context) {
 	s.heartbeat.start()
 	defer s.heartbeat.stop()
@@ -29,8 +29,8 @@ func (s *Service) RunHeartbeat(ctx context.Context) {
 	}
 }
 
-// heartbeat knows when the process last stood still for longer than limit. Without a limit, as in the strict profile,
-// which has no M, nothing is noticed: any tick that comes late would count.
+// heartbeat records when the process last stood still for longer than limit. Without a limit, as in
+// the strict profile, which has no M, it records nothing: any late tick would count.
 type heartbeat struct {
 	limit     time.Duration
 	onNoticed func()
@@ -42,21 +42,21 @@ type heartbeat struct {
 	woke  time.Duration // by the monotonic clock, if stood
 }
 
-// clocks are two clocks at one instant. Both are needed: the monotonic clock stands still while the
-// machine is suspended, and the wall clock may be set back.
+// clocks holds the readings of two clocks at one instant. Both are needed: the monotonic clock
+// stands still while the machine is suspended, and the wall clock may be set back.
 type clocks struct {
 	monotonic time.Duration
 	wall      time.Time
 }
 
-var processStart = time.Now() //nolint:forbidigo // the clock of tests must not hide that the process stood still
+var processStart = time.Now() //nolint:forbidigo // the clock of a test must not hide a standstill
 
 func readClocks() clocks {
 	now := time.Now() //nolint:forbidigo // see processStart
 	return clocks{now.Sub(processStart), now.Round(0)}
 }
 
-// since returns the longer of the times that have passed by each clock.
+// since returns the time from earlier to c by the clock that shows the longer one.
 func (c clocks) since(earlier clocks) time.Duration {
 	return max(c.monotonic-earlier.monotonic, c.wall.Sub(earlier.wall))
 }
@@ -73,7 +73,8 @@ func (h *heartbeat) stop() {
 	h.on, h.stood = false, false
 }
 
-// beat notes that the process runs now, and that it stood still if the last beat was too long ago.
+// beat records that the process runs now, and that it stood still if the last beat was too long
+// ago.
 func (h *heartbeat) beat(now clocks) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -82,7 +83,7 @@ func (h *heartbeat) beat(now clocks) {
 
 func (h *heartbeat) beatLocked(now clocks) {
 	gap := now.since(h.last)
-	if gap < 0 { // these clocks were read before another goroutine's
+	if gap < 0 { // another goroutine read its clocks later and recorded them first
 		return
 	}
 	if h.on && h.limit > 0 && gap > beatEvery+h.limit {
@@ -92,8 +93,8 @@ func (h *heartbeat) beatLocked(now clocks) {
 	h.last = now
 }
 
-// stoodStill reports whether the process stood still at some time in the last period. It beats
-// first: after a standstill the goroutine of a request may run before that of RunHeartbeat.
+// stoodStill reports whether the process stood still within the last period. It beats first,
+// because after a standstill the goroutine of a request may run before that of RunHeartbeat.
 func (h *heartbeat) stoodStill(now clocks, period time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

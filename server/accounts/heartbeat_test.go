@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The heartbeat notices a standstill by either clock, whichever goroutine looks first, and takes it
-// for one until the period is over.
+// The heartbeat detects a standstill by either clock, whichever goroutine reads the clocks first,
+// and reports it until the period is over.
 func TestControl195HeartbeatNoticesAStandstill(t *testing.T) {
 	const limit, edge = time.Second, beatEvery + time.Second
 	at := func(monotonic, wall time.Duration) clocks { return clocks{monotonic, noon.Add(wall)} }
@@ -36,10 +36,10 @@ func TestControl195HeartbeatNoticesAStandstill(t *testing.T) {
 			}
 			later := clocks{test.now.monotonic + test.asked, test.now.wall.Add(test.asked)}
 			if got := h.stoodStill(later, limit); got != test.stood {
-				t.Errorf("%s, %d beats first: stood still %v", name, beatFirst, got)
+				t.Errorf("%s, after %d beats: stood still is %v", name, beatFirst, got)
 			}
 			if want := test.stood || test.asked > 0; (noticed == 1) != want {
-				t.Errorf("%s: noticed %d times", name, noticed)
+				t.Errorf("%s: the standstill was reported %d times", name, noticed)
 			}
 		}
 	}

@@ -41,8 +41,8 @@ func newName(name string) (string, error) {
 	return norm, nil
 }
 
-// newEmail is the canonical form of an address that a user is to have. Its domain must not imitate another one; see
-// isPlainDomain. Errors: ValidationFailed.
+// newEmail returns the canonical form of an address that a user wants to use. Its domain must not
+// imitate another one; see isPlainDomain. Errors: ValidationFailed.
 func newEmail(address string) (string, error) {
 	norm, err := anyEmail(address)
 	if err != nil {
@@ -54,7 +54,8 @@ func newEmail(address string) (string, error) {
 	return norm, nil
 }
 
-// anyEmail is the canonical form of an address that a user may have already. Errors: ValidationFailed.
+// anyEmail returns the canonical form of an address that a user may already have. Errors:
+// ValidationFailed.
 func anyEmail(address string) (string, error) {
 	norm, ok := canonicalEmail(address)
 	if !ok {
@@ -74,16 +75,18 @@ func newNames(first, last *string) error {
 	return nil
 }
 
-// canonicalUsername is the form in which usernames are compared: PRECIS UsernameCaseMapped (RFC 8265), so that names
-// that look or compare alike are one name. A username holds no @: what holds one is an e-mail address.
+// canonicalUsername returns the form in which usernames are compared: PRECIS UsernameCaseMapped
+// (RFC 8265), so that names that look or compare alike are one name. A username contains no @: a
+// name that does is an e-mail address.
 //
-// Three things PRECIS leaves open. Small letters with one capital are one letter: the two sigmas, of which the place in
-// the word decides, and the forms of old Cyrillic prints, which look like those of today. An i with a dot above it is an
-// i, also when it comes from a Turkish İ. And somebody else's name is imitated in other letters: see writtenAlike and
-// asLatin.
+// PRECIS leaves three cases open:
+//   - Small letters with the same capital are one letter: the two sigmas, which differ by their
+//     place in the word, and the letters of old Cyrillic prints, which look like today's.
+//   - An i with a dot above it is an i, also if it comes from a Turkish İ.
+//   - A name can imitate another user's name in other letters; see writtenAlike and asLatin.
 //
-// The length is checked first, here and below: an attacker can send names whose normalization costs far more than what
-// it sends.
+// The length is checked first, here and in the functions below: normalizing a name can cost an
+// attacker far less to request than the server to do.
 func canonicalUsername(name string) (string, bool) {
 	if utf8.RuneCountInString(name) > maxUsername {
 		return "", false
@@ -112,14 +115,15 @@ func canonicalName(name string) (string, bool) {
 	return foreignName(name)
 }
 
-// loginName is a login's name in canonical form. It is made once for a request, since that costs more than
-// all else that is done for a refused one.
+// loginName is the name of a login in canonical form. It is computed once per request, because it
+// costs more than all other work for a rejected request.
 type loginName struct {
 	norm     string
 	possible bool // a user can have it
 }
 
-// newLoginName also names what no user can be called, so that it has limits like any other name.
+// newLoginName also accepts a name that no user can have, so that it has limits like any other
+// name.
 func newLoginName(name string) loginName {
 	if norm, ok := canonicalName(name); ok {
 		return loginName{norm, true}
@@ -143,9 +147,10 @@ func foreignName(name string) (string, bool) {
 	return key, !isUsername && !isEmail
 }
 
-// expands reports whether the compatibility form (NFKC) of a name is so long that its Nickname form is too long as well:
-// that one is shorter only by blanks, of which the name has at most maxUsername. One character can become 18, so this
-// stops there and does not compare them.
+// expands reports whether the compatibility form (NFKC) of a name is so long that its Nickname form
+// is too long as well. The Nickname form lacks only blanks, and the name has at most maxUsername of
+// them. One character can become 18, so expands counts no further than that length and does not
+// build the form.
 func expands(name string) bool {
 	var form norm.Iter
 	form.InitString(norm.NFKC, name)

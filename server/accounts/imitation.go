@@ -76,22 +76,25 @@ func asLatin(s string) string {
 	return twin
 }
 
-// hanTwins are Chinese characters that look like a Latin l and o. Among Latin letters, where Chinese may stand, they imitate.
+// hanTwins are Chinese characters that look like the Latin letters l and o. A name may mix Latin
+// and Chinese, so these two could imitate a Latin name.
 const hanTwins = "丨〇"
 
-// newUsername is the canonical form of a name that somebody chooses. Names are shown as they were typed, and then a few
-// look like another name than the one they are: Greek ΑΝΝΑ, which is αννα, or a stroke or a ring of Chinese among Latin
-// letters. Those are none. Names that exist are compared by canonicalUsername alone.
+// newUsername returns the canonical form of a username that a user chooses. Names are displayed as
+// they were typed, and a few then look like another name: Greek ΑΝΝΑ, which is αννα, or a stroke or
+// a ring of Chinese among Latin letters. Those are rejected. Existing names are compared by
+// canonicalUsername alone.
 func newUsername(name string) (string, bool) {
 	canonical, ok := canonicalUsername(name)
 	latin := strings.ContainsFunc(canonical, func(r rune) bool { return unicode.Is(unicode.Latin, r) })
 	return canonical, ok && (!latin || !strings.ContainsAny(name, "ΝΥ"+hanTwins))
 }
 
-// isPlainDomain reports whether each label of a domain, given as A-labels, is written in one script or in those of one
-// language. Staff give roles by looking at an address, and a Cyrillic о in cоrp.example would make a stranger's mailbox
-// look like a colleague's (UTS 39; CWE-1007). A label that is Cyrillic or Korean as a whole is plain. Addresses that exist
-// go on working: only new ones are judged.
+// isPlainDomain reports whether each label of a domain, given as A-labels, is written in one script
+// or in the scripts of one language. Staff grant roles by looking at an address, and a Cyrillic о
+// in cоrp.example would make a stranger's mailbox look like a colleague's (UTS 39; CWE-1007). A
+// label that is entirely Cyrillic or Korean is plain. Existing addresses keep working: only new
+// ones are checked.
 func isPlainDomain(ascii string) bool {
 	domain, err := idna.Registration.ToUnicode(ascii)
 	if err != nil {

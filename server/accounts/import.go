@@ -32,8 +32,8 @@ type DjangoToken struct {
 	ExpiresAt time.Time
 }
 
-// DjangoAddress is a row of django-allauth's table account_emailaddress: an address of a user, and whether the user has
-// proved to read its mail. UserID is 0 if it is no number.
+// DjangoAddress is a row of django-allauth's table account_emailaddress: an address of a user, and
+// whether the user has verified it. UserID is 0 if it is not a number.
 type DjangoAddress struct {
 	UserID   int64
 	Email    string
@@ -73,15 +73,15 @@ const (
 var importTexts = [importRules]string{
 	madeSuperuser:          "superuser in Django: may do everything here",
 	madeStaff:              "staff in Django: may manage ordinary users here, whatever the permissions there",
-	roleLeft:               "superuser or staff in Django, address not verified: no role here until it is, and a superuser gives the role; see --help",
-	addressUnproved:        "e-mail address not verified in Django: not here either; logs in, and gets no notices until a reset by mail verifies it",
+	roleLeft:               "superuser or staff in Django, address not verified: came without the role; once the address is verified, a superuser can grant it; see --help",
+	addressUnproved:        "e-mail address not verified in Django: came unverified; the user can log in, and gets no notices until a reset by mail verifies the address",
 	withoutAddress:         "e-mail address empty or not valid: came without one",
-	nameIsAddress:          "username is an e-mail address, and the user has none: whoever proves that address logs in by it, and this user no more",
+	nameIsAddress:          "username is an e-mail address, and the user has none: once another user verifies that address, it logs in that user and not this one",
 	addressTaken:           "e-mail address is another user's: came without one",
 	addressProvedElsewhere: "e-mail address is verified in Django as another user's: came without one",
 	usernameTaken:          "username is another user's: -ID was added, or became user-ID",
 	usernameMade:           "username empty or not usable: became user-ID",
-	usernameIsAddress:      "username is another user's e-mail address: once that is verified, logs in by the own address, and not at all without one",
+	usernameIsAddress:      "username is another user's e-mail address: once the other user verifies it, this user logs in by their own address, and not at all without one",
 	nameCleaned:            "first or last name too long or with hidden characters: cut, cleaned",
 	joinedUnknown:          "date_joined missing or absurd: became the time of the import",
 	lastLoginUnknown:       "last_login absurd: became never",
@@ -114,10 +114,10 @@ type ImportReport struct {
 // LeftOut is how many users were refused.
 func (r ImportReport) LeftOut() int { return r.Read - r.Imported - r.Here }
 
-// ImportOptions say how an import is run.
+// ImportOptions are the options of an import.
 type ImportOptions struct {
-	Dry            bool // writes nothing, and reports what a run that is not dry would
-	EmailsVerified bool // the operator states that Django verified every address of which allauth does not say otherwise
+	Dry            bool // report what the import would do, and write nothing
+	EmailsVerified bool // the operator states that Django verified every address, except those that allauth marks as unverified
 }
 
 // Import is one run of an import from Django. Batches come in the order of ids: of two users with one name the first
@@ -133,7 +133,7 @@ type Import struct {
 	read, imported, here, tokens int
 }
 
-// NewImport begins one.
+// NewImport starts an import.
 func (s *Service) NewImport(o ImportOptions) *Import {
 	return &Import{ImportOptions: o, s: s, at: s.now(), proofs: newProofs(), given: newHolders()}
 }
@@ -404,9 +404,9 @@ func (p *importPlan) judge(w importWish) {
 // get ids beyond it.
 const MaxImportedID = 1 << 52
 
-// role takes a role over if the user's address is verified: superusers here decide by the address whom they trust, and a
-// stranger can have typed a colleague's. Each role that is taken over has a line in the report, so that the operator
-// reads of every power that the source gives.
+// role grants the role of the Django user if the user's address is verified: superusers decide by
+// the address whom they trust, and a stranger can have typed a colleague's. Each granted role has a
+// line in the report, so that the operator sees every privilege that the source grants.
 func (p *importPlan) role(u *models.User, row DjangoUser) {
 	switch {
 	case !row.IsStaff && !row.IsSuperuser:
@@ -422,9 +422,9 @@ func (p *importPlan) role(u *models.User, row DjangoUser) {
 	u.IsStaff, u.IsSuperuser = row.IsStaff, row.IsSuperuser
 }
 
-// address takes the address over. It counts as verified only if the source proves it, or the operator states it: Django
-// itself stores what was typed. A user without an address still needs a unique value in the column; nobody can type it
-// as an address.
+// address sets the user's address. It counts as verified only if the source proves it or the
+// operator states it: Django itself stores the address as typed. A user without an address still
+// needs a unique value in the column, which is one that cannot be typed as an address.
 func (p *importPlan) address(u *models.User, w importWish) {
 	u.EmailNorm = "#" + strconv.FormatInt(u.ID, 10)
 	switch {

@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// proofs are what django-allauth knows of addresses. Only hashes are kept: about 100 bytes of memory for each row.
+// proofs holds what django-allauth knows about addresses. It keeps only hashes, about 100 bytes of
+// memory for each row.
 type proofs struct {
-	verified map[[16]byte]bool  // by user and address; an address that is not here is unknown to allauth
-	owners   map[[16]byte]int64 // by verified address, the user with the lowest id
+	verified map[[16]byte]bool  // by user and address; no entry: allauth does not know the address
+	owners   map[[16]byte]int64 // by verified address: the user with the lowest id
 }
 
 func newProofs() proofs { return proofs{map[[16]byte]bool{}, map[[16]byte]int64{}} }
@@ -29,8 +30,8 @@ func (p proofs) add(a DjangoAddress) {
 	}
 }
 
-// elsewhere reports whether another user has proved the address and this one has not. The user who has proved it may
-// come later, and must find it free.
+// elsewhere reports whether another user has verified the address and this one has not. The other
+// user may be imported later and must find the address free.
 func (p proofs) elsewhere(id int64, norm string) bool {
 	owner, ok := p.owners[nameKey(asEmail, norm)]
 	return ok && owner != id && !p.verified[proofKey(id, norm)]
@@ -40,15 +41,16 @@ func proofKey(id int64, norm string) [16]byte {
 	return nameKey("proof of "+strconv.FormatInt(id, 10), norm)
 }
 
-// Addresses notes what django-allauth knows of addresses. It comes before the users.
+// Addresses records what django-allauth knows about addresses. Call it before Users.
 func (i *Import) Addresses(batch []DjangoAddress) {
 	for _, a := range batch {
 		i.proofs.add(a)
 	}
 }
 
-// verified reports whether the address of a user counts as verified. What allauth says comes before what the operator
-// states: an address that allauth has as not verified was typed by a user who never opened the link.
+// verified reports whether the address of a user counts as verified. An entry of allauth overrides
+// the operator's statement: if allauth marks the address as unverified, the user typed it and never
+// opened the link.
 func (i *Import) verified(id int64, norm string) bool {
 	verified, known := i.proofs.verified[proofKey(id, norm)]
 	return verified || !known && i.EmailsVerified

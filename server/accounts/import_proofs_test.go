@@ -11,7 +11,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// importProved runs an import from a source with django-allauth.
+// importProved runs an import from a source with django-allauth's table.
 func importProved(t *testing.T, s *servertest.Server, o accounts.ImportOptions, addresses []accounts.DjangoAddress, rows ...accounts.DjangoUser) accounts.ImportReport {
 	t.Helper()
 	run := s.Service.NewImport(o)
@@ -23,16 +23,16 @@ func importProved(t *testing.T, s *servertest.Server, o accounts.ImportOptions, 
 func asStaff(u *accounts.DjangoUser)     { u.IsStaff = true }
 func asSuperuser(u *accounts.DjangoUser) { u.IsStaff, u.IsSuperuser = true, true }
 
-// proofCases are users of a project with django-allauth, and what its table has of them.
+// proofCases are users of a project with django-allauth, and the rows of its table.
 var (
 	proofCases = []accounts.DjangoUser{
 		with(djangoRow(1, "proved", "Proved@B\u00fccher.example"), asSuperuser),
 		with(djangoRow(2, "refuted", "cfo@corp.example"), asStaff),
 		with(djangoRow(3, "unknown", "unknown@example.com"), asSuperuser),
-		with(djangoRow(4, "other", "other@example.com"), asStaff), // whose verified address is another one
+		with(djangoRow(4, "other", "other@example.com"), asStaff), // has verified another address
 		with(djangoRow(5, "bare", ""), asSuperuser),
 		djangoRow(6, "squatter", "late@example.com"),
-		with(djangoRow(7, "late", "late@example.com"), asStaff), // who has proved the address that 6 typed
+		with(djangoRow(7, "late", "late@example.com"), asStaff), // has verified the address that 6 typed
 		djangoRow(8, "refuted2", "plain@example.com"),
 	}
 	proofRows = []accounts.DjangoAddress{
@@ -43,8 +43,9 @@ var (
 	}
 )
 
-// Only what the source proves counts as verified, and only with a verified address a role comes along: a stranger can
-// have typed a colleague's address in Django. The operator may state more, but nothing against django-allauth.
+// An address counts as verified only if the source proves it, and a role is kept only with a
+// verified address: a stranger can have typed a colleague's address in Django. The operator can
+// state that other addresses are verified, but cannot override django-allauth.
 func TestControl182ImportTakesNoUnprovedAddressForVerified(t *testing.T) {
 	tests := map[string]struct {
 		stated          bool
@@ -76,7 +77,7 @@ func TestControl182ImportTakesNoUnprovedAddressForVerified(t *testing.T) {
 					t.Errorf("-dry +run:\n%s", diff)
 				}
 				if diff := cmp.Diff(test.report, found(r)); diff != "" {
-					t.Errorf("the report: -want +got:\n%s", diff)
+					t.Errorf("report: -want +got:\n%s", diff)
 				}
 				var verified, roles []int64
 				for _, row := range proofCases {
@@ -90,18 +91,19 @@ func TestControl182ImportTakesNoUnprovedAddressForVerified(t *testing.T) {
 					wantLogin(t, s, row.Username, oldPassword, row.ID)
 				}
 				if diff := cmp.Diff([][]int64{test.verified, test.roles}, [][]int64{verified, roles}); diff != "" {
-					t.Errorf("verified, with a role: -want +got:\n%s", diff)
+					t.Errorf("verified users, users with a role: -want +got:\n%s", diff)
 				}
 				if u := userOf(t, s, 7); u.Email != "late@example.com" || userOf(t, s, 6).Email != "" {
-					t.Errorf("%+v: the address is not its owner's", u)
+					t.Errorf("%+v: the owner does not have the address", u)
 				}
 			})
 		}
 	})
 }
 
-// An imported user whose address is not verified logs in as in Django, also by the address. No notice goes to a mailbox
-// that may be a stranger's. A reset by mail proves the mailbox; then a superuser may give a role.
+// An imported user whose address is not verified logs in as in Django, also by the address. No
+// notice is sent to a mailbox that may be a stranger's. A reset by mail verifies the address; after
+// that a superuser can grant a role.
 func TestControl182ImportedUserBecomesVerifiedByAReset(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -117,20 +119,20 @@ func TestControl182ImportedUserBecomesVerifiedByAReset(t *testing.T) {
 		ada := s.Login(servertest.User{User: userOf(t, s, 1), Password: oldPassword}, token.Body)
 		ada.Do(http.MethodPost, "/accounts/password/change", map[string]any{"current_password": oldPassword, "new_password": secret}).Want(t, http.StatusOK, "")
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox"); n != 0 {
-			t.Errorf("%d notices to an address that is not verified", n)
+			t.Errorf("%d notices were sent to an address that is not verified", n)
 		}
 		requestReset(t, s, "ada@example.com")
 		link := servertest.Token(t, s.Mails.Wait(t, "ada@example.com", 1))
 		s.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", map[string]any{"token": link, "new_password": "a password of the owner"}).Want(t, http.StatusOK, "")
 		if userOf(t, s, 1).EmailVerifiedAt == nil {
-			t.Error("a reset by mail has not verified the address")
+			t.Error("the reset by mail did not verify the address")
 		}
 		promote().Want(t, http.StatusOK, "")
 	})
 }
 
-// A stranger who has typed somebody's username as an address does not keep that user out: only a verified address comes
-// before a username.
+// A stranger who has registered another user's username as an address does not lock that user out:
+// an address takes precedence over a username only if it is verified.
 func TestControl182UnverifiedAddressShadowsNoUsername(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})

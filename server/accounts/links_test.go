@@ -29,7 +29,7 @@ type openLink struct {
 	body map[string]any
 }
 
-// openLinks causes a mail with a link of each purpose.
+// openLinks makes the server send a mail with a link for each purpose.
 func openLinks(t *testing.T, s *servertest.Server) map[string]openLink {
 	t.Helper()
 	root, ada, bob := s.NewUser(), s.NewUser(), s.NewUser()
@@ -49,8 +49,8 @@ func openLinks(t *testing.T, s *servertest.Server) map[string]openLink {
 	}
 }
 
-// After a leak the operator sets a new secret alone. The attacker has the old one and the ids of rows, from a backup,
-// and so the value of each link that is still open.
+// After a leak the operator configures a new secret alone. The attacker has the old secret and the
+// ids of rows, from a backup, and so the value of each link that is still open.
 func TestControl185LinksEndWithTheirSecret(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -65,20 +65,20 @@ func TestControl185LinksEndWithTheirSecret(t *testing.T) {
 		for name, link := range links {
 			s.unchanged(func() {
 				if r := alone.Anonymous().Do(http.MethodPost, link.path, link.body); r.Status != http.StatusBadRequest || r.Code() != "link_invalid" {
-					t.Errorf("%s: %d %s after the secret has been removed", name, r.Status, r.Code())
+					t.Errorf("%s: got %d %s after the secret was removed", name, r.Status, r.Code())
 				}
 			})
 		}
 		for name, link := range links {
 			if r := rotated.Anonymous().Do(http.MethodPost, link.path, link.body); r.Status != http.StatusOK {
-				t.Errorf("%s: %d %s while the old secret is still configured", name, r.Status, r.Code())
+				t.Errorf("%s: got %d %s while the old secret is still configured", name, r.Status, r.Code())
 			}
 		}
 	})
 }
 
-// Nothing that leaves the database names a row from whose id and a leaked secret a link can be computed: no message, no
-// name of a file and no line of a log, of mails that are sent and of those that fail.
+// An id of a row and a leaked secret are enough to compute a link. So no message, no file name and
+// no log line contains the id of a row, neither for mails that are sent nor for mails that fail.
 func TestControl185MailsDoNotNameTheirRow(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -102,13 +102,13 @@ func TestControl185MailsDoNotNameTheirRow(t *testing.T) {
 		go func() {
 			for t.Context().Err() == nil { // the first attempt fails; MySQL's clock cannot be moved
 				_, _ = s.Database.SQL.ExecContext(t.Context(), "UPDATE outbox SET next_at = created_at WHERE done_at IS NULL AND lease IS NULL AND attempts > 0")
-				_ = s.Service.RequestReset(t.Context(), "nobody@example.com", accounts.Client{})
+				_ = s.Service.RequestReset(t.Context(), "unknown@example.com", accounts.Client{})
 			}
 		}()
 		openLinks(t, s)
 		text := log.String() + s.Log.String()
-		if !strings.Contains(text, "could not be sent yet") || !strings.Contains(text, "mail written to a file") {
-			t.Fatalf("nothing was logged of a mail:\n%s", text)
+		if !strings.Contains(text, "could not be sent and will be retried") || !strings.Contains(text, "mail written to a file") {
+			t.Fatalf("the log has no line about a failed and a sent mail:\n%s", text)
 		}
 		paths, err := filepath.Glob(filepath.Join(dir, "*"))
 		must(t, err)
@@ -120,14 +120,14 @@ func TestControl185MailsDoNotNameTheirRow(t *testing.T) {
 		for _, id := range idsOfMails(t, s.Database) {
 			for _, form := range []string{id.String(), strings.ReplaceAll(id.String(), "-", ""), base64.RawURLEncoding.EncodeToString(id[:]), base64.StdEncoding.EncodeToString(id[:])} {
 				if strings.Contains(strings.ToLower(text), strings.ToLower(form)) {
-					t.Errorf("%s is named outside of the database", form)
+					t.Errorf("%s occurs outside of the database", form)
 				}
 			}
 		}
 	})
 }
 
-// idsOfMails are the ids of queued mails and of what their links stand for.
+// idsOfMails returns the ids of queued mails and of the tokens behind their links.
 func idsOfMails(t *testing.T, db *servertest.Database) (ids []uuid.UUID) {
 	t.Helper()
 	rows, err := db.SQL.QueryContext(t.Context(), "SELECT id FROM outbox UNION SELECT id FROM one_time_tokens")
@@ -145,8 +145,8 @@ func idsOfMails(t *testing.T, db *servertest.Database) (ids []uuid.UUID) {
 	return ids
 }
 
-// An invited user has 72 hours to set a password. A stranger who requests a reset for the address gets the user a new
-// link in place of the old one, which must not live for less.
+// An invited user has 72 hours to set a password. A stranger who requests a reset for the address
+// causes a new link that replaces the old one. The new link must not expire earlier.
 func TestControl198StrangersShortenNoInvitation(t *testing.T) {
 	const invited, life = "boss@example.com", 72 * time.Hour
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -162,7 +162,7 @@ func TestControl198StrangersShortenNoInvitation(t *testing.T) {
 			requestReset(t, s, invited)
 			m := s.Mails.Wait(t, invited, n+2)
 			if got := m.Date.Add(m.ValidFor); m.Kind != mail.Reset || !got.Equal(end) {
-				t.Errorf("a %s mail says that its link lives until %v, the invitation's until %v", m.Kind, got, end)
+				t.Errorf("a %s mail says that its link expires at %v, want the end of the invitation %v", m.Kind, got, end)
 			}
 		}
 		requestReset(t, s, ada.Email)
@@ -174,7 +174,7 @@ func TestControl198StrangersShortenNoInvitation(t *testing.T) {
 			return s.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm",
 				map[string]any{"token": servertest.Token(t, m), "new_password": "another horse battery"})
 		}
-		confirm(invitation).Want(t, http.StatusBadRequest, "link_invalid") // the newest alone is good
+		confirm(invitation).Want(t, http.StatusBadRequest, "link_invalid") // only the newest link works
 		confirm(s.Mails.To(invited)[2]).Want(t, http.StatusOK, "")
 	})
 }

@@ -15,23 +15,23 @@ const (
 	knownNetworkRenew = 24 * time.Hour
 )
 
-// loginLimits are the uses that one login has spent.
+// loginLimits holds the uses of rate limits that one login has made.
 type loginLimits struct {
-	guesses  []models.Spending // of the account and the client; given back if the password was right
-	verified []models.Spending // of the client; given back only if nothing was verified
+	guesses  []models.Spending // of the name and the client; refunded if the password was right
+	verified []models.Spending // of the client; refunded only if no password was verified
 	known    time.Time         // until when the client's network is known for the name, or zero
 }
 
-// limitLogin spends the limits of a login before the password is verified: those of the client and
-// that of the name. An unknown name has one just as a known one has. It is that of the name as typed:
-// if the username and the address of a user shared one, exhausting it by one name would show by the
-// other that both belong to one account.
+// limitLogin counts a login against its rate limits before the password is verified: those of the
+// client and that of the name. An unknown name has a limit just as a known one has. The limit
+// belongs to the name as typed: if a user's username and address shared one, exhausting it by the
+// one would reveal through the other that both belong to one account.
 //
-// The threat to the name's limit is a client that exhausts it on purpose and keeps the owner out, again
-// after each reset. So a network from which the owner has signed in or reset the password has a limit
-// of its own for the name, which clients of other networks cannot exhaust. When it is exhausted, the
-// common limit counts, because staff can release only that one. A client in the owner's network can see
-// that it has more guesses than elsewhere, and so that the name exists.
+// An attacker can exhaust the limit of a name on purpose to keep the owner out, and again after
+// each reset. So a network from which the owner has signed in or reset the password has its own
+// limit for the name, which clients of other networks cannot exhaust. Once it is exhausted the
+// common limit counts, because staff can release only that one. A client in the owner's network can
+// see that it has more guesses than elsewhere, and so that the name exists.
 //
 // Errors: RateLimited, Unavailable.
 func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (loginLimits, error) {
@@ -61,7 +61,7 @@ func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (log
 	return l, cmp.Or(s.spend(ctx, failures...), err)
 }
 
-// settleLogin gives back what the outcome of the verification says.
+// settleLogin refunds the limits according to the outcome of the verification.
 func (s *Service) settleLogin(ctx context.Context, l loginLimits, outcome error) error {
 	switch {
 	case errors.Is(outcome, refuse(InvalidCredentials)):
@@ -74,7 +74,8 @@ func (s *Service) settleLogin(ctx context.Context, l loginLimits, outcome error)
 
 func nameAndNetwork(name string, c Client) string { return name + "\x00" + c.Network() }
 
-// knownNetwork returns until when the client's network is known for the name, or zero. Errors: Unavailable.
+// knownNetwork returns until when the client's network is known for the name, or zero. Errors:
+// Unavailable.
 func (s *Service) knownNetwork(ctx context.Context, name loginName, c Client) (time.Time, error) {
 	if s.settings.LoginFailuresPerAccount.N == 0 { // then it makes no difference
 		return time.Time{}, nil
@@ -85,7 +86,8 @@ func (s *Service) knownNetwork(ctx context.Context, name loginName, c Client) (t
 	return until, storeError(err)
 }
 
-// addKnownNetwork notes that the owner has been at the client's network. known is until when that is noted already.
+// addKnownNetwork records that the owner has used the client's network. known is until when the
+// network is already recorded as known.
 func (s *Service) addKnownNetwork(ctx context.Context, u models.User, c Client, known time.Time) {
 	now := s.now()
 	until := now.Add(knownNetworkLife)
@@ -94,11 +96,12 @@ func (s *Service) addKnownNetwork(ctx context.Context, u models.User, c Client, 
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	// The login or the reset has succeeded; without the note the next one has the common limit.
+	// An error is ignored: the login or the reset has succeeded, and without the record the next
+	// login has only the common limit.
 	_ = s.store.AddKnownNetwork(ctx, u, c.Network(), now, until)
 }
 
-// knownLimits are the limits that the client's network has for the names of a user.
+// knownLimits returns the ids of the limits that the client's network has for the names of a user.
 func knownLimits(u models.User, c Client) []models.ID {
 	var off Budget
 	return idsOf([]models.Spending{

@@ -9,8 +9,9 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// The answer to COMMIT is lost. If the write was made, its answer is that of a success: a retry would be told that the
-// session has ended, or that the username is taken. If it was not, the same request works afterwards.
+// The answer to COMMIT is lost. If the write was applied, the operation succeeds: a retry would be
+// rejected because the session has ended or the username is taken. If it was not applied, the same
+// request works afterwards.
 func TestControl197LostCommitIsResolved(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		root := f.replicas[0].NewUser()
@@ -77,7 +78,7 @@ func TestControl197TokensOfAResolvedPasswordChangeWork(t *testing.T) {
 		c.Profile().Want(t, http.StatusOK, "")
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM sessions WHERE user_id = ? AND epoch = (SELECT session_epoch FROM users WHERE id = ?)", u.ID, u.ID); n != 1 {
-			t.Errorf("%d live sessions", n)
+			t.Errorf("got %d live sessions, want 1", n)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// named are the mails to an address so far, each with the name that it has.
+// named returns the mails to an address so far, each with the name in it.
 func named(s *servertest.Server, email string) (list []string) {
 	for _, m := range s.Mails.To(email) {
 		list = append(list, string(m.Kind)+" "+m.Name)
@@ -20,8 +20,9 @@ func named(s *servertest.Server, email string) (list []string) {
 	return list
 }
 
-// A stranger who types an address of another person types the name too, and the mail comes from the operator. So a name
-// is in mails to proved addresses alone, and nothing else that was typed is in any.
+// A stranger who types another person's address types the name too, and the operator's server sends
+// the mail. So only mails to verified addresses contain a name, and no mail contains anything else
+// that the stranger typed.
 func TestControl202NamesGoToProvedAddresses(t *testing.T) {
 	const squatted, fresh = "victim@example.com", "fresh@example.com"
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -36,7 +37,7 @@ func TestControl202NamesGoToProvedAddresses(t *testing.T) {
 		resendTo := func(email string) {
 			s.Anonymous().Do(http.MethodPost, "/accounts/email/resend", map[string]any{"email": email}).Want(t, http.StatusAccepted, "")
 		}
-		signUp(squatted) // the stranger's account, whose address is not proved
+		signUp(squatted) // the stranger's account; its address is not verified
 		s.Mails.Wait(t, squatted, 1)
 		resendTo(squatted)
 		requestReset(t, s, squatted)
@@ -52,14 +53,14 @@ func TestControl202NamesGoToProvedAddresses(t *testing.T) {
 		} {
 			eventually(t, "all mails to "+email, func() bool { return len(s.Mails.To(email)) >= len(want) })
 			if got := named(s, email); !slices.Equal(got, want) {
-				t.Errorf("%s: %q, want %q", email, got, want)
+				t.Errorf("mails to %s: got %q, want %q", email, got, want)
 			}
 			for _, m := range s.Mails.To(email) {
 				if strings.Contains(m.Link, "18005550") || strings.Contains(m.Name, "Call") {
 					t.Errorf("a %s mail repeats what a stranger typed: %q, %s", m.Kind, m.Name, m.Link[:strings.IndexByte(m.Link, '#')])
 				}
 				if m.Kind == mail.Verify && !strings.HasSuffix(m.Link, "&lang=en") {
-					t.Error("the link does not say the language of the mail")
+					t.Error("the link lacks the language of the mail")
 				}
 			}
 		}

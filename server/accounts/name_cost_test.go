@@ -10,8 +10,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// longNames are logins of 254 characters, and of the 150 that a username may have, of the characters whose
-// normalization costs most.
+// longNames are logins of 254 characters, and of 150 as in the longest username, made of the
+// characters that cost most to normalize.
 func longNames() map[string]string {
 	names := map[string]string{}
 	for _, letter := range []string{"\ufdfa", "\ufb2c", "\u33c5", "İ", "각", "\u1f82", "\u0345", "😀"} {
@@ -24,9 +24,10 @@ func longNames() map[string]string {
 	return names
 }
 
-// What a login costs that is refused at once is mostly its name: no name costs half a millisecond. The client is over
-// its limit, which the server remembers, so neither the database nor a hash is part of it. Of many tries the fastest
-// counts, since the machine may be busy.
+// A login that is rejected at once costs mostly the normalization of its name, and no name costs
+// half a millisecond. The client is over its limit, which the server remembers, so the cost
+// includes neither a database query nor a hash. The fastest of many tries counts, because the
+// machine may be busy.
 func TestControl192NamesAreCheap(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=1/15m"}})
 	cost := func(name string) time.Duration {
@@ -45,7 +46,7 @@ func TestControl192NamesAreCheap(t *testing.T) {
 	plain := cost(strings.Repeat("a", 254))
 	for what, name := range longNames() {
 		if c := cost(name); c > 500*time.Microsecond {
-			t.Errorf("%s: %v, where a plain name costs %v", what, c, plain)
+			t.Errorf("%s costs %v; a plain name costs %v", what, c, plain)
 		}
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"example.com/accounts/server/credentials"
 )
 
-// A client is its network, since one sender has many addresses in it. An IPv6 customer has at least a
-// /64. Hosters and tunnel brokers hand out a /48, which holds 65,536 of them, so that one is counted
-// too: as wideShare clients.
+// A client is identified by its network, because one sender has many addresses in it. An IPv6
+// customer has at least a /64. Hosting providers and tunnel brokers hand out a /48, which holds
+// 65,536 of them, so the /48 is counted too, as wideShare clients.
 const (
 	narrowBits = 64
 	wideBits   = 48
@@ -30,13 +30,13 @@ func (c Client) network(bits int) string {
 	return netip.PrefixFrom(a.WithZone(""), bits).Masked().String()
 }
 
-// networks returns both, as the queue of hashes takes them.
+// networks returns both networks for the queue of hashes.
 func (c Client) networks() credentials.Network {
 	return credentials.Network{Narrow: c.Network(), Wide: c.WideNetwork()}
 }
 
-// perClient returns the uses of a limit that each client has: one of the client's network and, for IPv6, one of
-// the wide network.
+// perClient returns the uses of a limit that each client has: one of the client's network and, for
+// IPv6, one of the wide network.
 func perClient(b Budget, kind string, c Client) []models.Spending {
 	n := c.networks()
 	list := []models.Spending{use(b, kind, n.Narrow)}

@@ -18,11 +18,12 @@ import (
 const resend mail.Kind = "resend"
 
 const (
-	noticeLife = 72 * time.Hour // a notice that late helps nobody
+	noticeLife = 72 * time.Hour // a later notice is useless
 	keepMail   = 7 * 24 * time.Hour
 )
 
-// newMail shapes a mail that a stranger has requested. Its language is the caller's, until a user is known.
+// newMail prepares a mail that a stranger has requested. Its language is the caller's until a user
+// is known.
 func (s *Service) newMail(kind mail.Kind, life time.Duration, client Client) models.Mail {
 	now := s.now()
 	return models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: string(kind), Priority: requestPriority(kind),
@@ -57,8 +58,9 @@ func (s *Service) mailTo(u models.User, kind mail.Kind, client Client) models.Ma
 	return m
 }
 
-// provedName is what a mail calls its recipient: the user's name, if the user has proved the address. Otherwise someone
-// else can have typed both, and the name is a message to a stranger.
+// provedName returns the name by which a mail addresses the user: the first name if the user has
+// verified the address. Otherwise another person can have typed both, and the name would be a
+// message to a stranger.
 func provedName(u models.User) string {
 	if u.EmailVerifiedAt == nil {
 		return ""
@@ -78,12 +80,14 @@ func locale(accept string) string {
 	return []string{"en", "ko"}[index]
 }
 
-// mailBudget bounds the mails that anybody can have sent to an address: it is somebody's mailbox. The answer to the
-// request is the same without a mail.
+// mailBudget returns the rate limit of mails that anyone can request for an address, because it may
+// be another person's mailbox. The answer to the request is the same without a mail.
 //
-// Resets and resends have a budget of their own each. Otherwise who signs up with somebody's address again and again
-// keeps the owner from ever getting a new password, and who asks for the mail of a registration that there is not, from
-// signing up. Notices are bounded by what causes them: a change of the password or of the address.
+// Resets and resends each have a limit of their own. Otherwise an attacker who signs up with the
+// owner's address again and again would keep the owner from a password reset, and an attacker who
+// requests resends for a registration that does not exist would keep the owner from signing up.
+// Notices have no limit here: the changes of the password or the address that cause them are
+// limited.
 func (s *Service) mailBudget(kind mail.Kind, emailNorm string) models.Spending {
 	group := "register"
 	if kind == mail.Reset || kind == resend {
@@ -157,12 +161,13 @@ func (s *Service) unlessOwned(ctx context.Context, m models.Mail, message mail.M
 	case m.TokenID == nil: // its owner has left meanwhile
 		return message, models.ErrNotFound
 	}
-	message.Name = "" // the link is to prove the address
+	message.Name = "" // the address is not verified until the link is used
 	return s.withLink(ctx, message, purpose, page, *m.TokenID)
 }
 
-// link leads to a page, which is told what is behind the #: browsers send that to no server and put it into no Referer.
-// The language is that of the mail: what a stranger typed as one is no part of the link.
+// link returns the URL of a page with the token and the language behind the #: browsers do not send
+// that part to a server, nor in a Referer header. The language is that of the mail; a language that
+// a stranger typed does not get into the link.
 func link(page, token, locale string) string {
 	var told []string
 	if token != "" {
@@ -177,7 +182,8 @@ func link(page, token, locale string) string {
 	return page + "#" + strings.Join(told, "&")
 }
 
-// resetUser is the user to whom the link of a reset goes. ErrNotFound: the address has no active user.
+// resetUser returns the user to whom the link of a reset is sent. Errors: models.ErrNotFound if the
+// address has no active user.
 func (s *Service) resetUser(ctx context.Context, m models.Mail) (models.User, error) {
 	u, err := s.store.UserByEmail(ctx, m.EmailNorm)
 	if err == nil && !u.IsActive {
@@ -204,10 +210,11 @@ func (s *Service) composeReset(ctx context.Context, m models.Mail, message mail.
 	return s.withLink(ctx, message, models.PurposeReset, s.settings.ResetURL, t.ID)
 }
 
-// withLink adds the link and says how long it is good for, which is not always as long as the mail is: a registration
-// may have waited for a while when its mail is sent again. The link's host comes from the configuration alone: by a Host header a stranger could have the
-// owner's link sent to himself.
-// ErrNotFound: the token is no longer open. errNoSecret.
+// withLink adds the link and how long it is valid. A link can expire before its mail does: a
+// registration may have waited for a while when its mail is sent again. The link's host comes from
+// the configuration alone: an attacker could otherwise use a Host header to have the owner's link
+// lead to the attacker's host. Errors: models.ErrNotFound if the token is no longer open;
+// errNoSecret.
 func (s *Service) withLink(ctx context.Context, message mail.Message, purpose, page string, id models.ID) (mail.Message, error) {
 	t, err := s.store.TokenByID(ctx, purpose, id)
 	if err != nil {

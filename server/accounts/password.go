@@ -15,10 +15,11 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// checkNewPassword judges a new password by the policy, by the user's own data and the names of the service, which
-// attackers try first, and by the list of breached passwords (ASVS 6.2.12). A list that cannot be read rejects every new
-// password as Unavailable: a full disk or a replaced file must not switch the check off unseen. Logins go on.
-// Errors: ValidationFailed, Unavailable.
+// checkNewPassword checks a new password against the policy, against the user's own data and the
+// names of the service, which attackers try first, and against the list of breached passwords (ASVS
+// 6.2.12). If the list cannot be read, every new password is rejected with Unavailable: a full disk
+// or a replaced file must not switch the check off unnoticed. Logins are not affected. Errors:
+// ValidationFailed, Unavailable.
 func (s *Service) checkNewPassword(password string, u models.User) error {
 	err := credentials.CheckPolicy(password, s.settings.MinPassword, append(ownWords(u), s.settings.SiteNames...)...)
 	var refused *credentials.PolicyError
@@ -37,7 +38,7 @@ func (s *Service) checkNewPassword(password string, u models.User) error {
 	return nil
 }
 
-// ownWords are the names and the address of a user, whole and in parts.
+// ownWords returns the names and the address of a user, whole and in parts.
 func ownWords(u models.User) []string {
 	local, domain, _ := strings.Cut(u.EmailNorm, "@")
 	host, _, _ := strings.Cut(domain, ".")
@@ -133,7 +134,8 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err := onField("new_password", s.checkNewPassword(next, u)); err != nil {
 		return Tokens{}, u, err
 	}
-	// Each change is a mail to the user's address, which may be a list's or a stranger's, and a session.
+	// Each change begins a session and sends a mail to the user's address, which may be a mailing
+	// list's or a stranger's.
 	changes := use(s.settings.RareActionsPerUser, passwordChanges, subjectOf(u))
 	if err := s.spend(ctx, changes); err != nil {
 		return Tokens{}, u, err
@@ -209,7 +211,7 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	budgets := append(ownBudgets(u), knownLimits(u, client)...) // the owner of the mailbox gets in, whatever an attacker has used up
+	budgets := append(ownBudgets(u), knownLimits(u, client)...) // a reset opens the login again, whatever limits an attacker has exhausted
 	var r models.PasswordReset
 	err = guarded(func() (_ models.User, err error) {
 		t, u, err = s.resetting(ctx, value)
@@ -231,7 +233,7 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	return nil
 }
 
-// resetting finds the open token of a reset and its user. Errors: LinkInvalid, Unavailable.
+// resetting returns the open token of a reset and its user. Errors: LinkInvalid, Unavailable.
 func (s *Service) resetting(ctx context.Context, value string) (models.OneTimeToken, models.User, error) {
 	t, err := s.openToken(ctx, models.PurposeReset, value)
 	if err != nil {
@@ -244,12 +246,13 @@ func (s *Service) resetting(ctx context.Context, value string) (models.OneTimeTo
 	return t, u, storeError(err)
 }
 
-// passwordReset shapes the write of a reset.
+// passwordReset prepares the write of a reset.
 //
-// Where addresses need not be verified, a stranger can have registered with the owner's address. A reset that proves the
-// address for the first time hands that account to the owner, so it clears what the stranger typed: the names and the
-// language, and the username, which a generated one replaces. The owner can choose the old username again. Data of
-// invited and imported users stays, because staff or the old service has entered it.
+// Where verification is optional, a stranger can have registered with the owner's address. A reset
+// that verifies the address for the first time hands that account to the owner, so it clears what
+// the stranger typed: the names and the language, and the username, which a generated one replaces.
+// The owner can choose the old username again. Data of invited and imported users stays, because it
+// was entered by staff or in Django.
 func (s *Service) passwordReset(t models.OneTimeToken, u models.User, hash string, client Client) models.PasswordReset {
 	r := models.PasswordReset{Token: t, Hash: hash, Now: s.now()}
 	if u.EmailVerifiedAt == nil && u.ImportedEpoch == nil && credentials.IsUsable(u.Password) {
@@ -260,7 +263,7 @@ func (s *Service) passwordReset(t models.OneTimeToken, u models.User, hash strin
 	return r
 }
 
-// exists reports whether a session's row is there.
+// exists reports whether the session's row exists.
 func (s *Service) exists(ctx context.Context, id models.ID) bool {
 	_, err := s.store.Session(ctx, id)
 	return err == nil
@@ -290,10 +293,12 @@ func (s *Service) openToken(ctx context.Context, purpose, value string) (models.
 	return t, err
 }
 
-// findToken also finds one that has been used. Errors: LinkInvalid, Unavailable.
+// findToken returns the token that has the value, even if it has been used. Errors: LinkInvalid,
+// Unavailable.
 //
-// The hash alone does not decide: an attacker who has a leaked secret and the id of a row can compute the value of its
-// link. A value counts only if a secret of the present key ring derives it, so that removing a secret ends its links.
+// A matching hash is not enough: an attacker who has a leaked secret and the id of a row can
+// compute the value of its link. A value counts only if a secret of the present key ring derives
+// it, so that removing a secret invalidates its links.
 func (s *Service) findToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()

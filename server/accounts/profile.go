@@ -33,8 +33,9 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	if c.Username != nil {
-		// Each other username is a line of the security log, and somebody else's way to find this user is gone. It is
-		// spent in advance and for good: a username that is taken counts too, or a user could try all names of others.
+		// Each change of the username adds an entry to the security log and takes away the name by
+		// which others find this user. Attempts are counted before they are made and are never
+		// refunded, so that a user cannot find out which usernames are taken.
 		if err := s.spend(ctx, use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User))); err != nil {
 			return models.User{}, err
 		}
@@ -130,9 +131,10 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	return s.queued(queued, err)
 }
 
-// emailChange shapes a pending change of a user's address: the link to the new one, and a notice to the present one.
-// Such changes are limited, because each new address may be a stranger's mailbox and each change sends a notice too. The
-// caller adds the limits of mails to the new address.
+// emailChange prepares a pending change of a user's address: a link to the new address, and a
+// notice to the present one. Such changes are limited, because each new address may be a stranger's
+// mailbox and each change also sends a notice. The caller adds the limits of mails to the new
+// address.
 func (s *Service) emailChange(u models.User, email, norm string, client Client) models.EmailChange {
 	link := s.mailTo(u, mail.EmailChange, client)
 	link.Email, link.EmailNorm, link.ExpiresAt = email, norm, link.CreatedAt.Add(s.settings.EmailChangeTTL)

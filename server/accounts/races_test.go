@@ -305,9 +305,9 @@ func TestControl48LogoutWithAnyToken(t *testing.T) {
 	})
 }
 
-// Of two requests that take away the last two superusers at the same moment, by whatever way and at whichever replica, one
-// is rejected: two hundred times, each engine and with two replicas. A superuser whom the other request removes first is
-// rejected as an actor.
+// Two requests remove the last two superusers at the same moment, in any way and at any replica.
+// One of them is rejected: two hundred times, on each engine and with two replicas. A superuser
+// whom the other request removes first is rejected as an actor.
 func TestControl75TheLastSuperuserStays(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		ctx := context.Background()

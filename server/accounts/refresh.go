@@ -38,11 +38,13 @@ const (
 	misdirected                    // row 0b
 )
 
-// decide is the decision table: what a refresh credential is worth beside the row of its session at an instant.
-// It is a pure function. wrote are the instants that UPDATEs of ours carried whose outcome is unknown.
+// decide implements the decision table: it returns the verdict on a refresh credential, given the
+// row of its session and the time. It is a pure function. wrote are the times that this process
+// wrote in UPDATEs whose outcome is unknown.
 //
-// Rows 1 and 2 come before any grace: a session that has ended gives no tokens, however recently its token was
-// superseded. A missing row, which is row 2 even for an expired token, does not reach it.
+// Rows 1 and 2 precede any grace: a session that has ended gives no tokens, however recently its
+// token was superseded. A missing row, which is row 2 even for an expired token, does not reach
+// decide.
 func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Time, wrote []time.Time) verdict {
 	transport := token.Transport(l.Transport)
 	if c.Subject != l.UserID || carriers[transport].refresh != c.Carrier || (c.Transport != "" && c.Transport != transport) {
@@ -107,17 +109,18 @@ func (p Policy) attemptHash(attempt string) []byte {
 
 const refreshTries = 6
 
-// Refresh answers with the tokens in force for a refresh credential.
+// Refresh returns the tokens in force for a refresh credential.
 //
-// In the common case that is one statement: the UPDATE of row 3, which carries every condition of it, made before
-// anything was read. Where it fits no row, the row is read and the table decides, and what it decides is again one
-// statement guarded by what was decided about. Whatever fails, the answer is Unavailable and the same credential
-// works afterwards.
+// Usually that takes one statement: the UPDATE of row 3, which includes every condition of that
+// row, so that nothing is read first. If it matches no row, the session's row is read and the table
+// decides. The resulting write is again one statement, guarded by the values that were read. If
+// anything fails, the answer is Unavailable and the same credential still works.
 //
-// A request that was held up is Unavailable before anything else is checked, also with a legacy
-// token.
+// A request that was held up is answered with Unavailable before anything else is checked, also
+// with a legacy token.
 //
-// Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been revoked), Unavailable.
+// Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been
+// revoked), Unavailable.
 func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, error) {
 	if s.heldUp(in) {
 		return Tokens{}, unavailable(errHeldUp)
@@ -146,14 +149,14 @@ func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, erro
 
 var errHeldUp = errors.New("the request was held up on its way")
 
-// heldUp reports whether a request may be older than M by now, so that it gets no tokens and proves
+// heldUp reports whether a request may be older than M, so that it gets no tokens and proves
 // nothing. Either its headers were read more than M ago, or they were read within M after this
 // process stood still: then the request may have waited in the kernel all that time, and its client
 // may have repeated it at another replica.
 //
-// It is called before anything else and for every credential. Otherwise an attacker could try a
-// stolen token without an alarm by sending the body late. The strict profile has no M: no request
-// counts as held up.
+// Call it before anything else and for every credential. Otherwise an attacker could try a stolen
+// token without an alarm by sending the body late. The strict profile has no M: no request counts
+// as held up.
 func (s *Service) heldUp(in RefreshInput) bool {
 	if s.policy.RotationInterval == 0 {
 		return false
@@ -279,8 +282,9 @@ func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, 
 	return t, err == nil, err
 }
 
-// mayNoteGrace reports whether the user has not had too many events of row 5 yet: a client that changes its address with
-// each request could otherwise write one each time. Without an answer of the database the event is written.
+// mayNoteGrace reports whether the user is within the limit of events of row 5: a client that
+// changes its address with each request could otherwise write one each time. If the database does
+// not answer, the event is written.
 func (r *refreshing) mayNoteGrace(ctx context.Context, u models.User) bool {
 	err := r.spend(ctx, use(r.settings.RareActionsPerUser, gracedOfUser, subjectOf(u)))
 	return !errors.Is(err, refuse(RateLimited))

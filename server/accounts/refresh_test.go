@@ -451,7 +451,8 @@ func TestGracedEvent(t *testing.T) {
 	})
 }
 
-// A client that changes its address and agent with each request writes so many events, and no more.
+// A client that changes its address and user agent with each request causes a limited number of
+// events.
 func TestControl186GracedEventsAreBounded(t *testing.T) {
 	eachSite(t, []string{"ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h"}, func(t *testing.T, s *site) {
 		c := s.login(token.Body)

@@ -165,8 +165,9 @@ const (
 	repeatRegistrations = tryRegistrations - 1
 )
 
-// repeats bounds the registrations of one address by one client. Beyond it the answer is the same. It counts the
-// wide network alone: with a few /64s one customer could push the owner's registration out.
+// repeats returns the rate limit of registrations of one address by one client. The answer is the
+// same when it is exceeded. It counts the wide network alone: with a few /64s one customer could
+// push the owner's registration out.
 func (s *Service) repeats(client Client, emailNorm string) models.Spending {
 	b := Budget{N: repeatRegistrations, Per: time.Hour}
 	if s.settings.RegistrationsPerClient.N == 0 { // switched off with the others

@@ -12,43 +12,47 @@ import (
 )
 
 const (
-	mailLease  = time.Minute      // longer than a sender may take
+	mailLease  = time.Minute      // longer than one delivery may take
 	mailPoll   = 2 * time.Second  // how soon a worker sees what another replica queued
 	firstRetry = 5 * time.Second  // then twice as long each time
 	lastRetry  = 15 * time.Minute // but not longer than this
 	mailTime   = 30 * time.Second // bound on one delivery
 
 	longestDecoy = 10 * time.Second
-	mailBatch    = 256              // mails that are looked at in one go
-	decoyPart    = 3                // decoys hold at most one in so many places
+	mailBatch    = 256              // mails that are read at once
+	decoyPart    = 3                // decoys hold at most one of so many places
 	noMailPause  = 10 * time.Second // after an error of the database
 )
 
-// MailFault says why a mail was not sent. It holds neither the id of the row nor an address, so it can be logged.
+// MailFault describes a mail that was not sent. It contains neither the id of the row nor an
+// address, so it can be logged.
 type MailFault struct {
 	ID       string // see models.Mail.PublicID
 	Kind     string
 	Attempts int
-	GivenUp  bool // it will not be tried again
+	GivenUp  bool // the mail will not be retried
 	Err      error
 }
 
-// senders sends the mails of the outbox. One goroutine looks at what is due and finds out whether each mail has a
-// recipient. A mail that has one is sent by a goroutine of its own, as long as a place among the senders is free.
+// senders sends the mails of the outbox. One goroutine reads the mails that are due and finds out
+// whether each has a recipient. A mail that has one is sent by a goroutine of its own, as long as a
+// place among the senders is free.
 //
-// Strangers can request mails for addresses that have no account. Such a mail must not use sending capacity, or a flood
-// of them delays the mail of every user. But an observer can time mails: the observer requests a reset for the address
-// of another person and then one for their own, and must not see by the arrival of the second mail whether the first
-// was sent. So a mail without a recipient is a decoy: it holds a place for as long as the last real mail took to send.
-// Decoys hold at most a third of the places. Further mails without a recipient are finished at once, many in one
-// statement. So real mails always have two thirds of the places, and a thousand mails without a recipient take less
-// than a second.
+// Strangers can request mails for addresses that have no account. Such a mail must not use sending
+// capacity, or a flood of them would delay the mail of every user. But an observer can time mails:
+// an observer who requests a reset for another person's address, and then one for their own, must
+// not see by the arrival of the second mail whether the first was sent. So a mail without a
+// recipient is a decoy: it holds a place for as long as the last real mail took to send. Decoys
+// hold at most a third of the places. Further mails without a recipient are finished at once, many
+// in one statement. So real mails always have two thirds of the places, and a thousand mails
+// without a recipient take less than a second.
 //
-// With few mails in flight the two cases are alike. What an observer can still time: while decoys hold their third and
-// real mails hold all other places but one, another real mail makes the next mail wait, and another mail without a
-// recipient does not. For that the observer must fill all places but one of the process that claims the mails, within
-// the time that one mail takes, with mails to many mailboxes of their own, while no other mail is sent. Each try is
-// limited by client network and by recipient.
+// With few mails in flight the two cases are alike. One difference can still be timed: while decoys
+// hold their third and real mails hold all other places but one, another real mail makes the next
+// mail wait, and another mail without a recipient does not. To see it, the observer must fill all
+// places but one of the process that claims the mails, within the time that one mail takes, with
+// mails to many mailboxes of their own, while no other mail is sent. Each try is limited by client
+// network and by recipient.
 type senders struct {
 	*Service
 	sender mail.Sender
@@ -58,8 +62,9 @@ type senders struct {
 	all    sync.WaitGroup
 }
 
-// SendMails sends what is due until ctx ends, several mails at once. Every replica does so; a mail is sent by one of
-// them, and by another one if that dies. report is told what went wrong, by any of the senders.
+// SendMails sends the mails that are due until ctx ends, several at once. Every replica does so.
+// Each mail is sent by one of them, and by another one if that replica fails. report is called with
+// each fault, from several goroutines.
 func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func(MailFault)) {
 	n := max(decoyPart, s.settings.MailSenders)
 	d := &senders{
@@ -77,8 +82,8 @@ func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func
 	}
 }
 
-// sendDue begins to send what is due, until nothing is or every sender is busy: the first that is done wakes it again.
-// It returns how long to wait without that.
+// sendDue starts to send mails until none is due or every sender is busy. A sender that finishes
+// wakes SendMails. sendDue returns how long to wait without that.
 func (d *senders) sendDue(ctx context.Context) time.Duration {
 	for ctx.Err() == nil {
 		more, err := d.sendBatch(ctx)
@@ -92,8 +97,9 @@ func (d *senders) sendDue(ctx context.Context) time.Duration {
 	return mailPoll
 }
 
-// sendBatch begins to send the first mails that are due, and finishes those among them that have no recipient and no
-// place as decoys. It returns whether there may be more that need not wait for a place.
+// sendBatch starts to send the first mails that are due, and finishes those among them that have
+// neither a recipient nor a place as decoys. It returns whether there may be more that need not
+// wait for a place.
 func (d *senders) sendBatch(ctx context.Context) (more bool, err error) {
 	due, err := d.store.DueMails(ctx, d.now(), mailBatch)
 	if err != nil {
@@ -107,7 +113,8 @@ func (d *senders) sendBatch(ctx context.Context) (more bool, err error) {
 	return len(due) == mailBatch && !busy, errors.Join(err, d.drop(ctx, dropped))
 }
 
-// dispatch begins to send mails in their order, until all places are taken. It returns those that need none.
+// dispatch starts to send mails in their order, until all places are taken. It returns the mails
+// that need no place, and whether a mail has to wait for one.
 func (d *senders) dispatch(ctx context.Context, due []models.Mail, absent map[models.ID]bool) (dropped []models.Mail, busy bool, err error) {
 	for _, m := range due {
 		release, free := d.reserve(absent[m.ID])
@@ -125,9 +132,10 @@ func (d *senders) dispatch(ctx context.Context, due []models.Mail, absent map[mo
 	return dropped, false, nil
 }
 
-// withoutRecipient returns the mails that are not to be sent, since the address that a stranger typed has not got the
-// account, or the registration, that the request was about. They are looked up together and before they are claimed: a
-// flood of requests costs a few statements for each batch. compose judges the same for each mail that is sent.
+// withoutRecipient returns the mails that must not be sent, because the address that a stranger
+// typed does not have the account or the registration that the request was about. They are looked
+// up together, before they are claimed, so that a flood of requests costs a few statements per
+// batch. compose checks the same again for each mail that is sent.
 func (d *senders) withoutRecipient(ctx context.Context, due []models.Mail) (map[models.ID]bool, error) {
 	asked := map[string][]string{}
 	for _, m := range due {
@@ -154,7 +162,7 @@ func (d *senders) withoutRecipient(ctx context.Context, due []models.Mail) (map[
 	return absent, nil
 }
 
-// reserve takes a place, if one is free. A decoy gets none beyond the part of decoys.
+// reserve takes a place if one is free. Decoys together get at most their part of the places.
 func (d *senders) reserve(decoy bool) (release func(), free bool) {
 	if decoy && !tryHold(d.decoys) {
 		return nil, false
@@ -209,13 +217,14 @@ func (d *senders) drop(ctx context.Context, mails []models.Mail) error {
 	return err
 }
 
-// send delivers a mail that has been claimed, and stores what became of it.
+// send delivers a mail that has been claimed, and stores the outcome.
 func (d *senders) send(ctx context.Context, m models.Mail, decoy bool) {
 	outcome, err := d.deliver(ctx, m, decoy)
 	if err != nil {
 		d.fault(m, outcome != "", err)
 	}
-	// What was sent must be noted even if the process has been told to stop, or it is sent again.
+	// The outcome must be stored even if the process has been told to stop. Otherwise the mail is
+	// sent again.
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	if outcome == "" {
@@ -225,7 +234,7 @@ func (d *senders) send(ctx context.Context, m models.Mail, decoy bool) {
 		d.observe("mail_" + outcome)
 		err = d.store.FinishMail(ctx, m, d.now(), outcome)
 	}
-	if err != nil { // the lease expires, and it is sent again
+	if err != nil { // the lease expires, and the mail is sent again
 		d.fault(m, false, err)
 	}
 }
@@ -238,14 +247,15 @@ func backOff(attempts int) time.Duration {
 	return min(firstRetry<<min(attempts-1, 10), lastRetry)
 }
 
-// deliver sends a mail. Without an outcome it is to be tried again. An error beside an outcome is for people.
+// deliver sends a mail and returns the outcome. An empty outcome means that the mail is to be
+// retried. An error that comes with an outcome is for the log.
 func (d *senders) deliver(ctx context.Context, m models.Mail, decoy bool) (string, error) {
 	if !d.now().Before(m.ExpiresAt) {
 		return models.MailExpired, errors.New("it could not be sent before it expired")
 	}
 	stop := ctx
-	// A dialogue that is broken off when the process is told to stop may have delivered the mail already, and another
-	// replica would send it again.
+	// If the process is told to stop, the dialogue continues: an interrupted one may have
+	// delivered the mail already, and another replica would send it again.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mailTime)
 	defer cancel()
 	message, err := d.compose(ctx, m)
@@ -259,7 +269,7 @@ func (d *senders) deliver(ctx context.Context, m models.Mail, decoy bool) (strin
 		return "", err
 	}
 	message.To = mailbox(message.To)
-	began := time.Now() //nolint:forbidigo // how long it takes, not when it is
+	began := time.Now() //nolint:forbidigo // measures a duration
 	err = d.sender.Send(ctx, message)
 	took := time.Since(began) //nolint:forbidigo // as above
 	switch {
@@ -272,8 +282,9 @@ func (d *senders) deliver(ctx context.Context, m models.Mail, decoy bool) (strin
 	return models.MailSent, nil
 }
 
-// holdDecoy waits for as long as the last mail took to send; see senders. A mail that has lost its recipient since it
-// was dispatched is a decoy if the part of decoys has room. A process that is told to stop does not wait.
+// holdDecoy waits for as long as the last mail took to send; see senders. A mail that has lost its
+// recipient since it was dispatched becomes a decoy if the part of decoys has room. holdDecoy does
+// not wait if the process is told to stop.
 func (d *senders) holdDecoy(ctx context.Context, reserved bool) {
 	if !reserved {
 		if !tryHold(d.decoys) {

@@ -19,7 +19,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// queue puts mails of a kind into the outbox, each to an address of its own, in one transaction.
+// queue adds mails of a kind to the outbox, each to a different address, in one transaction.
 func queue(t *testing.T, db *servertest.Database, kind string, priority models.MailPriority, n int, due time.Time) {
 	t.Helper()
 	tx, err := db.SQL.BeginTx(t.Context(), nil)
@@ -42,7 +42,7 @@ func queue(t *testing.T, db *servertest.Database, kind string, priority models.M
 	must(t, tx.Commit())
 }
 
-// slow is a sender that takes that long for each mail.
+// slow returns a sender that takes d for each mail.
 func slow(mails *servertest.Mails, d time.Duration) senderFunc {
 	return func(ctx context.Context, m mail.Message) error {
 		time.Sleep(d)
@@ -50,7 +50,8 @@ func slow(mails *servertest.Mails, d time.Duration) senderFunc {
 	}
 }
 
-// A flood of resets for addresses that have no account, in front of a real one, and a mail server that takes its time.
+// A flood of resets for addresses without an account is queued before a real one, and the mail
+// server is slow.
 func TestControl187UnknownAddressesDoNotDelayMail(t *testing.T) {
 	const bound = 10 * time.Second
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -58,7 +59,7 @@ func TestControl187UnknownAddressesDoNotDelayMail(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Engine: e, Mail: slow(mails, 100*time.Millisecond)})
 		u, first := s.NewUser(), s.NewUser()
 		requestReset(t, s, first.Email)
-		mails.Wait(t, first.Email, 1) // from here on the server knows how long a mail takes
+		mails.Wait(t, first.Email, 1) // from now on the server knows how long a mail takes
 		settled(t, s.Database)
 		queue(t, s.Database, string(mail.Reset), models.PriorityReset, 2000, s.Clock.Now().UTC().Add(-time.Second).Truncate(time.Microsecond))
 		began := time.Now()
@@ -74,7 +75,7 @@ func TestControl187UnknownAddressesDoNotDelayMail(t *testing.T) {
 		took := time.Since(began)
 		t.Logf("sent after %v", took)
 		if took > bound {
-			t.Errorf("a reset behind 2000 for unknown addresses was sent after %v", took)
+			t.Errorf("a reset behind 2000 for unknown addresses was sent only after %v", took)
 		}
 		settled(t, s.Database)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE outcome = 'dropped'"); n != 2000 {
@@ -83,8 +84,9 @@ func TestControl187UnknownAddressesDoNotDelayMail(t *testing.T) {
 	})
 }
 
-// Beyond a backlog no request is told that a mail is on its way, since it would come too late. That does not depend on
-// the address, and one kind of request does not close the other.
+// If too many mails are due, requests for mails are rejected, because the mail would arrive too
+// late. The rejection does not depend on the address, and one kind of request does not block the
+// other.
 func TestControl187BacklogIsRejected(t *testing.T) {
 	const bound = 1000
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -111,11 +113,11 @@ func TestControl187BacklogIsRejected(t *testing.T) {
 				for _, path := range slices.Concat(c.rejected[:1], c.taken) { // one below the bound
 					ask(path, "first@example.com").Want(t, http.StatusAccepted, "")
 				}
-				s.Clock.Advance(1500 * time.Millisecond) // longer than the answer is remembered
+				s.Clock.Advance(1500 * time.Millisecond) // longer than backlogMemory
 				before := s.Database.Dump(t)
 				throttles := s.Database.Count(t, "SELECT SUM(hits) FROM throttles")
 				for _, path := range c.rejected {
-					for _, email := range []string{u.Email, "nobody@example.com"} {
+					for _, email := range []string{u.Email, "unknown@example.com"} {
 						r := ask(path, email)
 						wantUnavailable(t, r)
 						if r.Header.Get("Retry-After") != "5" {
@@ -124,23 +126,24 @@ func TestControl187BacklogIsRejected(t *testing.T) {
 					}
 				}
 				if s.Database.Dump(t) != before || s.Database.Count(t, "SELECT SUM(hits) FROM throttles") != throttles {
-					t.Error("a rejected request left something behind")
+					t.Error("a rejected request changed the database")
 				}
 				for _, path := range c.taken {
 					ask(path, u.Email).Want(t, http.StatusAccepted, "")
 				}
 				if got := observed(t, s, "mail_backlog"); got != fmt.Sprint(2*len(c.rejected)) {
-					t.Errorf("%s rejections are counted", got)
+					t.Errorf("got %s counted rejections", got)
 				}
 				for _, line := range errorLines(s) {
-					t.Errorf("a flood fills the log: %s", line)
+					t.Errorf("a flood writes error lines to the log: %s", line)
 				}
 			})
 		}
 	})
 }
 
-// heldMails is a sender that keeps every mail in flight until it is released, and the order in which they came.
+// heldMails is a sender that holds every mail in flight until it is released. It records the order
+// in which the mails arrived.
 type heldMails struct {
 	mu      sync.Mutex
 	came    []string // kinds
@@ -161,7 +164,7 @@ func (h *heldMails) kinds() []string {
 	return slices.Clone(h.came)
 }
 
-// Whatever strangers have queued, a mail that a signed-in user causes is the next to be sent, then a reset.
+// Whatever strangers have queued, a mail caused by a signed-in user is sent next, and then a reset.
 func TestControl187SignedInUsersGoFirst(t *testing.T) {
 	const senders = 6
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -184,7 +187,7 @@ func TestControl187SignedInUsersGoFirst(t *testing.T) {
 			eventually(t, "the next mail", func() bool { return len(held.kinds()) == senders+i+1 })
 		}
 		if got, want := held.kinds()[senders:], []string{"password_changed", "reset"}; !slices.Equal(got, want) {
-			t.Errorf("next were sent %q, want %q", got, want)
+			t.Errorf("the next mails are %q, want %q", got, want)
 		}
 		release()
 		if got := settled(t, s.Database); got[models.MailSent] != 2*senders+2 {
@@ -193,7 +196,8 @@ func TestControl187SignedInUsersGoFirst(t *testing.T) {
 	})
 }
 
-// Decoys hold a third of the senders for as long as a real mail took, and no more; real mails can have all.
+// Decoys hold a third of the senders for as long as a real mail took, and no longer. Real mails can
+// use all senders.
 func TestControl187DecoysHoldTheirPart(t *testing.T) {
 	const senders, part, sending = 6, 2, 2 * time.Second
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -209,7 +213,7 @@ func TestControl187DecoysHoldTheirPart(t *testing.T) {
 		settled(t, s.Database)
 		queue(t, s.Database, string(mail.Reset), models.PriorityReset, 50, s.Clock.Now().UTC().Truncate(time.Microsecond))
 		began := time.Now()
-		s.Service.RequestReset(t.Context(), "nobody@example.com", accounts.Client{}) // it wakes the senders
+		s.Service.RequestReset(t.Context(), "unknown@example.com", accounts.Client{}) // wakes the senders
 		waiting := func() int64 { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") }
 		eventually(t, "most of them are finished", func() bool { return waiting() == part })
 		for range senders {
@@ -221,7 +225,7 @@ func TestControl187DecoysHoldTheirPart(t *testing.T) {
 		}
 		eventually(t, "real mails have all senders", func() bool { return len(held.kinds()) == 1+senders })
 		if took := time.Since(began); took < sending {
-			t.Errorf("decoys held their senders for %v, a real mail took %v", took, sending)
+			t.Errorf("decoys held their senders for %v, but a real mail took %v", took, sending)
 		}
 		release()
 		if got := settled(t, s.Database); got[models.MailSent] != senders+1 {

@@ -26,7 +26,7 @@ type Policy struct {
 // Settings are about accounts, where Policy is about sessions.
 type Settings struct {
 	MinPassword                         int
-	SiteNames                           []string // of the service, which attackers try as passwords
+	SiteNames                           []string // names of the service, which attackers try as passwords
 	RegistrationClosed                  bool
 	VerificationOptional                bool // users exist, and may log in, before their address is verified
 	VerifyTTL, EmailChangeTTL, ResetTTL time.Duration
@@ -152,9 +152,9 @@ func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, end)
 }
 
-// storeError is what a failed store call means to a caller, where nothing more special is known: a database that
-// cannot be asked is a 503, and an actor whose session or role is gone a 401 or 403; anything else is a fault of this
-// program.
+// storeError returns the error of the contract for a failed store call, unless the caller has a
+// more specific one. A database that does not answer is a 503, and an actor whose session or role
+// is gone is a 401 or 403. Any other error is a bug in this program.
 func storeError(err error) error {
 	switch {
 	case errors.Is(err, models.ErrLastSuperuser):

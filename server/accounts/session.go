@@ -25,13 +25,14 @@ type LoginInput struct {
 
 const loginTries = 3
 
-// Login verifies the password and begins a session. Nothing that the request carried is adopted: the session's id is
-// new, so nobody can fix it beforehand.
+// Login verifies the password and begins a session. It adopts nothing from the request: the
+// session's id is new, so that an attacker cannot fix it beforehand.
 //
-// An unknown user, a wrong password, an inactive user and an unverified address give the same error after the same
-// work, so that nobody learns which names exist. Each guess is counted before it is judged, and given back if it was
-// right. Errors: InvalidCredentials, RateLimited (for a right password too, if the client or the user has had too many),
-// Unavailable (also when too many passwords are being hashed).
+// An unknown user, a wrong password, an inactive user and an unverified address give the same error
+// after the same work, so that the answer does not reveal which names exist. Each attempt is
+// counted before the password is verified, and refunded if it was right. Errors:
+// InvalidCredentials, RateLimited (for a right password too, if the client or the user has had too
+// many), Unavailable (also if too many passwords are being hashed).
 func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
 	name := newLoginName(in.Name)
 	t, u, err := s.login(ctx, in, name)
@@ -117,16 +118,17 @@ func (s *Service) checkPassword(ctx context.Context, name loginName, password st
 	return u, rehash, nil
 }
 
-// unverified reports whether the user must verify the address before the first login. A user who was imported need not:
-// Django let that user in, and the account may have no address at all.
+// unverified reports whether the user must verify the address before the first login. An imported
+// user need not: Django let that user in, and the account may have no address at all.
 func unverified(u models.User) bool {
 	return u.EmailVerifiedAt == nil && u.Email != "" && u.ImportedEpoch == nil
 }
 
-// userOfLogin finds the user of a login. ErrNotFound also for what is no possible name. A name with an @ is an address
-// or, of a user who was imported, a username; where it is both, of two users, the address wins if it is verified. If
-// it is not, a stranger could lock the other user out by having typed that username as an address.
-// Both are looked for by one statement, or the time would tell which of them a name is.
+// userOfLogin returns the user of a login. It returns models.ErrNotFound also for a name that no
+// user can have. A name with an @ is an address or the username of an imported user. If it is the
+// address of one user and the username of another, the address wins if it is verified. If it is
+// not, a stranger could lock the other user out by registering that username as an address. One
+// statement looks for both, because the time would otherwise reveal which of them a name is.
 func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -151,8 +153,9 @@ func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User,
 	return list[0], nil
 }
 
-// busy refuses a request whose password cannot be hashed now, before it reaches the database: a storm is not to keep
-// that busy too. Errors: Unavailable.
+// busy returns an error if a password of the client cannot be hashed now. It is called before the
+// database is queried, so that a storm of logins does not load the database too. Errors:
+// Unavailable.
 func (s *Service) busy(client Client) error {
 	if s.hasher.Full(client.networks()) {
 		return hashError(credentials.ErrBusy)
@@ -303,7 +306,7 @@ func (s *Service) EndSessions(ctx context.Context, p Principal, keepCurrent bool
 	return storeError(resolved(err, func() bool { return s.hasNextEpoch(ctx, p.User) }))
 }
 
-// hasNextEpoch reports whether every session that the user had when read has ended.
+// hasNextEpoch reports whether every session that the user had at the time of the read has ended.
 func (s *Service) hasNextEpoch(ctx context.Context, u models.User) bool {
 	now, err := s.store.UserByID(ctx, u.ID)
 	return err == nil && now.SessionEpoch == u.SessionEpoch+1

@@ -11,8 +11,9 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// A request that a client sent before the process stood still is read after it. The same process
-// tells what another replica would have done in between, since SQLite has only one.
+// A client sent a request before the process stood still, and the server reads it afterwards. The
+// same process also acts as the other replica that worked during the standstill, because SQLite has
+// only one.
 func TestControl195RequestsAfterAStandstillAreHeldUp(t *testing.T) {
 	const m = 800 * time.Millisecond // W is 4 s
 	settings := append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=4s")
@@ -33,7 +34,7 @@ func TestControl195RequestsAfterAStandstillAreHeldUp(t *testing.T) {
 		s.unchanged(func() { wantUnavailable(t, exchange(s.replicas[0].Anonymous(), legacy)) })
 		s.at(next).Profile().Want(t, http.StatusOK, "")
 		if observed(t, s.replicas[0], "stood_still") == "0" {
-			t.Error("the standstill is not counted")
+			t.Error("the metrics do not count the standstill")
 		}
 		if took := time.Since(woke); took > m {
 			t.Logf("this machine is slow: %v", took)
@@ -48,8 +49,8 @@ func TestControl195RequestsAfterAStandstillAreHeldUp(t *testing.T) {
 	})
 }
 
-// A standstill that is no longer than M and a beat is within what the table allows for, and the
-// strict profile has no M.
+// The decision table allows for a standstill that is no longer than M and a beat. The strict
+// profile has no M.
 func TestControl195ShortStandstillsAndTheStrictProfile(t *testing.T) {
 	for _, test := range []struct {
 		interval string

@@ -11,8 +11,9 @@ import (
 
 const readyTime = 2 * time.Second
 
-// Ready says why this replica should not get traffic, or nil: the database answers, its schema is current, the two clocks
-// agree (else every refresh would be a 503), and a write has just been possible (else every login would be).
+// Ready returns why this replica should not get traffic, or nil. The database must answer, its
+// schema must be current, the two clocks must agree (otherwise every refresh is a 503), and a write
+// must just have been possible (otherwise every login is a 503).
 func (s *Service) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
@@ -62,10 +63,11 @@ func (s *Service) checkClock(ctx context.Context) error {
 
 const (
 	proveWriteEvery = 5 * time.Second
-	proveWriteAgain = time.Second // after one that failed
+	proveWriteAgain = time.Second // after a write that failed
 )
 
-// writeProof is the outcome of the last write that a check of readiness has made. The row is this process's own.
+// writeProof is the outcome of the last write made by a check of readiness. The row belongs to this
+// process.
 type writeProof struct {
 	row models.ID
 	mu  sync.Mutex
@@ -73,7 +75,8 @@ type writeProof struct {
 	err error
 }
 
-// due reports whether it is time for another write, and takes it on if so; the last outcome counts in the meantime.
+// due reports whether it is time for another write, which the caller then makes. Until that write
+// ends, other callers get the last outcome.
 func (w *writeProof) due(now time.Time) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -95,8 +98,9 @@ func (w *writeProof) set(err error) error {
 	return err
 }
 
-// checkWrite makes a tiny write, at most one in proveWriteEvery: anyone may ask for readiness as often as they like. It
-// is brought to its end even if the caller hangs up, who could turn the outcome otherwise.
+// checkWrite makes a tiny write, at most one per proveWriteEvery, because anyone may check
+// readiness as often as they like. The write continues if the caller disconnects: otherwise any
+// caller could make it fail.
 func (s *Service) checkWrite(ctx context.Context) error {
 	now := s.now()
 	due, err := s.written.due(now)
@@ -167,8 +171,9 @@ const (
 	refreshSearchAtOnce = 200
 )
 
-// refreshSearch brings users up to date whom replicas of an older version have made or changed: at the first clean-up
-// of a process, when a rolling update is over, and then each day. A round that fails is made again by the next clean-up.
+// refreshSearch updates the search column of users whom replicas of an older version have created
+// or changed. It does so at the first clean-up of a process, when a rolling update is over, and
+// then once a day. A round that fails is repeated by the next clean-up.
 func (s *Service) refreshSearch(ctx context.Context) error {
 	now := s.now()
 	if last := s.searchRefreshed.Load(); last != nil && now.Before(last.Add(refreshSearchEvery)) {

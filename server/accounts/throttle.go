@@ -34,7 +34,7 @@ type Budgets struct {
 	MailsPerStaff           Budget
 }
 
-// Kinds of budgets, which keep equal subjects apart. Those of clients end in requestsOf.
+// Kinds of rate limits, which keep equal subjects apart. Those of clients end in requestsOf.
 const (
 	loginOfAccount  = "login_account"
 	loginOfKnown    = "login_known"
@@ -64,7 +64,7 @@ func use(b Budget, kind, subject string) models.Spending {
 // judgeTime is how long a guess may take to be judged.
 const judgeTime = 5 * time.Second
 
-// guesses makes guesses of uses.
+// guesses marks uses as guesses, which can be refunded while they are verified.
 func guesses(list []models.Spending) []models.Spending {
 	for i := range list {
 		list[i].Flight = judgeTime
@@ -72,7 +72,8 @@ func guesses(list []models.Spending) []models.Spending {
 	return list
 }
 
-// guess is a use of a budget that is given back if it was right. Many right ones at once are told to come again soon.
+// guess returns a use of a limit that is refunded if the guess was right. If many guesses are being
+// verified at once, further ones are told to retry soon.
 func guess(b Budget, kind, subject string) models.Spending {
 	return guesses([]models.Spending{use(b, kind, subject)})[0]
 }
@@ -85,15 +86,15 @@ func (s *Service) confirmation(client Client) []models.Spending {
 	return perClient(s.settings.ConfirmationsPerClient, confirmOfClient, client)
 }
 
-// verified counts a password that is verified for a client. It is spent whether the password is right
-// or wrong. The threat is a client that keeps the hash slots busy with right passwords, which no
-// limit of failures counts.
+// verified returns the uses for a password that is verified for a client. They count whether the
+// password is right or wrong. The threat is a client that keeps the hash slots busy with right
+// passwords, which no limit of failures counts.
 func (s *Service) verified(client Client) []models.Spending {
 	return perClient(s.settings.PasswordsPerClient, passwordsOf, client)
 }
 
-// passwordRight counts a right password of a user. It bounds the sessions and events that a user can
-// make in an hour. Errors: RateLimited, Unavailable.
+// passwordRight counts a right password of a user. It limits the sessions and events that a user
+// can create in an hour. Errors: RateLimited, Unavailable.
 func (s *Service) passwordRight(ctx context.Context, u models.User) error {
 	return s.spend(ctx, use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u)))
 }
@@ -118,7 +119,7 @@ func (s *Service) spend(ctx context.Context, list ...models.Spending) error {
 	return s.limited(err)
 }
 
-// remembered answers from memory if one of the limits has just been exceeded. Errors: RateLimited.
+// remembered rejects from memory if one of the limits has just been exceeded. Errors: RateLimited.
 func (s *Service) remembered(list []models.Spending, now time.Time) error {
 	if over := s.spent.find(list, now); over != nil {
 		return s.rateLimited(over)
@@ -180,7 +181,7 @@ func (s *Service) rateLimited(over *models.OverBudget) error {
 	return &Error{Code: RateLimited, RetryAfter: max(time.Second, over.Until.Sub(s.now())), Cause: over}
 }
 
-// isOver says whether it was a budget of one of these kinds that was used up.
+// isOver reports whether err says that a limit of one of these kinds is exceeded.
 func isOver(err error, kinds ...string) bool {
 	var over *models.OverBudget
 	return errors.As(err, &over) && slices.Contains(kinds, over.Kind)
@@ -194,9 +195,10 @@ func (s *Service) unjudged(ctx context.Context, err error, list ...models.Spendi
 	return errors.Join(err, s.refund(ctx, list...))
 }
 
-// spentBudgets remembers for a moment which limits of clients are exceeded, so that a flood of one
-// client is answered without the database. Only those: a reset by mail, a staff member or an operator
-// releases the limits of an account, on any replica, and the next login must see that at once.
+// spentBudgets remembers for spentMemory which limits of clients are exceeded, so that a flood of
+// one client is answered without the database. It remembers no other limits: a reset by mail, a
+// staff member or an operator can release the limits of an account on any replica, and the next
+// login must see that at once.
 type spentBudgets struct {
 	mu   sync.Mutex
 	over map[models.ID]spentUntil

@@ -57,7 +57,8 @@ func TestControl13SameWorkForKnownAndUnknown(t *testing.T) {
 	})
 }
 
-// isBacklogQuery finds the statement that is made at most once a second, before the address is looked at.
+// isBacklogQuery reports whether the statement is the backlog query, which is made at most once a
+// second and before the address is examined.
 func isBacklogQuery(statement string) bool {
 	return strings.HasPrefix(statement, "SELECT `id` FROM `outbox` WHERE done_at IS NULL AND priority")
 }

@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// shortestName is the fewest characters of a name that is used as one: shorter ones, such as "eu"
-// or "of", occur in good passwords by chance.
+// shortestName is the fewest characters of a name that passwords are compared with. Shorter ones,
+// such as "eu" or "of", occur in good passwords by chance.
 const shortestName = 3
 
-// SiteNames returns what people call this service, which attackers try as passwords: the host of
+// SiteNames returns the names of this service, which attackers try as passwords: the host of
 // PUBLIC_URL and each of its labels, and the display name of MAIL_FROM, whole and word by word.
 func (c Config) SiteNames() []string {
 	var names []string

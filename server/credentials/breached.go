@@ -2,7 +2,7 @@ package credentials
 
 import (
 	"bytes"
-	"crypto/sha1" //nolint:gosec // the lists are of SHA-1; nothing is protected by it here
+	"crypto/sha1" //nolint:gosec // the published lists contain SHA-1 hashes; it protects nothing here
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,8 +18,8 @@ import (
 //	24   8 bytes  number of entries
 //
 // The entries follow and fill the rest of the file: the first breachedWidth bytes of the SHA-1 of
-// each password, in ascending order, each once. A password that is in none of the lists matches one
-// of n entries by chance with a probability of n/2^64, which is 5e-11 for a billion.
+// each password, in ascending order and without duplicates. A password that is not in the list
+// matches one of n entries by chance with a probability of n/2^64, which is 5e-11 for a billion.
 const (
 	breachedMagic   = "accounts-breach\n"
 	breachedVersion = 1
@@ -35,7 +35,7 @@ type Breached struct {
 	count int64
 }
 
-var errNoBreached = errors.New("is no file that \"accountsd breached-passwords build\" has written")
+var errNoBreached = errors.New("was not written by \"accountsd breached-passwords build\": build the file with it")
 
 // OpenBreached opens the file and checks its header, its length and the order of a sample of its
 // entries.
@@ -61,11 +61,11 @@ func (b *Breached) check(info os.FileInfo) error {
 		return errNoBreached
 	}
 	if v, w := binary.BigEndian.Uint32(header[16:]), binary.BigEndian.Uint32(header[20:]); v != breachedVersion || w != breachedWidth {
-		return fmt.Errorf("has format %d with entries of %d bytes, and this program reads format %d with %d: build it again", v, w, breachedVersion, breachedWidth)
+		return fmt.Errorf("has format %d with entries of %d bytes, and this program reads format %d with entries of %d bytes: build the file again", v, w, breachedVersion, breachedWidth)
 	}
 	count := binary.BigEndian.Uint64(header[24:])
 	if size := info.Size() - breachedHeader; count == 0 || size%breachedWidth != 0 || uint64(size/breachedWidth) != count {
-		return errors.New("is not complete: build it again")
+		return errors.New("is not complete: build the file again")
 	}
 	b.count = int64(count)
 	return b.checkOrder()
@@ -83,7 +83,7 @@ func (b *Breached) checkOrder() error {
 			return err
 		}
 		if i > 0 && entry <= last {
-			return errors.New("is not sorted: build it again")
+			return errors.New("is not sorted: build the file again")
 		}
 		last = entry
 	}
@@ -97,7 +97,8 @@ func (b *Breached) Count() int64 { return b.count }
 func (b *Breached) Close() error { return b.close() }
 
 // Contains reports whether password is in the list. It reads at most 64 entries, about 30 in a list
-// of a billion. An error means that the file cannot be read, and says nothing about the password.
+// of a billion. An error means that the file cannot be read; the result then says nothing about the
+// password.
 func (b *Breached) Contains(password string) (bool, error) {
 	sum := sha1.Sum([]byte(password)) //nolint:gosec // see the import
 	wanted := binary.BigEndian.Uint64(sum[:])

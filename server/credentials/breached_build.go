@@ -6,15 +6,15 @@ import (
 	"slices"
 )
 
-// Build is how a file of breached passwords is built. Its memory is bounded whatever the size of
-// the list: Chunk entries are sorted at a time and written to a file beside the result, and sorted
-// chunks are merged at the end. A list that is sorted already needs no merge and no more disk than
-// the result.
+// Build holds the options for building a file of breached passwords. Its memory is bounded whatever
+// the size of the list: Chunk entries at a time are sorted and written to a temporary file next to
+// the result, and the sorted chunks are merged at the end. A list that is already sorted needs no
+// merge, and no more disk space than the result.
 type Build struct {
-	MinCount int64 // the fewest occurrences of a password that is taken
+	MinCount int64 // the fewest occurrences of a password that is included
 	Chunk    int   // entries, of 8 bytes each
-	// Reading is called with the number of bytes read since the last call, and Merging with the number of
-	// entries merged. An error of either ends the build.
+	// Reading and Merging are called with the number of bytes read, or of entries merged, since the
+	// last call. An error that they return stops the build.
 	Reading, Merging func(n int64) error
 }
 
@@ -43,8 +43,8 @@ func (b Build) Run(ctx context.Context, source *BreachedSource, path string) (co
 	return merged.count, merged.publish(path)
 }
 
-// ErrNoBreached means that no line of the list is to be taken.
-var ErrNoBreached = errors.New("the list has no password that occurs so often")
+// ErrNoBreached means that no line of the list is included.
+var ErrNoBreached = errors.New("the list has no password that occurs that often: check the list and --min-count")
 
 // fill reads the source into sorted runs.
 func (b Build) fill(ctx context.Context, source *BreachedSource, spool *spool) error {
@@ -73,7 +73,7 @@ func (b Build) fill(ctx context.Context, source *BreachedSource, spool *spool) e
 	return spool.out.Flush()
 }
 
-// checkEvery is how many entries are merged between two looks at the context.
+// checkEvery is how many entries are merged between two checks of the context.
 const checkEvery = 1 << 16
 
 // merge writes the entries of all runs in order, each once.

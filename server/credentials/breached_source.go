@@ -16,15 +16,16 @@ import (
 	"strings"
 )
 
-// BreachedSource is a downloaded list of breached passwords in the format of Have I Been Pwned:
-// a file with a line SHA1:COUNT or SHA1 for each password, or a folder with a file for each first
-// five hexadecimal digits of the SHA-1, named by them, whose lines have the other 35.
+// BreachedSource is a downloaded list of breached passwords in the format of Have I Been Pwned. It
+// is either a file with a line SHA1:COUNT or SHA1 for each password, or a folder with one file for
+// each first five hexadecimal digits of the hashes. Such a file is named after these digits, and
+// its lines have the other 35.
 type BreachedSource struct {
 	files []rangeFile
 	Size  int64 // bytes
 }
 
-// rangeFile is a file whose lines all begin with prefix when it is put before them.
+// rangeFile is a file of a list. prefix is what its lines lack of the hashes.
 type rangeFile struct{ path, prefix string }
 
 const (
@@ -54,12 +55,12 @@ func FindBreached(path string) (*BreachedSource, error) {
 		}
 	}
 	if len(s.files) == 0 {
-		return nil, fmt.Errorf("%s holds no file that is named by five hexadecimal digits, such as 21BD1 or 21BD1.txt", path)
+		return nil, fmt.Errorf("%s contains no file whose name is five hexadecimal digits, such as 21BD1 or 21BD1.txt", path)
 	}
 	return s, nil
 }
 
-// add adds a file of a folder if it is named as one of a range.
+// add adds a file of a folder if its name is that of a range.
 func (s *BreachedSource) add(folder string, entry fs.DirEntry) error {
 	prefix := strings.TrimSuffix(entry.Name(), ".txt")
 	if len(prefix) != rangeDigits || strings.Trim(prefix, hexDigits) != "" || entry.IsDir() {
@@ -112,13 +113,14 @@ func (f rangeFile) read(ctx context.Context, minCount int64, add func(uint64) er
 	return lines.Err()
 }
 
-// errLine does not quote the line: a list of passwords in plain text may have been given by mistake.
+// errLine does not quote the line: the operator may have passed a list of passwords in plain text
+// by mistake.
 func (f rangeFile) errLine(n int) error {
 	return fmt.Errorf("%s: line %d is not a SHA-1 in hexadecimal digits with or without :COUNT", f.path, n)
 }
 
-// parse reads a line. An empty one has the count 0, as have the lines that Have I Been Pwned pads
-// its answers with.
+// parse reads a line. An empty line has the count 0, as have the padding lines in answers of Have I
+// Been Pwned.
 func (f rangeFile) parse(line []byte) (entry uint64, count int64, ok bool) {
 	if line = bytes.TrimSpace(bytes.TrimPrefix(line, []byte("\ufeff"))); len(line) == 0 {
 		return 0, 0, true
@@ -143,7 +145,7 @@ func (f rangeFile) parse(line []byte) (entry uint64, count int64, ok bool) {
 	return binary.BigEndian.Uint64(sum[:]), count, true
 }
 
-// counted calls count with the length of each read. An error of count is one of the reader.
+// counted calls count with the length of each read. It returns an error of count as a read error.
 type counted struct {
 	io.Reader
 	count func(int64) error

@@ -9,18 +9,18 @@ import (
 	"path/filepath"
 )
 
-// spool is a file of breached passwords that is being written, in runs of ascending entries.
+// spool is a file of breached passwords that is being written in runs of ascending entries.
 type spool struct {
 	file  *os.File
 	out   *bufio.Writer
 	count int64   // entries
-	runs  []int64 // where each begins, as a number of entries
+	runs  []int64 // the index of the first entry of each
 	last  uint64
 }
 
 const spoolBuffer = 1 << 20
 
-// newSpool makes a temporary file beside path, with room for the header.
+// newSpool creates a temporary file next to path, with room for the header.
 func newSpool(path string) (*spool, error) {
 	file, err := os.CreateTemp(filepath.Dir(path), ".breached-*")
 	if err != nil {
@@ -33,7 +33,7 @@ func newSpool(path string) (*spool, error) {
 	return s, nil
 }
 
-// writeRun writes entries that are in order. They continue the last run if they are greater.
+// writeRun writes sorted entries. They extend the last run if they are greater than its last entry.
 func (s *spool) writeRun(entries []uint64) error {
 	if len(entries) == 0 {
 		return nil
@@ -52,7 +52,7 @@ func (s *spool) writeRun(entries []uint64) error {
 	return nil
 }
 
-// write writes an entry that is not less than the last one, unless it is the same.
+// write writes an entry that is not less than the last one. It skips a duplicate.
 func (s *spool) write(entry uint64) error {
 	if s.count > 0 && entry == s.last {
 		return nil
@@ -67,8 +67,8 @@ func (s *spool) add(entry uint64) error {
 	return err
 }
 
-// publish writes the header and gives the file its name. Everybody may read it: it holds public
-// data, and the server need not run as the user who built it.
+// publish writes the header and renames the file to its final name. All users of the machine may
+// read it: it contains public data, and the server need not run as the user who built it.
 func (s *spool) publish(path string) error {
 	if err := s.out.Flush(); err != nil {
 		return err

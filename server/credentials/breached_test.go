@@ -18,7 +18,7 @@ import (
 
 func sha1Of(password string) string { return fmt.Sprintf("%X", sha1.Sum([]byte(password))) }
 
-// passwords returns n of them, in no order of their hashes.
+// passwords returns n passwords, in no order of their hashes.
 func passwords(n int) []string {
 	list := make([]string, n)
 	for i := range list {
@@ -72,7 +72,8 @@ func wantContains(t *testing.T, b *Breached, password string, want bool) {
 	}
 }
 
-// alone fails if the folder holds anything but the given names: temporary files are removed whatever happens.
+// alone fails if the folder contains anything but the given names: temporary files must always be
+// removed.
 func alone(t *testing.T, folder string, names ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
@@ -81,7 +82,7 @@ func alone(t *testing.T, folder string, names ...string) {
 	}
 	for _, e := range entries {
 		if !slices.Contains(names, e.Name()) {
-			t.Errorf("%s is left over", e.Name())
+			t.Errorf("the file %s remains", e.Name())
 		}
 	}
 }
@@ -99,9 +100,9 @@ func TestControl201BreachedPasswordsAreFoundInEveryFormatOfTheList(t *testing.T)
 	}
 	folder := t.TempDir()
 	for prefix, content := range ranges {
-		write(t, filepath.Join(folder, prefix+".txt"), content+strings.Repeat("0", 35)+":0\r\n") // as they are padded
+		write(t, filepath.Join(folder, prefix+".txt"), content+strings.Repeat("0", 35)+":0\r\n") // padding
 	}
-	write(t, filepath.Join(folder, "README.txt"), "no range")
+	write(t, filepath.Join(folder, "README.txt"), "not a range")
 	file := func(content string) string { return write(t, filepath.Join(t.TempDir(), "list.txt"), content) }
 	for name, from := range map[string]string{
 		"sorted":             file(strings.Join(sorted, "\n")),
@@ -150,7 +151,7 @@ func TestBreachedMinCount(t *testing.T) {
 	alone(t, dir, "list", "out")
 }
 
-// What fails leaves no file behind, and the one that was there stays.
+// A build that fails leaves no file behind and keeps an existing one.
 func TestBreachedBuildThatFails(t *testing.T) {
 	hash := sha1Of("x")
 	for name, content := range map[string]string{
@@ -216,9 +217,9 @@ func TestControl201BreachedFileIsCheckedAtStartup(t *testing.T) {
 		first[i], last[i] = last[i], first[i]
 	}
 	for name, test := range map[string]struct{ content, want string }{
-		"empty":            {"", "no file that"},
-		"the list itself":  {lines.String(), "no file that"},
-		"half a header":    {string(content[:20]), "no file that"},
+		"empty":            {"", "was not written by"},
+		"the list itself":  {lines.String(), "was not written by"},
+		"half a header":    {string(content[:20]), "was not written by"},
 		"another version":  {with(19, 9), "format 9"},
 		"another width":    {with(23, 6), "entries of 6 bytes"},
 		"no entry":         {with(breachedHeader-8, make([]byte, 8)...)[:breachedHeader], "not complete"},
@@ -245,7 +246,7 @@ func TestControl201BreachedFileIsCheckedAtStartup(t *testing.T) {
 	}
 }
 
-// A file that becomes unreadable is an error, and never the answer "not in the list".
+// A file that becomes unreadable causes an error, and never the answer "not in the list".
 func TestControl201BreachedFileThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	to := filepath.Join(dir, "out")
@@ -262,7 +263,7 @@ func TestControl201BreachedFileThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// sparse is a file of n entries, each of which is its own place: no test needs 8 GB.
+// sparse is a file of n entries. The value of each is its position, so that no test needs 8 GB.
 type sparse struct {
 	n     int64
 	mu    sync.Mutex
@@ -323,7 +324,8 @@ func TestBreachedConcurrently(t *testing.T) {
 	all.Wait()
 }
 
-// The figures are for the help of "accountsd breached-passwords build": run it with -benchtime 1x.
+// The figures are for the help of "accountsd breached-passwords build": run the benchmark with
+// -benchtime 1x.
 func BenchmarkBreached(b *testing.B) {
 	const n = 4_000_000
 	dir := b.TempDir()

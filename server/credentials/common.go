@@ -19,8 +19,8 @@ var commonPasswords = sync.OnceValue(func() []string { return strings.Fields(com
 const product = "accounts"
 
 // isCommon reports whether password, in lower case, is a simple variation of a common password or
-// of one of the words. A guessing program tries all of these variations of a word before it tries
-// any longer word, so they do not make it stronger.
+// of one of the words. A guessing program tries all these variations of a word before any longer
+// word, so they do not make it stronger.
 func isCommon(password string, words []string) bool {
 	lower := []string{product}
 	for _, w := range words {
@@ -33,9 +33,9 @@ func isCommon(password string, words []string) bool {
 	})
 }
 
-// variations returns the words that password can be a simple variation of: as it is or backwards,
-// without the digits and symbols at its ends, once if it is repeated, and with letters in place of
-// the digits and symbols that look like them.
+// variations returns the words that password may be a simple variation of: the password as it is
+// and backwards, without the digits and symbols at its ends, one part of a repeated one, and with
+// letters in place of the digits and symbols that look like them.
 func variations(password string) []string {
 	var list []string
 	for _, s := range []string{password, reverse(password)} {
@@ -50,8 +50,8 @@ func variations(password string) []string {
 	return list
 }
 
-// shortestDisguise is the fewest code points in which digits are read as letters: in shorter ones
-// random digits make a word by chance.
+// shortestDisguise is the fewest code points in which digits are read as letters. In shorter
+// passwords random digits form a word by chance.
 const shortestDisguise = 6
 
 // lookAlikes replaces digits and symbols by the letters that they are commonly written for.
@@ -61,7 +61,8 @@ var (
 	lookAlikesL = strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "l", "!", "i", "0", "o", "$", "s", "5", "s", "7", "t")
 )
 
-// undressed returns s without the digits and symbols that are put around a word to please a rule.
+// undressed returns s without the digits and symbols that users put around a word to satisfy a
+// rule.
 func undressed(s string) string { return strings.TrimFunc(s, isDressing) }
 
 // onlyPart returns the part of s between digits and symbols if all parts are the same, as in
@@ -74,7 +75,7 @@ func onlyPart(s string) string {
 	return parts[0]
 }
 
-// isDressing reports whether r is a character that is put around a word to please a rule.
+// isDressing reports whether users put r around a word to satisfy a rule: a digit or a symbol.
 func isDressing(r rune) bool {
 	return unicode.IsDigit(r) || unicode.IsPunct(r) || unicode.IsSymbol(r) || unicode.IsSpace(r)
 }

@@ -1,4 +1,4 @@
-// Package credentials hashes and verifies passwords and judges whether a new
+// Package credentials hashes and verifies passwords and checks whether a new
 // one is acceptable.
 //
 // Hashes are Argon2id (RFC 9106) in the PHC string format. One hash costs
@@ -10,9 +10,9 @@
 // Hashes that Django has written are verified too (django.go), in the same slots
 // and under caps of their own, until their users have logged in once.
 //
-// A new password is judged by CheckPolicy, and looked up in a file of breached
-// passwords (Breached) that is searched on disk. Build writes that file from a
-// downloaded list of any size in bounded memory.
+// CheckPolicy checks a new password, and Breached looks it up in a file of breached
+// passwords that is searched on disk. Build writes that file from a downloaded list
+// of any size in bounded memory.
 //
 // A password is the exact sequence of bytes that was typed: never trimmed,
 // never folded, never truncated and never normalised as Unicode. Two spellings

@@ -41,10 +41,9 @@ type Hasher struct {
 	done   atomic.Int64 // hashes computed
 }
 
-// NewHasher returns a Hasher that computes at most slots hashes at once, each of
-// about p.Memory KiB, and lets at most places callers wait for a slot, each for at
-// most wait. It panics if p is outside of what Verify computes or slots is not
-// positive: that is a mistake in the program.
+// NewHasher returns a Hasher that computes at most slots hashes at once, each with about p.Memory
+// KiB, and lets at most places callers wait for a slot, each for at most wait. It panics if p is
+// outside the range that Verify computes or if slots is not positive: that is a bug in the program.
 func NewHasher(p Params, slots, places int, wait time.Duration) *Hasher {
 	if !p.valid() || slots < 1 || places < 0 {
 		panic("credentials: NewHasher with impossible bounds")
@@ -54,9 +53,8 @@ func NewHasher(p Params, slots, places int, wait time.Duration) *Hasher {
 	return h
 }
 
-// Hash returns the PHC string of password under a new random salt. It applies no
-// policy: call CheckPolicy first. Callers of one network share the slots with those
-// of others; see queue.
+// Hash returns the PHC string of password under a new random salt. It applies no policy, so call
+// CheckPolicy first. Callers of one network share the slots with those of others; see queue.
 //
 // Errors: ErrBusy, or the context's error if it ends before a slot is free.
 func (h *Hasher) Hash(ctx context.Context, from Network, password string) (string, error) {
@@ -145,8 +143,8 @@ func (h *Hasher) derive(ctx context.Context, from Network, password string, salt
 	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
 }
 
-// Full reports whether a call from this network would be refused with ErrBusy now. It is for callers
-// that would do work first that is then of no use.
+// Full reports whether a call from this network would return ErrBusy now. Callers use it to avoid
+// work that would then be useless.
 func (h *Hasher) Full(from Network) bool { return h.queue.full(from) }
 
 // Stats are how many hashes are computed and how many callers wait, the bounds of both, and how many hashes have been

@@ -242,7 +242,7 @@ func TestControl81NeverMoreThanSlotsComputing(t *testing.T) {
 	}
 }
 
-// occupy takes a slot, as a hash that is being computed does.
+// occupy takes a slot, as a running hash does.
 func occupy(t *testing.T, h *Hasher) {
 	t.Helper()
 	if w, err := h.queue.enter(Network{}); w != nil || err != nil {

@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// shortestPattern is the fewest code points that are judged as a pattern when digits and symbols
-// around them are left out. Fewer say little about the whole password.
+// shortestPattern is the fewest code points that count as a pattern once the digits and symbols
+// around them are removed. A shorter pattern says little about the whole password.
 const shortestPattern = 8
 
-// isPattern reports whether password, in lower case, is a rule instead of a secret: a unit that is
-// repeated and is too short to be a password itself, or consecutive letters, digits or keys. Digits
-// and symbols around a pattern do not make it stronger.
+// isPattern reports whether password, in lower case, follows a rule instead of being a secret. Such
+// a password repeats a unit that is too short to be a password itself, or consists of consecutive
+// letters, digits or keys. Digits and symbols around a pattern do not make it stronger.
 func isPattern(password string, minLength int) bool {
 	inner := undressed(password)
 	return repeats(password, minLength) || isRuns(password) ||
@@ -26,7 +26,7 @@ func repeats(s string, minLength int) bool {
 }
 
 // unit returns the shortest string that s repeats at least twice, whether or not the last
-// repetition is complete: "abc" of "abcabcab". It returns s if there is none.
+// repetition is complete: "abc" for "abcabcab". It returns s if there is none.
 func unit(s string) string {
 	for n := 1; n <= len(s)/2; n++ {
 		if s[n:] == s[:len(s)-n] { // then n bytes are whole code points, since the rest begins like s
@@ -40,9 +40,9 @@ func unit(s string) string {
 // in many good passwords.
 const shortestRun = 3
 
-// isRuns reports whether s consists of runs alone: consecutive characters of an alphabet or a
-// keyboard in either direction, or one character repeated. So does "112233445566", whose characters
-// are each repeated.
+// isRuns reports whether s consists only of runs. A run is consecutive characters of an alphabet or
+// a keyboard in either direction, or one repeated character. "112233445566" counts as runs too,
+// because each of its characters is repeated.
 func isRuns(s string) bool {
 	runes := []rune(s)
 	single := slices.Compact(slices.Clone(runes))

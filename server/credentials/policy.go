@@ -28,16 +28,15 @@ type PolicyError struct {
 
 func (e *PolicyError) Error() string { return "credentials: password " + e.Code }
 
-// CheckPolicy judges a new password: valid UTF-8 without NUL, at least minLength
-// and at most 256 code points, at most 1024 bytes. There is no composition rule
-// (NIST SP 800-63B-4 §3.1.1). The password is judged and later hashed exactly as
-// typed: leading and trailing spaces count, and no Unicode normal form is applied,
-// so a code point is counted as it was sent.
+// CheckPolicy checks a new password: valid UTF-8 without NUL, at least minLength and at most 256
+// code points, at most 1024 bytes. There is no composition rule (NIST SP 800-63B-4 §3.1.1). The
+// password is checked and later hashed exactly as typed: leading and trailing spaces count, and no
+// Unicode normal form is applied, so a code point counts as it was sent.
 //
-// Passwords that attackers try first are rejected as CodeCommon (ASVS 6.2.4):
-//   - a common password or one of the given words (the names and the address of the
-//     account, the names of the service), and simple variations of it: backwards,
-//     repeated, between digits and symbols, or with digits and symbols for letters;
+// Passwords that attackers try first are rejected with CodeCommon (ASVS 6.2.4):
+//   - a common password or one of the given words (the names and the address of the account, the
+//     names of the service), and simple variations of it: backwards, repeated, between digits and
+//     symbols, or with digits and symbols for letters;
 //   - a repeated unit that is shorter than minLength;
 //   - consecutive letters, digits or keys of a keyboard.
 //

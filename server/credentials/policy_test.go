@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// varied returns n code points that make no pattern, each of the given letters followed by another.
+// varied returns n code points without a pattern: each of the given letters followed by another.
 func varied(letters string, n int) string {
 	source, runes := rand.New(rand.NewPCG(1, 2)), []rune(letters)
 	var b strings.Builder
@@ -64,12 +64,12 @@ func wantPolicy(t *testing.T, password, code string, words ...string) {
 
 func TestControl201RepeatedAndSequentialPasswordsAreRejected(t *testing.T) {
 	for _, password := range []string{
-		// observed to be accepted
+		// patterns of common passwords
 		"passwordpassword", "aaaaaaaaaaaa", "            ", "accountsaccounts", "letmeinletmein", "abcdefghijkl", "111122223333",
 		"abcabcabcabc", "qwertyqwerty", "adminadminadmin", "iloveyouiloveyou", "P@ssw0rdP@ssw0rd",
-		// a short unit, whatever it is, and an incomplete last one
+		// a short unit of any kind, also with an incomplete last one
 		"xqxqxqxqxqxq", "tk9tk9tk9tk9", "gvmzpgvmzpgvmzp", "gvmzpgvmzpgv", "k7#Qz9!k7#Qz9!", "🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑", "가나가나가나가나가나가나", "\t\t\t\t\t\t\t\t\t\t\t\t",
-		// a repeated unit that is common itself, between symbols, backwards, in capitals
+		// a repeated common word, between symbols, backwards, in capitals
 		"password12345password12345", "PasswordPassword1!", "drowssapdrowssap", "letmein-letmein", "letmein letmein 1", "admin.admin.admin",
 		"!!abcabcabc!!", "abcabcabc123", "passwordpasswordpasswordpassword",
 		// letters written as digits and symbols
@@ -86,12 +86,13 @@ func TestControl201RepeatedAndSequentialPasswordsAreRejected(t *testing.T) {
 	}
 }
 
-// Words of a diceware list, some of which are common passwords themselves.
+// dice are words of a diceware list. Some of them are common passwords themselves.
 var dice = strings.Fields(`abacus bagel cactus dragon eagle fabric gadget habit iguana jacket kayak ladder magnet napkin oboe paddle
 	quartz rabbit sailor tablet umpire vacuum walnut yogurt zebra monkey summer winter silver orange flower soccer happy river stone
 	cloud apple chair horse battery staple correct purple yellow music north ocean piano queen robot snake tiger uncle violet wagon`)
 
-// There are no rules about kinds of characters: what is long and random is accepted, in any alphabet.
+// There are no rules about kinds of characters: long and random passwords are accepted in any
+// alphabet.
 func TestControl201RandomPasswordsAndPassphrasesAreAccepted(t *testing.T) {
 	words := []string{"augusta", "augusta@example.com", "example", "Lovelace", "accounts.example.com", "com", "Accounts"}
 	source := rand.New(rand.NewPCG(201, 13))

@@ -7,41 +7,42 @@ import (
 	"time"
 )
 
-// Network says where a request comes from. Wide holds many of Narrow: for IPv6 they are a customer's
-// /48 and one /64 in it, for IPv4 both are the address. The zero value is the program itself.
+// Network identifies where a request comes from. Wide contains many of Narrow: for IPv6 they are a
+// customer's /48 and one /64 in it, for IPv4 both are the address. The zero value is the program
+// itself.
 type Network struct{ Narrow, Wide string }
 
-// queue hands out the hash slots. A free slot goes round robin over the wide networks that have a
-// caller waiting, and inside one network to the caller that waits longest.
+// queue assigns the hash slots. A free slot goes round robin to the wide networks that have a
+// caller waiting, and within a network to the caller that has waited longest.
 //
-// The threat is a client with an account and the right password, or one with an IPv6 /48, that sends
-// more passwords than the slots can hash. In one common line its requests would fill every place, and
-// no other user could log in. Here a new network takes a place of a full queue from the network that
-// holds most of them. A network that is alone can still use the whole queue.
+// The threat is a client with an account and the right password, or one with an IPv6 /48, that
+// sends more passwords than the slots can hash. In one common line its requests would fill every
+// place, and no other user could log in. Here a new network gets a place of a full queue from the
+// network that holds most of them. A network that is alone can still use the whole queue.
 type queue struct {
-	slots, places int           // the bounds of running and waiting
+	slots, places int           // the limits of running and waiting
 	wait          time.Duration // how long a caller waits at most
 
 	mu      sync.Mutex
 	running int
 	waiting int
-	lines   []*line // of the networks that wait, the next to be served first
+	lines   []*line // one per waiting network; the first is served next
 }
 
-// line is the callers of one wide network that wait, the oldest first. It is never empty.
+// line holds the waiting callers of one wide network, the oldest first. It is never empty.
 type line struct {
 	wide    string
 	waiters []*waiter
 }
 
-// waiter is one caller that waits. done receives one value: nil with a slot, or ErrBusy.
+// waiter is one waiting caller. done receives one value: nil with a slot, or ErrBusy.
 type waiter struct {
 	from Network
 	done chan error
 }
 
-// acquire takes a slot, which release returns. Errors: ErrBusy if the queue has no place for this
-// network or the wait was too long; the context's error if it ends before.
+// acquire takes a slot, which the caller must release. Errors: ErrBusy if the queue has no place
+// for this network or the wait is too long; the context's error if it ends before.
 func (q *queue) acquire(ctx context.Context, from Network) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -62,7 +63,8 @@ func (q *queue) acquire(ctx context.Context, from Network) error {
 	}
 }
 
-// enter takes a slot or a place in the queue. It returns nil, nil with a slot.
+// enter takes a slot or a place in the queue. It returns a nil waiter and a nil error if it took a
+// slot.
 func (q *queue) enter(from Network) (*waiter, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -89,8 +91,8 @@ func (q *queue) enter(from Network) (*waiter, error) {
 	return w, nil
 }
 
-// leave gives the wait up, with err as the answer. If w has been decided in the same moment, that
-// decision is the answer, except that a canceled caller returns its slot.
+// leave removes w from the queue and returns err. If w was decided at the same moment, leave
+// returns that decision, except that a canceled caller returns its slot.
 func (q *queue) leave(w *waiter, err error) error {
 	q.mu.Lock()
 	if q.remove(w) {
@@ -117,24 +119,25 @@ func (q *queue) release() {
 	l := q.lines[0]
 	next := l.waiters[0]
 	q.remove(next)
-	if len(l.waiters) > 0 { // behind the other networks
+	if len(l.waiters) > 0 { // the network moves behind the others
 		q.lines = append(q.lines[1:], l)
 	}
 	next.done <- nil
 }
 
-// full reports whether a caller from this network would be refused now.
+// full reports whether a caller from this network would be rejected now.
 func (q *queue) full(from Network) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.running == q.slots && q.waiting == q.places && q.evictionFor(from) == nil
 }
 
-// evictionFor returns the caller that leaves a full queue for a new one from this network, or nil: the
-// newest of the network that has most callers waiting, and there of the narrow network that has most.
+// evictionFor returns the caller that leaves a full queue for a new one from this network, or nil.
+// It is the newest caller of the network that has most callers waiting, and within it of the narrow
+// network that has most.
 //
-// A place moves only if the two networks, or the two parts of one, are more equal afterwards. Without
-// that rule two floods would evict each other's callers all the time.
+// A place moves only if the two networks, or the two parts of one, are more equal afterwards.
+// Without that rule two floods would evict each other's callers all the time.
 func (q *queue) evictionFor(from Network) *waiter {
 	own, most := q.lineOf(from), q.longest()
 	if most == nil {
@@ -145,7 +148,7 @@ func (q *queue) evictionFor(from Network) *waiter {
 		return newest
 	}
 	part := own.part(from.Narrow)
-	if own.size()-part < part+2 { // a flood from one narrow network is refused without more work
+	if own.size()-part < part+2 { // a flood from one narrow network is rejected without more work
 		return nil
 	}
 	if newest, n := own.largestPart(); n >= part+2 {
@@ -186,7 +189,7 @@ func (q *queue) remove(w *waiter) bool {
 	return true
 }
 
-// stats returns how many slots and places are taken.
+// stats returns how many slots are in use and how many callers wait.
 func (q *queue) stats() (running, waiting int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -200,7 +203,7 @@ func (l *line) size() int {
 	return len(l.waiters)
 }
 
-// part counts the callers of a narrow network.
+// part returns the number of waiting callers of a narrow network.
 func (l *line) part(narrow string) int {
 	n := 0
 	for _, w := range l.all() {
@@ -211,7 +214,7 @@ func (l *line) part(narrow string) int {
 	return n
 }
 
-// largestPart returns the newest caller of the narrow network with most callers, and how many those are.
+// largestPart returns the newest caller of the narrow network with most callers, and their number.
 func (l *line) largestPart() (newest *waiter, most int) {
 	parts := map[string]int{}
 	for _, w := range l.all() {

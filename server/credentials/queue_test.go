@@ -13,11 +13,11 @@ import (
 
 func network(name string) Network { return Network{name, name} }
 
-// part is one /64 of a /48.
+// part returns one /64 of a /48.
 func part(wide, narrow string) Network { return Network{wide + narrow, wide} }
 
-// testLine is a queue of one taken slot, with callers that wait in this order. served tells which of them get the slot, in
-// which order, and gone which were refused.
+// testLine is a queue with one occupied slot and callers that wait in this order. served lists the
+// callers that got the slot, in order, and gone those that were rejected.
 type testLine struct {
 	*queue
 	t      *testing.T
@@ -35,7 +35,7 @@ func newLine(t *testing.T, places int, wait time.Duration) *testLine {
 	return q
 }
 
-// join has a caller wait, and returns when it does.
+// join makes a caller wait, and returns once it waits.
 func (q *testLine) join(ctx context.Context, from Network, name string) {
 	q.all.Go(func() {
 		err := q.acquire(ctx, from)
@@ -50,7 +50,7 @@ func (q *testLine) join(ctx context.Context, from Network, name string) {
 	synctest.Wait()
 }
 
-// drain releases the slot until every caller has had it, and wants nothing to be left.
+// drain releases the slot until every caller has had it, and fails if anything is left.
 func (q *testLine) drain() {
 	q.t.Helper()
 	for q.waiting > 0 {
@@ -91,25 +91,26 @@ func TestControl186SlotsGoRoundRobin(t *testing.T) {
 func TestControl186FullQueueMakesRoomForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 4, time.Minute)
-		for _, name := range []string{"a1", "a2", "a3", "a4", "a5"} { // a lone network may use it all
+		for _, name := range []string{"a1", "a2", "a3", "a4", "a5"} { // a network that is alone may use the whole queue
 			q.join(t.Context(), network("a"), name)
 		}
 		if !q.full(network("a")) || q.full(network("b")) || q.full(Network{}) {
-			t.Error("full for the wrong network")
+			t.Error("full reports the wrong networks")
 		}
 		q.join(t.Context(), network("b"), "b1")
 		q.join(t.Context(), network("b"), "b2")
-		q.join(t.Context(), network("b"), "b3") // two places each: neither pushes the other out
+		q.join(t.Context(), network("b"), "b3") // two places each: neither evicts the other's callers
 		if !q.full(network("b")) {
-			t.Error("not full for a network with its share")
+			t.Error("full is false for a network that has its share")
 		}
-		q.join(t.Context(), network("c"), "c1") // the newest of the first of the largest
+		q.join(t.Context(), network("c"), "c1") // evicts the newest caller of the first of the largest networks
 		q.drain()
 		q.want("[a1 b1 c1 b2]", "[a5 a4 a3 b3 a2]")
 	})
 }
 
-// Inside of one /48 the /64 with most callers has to leave, and gets no more than its share.
+// Within one /48 the /64 with most callers loses its newest one, and no /64 gets more than its
+// share.
 func TestControl186PartsOfANetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 4, time.Minute)
@@ -144,7 +145,8 @@ func TestControl186WaitIsBounded(t *testing.T) {
 	})
 }
 
-// A caller whose wait ends in the moment in which it gets a slot either has the slot or has given it back.
+// A caller whose wait ends at the moment in which it gets a slot either has the slot or has
+// returned it.
 func TestControl186DecidedInTheSameMoment(t *testing.T) {
 	q := &queue{slots: 1, places: 4, wait: time.Minute}
 	if _, err := q.enter(Network{}); err != nil {
@@ -165,8 +167,8 @@ func TestControl186DecidedInTheSameMoment(t *testing.T) {
 	}
 }
 
-// Under a random load of networks, cancellations and short waits no slot and no place is lost, and never are more
-// callers in than there are slots.
+// Under a random load of networks, cancellations and short waits no slot and no place is lost, and
+// no more callers run than there are slots.
 func TestControl186NoSlotLeaks(t *testing.T) {
 	q := &queue{slots: 3, places: 7, wait: 2 * time.Millisecond}
 	var all sync.WaitGroup
@@ -179,7 +181,7 @@ func TestControl186NoSlotLeaks(t *testing.T) {
 				if err := q.acquire(ctx, part(fmt.Sprint(i%5), fmt.Sprint(i%3))); err == nil {
 					mu.Lock()
 					if in++; in > 3 {
-						t.Errorf("%d callers in", in)
+						t.Errorf("%d callers run at once", in)
 					}
 					mu.Unlock()
 					time.Sleep(time.Duration(rand.IntN(200)) * time.Microsecond)

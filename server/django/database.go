@@ -211,7 +211,7 @@ func (d *Database) Tokens(ctx context.Context, f func([]accounts.DjangoToken) er
 	}, f)
 }
 
-// Addresses reads django-allauth's table by its ids.
+// Addresses reads django-allauth's table in the order of its ids.
 func (d *Database) Addresses(ctx context.Context, f func([]accounts.DjangoAddress) error) error {
 	for _, column := range []string{"id", "user_id", "email", "verified"} {
 		if !slices.Contains(d.columns[addressTable], column) {
@@ -220,15 +220,15 @@ func (d *Database) Addresses(ctx context.Context, f func([]accounts.DjangoAddres
 	}
 	const query = "SELECT id, user_id, email, verified FROM " + addressTable + " WHERE id > ? ORDER BY id LIMIT ?"
 	return inPages(ctx, d.conn, query, func(rows *sql.Rows) (id int64, a accounts.DjangoAddress, err error) {
-		var user string // a number, unless the table belongs to other users
+		var user string // not a number if the table belongs to other users
 		err = rows.Scan(&id, orEmpty[string]{&user}, orEmpty[string]{&a.Email}, orEmpty[bool]{&a.Verified})
 		a.UserID = number([]byte(user))
 		return id, a, err
 	}, f)
 }
 
-// inPages calls f with the rows of a query, a batch at a time. The query's two parameters are the id after which to read,
-// and how many rows; scan also answers with the id.
+// inPages calls f with the rows of a query, a batch at a time. The query's two parameters are the
+// id to read after and the number of rows. scan also returns the row's id.
 func inPages[T any](ctx context.Context, conn *sql.Conn, query string, scan func(*sql.Rows) (int64, T, error), f func([]T) error) error {
 	for last := int64(math.MinInt64); ; {
 		list, err := readPage(ctx, conn, query, &last, scan)

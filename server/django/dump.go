@@ -245,8 +245,9 @@ func (o object) user() (accounts.DjangoUser, error) {
 	return u, nil
 }
 
-// address reads a row of django-allauth. With --natural-foreign dumpdata writes a user's name in place of the id; such a
-// row is an error, or addresses that are not verified would pass for addresses that allauth does not know.
+// address reads a row of django-allauth. With --natural-foreign dumpdata writes a user's name in
+// place of the id. Such a row is an error: if it were skipped, an address that allauth marks as not
+// verified would count as one that allauth does not know.
 func (o object) address() (accounts.DjangoAddress, error) {
 	var fields struct {
 		User            json.RawMessage
@@ -256,7 +257,7 @@ func (o object) address() (accounts.DjangoAddress, error) {
 		return accounts.DjangoAddress{}, err
 	}
 	if bytes.HasPrefix(fields.User, []byte("[")) {
-		return accounts.DjangoAddress{}, errors.New("account.emailaddress has names of users in place of their ids: dump it without --natural-foreign")
+		return accounts.DjangoAddress{}, errors.New("account.emailaddress has names of users instead of their ids: dump it again without --natural-foreign")
 	}
 	return accounts.DjangoAddress{UserID: number(fields.User), Email: string(fields.Email), Verified: fields.Verified.flag()}, nil
 }

@@ -40,7 +40,8 @@ const (
 	blacklistedTokens = "token_blacklist_blacklistedtoken"
 )
 
-// addressTable is django-allauth's. Its columns email and verified say which addresses users have proved.
+// addressTable is django-allauth's table. Its columns email and verified say which addresses users
+// have verified.
 const addressTable = "account_emailaddress"
 
 // userColumns are those of AbstractUser that are read.

@@ -9,14 +9,16 @@ import (
 )
 
 const (
-	// maxIdle is how long a connection waits for another message. Servers close idle ones after minutes (RFC 5321,
-	// 4.5.3.2.7, asks for 5), and some after seconds.
+	// maxIdle is how long a connection waits for another message. Servers close idle connections
+	// after minutes (RFC 5321, 4.5.3.2.7, recommends 5), and some after seconds.
 	maxIdle = 10 * time.Second
-	// maxMessages is how many messages one connection takes: servers that bound them bound them at 100 or more.
+	// maxMessages is how many messages are sent on one connection. Servers that limit them allow
+	// 100 or more.
 	maxMessages = 100
 )
 
-// connection is a connection to the server. One goroutine at a time uses it: the one that took it from the idle ones.
+// connection is a connection to the server. Only one goroutine at a time uses it: the one that took
+// it from the idle connections.
 type connection struct {
 	net    net.Conn
 	client *smtp.Client // nil before the greeting
@@ -24,20 +26,20 @@ type connection struct {
 	expiry *time.Timer  // of an idle one
 }
 
-// close ends a connection after a failure, without a word: a command in the middle of DATA would end the message
-// where it is.
+// close closes the connection after a failure, without QUIT: a command in the middle of DATA would
+// end the message where it is.
 func (c *connection) close() { _ = c.net.Close() }
 
-// quit ends a connection on which all went well. QUIT is a courtesy: every message is the server's by now, whatever
-// becomes of it.
+// quit sends QUIT and closes a connection without a failure. QUIT is a courtesy: the server has
+// accepted every message by now, so its outcome does not matter.
 func (c *connection) quit(patience time.Duration) {
 	_ = c.net.SetDeadline(time.Now().Add(patience))
 	_ = c.client.Quit()
 	c.close()
 }
 
-// idleConnections are those that wait for another message. Each sender adds one at most, so there are no more of them
-// than senders. They are safe for concurrent use.
+// idleConnections are the connections that wait for another message. Each sender adds one at most,
+// so there are no more of them than senders. They are safe for concurrent use.
 type idleConnections struct {
 	mu     sync.Mutex
 	list   []*connection
@@ -58,8 +60,8 @@ func (i *idleConnections) take() *connection {
 	return c
 }
 
-// add keeps a connection for at most that long, and calls end with it after that. It returns false if no connection
-// is kept anymore.
+// add keeps a connection for at most life, and calls end with it after that. It returns false if
+// connections are not kept, after close.
 func (i *idleConnections) add(c *connection, life time.Duration, end func(*connection)) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -75,7 +77,7 @@ func (i *idleConnections) add(c *connection, life time.Duration, end func(*conne
 	return true
 }
 
-// remove reports whether the connection was still idle; it belongs to the caller then.
+// remove reports whether the connection was still idle. If so, the caller owns it from then on.
 func (i *idleConnections) remove(c *connection) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -88,7 +90,8 @@ func (i *idleConnections) remove(c *connection) bool {
 	return false
 }
 
-// close returns all of them, which belong to the caller then, and keeps none from now on.
+// close returns all idle connections, which the caller owns from then on. Later calls of add return
+// false.
 func (i *idleConnections) close() []*connection {
 	i.mu.Lock()
 	defer i.mu.Unlock()

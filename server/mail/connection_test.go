@@ -25,7 +25,7 @@ func (s *SMTP) waiting() int {
 	return len(s.idle.list)
 }
 
-// send sends n messages one after the other, each to an address of its own.
+// send sends n messages one after the other, each to a different address.
 func send(t *testing.T, client *SMTP, n int) {
 	t.Helper()
 	for i := range n {
@@ -37,7 +37,7 @@ func send(t *testing.T, client *SMTP, n int) {
 	}
 }
 
-// eachOnce asks that each message of send arrived once, to its own recipient alone.
+// eachOnce checks that each message of send arrived once, and only at its own recipient.
 func eachOnce(t *testing.T, server *smtpServer, n int) {
 	t.Helper()
 	mails := server.received()
@@ -51,7 +51,7 @@ func eachOnce(t *testing.T, server *smtpServer, n int) {
 	}
 }
 
-// Setting up a connection, TLS and the login are done once for many messages.
+// Connection, TLS and login are set up once for many messages.
 func TestControl187ConnectionsAreReused(t *testing.T) {
 	for name, mode := range map[string]struct {
 		mode          int
@@ -66,7 +66,7 @@ func TestControl187ConnectionsAreReused(t *testing.T) {
 			}
 			for _, m := range server.received() {
 				if !m.login || m.tls != (mode.mode != clear) {
-					t.Error("a message went out without the login or TLS of its connection")
+					t.Error("a message was sent on a connection without a login or TLS")
 				}
 			}
 		})
@@ -83,16 +83,16 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	for end := time.Now().Add(5 * time.Second); client.waiting() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("an idle connection stays open")
+			t.Fatal("an idle connection was not closed")
 		}
 	}
 	if client.Close(); client.Send(t.Context(), sample(Reset)) != nil || client.waiting() != 0 {
-		t.Error("a connection is kept after Close, or no message is sent")
+		t.Error("a connection was kept after Close, or a message was not sent")
 	}
 }
 
-// A connection that the server has closed, or that no longer answers, costs no attempt: the message goes out on a new
-// one, once.
+// A connection that the server has closed, or on which it does not answer, does not fail the
+// attempt. The message is sent once, on a new connection.
 func TestDeadConnectionIsReplaced(t *testing.T) {
 	t.Run("closed", func(t *testing.T) {
 		server := (&smtpServer{}).start(t, clear)
@@ -124,14 +124,14 @@ func TestDeadConnectionIsReplaced(t *testing.T) {
 		d.do("greeting", func() (err error) { d.client, err = smtp.NewClient(d.net, "127.0.0.1"); return err })
 		client.end(d)
 		if client.waiting() != 1 {
-			t.Fatal("no connection waits")
+			t.Fatal("there is no idle connection")
 		}
 		send(t, client, 1)
 		eachOnce(t, server, 1)
 	})
 }
 
-// After any error the connection is closed: what the server thinks of it is not known.
+// The connection is closed after any error, because the state of the server is unknown then.
 func TestConnectionEndsWithAnError(t *testing.T) {
 	server := (&smtpServer{}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)

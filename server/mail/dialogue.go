@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// dialogue is one message on a connection: steps, of which the first to fail is
-// the last to be made.
+// dialogue is the delivery of one message on a connection. It consists of steps, and after the
+// first one that fails no other is made.
 type dialogue struct {
 	*connection
 	ctx   context.Context
-	stop  func() bool   // ends the watch over ctx, and returns false if that has closed the connection
+	stop  func() bool   // stops watching ctx, and returns false if its end has closed the connection
 	step  time.Duration // how long an answer may take
 	final bool          // from here on a 5xx is about the recipient or the message
 	err   error
 }
 
-// newDialogue begins a dialogue. Deadlines bound a step; ctx bounds all of them,
-// and closes the connection when it ends.
+// newDialogue begins a dialogue. Deadlines limit a step; ctx limits all of them, and closes the
+// connection when it ends.
 func newDialogue(ctx context.Context, c *connection, step time.Duration) *dialogue {
 	return &dialogue{connection: c, ctx: ctx, step: step, stop: context.AfterFunc(ctx, c.close)}
 }

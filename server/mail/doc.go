@@ -8,12 +8,15 @@
 // them, so both alternatives of a mail always say the same. To add a locale, add a
 // file and its name to the list in render.go.
 //
-// A mail is addressed to whoever somebody typed into a form, and holds a link that
-// opens an account. So: one recipient, a bare addr-spec of ASCII (address.go); no
-// input in any header but To; names only in the body, only such as cannot carry a
-// message of their own, and none to an address that is not proved; no remote
-// content; and no error or log line that holds the link, the recipient or the
-// password of the SMTP server.
+// A stranger can type any address into a form, and the mail to it contains a link
+// that opens an account. So these rules hold:
+//   - A mail has one recipient, a bare addr-spec of ASCII (address.go).
+//   - No input gets into a header except To.
+//   - Names occur only in the body, only if they cannot contain a message of their
+//     own, and not in mails to an address that is not verified.
+//   - There is no remote content.
+//   - No error and no log line contains the link, the recipient or the password of
+//     the SMTP server.
 //
 // The package must not know users, tokens or storage. It does not queue, retry or
 // look at a clock: Send is one attempt, and its error says whether another is of

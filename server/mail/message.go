@@ -30,7 +30,7 @@ type Message struct {
 	Kind     Kind
 	To       string        // bare addr-spec in ASCII: an internationalised domain as A-labels
 	Locale   string        // BCP 47 tag; all but Korean is answered in English
-	Name     string        // what to call the recipient: untrusted, may be empty; kinds to unproved addresses show none
+	Name     string        // the recipient's name: untrusted, may be empty; not used in kinds for unverified addresses
 	Link     string        // absolute http or https URL
 	ValidFor time.Duration // how long Link is good for; 0 says nothing about it
 	NewEmail string        // shown masked

@@ -178,7 +178,7 @@ func TestHTML(t *testing.T) {
 	}
 }
 
-// names are what people, and people who want to deceive, enter as a first name, and what a greeting shows of it.
+// names maps first names that users, and attackers, enter to what a greeting shows of them.
 var names = map[string]string{
 	"Gil-dong":                         "Gil-dong",
 	"O'Brien-Smith":                    "O'Brien-Smith",
@@ -250,7 +250,8 @@ func TestControl67NamesAreHarmless(t *testing.T) {
 	}
 }
 
-// A mailbox that no one has proved to be theirs gets no name at all: the person who typed the address typed the name too.
+// A mail to an unverified mailbox contains no name: the person who typed the address typed the name
+// too.
 func TestControl202NoNameAtUnprovedAddresses(t *testing.T) {
 	for kind := range needsLink {
 		m := sample(kind)
@@ -258,7 +259,7 @@ func TestControl202NoNameAtUnprovedAddresses(t *testing.T) {
 		r := mustRender(t, m)
 		shown := strings.Contains(r.subject+r.text+r.html, m.Name)
 		if unproved := kind == Verify || kind == EmailChange || kind == Invitation; shown == unproved {
-			t.Errorf("%s: the name is shown: %v", kind, shown)
+			t.Errorf("%s: the mail contains the name: %v", kind, shown)
 		}
 	}
 }

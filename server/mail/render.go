@@ -98,8 +98,8 @@ func sentence(lang, name string, f facts) string {
 	return strings.TrimSpace(b.String())
 }
 
-// Language is the language in which a message to a reader of the tag is written. It goes by the primary subtag: ko,
-// ko-KR and ko_KR are Korean.
+// Language returns the language in which a message to a reader of the tag is written. Only the
+// primary subtag counts: ko, ko-KR and ko_KR are Korean.
 func Language(tag string) string {
 	primary, _, _ := strings.Cut(strings.ReplaceAll(tag, "_", "-"), "-")
 	for _, locale := range locales {
@@ -110,16 +110,17 @@ func Language(tag string) string {
 	return locales[0]
 }
 
-// toUnproved are the kinds of messages to an address that no one has proved to be theirs yet. They greet no one by
-// name: the sender of the form chooses both the address and the name, and with it a line of a message from the
-// operator's own, signed address to a stranger.
+// toUnproved are the kinds of messages to an address that is not verified yet. They contain no
+// name, because the sender of the form chooses both the address and the name, and so could write a
+// line of a message that comes from the operator's signed address to a stranger.
 var toUnproved = map[Kind]bool{Verify: true, EmailChange: true, Invitation: true}
 
 const maxName = 40 // characters
 
-// greetable returns a name as it may stand in a greeting, or "". A name that is anything else than a name is not shown,
-// since a sentence in a greeting looks like the operator's. It consists of letters, marks, spaces, apostrophes and
-// hyphens: without digits there is no telephone number, amount or wallet, and without other punctuation no link.
+// greetable returns the name if it may appear in a greeting, or "". It must consist of letters,
+// marks, spaces, apostrophes and hyphens: without digits it contains no telephone number, amount or
+// wallet, and without other punctuation no link. Otherwise a sentence in place of a name would look
+// like the operator's.
 func greetable(name string) string {
 	name = tidy(name)
 	if utf8.RuneCountInString(name) > maxName || strings.ContainsFunc(name, func(r rune) bool { return !isOfName(r) }) {

@@ -89,7 +89,7 @@ func (s *smtpServer) start(t *testing.T, mode int) *smtpServer {
 	return s
 }
 
-// counting counts the connections.
+// counting counts the connections of a listener.
 type counting struct {
 	net.Listener
 	server *smtpServer

@@ -22,7 +22,7 @@ const MaxSend = 30 * time.Second
 
 const (
 	maxStep  = 10 * time.Second
-	maxProbe = 2 * time.Second // of each answer on a connection that may have died
+	maxProbe = 2 * time.Second // for each answer on a connection that may be closed
 )
 
 // SMTP is a Sender to one SMTP server (RFC 5321). It keeps connections open for a
@@ -127,8 +127,7 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	return d.err
 }
 
-// Close ends the connections that wait for another message. A Send that is under
-// way, or comes later, ends its own.
+// Close closes the idle connections. A Send that is under way, or begins later, closes its own.
 func (s *SMTP) Close() error {
 	for _, c := range s.idle.close() {
 		s.quit(c)
@@ -138,13 +137,13 @@ func (s *SMTP) Close() error {
 
 func (s *SMTP) quit(c *connection) { c.quit(min(s.step, time.Second)) }
 
-// begin returns a dialogue in which the server has accepted the sender (MAIL), or
-// one that has failed.
+// begin returns a dialogue in which the server has accepted the sender (MAIL), or one that has
+// failed.
 //
-// An idle connection may have died since its last message. Until MAIL is accepted
-// on it nothing has been sent, so a failure there is no failure of the attempt: a
-// new connection takes its place. Only one idle connection is tried, since the
-// others were probably lost with it.
+// The server may have closed an idle connection since its last message. Nothing has been sent on it
+// until MAIL is accepted, so a failure before that is not a failure of the attempt: begin opens a
+// new connection instead. It tries only one idle connection, because the others were probably lost
+// with it.
 func (s *SMTP) begin(ctx context.Context) *dialogue {
 	if c := s.idle.take(); c != nil {
 		d := newDialogue(ctx, c, min(s.step, maxProbe))
@@ -166,8 +165,7 @@ func (s *SMTP) begin(ctx context.Context) *dialogue {
 	return d
 }
 
-// end keeps the connection of a dialogue that went well for another message, and
-// closes any other.
+// end keeps the connection of a successful dialogue for another message, and closes any other.
 func (s *SMTP) end(d *dialogue) {
 	if d.connection == nil {
 		return

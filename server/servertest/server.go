@@ -131,7 +131,7 @@ func (s *Server) open(t testing.TB, o Options) {
 	must(t, err)
 }
 
-// runUntilTheEnd runs a worker until the test ends.
+// runUntilTheEnd runs a worker until the end of the test.
 func runUntilTheEnd(t testing.TB, worker func(context.Context)) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup

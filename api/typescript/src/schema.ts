@@ -46,9 +46,9 @@ export interface paths {
          *     body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
          *
          *     After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
-         *     `session_expired` while its session is stored, and `session_revoked` after that. After a `503`, or no answer at
-         *     all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The server also answers `503`
-         *     if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+         *     rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
+         *     `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
+         *     server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
          *
          *     Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
          *     taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
@@ -76,13 +76,13 @@ export interface paths {
         /**
          * Log out
          * @description Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-         *     Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts
+         *     Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
          *
          *     - any authentic refresh token of the session, also a superseded or an expired one, and
          *     - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
          *       `cookies` it must not have expired, because the refresh token is there for that.
          *
-         *     Logging out twice is fine.
+         *     The operation is idempotent.
          */
         post: operations["logout"];
         delete?: never;
@@ -300,9 +300,9 @@ export interface paths {
         };
         /**
          * Export my data
-         * @description Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. So that
-         *     a link on another site cannot use up this limit, the server rejects a cross-site navigation with the cookies
-         *     (`csrf_failed`).
+         * @description Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. The
+         *     server rejects a cross-site navigation with the cookies (`csrf_failed`), so that a link on another site cannot
+         *     exhaust the limit.
          */
         get: operations["exportProfile"];
         put?: never;
@@ -408,8 +408,8 @@ export interface paths {
         put?: never;
         /**
          * Ask for a mail to set a new password
-         * @description Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. The newest
-         *     link alone is good; that of an invited user who has no password yet lives at least as long as the invitation.
+         * @description Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
+         *     newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
          *     While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
          */
         post: operations["requestPasswordReset"];
@@ -430,13 +430,13 @@ export interface paths {
         put?: never;
         /**
          * Set a new password by the link of a mail
-         * @description Takes the token of the link once. Ends every session of the user and every other open link. The user is not
-         *     signed in: log in with the new password.
+         * @description The token of the link works once. The reset revokes every session of the user and every other open link. It does not
+         *     sign the user in: log in with the new password.
          *
          *     Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
          *     address for the first time therefore clears the first name, the last name and the language, and replaces the
-         *     username by a generated one. The user chooses a username, the old one included, by `PATCH /accounts/profile`.
-         *     Data of invited and imported users stays.
+         *     username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+         *     Data of invited and imported users is kept.
          */
         post: operations["confirmPasswordReset"];
         delete?: never;
@@ -493,14 +493,14 @@ export interface paths {
          * Change a user
          * @description Members that are absent stay as they are.
          *
-         *     A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
-         *     one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
-         *     new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-         *     imported from another service. A user's first sign-in cancels a change that staff started.
+         *     A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
+         *     a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
+         *     `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
+         *     ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
          *
-         *     A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
-         *     pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
-         *     superusers change staff members or grant roles.
+         *     A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
+         *     a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
+         *     superusers can change staff members or grant roles.
          */
         patch: operations["updateUser"];
         trace?: never;
@@ -539,8 +539,8 @@ export interface paths {
         /**
          * Send a user the mail to set a password
          * @description The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-         *     used nothing changes: the present password works. At most five of these mails and invitations an hour go to one
-         *     address, and 100 an hour come from one staff member.
+         *     used nothing changes: the present password works. At most five of these mails and invitations
+         *     are sent to one address per hour. One staff member can cause at most 100 mails per hour.
          */
         post: operations["sendPasswordReset"];
         delete?: never;
@@ -665,9 +665,9 @@ export interface paths {
         };
         /**
          * Should this replica get traffic?
-         * @description 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write was
-         *     possible within the last seconds, and the process is not shutting down. Without writes, for instance because a disk
-         *     is full, requests that only read are still answered.
+         * @description 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+         *     succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk is full,
+         *     requests that only read are still answered.
          */
         get: operations["getReadyz"];
         put?: never;
@@ -781,18 +781,18 @@ export interface components {
         };
         /**
          * @description A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
-         *     mixes scripts, such as Latin and Cyrillic, since it could imitate another domain. In an address that has an
-         *     account already such a domain still works.
+         *     mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
+         *     account keeps working.
          * @example ada@example.com
          */
         Email: string;
         /**
          * Format: password
-         * @description Taken exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-         *     bytes. Easy guesses are rejected with the field code `password_common`: common passwords, the account's own
-         *     names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
+         * @description The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
+         *     bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
+         *     account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
          *     and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-         *     rejected with `password_breached`. No rules about kinds of characters.
+         *     rejected with `password_breached`. There are no rules about kinds of characters.
          * @example correct horse battery staple
          */
         NewPassword: string;
@@ -1445,8 +1445,8 @@ export interface components {
             };
         };
         /**
-         * @description The request body is longer than the operation can need: than the longest values of its schema with every character
-         *     escaped, and never more than 16 KiB.
+         * @description The request body is longer than the operation allows. The limit is the size of the longest values of its schema with
+         *     every character escaped, and at most 16 KiB.
          */
         BodyTooLarge: {
             headers: {
@@ -1458,7 +1458,7 @@ export interface components {
                  *       "type": "urn:accounts:problem:body_too_large",
                  *       "title": "Body too large",
                  *       "status": 413,
-                 *       "detail": "The request body is longer than this operation can need; the most for any operation is 16 KiB.",
+                 *       "detail": "The request body is longer than this operation allows. Send a shorter one; no operation allows more than 16 KiB.",
                  *       "code": "body_too_large",
                  *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
                  *     }
@@ -1532,7 +1532,7 @@ export interface components {
         };
         /**
          * @description A rate limit is exceeded: too many failures of this name or client, or too many requests of this client or user.
-         *     Nothing has changed. Ask again after `Retry-After` seconds.
+         *     Nothing has changed. Send the request again after `Retry-After` seconds.
          */
         RateLimited: {
             headers: {

@@ -218,8 +218,8 @@ export class Session {
   }
 
   /**
-   * Keeps the tokens of an answer; `again` means that a request which was given up may still rotate them. `stored` is what
-   * the storage holds if the answer is one to a refresh.
+   * Keeps the tokens of an answer. `again` means that a request which was given up may still rotate them. `stored` is the
+   * stored session if the answer is one to a refresh.
    */
   async #keep(result: TokenResult, again: boolean, stored: StoredSession | null): Promise<void> {
     const now = Date.now();
@@ -233,7 +233,7 @@ export class Session {
     };
     if (this.#o.storage && result.refresh_token && result.refresh_token !== stored?.refreshToken) {
       const same = stored && this.#tokens?.session.id === tokens.session.id && this.#tokens.generation === tokens.generation;
-      const attempt = (same && stored.attempt) || newAttempt(); // the same until the generation rises
+      const attempt = (same && stored.attempt) || newAttempt(); // unchanged until the generation increases
       await this.#o.storage.save({ refreshToken: result.refresh_token, attempt });
     }
     const note = this.#tabs.note;
@@ -265,7 +265,7 @@ export class Session {
     const result = response.ok ? ((await response.json()) as TokenResult) : null;
     const stored = await this.#stored();
     if (sent && stored?.refreshToken !== sent.refreshToken && stored?.refreshToken !== result?.refresh_token) {
-      // Another program that shares the storage has refreshed, logged in or logged out since: this answer is out of date.
+      // Another program that shares the storage has refreshed, logged in or logged out since, so this answer is outdated.
       return this.#renew();
     }
     if (result) return this.#keep(result, givenUp, stored);
@@ -276,7 +276,10 @@ export class Session {
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
 
-  /** What the storage holds, with its attempt. That is saved before it is sent: the answer may never come, or not be saved. */
+  /**
+   * Returns the stored session with its attempt. The attempt is saved before it is sent, because the answer may be lost or
+   * may not be saved.
+   */
   async #toSend(): Promise<StoredSession | null> {
     const stored = await this.#stored();
     if (!stored || stored.attempt) return stored;
@@ -285,7 +288,7 @@ export class Session {
     return sent;
   }
 
-  /** The attempt of the cookies, which all tabs share. It is noted before it is sent. */
+  /** Returns the attempt of the cookies, which all tabs share. It is saved before it is sent. */
   #cookieAttempt(): string {
     const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
     this.#tabs.note = note;

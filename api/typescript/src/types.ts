@@ -49,23 +49,24 @@ export type OpenPaths = Omit<
   | "/accounts/password/change"
 >;
 
-/** A session of the transport `body` as its storage keeps it: saved and loaded as it is, for example as JSON. */
+/** A session of the transport `body` in its storage, which saves and loads it unchanged, for example as JSON. */
 export interface StoredSession {
   refreshToken: string;
   /**
-   * The X-Refresh-Attempt that this token is refreshed with. It is saved before it is sent, so that a program that dies
-   * before it has saved the answer asks again as the same client, also after days. A storage may begin with a token alone.
+   * The X-Refresh-Attempt that this token is refreshed with. It is saved before it is sent, so that a program that crashes
+   * before it has saved the answer can repeat the refresh as the same client, also after days. A stored session may have
+   * only a token at first.
    */
   attempt?: string;
 }
 
 /**
- * Where an application of the transport `body` keeps its session: its platform's secure storage. Programs that share one
- * share the session.
+ * The storage of the session in an application of the transport `body`: the platform's secure storage. Programs that share
+ * a storage share the session.
  */
 export interface RefreshTokenStorage {
   load(): StoredSession | null | Promise<StoredSession | null>;
-  /** Null: the session has ended. What is saved must be there after a crash: it is the session. */
+  /** Saves the session; null means that it has ended. The saved session must survive a crash. */
   save(session: StoredSession | null): void | Promise<void>;
 }
 

@@ -1,5 +1,5 @@
-// Programs in Node that are killed in the middle of a refresh, against the server of client.test.mjs. Its rotation interval is
-// 2 s, with a margin of 0.4 s: what was superseded longer ago is theft, unless the attempt says that it is the same client.
+// Kills Node programs in the middle of a refresh, against the server of client.test.mjs. Its rotation interval is 2 s, with a
+// margin of 0.4 s: a token superseded longer ago counts as theft, unless the attempt proves that it is the same client.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { times } from "../dist/session.js";
 
 const baseUrl = process.env.ACCOUNTS_URL;
 const password = "correct horse battery staple";
-const window = 3_500; // longer than the rotation interval and its margin, twice
+const window = 3_500; // longer than the rotation interval and twice its margin
 const folder = mkdtempSync(join(tmpdir(), "accounts-client-"));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -20,7 +20,7 @@ Object.assign(times, { answer: 2_000, retry: 4_000, decision: 2_200 });
 
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Runs the program until it says something; it is killed then, unless it ends by itself. */
+/** Runs the program until it prints a line, and kills it then unless it ends by itself. */
 async function run(file, mode) {
   const child = spawn(process.execPath, [join(import.meta.dirname, "program.mjs"), file, mode],
     { env: { ...process.env, PASSWORD: password }, stdio: ["ignore", "pipe", "inherit"] });
@@ -36,7 +36,7 @@ async function run(file, mode) {
 let queue = Promise.resolve();
 const inTurn = (call) => (queue = queue.then(call, call)); // passwords are hashed one at a time
 
-/** Logs in, lets the token grow old enough to rotate, kills the program at `mode`, and restarts it after the window. */
+/** Logs in, waits until the token is due for rotation, kills the program at `mode`, and restarts it after the window. */
 async function survives(mode, risen) {
   const file = join(folder, mode);
   const login = await inTurn(() => run(file, "login"));
@@ -58,7 +58,7 @@ describe("control 196: a program that is killed, and restarted after the rotatio
   test("killed after the answer, before it has saved it", () => survives("before-save", 1));
   test("killed after it has saved the answer", () => survives("after-save", 2));
 
-  test("a storage that begins with a token alone has the attempt before it is sent", async () => {
+  test("a stored session without an attempt gets one before it is sent", async () => {
     const file = join(folder, "token-alone");
     await inTurn(() => run(file, "login"));
     const { refreshToken, attempt } = JSON.parse(readFileSync(file, "utf8"));
@@ -112,7 +112,7 @@ describe("control 196: programs that share a storage share the session", { concu
       }
     }));
     assert.equal((await make().restore()).status, "signed-in");
-    assert.ok(new Set(kept.saves.map((session) => session.refreshToken)).size >= 4, "it was seldom refreshed");
+    assert.ok(new Set(kept.saves.map((session) => session.refreshToken)).size >= 4, "there were too few refreshes");
     await first.logout();
     assert.equal(kept.session, null);
     for (const client of clients) {
@@ -122,7 +122,7 @@ describe("control 196: programs that share a storage share the session", { concu
     }
   });
 
-  test("one that held an answer while it slept does not save it over what others have saved since", async () => {
+  test("a program that slept with an answer does not save it over a session that another has saved since", async () => {
     const { kept, make } = shared();
     const awake = make();
     await inTurn(() => awake.login({ username: "ada", password }));
@@ -131,7 +131,7 @@ describe("control 196: programs that share a storage share the session", { concu
       if (slept) return null;
       slept = true;
       const answer = await fetch(request);
-      const body = await answer.text(); // all of it was there when the program fell asleep
+      const body = await answer.text(); // the whole answer had arrived when the program fell asleep
       await sleep(3 * window);
       return new Response(body, answer);
     });
@@ -142,7 +142,7 @@ describe("control 196: programs that share a storage share the session", { concu
       await awake.refresh();
     }
     await restored;
-    assert.ok(sleeper.state.generation >= awake.state.generation, "it uses what it held");
+    assert.ok(sleeper.state.generation >= awake.state.generation, "it uses the outdated answer");
     assert.equal(new Set(kept.saves.map((session) => session.refreshToken)).size, kept.saves.length, "an older token was saved again");
     await sleep(window);
     assert.equal((await awake.refresh()).status, "signed-in");
@@ -151,7 +151,7 @@ describe("control 196: programs that share a storage share the session", { concu
     sleeper.close();
   });
 
-  test("one that is told late that its session is over keeps the session that another has begun", async () => {
+  test("a program that learns late that its session has ended keeps the session that another has begun", async () => {
     const { kept, make } = shared();
     const other = make();
     await inTurn(() => other.login({ username: "ada", password }));
@@ -164,7 +164,7 @@ describe("control 196: programs that share a storage share the session", { concu
         await other.logout();
         await other.login({ username: "ada", password });
       });
-      return fetch(request); // with the token of the session that has ended
+      return fetch(request); // with the token of the ended session
     });
     await sleeper.restore();
     assert.equal(sleeper.state.status, "signed-in");

@@ -1,5 +1,5 @@
-// A program that keeps its session in a file, for crash.test.mjs: program.mjs FILE MODE. It prints a line of JSON when it has
-// come as far as MODE says, and then waits to be killed; in the mode `restore` it ends by itself.
+// A program that keeps its session in a file, for crash.test.mjs: program.mjs FILE MODE. It prints a line of JSON when it
+// reaches the point that MODE names, and then waits to be killed. In the mode `restore` it ends by itself.
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createAccountsClient } from "../dist/index.js";
 

@@ -1,5 +1,5 @@
 -- +goose Up
--- Mails queued before count as requests for an address alone.
+-- Mails that are queued already get the priority of requests for an address.
 ALTER TABLE outbox
   ADD COLUMN priority INTEGER NOT NULL DEFAULT 2,
   DROP KEY outbox_due,

@@ -89,7 +89,7 @@ func (a *app) openBreached() (err error) {
 	return nil
 }
 
-// close releases what open has opened.
+// close closes the database and the list of breached passwords.
 func (a *app) close() error {
 	var err error
 	if a.breached != nil {

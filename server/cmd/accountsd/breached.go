@@ -14,25 +14,26 @@ import (
 )
 
 const breachedHelp = `Builds the file for ACCOUNTS_BREACHED_PASSWORDS from a downloaded list of breached passwords. The server rejects
-these as new passwords and searches the file on disk, so it needs no memory for it.
+these as new passwords. It searches the file on disk and does not load it into memory.
 
 The list is one of SHA-1 hashes in hexadecimal digits, as Have I Been Pwned publishes it (https://haveibeenpwned.com/Passwords):
   - a file with a line SHA1:COUNT or SHA1 for each password, in any order; or
-  - a folder of ranges, with a file for each first five digits, named by them (21BD1 or 21BD1.txt), whose lines have
-    the other 35 digits. Other files in the folder are ignored.
+  - a folder of ranges: one file for each first five digits of the hashes, named after them (21BD1 or 21BD1.txt). Its
+    lines have the other 35 digits. Other files in the folder are ignored.
 
-The file has 8 bytes for each password: 8 GB for a billion. A password that is in no list is rejected by mistake with a
-probability of 5e-11. Building takes up to 300 MB of memory; a list that is not sorted also takes as much disk again,
-beside the file, until it is done. --min-count leaves out passwords that are rare in breaches and makes the file smaller.
+The file has 8 bytes for each password: 8 GB for a billion. A password that is not in the list is rejected by mistake with a
+probability of 5e-11. The build uses up to 300 MB of memory. For a list that is not sorted it also needs disk space for a
+second file of that size until it ends. --min-count leaves out passwords that are rare in breaches and makes the file
+smaller.
 
-The file is replaced as a whole when the build is complete. A server that is running reads the old one until it is
+An existing file is replaced as a whole when the build is complete. A running server reads the old file until it is
 restarted.`
 
 // breachedChunk is how many entries are sorted in memory at a time: 64 MB.
 const breachedChunk = 8 << 20
 
 func (p process) breachedPasswords() *cobra.Command {
-	c := &cobra.Command{Use: "breached-passwords", Short: "Make the list of breached passwords", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "breached-passwords", Short: "Build the list of breached passwords", Args: cobra.NoArgs}
 	c.AddCommand(p.buildBreached())
 	return c
 }
@@ -52,7 +53,7 @@ func (p process) buildBreached() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "%d breached passwords are in %s\n", count, to)
+			_, err = fmt.Fprintf(p.out, "wrote %d breached passwords to %s\n", count, to)
 			return err
 		},
 	}
@@ -81,7 +82,7 @@ func (p process) runBuild(ctx context.Context, from, to string, minCount int64) 
 	return count, errors.Join(err, reading.Exit(), merging.Exit())
 }
 
-// progress shows how far a long task is, on a terminal alone. A total of -1 is unknown.
+// progress shows the progress of a long task, but only on a terminal. A total of -1 is unknown.
 func (p process) progress(total int64, what string, more ...progressbar.Option) *progressbar.ProgressBar {
 	out, ok := p.err.(*os.File)
 	if !ok || !term.IsTerminal(int(out.Fd())) {

@@ -11,7 +11,7 @@ import (
 
 const breachedPassword = "seven purple walruses"
 
-// breachedList writes a downloaded list with the password in it, which occurs in breaches so often.
+// breachedList writes a downloaded list that contains the password with the given count.
 func (s *shell) breachedList(password string, count int) string {
 	s.t.Helper()
 	path := filepath.Join(s.t.TempDir(), "pwned.txt")
@@ -25,7 +25,7 @@ func (s *shell) breachedList(password string, count int) string {
 func TestControl201BreachedPasswordsOfOperators(t *testing.T) {
 	s := newShell(t)
 	list, file := s.breachedList(breachedPassword, 10), filepath.Join(t.TempDir(), "breached.bin")
-	if out := s.ok("", "breached-passwords", "build", "--from", list, "--to", file, "--min-count", "10"); out != "1 breached passwords are in "+file+"\n" {
+	if out := s.ok("", "breached-passwords", "build", "--from", list, "--to", file, "--min-count", "10"); out != "wrote 1 breached passwords to "+file+"\n" {
 		t.Error(out)
 	}
 	info, err := os.Stat(file)
@@ -36,16 +36,16 @@ func TestControl201BreachedPasswordsOfOperators(t *testing.T) {
 	s.env = append(s.env, "ACCOUNTS_BREACHED_PASSWORDS="+file)
 	create := []string{"user", "create", "--username", "ada", "--email", "ada@example.com", "--password-stdin"}
 	s.refused(s.run(breachedPassword+"\n", create...), refusal)
-	s.refused(s.run("passwordpassword\n", create...), "the password is easy to guess: a common one, a pattern, or made from the user's own data or the name of the service")
+	s.refused(s.run("passwordpassword\n", create...), "the password is easy to guess (a common one, a pattern, or made from the user's own data or the name of the service): choose another one")
 	s.ok("correct horse battery staple\n", create...)
 	s.refused(s.run(breachedPassword, "user", "set-password", "ada", "--password-stdin"), refusal)
 
 	if err := os.Truncate(file, 0); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{create, {"serve"}} { // before a port opens
+	for _, args := range [][]string{create, {"serve"}} { // both fail before the server listens
 		s.refused(s.run("correct horse battery staple\n", args...),
-			"ACCOUNTS_BREACHED_PASSWORDS: "+file+` is no file that "accountsd breached-passwords build" has written`)
+			"ACCOUNTS_BREACHED_PASSWORDS: "+file+` was not written by "accountsd breached-passwords build": build the file with it`)
 	}
 	s.env = append([]string{"ACCOUNTS_BREACHED_PASSWORDS=" + list + ".gone"}, s.env...)
 	if r := s.run("", "serve"); r.code != 1 || !strings.Contains(r.err, "accountsd: ACCOUNTS_BREACHED_PASSWORDS: ") || !strings.Contains(r.err, "no such file") {
@@ -59,12 +59,12 @@ func TestBreachedPasswordsBuildFaults(t *testing.T) {
 	list := s.breachedList(breachedPassword, 10)
 	s.refused(s.run("", "breached-passwords", "build", "--from", list), `required flag(s) "to" not set`)
 	s.refused(s.run("", "breached-passwords", "build", "--from", list, "--to", filepath.Join(dir, "a"), "--min-count", "0"), "--min-count must be at least 1")
-	s.refused(s.run("", "breached-passwords", "build", "--from", list, "--to", filepath.Join(dir, "a"), "--min-count", "11"), "the list has no password that occurs so often")
+	s.refused(s.run("", "breached-passwords", "build", "--from", list, "--to", filepath.Join(dir, "a"), "--min-count", "11"), "the list has no password that occurs that often: check the list and --min-count")
 	empty := filepath.Join(dir, "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.refused(s.run("", "breached-passwords", "build", "--from", empty, "--to", filepath.Join(dir, "a")), "the list has no password that occurs so often")
+	s.refused(s.run("", "breached-passwords", "build", "--from", empty, "--to", filepath.Join(dir, "a")), "the list has no password that occurs that often: check the list and --min-count")
 	if _, err := os.Stat(filepath.Join(dir, "a")); err == nil {
 		t.Error("a file was written")
 	}

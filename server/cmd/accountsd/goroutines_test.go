@@ -10,8 +10,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// A server that has worked ends with every goroutine that it started, so that one that is started
-// by the request, the mail or the second cannot pile up.
+// A server that has handled requests ends with all its goroutines, so that no goroutine started per
+// request, mail or second can accumulate.
 func TestControl205GoroutinesEndWithTheServer(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_METRICS_ADDR="+freeAddr(t))

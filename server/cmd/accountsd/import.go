@@ -27,20 +27,20 @@ password is seen by no other process and is in no history.
 The table of the users is found by its columns. If there are several, name one: --table accounts_user (or accounts.user).
 
 What does not fit is met by a rule and has a line in the report, with the first ids. The most important ones:
-  - of two users with one e-mail address the lowest id keeps it, the other comes without; so does who has none that is
-    valid. Who has none logs in by the username.
-  - an address counts as verified only if django-allauth's table account_emailaddress has it as verified for that user. If Django
-    verified addresses in another way, state so with --emails-verified. What allauth has as not verified stays so even then.
-    A user whose address is not verified logs in with the old password, gets no notices of changes by mail, and becomes
-    verified by a password reset by mail.
+  - of two users with one e-mail address the one with the lower id keeps it. The other is imported without an address, and
+    so is a user whose address is not valid. A user without an address logs in by the username.
+  - an address counts as verified only if django-allauth's table account_emailaddress marks it as verified for that user. If
+    Django verified addresses in another way, state so with --emails-verified. An address that allauth marks as not verified
+    stays so even then. A user whose address is not verified logs in with the old password and gets no notices of changes by
+    mail. A password reset by mail verifies the address.
   - of two usernames that are one here (Ada, ada) the lowest id keeps it, the other becomes ada-ID. A name that Django took
     is kept, also with an @ or a blank, if its owner can log in by it; otherwise it becomes user-ID.
   - password hashes are kept, and replaced at the next login. Where one is of an unknown kind, or too costly, the user sets
     a new password by mail.
-  - is_staff and is_superuser are kept of users whose address is verified, groups and permissions are not: staff manages ordinary
-    users here. The report has a line for each, with the first ids: read it before anybody can log in. Other users keep no role.
-    They reset their password by mail, and a superuser gives the role again, in the console or by the API;
-    "accountsd user create --superuser" makes the first superuser.
+  - is_staff and is_superuser are kept for users whose address is verified, and for no others. Groups and permissions are not
+    kept: staff members manage ordinary users here. The report has a line for each role, with the first ids: read it before
+    users can log in. A user who has lost the role that way resets the password by mail, and a superuser then grants the role
+    in the console or by the API. "accountsd user create --superuser" makes the first superuser.
   - times without a zone are taken for UTC, as Django writes them with USE_TZ.
   - tokens on the blacklist of simplejwt stay unusable.
   - a user is left out only if the id is not from 1 to 2^52, or belongs to a user who was not imported or was deleted here.
@@ -59,7 +59,7 @@ func (p process) importDjango() *cobra.Command {
 		Example: `  accountsd import-django --from users.json --dry-run
   accountsd import-django --from - --table accounts_user < /run/secrets/django-url`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if o.Dry { // which changes nothing, the schema included
+			if o.Dry { // a dry run changes nothing, not even the schema
 				p.env = append([]string{"ACCOUNTS_AUTO_MIGRATE=false"}, p.env...)
 			}
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
@@ -75,7 +75,7 @@ func (p process) importDjango() *cobra.Command {
 	f.StringVar(&from, "from", "", "a database, a file, or - for the URL of a database on standard input (required)")
 	f.StringVar(&table, "table", "", "the table of the users, if there are several")
 	f.BoolVar(&o.Dry, "dry-run", false, "change nothing, and print the same report")
-	f.BoolVar(&o.EmailsVerified, "emails-verified", false, "every address counts as verified, but for those that django-allauth has as not verified")
+	f.BoolVar(&o.EmailsVerified, "emails-verified", false, "count every address as verified, except those that django-allauth marks as not verified")
 	if err := c.MarkFlagRequired("from"); err != nil {
 		panic(err)
 	}

@@ -122,7 +122,8 @@ func TestImportDump(t *testing.T) {
 	})
 }
 
-// django-allauth's table is read, from a dump and from a live database: its word comes before the operator's.
+// django-allauth's table is read, from a dump and from a live database. Its entries override the
+// operator's statement.
 func TestControl182ImportReadsAllauth(t *testing.T) {
 	superuser := func(id int, username, email string) map[string]any {
 		u := djangoUser("auth.user", id, username, email)
@@ -153,7 +154,7 @@ func TestControl182ImportReadsAllauth(t *testing.T) {
 					t.Error(out)
 				}
 				verified := "1"
-				if stated { // of 3 allauth has no row
+				if stated { // allauth has no row for user 3
 					verified = "1,3"
 				}
 				for query, want := range map[string]string{
@@ -171,7 +172,7 @@ func TestControl182ImportReadsAllauth(t *testing.T) {
 	s := onDatabase(t, servertest.SQLite)
 	s.ok("", "migrate", "up")
 	natural := djangoObject("account.emailaddress", 1, map[string]any{"user": []string{"ada"}, "email": "ada@example.com", "verified": false})
-	if r := s.run("", "import-django", "--from", dump(t, objects[0], natural)); r.code != 1 || !strings.Contains(r.err, "dump it without --natural-foreign") {
+	if r := s.run("", "import-django", "--from", dump(t, objects[0], natural)); r.code != 1 || !strings.Contains(r.err, "dump it again without --natural-foreign") {
 		t.Errorf("exit status %d\n%s", r.code, r.err)
 	}
 }

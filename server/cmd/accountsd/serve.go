@@ -98,7 +98,7 @@ func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGr
 	workers.Go(func() {
 		a.service.SendMails(ctx, sender, server.LogMailFault(a.log))
 		if idle, ok := sender.(io.Closer); ok {
-			_ = idle.Close() // all mails have been sent or wait in the database
+			_ = idle.Close() // every mail has been sent or waits in the database
 		}
 	})
 	return &workers

@@ -11,13 +11,14 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// A replica is stopped for longer than W+M while requests wait in its sockets, and their clients go
-// on at another one. When it is let go, it takes none of them for theft, and every session lives.
+// A replica is stopped for longer than W+M while requests wait in its sockets, and their clients
+// continue at another replica. When it resumes, it treats none of them as theft, and every session
+// lives.
 func TestControl195StoppedReplicaRaisesNoFalseAlarm(t *testing.T) {
 	const w, m = 4 * time.Second, 800 * time.Millisecond
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		if engine == servertest.SQLite {
-			return // one process by design
+			return // SQLite has one replica by design
 		}
 		t.Parallel()
 		db := servertest.NewDatabase(t, engine)
@@ -37,7 +38,7 @@ func TestControl195StoppedReplicaRaisesNoFalseAlarm(t *testing.T) {
 			answers.Go(func() {
 				r, err := waiting[i].Try(http.MethodPost, "/accounts/refresh_token", waiting[i].RefreshBody())
 				if err != nil || r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
-					t.Errorf("the request %d is answered %+v, %v", i, r, err)
+					t.Errorf("request %d is answered %+v, %v", i, r, err)
 				}
 			})
 		}
@@ -54,14 +55,14 @@ func TestControl195StoppedReplicaRaisesNoFalseAlarm(t *testing.T) {
 		for i, c := range active {
 			rotated := fmt.Sprint(c.RefreshTokens().Want(t, http.StatusOK, "").JSON["generation"])
 			if rotated != "1" {
-				t.Errorf("the session %d has generation %s", i, rotated)
+				t.Errorf("session %d has generation %s", i, rotated)
 			}
 		}
 		time.Sleep(w + 2*m)
 		signal(syscall.SIGCONT)
 		answers.Wait()
 		if t.Failed() {
-			t.Logf("%d sessions were ended for reuse", db.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'refresh_reused'"))
+			t.Logf("%d sessions were revoked for reuse", db.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'refresh_reused'"))
 			return
 		}
 		for _, c := range active {

@@ -227,7 +227,7 @@ func (a *app) explainField(field, reason string) string {
 		case "too_long":
 			return "the password is too long: at most 256 characters and 1024 bytes"
 		case "password_common":
-			return "the password is easy to guess: a common one, a pattern, or made from the user's own data or the name of the service"
+			return "the password is easy to guess (a common one, a pattern, or made from the user's own data or the name of the service): choose another one"
 		case "password_breached":
 			return "the password is known from a data breach: choose another one"
 		}

@@ -101,7 +101,7 @@ function explainField(code) {
     case "invalid_value":
       return "This cannot be used.";
     case "password_common":
-      return "This password is easy to guess: it is in common lists, a pattern, or made from your own data.";
+      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
     case "password_breached":
       return "This password is known from a data breach, so attackers try it. Choose another one.";
     case "password_wrong":
@@ -284,7 +284,7 @@ var texts = {
   hindered: "This is a member of staff: only superusers change members of staff. You can look.",
   onlySuperusers: "Only superusers give and take roles.",
   waiting: (email) => `${email}, waiting for confirmation`,
-  addressLocked: "This account may be in use: only superusers change its address.",
+  addressLocked: "This account may be in use, so only superusers can change its address.",
   addressConfirmed: "The address changes when the new mailbox confirms it.",
   noPassword: "Send invitation again",
   resetMail: "Send reset mail",
@@ -1388,8 +1388,8 @@ var Session = class {
     this.#timer.unref?.();
   }
   /**
-   * Keeps the tokens of an answer; `again` means that a request which was given up may still rotate them. `stored` is what
-   * the storage holds if the answer is one to a refresh.
+   * Keeps the tokens of an answer. `again` means that a request which was given up may still rotate them. `stored` is the
+   * stored session if the answer is one to a refresh.
    */
   async #keep(result, again2, stored) {
     const now = Date.now();
@@ -1442,7 +1442,10 @@ var Session = class {
     }
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
-  /** What the storage holds, with its attempt. That is saved before it is sent: the answer may never come, or not be saved. */
+  /**
+   * Returns the stored session with its attempt. The attempt is saved before it is sent, because the answer may be lost or
+   * may not be saved.
+   */
   async #toSend() {
     const stored = await this.#stored();
     if (!stored || stored.attempt) return stored;
@@ -1450,7 +1453,7 @@ var Session = class {
     await this.#o.storage?.save(sent);
     return sent;
   }
-  /** The attempt of the cookies, which all tabs share. It is noted before it is sent. */
+  /** Returns the attempt of the cookies, which all tabs share. It is saved before it is sent. */
   #cookieAttempt() {
     const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
     this.#tabs.note = note;

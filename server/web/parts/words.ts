@@ -83,7 +83,7 @@ export function explainField(code: Schemas["FieldErrorCode"]): string {
     case "invalid_value":
       return "This cannot be used.";
     case "password_common":
-      return "This password is easy to guess: it is in common lists, a pattern, or made from your own data.";
+      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
     case "password_breached":
       return "This password is known from a data breach, so attackers try it. Choose another one.";
     case "password_wrong":

@@ -64,8 +64,9 @@ export function roleBadges(user: User): HTMLElement[] {
 }
 
 /**
- * The domain of an address as mail programs write it (A-labels), or "" if it is ASCII already. Letters of another script
- * can look like Latin ones, and roles are given by looking at an address.
+ * The domain of an address as mail programs write it (A-labels), or "" if it is ASCII already.
+ * Letters of another script can look like Latin ones, and superusers grant roles by looking at an
+ * address.
  */
 export function asciiDomain(email: string): string {
   const domain = email.slice(email.lastIndexOf("@") + 1);
@@ -73,7 +74,7 @@ export function asciiDomain(email: string): string {
   try {
     return new URL(`http://${domain}`).hostname;
   } catch {
-    return encodeURIComponent(domain); // no domain at all, and nothing that looks like another one
+    return encodeURIComponent(domain); // not a valid domain; escaped, it cannot imitate another one
   }
 }
 

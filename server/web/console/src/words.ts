@@ -48,7 +48,7 @@ export const texts = {
   hindered: "This is a member of staff: only superusers change members of staff. You can look.",
   onlySuperusers: "Only superusers give and take roles.",
   waiting: (email: string) => `${email}, waiting for confirmation`,
-  addressLocked: "This account may be in use: only superusers change its address.",
+  addressLocked: "This account may be in use, so only superusers can change its address.",
   addressConfirmed: "The address changes when the new mailbox confirms it.",
   noPassword: "Send invitation again",
   resetMail: "Send reset mail",
