@@ -3049,7 +3049,8 @@ type ClientInterface interface {
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
 	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-	// imported from another service. A user's first sign-in cancels a change that staff started.
+	// imported from another service. A user's first sign-in cancels a change that staff started, and so does the end of
+	// all sessions, of the role or of the account of the staff member who started it.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -3067,7 +3068,8 @@ type ClientInterface interface {
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
 	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-	// imported from another service. A user's first sign-in cancels a change that staff started.
+	// imported from another service. A user's first sign-in cancels a change that staff started, and so does the end of
+	// all sessions, of the role or of the account of the staff member who started it.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -4025,7 +4027,8 @@ func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...Reque
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
 // new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-// imported from another service. A user's first sign-in cancels a change that staff started.
+// imported from another service. A user's first sign-in cancels a change that staff started, and so does the end of
+// all sessions, of the role or of the account of the staff member who started it.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -4053,7 +4056,8 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentT
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
 // new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-// imported from another service. A user's first sign-in cancels a change that staff started.
+// imported from another service. A user's first sign-in cancels a change that staff started, and so does the end of
+// all sessions, of the role or of the account of the staff member who started it.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -6308,7 +6312,8 @@ type ClientWithResponsesInterface interface {
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
 	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-	// imported from another service. A user's first sign-in cancels a change that staff started.
+	// imported from another service. A user's first sign-in cancels a change that staff started, and so does the end of
+	// all sessions, of the role or of the account of the staff member who started it.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -6326,7 +6331,8 @@ type ClientWithResponsesInterface interface {
 	// A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 	// one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
 	// new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-	// imported from another service. A user's first sign-in cancels a change that staff started.
+	// imported from another service. A user's first sign-in cancels a change that staff started, and so does the end of
+	// all sessions, of the role or of the account of the staff member who started it.
 	//
 	// A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 	// pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -10737,7 +10743,8 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
 // new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-// imported from another service. A user's first sign-in cancels a change that staff started.
+// imported from another service. A user's first sign-in cancels a change that staff started, and so does the end of
+// all sessions, of the role or of the account of the staff member who started it.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
@@ -10761,7 +10768,8 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 // A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
 // one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
 // new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-// imported from another service. A user's first sign-in cancels a change that staff started.
+// imported from another service. A user's first sign-in cancels a change that staff started, and so does the end of
+// all sessions, of the role or of the account of the staff member who started it.
 //
 // A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
 // pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only

@@ -496,7 +496,8 @@ export interface paths {
          *     A new `email` starts a pending change, as a user's own change does. The new address gets a link and the present
          *     one a notice. The present address stays in force until the new mailbox confirms, and `pending_email` shows the
          *     new one until then. Only superusers start such a change for a user who has a password, has ever signed in, or was
-         *     imported from another service. A user's first sign-in cancels a change that staff started.
+         *     imported from another service. A user's first sign-in cancels a change that staff started, and so does the end of
+         *     all sessions, of the role or of the account of the staff member who started it.
          *
          *     A new role ends the user's other sessions, so that it works in sessions that begin after it, and cancels a
          *     pending change of the address. Deactivation ends all sessions of the user at once; activation revives none. Only
