@@ -262,6 +262,11 @@ func (s *Store) ResetPassword(ctx context.Context, r PasswordReset, events ...Ev
 		if err := changeUser(tx, set, events, where, r.Token.UserID, r.Token.EmailNorm); err != nil {
 			return err
 		}
+		if r.Username != "" { // nor may the network of the one who typed it help to guess at the owner's password
+			if err := forgetNetworks(tx, r.Token.EmailNorm); err != nil {
+				return err
+			}
+		}
 		if err := endEveryLink(tx, r.Now, r.Token.UserID, r.Token.EmailNorm); err != nil {
 			return err
 		}
