@@ -75,3 +75,22 @@ func (a *Actor) guardUser(tx *gorm.DB) error {
 	}
 	return ErrSessionGone
 }
+
+// removesActor reports whether a change of a user takes away what the user's staff actions rest on: a
+// role, or every session.
+func removesActor(set map[string]any) bool {
+	for _, column := range []string{"session_epoch", "is_active", "is_staff", "is_superuser"} {
+		if _, changes := set[column]; changes {
+			return true
+		}
+	}
+	return false
+}
+
+// endStartedChanges ends the pending changes of address that a staff member has started for other
+// users. They take effect when a mailbox confirms them, up to days later. Otherwise a superuser who
+// is about to be removed could move another superuser's account to a mailbox of their own, and take
+// that account over after the removal.
+func endStartedChanges(tx *gorm.DB, actor any, now time.Time) error {
+	return endTokens(tx, now, "actor_id = ?", actor)
+}

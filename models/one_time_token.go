@@ -21,7 +21,8 @@ type OneTimeToken struct {
 	ID        ID `gorm:"primaryKey"`
 	Purpose   string
 	Hash      []byte
-	UserID    int64 // 0: a registration without a user yet
+	UserID    int64  // 0: a registration without a user yet
+	ActorID   *int64 // the staff member who started it, if it was one
 	Email     string
 	EmailNorm string
 	Username  string
@@ -266,7 +267,7 @@ func (s *Store) ResetPassword(ctx context.Context, r PasswordReset, events ...Ev
 		if err := changeUser(tx, set, events, where, r.Token.UserID, r.Token.EmailNorm); err != nil {
 			return err
 		}
-		if r.Username != "" { // the address has another owner now
+		if r.Username != "" { // the stranger's network must not help to guess the owner's password
 			if err := forgetNetworks(tx, r.Token.EmailNorm); err != nil {
 				return err
 			}

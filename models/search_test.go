@@ -169,8 +169,9 @@ func TestControl204OldRowsAreCaughtUp(t *testing.T) {
 		for i := range 450 {
 			f.newUser(fmt.Sprint("p", i))
 		}
+		f.undoNewestMigration() // the one after that of the column
 		f.db.Exec(t, "ALTER TABLE users DROP COLUMN search")
-		f.db.Exec(t, "DELETE FROM goose_db_version WHERE version_id = 16")
+		f.db.Exec(t, "DELETE FROM goose_db_version WHERE version_id >= 16")
 		_, err := f.Migrate(t.Context())
 		ok(t, err)
 		f.inStep("the migration")

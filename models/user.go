@@ -144,6 +144,9 @@ func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events .
 		if err := forgetNetworks(tx, u.UsernameNorm, u.EmailNorm); err != nil {
 			return err
 		}
+		if err := endStartedChanges(tx, u.ID, s.db.NowFunc()); err != nil {
+			return err
+		}
 		for _, model := range []any{&Session{}, &OneTimeToken{}, &Mail{}} {
 			if err := tx.Where("user_id = ?", u.ID).Delete(model).Error; err != nil {
 				return err
@@ -238,6 +241,11 @@ func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, a
 	}
 	if err := updateSearch(tx, set, args[0]); err != nil {
 		return err
+	}
+	if removesActor(set) {
+		if err := endStartedChanges(tx, args[0], tx.NowFunc()); err != nil {
+			return err
+		}
 	}
 	return addEvents(tx, events)
 }

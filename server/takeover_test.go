@@ -3,6 +3,7 @@ package server_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/mail"
@@ -96,8 +97,15 @@ func TestControl184FirstResetClearsWhatASquatterTyped(t *testing.T) {
 		email := address(name)
 		register(t, s, 1, object{"email": email, "password": password, "username": name, "first_name": "Evil", "last_name": "Person", "locale": "ko"})
 		squatter := s.Login(servertest.User{User: stored(t, s, email), Password: password}, accounts.Hybrid)
+		far, now := "203.0.113.66", s.Clock.Now()
+		if err := s.Store.AddKnownNetwork(t.Context(), stored(t, s, email), far, now, now.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
 		confirmReset(s, requestReset(t, s, email, 2), otherPassword).Want(t, http.StatusOK, "")
 		squatter.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
+		if until, err := s.Store.KnownNetwork(t.Context(), email, far, now); err != nil || !until.IsZero() {
+			t.Errorf("the squatter's network is known until %v, %v", until, err)
+		}
 		u := stored(t, s, email)
 		if u.FirstName != "" || u.LastName != "" || u.Locale != "" || !generated.MatchString(u.Username) || u.UsernameNorm != u.Username || u.EmailVerifiedAt == nil {
 			t.Errorf("the owner's account is %+v", u)

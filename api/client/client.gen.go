@@ -3049,7 +3049,8 @@ type ClientInterface interface {
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
 	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-	// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
+	// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
+	// sign-in, and when the staff member who started it loses all sessions, a role or the account.
 	//
 	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
 	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
@@ -3067,7 +3068,8 @@ type ClientInterface interface {
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
 	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-	// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
+	// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
+	// sign-in, and when the staff member who started it loses all sessions, a role or the account.
 	//
 	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
 	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
@@ -4026,7 +4028,8 @@ func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...Reque
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 // a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
 // `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
+// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
+// sign-in, and when the staff member who started it loses all sessions, a role or the account.
 //
 // A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
 // a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
@@ -4054,7 +4057,8 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentT
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 // a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
 // `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
+// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
+// sign-in, and when the staff member who started it loses all sessions, a role or the account.
 //
 // A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
 // a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
@@ -6310,7 +6314,8 @@ type ClientWithResponsesInterface interface {
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
 	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-	// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
+	// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
+	// sign-in, and when the staff member who started it loses all sessions, a role or the account.
 	//
 	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
 	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
@@ -6328,7 +6333,8 @@ type ClientWithResponsesInterface interface {
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
 	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-	// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
+	// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
+	// sign-in, and when the staff member who started it loses all sessions, a role or the account.
 	//
 	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
 	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
@@ -10740,7 +10746,8 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 // a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
 // `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
+// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
+// sign-in, and when the staff member who started it loses all sessions, a role or the account.
 //
 // A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
 // a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
@@ -10764,7 +10771,8 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 // a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
 // `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-// ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
+// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
+// sign-in, and when the staff member who started it loses all sessions, a role or the account.
 //
 // A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
 // a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only

@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -90,13 +91,17 @@ var staffWrites = map[string]write{
 	},
 }
 
-// removals are the ways in which an actor is removed between authentication and COMMIT. Each has
-// the codes that a write in flight gets: first a write that needs a role, then one of a user to the
-// user's own account. An empty code means that the write succeeds.
-var removals = map[string]struct {
+// removal is a way in which an actor is removed between authentication and COMMIT. It has the codes
+// that a write in flight gets: first a write that needs a role, then one of a user to the user's own
+// account. An empty code means that the write succeeds.
+type removal struct {
 	remove     func(t *testing.T, s *servertest.Server, actor servertest.User, c *servertest.Client, root accounts.Principal)
 	staff, own accounts.Code
-}{
+}
+
+// removals are the ways in which an actor is removed between authentication and COMMIT, each with the code that a write
+// in flight gets: first one that rests on a role, then one of the user's own. Empty means that the write goes through.
+var removals = map[string]removal{
 	"deactivated": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
 		no := false
 		_, err := s.Service.UpdateUser(t.Context(), root, actor.ID, accounts.UserChange{IsActive: &no}, accounts.Client{})
@@ -352,6 +357,46 @@ func TestControl182PendingChangeByStaffEnds(t *testing.T) {
 				end(u)
 				s.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": link}).Want(t, http.StatusBadRequest, "link_invalid")
 				asRoot.Do(http.MethodGet, "/admin/users/"+decimal(u.ID), nil).Want(t, http.StatusOK, "")
+			})
+		}
+	})
+}
+
+// A pending change of address that a staff member started ends with that staff member's role and
+// sessions. A change that the user has started since stays.
+func TestControl181PendingChangeEndsWithItsActor(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e, Settings: []string{"ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0"}})
+		root := s.NewUser()
+		s.Database.Exec(t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, root.ID)
+		asRoot := s.Login(root, accounts.Hybrid)
+		ends := maps.Clone(removals)
+		delete(ends, "this session ended") // others of the staff member go on
+		delete(ends, "logged out")
+		ends["password changed"] = removal{remove: func(t *testing.T, s *servertest.Server, _ servertest.User, c *servertest.Client, _ accounts.Principal) {
+			change := map[string]any{"current_password": rightPassword, "new_password": "an entirely different one"}
+			c.Copy().Do(http.MethodPost, "/accounts/password/change", change).Want(t, http.StatusOK, "")
+		}}
+		for name, end := range ends {
+			t.Run(name, func(t *testing.T) {
+				boss, u, own := s.NewUser(), s.NewUser(), s.NewUser()
+				s.Database.Exec(t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, boss.ID)
+				asBoss, asOwn := s.Login(boss, accounts.Hybrid), s.Login(own, accounts.Hybrid)
+				for _, target := range []servertest.User{u, own} {
+					asBoss.Do(http.MethodPatch, "/admin/users/"+decimal(target.ID), map[string]any{"email": "evil-" + target.Email}).Want(t, http.StatusOK, "")
+				}
+				asOwn.Do(http.MethodPost, "/accounts/email/change", map[string]any{"email": "my-" + own.Email, "password": rightPassword}).Want(t, http.StatusAccepted, "")
+				links := map[string]string{} // a change that has ended sends none
+				for _, address := range []string{"evil-" + u.Email, "my-" + own.Email} {
+					links[address] = servertest.Token(t, s.Mails.Wait(t, address, 1))
+				}
+				end.remove(t, s, boss, asBoss, principal(t, s, asRoot))
+				for address, status := range map[string]int{"evil-" + u.Email: http.StatusBadRequest, "my-" + own.Email: http.StatusOK} {
+					if r := s.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": links[address]}); r.Status != status {
+						t.Errorf("%s: status %d, want %d", address, r.Status, status)
+					}
+				}
 			})
 		}
 	})

@@ -277,6 +277,7 @@ func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *
 		return storeError(err)
 	}
 	change := s.emailChange(u, w.after.Email, norm, client)
+	change.Token.ActorID = &p.User.ID
 	change.Limits = append(change.Limits, s.staffMailLimits(p, norm)...)
 	w.change.EmailChange = &change
 	return nil

@@ -496,7 +496,8 @@ export interface paths {
          *     A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
          *     a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
          *     `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-         *     ever signed in, or was imported from another service. A user's first sign-in cancels a change that staff started.
+         *     ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
+         *     sign-in, and when the staff member who started it loses all sessions, a role or the account.
          *
          *     A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
          *     a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
