@@ -69,7 +69,7 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 	}
 	_, err = s.comparePassword(ctx, client, guess(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password, u.Password)
 	if err == nil {
-		err = s.passwordRight(ctx, u)
+		err = s.spend(ctx, s.passwordRight(u))
 	}
 	s.notePassword(p, client, err)
 	return u, err

@@ -93,9 +93,9 @@ func (s *Service) verified(client Client) []models.Spending {
 }
 
 // passwordRight counts a right password of a user. It bounds the sessions and events that a user can
-// make in an hour. Errors: RateLimited, Unavailable.
-func (s *Service) passwordRight(ctx context.Context, u models.User) error {
-	return s.spend(ctx, use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u)))
+// make in an hour.
+func (s *Service) passwordRight(u models.User) models.Spending {
+	return use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u))
 }
 
 // spend uses budgets before what they bound is done. Errors: RateLimited, Unavailable.
