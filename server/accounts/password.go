@@ -153,7 +153,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 		return Tokens{}, u, s.overtaken(ctx, u)
 	}
 	if err := resolved(err, func() bool { return s.exists(ctx, l.ID) }); err != nil {
-		return Tokens{}, u, storeError(err)
+		return Tokens{}, u, s.unjudged(ctx, storeError(err), changes)
 	}
 	s.wakeMail()
 	t, err := s.mint(grantOf(l), l.CreatedAt, true)

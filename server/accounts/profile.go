@@ -32,10 +32,12 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
+	var renames []models.Spending
 	if c.Username != nil {
 		// Each other username is a line of the security log, and somebody else's way to find this user is gone. It is
-		// spent in advance and for good: a username that is taken counts too, or a user could try all names of others.
-		if err := s.spend(ctx, use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User))); err != nil {
+		// spent in advance: a username that is taken counts too, or a user could try all names of others.
+		renames = append(renames, use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User)))
+		if err := s.spend(ctx, renames...); err != nil {
 			return models.User{}, err
 		}
 	}
@@ -47,7 +49,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 		case errors.Is(err, models.ErrNotFound):
 			return models.User{}, refuse(SessionRevoked)
 		}
-		return models.User{}, storeError(err)
+		return models.User{}, s.unjudged(ctx, storeError(err), renames...)
 	}
 	u, err := s.store.UserByID(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) {

@@ -186,7 +186,7 @@ func isOver(err error, kinds ...string) bool {
 	return errors.As(err, &over) && slices.Contains(kinds, over.Kind)
 }
 
-// unjudged gives back what was spent on a request that could not be judged, since too many are.
+// unjudged gives back what was spent on a request that could not be carried out, because too many are or for a fault.
 func (s *Service) unjudged(ctx context.Context, err error, list ...models.Spending) error {
 	if !errors.Is(err, refuse(Unavailable)) {
 		return err
