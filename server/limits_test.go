@@ -122,6 +122,33 @@ func TestControl186PasswordsOfAUser(t *testing.T) {
 	}, "ACCOUNTS_PASSWORDS_PER_USER=2/1h")
 }
 
+// A request that fails for a fault of the database uses up no limit, because clients repeat it until
+// the database is back. The faults are made by triggers of MySQL.
+func TestControl186FaultsCostTheUserNothing(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		if engine != servertest.MySQL {
+			return
+		}
+		s := servertest.Start(t, servertest.Options{Engine: engine, Settings: []string{
+			"ACCOUNTS_PASSWORDS_PER_USER=5/1h", "ACCOUNTS_RARE_ACTIONS_PER_USER=2/1h",
+		}})
+		faulty := func(event string, request func() *servertest.Response, times int) {
+			s.Database.Exec(t, "CREATE TRIGGER fault BEFORE "+event+" FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114")
+			for range times {
+				request().Want(t, http.StatusServiceUnavailable, "unavailable")
+			}
+			s.Database.Exec(t, "DROP TRIGGER fault")
+			request().Want(t, http.StatusOK, "")
+		}
+		u := s.NewUser()
+		faulty("INSERT ON sessions", func() *servertest.Response { return signIn(s, u.Username, u.Password) }, 6)
+		c, name := s.Login(s.NewUser(), accounts.Hybrid), newName()
+		faulty("UPDATE ON users", func() *servertest.Response { return patch(c, object{"username": name}) }, 3)
+		c = s.Login(u, accounts.Hybrid)
+		faulty("INSERT ON sessions", func() *servertest.Response { return changePassword(c.Copy(), u.Password, otherPassword) }, 2)
+	})
+}
+
 // A client polls the exhausted limit of a name and exhausts it again after each reset. The owner
 // can log in from the network of the reset, and each 429 counts against the client.
 func TestControl188OwnerGetsIn(t *testing.T) {

@@ -70,7 +70,7 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 	}
 	_, err = s.comparePassword(ctx, client, guess(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password, u.Password)
 	if err == nil {
-		err = s.passwordRight(ctx, u)
+		err = s.spend(ctx, s.passwordRight(u))
 	}
 	s.notePassword(p, client, err)
 	return u, err
@@ -155,7 +155,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 		return Tokens{}, u, s.overtaken(ctx, u)
 	}
 	if err := resolved(err, func() bool { return s.exists(ctx, l.ID) }); err != nil {
-		return Tokens{}, u, storeError(err)
+		return Tokens{}, u, s.unjudged(ctx, storeError(err), changes)
 	}
 	s.wakeMail()
 	t, err := s.mint(grantOf(l), l.CreatedAt, true)

@@ -32,11 +32,13 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
+	var renames []models.Spending
 	if c.Username != nil {
 		// Each change of the username adds an entry to the security log and takes away the name by
-		// which others find this user. Attempts are counted before they are made and are never
-		// refunded, so that a user cannot find out which usernames are taken.
-		if err := s.spend(ctx, use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User))); err != nil {
+		// which others find this user. Attempts are counted before they are made, and a username that
+		// is taken counts too, so that a user cannot find out which usernames are taken.
+		renames = append(renames, use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User)))
+		if err := s.spend(ctx, renames...); err != nil {
 			return models.User{}, err
 		}
 	}
@@ -48,7 +50,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 		case errors.Is(err, models.ErrNotFound):
 			return models.User{}, refuse(SessionRevoked)
 		}
-		return models.User{}, storeError(err)
+		return models.User{}, s.unjudged(ctx, storeError(err), renames...)
 	}
 	u, err := s.store.UserByID(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) {

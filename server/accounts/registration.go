@@ -148,14 +148,7 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 	if err != nil {
 		return Tokens{}, u, err
 	}
-	if err := s.passwordRight(ctx, u); err != nil {
-		return Tokens{}, u, err
-	}
-	tokens, u, err := s.begin(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client})
-	if err == nil {
-		s.addKnownNetwork(ctx, u, in.Client, time.Time{})
-	}
-	return tokens, u, err
+	return s.signIn(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client}, time.Time{})
 }
 
 // tryRegistrations is how many registrations of an address one password is compared with, beside that of the link: the

@@ -55,14 +55,22 @@ func (s *Service) login(ctx context.Context, in LoginInput, name loginName) (Tok
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	if err := s.passwordRight(ctx, u); err != nil {
-		return Tokens{}, models.User{}, err
+	return s.signIn(ctx, u, rehash, in, limits.known)
+}
+
+// signIn counts a right password, begins a session, and notes the client's network, which is known until the time given.
+// A fault costs nothing: a client that repeats its request until the database is back would exceed the limit by that.
+func (s *Service) signIn(ctx context.Context, u models.User, rehash string, in LoginInput, known time.Time) (Tokens, models.User, error) {
+	right := s.passwordRight(u)
+	if err := s.spend(ctx, right); err != nil {
+		return Tokens{}, u, err
 	}
 	t, u, err := s.begin(ctx, u, rehash, in)
-	if err == nil {
-		s.addKnownNetwork(ctx, u, in.Client, limits.known)
+	if err != nil {
+		return Tokens{}, u, s.unjudged(ctx, err, right)
 	}
-	return t, u, err
+	s.addKnownNetwork(ctx, u, in.Client, known)
+	return t, u, nil
 }
 
 // begin begins a session of a user whose password was right.

@@ -93,10 +93,10 @@ func (s *Service) verified(client Client) []models.Spending {
 	return perClient(s.settings.PasswordsPerClient, passwordsOf, client)
 }
 
-// passwordRight counts a right password of a user. It limits the sessions and events that a user
-// can create in an hour. Errors: RateLimited, Unavailable.
-func (s *Service) passwordRight(ctx context.Context, u models.User) error {
-	return s.spend(ctx, use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u)))
+// passwordRight returns the use that a right password of a user counts for. It limits the sessions
+// and events that a user can create in an hour.
+func (s *Service) passwordRight(u models.User) models.Spending {
+	return use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u))
 }
 
 // spend uses budgets before what they bound is done. Errors: RateLimited, Unavailable.
@@ -187,7 +187,7 @@ func isOver(err error, kinds ...string) bool {
 	return errors.As(err, &over) && slices.Contains(kinds, over.Kind)
 }
 
-// unjudged gives back what was spent on a request that could not be judged, since too many are.
+// unjudged gives back what was spent on a request that could not be carried out, because too many are or for a fault.
 func (s *Service) unjudged(ctx context.Context, err error, list ...models.Spending) error {
 	if !errors.Is(err, refuse(Unavailable)) {
 		return err
