@@ -40,6 +40,7 @@ type Store struct {
 	mysql bool
 	conns int // bound on connections for writing
 	hot   *hotStatements
+	share *writeShares
 	actor *Actor // whose session guards every transaction; nil for the server's own writes
 }
 
@@ -124,7 +125,7 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}}).reached(ctx)
+	return (&Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns)}).reached(ctx)
 }
 
 // ownFile creates the database's file for its owner alone; SQLite gives -wal and -shm the same mode. It rejects files that
@@ -220,7 +221,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Store{db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}}).reached(ctx)
+	return (&Store{db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}, share: newWriteShares(o.MaxConns)}).reached(ctx)
 }
 
 // sessionVariables asks the server which of the variables it has and says what every connection must set: UTC, strict
@@ -301,6 +302,11 @@ const maxTries = 5
 //
 // It begins with the guard of the store's actor; see As.
 func (s *Store) tx(ctx context.Context, f func(tx *gorm.DB) error) error {
+	leave, err := s.share.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return retry(ctx, func() error {
 		return s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 			if err := s.actor.guard(tx); err != nil {
