@@ -1,8 +1,10 @@
 package credentials
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,13 +13,14 @@ import (
 // /48 and one /64 in it, for IPv4 both are the address. The zero value is the program itself.
 type Network struct{ Narrow, Wide string }
 
-// queue hands out the hash slots. A free slot goes round robin over the wide networks that have a
-// caller waiting, and inside one network to the caller that waits longest.
+// queue hands out the hash slots. A free slot goes to the wide networks that have had fewest of them
+// lately, round robin among equals, and inside one network to the caller that waits longest.
 //
 // The threat is a client with an account and the right password, or one with an IPv6 /48, that sends
 // more passwords than the slots can hash. In one common line its requests would fill every place, and
 // no other user could log in. Here a new network takes a place of a full queue from the network that
-// holds most of them. A network that is alone can still use the whole queue.
+// holds most of them, or that has had more slots. Otherwise as many flooding networks as there are
+// places would hold one each for good. A network that is alone can still use the whole queue.
 type queue struct {
 	slots, places int           // the bounds of running and waiting
 	wait          time.Duration // how long a caller waits at most
@@ -25,7 +28,8 @@ type queue struct {
 	mu      sync.Mutex
 	running int
 	waiting int
-	lines   []*line // of the networks that wait, the next to be served first
+	lines   []*line // of the networks that wait, in the order of their turns
+	recent  recentSlots
 }
 
 // line is the callers of one wide network that wait, the oldest first. It is never empty.
@@ -68,6 +72,7 @@ func (q *queue) enter(from Network) (*waiter, error) {
 	defer q.mu.Unlock()
 	if q.running < q.slots { // then no caller waits: release hands a slot on
 		q.running++
+		q.recent.add(from)
 		return nil, nil
 	}
 	if q.waiting == q.places {
@@ -114,13 +119,19 @@ func (q *queue) release() {
 		q.running--
 		return
 	}
-	l := q.lines[0]
+	l := slices.MinFunc(q.lines, q.byRecent)
 	next := l.waiters[0]
 	q.remove(next)
 	if len(l.waiters) > 0 { // behind the other networks
-		q.lines = append(q.lines[1:], l)
+		q.lines = append(without(q.lines, l), l)
 	}
+	q.recent.add(next.from)
 	next.done <- nil
+}
+
+// byRecent orders networks by how many slots they have had lately.
+func (q *queue) byRecent(a, b *line) int {
+	return cmp.Compare(q.recent.of(a.wide), q.recent.of(b.wide))
 }
 
 // full reports whether a caller from this network would be refused now.
@@ -132,6 +143,7 @@ func (q *queue) full(from Network) bool {
 
 // evictionFor returns the caller that leaves a full queue for a new one from this network, or nil: the
 // newest of the network that has most callers waiting, and there of the narrow network that has most.
+// A network without a place also takes one of the network that has had most slots lately.
 //
 // A place moves only if the two networks, or the two parts of one, are more equal afterwards. Without
 // that rule two floods would evict each other's callers all the time.
@@ -142,6 +154,10 @@ func (q *queue) evictionFor(from Network) *waiter {
 	}
 	if most.size() >= own.size()+2 {
 		newest, _ := most.largestPart()
+		return newest
+	}
+	if busiest := slices.MaxFunc(q.lines, q.byRecent); own == nil && q.recent.of(busiest.wide) > q.recent.of(from.Wide) {
+		newest, _ := busiest.largestPart()
 		return newest
 	}
 	part := own.part(from.Narrow)

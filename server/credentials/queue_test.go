@@ -84,7 +84,7 @@ func TestControl186SlotsGoRoundRobin(t *testing.T) {
 		synctest.Wait()
 		q.join(t.Context(), network("d"), "d1")
 		q.drain()
-		q.want("[a1 b1 c1 a2 d1 b2 a3]", "[]")
+		q.want("[a1 b1 c1 d1 a2 b2 a3]", "[]")
 	})
 }
 
@@ -107,6 +107,41 @@ func TestControl186FullQueueMakesRoomForOthers(t *testing.T) {
 		q.drain()
 		q.want("[a1 b1 c1 b2]", "[a5 a4 a3 b3 a2]")
 	})
+}
+
+// Flooding networks that hold one place each, as many as there are, give way to one that has had fewer slots, and it is
+// served before them. Networks that have had as many do not.
+func TestControl186ManyFloodsGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newLine(t, 3, time.Minute)
+		for _, name := range []string{"a1", "b1", "c1"} {
+			q.recent.add(network(name[:1]))
+			q.join(t.Context(), network(name[:1]), name)
+		}
+		q.recent.add(network("c"))
+		q.recent.add(network("d"))
+		q.join(t.Context(), network("d"), "d1") // instead of c1
+		q.join(t.Context(), network("c"), "c2")
+		q.join(t.Context(), network("new"), "new")
+		q.drain()
+		q.want("[new b1 d1]", "[c1 c2 a1]")
+	})
+}
+
+// A count is bounded, and halved in time: nothing is left of a network that had one slot.
+func TestControl186RecentSlotsAreForgotten(t *testing.T) {
+	var r recentSlots
+	r.add(network("once"))
+	for range halveAfter - 2 {
+		r.add(network("flood"))
+	}
+	if r.of("once") != 1 || r.of("flood") != manySlots {
+		t.Errorf("%v", r.counts)
+	}
+	r.add(network("last"))
+	if len(r.counts) != 1 || r.of("flood") != manySlots/2 {
+		t.Errorf("%v", r.counts)
+	}
 }
 
 // Inside of one /48 the /64 with most callers has to leave, and gets no more than its share.
