@@ -143,7 +143,8 @@ func (q *queue) full(from Network) bool {
 
 // evictionFor returns the caller that leaves a full queue for a new one from this network, or nil: the
 // newest of the network that has most callers waiting, and there of the narrow network that has most.
-// A network without a place also takes one of the network that has had most slots lately.
+// A network without a place also takes one of the network that has had most slots lately, if those are
+// clearly more.
 //
 // A place moves only if the two networks, or the two parts of one, are more equal afterwards. Without
 // that rule two floods would evict each other's callers all the time.
@@ -156,7 +157,7 @@ func (q *queue) evictionFor(from Network) *waiter {
 		newest, _ := most.largestPart()
 		return newest
 	}
-	if busiest := slices.MaxFunc(q.lines, q.byRecent); own == nil && q.recent.of(busiest.wide) > q.recent.of(from.Wide) {
+	if busiest := slices.MaxFunc(q.lines, q.byRecent); own == nil && q.recent.of(busiest.wide) >= 2+2*q.recent.of(from.Wide) {
 		newest, _ := busiest.largestPart()
 		return newest
 	}

@@ -109,22 +109,24 @@ func TestControl186FullQueueMakesRoomForOthers(t *testing.T) {
 	})
 }
 
-// Flooding networks that hold one place each, as many as there are, give way to one that has had fewer slots, and it is
-// served before them. Networks that have had as many do not.
+// Flooding networks that hold one place each, as many as there are, give way to one that has had clearly fewer slots, and
+// it is served before them. To one that has had as many they do not.
 func TestControl186ManyFloodsGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 3, time.Minute)
 		for _, name := range []string{"a1", "b1", "c1"} {
 			q.recent.add(network(name[:1]))
+			q.recent.add(network(name[:1]))
 			q.join(t.Context(), network(name[:1]), name)
 		}
+		q.recent.add(network("c"))
 		q.recent.add(network("c"))
 		q.recent.add(network("d"))
 		q.join(t.Context(), network("d"), "d1") // instead of c1
 		q.join(t.Context(), network("c"), "c2")
 		q.join(t.Context(), network("new"), "new")
 		q.drain()
-		q.want("[new b1 d1]", "[c1 c2 a1]")
+		q.want("[new d1 b1]", "[c1 c2 a1]")
 	})
 }
 
