@@ -333,6 +333,11 @@ func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) 
 
 // change makes one guarded statement, once: a repetition needs a new "now", so it is the caller's.
 func (s *Store) change(ctx context.Context, query string, args ...any) (bool, error) {
+	leave, err := s.share.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
 	stmt, err := s.hot.get(ctx, s.pool(), query)
 	if err != nil {
 		return false, err
@@ -345,6 +350,11 @@ func (s *Store) change(ctx context.Context, query string, args ...any) (bool, er
 }
 
 func (s *Store) changeWithEvent(ctx context.Context, e Event, query string, args ...any) (changed bool, err error) {
+	leave, err := s.share.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
 	err = s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		result := tx.Exec(query, args...)
 		changed = result.RowsAffected == 1

@@ -40,6 +40,7 @@ type Store struct {
 	mysql bool
 	conns int // bound on connections for writing
 	hot   *hotStatements
+	share *writeShares
 	actor *Actor // the session that guards every transaction; nil for the server's own writes
 }
 
@@ -125,7 +126,7 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}}).reached(ctx)
+	return (&Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns)}).reached(ctx)
 }
 
 // ownFile creates the database's file with access for its owner alone; SQLite gives -wal and -shm
@@ -222,7 +223,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Store{db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}}).reached(ctx)
+	return (&Store{db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}, share: newWriteShares(o.MaxConns)}).reached(ctx)
 }
 
 // sessionVariables asks the server which of the variables it has and says what every connection must set: UTC, strict
@@ -304,6 +305,11 @@ const maxTries = 5
 //
 // The transaction begins with the guard of the store's actor; see As.
 func (s *Store) tx(ctx context.Context, f func(tx *gorm.DB) error) error {
+	leave, err := s.share.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return retry(ctx, func() error {
 		return s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 			if err := s.actor.guard(tx); err != nil {

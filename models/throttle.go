@@ -94,6 +94,11 @@ const inFlight = time.Second
 
 // Refund gives back one use of each of these budgets.
 func (s *Store) Refund(ctx context.Context, now time.Time, ids ...ID) error {
+	leave, err := s.share.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	slices.SortFunc(ids, func(a, b ID) int { return slices.Compare(a[:], b[:]) })
 	return retry(ctx, func() error {
 		return s.db.WithContext(ctx).Exec("UPDATE throttles SET hits = hits - 1 WHERE id IN ? AND hits > 0 AND ends_at > ?", ids, now).Error

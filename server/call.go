@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -9,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 )
 
@@ -52,9 +54,18 @@ func (s *Server) beginCall(c *gin.Context) {
 		},
 		crossSite: c.GetHeader("Sec-Fetch-Site") == "cross-site", unread: c.Request.ContentLength != 0,
 	}
-	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), callKey{}, call))
+	ctx := s.withNetwork(c.Request.Context(), call.client)
+	c.Request = c.Request.WithContext(context.WithValue(ctx, callKey{}, call))
 	c.Header("X-Request-Id", call.id)
 	c.Next()
+}
+
+// withNetwork makes the database count the writes of a request for its client's network.
+func (s *Server) withNetwork(ctx context.Context, client accounts.Client) context.Context {
+	if addr, err := netip.ParseAddr(client.IP); err != nil || s.hasNoShare(addr) {
+		return ctx
+	}
+	return models.FromNetwork(ctx, client.WideNetwork())
 }
 
 // shorten bounds what a header brings into a row.

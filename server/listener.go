@@ -27,10 +27,11 @@ type sharedListener struct {
 }
 
 func (s *Server) shared(listener net.Listener) net.Listener {
-	return &sharedListener{Listener: listener, most: maxOfOneClient, open: map[string]int{}, log: s.Log, now: s.Now, free: func(addr netip.Addr) bool {
-		return addr.IsLoopback() || s.isTrustedProxy(addr)
-	}}
+	return &sharedListener{Listener: listener, most: maxOfOneClient, open: map[string]int{}, log: s.Log, now: s.Now, free: s.hasNoShare}
 }
+
+// hasNoShare reports whether what comes from an address is not bounded as a client's is.
+func (s *Server) hasNoShare(addr netip.Addr) bool { return addr.IsLoopback() || s.isTrustedProxy(addr) }
 
 // Accept waits for the next connection that is kept.
 func (l *sharedListener) Accept() (net.Conn, error) {

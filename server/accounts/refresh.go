@@ -131,6 +131,11 @@ func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, erro
 	r := &refreshing{Service: s, in: in, caller: caller, attempt: s.policy.attemptHash(in.Attempt)}
 	ctx, cancel := deadline(caller)
 	defer cancel()
+	ctx, leave, err := s.store.Enter(ctx)
+	if err != nil {
+		return Tokens{}, unavailable(err)
+	}
+	defer leave()
 	if t, ok := r.rotateBlind(ctx); ok {
 		return t, nil
 	}

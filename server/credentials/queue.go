@@ -1,8 +1,10 @@
 package credentials
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,13 +14,16 @@ import (
 // itself.
 type Network struct{ Narrow, Wide string }
 
-// queue assigns the hash slots. A free slot goes round robin to the wide networks that have a
-// caller waiting, and within a network to the caller that has waited longest.
+// queue assigns the hash slots. A free slot goes to the waiting wide network that has had the fewest
+// of them recently, round robin among equals, and within a network to the caller that has waited
+// longest.
 //
 // The threat is a client with an account and the right password, or one with an IPv6 /48, that
 // sends more passwords than the slots can hash. In one common line its requests would fill every
 // place, and no other user could log in. Here a new network gets a place of a full queue from the
-// network that holds most of them. A network that is alone can still use the whole queue.
+// network that holds most of them, or that has had more slots. Otherwise as many flooding networks
+// as there are places would hold one each for good. A network that is alone can still use the whole
+// queue.
 type queue struct {
 	slots, places int           // the limits of running and waiting
 	wait          time.Duration // how long a caller waits at most
@@ -26,7 +31,8 @@ type queue struct {
 	mu      sync.Mutex
 	running int
 	waiting int
-	lines   []*line // one per waiting network; the first is served next
+	lines   []*line // one per waiting network, in the order of their turns
+	recent  recentSlots
 }
 
 // line holds the waiting callers of one wide network, the oldest first. It is never empty.
@@ -70,6 +76,7 @@ func (q *queue) enter(from Network) (*waiter, error) {
 	defer q.mu.Unlock()
 	if q.running < q.slots { // then no caller waits: release hands a slot on
 		q.running++
+		q.recent.add(from)
 		return nil, nil
 	}
 	if q.waiting == q.places {
@@ -116,13 +123,19 @@ func (q *queue) release() {
 		q.running--
 		return
 	}
-	l := q.lines[0]
+	l := slices.MinFunc(q.lines, q.byRecent)
 	next := l.waiters[0]
 	q.remove(next)
 	if len(l.waiters) > 0 { // the network moves behind the others
-		q.lines = append(q.lines[1:], l)
+		q.lines = append(without(q.lines, l), l)
 	}
+	q.recent.add(next.from)
 	next.done <- nil
+}
+
+// byRecent orders networks by the slots that they have had recently.
+func (q *queue) byRecent(a, b *line) int {
+	return cmp.Compare(q.recent.of(a.wide), q.recent.of(b.wide))
 }
 
 // full reports whether a caller from this network would be rejected now.
@@ -134,7 +147,8 @@ func (q *queue) full(from Network) bool {
 
 // evictionFor returns the caller that leaves a full queue for a new one from this network, or nil.
 // It is the newest caller of the network that has most callers waiting, and within it of the narrow
-// network that has most.
+// network that has most. A network without a place also gets one from the network that has had most
+// slots recently, if those are clearly more.
 //
 // A place moves only if the two networks, or the two parts of one, are more equal afterwards.
 // Without that rule two floods would evict each other's callers all the time.
@@ -145,6 +159,10 @@ func (q *queue) evictionFor(from Network) *waiter {
 	}
 	if most.size() >= own.size()+2 {
 		newest, _ := most.largestPart()
+		return newest
+	}
+	if busiest := slices.MaxFunc(q.lines, q.byRecent); own == nil && q.recent.of(busiest.wide) >= 2+2*q.recent.of(from.Wide) {
+		newest, _ := busiest.largestPart()
 		return newest
 	}
 	part := own.part(from.Narrow)

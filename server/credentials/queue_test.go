@@ -84,7 +84,7 @@ func TestControl186SlotsGoRoundRobin(t *testing.T) {
 		synctest.Wait()
 		q.join(t.Context(), network("d"), "d1")
 		q.drain()
-		q.want("[a1 b1 c1 a2 d1 b2 a3]", "[]")
+		q.want("[a1 b1 c1 d1 a2 b2 a3]", "[]")
 	})
 }
 
@@ -107,6 +107,43 @@ func TestControl186FullQueueMakesRoomForOthers(t *testing.T) {
 		q.drain()
 		q.want("[a1 b1 c1 b2]", "[a5 a4 a3 b3 a2]")
 	})
+}
+
+// Flooding networks hold one place each, and fill the queue. A network that has had clearly fewer
+// slots gets a place and is served before them. A network that has had as many gets none.
+func TestControl186ManyFloodsGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newLine(t, 3, time.Minute)
+		for _, name := range []string{"a1", "b1", "c1"} {
+			q.recent.add(network(name[:1]))
+			q.recent.add(network(name[:1]))
+			q.join(t.Context(), network(name[:1]), name)
+		}
+		q.recent.add(network("c"))
+		q.recent.add(network("c"))
+		q.recent.add(network("d"))
+		q.join(t.Context(), network("d"), "d1") // instead of c1
+		q.join(t.Context(), network("c"), "c2")
+		q.join(t.Context(), network("new"), "new")
+		q.drain()
+		q.want("[new d1 b1]", "[c1 c2 a1]")
+	})
+}
+
+// A count is bounded, and halved in time: nothing is left of a network that had one slot.
+func TestControl186RecentSlotsAreForgotten(t *testing.T) {
+	var r recentSlots
+	r.add(network("once"))
+	for range halveAfter - 2 {
+		r.add(network("flood"))
+	}
+	if r.of("once") != 1 || r.of("flood") != manySlots {
+		t.Errorf("%v", r.counts)
+	}
+	r.add(network("last"))
+	if len(r.counts) != 1 || r.of("flood") != manySlots/2 {
+		t.Errorf("%v", r.counts)
+	}
 }
 
 // Within one /48 the /64 with most callers loses its newest one, and no /64 gets more than its

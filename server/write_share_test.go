@@ -1,0 +1,74 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// While the database makes no write, writes of one client network wait, whether or not their clients have hung up. Beyond
+// its share the network is refused at once, others can read, and afterwards nothing is left of the share.
+func TestControl186CanceledWritesOfOneNetworkAreBounded(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		flooding, other := s.Login(u, accounts.BodyTokens), s.Login(s.NewUser(), accounts.BodyTokens)
+		rename := func(c *servertest.Client, ip string) *servertest.Response {
+			return c.Do(http.MethodPatch, "/accounts/profile", object{"first_name": "Ada"}, from(ip))
+		}
+		unlock := lockUser(t, s, u.ID)
+		var all sync.WaitGroup
+		for i := range 100 {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+				defer cancel()
+				_, _ = flooding.Try(http.MethodPatch, "/accounts/profile", object{"first_name": "Ada"},
+					from(fmt.Sprintf("2001:db8:1:%x::1", i)), func(r *http.Request) { *r = *r.WithContext(ctx) })
+			})
+		}
+		all.Wait()
+		began := time.Now()
+		refused := rename(flooding, "2001:db8:1:ffff::1").Want(t, http.StatusServiceUnavailable, "unavailable")
+		if after, err := strconv.Atoi(refused.Header.Get("Retry-After")); err != nil || after != 1 {
+			t.Errorf("Retry-After %q", refused.Header.Get("Retry-After"))
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("refused after %v", took)
+		}
+		other.Do(http.MethodGet, "/accounts/profile", nil, from("2001:db8:2::1")).Want(t, http.StatusOK, "")
+		unlock()
+		rename(other, "2001:db8:2::1").Want(t, http.StatusOK, "")
+		waitFor(t, func() bool { return rename(flooding, "2001:db8:1::1").Status == http.StatusOK })
+	}, trusted)
+}
+
+// lockUser keeps every other writer of a user's row, and of any row on SQLite, waiting.
+func lockUser(t *testing.T, s *servertest.Server, id int64) (unlock func()) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := s.Database.SQL.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := "BEGIN"
+	if s.Database.Engine == servertest.SQLite {
+		begin = "BEGIN IMMEDIATE"
+	}
+	for _, query := range []string{begin, fmt.Sprintf("UPDATE users SET last_name = 'L' WHERE id = %d", id)} {
+		if _, err := conn.ExecContext(ctx, query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlock = sync.OnceFunc(func() {
+		_, _ = conn.ExecContext(ctx, "ROLLBACK")
+		_ = conn.Close()
+	})
+	t.Cleanup(unlock)
+	return unlock
+}
