@@ -9,56 +9,87 @@ import (
 
 var errShare = errors.New("models: too many writes of one client network wait")
 
-// writeShares bounds how many writes of one client network are being made, or wait for a connection, at a time.
+// waitersPerPlace bounds the writes of one network that wait, as a multiple of its places.
+const waitersPerPlace = 16
+
+// writeShares limits how many writes of one client network use a connection at a time. Further ones
+// wait for a place, up to a bound, and the rest is rejected.
 //
-// Security: writes wait for a connection in one line, and each is completed even if its client has hung up. Without the
-// bound an attacker with one account could begin writes faster than the database makes them, by canceling each request
-// after a few milliseconds. Every other write would then wait until its deadline, and the memory of the process grow.
+// The threat is a client that begins writes faster than the database makes them. Each write is
+// completed even if its client disconnects, so a client that cancels its requests needs few
+// connections for that. In one common line its writes would hold every connection, and those of all
+// other clients would wait until their deadline.
 type writeShares struct {
-	most int
+	places int // of one network
 
 	mu   sync.Mutex
-	held map[string]int // by network
+	open map[string]*writeShare // by network
+}
+
+// writeShare is the share of one network that writes.
+type writeShare struct {
+	held  chan struct{} // holds one for each write that has a place
+	users int           // writes that have a place or wait for one
 }
 
 func newWriteShares(conns int) *writeShares {
-	return &writeShares{most: max(1, conns/2), held: map[string]int{}}
+	return &writeShares{places: max(1, conns/2), open: map[string]*writeShare{}}
 }
 
 type networkKey struct{}
 
-// FromNetwork returns a context whose writes count for a client network. Other writes are the server's own and have no
-// bound.
+// FromNetwork returns a context whose writes count for a client network. Writes with another context
+// are the server's own and have no limit.
 func FromNetwork(ctx context.Context, network string) context.Context {
 	return context.WithValue(ctx, networkKey{}, network)
 }
 
-// enter takes a part of the network's share, which leave gives back. Errors: ErrUnavailable.
+// enter takes a place in the share of the context's network, which leave returns. Errors: ErrUnavailable.
 func (w *writeShares) enter(ctx context.Context) (leave func(), err error) {
 	network, counts := ctx.Value(networkKey{}).(string)
 	if !counts {
 		return func() {}, nil
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.held[network] >= w.most {
+	share, err := w.join(network)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case share.held <- struct{}{}:
+		return func() { <-share.held; w.part(network, share) }, nil
+	case <-ctx.Done():
+		w.part(network, share)
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errShare)
 	}
-	w.held[network]++
-	return func() { w.leave(network) }, nil
 }
 
-// Enter takes a part of the share of the context's network for a whole sequence of reads and writes, which are made with
-// the context returned. Errors: ErrUnavailable.
+// join adds a user to the share of a network, unless too many wait.
+func (w *writeShares) join(network string) (*writeShare, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	share := w.open[network]
+	if share == nil {
+		share = &writeShare{held: make(chan struct{}, w.places)}
+		w.open[network] = share
+	}
+	if share.users >= w.places*(1+waitersPerPlace) {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errShare)
+	}
+	share.users++
+	return share, nil
+}
+
+func (w *writeShares) part(network string, share *writeShare) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if share.users--; share.users == 0 {
+		delete(w.open, network)
+	}
+}
+
+// Enter takes a place for a whole sequence of reads and writes, which are made with the context that
+// it returns. Errors: ErrUnavailable.
 func (s *Store) Enter(ctx context.Context) (inside context.Context, leave func(), err error) {
 	leave, err = s.share.enter(ctx)
 	return context.WithValue(ctx, networkKey{}, nil), leave, err
-}
-
-func (w *writeShares) leave(network string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.held[network]--; w.held[network] == 0 {
-		delete(w.held, network)
-	}
 }

@@ -4,32 +4,66 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 )
 
+// Writes of one network wait for a place, up to a bound. Writes of other networks, those inside a
+// sequence that has a place, and the server's own do not.
 func TestControl186WriteShares(t *testing.T) {
-	s := &Store{share: newWriteShares(4)}
-	flooding, other := FromNetwork(t.Context(), "192.0.2.1"), FromNetwork(t.Context(), "192.0.2.2")
-	inside, first, err := s.Enter(flooding)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := s.share.enter(flooding)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.share.enter(flooding); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("beyond the share: %v", err)
-	}
-	for _, ctx := range []context.Context{t.Context(), inside, other} {
-		leave, err := s.share.enter(ctx)
+	synctest.Test(t, func(t *testing.T) {
+		s := &Store{share: newWriteShares(4)}
+		flooding, other := FromNetwork(t.Context(), "192.0.2.1"), FromNetwork(t.Context(), "192.0.2.2")
+		inside, first, err := s.Enter(flooding)
 		if err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
-		leave()
-	}
-	first()
-	second()
-	if len(s.share.held) != 0 {
-		t.Errorf("left: %v", s.share.held)
-	}
+		second, err := s.share.enter(flooding)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting, stop := context.WithCancel(flooding)
+		results := make(chan error, 2*waitersPerPlace)
+		for range 2 * waitersPerPlace {
+			go func() {
+				leave, err := s.share.enter(waiting)
+				if err == nil {
+					leave()
+				}
+				results <- err
+			}()
+		}
+		synctest.Wait()
+		if _, err := s.share.enter(flooding); !errors.Is(err, ErrUnavailable) || len(results) > 0 {
+			t.Errorf("beyond the bound: %v; %d did not wait", err, len(results))
+		}
+		for _, ctx := range []context.Context{t.Context(), inside, other} {
+			leave, err := s.share.enter(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave()
+		}
+		first()
+		synctest.Wait()
+		for range 2 * waitersPerPlace { // they took turns at the place that became free
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		third, err := s.share.enter(flooding)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, err := s.share.enter(waiting); results <- err }()
+		synctest.Wait()
+		stop()
+		if err := <-results; !errors.Is(err, ErrUnavailable) {
+			t.Errorf("canceled: %v", err)
+		}
+		second()
+		third()
+		if len(s.share.open) != 0 {
+			t.Errorf("left: %v", s.share.open)
+		}
+	})
 }

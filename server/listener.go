@@ -30,7 +30,8 @@ func (s *Server) shared(listener net.Listener) net.Listener {
 	return &sharedListener{Listener: listener, most: maxOfOneClient, open: map[string]int{}, log: s.Log, now: s.Now, free: s.hasNoShare}
 }
 
-// hasNoShare reports whether what comes from an address is not bounded as a client's is.
+// hasNoShare reports whether an address is exempt from the limits of one client: the programs of this
+// machine, and trusted proxies.
 func (s *Server) hasNoShare(addr netip.Addr) bool { return addr.IsLoopback() || s.isTrustedProxy(addr) }
 
 // Accept waits for the next connection that is kept.

@@ -13,8 +13,9 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// While the database makes no write, writes of one client network wait, whether or not their clients have hung up. Beyond
-// its share the network is refused at once, others can read, and afterwards nothing is left of the share.
+// While a row is locked, the writes of one client network wait, even after their clients have
+// disconnected. Beyond its share the network is rejected at once and other networks can read. Once the
+// lock is released, both networks can write again.
 func TestControl186CanceledWritesOfOneNetworkAreBounded(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -24,7 +25,7 @@ func TestControl186CanceledWritesOfOneNetworkAreBounded(t *testing.T) {
 		}
 		unlock := lockUser(t, s, u.ID)
 		var all sync.WaitGroup
-		for i := range 100 {
+		for i := range 300 { // more than may wait
 			all.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 				defer cancel()
