@@ -124,50 +124,64 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, re
 	})
 }
 
-// DeleteUser removes the user with everything that hangs on it, the mails and the registrations of the address
-// included, and queues the notices, in one transaction. What another user has asked for stays, such as a change to this
-// address. The id is never used again. What staff did to the user stays, with the events given, and of an imported user
-// the id. ErrNotFound: the epoch, the password or a role changed meanwhile. ErrLastSuperuser.
+// DeleteUser removes the user and everything that belongs to the user, including mails to the address
+// and registrations of it, and queues the notices, in one transaction. The id is never used again. It
+// keeps what another user has requested, such as a change to this address, the events of what staff
+// did to the user, and the id of an imported user.
+//
+// Errors: ErrNotFound if the epoch, the password or a role has changed since u was read;
+// ErrLastSuperuser.
 func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := keepSuperuser(tx, u); err != nil {
-			return err
-		}
-		// Who has become a superuser since was not counted by keepSuperuser.
-		if err := one(tx.Where("id = ? AND session_epoch = ? AND password = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?",
-			u.ID, u.SessionEpoch, u.Password, u.IsActive, u.IsStaff, u.IsSuperuser).Delete(&User{})); err != nil {
-			return err
-		}
-		if err := deleteOwnEvents(tx, u.ID); err != nil {
-			return err
-		}
-		if err := forgetNetworks(tx, u.UsernameNorm, u.EmailNorm); err != nil {
-			return err
-		}
-		if err := endStartedChanges(tx, u.ID, s.db.NowFunc()); err != nil {
-			return err
-		}
-		for _, model := range []any{&Session{}, &OneTimeToken{}, &Mail{}} {
-			if err := tx.Where("user_id = ?", u.ID).Delete(model).Error; err != nil {
+		for _, step := range []func() error{
+			func() error { return keepSuperuser(tx, u) },
+			func() error { return deleteAsRead(tx, u) },
+			func() error { return deleteOwnEvents(tx, u.ID) },
+			func() error { return forgetNetworks(tx, u.UsernameNorm, u.EmailNorm) },
+			func() error { return endStartedChanges(tx, u.ID, s.db.NowFunc()) },
+			func() error { return deleteBelongings(tx, u) },
+			func() error { return s.markDeleted(tx, u) },
+			func() error { return addEvents(tx, events) },
+			func() error { return addMails(tx, notices) },
+		} {
+			if err := step(); err != nil {
 				return err
 			}
 		}
-		for _, model := range []any{&OneTimeToken{}, &Mail{}} {
-			if err := tx.Where("email_norm = ? AND user_id = 0", u.EmailNorm).Delete(model).Error; err != nil {
-				return err
-			}
-		}
-		if u.ImportedEpoch != nil {
-			mark := deletedUser(u.ID, s.db.NowFunc())
-			if err := tx.Create(&mark).Error; err != nil {
-				return err
-			}
-		}
-		if err := addEvents(tx, events); err != nil {
-			return err
-		}
-		return addMails(tx, notices)
+		return nil
 	})
+}
+
+// deleteAsRead deletes the row of a user. Its guards include the roles, because keepSuperuser has not
+// counted a user who became a superuser in the meantime.
+func deleteAsRead(tx *gorm.DB, u User) error {
+	return one(tx.Where("id = ? AND session_epoch = ? AND password = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?",
+		u.ID, u.SessionEpoch, u.Password, u.IsActive, u.IsStaff, u.IsSuperuser).Delete(&User{}))
+}
+
+// deleteBelongings deletes the rows of a user in other tables, and those of the user's address that
+// belong to no user yet.
+func deleteBelongings(tx *gorm.DB, u User) error {
+	for _, model := range []any{&Session{}, &OneTimeToken{}, &Mail{}} {
+		if err := tx.Where("user_id = ?", u.ID).Delete(model).Error; err != nil {
+			return err
+		}
+	}
+	for _, model := range []any{&OneTimeToken{}, &Mail{}} {
+		if err := tx.Where("email_norm = ? AND user_id = 0", u.EmailNorm).Delete(model).Error; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markDeleted stores that an imported user was deleted, so that another import does not restore it.
+func (s *Store) markDeleted(tx *gorm.DB, u User) error {
+	if u.ImportedEpoch == nil {
+		return nil
+	}
+	mark := deletedUser(u.ID, s.db.NowFunc())
+	return tx.Create(&mark).Error
 }
 
 // Users calls f with every user, by id.

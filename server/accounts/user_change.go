@@ -1,0 +1,206 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/mail"
+)
+
+// UserChange is what a member of staff changes; nil leaves a member as it is.
+type UserChange struct {
+	Email, Username, FirstName, LastName, Locale *string
+	IsActive, IsStaff, IsSuperuser               *bool
+}
+
+// UpdateUser changes a user. A member that already has the requested value is no change and leaves
+// no event. Errors: NotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken,
+// LastSuperuser, EmailUnverified, SessionRevoked, RateLimited, Unavailable.
+func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err := s.change(ctx, p, id, func(u models.User) error {
+		w, err := s.wishOf(ctx, p, u, c, client)
+		if err != nil {
+			return err
+		}
+		err = s.forStaff(p).ChangeUser(ctx, u, w.change, w.events...)
+		if errors.Is(err, models.ErrConflict) { // the address is not changed here
+			return refuse(UsernameTaken)
+		}
+		return s.limitedOr(err)
+	})
+	if err != nil {
+		return UserDetail{}, err
+	}
+	s.wakeMail()
+	return s.User(ctx, id)
+}
+
+// change makes a guarded change of a user whom the principal may change, which is judged by each reading.
+func (s *Service) change(ctx context.Context, p Principal, id int64, change func(models.User) error) error {
+	return guarded(func() (models.User, error) { return s.managed(ctx, p, id) }, change)
+}
+
+// wish is a change of a user, with its security events.
+type wish struct {
+	change models.UserChange
+	after  models.User
+	events []models.Event
+}
+
+// wishOf returns the parts of a requested change that differ from the user's present state.
+func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (wish, error) {
+	w := wish{after: u}
+	w.after.Username, w.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
+	w.after.FirstName, w.after.LastName, w.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
+	w.after.IsActive, w.after.IsStaff, w.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
+	say := func(kind models.EventKind, format string, args ...any) {
+		w.events = append(w.events, s.byStaff(p, kind, u.ID, client, fmt.Sprintf(format, args...)))
+	}
+	if err := w.roles(p, u, say); err != nil {
+		return w, err
+	}
+	if err := w.names(u, say); err != nil {
+		return w, err
+	}
+	if w.after.Email != u.Email {
+		if err := s.wishEmail(ctx, p, u, &w, client); err != nil {
+			return w, err
+		}
+		say(models.EventEmailChangeRequested, "to %s", mail.Mask(w.after.Email))
+	}
+	w.activity(u, say)
+	return w, nil
+}
+
+// roles plans a change of the user's roles. A granted role ends the user's sessions: a session
+// stolen from an ordinary user must not become a superuser's. It also cancels a pending change of
+// address, which a staff member may have started while the user was an ordinary one.
+func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
+	if rolesOf(w.after) == rolesOf(u) {
+		return nil
+	}
+	if !p.User.IsSuperuser {
+		return refuse(RoleRequired)
+	}
+	more := w.after.IsStaff && !u.IsStaff || w.after.IsSuperuser && !u.IsSuperuser
+	// Where verification is optional, a stranger can have signed up with a colleague's address, and
+	// would become staff. An invited user who has not signed in yet has no password, so only the
+	// mailbox can use that account.
+	if more && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
+		return refuse(EmailUnverified)
+	}
+	w.change.IsStaff, w.change.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
+	w.change.EndSessions, w.change.EndEmailChanges = more, more
+	say(models.EventRolesChanged, "%s to %s", rolesOf(u), rolesOf(w.after))
+	return nil
+}
+
+// activity plans an activation or a deactivation. Each ends every session of the user: deactivation
+// takes effect at once, and activation revives no session.
+func (w *wish) activity(u models.User, say sayEvent) {
+	switch {
+	case w.after.IsActive == u.IsActive:
+		return
+	case w.after.IsActive:
+		say(models.EventActivated, "")
+	default:
+		say(models.EventDeactivated, "")
+	}
+	w.change.IsActive, w.change.EndSessions = &w.after.IsActive, true
+}
+
+// sayEvent adds an event to a change.
+type sayEvent = func(kind models.EventKind, format string, args ...any)
+
+// wishEmail starts a change of address. It takes effect when the new mailbox confirms it.
+//
+// If staff could put an address into force, a staff member could take an account over by a password
+// reset, and an unverified address would look verified. Only a superuser may start a change for a
+// user who may have used the account, because the owner of the new mailbox can take it over.
+func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *wish, client Client) error {
+	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
+		return refuse(RoleRequired)
+	}
+	norm, err := newEmail(w.after.Email)
+	if err != nil {
+		return err
+	}
+	other, err := s.store.UserByEmail(ctx, norm)
+	switch {
+	case err == nil && other.ID != u.ID:
+		return refuse(EmailTaken)
+	case err != nil && !errors.Is(err, models.ErrNotFound):
+		return storeError(err)
+	}
+	change := s.emailChange(u, w.after.Email, norm, client)
+	change.Token.ActorID = &p.User.ID
+	change.Limits = append(change.Limits, s.staffMailLimits(p, norm)...)
+	w.change.EmailChange = &change
+	return nil
+}
+
+// mayHaveSignedIn reports whether the account can have been in use. A user with a password may be about to sign in. The
+// last login of an imported user says nothing, since simplejwt leaves it empty.
+func mayHaveSignedIn(u models.User) bool {
+	return u.LastLogin != nil || u.ImportedEpoch != nil || credentials.IsUsable(u.Password)
+}
+
+// names are the members that people are called by. Those that change must be well-formed; what came from elsewhere may
+// stay as it is.
+func (w *wish) names(u models.User, say sayEvent) (err error) {
+	if w.after.Username != u.Username {
+		if w.after.UsernameNorm, err = newName(w.after.Username); err != nil {
+			return err
+		}
+		w.change.Username, w.change.UsernameNorm = &w.after.Username, &w.after.UsernameNorm
+		say(models.EventUsernameChanged, "%s to %s", short(u.Username), short(w.after.Username))
+	}
+	if w.after.FirstName != u.FirstName || w.after.LastName != u.LastName {
+		if err := newNames(&w.after.FirstName, &w.after.LastName); err != nil {
+			return err
+		}
+		w.change.FirstName, w.change.LastName = &w.after.FirstName, &w.after.LastName
+		say(models.EventNamesChanged, "%s to %s", short(fullName(u)), short(fullName(w.after)))
+	}
+	if w.after.Locale != u.Locale {
+		w.change.Locale = &w.after.Locale
+		say(models.EventNamesChanged, "language %s to %s", u.Locale, w.after.Locale)
+	}
+	return nil
+}
+
+func or[T any](wanted *T, present T) T {
+	if wanted != nil {
+		return *wanted
+	}
+	return present
+}
+
+// fullName is quoted: it may be empty, and hold any words.
+func fullName(u models.User) string {
+	return strconv.Quote(strings.TrimSpace(u.FirstName + " " + u.LastName))
+}
+
+const maxShort = 100 // two of them fit into an event
+
+func short(s string) string { return firstOf(s, maxShort) }
+
+// rolesOf names the roles of a user.
+func rolesOf(u models.User) string {
+	switch {
+	case u.IsStaff && u.IsSuperuser:
+		return "staff and superuser"
+	case u.IsSuperuser:
+		return "superuser"
+	case u.IsStaff:
+		return "staff"
+	}
+	return "no role"
+}
