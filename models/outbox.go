@@ -115,21 +115,19 @@ func addMails(tx *gorm.DB, mails []Mail) error {
 	return tx.Create(&mails).Error
 }
 
-// DueMails returns at most limit mails that are due and that no worker has claimed, in the order in
-// which they are to be sent. It queries each priority separately, so that mails that wait for a
-// retry are not read.
+// DueMails returns at most limit mails of each priority that are due and that no worker has claimed,
+// in the order in which they are to be sent. It queries each priority separately, so that mails that
+// wait for a retry are not read.
 func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail, error) {
 	var due []Mail
 	for _, priority := range []MailPriority{PriorityKnown, PriorityReset, PriorityRegistration} {
 		var list []Mail
 		err := s.reads.WithContext(ctx).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
-			Order("next_at").Limit(limit - len(due)).Find(&list).Error
+			Order("next_at").Limit(limit).Find(&list).Error
 		if err != nil {
 			return nil, translate(err)
 		}
-		if due = append(due, list...); len(due) >= limit {
-			break
-		}
+		due = append(due, list...)
 	}
 	return due, nil
 }

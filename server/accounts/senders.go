@@ -19,7 +19,7 @@ const (
 	mailTime   = 30 * time.Second // bound on one delivery
 
 	longestDecoy = 10 * time.Second
-	mailBatch    = 256              // mails that are read at once
+	mailBatch    = 256              // mails of a priority that are read at once
 	decoyPart    = 3                // decoys hold at most one of so many places
 	noMailPause  = 10 * time.Second // after an error of the database
 )
@@ -53,12 +53,18 @@ type MailFault struct {
 // places but one of the process that claims the mails, within the time that one mail takes, with
 // mails to many mailboxes of their own, while no other mail is sent. Each try is limited by client
 // network and by recipient.
+//
+// Mails of signed-in users and staff are sent first, and so could delay all others: an attacker with
+// many accounts can cause two mails with each change of address. These mails, and mails that have
+// failed before, hold at most two thirds of the places. The rest is for requests of strangers that
+// are sent for the first time, so a reset always has a place.
 type senders struct {
 	*Service
 	sender mail.Sender
 	report func(MailFault)
 	places chan struct{} // holds one for each mail in flight
 	decoys chan struct{} // holds one for each of those that is a decoy
+	pushed chan struct{} // holds one for each of those that isPushed
 	all    sync.WaitGroup
 }
 
@@ -69,6 +75,7 @@ func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func
 	n := max(decoyPart, s.settings.MailSenders)
 	d := &senders{
 		Service: s, sender: sender, report: report, places: make(chan struct{}, n), decoys: make(chan struct{}, n/decoyPart),
+		pushed: make(chan struct{}, n-n/decoyPart),
 	}
 	defer d.all.Wait()
 	for {
@@ -109,27 +116,60 @@ func (d *senders) sendBatch(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	dropped, busy, err := d.dispatch(ctx, due, absent)
-	return len(due) == mailBatch && !busy, errors.Join(err, d.drop(ctx, dropped))
+	dropped, waiting, err := d.dispatch(ctx, due, absent)
+	return hasMore(due, waiting), errors.Join(err, d.drop(ctx, dropped))
 }
 
-// dispatch starts to send mails in their order, until all places are taken. It returns the mails
-// that need no place, and whether a mail has to wait for one.
-func (d *senders) dispatch(ctx context.Context, due []models.Mail, absent map[models.ID]bool) (dropped []models.Mail, busy bool, err error) {
+// hasMore reports whether there may be mails beyond the batch of a line that are not behind one that waits.
+func hasMore(due []models.Mail, waiting map[mailLine]bool) bool {
+	seen := map[models.MailPriority]int{}
 	for _, m := range due {
-		release, free := d.reserve(absent[m.ID])
+		if !waiting[lineOf(m)] {
+			seen[m.Priority]++
+		}
+	}
+	for _, n := range seen {
+		if n == mailBatch {
+			return true
+		}
+	}
+	return false
+}
+
+// mailLine is the mails that are sent in their order. If one of them waits for a place, so do those behind it.
+type mailLine struct {
+	priority models.MailPriority
+	pushed   bool
+}
+
+func lineOf(m models.Mail) mailLine { return mailLine{m.Priority, isPushed(m)} }
+
+// isPushed reports whether a mail goes before others, or takes a place again and again; see senders.
+func isPushed(m models.Mail) bool { return m.Priority == models.PriorityKnown || m.Attempts > 0 }
+
+// dispatch begins to send mails in their order, until the next of each line finds no place. It returns those that need
+// none.
+func (d *senders) dispatch(
+	ctx context.Context, due []models.Mail, absent map[models.ID]bool,
+) (dropped []models.Mail, waiting map[mailLine]bool, err error) {
+	waiting = map[mailLine]bool{}
+	for _, m := range due {
+		if waiting[lineOf(m)] {
+			continue
+		}
+		release, free := d.reserve(m, absent[m.ID])
 		switch {
 		case free:
 			if err := d.begin(ctx, m, absent[m.ID], release); err != nil {
-				return dropped, false, err
+				return dropped, waiting, err
 			}
 		case absent[m.ID]:
 			dropped = append(dropped, m)
 		default:
-			return dropped, true, nil
+			waiting[lineOf(m)] = true
 		}
 	}
-	return dropped, false, nil
+	return dropped, waiting, nil
 }
 
 // withoutRecipient returns the mails that must not be sent, because the address that a stranger
@@ -162,23 +202,29 @@ func (d *senders) withoutRecipient(ctx context.Context, due []models.Mail) (map[
 	return absent, nil
 }
 
-// reserve takes a place if one is free. Decoys together get at most their part of the places.
-func (d *senders) reserve(decoy bool) (release func(), free bool) {
-	if decoy && !tryHold(d.decoys) {
-		return nil, false
+// reserve takes a place if one is free. Decoys and pushed mails together each get at most their part
+// of the places.
+func (d *senders) reserve(m models.Mail, decoy bool) (release func(), held bool) {
+	needed := []chan struct{}{d.places}
+	if decoy {
+		needed = append(needed, d.decoys)
 	}
-	if !tryHold(d.places) {
-		if decoy {
-			<-d.decoys
-		}
-		return nil, false
+	if isPushed(m) {
+		needed = append(needed, d.pushed)
 	}
-	return func() {
-		<-d.places
-		if decoy {
-			<-d.decoys
+	for i, places := range needed {
+		if !tryHold(places) {
+			free(needed[:i])
+			return nil, false
 		}
-	}, true
+	}
+	return func() { free(needed) }, true
+}
+
+func free(held []chan struct{}) {
+	for _, places := range held {
+		<-places
+	}
 }
 
 func tryHold(places chan struct{}) bool {
