@@ -46,7 +46,7 @@ func TestControl186CanceledWritesOfOneNetworkAreBounded(t *testing.T) {
 		unlock()
 		rename(other, "2001:db8:2::1").Want(t, http.StatusOK, "")
 		waitFor(t, func() bool { return rename(flooding, "2001:db8:1::1").Status == http.StatusOK })
-	}, trusted)
+	}, trusted, "ACCOUNTS_DB_MAX_CONNS=4")
 }
 
 // lockUser keeps every other writer of a user's row, and of any row on SQLite, waiting.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/schollz/progressbar/v3"
@@ -84,10 +85,11 @@ func (p process) runBuild(ctx context.Context, from, to string, minCount int64) 
 
 // progress shows the progress of a long task, but only on a terminal. A total of -1 is unknown.
 func (p process) progress(total int64, what string, more ...progressbar.Option) *progressbar.ProgressBar {
-	out, ok := p.err.(*os.File)
-	if !ok || !term.IsTerminal(int(out.Fd())) {
-		return progressbar.DefaultSilent(total)
+	out := io.Discard
+	if file, ok := p.err.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		out = file
 	}
 	return progressbar.NewOptions64(total, append(more, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
-		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())...)
+		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetSpinnerChangeInterval(0))...) // with an interval, each bar of unknown length has a goroutine of its own
 }
