@@ -112,8 +112,9 @@ func addMails(tx *gorm.DB, mails []Mail) error {
 	return tx.Create(&mails).Error
 }
 
-// DueMails returns at most limit mails of each priority that are due and that no worker has claimed, in the order in which
-// they are to be sent. It asks for each priority by itself, so that mails that wait for another attempt are not read.
+// DueMails returns at most limit mails of each priority that are due and that no worker has
+// claimed, in the order in which they are to be sent. It asks for each priority by itself, so that
+// mails that wait for another attempt are not read.
 func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail, error) {
 	var due []Mail
 	for _, priority := range []MailPriority{PriorityKnown, PriorityReset, PriorityRegistration} {

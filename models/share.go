@@ -9,11 +9,13 @@ import (
 
 var errShare = errors.New("models: too many writes of one client network wait")
 
-// writeShares bounds how many writes of one client network are being made, or wait for a connection, at a time.
+// writeShares bounds how many writes of one client network are being made, or wait for a
+// connection, at a time.
 //
-// Security: writes wait for a connection in one line, and each is completed even if its client has hung up. Without the
-// bound an attacker with one account could begin writes faster than the database makes them, by canceling each request
-// after a few milliseconds. Every other write would then wait until its deadline, and the memory of the process grow.
+// Security: writes wait for a connection in one line, and each is completed even if its client has
+// hung up. Without the bound an attacker with one account could begin writes faster than the
+// database makes them, by canceling each request after a few milliseconds. Every other write would
+// then wait until its deadline, and the memory of the process grow.
 type writeShares struct {
 	most int
 
@@ -27,8 +29,8 @@ func newWriteShares(conns int) *writeShares {
 
 type networkKey struct{}
 
-// FromNetwork returns a context whose writes count for a client network. Other writes are the server's own and have no
-// bound.
+// FromNetwork returns a context whose writes count for a client network. Other writes are the
+// server's own and have no bound.
 func FromNetwork(ctx context.Context, network string) context.Context {
 	return context.WithValue(ctx, networkKey{}, network)
 }
@@ -48,8 +50,8 @@ func (w *writeShares) enter(ctx context.Context) (leave func(), err error) {
 	return func() { w.leave(network) }, nil
 }
 
-// Enter takes a part of the share of the context's network for a whole sequence of reads and writes, which are made with
-// the context returned. Errors: ErrUnavailable.
+// Enter takes a part of the share of the context's network for a whole sequence of reads and
+// writes, which are made with the context returned. Errors: ErrUnavailable.
 func (s *Store) Enter(ctx context.Context) (inside context.Context, leave func(), err error) {
 	leave, err = s.share.enter(ctx)
 	return context.WithValue(ctx, networkKey{}, nil), leave, err

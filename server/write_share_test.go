@@ -13,8 +13,9 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// While the database makes no write, writes of one client network wait, whether or not their clients have hung up. Beyond
-// its share the network is refused at once, others can read, and afterwards nothing is left of the share.
+// While the database makes no write, writes of one client network wait, whether or not their
+// clients have hung up. Beyond its share the network is refused at once, others can read, and
+// afterwards nothing is left of the share.
 func TestControl186CanceledWritesOfOneNetworkAreBounded(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()

@@ -50,9 +50,10 @@ type MailFault struct {
 // the time that one mail takes, with mails to many mailboxes of their own, while no other mail is sent. Each try is
 // limited by client network and by recipient.
 //
-// Mails of signed-in users and staff go first, and so could keep all others back: an attacker with many accounts can
-// request two mails with each change of an address. They and mails that have failed before hold at most two thirds of the
-// places. The rest is for requests of strangers that are sent for the first time, so a reset always has a place.
+// Mails of signed-in users and staff go first, and so could keep all others back: an attacker with
+// many accounts can request two mails with each change of an address. They and mails that have
+// failed before hold at most two thirds of the places. The rest is for requests of strangers that
+// are sent for the first time, so a reset always has a place.
 type senders struct {
 	*Service
 	sender mail.Sender
@@ -113,7 +114,8 @@ func (d *senders) sendBatch(ctx context.Context) (more bool, err error) {
 	return hasMore(due, waiting), errors.Join(err, d.drop(ctx, dropped))
 }
 
-// hasMore reports whether there may be mails beyond the batch of a line that are not behind one that waits.
+// hasMore reports whether there may be mails beyond the batch of a line that are not behind one
+// that waits.
 func hasMore(due []models.Mail, waiting map[mailLine]bool) bool {
 	seen := map[models.MailPriority]int{}
 	for _, m := range due {
@@ -129,7 +131,8 @@ func hasMore(due []models.Mail, waiting map[mailLine]bool) bool {
 	return false
 }
 
-// mailLine is the mails that are sent in their order. If one of them waits for a place, so do those behind it.
+// mailLine is the mails that are sent in their order. If one of them waits for a place, so do those
+// behind it.
 type mailLine struct {
 	priority models.MailPriority
 	pushed   bool
@@ -137,11 +140,12 @@ type mailLine struct {
 
 func lineOf(m models.Mail) mailLine { return mailLine{m.Priority, isPushed(m)} }
 
-// isPushed reports whether a mail goes before others, or takes a place again and again; see senders.
+// isPushed reports whether a mail goes before others, or takes a place again and again; see
+// senders.
 func isPushed(m models.Mail) bool { return m.Priority == models.PriorityKnown || m.Attempts > 0 }
 
-// dispatch begins to send mails in their order, until the next of each line finds no place. It returns those that need
-// none.
+// dispatch begins to send mails in their order, until the next of each line finds no place. It
+// returns those that need none.
 func (d *senders) dispatch(
 	ctx context.Context, due []models.Mail, absent map[models.ID]bool,
 ) (dropped []models.Mail, waiting map[mailLine]bool, err error) {
@@ -194,7 +198,8 @@ func (d *senders) withoutRecipient(ctx context.Context, due []models.Mail) (map[
 	return absent, nil
 }
 
-// reserve takes a place, if one is free. A decoy gets none beyond the part of decoys, and a pushed mail none beyond theirs.
+// reserve takes a place, if one is free. A decoy gets none beyond the part of decoys, and a pushed
+// mail none beyond theirs.
 func (d *senders) reserve(m models.Mail, decoy bool) (release func(), held bool) {
 	needed := []chan struct{}{d.places}
 	if decoy {

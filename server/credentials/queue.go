@@ -13,8 +13,8 @@ import (
 // /48 and one /64 in it, for IPv4 both are the address. The zero value is the program itself.
 type Network struct{ Narrow, Wide string }
 
-// queue hands out the hash slots. A free slot goes to the wide networks that have had fewest of them
-// lately, round robin among equals, and inside one network to the caller that waits longest.
+// queue hands out the hash slots. A free slot goes to the wide networks that have had fewest of
+// them lately, round robin among equals, and inside one network to the caller that waits longest.
 //
 // The threat is a client with an account and the right password, or one with an IPv6 /48, that sends
 // more passwords than the slots can hash. In one common line its requests would fill every place, and
@@ -143,8 +143,8 @@ func (q *queue) full(from Network) bool {
 
 // evictionFor returns the caller that leaves a full queue for a new one from this network, or nil: the
 // newest of the network that has most callers waiting, and there of the narrow network that has most.
-// A network without a place also takes one of the network that has had most slots lately, if those are
-// clearly more.
+// A network without a place also takes one of the network that has had most slots lately, if those
+// are clearly more.
 //
 // A place moves only if the two networks, or the two parts of one, are more equal afterwards. Without
 // that rule two floods would evict each other's callers all the time.
@@ -157,7 +157,8 @@ func (q *queue) evictionFor(from Network) *waiter {
 		newest, _ := most.largestPart()
 		return newest
 	}
-	if busiest := slices.MaxFunc(q.lines, q.byRecent); own == nil && q.recent.of(busiest.wide) >= 2+2*q.recent.of(from.Wide) {
+	busiest := slices.MaxFunc(q.lines, q.byRecent)
+	if own == nil && q.recent.of(busiest.wide) >= 2+2*q.recent.of(from.Wide) {
 		newest, _ := busiest.largestPart()
 		return newest
 	}

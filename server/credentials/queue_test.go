@@ -109,8 +109,8 @@ func TestControl186FullQueueMakesRoomForOthers(t *testing.T) {
 	})
 }
 
-// Flooding networks that hold one place each, as many as there are, give way to one that has had clearly fewer slots, and
-// it is served before them. To one that has had as many they do not.
+// Flooding networks that hold one place each, as many as there are, give way to one that has had
+// clearly fewer slots, and it is served before them. To one that has had as many they do not.
 func TestControl186ManyFloodsGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 3, time.Minute)
