@@ -126,7 +126,8 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns)}).reached(ctx)
+	s := &Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns)}
+	return s.reached(ctx)
 }
 
 // ownFile creates the database's file with access for its owner alone; SQLite gives -wal and -shm
@@ -223,7 +224,10 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Store{db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}, share: newWriteShares(o.MaxConns)}).reached(ctx)
+	s := &Store{
+		db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}, share: newWriteShares(o.MaxConns),
+	}
+	return s.reached(ctx)
 }
 
 // sessionVariables asks the server which of the variables it has and says what every connection must set: UTC, strict

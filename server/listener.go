@@ -27,7 +27,9 @@ type sharedListener struct {
 }
 
 func (s *Server) shared(listener net.Listener) net.Listener {
-	return &sharedListener{Listener: listener, most: maxOfOneClient, open: map[string]int{}, log: s.Log, now: s.Now, free: s.hasNoShare}
+	return &sharedListener{
+		Listener: listener, most: maxOfOneClient, open: map[string]int{}, log: s.Log, now: s.Now, free: s.hasNoShare,
+	}
 }
 
 // hasNoShare reports whether an address is exempt from the limits of one client: the programs of this

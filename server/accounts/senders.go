@@ -120,7 +120,8 @@ func (d *senders) sendBatch(ctx context.Context) (more bool, err error) {
 	return hasMore(due, waiting), errors.Join(err, d.drop(ctx, dropped))
 }
 
-// hasMore reports whether there may be mails beyond the batch of a line that are not behind one that waits.
+// hasMore reports whether there may be mails beyond the batch of a line that are not behind one
+// that waits.
 func hasMore(due []models.Mail, waiting map[mailLine]bool) bool {
 	seen := map[models.MailPriority]int{}
 	for _, m := range due {
@@ -136,7 +137,8 @@ func hasMore(due []models.Mail, waiting map[mailLine]bool) bool {
 	return false
 }
 
-// mailLine is the mails that are sent in their order. If one of them waits for a place, so do those behind it.
+// mailLine is the mails that are sent in their order. If one of them waits for a place, so do those
+// behind it.
 type mailLine struct {
 	priority models.MailPriority
 	pushed   bool
@@ -144,11 +146,12 @@ type mailLine struct {
 
 func lineOf(m models.Mail) mailLine { return mailLine{m.Priority, isPushed(m)} }
 
-// isPushed reports whether a mail goes before others, or takes a place again and again; see senders.
+// isPushed reports whether a mail goes before others, or takes a place again and again; see
+// senders.
 func isPushed(m models.Mail) bool { return m.Priority == models.PriorityKnown || m.Attempts > 0 }
 
-// dispatch begins to send mails in their order, until the next of each line finds no place. It returns those that need
-// none.
+// dispatch begins to send mails in their order, until the next of each line finds no place. It
+// returns those that need none.
 func (d *senders) dispatch(
 	ctx context.Context, due []models.Mail, absent map[models.ID]bool,
 ) (dropped []models.Mail, waiting map[mailLine]bool, err error) {

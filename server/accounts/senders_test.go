@@ -234,8 +234,8 @@ func TestControl187DecoysHoldTheirPart(t *testing.T) {
 	})
 }
 
-// Neither many mails of signed-in users nor many that are sent again, each of which holds its place for long, keep a reset
-// from being sent.
+// Neither many mails of signed-in users nor many that are sent again, each of which holds its place
+// for long, keep a reset from being sent.
 func TestControl187AResetAlwaysHasAPlace(t *testing.T) {
 	const pushed = 4 // of six senders
 	for name, first := range map[string]struct {
@@ -253,7 +253,8 @@ func TestControl187AResetAlwaysHasAPlace(t *testing.T) {
 				u := s.NewUser()
 				later := s.Clock.Now().UTC().Add(time.Hour).Truncate(time.Microsecond)
 				queue(t, s.Database, string(mail.PasswordChanged), first.priority, first.mails, later)
-				s.Database.Exec(t, "UPDATE outbox SET attempts = ?, next_at = ?, created_at = ?", first.attempts, later.Add(-2*time.Hour), later.Add(-2*time.Hour))
+				earlier := later.Add(-2 * time.Hour)
+				s.Database.Exec(t, "UPDATE outbox SET attempts = ?, next_at = ?, created_at = ?", first.attempts, earlier, earlier)
 				requestReset(t, s, u.Email)
 				eventually(t, "the reset", func() bool { return slices.Contains(held.kinds(), string(mail.Reset)) })
 				eventually(t, "the others have their part", func() bool { return len(held.kinds()) == pushed+1 })

@@ -161,7 +161,8 @@ func (q *queue) evictionFor(from Network) *waiter {
 		newest, _ := most.largestPart()
 		return newest
 	}
-	if busiest := slices.MaxFunc(q.lines, q.byRecent); own == nil && q.recent.of(busiest.wide) >= 2+2*q.recent.of(from.Wide) {
+	busiest := slices.MaxFunc(q.lines, q.byRecent)
+	if own == nil && q.recent.of(busiest.wide) >= 2+2*q.recent.of(from.Wide) {
 		newest, _ := busiest.largestPart()
 		return newest
 	}

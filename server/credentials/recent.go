@@ -1,11 +1,11 @@
 package credentials
 
 const (
-	// manySlots is the most that a network is counted for. It is small, so that an office whose many users have used
-	// idle slots soon counts no more than a network that begins a flood.
+	// manySlots is the most that a network is counted for. It is small, so that an office whose
+	// many users have used idle slots soon counts no more than a network that begins a flood.
 	manySlots = 32
-	// halveAfter slots every count is halved, so that it tells of the last minutes on a busy machine. It also bounds how
-	// many networks are counted.
+	// halveAfter slots every count is halved, so that it tells of the last minutes on a busy
+	// machine. It also bounds how many networks are counted.
 	halveAfter = 1000
 )
 
