@@ -20,7 +20,8 @@ const (
 
 	longestDecoy = 10 * time.Second
 	mailBatch    = 256              // mails that are looked at in one go
-	decoyPart    = 3                // decoys hold at most one in so many places
+	decoyWait    = 5 * time.Second  // the most that decoys may delay a real mail by
+	decoyPart    = 3                // in a flood, decoys hold at most one in so many places
 	noMailPause  = 10 * time.Second // after an error of the database
 )
 
@@ -39,16 +40,17 @@ type MailFault struct {
 // Strangers can request mails for addresses that have no account. Such a mail must not use sending capacity, or a flood
 // of them delays the mail of every user. But an observer can time mails: the observer requests a reset for the address
 // of another person and then one for their own, and must not see by the arrival of the second mail whether the first
-// was sent. So a mail without a recipient is a decoy: it holds a place for as long as the last real mail took to send.
-// Decoys hold at most a third of the places. Further mails without a recipient are finished at once, many in one
-// statement. So real mails always have two thirds of the places, and a thousand mails without a recipient take less
-// than a second.
+// was sent. So a mail without a recipient is a decoy: it waits for a place in its turn, and holds it for as long as the
+// last real mail took to send.
 //
-// With few mails in flight the two cases are alike. What an observer can still time: while decoys hold their third and
-// real mails hold all other places but one, another real mail makes the next mail wait, and another mail without a
-// recipient does not. For that the observer must fill all places but one of the process that claims the mails, within
-// the time that one mail takes, with mails to many mailboxes of their own, while no other mail is sent. Each try is
-// limited by client network and by recipient.
+// That ends where it would cost too much: in a flood, when the decoys that are due would take all places for decoyWait.
+// Then they hold at most a third of the places, and the others are finished at once, many in one statement. So in a
+// flood real mails have two thirds of the places, and a thousand mails without a recipient take some seconds.
+//
+// What an observer can still time: in a flood, while decoys hold their third and real mails hold all other places but
+// one, another real mail makes the next mail wait, and another mail without a recipient does not. For that the observer
+// must make the flood (at half a second for a mail, sixty requests at once from networks of their own) and fill the other
+// places with mails to mailboxes of their own, while no other mail is sent.
 type senders struct {
 	*Service
 	sender mail.Sender
@@ -103,20 +105,26 @@ func (d *senders) sendBatch(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	dropped, busy, err := d.dispatch(ctx, due, absent)
+	dropped, busy, err := d.dispatch(ctx, due, absent, d.isFlood(len(due), len(absent)))
 	return len(due) == mailBatch && !busy, errors.Join(err, d.drop(ctx, dropped))
 }
 
+// isFlood reports whether the decoys among the mails that are due would delay a real one for too long.
+func (d *senders) isFlood(due, decoys int) bool {
+	wait := time.Duration(decoys) * time.Duration(d.sendTime.Load()) / time.Duration(cap(d.places))
+	return due == mailBatch || wait > decoyWait
+}
+
 // dispatch begins to send mails in their order, until all places are taken. It returns those that need none.
-func (d *senders) dispatch(ctx context.Context, due []models.Mail, absent map[models.ID]bool) (dropped []models.Mail, busy bool, err error) {
+func (d *senders) dispatch(ctx context.Context, due []models.Mail, absent map[models.ID]bool, flood bool) (dropped []models.Mail, busy bool, err error) {
 	for _, m := range due {
-		release, free := d.reserve(absent[m.ID])
+		release, free := d.reserve(absent[m.ID] && flood)
 		switch {
 		case free:
 			if err := d.begin(ctx, m, absent[m.ID], release); err != nil {
 				return dropped, false, err
 			}
-		case absent[m.ID]:
+		case absent[m.ID] && flood:
 			dropped = append(dropped, m)
 		default:
 			return dropped, true, nil
@@ -154,7 +162,7 @@ func (d *senders) withoutRecipient(ctx context.Context, due []models.Mail) (map[
 	return absent, nil
 }
 
-// reserve takes a place, if one is free. A decoy gets none beyond the part of decoys.
+// reserve takes a place, if one is free. A decoy of a flood gets none beyond the part of decoys.
 func (d *senders) reserve(decoy bool) (release func(), free bool) {
 	if decoy && !tryHold(d.decoys) {
 		return nil, false

@@ -56,7 +56,7 @@ var docs = map[string]string{
 		"`ACCOUNTS_SMTP_URL_FILE` names a file with the value instead.",
 	"MAIL_FROM": "The sender of all mails, as `Name <address>` or an address alone. The mail server must accept it, and the domain should publish that it does (SPF, DKIM), or mails end as spam.",
 	"MAIL_SENDERS": "How many mails a server sends at once, and so how many connections it opens to the mail server at most: 3 to 64. The mail server must allow them from all replicas together. " +
-		"Mails that were requested for addresses without an account hold at most a third of the senders. Mails caused by signed-in users and staff go first. " +
+		"In a flood, mails that were requested for addresses without an account hold at most a third of the senders. Mails caused by signed-in users and staff go first. " +
 		"While 1000 requested resets are due, further requests are answered 503 with `Retry-After`; so are registrations and resends while 1000 of their mails are. Those for unknown addresses are finished within 10 s; real mails take as long as the mail server needs.",
 	"MAILS_PER_RECIPIENT": "How many mails one address gets at most because somebody typed it, resets counted for themselves, as `N/duration`: N up to 1000000, the duration from 1s to 24h; they are also at least 1 minute apart. " +
 		"A registration, resend or reset over it is still answered 202, without a mail. `0` switches both off, so that anyone can flood any mailbox, and the server warns at start.",
