@@ -72,8 +72,8 @@ func (a *Actor) guardUser(tx *gorm.DB) error {
 	return ErrSessionGone
 }
 
-// removesActor reports whether a change of a user takes away what the user's staff actions rest on: a role, or every
-// session.
+// removesActor reports whether a change of a user takes away what the user's staff actions rest on:
+// a role, or every session.
 func removesActor(set map[string]any) bool {
 	for _, column := range []string{"session_epoch", "is_active", "is_staff", "is_superuser"} {
 		if _, changes := set[column]; changes {
@@ -83,12 +83,13 @@ func removesActor(set map[string]any) bool {
 	return false
 }
 
-// endStartedChanges ends the pending changes of addresses that a staff member has started for other users. They take
-// effect when a mailbox confirms them, up to days later. Without this a superuser who is about to be removed could let
-// another superuser's account move to a mailbox of the own, and take that account over after the removal.
+// endStartedChanges ends the pending changes of addresses that a staff member has started for other
+// users. They take effect when a mailbox confirms them, up to days later. Without this a superuser
+// who is about to be removed could let another superuser's account move to a mailbox of their
+// own, and take that account over after the removal.
 //
-// The security log says which changes those are: the event of a change is younger than its token, and a younger change
-// of the same user has ended the token.
+// The security log says which changes those are: the event of a change is younger than its token,
+// and a younger change of the same user has ended the token.
 func endStartedChanges(tx *gorm.DB, actor any) error {
 	var started []ID
 	err := tx.Model(&OneTimeToken{}).Joins("JOIN events e ON e.user_id = one_time_tokens.user_id").

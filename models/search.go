@@ -56,8 +56,9 @@ const maxFolds = 4 // more than any letter needs
 // maxSearchWord is more letters than anybody types, and the longest address.
 const maxSearchWord = 254
 
-// searchWord is the folded form of a word of a search, at most maxSearchWord letters of it. One letter can become 18:
-// comparing a pattern of thousands of letters with names that repeat its beginning takes a millisecond for each user.
+// searchWord is the folded form of a word of a search, at most maxSearchWord letters of it. One
+// letter can become 18: comparing a pattern of thousands of letters with names that repeat its
+// beginning takes a millisecond for each user.
 func searchWord(word string) string {
 	letters := []rune(fold(word))
 	return string(letters[:min(len(letters), maxSearchWord)])

@@ -203,8 +203,8 @@ func TestFoldIsStable(t *testing.T) {
 	}
 }
 
-// A short word can become a pattern of thousands of letters, which costs a millisecond for each user whose name repeats
-// its beginning. Its first 254 letters are compared.
+// A short word can become a pattern of thousands of letters, which costs a millisecond for each
+// user whose name repeats its beginning. Its first 254 letters are compared.
 func TestControl204SearchOfLongWordsIsBounded(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		long := strings.Repeat("\ufdfa", 150) // 18 letters each

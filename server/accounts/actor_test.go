@@ -95,8 +95,9 @@ type removal struct {
 	staff, own accounts.Code
 }
 
-// removals are the ways in which an actor is removed between authentication and COMMIT, each with the code that a write
-// in flight gets: first one that rests on a role, then one of the user's own. Empty means that the write goes through.
+// removals are the ways in which an actor is removed between authentication and COMMIT, each with
+// the code that a write in flight gets: first one that rests on a role, then one of the user's own.
+// Empty means that the write goes through.
 var removals = map[string]removal{
 	"deactivated": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
 		no := false
@@ -280,8 +281,9 @@ func TestControl183NewRoleEndsOldSessions(t *testing.T) {
 	})
 }
 
-// A role ends a change of the address that staff started while the user was an ordinary one, and so does the
-// first sign-in: the mailbox that staff chose must not take over what the account has become.
+// A role ends a change of the address that staff started while the user was an ordinary one, and so
+// does the first sign-in: the mailbox that staff chose must not take over what the account has
+// become.
 func TestControl182PendingChangeByStaffEnds(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -315,8 +317,8 @@ func TestControl182PendingChangeByStaffEnds(t *testing.T) {
 	})
 }
 
-// A pending change of an address rests on the role and the sessions of the staff member who started it. A change that
-// the user has started since stays.
+// A pending change of an address rests on the role and the sessions of the staff member who started
+// it. A change that the user has started since stays.
 func TestControl181PendingChangeEndsWithItsActor(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()

@@ -278,8 +278,9 @@ func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *
 	return nil
 }
 
-// mayHaveSignedIn reports whether the account can have been in use. A user with a password may be about to sign in. The
-// last login of an imported user says nothing, since simplejwt leaves it empty.
+// mayHaveSignedIn reports whether the account can have been in use. A user with a password may be
+// about to sign in. The last login of an imported user says nothing, since simplejwt leaves it
+// empty.
 func mayHaveSignedIn(u models.User) bool {
 	return u.LastLogin != nil || u.ImportedEpoch != nil || credentials.IsUsable(u.Password)
 }

@@ -37,20 +37,22 @@ type MailFault struct {
 // senders sends the mails of the outbox. One goroutine looks at what is due and finds out whether each mail has a
 // recipient. A mail that has one is sent by a goroutine of its own, as long as a place among the senders is free.
 //
-// Strangers can request mails for addresses that have no account. Such a mail must not use sending capacity, or a flood
-// of them delays the mail of every user. But an observer can time mails: the observer requests a reset for the address
-// of another person and then one for their own, and must not see by the arrival of the second mail whether the first
-// was sent. So a mail without a recipient is a decoy: it waits for a place in its turn, and holds it for as long as the
-// last real mail took to send.
+// Strangers can request mails for addresses that have no account, and a flood of those must not
+// delay the mail of every user. But an observer can time mails: the observer requests a reset for
+// the address of another person and then one for their own, and must not see by the arrival of the
+// second mail whether the first was sent. So a mail without a recipient is a decoy: it waits for a
+// place in its turn, and holds it for as long as the last real mail took to send.
 //
-// That ends where it would cost too much: in a flood, when the decoys that are due would take all places for decoyWait.
-// Then they hold at most a third of the places, and the others are finished at once, many in one statement. So in a
-// flood real mails have two thirds of the places, and a thousand mails without a recipient take some seconds.
+// That ends where it would cost too much: in a flood, when the decoys that are due would take all
+// places for decoyWait. Then they hold at most a third of the places, and the others are finished
+// at once, many in one statement. So in a flood real mails have two thirds of the places, and a
+// thousand mails without a recipient take some seconds.
 //
-// What an observer can still time: in a flood, while decoys hold their third and real mails hold all other places but
-// one, another real mail makes the next mail wait, and another mail without a recipient does not. For that the observer
-// must make the flood (at half a second for a mail, sixty requests at once from networks of their own) and fill the other
-// places with mails to mailboxes of their own, while no other mail is sent.
+// What an observer can still time: in a flood, while decoys hold their third and real mails hold
+// all other places but one, another real mail makes the next mail wait, and another mail without a
+// recipient does not. For that the observer must make the flood (at half a second for a mail, sixty
+// requests at once from networks of their own) and fill the other places with mails to mailboxes of
+// their own, while no other mail is sent.
 type senders struct {
 	*Service
 	sender mail.Sender
@@ -109,7 +111,8 @@ func (d *senders) sendBatch(ctx context.Context) (more bool, err error) {
 	return len(due) == mailBatch && !busy, errors.Join(err, d.drop(ctx, dropped))
 }
 
-// isFlood reports whether the decoys among the mails that are due would delay a real one for too long.
+// isFlood reports whether the decoys among the mails that are due would delay a real one for too
+// long.
 func (d *senders) isFlood(due, decoys int) bool {
 	wait := time.Duration(decoys) * time.Duration(d.sendTime.Load()) / time.Duration(cap(d.places))
 	return due == mailBatch || wait > decoyWait

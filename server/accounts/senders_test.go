@@ -230,9 +230,10 @@ func TestControl187DecoysHoldTheirPart(t *testing.T) {
 	})
 }
 
-// An observer requests resets for two addresses that have no account, for three mailboxes of their own and for another
-// person's address, and then one for a fourth mailbox. How long that takes must not show whether the other person has an
-// account: a sender is busy with that address in either case.
+// An observer requests resets for two addresses that have no account, for three mailboxes of their
+// own and for another person's address, and then one for a fourth mailbox. How long that takes must
+// not show whether the other person has an account: a sender is busy with that address in either
+// case.
 func TestControl187AnObserverCannotTimeAnAccount(t *testing.T) {
 	const sending = time.Second
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
