@@ -71,7 +71,7 @@ type UserQuery struct {
 func (s *Store) FindUsers(ctx context.Context, q UserQuery) ([]User, error) {
 	query := s.reads.WithContext(ctx)
 	for _, word := range q.Words {
-		like := "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(fold(word)) + "%"
+		like := "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(searchWord(word)) + "%"
 		query = query.Where("search LIKE ? ESCAPE '!'", like)
 	}
 	if q.Active != nil {

@@ -204,3 +204,16 @@ func TestFoldIsStable(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A short word can become a pattern of thousands of letters, which costs a millisecond for each
+// user whose name repeats its beginning. Its first 254 letters are compared.
+func TestControl204SearchOfLongWordsIsBounded(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		long := strings.Repeat("\ufdfa", 150) // 18 letters each
+		u := f.newUser("long")
+		ok(t, f.UpdateProfile(t.Context(), u.ID, models.ProfileChange{LastName: &long}, models.Event{}))
+		f.finds(long, "long")
+		f.finds(strings.Repeat("\ufdfa", 100)+"x", "long")
+		f.finds(strings.Repeat("\ufdfa", 10)+"x", "")
+	})
+}

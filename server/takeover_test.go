@@ -59,8 +59,8 @@ func (s staffed) invited() servertest.User {
 	return servertest.User{User: stored(s.t, s.Server, email)}
 }
 
-// A last login that is missing does not prove that an account has never been used: simplejwt writes none, and a user
-// with a password is about to sign in. Staff must not take such accounts over.
+// A last login that is missing does not prove that an account has never been used: simplejwt writes
+// none, and a user with a password is about to sign in. Staff must not take such accounts over.
 func TestControl182StaffMovesNoAccountThatMayBeInUse(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for name, change := range map[string]string{

@@ -99,8 +99,9 @@ type removal struct {
 	staff, own accounts.Code
 }
 
-// removals are the ways in which an actor is removed between authentication and COMMIT, each with the code that a write
-// in flight gets: first one that rests on a role, then one of the user's own. Empty means that the write goes through.
+// removals are the ways in which an actor is removed between authentication and COMMIT, each with
+// the code that a write in flight gets: first one that rests on a role, then one of the user's own.
+// Empty means that the write goes through.
 var removals = map[string]removal{
 	"deactivated": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
 		no := false

@@ -20,7 +20,8 @@ const (
 
 	longestDecoy = 10 * time.Second
 	mailBatch    = 256              // mails of a priority that are read at once
-	decoyPart    = 3                // decoys hold at most one of so many places
+	decoyWait    = 5 * time.Second  // the most that decoys may delay a real mail by
+	decoyPart    = 3                // in a flood, decoys hold at most one of so many places
 	noMailPause  = 10 * time.Second // after an error of the database
 )
 
@@ -38,21 +39,22 @@ type MailFault struct {
 // whether each has a recipient. A mail that has one is sent by a goroutine of its own, as long as a
 // place among the senders is free.
 //
-// Strangers can request mails for addresses that have no account. Such a mail must not use sending
-// capacity, or a flood of them would delay the mail of every user. But an observer can time mails:
-// an observer who requests a reset for another person's address, and then one for their own, must
-// not see by the arrival of the second mail whether the first was sent. So a mail without a
-// recipient is a decoy: it holds a place for as long as the last real mail took to send. Decoys
-// hold at most a third of the places. Further mails without a recipient are finished at once, many
-// in one statement. So real mails always have two thirds of the places, and a thousand mails
-// without a recipient take less than a second.
+// Strangers can request mails for addresses that have no account, and a flood of those must not
+// delay the mail of every user. But an observer can time mails: an observer who requests a reset for
+// another person's address, and then one for their own, must not see by the arrival of the second
+// mail whether the first was sent. So a mail without a recipient is a decoy: it waits for a place in
+// its turn, and holds it for as long as the last real mail took to send.
 //
-// With few mails in flight the two cases are alike. One difference can still be timed: while decoys
-// hold their third and real mails hold all other places but one, another real mail makes the next
-// mail wait, and another mail without a recipient does not. To see it, the observer must fill all
-// places but one of the process that claims the mails, within the time that one mail takes, with
-// mails to many mailboxes of their own, while no other mail is sent. Each try is limited by client
-// network and by recipient.
+// That ends where it would cost too much: in a flood, when the decoys that are due would take all
+// places for decoyWait. Then decoys hold at most a third of the places, and the other mails without
+// a recipient are finished at once, many in one statement. So in a flood real mails have two thirds
+// of the places, and a thousand mails without a recipient take a few seconds.
+//
+// One difference can still be timed, in a flood: while decoys hold their third and real mails hold
+// all other places but one, another real mail makes the next mail wait, and another mail without a
+// recipient does not. To see it, the observer must make the flood (at half a second for a mail,
+// sixty requests at once from networks of their own) and fill the other places with mails to
+// mailboxes of their own, while no other mail is sent.
 //
 // Mails of signed-in users and staff are sent first, and so could delay all others: an attacker with
 // many accounts can cause two mails with each change of address. These mails, and mails that have
@@ -116,8 +118,15 @@ func (d *senders) sendBatch(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	dropped, waiting, err := d.dispatch(ctx, due, absent)
+	dropped, waiting, err := d.dispatch(ctx, due, absent, d.isFlood(len(due), len(absent)))
 	return hasMore(due, waiting), errors.Join(err, d.drop(ctx, dropped))
+}
+
+// isFlood reports whether the decoys among the mails that are due would delay a real one for too
+// long.
+func (d *senders) isFlood(due, decoys int) bool {
+	wait := time.Duration(decoys) * time.Duration(d.sendTime.Load()) / time.Duration(cap(d.places))
+	return due >= mailBatch || wait > decoyWait
 }
 
 // hasMore reports whether there may be mails beyond the batch of a line that are not behind one
@@ -153,20 +162,21 @@ func isPushed(m models.Mail) bool { return m.Priority == models.PriorityKnown ||
 // dispatch begins to send mails in their order, until the next of each line finds no place. It
 // returns those that need none.
 func (d *senders) dispatch(
-	ctx context.Context, due []models.Mail, absent map[models.ID]bool,
+	ctx context.Context, due []models.Mail, absent map[models.ID]bool, flood bool,
 ) (dropped []models.Mail, waiting map[mailLine]bool, err error) {
 	waiting = map[mailLine]bool{}
 	for _, m := range due {
 		if waiting[lineOf(m)] {
 			continue
 		}
-		release, free := d.reserve(m, absent[m.ID])
+		excess := flood && absent[m.ID]
+		release, free := d.reserve(m, excess)
 		switch {
 		case free:
 			if err := d.begin(ctx, m, absent[m.ID], release); err != nil {
 				return dropped, waiting, err
 			}
-		case absent[m.ID]:
+		case excess:
 			dropped = append(dropped, m)
 		default:
 			waiting[lineOf(m)] = true
@@ -205,8 +215,8 @@ func (d *senders) withoutRecipient(ctx context.Context, due []models.Mail) (map[
 	return absent, nil
 }
 
-// reserve takes a place if one is free. Decoys and pushed mails together each get at most their part
-// of the places.
+// reserve takes a place if one is free. The decoys of a flood, and pushed mails, get at most their
+// part of the places.
 func (d *senders) reserve(m models.Mail, decoy bool) (release func(), held bool) {
 	needed := []chan struct{}{d.places}
 	if decoy {

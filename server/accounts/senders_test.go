@@ -262,3 +262,48 @@ func TestControl187AResetAlwaysHasAPlace(t *testing.T) {
 		})
 	}
 }
+
+// An observer requests resets for two addresses that have no account, for three mailboxes of their
+// own and for another person's address, and then one for a fourth mailbox. How long that takes must
+// not show whether the other person has an account: a sender is busy with that address in either
+// case.
+func TestControl187AnObserverCannotTimeAnAccount(t *testing.T) {
+	const sending = time.Second
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		for name, exists := range map[string]bool{"with an account": true, "without one": false} {
+			t.Run(name, func(t *testing.T) {
+				var mu sync.Mutex
+				begun := map[string]time.Time{}
+				s := servertest.Start(t, servertest.Options{Engine: e, Mail: senderFunc(func(_ context.Context, m mail.Message) error {
+					mu.Lock()
+					begun[m.To] = time.Now()
+					mu.Unlock()
+					time.Sleep(sending)
+					return nil
+				})})
+				at := func(email string) time.Time {
+					mu.Lock()
+					defer mu.Unlock()
+					return begun[email]
+				}
+				requestReset(t, s, s.NewUser().Email)
+				settled(t, s.Database) // from here on the server knows how long a mail takes
+				other := "unknown@example.com"
+				if exists {
+					other = s.NewUser().Email
+				}
+				first, last := s.NewUser().Email, s.NewUser().Email
+				asked := []string{first, s.NewUser().Email, s.NewUser().Email, other, last}
+				queue(t, s.Database, string(mail.Reset), models.PriorityReset, 2, s.Clock.Now().UTC().Truncate(time.Microsecond))
+				for _, email := range asked {
+					requestReset(t, s, email)
+				}
+				settled(t, s.Database)
+				if waited := at(last).Sub(at(first)); waited < sending/2 {
+					t.Errorf("the last mail was sent %v after the first", waited)
+				}
+			})
+		}
+	})
+}

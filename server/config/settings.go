@@ -56,7 +56,7 @@ var docs = map[string]string{
 		"`ACCOUNTS_SMTP_URL_FILE` names a file with the value instead.",
 	"MAIL_FROM": "The sender of all mails, as `Name <address>` or an address alone. The mail server must accept it, and the domain should publish that it does (SPF, DKIM), or mails end as spam.",
 	"MAIL_SENDERS": "The most mails that a server sends at once, each on its own connection to the mail server: 3 to 64. The mail server must allow the connections of all replicas together. " +
-		"Mails requested for addresses without an account occupy at most a third of the senders. Mails caused by signed-in users and staff are sent first. They and mails that are sent again occupy at most two thirds. " +
+		"In a flood, mails requested for addresses without an account occupy at most a third of the senders. Mails caused by signed-in users and staff are sent first. They and mails that are sent again occupy at most two thirds. " +
 		"While 1000 requested resets are due, further reset requests are answered 503 with `Retry-After`. The same holds for registrations and resends while 1000 of their mails are due. 1000 mails for unknown addresses are finished within 10 s; real mails take as long as the mail server needs.",
 	"MAILS_PER_RECIPIENT": "How many mails one address gets at most because somebody typed it, resets counted for themselves, as `N/duration`: N up to 1000000, the duration from 1s to 24h; they are also at least 1 minute apart. " +
 		"A registration, resend or reset over it is still answered 202, without a mail. `0` switches both off, so that anyone can flood any mailbox, and the server warns at start.",
