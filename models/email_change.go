@@ -75,9 +75,11 @@ func replaceEmailChange(tx *gorm.DB, t OneTimeToken, keep bool) error {
 	return tx.Create(&t).Error
 }
 
-// ChangeEmail consumes the token and puts its address into force; every other open token of the user ends, since they
-// were sent to the old one. ErrNotFound: the token is used or expired, or the user is inactive. ErrConflict: somebody
-// else has the address.
+// ChangeEmail consumes the token and puts its address into force. Every other open token of the user
+// ends, because it was sent to the old address.
+//
+// Errors: ErrNotFound if the token is used or expired, or the user is inactive; ErrConflict if another
+// user has the address.
 func (s *Store) ChangeEmail(ctx context.Context, t OneTimeToken, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := consume(tx, t, now); err != nil {

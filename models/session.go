@@ -142,7 +142,7 @@ func (s *Store) ExchangeToken(ctx context.Context, t OneTimeToken, n Session, li
 // noteLogin notes the login with its user, whose row it locks. The row really changes, as for a claim.
 //
 // The first login of a user ends every pending change of the address. Only staff can have started
-// one: the mailbox that staff chose must not take over an account that its owner has begun to use.
+// one. Otherwise the mailbox that staff chose could take over an account that its owner has begun to use.
 func noteLogin(tx *gorm.DB, n Session, where string, args ...any) error {
 	first, err := some(tx, &User{}, "id = ? AND last_login IS NULL", n.UserID)
 	if err != nil {
