@@ -149,7 +149,7 @@ step_torture() {
 
 step_readme() { scripts/check-readme.sh; }
 
-step_race() { CGO_ENABLED=1 scripts/with-mysql.sh --fast -- go test -race -timeout 15m ./...; }
+step_race() { CGO_ENABLED=1 scripts/with-mysql.sh --fast -- go test -race -timeout 25m ./...; }
 
 # ---- running them ----------------------------------------------------------
 
