@@ -220,7 +220,7 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 		r = s.passwordReset(t, u, hash, client)
 		r.Budgets = budgets
 		err := s.store.ResetPassword(ctx, r, s.event(models.EventPasswordReset, u.ID, client, "by a link"))
-		return resolved(err, func() bool { return s.applied(ctx, t, r.Now, err) })
+		return resolved(err, func() bool { return s.wasUsed(ctx, t, r.Now) })
 	})
 	if err != nil {
 		return err
@@ -274,12 +274,8 @@ func (s *Service) oneTime(id uuid.UUID, purpose string, created time.Time, life 
 	return models.OneTimeToken{ID: models.ID(id), Purpose: purpose, Hash: hashOf(s.ring.OneTime(id)), CreatedAt: created, ExpiresAt: created.Add(life)}
 }
 
-// applied says that a link was used by this very call, though the answer to its COMMIT was lost: asking again would be
-// refused, as if somebody else had been there.
-func (s *Service) applied(ctx context.Context, t models.OneTimeToken, now time.Time, err error) bool {
-	if !errors.Is(err, models.ErrUnavailable) {
-		return false
-	}
+// wasUsed reports whether a link was used at that instant, and so by the call that read it.
+func (s *Service) wasUsed(ctx context.Context, t models.OneTimeToken, now time.Time) bool {
 	found, err := s.store.TokenByID(ctx, t.Purpose, t.ID)
 	return err == nil && found.UsedAt != nil && found.UsedAt.Equal(now)
 }

@@ -168,8 +168,5 @@ func (s *Service) ConfirmEmailChange(ctx context.Context, value string, client C
 	if errors.Is(err, models.ErrNotFound) || errors.Is(err, models.ErrConflict) {
 		return refuse(LinkInvalid)
 	}
-	if s.applied(ctx, t, now, err) {
-		return nil
-	}
-	return storeError(err)
+	return storeError(resolved(err, func() bool { return s.wasUsed(ctx, t, now) }))
 }
