@@ -284,7 +284,7 @@ func TestClusterConflicts(t *testing.T) {
 
 // A user is deleted on one node while another node writes events of that user. Certification
 // accepts one of the two, and the other is repeated. No event remains of the deleted user.
-func TestControl200EventsDoNotOutliveTheirUserOnACluster(t *testing.T) {
+func TestEventsDoNotOutliveTheirUserOnACluster(t *testing.T) {
 	s, nodes := onCluster(t)
 	for range 60 {
 		u := s.replicas[0].NewUser()
