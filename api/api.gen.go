@@ -5,20 +5,14 @@ package api
 
 import (
 	"bytes"
-	"compress/flate"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"path"
-	"strings"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
 	"github.com/gin-gonic/gin/binding"
 	"github.com/oapi-codegen/nullable"
@@ -26,27 +20,42 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
-// Defines values for AccessRefusedProblemCode.
+// Defines values for AcceptedStatus.
 const (
-	AccessRefusedProblemCodeAccessExpired      AccessRefusedProblemCode = "access_expired"
-	AccessRefusedProblemCodeAccessInvalid      AccessRefusedProblemCode = "access_invalid"
-	AccessRefusedProblemCodeCredentialsMissing AccessRefusedProblemCode = "credentials_missing"
-	AccessRefusedProblemCodeSessionExpired     AccessRefusedProblemCode = "session_expired"
-	AccessRefusedProblemCodeSessionRevoked     AccessRefusedProblemCode = "session_revoked"
+	AcceptedStatusAccepted AcceptedStatus = "accepted"
 )
 
-// Valid indicates whether the value is a known member of the AccessRefusedProblemCode enum.
-func (e AccessRefusedProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the AcceptedStatus enum.
+func (e AcceptedStatus) Valid() bool {
 	switch e {
-	case AccessRefusedProblemCodeAccessExpired:
+	case AcceptedStatusAccepted:
 		return true
-	case AccessRefusedProblemCodeAccessInvalid:
+	default:
+		return false
+	}
+}
+
+// Defines values for AccessRejectedProblemCode.
+const (
+	AccessRejectedProblemCodeAccessExpired      AccessRejectedProblemCode = "access_expired"
+	AccessRejectedProblemCodeAccessInvalid      AccessRejectedProblemCode = "access_invalid"
+	AccessRejectedProblemCodeCredentialsMissing AccessRejectedProblemCode = "credentials_missing"
+	AccessRejectedProblemCodeSessionExpired     AccessRejectedProblemCode = "session_expired"
+	AccessRejectedProblemCodeSessionRevoked     AccessRejectedProblemCode = "session_revoked"
+)
+
+// Valid indicates whether the value is a known member of the AccessRejectedProblemCode enum.
+func (e AccessRejectedProblemCode) Valid() bool {
+	switch e {
+	case AccessRejectedProblemCodeAccessExpired:
 		return true
-	case AccessRefusedProblemCodeCredentialsMissing:
+	case AccessRejectedProblemCodeAccessInvalid:
 		return true
-	case AccessRefusedProblemCodeSessionExpired:
+	case AccessRejectedProblemCodeCredentialsMissing:
 		return true
-	case AccessRefusedProblemCodeSessionRevoked:
+	case AccessRejectedProblemCodeSessionExpired:
+		return true
+	case AccessRejectedProblemCodeSessionRevoked:
 		return true
 	default:
 		return false
@@ -71,6 +80,27 @@ func (e AdminForbiddenProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for AdminRecentAuthenticationRequiredProblemCode.
+const (
+	AdminRecentAuthenticationRequiredProblemCodeCsrfFailed     AdminRecentAuthenticationRequiredProblemCode = "csrf_failed"
+	AdminRecentAuthenticationRequiredProblemCodeReauthRequired AdminRecentAuthenticationRequiredProblemCode = "reauth_required"
+	AdminRecentAuthenticationRequiredProblemCodeRoleRequired   AdminRecentAuthenticationRequiredProblemCode = "role_required"
+)
+
+// Valid indicates whether the value is a known member of the AdminRecentAuthenticationRequiredProblemCode enum.
+func (e AdminRecentAuthenticationRequiredProblemCode) Valid() bool {
+	switch e {
+	case AdminRecentAuthenticationRequiredProblemCodeCsrfFailed:
+		return true
+	case AdminRecentAuthenticationRequiredProblemCodeReauthRequired:
+		return true
+	case AdminRecentAuthenticationRequiredProblemCodeRoleRequired:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BodyTooLargeProblemCode.
 const (
 	BodyTooLargeProblemCodeBodyTooLarge BodyTooLargeProblemCode = "body_too_large"
@@ -80,6 +110,21 @@ const (
 func (e BodyTooLargeProblemCode) Valid() bool {
 	switch e {
 	case BodyTooLargeProblemCodeBodyTooLarge:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CredentialsInvalidProblemCode.
+const (
+	CredentialsInvalidProblemCodeCredentialsInvalid CredentialsInvalidProblemCode = "credentials_invalid"
+)
+
+// Valid indicates whether the value is a known member of the CredentialsInvalidProblemCode enum.
+func (e CredentialsInvalidProblemCode) Valid() bool {
+	switch e {
+	case CredentialsInvalidProblemCodeCredentialsInvalid:
 		return true
 	default:
 		return false
@@ -101,30 +146,21 @@ func (e CsrfFailedProblemCode) Valid() bool {
 	}
 }
 
-// Defines values for CsrfRefusedProblemCode.
+// Defines values for EventActor.
 const (
-	CsrfRefusedProblemCodeAccessExpired      CsrfRefusedProblemCode = "access_expired"
-	CsrfRefusedProblemCodeAccessInvalid      CsrfRefusedProblemCode = "access_invalid"
-	CsrfRefusedProblemCodeCredentialsMissing CsrfRefusedProblemCode = "credentials_missing"
-	CsrfRefusedProblemCodeRefreshInvalid     CsrfRefusedProblemCode = "refresh_invalid"
-	CsrfRefusedProblemCodeSessionExpired     CsrfRefusedProblemCode = "session_expired"
-	CsrfRefusedProblemCodeSessionRevoked     CsrfRefusedProblemCode = "session_revoked"
+	EventActorOperator EventActor = "operator"
+	EventActorSelf     EventActor = "self"
+	EventActorStaff    EventActor = "staff"
 )
 
-// Valid indicates whether the value is a known member of the CsrfRefusedProblemCode enum.
-func (e CsrfRefusedProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the EventActor enum.
+func (e EventActor) Valid() bool {
 	switch e {
-	case CsrfRefusedProblemCodeAccessExpired:
+	case EventActorOperator:
 		return true
-	case CsrfRefusedProblemCodeAccessInvalid:
+	case EventActorSelf:
 		return true
-	case CsrfRefusedProblemCodeCredentialsMissing:
-		return true
-	case CsrfRefusedProblemCodeRefreshInvalid:
-		return true
-	case CsrfRefusedProblemCodeSessionExpired:
-		return true
-	case CsrfRefusedProblemCodeSessionRevoked:
+	case EventActorStaff:
 		return true
 	default:
 		return false
@@ -136,27 +172,28 @@ const (
 	EventKindActivated            EventKind = "activated"
 	EventKindDeactivated          EventKind = "deactivated"
 	EventKindDeleted              EventKind = "deleted"
+	EventKindEmailChangeCanceled  EventKind = "email_change_canceled"
 	EventKindEmailChangeRequested EventKind = "email_change_requested"
 	EventKindEmailChanged         EventKind = "email_changed"
 	EventKindEmailVerified        EventKind = "email_verified"
 	EventKindInvited              EventKind = "invited"
 	EventKindLogin                EventKind = "login"
 	EventKindLoginFailed          EventKind = "login_failed"
+	EventKindLoginLimitReset      EventKind = "login_limit_reset"
 	EventKindLogout               EventKind = "logout"
-	EventKindNamesChanged         EventKind = "names_changed"
 	EventKindPasswordChanged      EventKind = "password_changed"
 	EventKindPasswordReset        EventKind = "password_reset"
 	EventKindPasswordResetSent    EventKind = "password_reset_sent"
 	EventKindPasswordWrong        EventKind = "password_wrong"
+	EventKindProfileChanged       EventKind = "profile_changed"
 	EventKindRateLimited          EventKind = "rate_limited"
 	EventKindReauthenticated      EventKind = "reauthenticated"
 	EventKindRefreshGraced        EventKind = "refresh_graced"
 	EventKindRefreshReused        EventKind = "refresh_reused"
 	EventKindRegistered           EventKind = "registered"
 	EventKindRolesChanged         EventKind = "roles_changed"
-	EventKindSessionEnded         EventKind = "session_ended"
-	EventKindSessionsEnded        EventKind = "sessions_ended"
-	EventKindUnthrottled          EventKind = "unthrottled"
+	EventKindSessionRevoked       EventKind = "session_revoked"
+	EventKindSessionsRevoked      EventKind = "sessions_revoked"
 	EventKindUsernameChanged      EventKind = "username_changed"
 )
 
@@ -168,6 +205,8 @@ func (e EventKind) Valid() bool {
 	case EventKindDeactivated:
 		return true
 	case EventKindDeleted:
+		return true
+	case EventKindEmailChangeCanceled:
 		return true
 	case EventKindEmailChangeRequested:
 		return true
@@ -181,9 +220,9 @@ func (e EventKind) Valid() bool {
 		return true
 	case EventKindLoginFailed:
 		return true
-	case EventKindLogout:
+	case EventKindLoginLimitReset:
 		return true
-	case EventKindNamesChanged:
+	case EventKindLogout:
 		return true
 	case EventKindPasswordChanged:
 		return true
@@ -192,6 +231,8 @@ func (e EventKind) Valid() bool {
 	case EventKindPasswordResetSent:
 		return true
 	case EventKindPasswordWrong:
+		return true
+	case EventKindProfileChanged:
 		return true
 	case EventKindRateLimited:
 		return true
@@ -205,11 +246,9 @@ func (e EventKind) Valid() bool {
 		return true
 	case EventKindRolesChanged:
 		return true
-	case EventKindSessionEnded:
+	case EventKindSessionRevoked:
 		return true
-	case EventKindSessionsEnded:
-		return true
-	case EventKindUnthrottled:
+	case EventKindSessionsRevoked:
 		return true
 	case EventKindUsernameChanged:
 		return true
@@ -220,29 +259,39 @@ func (e EventKind) Valid() bool {
 
 // Defines values for FieldErrorCode.
 const (
-	FieldErrorCodeDuplicateField   FieldErrorCode = "duplicate_field"
-	FieldErrorCodeInvalidFormat    FieldErrorCode = "invalid_format"
-	FieldErrorCodeInvalidType      FieldErrorCode = "invalid_type"
-	FieldErrorCodeInvalidValue     FieldErrorCode = "invalid_value"
-	FieldErrorCodePasswordBreached FieldErrorCode = "password_breached"
-	FieldErrorCodePasswordCommon   FieldErrorCode = "password_common"
-	FieldErrorCodePasswordWrong    FieldErrorCode = "password_wrong"
-	FieldErrorCodeRequired         FieldErrorCode = "required"
-	FieldErrorCodeTooLong          FieldErrorCode = "too_long"
-	FieldErrorCodeTooShort         FieldErrorCode = "too_short"
-	FieldErrorCodeUnknownField     FieldErrorCode = "unknown_field"
+	FieldErrorCodeFieldDuplicate     FieldErrorCode = "field_duplicate"
+	FieldErrorCodeFieldUnknown       FieldErrorCode = "field_unknown"
+	FieldErrorCodeFormatInvalid      FieldErrorCode = "format_invalid"
+	FieldErrorCodeOutOfRange         FieldErrorCode = "out_of_range"
+	FieldErrorCodeParameterDuplicate FieldErrorCode = "parameter_duplicate"
+	FieldErrorCodeParameterUnknown   FieldErrorCode = "parameter_unknown"
+	FieldErrorCodePasswordBreached   FieldErrorCode = "password_breached"
+	FieldErrorCodePasswordCommon     FieldErrorCode = "password_common"
+	FieldErrorCodePasswordWrong      FieldErrorCode = "password_wrong"
+	FieldErrorCodeRequired           FieldErrorCode = "required"
+	FieldErrorCodeTaken              FieldErrorCode = "taken"
+	FieldErrorCodeTooFew             FieldErrorCode = "too_few"
+	FieldErrorCodeTooLong            FieldErrorCode = "too_long"
+	FieldErrorCodeTooMany            FieldErrorCode = "too_many"
+	FieldErrorCodeTooShort           FieldErrorCode = "too_short"
+	FieldErrorCodeTypeInvalid        FieldErrorCode = "type_invalid"
+	FieldErrorCodeValueInvalid       FieldErrorCode = "value_invalid"
 )
 
 // Valid indicates whether the value is a known member of the FieldErrorCode enum.
 func (e FieldErrorCode) Valid() bool {
 	switch e {
-	case FieldErrorCodeDuplicateField:
+	case FieldErrorCodeFieldDuplicate:
 		return true
-	case FieldErrorCodeInvalidFormat:
+	case FieldErrorCodeFieldUnknown:
 		return true
-	case FieldErrorCodeInvalidType:
+	case FieldErrorCodeFormatInvalid:
 		return true
-	case FieldErrorCodeInvalidValue:
+	case FieldErrorCodeOutOfRange:
+		return true
+	case FieldErrorCodeParameterDuplicate:
+		return true
+	case FieldErrorCodeParameterUnknown:
 		return true
 	case FieldErrorCodePasswordBreached:
 		return true
@@ -252,56 +301,34 @@ func (e FieldErrorCode) Valid() bool {
 		return true
 	case FieldErrorCodeRequired:
 		return true
+	case FieldErrorCodeTaken:
+		return true
+	case FieldErrorCodeTooFew:
+		return true
 	case FieldErrorCodeTooLong:
+		return true
+	case FieldErrorCodeTooMany:
 		return true
 	case FieldErrorCodeTooShort:
 		return true
-	case FieldErrorCodeUnknownField:
+	case FieldErrorCodeTypeInvalid:
+		return true
+	case FieldErrorCodeValueInvalid:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for HealthResultStatus.
+// Defines values for HealthStatus.
 const (
-	HealthResultStatusOk HealthResultStatus = "ok"
+	HealthStatusOk HealthStatus = "ok"
 )
 
-// Valid indicates whether the value is a known member of the HealthResultStatus enum.
-func (e HealthResultStatus) Valid() bool {
+// Valid indicates whether the value is a known member of the HealthStatus enum.
+func (e HealthStatus) Valid() bool {
 	switch e {
-	case HealthResultStatusOk:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for InternalErrorProblemCode.
-const (
-	InternalErrorProblemCodeInternalError InternalErrorProblemCode = "internal_error"
-)
-
-// Valid indicates whether the value is a known member of the InternalErrorProblemCode enum.
-func (e InternalErrorProblemCode) Valid() bool {
-	switch e {
-	case InternalErrorProblemCodeInternalError:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for InvalidCredentialsProblemCode.
-const (
-	InvalidCredentialsProblemCodeInvalidCredentials InvalidCredentialsProblemCode = "invalid_credentials"
-)
-
-// Valid indicates whether the value is a known member of the InvalidCredentialsProblemCode enum.
-func (e InvalidCredentialsProblemCode) Valid() bool {
-	switch e {
-	case InvalidCredentialsProblemCodeInvalidCredentials:
+	case HealthStatusOk:
 		return true
 	default:
 		return false
@@ -368,33 +395,18 @@ func (e JwkUse) Valid() bool {
 	}
 }
 
-// Defines values for LastSuperuserProblemCode.
+// Defines values for LinkRejectedProblemCode.
 const (
-	LastSuperuserProblemCodeLastSuperuser LastSuperuserProblemCode = "last_superuser"
+	LinkRejectedProblemCodeLinkInvalid      LinkRejectedProblemCode = "link_invalid"
+	LinkRejectedProblemCodeValidationFailed LinkRejectedProblemCode = "validation_failed"
 )
 
-// Valid indicates whether the value is a known member of the LastSuperuserProblemCode enum.
-func (e LastSuperuserProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the LinkRejectedProblemCode enum.
+func (e LinkRejectedProblemCode) Valid() bool {
 	switch e {
-	case LastSuperuserProblemCodeLastSuperuser:
+	case LinkRejectedProblemCodeLinkInvalid:
 		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for LinkInvalidProblemCode.
-const (
-	LinkInvalidProblemCodeLinkInvalid      LinkInvalidProblemCode = "link_invalid"
-	LinkInvalidProblemCodeMalformedRequest LinkInvalidProblemCode = "malformed_request"
-)
-
-// Valid indicates whether the value is a known member of the LinkInvalidProblemCode enum.
-func (e LinkInvalidProblemCode) Valid() bool {
-	switch e {
-	case LinkInvalidProblemCodeLinkInvalid:
-		return true
-	case LinkInvalidProblemCodeMalformedRequest:
+	case LinkRejectedProblemCodeValidationFailed:
 		return true
 	default:
 		return false
@@ -403,49 +415,49 @@ func (e LinkInvalidProblemCode) Valid() bool {
 
 // Defines values for LoginForbiddenProblemCode.
 const (
-	LoginForbiddenProblemCodeCrossSiteTransport LoginForbiddenProblemCode = "cross_site_transport"
-	LoginForbiddenProblemCodeCsrfFailed         LoginForbiddenProblemCode = "csrf_failed"
+	LoginForbiddenProblemCodeCsrfFailed        LoginForbiddenProblemCode = "csrf_failed"
+	LoginForbiddenProblemCodeTransportUnusable LoginForbiddenProblemCode = "transport_unusable"
 )
 
 // Valid indicates whether the value is a known member of the LoginForbiddenProblemCode enum.
 func (e LoginForbiddenProblemCode) Valid() bool {
 	switch e {
-	case LoginForbiddenProblemCodeCrossSiteTransport:
-		return true
 	case LoginForbiddenProblemCodeCsrfFailed:
 		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for LogoutRefusedProblemCode.
-const (
-	LogoutRefusedProblemCodeCredentialsMissing LogoutRefusedProblemCode = "credentials_missing"
-	LogoutRefusedProblemCodeRefreshInvalid     LogoutRefusedProblemCode = "refresh_invalid"
-)
-
-// Valid indicates whether the value is a known member of the LogoutRefusedProblemCode enum.
-func (e LogoutRefusedProblemCode) Valid() bool {
-	switch e {
-	case LogoutRefusedProblemCodeCredentialsMissing:
-		return true
-	case LogoutRefusedProblemCodeRefreshInvalid:
+	case LoginForbiddenProblemCodeTransportUnusable:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for MalformedRequestProblemCode.
+// Defines values for LogoutRejectedProblemCode.
 const (
-	MalformedRequestProblemCodeMalformedRequest MalformedRequestProblemCode = "malformed_request"
+	LogoutRejectedProblemCodeCredentialsMissing LogoutRejectedProblemCode = "credentials_missing"
+	LogoutRejectedProblemCodeRefreshInvalid     LogoutRejectedProblemCode = "refresh_invalid"
 )
 
-// Valid indicates whether the value is a known member of the MalformedRequestProblemCode enum.
-func (e MalformedRequestProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the LogoutRejectedProblemCode enum.
+func (e LogoutRejectedProblemCode) Valid() bool {
 	switch e {
-	case MalformedRequestProblemCodeMalformedRequest:
+	case LogoutRejectedProblemCodeCredentialsMissing:
+		return true
+	case LogoutRejectedProblemCodeRefreshInvalid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MediaTypeUnsupportedProblemCode.
+const (
+	MediaTypeUnsupportedProblemCodeMediaTypeUnsupported MediaTypeUnsupportedProblemCode = "media_type_unsupported"
+)
+
+// Valid indicates whether the value is a known member of the MediaTypeUnsupportedProblemCode enum.
+func (e MediaTypeUnsupportedProblemCode) Valid() bool {
+	switch e {
+	case MediaTypeUnsupportedProblemCodeMediaTypeUnsupported:
 		return true
 	default:
 		return false
@@ -470,15 +482,15 @@ func (e NameTakenProblemCode) Valid() bool {
 	}
 }
 
-// Defines values for NotFoundProblemCode.
+// Defines values for PreconditionFailedProblemCode.
 const (
-	NotFoundProblemCodeNotFound NotFoundProblemCode = "not_found"
+	PreconditionFailedProblemCodePreconditionFailed PreconditionFailedProblemCode = "precondition_failed"
 )
 
-// Valid indicates whether the value is a known member of the NotFoundProblemCode enum.
-func (e NotFoundProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the PreconditionFailedProblemCode enum.
+func (e PreconditionFailedProblemCode) Valid() bool {
 	switch e {
-	case NotFoundProblemCodeNotFound:
+	case PreconditionFailedProblemCodePreconditionFailed:
 		return true
 	default:
 		return false
@@ -490,28 +502,29 @@ const (
 	ProblemCodeAccessExpired        ProblemCode = "access_expired"
 	ProblemCodeAccessInvalid        ProblemCode = "access_invalid"
 	ProblemCodeBodyTooLarge         ProblemCode = "body_too_large"
+	ProblemCodeCredentialsInvalid   ProblemCode = "credentials_invalid"
 	ProblemCodeCredentialsMissing   ProblemCode = "credentials_missing"
-	ProblemCodeCrossSiteTransport   ProblemCode = "cross_site_transport"
 	ProblemCodeCsrfFailed           ProblemCode = "csrf_failed"
 	ProblemCodeEmailTaken           ProblemCode = "email_taken"
 	ProblemCodeEmailUnverified      ProblemCode = "email_unverified"
-	ProblemCodeInternalError        ProblemCode = "internal_error"
-	ProblemCodeInvalidCredentials   ProblemCode = "invalid_credentials"
-	ProblemCodeLastSuperuser        ProblemCode = "last_superuser"
 	ProblemCodeLinkInvalid          ProblemCode = "link_invalid"
-	ProblemCodeMalformedRequest     ProblemCode = "malformed_request"
+	ProblemCodeMediaTypeUnsupported ProblemCode = "media_type_unsupported"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
-	ProblemCodeNotFound             ProblemCode = "not_found"
+	ProblemCodePreconditionFailed   ProblemCode = "precondition_failed"
 	ProblemCodeRateLimited          ProblemCode = "rate_limited"
 	ProblemCodeReauthRequired       ProblemCode = "reauth_required"
 	ProblemCodeRefreshInvalid       ProblemCode = "refresh_invalid"
 	ProblemCodeRefreshReused        ProblemCode = "refresh_reused"
 	ProblemCodeRegistrationClosed   ProblemCode = "registration_closed"
+	ProblemCodeRequestMalformed     ProblemCode = "request_malformed"
+	ProblemCodeResourceNotFound     ProblemCode = "resource_not_found"
 	ProblemCodeRoleRequired         ProblemCode = "role_required"
+	ProblemCodeServerFailed         ProblemCode = "server_failed"
+	ProblemCodeServiceUnavailable   ProblemCode = "service_unavailable"
 	ProblemCodeSessionExpired       ProblemCode = "session_expired"
 	ProblemCodeSessionRevoked       ProblemCode = "session_revoked"
-	ProblemCodeUnavailable          ProblemCode = "unavailable"
-	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
+	ProblemCodeSuperuserLast        ProblemCode = "superuser_last"
+	ProblemCodeTransportUnusable    ProblemCode = "transport_unusable"
 	ProblemCodeUserUnreachable      ProblemCode = "user_unreachable"
 	ProblemCodeUsernameTaken        ProblemCode = "username_taken"
 	ProblemCodeValidationFailed     ProblemCode = "validation_failed"
@@ -526,9 +539,9 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeBodyTooLarge:
 		return true
-	case ProblemCodeCredentialsMissing:
+	case ProblemCodeCredentialsInvalid:
 		return true
-	case ProblemCodeCrossSiteTransport:
+	case ProblemCodeCredentialsMissing:
 		return true
 	case ProblemCodeCsrfFailed:
 		return true
@@ -536,19 +549,13 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeEmailUnverified:
 		return true
-	case ProblemCodeInternalError:
-		return true
-	case ProblemCodeInvalidCredentials:
-		return true
-	case ProblemCodeLastSuperuser:
-		return true
 	case ProblemCodeLinkInvalid:
 		return true
-	case ProblemCodeMalformedRequest:
+	case ProblemCodeMediaTypeUnsupported:
 		return true
 	case ProblemCodeMethodNotAllowed:
 		return true
-	case ProblemCodeNotFound:
+	case ProblemCodePreconditionFailed:
 		return true
 	case ProblemCodeRateLimited:
 		return true
@@ -560,15 +567,23 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeRegistrationClosed:
 		return true
+	case ProblemCodeRequestMalformed:
+		return true
+	case ProblemCodeResourceNotFound:
+		return true
 	case ProblemCodeRoleRequired:
+		return true
+	case ProblemCodeServerFailed:
+		return true
+	case ProblemCodeServiceUnavailable:
 		return true
 	case ProblemCodeSessionExpired:
 		return true
 	case ProblemCodeSessionRevoked:
 		return true
-	case ProblemCodeUnavailable:
+	case ProblemCodeSuperuserLast:
 		return true
-	case ProblemCodeUnsupportedMediaType:
+	case ProblemCodeTransportUnusable:
 		return true
 	case ProblemCodeUserUnreachable:
 		return true
@@ -596,48 +611,45 @@ func (e RateLimitedProblemCode) Valid() bool {
 	}
 }
 
-// Defines values for ReauthRequiredProblemCode.
+// Defines values for RecentAuthenticationRequiredProblemCode.
 const (
-	ReauthRequiredProblemCodeCsrfFailed     ReauthRequiredProblemCode = "csrf_failed"
-	ReauthRequiredProblemCodeReauthRequired ReauthRequiredProblemCode = "reauth_required"
-	ReauthRequiredProblemCodeRoleRequired   ReauthRequiredProblemCode = "role_required"
+	RecentAuthenticationRequiredProblemCodeCsrfFailed     RecentAuthenticationRequiredProblemCode = "csrf_failed"
+	RecentAuthenticationRequiredProblemCodeReauthRequired RecentAuthenticationRequiredProblemCode = "reauth_required"
 )
 
-// Valid indicates whether the value is a known member of the ReauthRequiredProblemCode enum.
-func (e ReauthRequiredProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the RecentAuthenticationRequiredProblemCode enum.
+func (e RecentAuthenticationRequiredProblemCode) Valid() bool {
 	switch e {
-	case ReauthRequiredProblemCodeCsrfFailed:
+	case RecentAuthenticationRequiredProblemCodeCsrfFailed:
 		return true
-	case ReauthRequiredProblemCodeReauthRequired:
-		return true
-	case ReauthRequiredProblemCodeRoleRequired:
+	case RecentAuthenticationRequiredProblemCodeReauthRequired:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for RefreshRefusedProblemCode.
+// Defines values for RefreshRejectedProblemCode.
 const (
-	RefreshRefusedProblemCodeCredentialsMissing RefreshRefusedProblemCode = "credentials_missing"
-	RefreshRefusedProblemCodeRefreshInvalid     RefreshRefusedProblemCode = "refresh_invalid"
-	RefreshRefusedProblemCodeRefreshReused      RefreshRefusedProblemCode = "refresh_reused"
-	RefreshRefusedProblemCodeSessionExpired     RefreshRefusedProblemCode = "session_expired"
-	RefreshRefusedProblemCodeSessionRevoked     RefreshRefusedProblemCode = "session_revoked"
+	RefreshRejectedProblemCodeCredentialsMissing RefreshRejectedProblemCode = "credentials_missing"
+	RefreshRejectedProblemCodeRefreshInvalid     RefreshRejectedProblemCode = "refresh_invalid"
+	RefreshRejectedProblemCodeRefreshReused      RefreshRejectedProblemCode = "refresh_reused"
+	RefreshRejectedProblemCodeSessionExpired     RefreshRejectedProblemCode = "session_expired"
+	RefreshRejectedProblemCodeSessionRevoked     RefreshRejectedProblemCode = "session_revoked"
 )
 
-// Valid indicates whether the value is a known member of the RefreshRefusedProblemCode enum.
-func (e RefreshRefusedProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the RefreshRejectedProblemCode enum.
+func (e RefreshRejectedProblemCode) Valid() bool {
 	switch e {
-	case RefreshRefusedProblemCodeCredentialsMissing:
+	case RefreshRejectedProblemCodeCredentialsMissing:
 		return true
-	case RefreshRefusedProblemCodeRefreshInvalid:
+	case RefreshRejectedProblemCodeRefreshInvalid:
 		return true
-	case RefreshRefusedProblemCodeRefreshReused:
+	case RefreshRejectedProblemCodeRefreshReused:
 		return true
-	case RefreshRefusedProblemCodeSessionExpired:
+	case RefreshRejectedProblemCodeSessionExpired:
 		return true
-	case RefreshRefusedProblemCodeSessionRevoked:
+	case RefreshRejectedProblemCodeSessionRevoked:
 		return true
 	default:
 		return false
@@ -662,6 +674,36 @@ func (e RegisterForbiddenProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for RequestMalformedProblemCode.
+const (
+	RequestMalformedProblemCodeRequestMalformed RequestMalformedProblemCode = "request_malformed"
+)
+
+// Valid indicates whether the value is a known member of the RequestMalformedProblemCode enum.
+func (e RequestMalformedProblemCode) Valid() bool {
+	switch e {
+	case RequestMalformedProblemCodeRequestMalformed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResourceNotFoundProblemCode.
+const (
+	ResourceNotFoundProblemCodeResourceNotFound ResourceNotFoundProblemCode = "resource_not_found"
+)
+
+// Valid indicates whether the value is a known member of the ResourceNotFoundProblemCode enum.
+func (e ResourceNotFoundProblemCode) Valid() bool {
+	switch e {
+	case ResourceNotFoundProblemCodeResourceNotFound:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RoleRequiredProblemCode.
 const (
 	RoleRequiredProblemCodeRoleRequired RoleRequiredProblemCode = "role_required"
@@ -677,15 +719,81 @@ func (e RoleRequiredProblemCode) Valid() bool {
 	}
 }
 
-// Defines values for StatusResultStatus.
+// Defines values for ServerFailedProblemCode.
 const (
-	StatusResultStatusOk StatusResultStatus = "ok"
+	ServerFailedProblemCodeServerFailed ServerFailedProblemCode = "server_failed"
 )
 
-// Valid indicates whether the value is a known member of the StatusResultStatus enum.
-func (e StatusResultStatus) Valid() bool {
+// Valid indicates whether the value is a known member of the ServerFailedProblemCode enum.
+func (e ServerFailedProblemCode) Valid() bool {
 	switch e {
-	case StatusResultStatusOk:
+	case ServerFailedProblemCodeServerFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ServiceUnavailableProblemCode.
+const (
+	ServiceUnavailableProblemCodeServiceUnavailable ServiceUnavailableProblemCode = "service_unavailable"
+)
+
+// Valid indicates whether the value is a known member of the ServiceUnavailableProblemCode enum.
+func (e ServiceUnavailableProblemCode) Valid() bool {
+	switch e {
+	case ServiceUnavailableProblemCodeServiceUnavailable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SettingsEmailVerification.
+const (
+	SettingsEmailVerificationOptional SettingsEmailVerification = "optional"
+	SettingsEmailVerificationRequired SettingsEmailVerification = "required"
+)
+
+// Valid indicates whether the value is a known member of the SettingsEmailVerification enum.
+func (e SettingsEmailVerification) Valid() bool {
+	switch e {
+	case SettingsEmailVerificationOptional:
+		return true
+	case SettingsEmailVerificationRequired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SettingsRegistration.
+const (
+	SettingsRegistrationClosed SettingsRegistration = "closed"
+	SettingsRegistrationOpen   SettingsRegistration = "open"
+)
+
+// Valid indicates whether the value is a known member of the SettingsRegistration enum.
+func (e SettingsRegistration) Valid() bool {
+	switch e {
+	case SettingsRegistrationClosed:
+		return true
+	case SettingsRegistrationOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SuperuserLastProblemCode.
+const (
+	SuperuserLastProblemCodeSuperuserLast SuperuserLastProblemCode = "superuser_last"
+)
+
+// Valid indicates whether the value is a known member of the SuperuserLastProblemCode enum.
+func (e SuperuserLastProblemCode) Valid() bool {
+	switch e {
+	case SuperuserLastProblemCodeSuperuserLast:
 		return true
 	default:
 		return false
@@ -731,41 +839,11 @@ func (e TokenType) Valid() bool {
 	}
 }
 
-// Defines values for UnavailableProblemCode.
-const (
-	UnavailableProblemCodeUnavailable UnavailableProblemCode = "unavailable"
-)
-
-// Valid indicates whether the value is a known member of the UnavailableProblemCode enum.
-func (e UnavailableProblemCode) Valid() bool {
-	switch e {
-	case UnavailableProblemCodeUnavailable:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for UnsupportedMediaTypeProblemCode.
-const (
-	UnsupportedMediaTypeProblemCodeUnsupportedMediaType UnsupportedMediaTypeProblemCode = "unsupported_media_type"
-)
-
-// Valid indicates whether the value is a known member of the UnsupportedMediaTypeProblemCode enum.
-func (e UnsupportedMediaTypeProblemCode) Valid() bool {
-	switch e {
-	case UnsupportedMediaTypeProblemCodeUnsupportedMediaType:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for UserConflictProblemCode.
 const (
 	UserConflictProblemCodeEmailTaken      UserConflictProblemCode = "email_taken"
 	UserConflictProblemCodeEmailUnverified UserConflictProblemCode = "email_unverified"
-	UserConflictProblemCodeLastSuperuser   UserConflictProblemCode = "last_superuser"
+	UserConflictProblemCodeSuperuserLast   UserConflictProblemCode = "superuser_last"
 	UserConflictProblemCodeUsernameTaken   UserConflictProblemCode = "username_taken"
 )
 
@@ -776,9 +854,30 @@ func (e UserConflictProblemCode) Valid() bool {
 		return true
 	case UserConflictProblemCodeEmailUnverified:
 		return true
-	case UserConflictProblemCodeLastSuperuser:
+	case UserConflictProblemCodeSuperuserLast:
 		return true
 	case UserConflictProblemCodeUsernameTaken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserRole.
+const (
+	UserRoleNone      UserRole = "none"
+	UserRoleStaff     UserRole = "staff"
+	UserRoleSuperuser UserRole = "superuser"
+)
+
+// Valid indicates whether the value is a known member of the UserRole enum.
+func (e UserRole) Valid() bool {
+	switch e {
+	case UserRoleNone:
+		return true
+	case UserRoleStaff:
+		return true
+	case UserRoleSuperuser:
 		return true
 	default:
 		return false
@@ -872,321 +971,468 @@ func (e ValidationFailedProblemCode) Valid() bool {
 	}
 }
 
-// AccessRefusedProblem defines model for AccessRefusedProblem.
-type AccessRefusedProblem struct {
-	Code AccessRefusedProblemCode `json:"code"`
+// Accepted The request was accepted; the work continues by mail.
+type Accepted struct {
+	// Status Always `accepted`.
+	//
+	// Example: accepted
+	Status AcceptedStatus `json:"status"`
+}
 
-	// Detail What happened and what to do, for people.
+// AcceptedStatus Always `accepted`.
+//
+// Example: accepted
+type AcceptedStatus string
+
+// AccessRejectedProblem A problem with the code `credentials_missing`, `access_invalid`, `access_expired`, `session_expired` or `session_revoked`.
+type AccessRejectedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: credentials_missing
+	Code AccessRejectedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// AccessRefusedProblemCode defines model for AccessRefusedProblem.Code.
-type AccessRefusedProblemCode string
+// AccessRejectedProblemCode What went wrong.
+//
+// Example: credentials_missing
+type AccessRejectedProblemCode string
 
-// AccessToken A JWT (RFC 9068) for `Authorization`, only in the transports `hybrid` and `body`. Keep it in memory.
+// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+//
+// Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 type AccessToken = string
 
-// AdminEvent defines model for AdminEvent.
-type AdminEvent struct {
-	// ActorID The member of staff who did it to the user, if it was one.
-	ActorID   nullable.Nullable[int64] `json:"actor_id"`
-	CreatedAt time.Time                `json:"created_at"`
-
-	// Detail A few words for people; of a change what was there before and after.
-	Detail string  `json:"detail"`
-	ID     EventID `json:"id"`
-
-	// IP Where the request came from, or empty: an operator.
-	IP string `json:"ip"`
-
-	// Kind What happened.
-	Kind EventKind `json:"kind"`
-
-	// RequestID The `X-Request-Id` of the request, if it was one.
-	RequestID nullable.Nullable[openapi_types.UUID] `json:"request_id"`
-
-	// SessionID The session it happened to, if it was one.
-	SessionID nullable.Nullable[openapi_types.UUID] `json:"session_id"`
-	UserAgent string                                `json:"user_agent"`
-
-	// UserID The id of a user.
-	UserID UserID `json:"user_id"`
-}
-
-// AdminEventList defines model for AdminEventList.
-type AdminEventList struct {
-	Events []AdminEvent `json:"events"`
-
-	// Next The `before` of the next page, or null: there is none.
-	Next nullable.Nullable[openapi_types.UUID] `json:"next"`
-}
-
-// AdminForbiddenProblem defines model for AdminForbiddenProblem.
+// AdminForbiddenProblem A problem with the code `csrf_failed` or `role_required`.
 type AdminForbiddenProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
 	Code AdminForbiddenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// AdminForbiddenProblemCode defines model for AdminForbiddenProblem.Code.
+// AdminForbiddenProblemCode What went wrong.
+//
+// Example: csrf_failed
 type AdminForbiddenProblemCode string
 
-// AdminUserResult defines model for AdminUserResult.
-type AdminUserResult struct {
-	// HasPassword Whether there is a password to log in with: not before an invitation is followed.
-	HasPassword bool `json:"has_password"`
+// AdminRecentAuthenticationRequiredProblem A problem with the code `csrf_failed`, `role_required` or `reauth_required`.
+type AdminRecentAuthenticationRequiredProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
+	Code AdminRecentAuthenticationRequiredProblemCode `json:"code"`
 
-	// Locale The language of mails, or empty.
-	Locale string `json:"locale"`
-
-	// PendingEmail The address of a pending change, or null if there is none.
-	PendingEmail nullable.Nullable[string] `json:"pending_email"`
-
-	// Throttled Whether a rate limit of this user, of wrong passwords or of right ones, is exceeded. Networks from which the user has signed in may still log in.
-	Throttled bool `json:"throttled"`
-	User      User `json:"user"`
-}
-
-// BodyTooLargeProblem defines model for BodyTooLargeProblem.
-type BodyTooLargeProblem struct {
-	Code BodyTooLargeProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// BodyTooLargeProblemCode defines model for BodyTooLargeProblem.Code.
+// AdminRecentAuthenticationRequiredProblemCode What went wrong.
+//
+// Example: csrf_failed
+type AdminRecentAuthenticationRequiredProblemCode string
+
+// AdminUser A user as staff members see it. `Profile` and what only staff members see.
+type AdminUser struct {
+	// DateJoined When the user was created.
+	//
+	// Example: 2026-11-01T08:00:00Z
+	DateJoined time.Time `json:"date_joined"`
+
+	// Email The email address, or `null` if the user has none (an imported one, for instance).
+	//
+	// Example: ada@example.com
+	Email nullable.Nullable[string] `json:"email"`
+
+	// EmailVerified Whether the user has proved to own the address.
+	//
+	// Example: true
+	EmailVerified bool `json:"email_verified"`
+
+	// FirstName The first name. May be empty.
+	//
+	// Example: Ada
+	FirstName string `json:"first_name"`
+
+	// HasPassword Whether the user has a password to log in with. An invited user has none before the invitation is accepted.
+	//
+	// Example: true
+	HasPassword bool `json:"has_password"`
+
+	// ID The id of a user. The claim `sub` of an access token is this number in decimal.
+	//
+	// Example: 42
+	ID UserID `json:"id"`
+
+	// IsActive Whether the user can log in. A user who is not active has no sessions.
+	//
+	// Example: true
+	IsActive bool `json:"is_active"`
+
+	// IsStaff Whether the user is a staff member and may call the operations of the tag `admin`.
+	//
+	// Example: false
+	IsStaff bool `json:"is_staff"`
+
+	// IsSuperuser Whether the user may also change staff members. A superuser has the rights of a staff member.
+	//
+	// Example: false
+	IsSuperuser bool `json:"is_superuser"`
+
+	// LastLogin When the user last logged in, or `null` if never.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
+
+	// LastName The last name. May be empty.
+	//
+	// Example: Lovelace
+	LastName string `json:"last_name"`
+
+	// Locale The language of mails (BCP 47), or `null` if the user has not chosen one.
+	//
+	// Example: en
+	Locale nullable.Nullable[string] `json:"locale"`
+
+	// PendingEmail The address of a pending change, or `null` if no change is pending.
+	PendingEmail nullable.Nullable[string] `json:"pending_email"`
+
+	// Throttled Whether login is temporarily blocked because a rate limit of this user is exceeded, of wrong passwords or of right
+	// ones. Networks from which the user has signed in may still log in.
+	//
+	//
+	// Example: false
+	Throttled bool `json:"throttled"`
+
+	// Username The name that the user logs in with.
+	//
+	// Example: ada
+	Username string `json:"username"`
+
+	// Version Grows with every change of the user's names, address, language, password, state or roles, but not with a login. In
+	// quotation marks it is the `ETag`.
+	//
+	//
+	// Example: 7
+	Version int `json:"version"`
+}
+
+// AdminUserResult A user as staff members see it.
+type AdminUserResult struct {
+	// User A user as staff members see it. `Profile` and what only staff members see.
+	User AdminUser `json:"user"`
+}
+
+// BodyTooLargeProblem A problem with the code `body_too_large`.
+type BodyTooLargeProblem struct {
+	// Code What went wrong.
+	//
+	// Example: body_too_large
+	Code BodyTooLargeProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// BodyTooLargeProblemCode What went wrong.
+//
+// Example: body_too_large
 type BodyTooLargeProblemCode string
 
-// ChangeEmailRequest defines model for ChangeEmailRequest.
+// ChangeEmailRequest The new address.
 type ChangeEmailRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
 	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
 	// account keeps working.
 	//
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
-
-	// Password The present password.
-	//
-	// Example: correct horse battery staple
-	Password Password `json:"password"`
 }
 
-// ChangePasswordRequest defines model for ChangePasswordRequest.
+// ChangePasswordRequest The present password and the new one.
 type ChangePasswordRequest struct {
-	// CurrentPassword The present password.
+	// CurrentPassword The user's present password.
 	//
 	// Example: correct horse battery staple
 	CurrentPassword Password `json:"current_password"`
 
-	// NewPassword The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
-	// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
-	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-	// rejected with `password_breached`. There are no rules about kinds of characters.
+	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
+	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
+	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
+	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
+	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
+	// rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple
 	NewPassword NewPassword `json:"new_password"`
 }
 
-// ConfirmEmailChangeRequest defines model for ConfirmEmailChangeRequest.
+// ConfirmEmailChangeRequest The token of the mail, and the password of the user who changes the address.
 type ConfirmEmailChangeRequest struct {
-	// Token What the link of the mail holds behind `#token=`.
+	// Password The user's present password. Required of every user who has one.
+	//
+	// Example: correct horse battery staple
+	Password *string `json:"password,omitempty"`
+
+	// Token The token of the mail's link, which follows `#token=`.
 	//
 	// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
 	Token OneTimeToken `json:"token"`
 }
 
-// ConfirmPasswordResetRequest defines model for ConfirmPasswordResetRequest.
+// ConfirmPasswordResetRequest The token of the mail and the new password.
 type ConfirmPasswordResetRequest struct {
-	// NewPassword The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
-	// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
-	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-	// rejected with `password_breached`. There are no rules about kinds of characters.
+	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
+	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
+	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
+	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
+	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
+	// rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple
 	NewPassword NewPassword `json:"new_password"`
 
-	// Token What the link of the mail holds behind `#token=`.
+	// Token The token of the mail's link, which follows `#token=`.
 	//
 	// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
 	Token OneTimeToken `json:"token"`
 }
 
-// CreateUserRequest defines model for CreateUserRequest.
-type CreateUserRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+// CredentialsInvalidProblem A problem with the code `credentials_invalid`.
+type CredentialsInvalidProblem struct {
+	// Code What went wrong.
 	//
+	// Example: credentials_invalid
+	Code CredentialsInvalidProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
 	//
-	// Example: ada@example.com
-	Email Email `json:"email"`
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
 
-	// FirstName Text as people write their names, without control and other hidden characters.
-	FirstName *PersonName `json:"first_name,omitempty"`
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// IsStaff No if it is absent.
-	IsStaff *bool `json:"is_staff,omitempty"`
-
-	// IsSuperuser No if it is absent.
-	IsSuperuser *bool `json:"is_superuser,omitempty"`
-
-	// LastName Text as people write their names, without control and other hidden characters.
-	LastName *PersonName `json:"last_name,omitempty"`
-
-	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	// RequestID The `X-Request-Id` of this answer.
 	//
-	// Example: ko
-	Locale *Locale `json:"locale,omitempty"`
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
-	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
-	// that name.
+	// Status The HTTP status.
 	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
 	//
-	// Example: ada
-	Username *Username `json:"username,omitempty"`
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
 }
 
-// CsrfFailedProblem defines model for CsrfFailedProblem.
+// CredentialsInvalidProblemCode What went wrong.
+//
+// Example: credentials_invalid
+type CredentialsInvalidProblemCode string
+
+// CsrfFailedProblem A problem with the code `csrf_failed`.
 type CsrfFailedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
 	Code CsrfFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// CsrfFailedProblemCode defines model for CsrfFailedProblem.Code.
+// CsrfFailedProblemCode What went wrong.
+//
+// Example: csrf_failed
 type CsrfFailedProblemCode string
 
-// CsrfRefusedProblem defines model for CsrfRefusedProblem.
-type CsrfRefusedProblem struct {
-	Code CsrfRefusedProblemCode `json:"code"`
+// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+//
+// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
+type CsrfToken = string
 
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
+// CurrentSession The session of the caller, or `null` if the caller is not signed in.
+type CurrentSession struct {
+	// ExpiresAt When the session ends at the latest. A refresh does not move it.
 	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
+	// Example: 2026-12-22T09:30:00Z
+	ExpiresAt time.Time `json:"expires_at"`
 
-// CsrfRefusedProblemCode defines model for CsrfRefusedProblem.Code.
-type CsrfRefusedProblemCode string
+	// ID The id of a session. Not a secret.
+	//
+	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
+	ID SessionID `json:"id"`
 
-// CsrfResult defines model for CsrfResult.
-type CsrfResult struct {
-	// CsrfToken The value of `X-CSRFToken` for this session, in the cookie transports.
-	CsrfToken CsrfToken `json:"csrf_token"`
+	// RecentAuthenticationUntil Until when operations with `x-recent-authentication` are accepted, or `null` if the user has to reauthenticate
+	// first.
+	//
+	//
+	// Example: 2026-11-22T09:40:00Z
+	RecentAuthenticationUntil nullable.Nullable[time.Time] `json:"recent_authentication_until"`
 
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
 	TokenTransport TokenTransport `json:"token_transport"`
 }
 
-// CsrfToken The value of `X-CSRFToken` for this session, in the cookie transports.
-type CsrfToken = string
-
-// Cursor A place in a list; take it from the answer, it means nothing else.
+// Cursor A position in a list. Opaque: use it as it is.
+//
+// Example: eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
 type Cursor = string
 
-// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
 // mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
 // account keeps working.
 //
 // Example: ada@example.com
 type Email = string
 
-// EmailRequest defines model for EmailRequest.
+// EmailRequest The address to send a mail to.
 type EmailRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
 	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
 	// account keeps working.
 	//
@@ -1195,645 +1441,326 @@ type EmailRequest struct {
 	Email Email `json:"email"`
 }
 
-// Event defines model for Event.
+// Event An entry of the security log.
 type Event struct {
+	// Actor Who caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff member. `operator`: the
+	// operator, at the command line, or the server by itself.
+	//
+	//
+	// Example: staff
+	Actor EventActor `json:"actor"`
+
+	// ActorID The id of the user or staff member who caused the event. `null` for an operator, and for staff members in a user's own list.
+	//
+	// Example: 1
+	ActorID nullable.Nullable[int64] `json:"actor_id"`
+
+	// ActorUsername The present username of that user or staff member, or `null` if there is none.
+	//
+	// Example: grace
+	ActorUsername nullable.Nullable[string] `json:"actor_username"`
+
+	// Changes What was changed. Empty if the kind says it all.
+	Changes []EventChange `json:"changes"`
+
+	// CreatedAt When it happened.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Detail A few words for people.
-	Detail string  `json:"detail"`
-	ID     EventID `json:"id"`
+	// Detail A few English words for people, or `null` if the kind says it all.
+	//
+	// Example: presented again from another address
+	Detail nullable.Nullable[string] `json:"detail"`
 
-	// IP Where the request came from, or empty: an operator.
-	IP string `json:"ip"`
+	// ID The id of an event.
+	//
+	// Example: 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
+	ID EventID `json:"id"`
 
-	// Kind What happened.
+	// IP The client address of the request, or `null` if there was none.
+	//
+	// Example: 203.0.113.7
+	IP nullable.Nullable[string] `json:"ip"`
+
+	// Kind What happened. Later versions may have further kinds.
+	//
+	// | kind | meaning |
+	// |---|---|
+	// | `registered` | The user was created by a registration, an import or an operator. |
+	// | `invited` | The user was created by a staff member. |
+	// | `email_verified` | The user's address was verified. |
+	// | `login` | The user logged in. |
+	// | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
+	// | `password_wrong` | A signed-in client entered a wrong password where an operation requires it. |
+	// | `rate_limited` | There were too many of the two above; further ones are rejected for a while. |
+	// | `logout` | The user logged out. |
+	// | `reauthenticated` | The user's password was verified again in a session. |
+	// | `session_revoked` | One session was revoked, by its user or a staff member, or as the oldest of too many. |
+	// | `sessions_revoked` | All sessions were revoked, or all others. |
+	// | `refresh_graced` | A superseded refresh token was presented in time, but from elsewhere. |
+	// | `refresh_reused` | A superseded refresh token was presented too late, and its session was revoked. |
+	// | `password_changed` | The user changed the password. |
+	// | `password_reset` | The password was set with the link of a mail. |
+	// | `password_reset_sent` | A staff member sent the user the mail to set a password. |
+	// | `username_changed` | The username was changed; see `changes`. |
+	// | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+	// | `email_change_requested` | A change of address was started; it waits for its confirmation. |
+	// | `email_change_canceled` | A pending change of address was canceled. |
+	// | `email_changed` | A new address was confirmed and is in force. |
+	// | `activated` | The user was activated. |
+	// | `deactivated` | The user was deactivated, and all sessions were revoked. |
+	// | `roles_changed` | A role was granted or removed; see `changes`. |
+	// | `login_limit_reset` | A staff member reset the user's login limit. |
+	// | `deleted` | A staff member deleted the user. |
+	//
+	//
+	// Example: roles_changed
 	Kind EventKind `json:"kind"`
 
-	// RequestID The `X-Request-Id` of the request, if it was one.
+	// RequestID The `X-Request-Id` of the request, or `null` if there was none.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID nullable.Nullable[openapi_types.UUID] `json:"request_id"`
 
-	// SessionID The session it happened to, if it was one.
+	// SessionID The session that the event is about, or `null` if there is none.
+	//
+	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	SessionID nullable.Nullable[openapi_types.UUID] `json:"session_id"`
-	UserAgent string                                `json:"user_agent"`
+
+	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+	//
+	// Example: Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
+	UserAgent nullable.Nullable[string] `json:"user_agent"`
+
+	// UserID The id of a user. The claim `sub` of an access token is this number in decimal.
+	//
+	// Example: 42
+	UserID UserID `json:"user_id"`
+
+	// Username The present username of the user that the event is about, or `null` if the user has been deleted.
+	//
+	// Example: ada
+	Username nullable.Nullable[string] `json:"username"`
 }
 
-// EventID defines model for EventId.
+// EventActor Who caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff member. `operator`: the
+// operator, at the command line, or the server by itself.
+//
+// Example: staff
+type EventActor string
+
+// EventChange What an event changed in one field. Passwords and email addresses are never recorded.
+type EventChange struct {
+	// After The value after as a text, or `null` if there is none.
+	//
+	// Example: true
+	After nullable.Nullable[string] `json:"after"`
+
+	// Before The value before as a text, or `null` if there was none. Booleans are `true` and `false`.
+	//
+	// Example: false
+	Before nullable.Nullable[string] `json:"before"`
+
+	// Field The name of the member of `User`.
+	//
+	// Example: is_staff
+	Field string `json:"field"`
+}
+
+// EventID The id of an event.
+//
+// Example: 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
 type EventID = openapi_types.UUID
 
-// EventKind What happened.
+// EventKind What happened. Later versions may have further kinds.
+//
+// | kind | meaning |
+// |---|---|
+// | `registered` | The user was created by a registration, an import or an operator. |
+// | `invited` | The user was created by a staff member. |
+// | `email_verified` | The user's address was verified. |
+// | `login` | The user logged in. |
+// | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
+// | `password_wrong` | A signed-in client entered a wrong password where an operation requires it. |
+// | `rate_limited` | There were too many of the two above; further ones are rejected for a while. |
+// | `logout` | The user logged out. |
+// | `reauthenticated` | The user's password was verified again in a session. |
+// | `session_revoked` | One session was revoked, by its user or a staff member, or as the oldest of too many. |
+// | `sessions_revoked` | All sessions were revoked, or all others. |
+// | `refresh_graced` | A superseded refresh token was presented in time, but from elsewhere. |
+// | `refresh_reused` | A superseded refresh token was presented too late, and its session was revoked. |
+// | `password_changed` | The user changed the password. |
+// | `password_reset` | The password was set with the link of a mail. |
+// | `password_reset_sent` | A staff member sent the user the mail to set a password. |
+// | `username_changed` | The username was changed; see `changes`. |
+// | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+// | `email_change_requested` | A change of address was started; it waits for its confirmation. |
+// | `email_change_canceled` | A pending change of address was canceled. |
+// | `email_changed` | A new address was confirmed and is in force. |
+// | `activated` | The user was activated. |
+// | `deactivated` | The user was deactivated, and all sessions were revoked. |
+// | `roles_changed` | A role was granted or removed; see `changes`. |
+// | `login_limit_reset` | A staff member reset the user's login limit. |
+// | `deleted` | A staff member deleted the user. |
+//
+// Example: roles_changed
 type EventKind string
 
-// EventList defines model for EventList.
+// EventList A page of events.
 type EventList struct {
+	// Events The events of this page.
 	Events []Event `json:"events"`
 
-	// Next The `before` of the next page, or null: there is none.
-	Next nullable.Nullable[openapi_types.UUID] `json:"next"`
+	// NextCursor The `cursor` of the next page, or `null` if this is the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// ExpiresIn Seconds from now until the access token expires, rounded down.
+// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+//
+// Example: 300
 type ExpiresIn = int
 
-// FieldError defines model for FieldError.
+// FieldError What is wrong with one field of the body or one parameter.
 type FieldError struct {
-	// Code What is wrong with a member or a parameter, for programs.
+	// Code What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+	//
+	// | code | meaning |
+	// |---|---|
+	// | `required` | The field is missing, or empty where it must not be. |
+	// | `field_unknown` | The operation has no such field. |
+	// | `field_duplicate` | The field occurs twice. |
+	// | `parameter_unknown` | The operation has no such parameter. |
+	// | `parameter_duplicate` | The parameter occurs twice. |
+	// | `too_short` | The text has fewer characters than `minimum`. |
+	// | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
+	// | `too_few` | The list has fewer items than `minimum`. |
+	// | `too_many` | The list has more items than `maximum`. |
+	// | `out_of_range` | The number is below `minimum` or above `maximum`. |
+	// | `format_invalid` | The text does not have the form that the field requires. |
+	// | `type_invalid` | The value has another JSON type than the field requires. |
+	// | `value_invalid` | The value is not one of those allowed. |
+	// | `taken` | Another user has this value. |
+	// | `password_common` | The password is easy to guess. |
+	// | `password_breached` | The password is in a list of breached passwords. |
+	// | `password_wrong` | This is not the user's password. |
+	//
+	//
+	// Example: too_short
 	Code FieldErrorCode `json:"code"`
 
-	// Detail For people. Never holds what was submitted.
+	// Detail An English sentence for people. Never contains what was submitted.
+	//
+	// Example: This is too short.
 	Detail string `json:"detail"`
 
-	// Parameter The name of a path, query or header parameter.
+	// Maximum The upper bound that the value violates; in characters, items, bytes (the whole body) or as a number.
+	//
+	// Example: 256
+	Maximum *int `json:"maximum,omitempty"`
+
+	// Minimum The lower bound that the value violates; in characters, items or as a number, depending on `code`.
+	//
+	// Example: 12
+	Minimum *int `json:"minimum,omitempty"`
+
+	// Parameter The name of a path, query or header parameter. Absent for a field of the body.
 	//
 	// Example: keep_current
 	Parameter *string `json:"parameter,omitempty"`
 
-	// Pointer A JSON Pointer (RFC 6901) into the request body.
+	// Pointer A JSON Pointer (RFC 6901) into the request body; the empty pointer is the whole body. Absent for a parameter.
 	//
 	// Example: /password
 	Pointer *string `json:"pointer,omitempty"`
 }
 
-// FieldErrorCode What is wrong with a member or a parameter, for programs.
+// FieldErrorCode What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+//
+// | code | meaning |
+// |---|---|
+// | `required` | The field is missing, or empty where it must not be. |
+// | `field_unknown` | The operation has no such field. |
+// | `field_duplicate` | The field occurs twice. |
+// | `parameter_unknown` | The operation has no such parameter. |
+// | `parameter_duplicate` | The parameter occurs twice. |
+// | `too_short` | The text has fewer characters than `minimum`. |
+// | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
+// | `too_few` | The list has fewer items than `minimum`. |
+// | `too_many` | The list has more items than `maximum`. |
+// | `out_of_range` | The number is below `minimum` or above `maximum`. |
+// | `format_invalid` | The text does not have the form that the field requires. |
+// | `type_invalid` | The value has another JSON type than the field requires. |
+// | `value_invalid` | The value is not one of those allowed. |
+// | `taken` | Another user has this value. |
+// | `password_common` | The password is easy to guess. |
+// | `password_breached` | The password is in a list of breached passwords. |
+// | `password_wrong` | This is not the user's password. |
+//
+// Example: too_short
 type FieldErrorCode string
 
-// Generation Grows by one with each rotation of the session's tokens. An `X-Refresh-Attempt` is kept until an answer brings
-// a higher one.
+// FieldErrorDescription What a field code means.
+type FieldErrorDescription struct {
+	// Cause When the server answers with this code, in English.
+	//
+	// Example: The text has fewer characters than `minimum`.
+	Cause string `json:"cause"`
+
+	// Code What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+	//
+	// | code | meaning |
+	// |---|---|
+	// | `required` | The field is missing, or empty where it must not be. |
+	// | `field_unknown` | The operation has no such field. |
+	// | `field_duplicate` | The field occurs twice. |
+	// | `parameter_unknown` | The operation has no such parameter. |
+	// | `parameter_duplicate` | The parameter occurs twice. |
+	// | `too_short` | The text has fewer characters than `minimum`. |
+	// | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
+	// | `too_few` | The list has fewer items than `minimum`. |
+	// | `too_many` | The list has more items than `maximum`. |
+	// | `out_of_range` | The number is below `minimum` or above `maximum`. |
+	// | `format_invalid` | The text does not have the form that the field requires. |
+	// | `type_invalid` | The value has another JSON type than the field requires. |
+	// | `value_invalid` | The value is not one of those allowed. |
+	// | `taken` | Another user has this value. |
+	// | `password_common` | The password is easy to guess. |
+	// | `password_breached` | The password is in a list of breached passwords. |
+	// | `password_wrong` | This is not the user's password. |
+	//
+	//
+	// Example: too_short
+	Code FieldErrorCode `json:"code"`
+
+	// Message What a page can tell its user. Translated.
+	//
+	// Example: This is too short.
+	Message string `json:"message"`
+}
+
+// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
+// has a higher one.
+//
+// Example: 3
 type Generation = int64
 
-// HealthResult defines model for HealthResult.
-type HealthResult struct {
-	Status HealthResultStatus `json:"status"`
-}
-
-// HealthResultStatus defines model for HealthResult.Status.
-type HealthResultStatus string
-
-// InternalErrorProblem defines model for InternalErrorProblem.
-type InternalErrorProblem struct {
-	Code InternalErrorProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
+// Health The state of the process.
+type Health struct {
+	// Status Always `ok`.
 	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
+	// Example: ok
+	Status HealthStatus `json:"status"`
 }
 
-// InternalErrorProblemCode defines model for InternalErrorProblem.Code.
-type InternalErrorProblemCode string
-
-// InvalidCredentialsProblem defines model for InvalidCredentialsProblem.
-type InvalidCredentialsProblem struct {
-	Code InvalidCredentialsProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// InvalidCredentialsProblemCode defines model for InvalidCredentialsProblem.Code.
-type InvalidCredentialsProblemCode string
-
-// Jwk defines model for Jwk.
-type Jwk struct {
-	Alg JwkAlg `json:"alg"`
-	Crv JwkCrv `json:"crv"`
-
-	// Kid The RFC 7638 thumbprint.
-	Kid string `json:"kid"`
-	Kty JwkKty `json:"kty"`
-	Use JwkUse `json:"use"`
-
-	// X The public key, base64url.
-	X string `json:"x"`
-}
-
-// JwkAlg defines model for Jwk.Alg.
-type JwkAlg string
-
-// JwkCrv defines model for Jwk.Crv.
-type JwkCrv string
-
-// JwkKty defines model for Jwk.Kty.
-type JwkKty string
-
-// JwkUse defines model for Jwk.Use.
-type JwkUse string
-
-// JwkSet defines model for JwkSet.
-type JwkSet struct {
-	Keys []Jwk `json:"keys"`
-}
-
-// LastSuperuserProblem defines model for LastSuperuserProblem.
-type LastSuperuserProblem struct {
-	Code LastSuperuserProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// LastSuperuserProblemCode defines model for LastSuperuserProblem.Code.
-type LastSuperuserProblemCode string
-
-// LinkInvalidProblem defines model for LinkInvalidProblem.
-type LinkInvalidProblem struct {
-	Code LinkInvalidProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// LinkInvalidProblemCode defines model for LinkInvalidProblem.Code.
-type LinkInvalidProblemCode string
-
-// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+// HealthStatus Always `ok`.
 //
-// Example: ko
-type Locale = string
-
-// LoginForbiddenProblem defines model for LoginForbiddenProblem.
-type LoginForbiddenProblem struct {
-	Code LoginForbiddenProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// LoginForbiddenProblemCode defines model for LoginForbiddenProblem.Code.
-type LoginForbiddenProblemCode string
-
-// LoginRequest defines model for LoginRequest.
-type LoginRequest struct {
-	// Password Taken exactly as typed.
-	//
-	// Example: correct horse battery staple
-	Password string `json:"password"`
-
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
-	TokenTransport *TokenTransport `json:"token_transport,omitempty"`
-
-	// Username The username or the e-mail address.
-	//
-	// Example: ada
-	Username string `json:"username"`
-}
-
-// LoginResult defines model for LoginResult.
-type LoginResult struct {
-	// AccessToken A JWT (RFC 9068) for `Authorization`, only in the transports `hybrid` and `body`. Keep it in memory.
-	AccessToken *AccessToken `json:"access_token,omitempty"`
-
-	// CsrfToken The value of `X-CSRFToken` for this session, in the cookie transports.
-	CsrfToken *CsrfToken `json:"csrf_token,omitempty"`
-
-	// ExpiresIn Seconds from now until the access token expires, rounded down.
-	ExpiresIn ExpiresIn `json:"expires_in"`
-
-	// Generation Grows by one with each rotation of the session's tokens. An `X-Refresh-Attempt` is kept until an answer brings
-	// a higher one.
-	Generation Generation `json:"generation"`
-
-	// RefreshIn Seconds from now after which a refresh is due and will bring the next tokens.
-	RefreshIn RefreshIn `json:"refresh_in"`
-
-	// RefreshToken Only in the transport `body`. Keep it in the platform's secure storage.
-	RefreshToken *RefreshToken  `json:"refresh_token,omitempty"`
-	Session      SessionSummary `json:"session"`
-
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
-	TokenTransport TokenTransport `json:"token_transport"`
-
-	// TokenType Comes with `access_token` (RFC 6749).
-	TokenType *TokenType `json:"token_type,omitempty"`
-	User      User       `json:"user"`
-}
-
-// LogoutRefusedProblem defines model for LogoutRefusedProblem.
-type LogoutRefusedProblem struct {
-	Code LogoutRefusedProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// LogoutRefusedProblemCode defines model for LogoutRefusedProblem.Code.
-type LogoutRefusedProblemCode string
-
-// LogoutRequest defines model for LogoutRequest.
-type LogoutRequest struct {
-	// RefreshToken A refresh token of the session, in the transport `body`. With it cookies are not looked at.
-	RefreshToken *string `json:"refresh_token,omitempty"`
-}
-
-// MalformedRequestProblem defines model for MalformedRequestProblem.
-type MalformedRequestProblem struct {
-	Code MalformedRequestProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// MalformedRequestProblemCode defines model for MalformedRequestProblem.Code.
-type MalformedRequestProblemCode string
-
-// NameTakenProblem defines model for NameTakenProblem.
-type NameTakenProblem struct {
-	Code NameTakenProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// NameTakenProblemCode defines model for NameTakenProblem.Code.
-type NameTakenProblemCode string
-
-// NewPassword The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
-// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
-// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-// rejected with `password_breached`. There are no rules about kinds of characters.
-//
-// Example: correct horse battery staple
-type NewPassword = string
-
-// NotFoundProblem defines model for NotFoundProblem.
-type NotFoundProblem struct {
-	Code NotFoundProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// NotFoundProblemCode defines model for NotFoundProblem.Code.
-type NotFoundProblemCode string
-
-// OneTimeToken What the link of the mail holds behind `#token=`.
-//
-// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
-type OneTimeToken = string
-
-// OpenapiDocument defines model for OpenapiDocument.
-type OpenapiDocument struct {
-	Info                 map[string]interface{} `json:"info"`
-	Openapi              string                 `json:"openapi"`
-	Paths                map[string]interface{} `json:"paths"`
-	AdditionalProperties map[string]interface{} `json:"-"`
-}
-
-// Password The present password.
-//
-// Example: correct horse battery staple
-type Password = string
-
-// PasswordRequest defines model for PasswordRequest.
-type PasswordRequest struct {
-	// Password The present password.
-	//
-	// Example: correct horse battery staple
-	Password Password `json:"password"`
-}
-
-// PersonName Text as people write their names, without control and other hidden characters.
-type PersonName = string
-
-// Problem A problem of RFC 9457.
-type Problem struct {
-	// Code What went wrong, for programs.
-	Code ProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// ProblemCode What went wrong, for programs.
-type ProblemCode string
-
-// ProfileExport defines model for ProfileExport.
-type ProfileExport struct {
-	// Events The newest thousand of the security log, newest first; older ones are in `GET /accounts/events`.
-	Events     []Event   `json:"events"`
-	ExportedAt time.Time `json:"exported_at"`
-
-	// Locale The language of mails, or empty.
-	Locale string `json:"locale"`
-
-	// NewEmail The address that a change waits for confirmation at, or empty.
-	NewEmail string `json:"new_email"`
-
-	// Sessions Those that live.
-	Sessions []Session `json:"sessions"`
-	User     User      `json:"user"`
-}
-
-// ProfileResult defines model for ProfileResult.
-type ProfileResult struct {
-	User User `json:"user"`
-}
-
-// RateLimitedProblem defines model for RateLimitedProblem.
-type RateLimitedProblem struct {
-	Code RateLimitedProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// RateLimitedProblemCode defines model for RateLimitedProblem.Code.
-type RateLimitedProblemCode string
-
-// ReauthRequiredProblem defines model for ReauthRequiredProblem.
-type ReauthRequiredProblem struct {
-	Code ReauthRequiredProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// ReauthRequiredProblemCode defines model for ReauthRequiredProblem.Code.
-type ReauthRequiredProblemCode string
-
-// ReauthenticateResult defines model for ReauthenticateResult.
-type ReauthenticateResult struct {
-	// ExpiresIn Seconds from now for which it counts.
-	ExpiresIn int `json:"expires_in"`
-}
-
-// RefreshAttempt defines model for RefreshAttempt.
-type RefreshAttempt = string
-
-// RefreshIn Seconds from now after which a refresh is due and will bring the next tokens.
-type RefreshIn = int
-
-// RefreshRefusedProblem defines model for RefreshRefusedProblem.
-type RefreshRefusedProblem struct {
-	Code RefreshRefusedProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// RefreshRefusedProblemCode defines model for RefreshRefusedProblem.Code.
-type RefreshRefusedProblemCode string
-
-// RefreshToken Only in the transport `body`. Keep it in the platform's secure storage.
-type RefreshToken = string
-
-// RefreshTokenRequest defines model for RefreshTokenRequest.
-type RefreshTokenRequest struct {
-	// RefreshToken The refresh token of the transport `body`, or one of the service that the user was imported from. With it cookies
-	// are not looked at.
-	RefreshToken *string `json:"refresh_token,omitempty"`
-}
-
-// RegisterForbiddenProblem defines model for RegisterForbiddenProblem.
-type RegisterForbiddenProblem struct {
-	Code RegisterForbiddenProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// RegisterForbiddenProblemCode defines model for RegisterForbiddenProblem.Code.
-type RegisterForbiddenProblemCode string
-
-// RegisterRequest defines model for RegisterRequest.
-type RegisterRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+// Example: ok
+type HealthStatus string
+
+// InviteUserRequest The user to invite.
+type InviteUserRequest struct {
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
 	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
 	// account keeps working.
 	//
@@ -1841,29 +1768,916 @@ type RegisterRequest struct {
 	// Example: ada@example.com
 	Email Email `json:"email"`
 
-	// FirstName Text as people write their names, without control and other hidden characters.
+	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// LastName Text as people write their names, without control and other hidden characters.
+	// IsStaff Whether the user is a staff member.
+	//
+	// Example: false
+	IsStaff *bool `json:"is_staff,omitempty"`
+
+	// IsSuperuser Whether the user is a superuser.
+	//
+	// Example: false
+	IsSuperuser *bool `json:"is_superuser,omitempty"`
+
+	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
 	//
 	// Example: ko
 	Locale *Locale `json:"locale,omitempty"`
 
-	// Password The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
-	// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
-	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-	// rejected with `password_breached`. There are no rules about kinds of characters.
+	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
+	// that name.
+	//
+	//
+	// Example: ada
+	Username *Username `json:"username,omitempty"`
+}
+
+// Jwk A public key (RFC 7517, RFC 8037).
+type Jwk struct {
+	// Alg The algorithm of the signatures.
+	//
+	// Example: EdDSA
+	Alg JwkAlg `json:"alg"`
+
+	// Crv The curve.
+	//
+	// Example: Ed25519
+	Crv JwkCrv `json:"crv"`
+
+	// Kid The id of the key, its thumbprint of RFC 7638.
+	//
+	// Example: kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
+	Kid string `json:"kid"`
+
+	// Kty The type of the key.
+	//
+	// Example: OKP
+	Kty JwkKty `json:"kty"`
+
+	// Use What the key is for.
+	//
+	// Example: sig
+	Use JwkUse `json:"use"`
+
+	// X The public key, base64url.
+	//
+	// Example: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo
+	X string `json:"x"`
+}
+
+// JwkAlg The algorithm of the signatures.
+//
+// Example: EdDSA
+type JwkAlg string
+
+// JwkCrv The curve.
+//
+// Example: Ed25519
+type JwkCrv string
+
+// JwkKty The type of the key.
+//
+// Example: OKP
+type JwkKty string
+
+// JwkUse What the key is for.
+//
+// Example: sig
+type JwkUse string
+
+// JwkSet A set of public keys (RFC 7517).
+type JwkSet struct {
+	// Keys The keys. The first one signs.
+	Keys []Jwk `json:"keys"`
+}
+
+// LinkRejectedProblem A problem with the code `validation_failed` or `link_invalid`.
+type LinkRejectedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: validation_failed
+	Code LinkRejectedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// LinkRejectedProblemCode What went wrong.
+//
+// Example: validation_failed
+type LinkRejectedProblemCode string
+
+// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
+//
+// Example: ko
+type Locale = string
+
+// LoginForbiddenProblem A problem with the code `csrf_failed` or `transport_unusable`.
+type LoginForbiddenProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
+	Code LoginForbiddenProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// LoginForbiddenProblemCode What went wrong.
+//
+// Example: csrf_failed
+type LoginForbiddenProblemCode string
+
+// LoginRequest The credentials of a user.
+type LoginRequest struct {
+	// Password The password exactly as entered.
+	//
+	// Example: correct horse battery staple
+	Password string `json:"password"`
+
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
+	TokenTransport *TokenTransport `json:"token_transport,omitempty"`
+
+	// Username The username or the email address.
+	//
+	// Example: ada
+	Username string `json:"username"`
+}
+
+// LogoutRejectedProblem A problem with the code `credentials_missing` or `refresh_invalid`.
+type LogoutRejectedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: credentials_missing
+	Code LogoutRejectedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// LogoutRejectedProblemCode What went wrong.
+//
+// Example: credentials_missing
+type LogoutRejectedProblemCode string
+
+// LogoutRequest The refresh token of the transport `body`; empty in the other transports.
+type LogoutRequest struct {
+	// RefreshToken A refresh token of the session, in the transport `body`. Cookies are ignored if it is present.
+	//
+	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+	RefreshToken *string `json:"refresh_token,omitempty"`
+}
+
+// MediaTypeUnsupportedProblem A problem with the code `media_type_unsupported`.
+type MediaTypeUnsupportedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: media_type_unsupported
+	Code MediaTypeUnsupportedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// MediaTypeUnsupportedProblemCode What went wrong.
+//
+// Example: media_type_unsupported
+type MediaTypeUnsupportedProblemCode string
+
+// NameTakenProblem A problem with the code `username_taken` or `email_taken`.
+type NameTakenProblem struct {
+	// Code What went wrong.
+	//
+	// Example: username_taken
+	Code NameTakenProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// NameTakenProblemCode What went wrong.
+//
+// Example: username_taken
+type NameTakenProblemCode string
+
+// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
+// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
+// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
+// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
+// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
+// rules about kinds of characters.
+//
+// Example: correct horse battery staple
+type NewPassword = string
+
+// NextCursor The `cursor` of the next page, or `null` if this is the last one.
+type NextCursor = string
+
+// OneTimeToken The token of the mail's link, which follows `#token=`.
+//
+// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
+type OneTimeToken = string
+
+// OpenapiDocument An OpenAPI document.
+type OpenapiDocument struct {
+	// Info The title and version of the contract.
+	//
+	// Example: {"title":"accounts","version":"1.0.0"}
+	Info map[string]interface{} `json:"info"`
+
+	// Openapi The version of OpenAPI.
+	//
+	// Example: 3.0.3
+	Openapi string `json:"openapi"`
+
+	// Paths The operations.
+	//
+	// Example: {}
+	Paths                map[string]interface{} `json:"paths"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// Password The user's present password.
+//
+// Example: correct horse battery staple
+type Password = string
+
+// PasswordSettings The bounds of new passwords.
+type PasswordSettings struct {
+	// MaxBytes The maximum number of bytes in UTF-8.
+	//
+	// Example: 1024
+	MaxBytes int `json:"max_bytes"`
+
+	// MaxLength The maximum number of characters.
+	//
+	// Example: 256
+	MaxLength int `json:"max_length"`
+
+	// MinLength The minimum number of characters.
+	//
+	// Example: 12
+	MinLength int `json:"min_length"`
+}
+
+// PersonName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+//
+// Example: Ada
+type PersonName = string
+
+// PreconditionFailedProblem A problem with the code `precondition_failed`.
+type PreconditionFailedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: precondition_failed
+	Code PreconditionFailedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// PreconditionFailedProblemCode What went wrong.
+//
+// Example: precondition_failed
+type PreconditionFailedProblemCode string
+
+// Problem An error (RFC 9457).
+type Problem struct {
+	// Code What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+	//
+	//
+	// Example: validation_failed
+	Code ProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// ProblemCatalog All problem codes and field codes.
+type ProblemCatalog struct {
+	// Fields The field codes.
+	Fields []FieldErrorDescription `json:"fields"`
+
+	// Locale The language of the messages.
+	//
+	// Example: en
+	Locale string `json:"locale"`
+
+	// Problems The problem codes.
+	Problems []ProblemDescription `json:"problems"`
+}
+
+// ProblemCode What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+//
+// Example: validation_failed
+type ProblemCode string
+
+// ProblemDescription What a problem code means.
+type ProblemDescription struct {
+	// Cause When the server answers with this code, in English.
+	//
+	// Example: The token of the link has expired.
+	Cause string `json:"cause"`
+
+	// Code What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+	//
+	//
+	// Example: validation_failed
+	Code ProblemCode `json:"code"`
+
+	// Message What a page can tell its user. Translated.
+	//
+	// Example: This link is no longer valid. Request a new one.
+	Message string `json:"message"`
+
+	// Remedy What a client does then, in English.
+	//
+	// Example: Offer to send a new mail.
+	Remedy string `json:"remedy"`
+
+	// Status The HTTP status of this code.
+	//
+	// Example: 422
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Link not valid
+	Title string `json:"title"`
+}
+
+// Profile The signed-in user. `User` and what only its owner sees.
+type Profile struct {
+	// DateJoined When the user was created.
+	//
+	// Example: 2026-11-01T08:00:00Z
+	DateJoined time.Time `json:"date_joined"`
+
+	// Email The email address, or `null` if the user has none (an imported one, for instance).
+	//
+	// Example: ada@example.com
+	Email nullable.Nullable[string] `json:"email"`
+
+	// EmailVerified Whether the user has proved to own the address.
+	//
+	// Example: true
+	EmailVerified bool `json:"email_verified"`
+
+	// FirstName The first name. May be empty.
+	//
+	// Example: Ada
+	FirstName string `json:"first_name"`
+
+	// HasPassword Whether the user has a password to log in with. An invited user has none before the invitation is accepted.
+	//
+	// Example: true
+	HasPassword bool `json:"has_password"`
+
+	// ID The id of a user. The claim `sub` of an access token is this number in decimal.
+	//
+	// Example: 42
+	ID UserID `json:"id"`
+
+	// IsActive Whether the user can log in. A user who is not active has no sessions.
+	//
+	// Example: true
+	IsActive bool `json:"is_active"`
+
+	// IsStaff Whether the user is a staff member and may call the operations of the tag `admin`.
+	//
+	// Example: false
+	IsStaff bool `json:"is_staff"`
+
+	// IsSuperuser Whether the user may also change staff members. A superuser has the rights of a staff member.
+	//
+	// Example: false
+	IsSuperuser bool `json:"is_superuser"`
+
+	// LastLogin When the user last logged in, or `null` if never.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
+
+	// LastName The last name. May be empty.
+	//
+	// Example: Lovelace
+	LastName string `json:"last_name"`
+
+	// Locale The language of mails (BCP 47), or `null` if the user has not chosen one.
+	//
+	// Example: en
+	Locale nullable.Nullable[string] `json:"locale"`
+
+	// PendingEmail The address of a pending change, or `null` if no change is pending.
+	PendingEmail nullable.Nullable[string] `json:"pending_email"`
+
+	// Username The name that the user logs in with.
+	//
+	// Example: ada
+	Username string `json:"username"`
+}
+
+// ProfileExport What the service stores about a user.
+type ProfileExport struct {
+	// Events The newest thousand events, newest first; older ones are in `GET /accounts/events`.
+	Events []Event `json:"events"`
+
+	// ExportedAt When the data was read.
+	//
+	// Example: 2026-11-22T10:30:00Z
+	ExportedAt time.Time `json:"exported_at"`
+
+	// Sessions The live sessions.
+	Sessions []Session `json:"sessions"`
+
+	// User The signed-in user. `User` and what only its owner sees.
+	User Profile `json:"user"`
+}
+
+// ProfileResult The signed-in user.
+type ProfileResult struct {
+	// User The signed-in user. `User` and what only its owner sees.
+	User Profile `json:"user"`
+}
+
+// RateLimitedProblem A problem with the code `rate_limited`.
+type RateLimitedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: rate_limited
+	Code RateLimitedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// RateLimitedProblemCode What went wrong.
+//
+// Example: rate_limited
+type RateLimitedProblemCode string
+
+// ReauthenticateRequest The password of the signed-in user.
+type ReauthenticateRequest struct {
+	// Password The user's present password.
+	//
+	// Example: correct horse battery staple
+	Password Password `json:"password"`
+}
+
+// Reauthenticated The password was verified.
+type Reauthenticated struct {
+	// ExpiresIn Seconds from now for which operations with `x-recent-authentication` are accepted.
+	//
+	// Example: 600
+	ExpiresIn int `json:"expires_in"`
+}
+
+// RecentAuthenticationRequiredProblem A problem with the code `csrf_failed` or `reauth_required`.
+type RecentAuthenticationRequiredProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
+	Code RecentAuthenticationRequiredProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// RecentAuthenticationRequiredProblemCode What went wrong.
+//
+// Example: csrf_failed
+type RecentAuthenticationRequiredProblemCode string
+
+// RefreshAttempt 128 random bits as base64url.
+//
+// Example: q83vEjRWeJCrze8SNFZ4kA
+type RefreshAttempt = string
+
+// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+//
+// Example: 240
+type RefreshIn = int
+
+// RefreshRejectedProblem A problem with the code `credentials_missing`, `refresh_invalid`, `session_expired`, `session_revoked` or `refresh_reused`.
+type RefreshRejectedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: credentials_missing
+	Code RefreshRejectedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// RefreshRejectedProblemCode What went wrong.
+//
+// Example: credentials_missing
+type RefreshRejectedProblemCode string
+
+// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+//
+// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+type RefreshToken = string
+
+// RefreshTokenRequest The refresh token of the transport `body`; empty in the other transports.
+type RefreshTokenRequest struct {
+	// RefreshToken The refresh token of the transport `body`, or one of the service that the user was imported from. Cookies are
+	// ignored if it is present.
+	//
+	//
+	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+	RefreshToken *string `json:"refresh_token,omitempty"`
+}
+
+// Refreshed The current tokens of a session. Which members are present depends on the transport; see the table at the top.
+type Refreshed struct {
+	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+	//
+	// Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+	AccessToken *AccessToken `json:"access_token,omitempty"`
+
+	// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+	//
+	// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
+	CsrfToken *CsrfToken `json:"csrf_token,omitempty"`
+
+	// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+	//
+	// Example: 300
+	ExpiresIn ExpiresIn `json:"expires_in"`
+
+	// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
+	// has a higher one.
+	//
+	//
+	// Example: 3
+	Generation Generation `json:"generation"`
+
+	// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+	//
+	// Example: 240
+	RefreshIn RefreshIn `json:"refresh_in"`
+
+	// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+	//
+	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+	RefreshToken *RefreshToken `json:"refresh_token,omitempty"`
+
+	// Session The session that the tokens belong to. In all transports.
+	Session SessionSummary `json:"session"`
+
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
+	TokenTransport TokenTransport `json:"token_transport"`
+
+	// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+	//
+	// Example: Bearer
+	TokenType *TokenType `json:"token_type,omitempty"`
+}
+
+// RegisterForbiddenProblem A problem with the code `csrf_failed` or `registration_closed`.
+type RegisterForbiddenProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
+	Code RegisterForbiddenProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// RegisterForbiddenProblemCode What went wrong.
+//
+// Example: csrf_failed
+type RegisterForbiddenProblemCode string
+
+// RegisterRequest A new account.
+type RegisterRequest struct {
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
+	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
+	// account keeps working.
+	//
+	//
+	// Example: ada@example.com
+	Email Email `json:"email"`
+
+	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
+	FirstName *PersonName `json:"first_name,omitempty"`
+
+	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
+	LastName *PersonName `json:"last_name,omitempty"`
+
+	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
+	//
+	// Example: ko
+	Locale *Locale `json:"locale,omitempty"`
+
+	// Password A new password, exactly as entered. The operator can set another minimum length, which the served contract and
+	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
+	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
+	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
+	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
+	// rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple
 	Password NewPassword `json:"password"`
 
-	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
 	// that name.
 	//
 	//
@@ -1871,192 +2685,470 @@ type RegisterRequest struct {
 	Username *Username `json:"username,omitempty"`
 }
 
-// RoleRequiredProblem defines model for RoleRequiredProblem.
-type RoleRequiredProblem struct {
-	Code RoleRequiredProblemCode `json:"code"`
+// RequestMalformedProblem A problem with the code `request_malformed`.
+type RequestMalformedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: request_malformed
+	Code RequestMalformedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RoleRequiredProblemCode defines model for RoleRequiredProblem.Code.
-type RoleRequiredProblemCode string
+// RequestMalformedProblemCode What went wrong.
+//
+// Example: request_malformed
+type RequestMalformedProblemCode string
 
-// Session defines model for Session.
-type Session struct {
-	// CreatedAt The login.
-	CreatedAt time.Time `json:"created_at"`
+// ResourceNotFoundProblem A problem with the code `resource_not_found`.
+type ResourceNotFoundProblem struct {
+	// Code What went wrong.
+	//
+	// Example: resource_not_found
+	Code ResourceNotFoundProblemCode `json:"code"`
 
-	// Current Whether this is the session that asks.
-	Current bool `json:"current"`
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
 
-	// ExpiresAt The absolute end.
-	ExpiresAt time.Time `json:"expires_at"`
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// ID The id of a session (UUIDv7). Not a secret.
-	ID SessionID `json:"id"`
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
-	// IP The client address of the last login or rotation.
-	IP string `json:"ip"`
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
 
-	// LastUsedAt The last login or refresh, rounded down to the hour.
-	LastUsedAt time.Time `json:"last_used_at"`
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
 
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
-	TokenTransport TokenTransport `json:"token_transport"`
-
-	// UserAgent The `User-Agent` of the last login or rotation, at most 256 characters.
-	UserAgent string `json:"user_agent"`
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
 }
 
-// SessionID The id of a session (UUIDv7). Not a secret.
+// ResourceNotFoundProblemCode What went wrong.
+//
+// Example: resource_not_found
+type ResourceNotFoundProblemCode string
+
+// RoleRequiredProblem A problem with the code `role_required`.
+type RoleRequiredProblem struct {
+	// Code What went wrong.
+	//
+	// Example: role_required
+	Code RoleRequiredProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// RoleRequiredProblemCode What went wrong.
+//
+// Example: role_required
+type RoleRequiredProblemCode string
+
+// ServerFailedProblem A problem with the code `server_failed`.
+type ServerFailedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: server_failed
+	Code ServerFailedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// ServerFailedProblemCode What went wrong.
+//
+// Example: server_failed
+type ServerFailedProblemCode string
+
+// ServiceUnavailableProblem A problem with the code `service_unavailable`.
+type ServiceUnavailableProblem struct {
+	// Code What went wrong.
+	//
+	// Example: service_unavailable
+	Code ServiceUnavailableProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// ServiceUnavailableProblemCode What went wrong.
+//
+// Example: service_unavailable
+type ServiceUnavailableProblemCode string
+
+// Session A live session.
+type Session struct {
+	// CreatedAt When the user logged in.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Current Whether this is the session that makes the request.
+	//
+	// Example: true
+	Current bool `json:"current"`
+
+	// ExpiresAt When the session ends at the latest.
+	//
+	// Example: 2026-12-22T09:30:00Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID The id of a session. Not a secret.
+	//
+	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
+	ID SessionID `json:"id"`
+
+	// IP The client address of the last login or rotation, or `null` if it is not known.
+	//
+	// Example: 203.0.113.7
+	IP nullable.Nullable[string] `json:"ip"`
+
+	// LastUsedAt The last login or refresh, rounded down to the hour.
+	//
+	// Example: 2026-11-22T10:00:00Z
+	LastUsedAt time.Time `json:"last_used_at"`
+
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
+	TokenTransport TokenTransport `json:"token_transport"`
+
+	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+	//
+	// Example: Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
+	UserAgent nullable.Nullable[string] `json:"user_agent"`
+}
+
+// SessionID The id of a session. Not a secret.
+//
+// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 type SessionID = openapi_types.UUID
 
-// SessionList defines model for SessionList.
+// SessionList A page of sessions.
 type SessionList struct {
+	// NextCursor The `cursor` of the next page, or `null` if this is the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Sessions The sessions of this page.
 	Sessions []Session `json:"sessions"`
 }
 
-// SessionSummary defines model for SessionSummary.
+// SessionResult The caller's session, and its CSRF token.
+type SessionResult struct {
+	// CsrfToken The value of the header `X-CSRFToken`, or `null` if the caller is not signed in or the transport is `body`.
+	//
+	// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
+	CsrfToken nullable.Nullable[string] `json:"csrf_token"`
+
+	// Session The session of the caller, or `null` if the caller is not signed in.
+	Session nullable.Nullable[CurrentSession] `json:"session"`
+}
+
+// SessionSummary The session that the tokens belong to. In all transports.
 type SessionSummary struct {
-	// ExpiresAt The absolute end of the session; it never moves.
+	// ExpiresAt When the session ends at the latest. A refresh does not move it.
+	//
+	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// ID The id of a session (UUIDv7). Not a secret.
+	// ID The id of a session. Not a secret.
+	//
+	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	ID SessionID `json:"id"`
 }
 
-// StatusResult defines model for StatusResult.
-type StatusResult struct {
-	Status StatusResultStatus `json:"status"`
+// Settings The public settings of the server.
+type Settings struct {
+	// ContractVersion The version of the contract that the server implements.
+	//
+	// Example: 1.0.0
+	ContractVersion string `json:"contract_version"`
+
+	// EmailVerification `required`: a user exists once the address is verified. `optional`: the user can log in at once.
+	//
+	// Example: required
+	EmailVerification SettingsEmailVerification `json:"email_verification"`
+
+	// Locales The languages of mails and pages (BCP 47). The first one is the default.
+	//
+	// Example: ["en","ko"]
+	Locales []string `json:"locales"`
+
+	// Password The bounds of new passwords.
+	Password PasswordSettings `json:"password"`
+
+	// RecentAuthenticationSeconds How long a login or a reauthentication counts as recent, in seconds.
+	//
+	// Example: 600
+	RecentAuthenticationSeconds int `json:"recent_authentication_seconds"`
+
+	// Registration `open`: `POST /accounts/register` accepts new users. `closed`: only staff members and the operator create users.
+	//
+	// Example: open
+	Registration SettingsRegistration `json:"registration"`
+
+	// TokenTransports The transports that a login can choose.
+	//
+	// Example: ["hybrid","cookies","server_held","body"]
+	TokenTransports []TokenTransport `json:"token_transports"`
 }
 
-// StatusResultStatus defines model for StatusResult.Status.
-type StatusResultStatus string
+// SettingsEmailVerification `required`: a user exists once the address is verified. `optional`: the user can log in at once.
+//
+// Example: required
+type SettingsEmailVerification string
 
-// TokenResult defines model for TokenResult.
-type TokenResult struct {
-	// AccessToken A JWT (RFC 9068) for `Authorization`, only in the transports `hybrid` and `body`. Keep it in memory.
+// SettingsRegistration `open`: `POST /accounts/register` accepts new users. `closed`: only staff members and the operator create users.
+//
+// Example: open
+type SettingsRegistration string
+
+// SettingsResult The public settings of the server.
+type SettingsResult struct {
+	// Settings The public settings of the server.
+	Settings Settings `json:"settings"`
+}
+
+// SignedIn A new session and its tokens. Which members are present depends on the transport; see the table at the top.
+type SignedIn struct {
+	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+	//
+	// Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	AccessToken *AccessToken `json:"access_token,omitempty"`
 
-	// CsrfToken The value of `X-CSRFToken` for this session, in the cookie transports.
+	// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+	//
+	// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
 	CsrfToken *CsrfToken `json:"csrf_token,omitempty"`
 
-	// ExpiresIn Seconds from now until the access token expires, rounded down.
+	// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+	//
+	// Example: 300
 	ExpiresIn ExpiresIn `json:"expires_in"`
 
-	// Generation Grows by one with each rotation of the session's tokens. An `X-Refresh-Attempt` is kept until an answer brings
-	// a higher one.
+	// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
+	// has a higher one.
+	//
+	//
+	// Example: 3
 	Generation Generation `json:"generation"`
 
-	// RefreshIn Seconds from now after which a refresh is due and will bring the next tokens.
+	// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+	//
+	// Example: 240
 	RefreshIn RefreshIn `json:"refresh_in"`
 
-	// RefreshToken Only in the transport `body`. Keep it in the platform's secure storage.
-	RefreshToken *RefreshToken  `json:"refresh_token,omitempty"`
-	Session      SessionSummary `json:"session"`
+	// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+	//
+	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+	RefreshToken *RefreshToken `json:"refresh_token,omitempty"`
 
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
+	// Session The session that the tokens belong to. In all transports.
+	Session SessionSummary `json:"session"`
+
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
 	TokenTransport TokenTransport `json:"token_transport"`
 
-	// TokenType Comes with `access_token` (RFC 6749).
+	// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+	//
+	// Example: Bearer
 	TokenType *TokenType `json:"token_type,omitempty"`
+
+	// User A user.
+	User User `json:"user"`
 }
 
-// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
+// SuperuserLastProblem A problem with the code `superuser_last`.
+type SuperuserLastProblem struct {
+	// Code What went wrong.
+	//
+	// Example: superuser_last
+	Code SuperuserLastProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// SuperuserLastProblemCode What went wrong.
+//
+// Example: superuser_last
+type SuperuserLastProblemCode string
+
+// Timestamp A time in UTC (RFC 3339), in whole seconds, with `Z`.
+//
+// Example: 2026-11-22T09:30:00Z
+type Timestamp = time.Time
+
+// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+//
+// Example: hybrid
 type TokenTransport string
 
-// TokenType Comes with `access_token` (RFC 6749).
+// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+//
+// Example: Bearer
 type TokenType string
 
-// UnavailableProblem defines model for UnavailableProblem.
-type UnavailableProblem struct {
-	Code UnavailableProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// UnavailableProblemCode defines model for UnavailableProblem.Code.
-type UnavailableProblemCode string
-
-// UnsupportedMediaTypeProblem defines model for UnsupportedMediaTypeProblem.
-type UnsupportedMediaTypeProblem struct {
-	Code UnsupportedMediaTypeProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// UnsupportedMediaTypeProblemCode defines model for UnsupportedMediaTypeProblem.Code.
-type UnsupportedMediaTypeProblemCode string
-
-// UpdateProfileRequest defines model for UpdateProfileRequest.
+// UpdateProfileRequest The members to change. Absent members stay as they are.
 type UpdateProfileRequest struct {
-	// FirstName Text as people write their names, without control and other hidden characters.
+	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// LastName Text as people write their names, without control and other hidden characters.
+	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	// Locale The language of mails (BCP 47), or `null` for none.
 	//
 	// Example: ko
-	Locale *Locale `json:"locale,omitempty"`
+	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
-	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
 	// that name.
 	//
 	//
@@ -2064,9 +3156,9 @@ type UpdateProfileRequest struct {
 	Username *Username `json:"username,omitempty"`
 }
 
-// UpdateUserRequest defines model for UpdateUserRequest.
+// UpdateUserRequest The members to change. Absent members stay as they are.
 type UpdateUserRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
 	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
 	// account keeps working.
 	//
@@ -2074,22 +3166,38 @@ type UpdateUserRequest struct {
 	// Example: ada@example.com
 	Email *Email `json:"email,omitempty"`
 
-	// FirstName Text as people write their names, without control and other hidden characters.
-	FirstName   *PersonName `json:"first_name,omitempty"`
-	IsActive    *bool       `json:"is_active,omitempty"`
-	IsStaff     *bool       `json:"is_staff,omitempty"`
-	IsSuperuser *bool       `json:"is_superuser,omitempty"`
+	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
+	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// LastName Text as people write their names, without control and other hidden characters.
+	// IsActive Whether the user can log in. `false` revokes all sessions.
+	//
+	// Example: true
+	IsActive *bool `json:"is_active,omitempty"`
+
+	// IsStaff Whether the user is a staff member.
+	//
+	// Example: false
+	IsStaff *bool `json:"is_staff,omitempty"`
+
+	// IsSuperuser Whether the user is a superuser.
+	//
+	// Example: false
+	IsSuperuser *bool `json:"is_superuser,omitempty"`
+
+	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	// Locale The language of mails (BCP 47), or `null` for none.
 	//
 	// Example: ko
-	Locale *Locale `json:"locale,omitempty"`
+	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
-	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
 	// that name.
 	//
 	//
@@ -2097,284 +3205,519 @@ type UpdateUserRequest struct {
 	Username *Username `json:"username,omitempty"`
 }
 
-// User defines model for User.
+// User A user.
 type User struct {
-	DateJoined    time.Time                    `json:"date_joined"`
-	Email         string                       `json:"email"`
-	EmailVerified bool                         `json:"email_verified"`
-	FirstName     string                       `json:"first_name"`
-	ID            int64                        `json:"id"`
-	IsActive      bool                         `json:"is_active"`
-	IsStaff       bool                         `json:"is_staff"`
-	IsSuperuser   bool                         `json:"is_superuser"`
-	LastLogin     nullable.Nullable[time.Time] `json:"last_login"`
-	LastName      string                       `json:"last_name"`
-	Username      string                       `json:"username"`
+	// DateJoined When the user was created.
+	//
+	// Example: 2026-11-01T08:00:00Z
+	DateJoined time.Time `json:"date_joined"`
+
+	// Email The email address, or `null` if the user has none (an imported one, for instance).
+	//
+	// Example: ada@example.com
+	Email nullable.Nullable[string] `json:"email"`
+
+	// EmailVerified Whether the user has proved to own the address.
+	//
+	// Example: true
+	EmailVerified bool `json:"email_verified"`
+
+	// FirstName The first name. May be empty.
+	//
+	// Example: Ada
+	FirstName string `json:"first_name"`
+
+	// ID The id of a user. The claim `sub` of an access token is this number in decimal.
+	//
+	// Example: 42
+	ID UserID `json:"id"`
+
+	// IsActive Whether the user can log in. A user who is not active has no sessions.
+	//
+	// Example: true
+	IsActive bool `json:"is_active"`
+
+	// IsStaff Whether the user is a staff member and may call the operations of the tag `admin`.
+	//
+	// Example: false
+	IsStaff bool `json:"is_staff"`
+
+	// IsSuperuser Whether the user may also change staff members. A superuser has the rights of a staff member.
+	//
+	// Example: false
+	IsSuperuser bool `json:"is_superuser"`
+
+	// LastLogin When the user last logged in, or `null` if never.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
+
+	// LastName The last name. May be empty.
+	//
+	// Example: Lovelace
+	LastName string `json:"last_name"`
+
+	// Locale The language of mails (BCP 47), or `null` if the user has not chosen one.
+	//
+	// Example: en
+	Locale nullable.Nullable[string] `json:"locale"`
+
+	// Username The name that the user logs in with.
+	//
+	// Example: ada
+	Username string `json:"username"`
 }
 
-// UserConflictProblem defines model for UserConflictProblem.
+// UserConflictProblem A problem with the code `username_taken`, `email_taken`, `superuser_last` or `email_unverified`.
 type UserConflictProblem struct {
+	// Code What went wrong.
+	//
+	// Example: username_taken
 	Code UserConflictProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UserConflictProblemCode defines model for UserConflictProblem.Code.
+// UserConflictProblemCode What went wrong.
+//
+// Example: username_taken
 type UserConflictProblemCode string
 
-// UserID The id of a user.
+// UserID The id of a user. The claim `sub` of an access token is this number in decimal.
+//
+// Example: 42
 type UserID = int64
 
-// UserList defines model for UserList.
+// UserList A page of users.
 type UserList struct {
-	// Next The `after` of the next page, or null: there is none.
-	Next  nullable.Nullable[string] `json:"next"`
-	Users []User                    `json:"users"`
+	// NextCursor The `cursor` of the next page, or `null` if this is the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Users The users of this page.
+	Users []User `json:"users"`
 }
 
-// UserSort What users are sorted by.
+// UserRole The highest role of a user.
+//
+// Example: staff
+type UserRole string
+
+// UserSort The order of a list of users.
+//
+// Example: -last_login
 type UserSort string
 
-// UserUnreachableProblem defines model for UserUnreachableProblem.
+// UserUnreachableProblem A problem with the code `user_unreachable`.
 type UserUnreachableProblem struct {
+	// Code What went wrong.
+	//
+	// Example: user_unreachable
 	Code UserUnreachableProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UserUnreachableProblemCode defines model for UserUnreachableProblem.Code.
+// UserUnreachableProblemCode What went wrong.
+//
+// Example: user_unreachable
 type UserUnreachableProblemCode string
 
-// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
-// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
+// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
 // that name.
 //
 // Example: ada
 type Username = string
 
-// UsernameTakenProblem defines model for UsernameTakenProblem.
+// UsernameTakenProblem A problem with the code `username_taken`.
 type UsernameTakenProblem struct {
+	// Code What went wrong.
+	//
+	// Example: username_taken
 	Code UsernameTakenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UsernameTakenProblemCode defines model for UsernameTakenProblem.Code.
+// UsernameTakenProblemCode What went wrong.
+//
+// Example: username_taken
 type UsernameTakenProblemCode string
 
-// ValidationFailedProblem defines model for ValidationFailedProblem.
+// ValidationFailedProblem A problem with the code `validation_failed`.
 type ValidationFailedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: validation_failed
 	Code ValidationFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// ValidationFailedProblemCode defines model for ValidationFailedProblem.Code.
+// ValidationFailedProblemCode What went wrong.
+//
+// Example: validation_failed
 type ValidationFailedProblemCode string
 
-// VerifyEmailRequest defines model for VerifyEmailRequest.
+// VerifyEmailRequest The token of the mail and the password of the registration.
 type VerifyEmailRequest struct {
-	// Password The password typed at registration.
+	// Password The password that was entered at registration.
 	//
 	// Example: correct horse battery staple
 	Password string `json:"password"`
 
-	// Token What the link of the mail holds behind `#token=`.
+	// Token The token of the mail's link, which follows `#token=`.
 	//
 	// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
 	Token OneTimeToken `json:"token"`
 
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
 	TokenTransport *TokenTransport `json:"token_transport,omitempty"`
 }
 
-// AccessRefused defines model for AccessRefused.
-type AccessRefused = AccessRefusedProblem
+// CreatedBefore A time in UTC (RFC 3339), in whole seconds, with `Z`.
+//
+// Example: 2026-11-22T09:30:00Z
+type CreatedBefore = Timestamp
 
-// AdminForbidden defines model for AdminForbidden.
+// CreatedFrom A time in UTC (RFC 3339), in whole seconds, with `Z`.
+//
+// Example: 2026-11-22T09:30:00Z
+type CreatedFrom = Timestamp
+
+// CursorQuery A position in a list. Opaque: use it as it is.
+//
+// Example: eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
+type CursorQuery = Cursor
+
+// EventKindQuery defines model for EventKindQuery.
+type EventKindQuery = []EventKind
+
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
+
+// Limit defines model for Limit.
+type Limit = int
+
+// RefreshAttemptHeader 128 random bits as base64url.
+//
+// Example: q83vEjRWeJCrze8SNFZ4kA
+type RefreshAttemptHeader = RefreshAttempt
+
+// SessionIDPath The id of a session. Not a secret.
+//
+// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
+type SessionIDPath = SessionID
+
+// UserIDPath The id of a user. The claim `sub` of an access token is this number in decimal.
+//
+// Example: 42
+type UserIDPath = UserID
+
+// AccessRejected A problem with the code `credentials_missing`, `access_invalid`, `access_expired`, `session_expired` or `session_revoked`.
+type AccessRejected = AccessRejectedProblem
+
+// AdminForbidden A problem with the code `csrf_failed` or `role_required`.
 type AdminForbidden = AdminForbiddenProblem
 
-// BodyTooLarge defines model for BodyTooLarge.
+// AdminRecentAuthenticationRequired A problem with the code `csrf_failed`, `role_required` or `reauth_required`.
+type AdminRecentAuthenticationRequired = AdminRecentAuthenticationRequiredProblem
+
+// BodyTooLarge A problem with the code `body_too_large`.
 type BodyTooLarge = BodyTooLargeProblem
 
-// CsrfFailed defines model for CsrfFailed.
+// CredentialsInvalid A problem with the code `credentials_invalid`.
+type CredentialsInvalid = CredentialsInvalidProblem
+
+// CsrfFailed A problem with the code `csrf_failed`.
 type CsrfFailed = CsrfFailedProblem
 
-// InternalError defines model for InternalError.
-type InternalError = InternalErrorProblem
+// LinkRejected A problem with the code `validation_failed` or `link_invalid`.
+type LinkRejected = LinkRejectedProblem
 
-// LastSuperuser defines model for LastSuperuser.
-type LastSuperuser = LastSuperuserProblem
+// LoginForbidden A problem with the code `csrf_failed` or `transport_unusable`.
+type LoginForbidden = LoginForbiddenProblem
 
-// LinkInvalid defines model for LinkInvalid.
-type LinkInvalid = LinkInvalidProblem
+// MediaTypeUnsupported A problem with the code `media_type_unsupported`.
+type MediaTypeUnsupported = MediaTypeUnsupportedProblem
 
-// MalformedRequest defines model for MalformedRequest.
-type MalformedRequest = MalformedRequestProblem
+// PasswordRejected A problem with the code `validation_failed`.
+type PasswordRejected = ValidationFailedProblem
 
-// NameTaken defines model for NameTaken.
-type NameTaken = NameTakenProblem
-
-// NotFound defines model for NotFound.
-type NotFound = NotFoundProblem
-
-// PasswordRefused defines model for PasswordRefused.
-type PasswordRefused = ValidationFailedProblem
-
-// RateLimited defines model for RateLimited.
+// RateLimited A problem with the code `rate_limited`.
 type RateLimited = RateLimitedProblem
 
-// ReauthRequired defines model for ReauthRequired.
-type ReauthRequired = ReauthRequiredProblem
+// RecentAuthenticationRequired A problem with the code `csrf_failed` or `reauth_required`.
+type RecentAuthenticationRequired = RecentAuthenticationRequiredProblem
 
-// RoleRequired defines model for RoleRequired.
+// RequestMalformed A problem with the code `request_malformed`.
+type RequestMalformed = RequestMalformedProblem
+
+// ResourceNotFound A problem with the code `resource_not_found`.
+type ResourceNotFound = ResourceNotFoundProblem
+
+// RoleRequired A problem with the code `role_required`.
 type RoleRequired = RoleRequiredProblem
 
-// Unavailable defines model for Unavailable.
-type Unavailable = UnavailableProblem
+// ServerFailed A problem with the code `server_failed`.
+type ServerFailed = ServerFailedProblem
 
-// UnsupportedMediaType defines model for UnsupportedMediaType.
-type UnsupportedMediaType = UnsupportedMediaTypeProblem
+// ServiceUnavailable A problem with the code `service_unavailable`.
+type ServiceUnavailable = ServiceUnavailableProblem
 
-// ValidationFailed defines model for ValidationFailed.
+// SuperuserLast A problem with the code `superuser_last`.
+type SuperuserLast = SuperuserLastProblem
+
+// ValidationFailed A problem with the code `validation_failed`.
 type ValidationFailed = ValidationFailedProblem
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Limit How many events to answer with at most.
-	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+	// Kind Only events of these kinds. Repeat the parameter for several kinds.
+	Kind *EventKindQuery `form:"kind,omitempty" json:"kind,omitempty"`
 
-	// Before Answer with events before this one; the `next` of the page before.
-	Before *EventID `form:"before,omitempty" json:"before,omitempty"`
+	// CreatedFrom Only events at or after this time.
+	CreatedFrom *CreatedFrom `form:"created_from,omitempty" json:"created_from,omitempty"`
+
+	// CreatedBefore Only events before this time.
+	CreatedBefore *CreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// Limit The maximum number of items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
+	Cursor *CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
-	// XRefreshAttempt 128 random bits as 22 characters of base64url. The same value on every refresh of one cookie jar, from any tab,
-	// until an answer brings newer tokens; then a fresh one. With it an answer that was lost for long (sleep, tunnel,
-	// outage) can be asked for again by the client that lost it, and by nobody who has the token alone. Make your own,
-	// such as `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
-	XRefreshAttempt *RefreshAttempt `json:"X-Refresh-Attempt,omitempty"`
+	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
+	// tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+	// long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
+	// value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
 }
 
-// DeleteSessionsParams defines parameters for DeleteSessions.
-type DeleteSessionsParams struct {
+// RevokeAllSessionsParams defines parameters for RevokeAllSessions.
+type RevokeAllSessionsParams struct {
 	// KeepCurrent Keep the session that makes this request.
 	KeepCurrent *bool `form:"keep_current,omitempty" json:"keep_current,omitempty"`
 }
 
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// Limit The maximum number of items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
+	Cursor *CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetSettingsParams defines parameters for GetSettings.
+type GetSettingsParams struct {
+	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // ListAllEventsParams defines parameters for ListAllEvents.
 type ListAllEventsParams struct {
-	// UserID Only what happened to this user.
+	// UserID Only events of this user.
 	UserID *UserID `form:"user_id,omitempty" json:"user_id,omitempty"`
 
-	// ActorID Only what this member of staff did to others.
+	// ActorID Only what this staff member did to other users.
 	ActorID *UserID `form:"actor_id,omitempty" json:"actor_id,omitempty"`
 
-	// Kind Only events of this kind.
-	Kind *EventKind `form:"kind,omitempty" json:"kind,omitempty"`
+	// Kind Only events of these kinds. Repeat the parameter for several kinds.
+	Kind *EventKindQuery `form:"kind,omitempty" json:"kind,omitempty"`
 
-	// Limit How many events to answer with at most.
-	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+	// CreatedFrom Only events at or after this time.
+	CreatedFrom *CreatedFrom `form:"created_from,omitempty" json:"created_from,omitempty"`
 
-	// Before Answer with events before this one; the `next` of the page before.
-	Before *EventID `form:"before,omitempty" json:"before,omitempty"`
+	// CreatedBefore Only events before this time.
+	CreatedBefore *CreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// Limit The maximum number of items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
+	Cursor *CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Q A part of the username, the e-mail address or the name.
+	// Q A part of the username, the email address or the name.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
-	// IsActive Only those that are, or are not.
+	// Username Only the user with exactly this username, compared as at login.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// Email Only the user with exactly this email address, compared as at login.
+	Email *string `form:"email,omitempty" json:"email,omitempty"`
+
+	// IsActive Only users who are active, or only users who are not.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// IsStaff Only members of staff, superusers among them, or only others.
-	IsStaff *bool `form:"is_staff,omitempty" json:"is_staff,omitempty"`
+	// EmailVerified Only users whose address is verified, or only users whose address is not.
+	EmailVerified *bool `form:"email_verified,omitempty" json:"email_verified,omitempty"`
 
-	// Verified Only those whose address is verified, or is not.
-	Verified *bool `form:"verified,omitempty" json:"verified,omitempty"`
+	// Role Only users with one of these roles. `superuser`: superusers. `staff`: staff members who are not superusers.
+	// `none`: all others. Repeat the parameter for several roles.
+	Role *[]UserRole `form:"role,omitempty" json:"role,omitempty"`
 
-	// Sort The order; with a hyphen it is descending. Users that never logged in count as the earliest.
+	// Sort The order; with a hyphen it is descending. Users who never logged in count as the earliest.
 	Sort *UserSort `form:"sort,omitempty" json:"sort,omitempty"`
 
-	// Limit How many users to answer with at most.
-	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+	// Limit The maximum number of items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// After The `next` of the page before, with the same filters and order.
-	After *Cursor `form:"after,omitempty" json:"after,omitempty"`
+	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
+	Cursor *CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// UpdateUserParams defines parameters for UpdateUser.
+type UpdateUserParams struct {
+	// IfMatch The `ETag` of the user as it was read (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
+	// been changed since. `*` matches every version.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListUserSessionsParams defines parameters for ListUserSessions.
+type ListUserSessionsParams struct {
+	// Limit The maximum number of items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
+	Cursor *CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetOpenapiJSONParams defines parameters for GetOpenapiJSON.
+type GetOpenapiJSONParams struct {
+	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// GetOpenapiYamlParams defines parameters for GetOpenapiYaml.
+type GetOpenapiYamlParams struct {
+	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ListProblemsParams defines parameters for ListProblems.
+type ListProblemsParams struct {
+	// Locale The language of `message` (BCP 47). A language that the server does not have gets English.
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+
+	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // ChangeEmailJSONRequestBody defines body for ChangeEmail for application/json ContentType.
@@ -2407,11 +3750,8 @@ type ConfirmPasswordResetJSONRequestBody = ConfirmPasswordResetRequest
 // UpdateProfileJSONRequestBody defines body for UpdateProfile for application/json ContentType.
 type UpdateProfileJSONRequestBody = UpdateProfileRequest
 
-// DeleteProfileJSONRequestBody defines body for DeleteProfile for application/json ContentType.
-type DeleteProfileJSONRequestBody = PasswordRequest
-
 // ReauthenticateJSONRequestBody defines body for Reauthenticate for application/json ContentType.
-type ReauthenticateJSONRequestBody = PasswordRequest
+type ReauthenticateJSONRequestBody = ReauthenticateRequest
 
 // RefreshTokenJSONRequestBody defines body for RefreshToken for application/json ContentType.
 type RefreshTokenJSONRequestBody = RefreshTokenRequest
@@ -2419,8 +3759,8 @@ type RefreshTokenJSONRequestBody = RefreshTokenRequest
 // RegisterJSONRequestBody defines body for Register for application/json ContentType.
 type RegisterJSONRequestBody = RegisterRequest
 
-// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
-type CreateUserJSONRequestBody = CreateUserRequest
+// InviteUserJSONRequestBody defines body for InviteUser for application/json ContentType.
+type InviteUserJSONRequestBody = InviteUserRequest
 
 // UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
 type UpdateUserJSONRequestBody = UpdateUserRequest
@@ -2523,25 +3863,28 @@ func (a OpenapiDocument) MarshalJSON() ([]byte, error) {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// GetJwks The public keys of access tokens
+	// GetSigningKeys Get the public keys of access tokens
 	// (GET /.well-known/jwks.json)
-	GetJwks(c *gin.Context)
-	// GetCsrf Get the CSRF token
-	// (GET /accounts/csrf)
-	GetCsrf(c *gin.Context)
-	// ChangeEmail Change my e-mail address
+	GetSigningKeys(c *gin.Context)
+	// CancelEmailChange Cancel the change of my email address
+	// (DELETE /accounts/email/change)
+	CancelEmailChange(c *gin.Context)
+	// ChangeEmail Change my email address
 	// (POST /accounts/email/change)
 	ChangeEmail(c *gin.Context)
-	// ConfirmEmailChange Confirm the new e-mail address
+	// ConfirmEmailChange Confirm the new email address
 	// (POST /accounts/email/change/confirm)
 	ConfirmEmailChange(c *gin.Context)
+	// ResendEmailChange Send the mail of my email change again
+	// (POST /accounts/email/change/resend)
+	ResendEmailChange(c *gin.Context)
 	// ResendVerification Send the verification mail again
 	// (POST /accounts/email/resend)
 	ResendVerification(c *gin.Context)
-	// VerifyEmail Verify the address and sign in
+	// VerifyEmail Verify the email address and log in
 	// (POST /accounts/email/verify)
 	VerifyEmail(c *gin.Context)
-	// ListEvents List what happened to my account
+	// ListEvents List my security events
 	// (GET /accounts/events)
 	ListEvents(c *gin.Context, params ListEventsParams)
 	// Login Log in
@@ -2553,87 +3896,96 @@ type ServerInterface interface {
 	// ChangePassword Change my password
 	// (POST /accounts/password/change)
 	ChangePassword(c *gin.Context)
-	// RequestPasswordReset Ask for a mail to set a new password
+	// RequestPasswordReset Request a mail to set a new password
 	// (POST /accounts/password/reset)
 	RequestPasswordReset(c *gin.Context)
-	// ConfirmPasswordReset Set a new password by the link of a mail
+	// ConfirmPasswordReset Set a new password with the link of a mail
 	// (POST /accounts/password/reset/confirm)
 	ConfirmPasswordReset(c *gin.Context)
-	// GetProfile Who am I?
+	// DeleteAccount Delete my account
+	// (DELETE /accounts/profile)
+	DeleteAccount(c *gin.Context)
+	// GetProfile Get my profile
 	// (GET /accounts/profile)
 	GetProfile(c *gin.Context)
-	// UpdateProfile Change my username or names
+	// UpdateProfile Change my username, names or language
 	// (PATCH /accounts/profile)
 	UpdateProfile(c *gin.Context)
-	// DeleteProfile Delete my account
-	// (POST /accounts/profile/delete)
-	DeleteProfile(c *gin.Context)
 	// ExportProfile Export my data
 	// (GET /accounts/profile/export)
 	ExportProfile(c *gin.Context)
-	// Reauthenticate Show my password once more
+	// Reauthenticate Confirm my password
 	// (POST /accounts/reauthenticate)
 	Reauthenticate(c *gin.Context)
-	// RefreshToken Get the next tokens
+	// RefreshToken Refresh the tokens
 	// (POST /accounts/refresh_token)
 	RefreshToken(c *gin.Context, params RefreshTokenParams)
 	// Register Sign up
 	// (POST /accounts/register)
 	Register(c *gin.Context)
-	// DeleteSessions Log out everywhere
+	// GetSession Get the current session
+	// (GET /accounts/session)
+	GetSession(c *gin.Context)
+	// RevokeAllSessions Log out everywhere
 	// (DELETE /accounts/sessions)
-	DeleteSessions(c *gin.Context, params DeleteSessionsParams)
+	RevokeAllSessions(c *gin.Context, params RevokeAllSessionsParams)
 	// ListSessions List my sessions
 	// (GET /accounts/sessions)
-	ListSessions(c *gin.Context)
-	// DeleteSession End one of my sessions
+	ListSessions(c *gin.Context, params ListSessionsParams)
+	// RevokeSession Log out one of my sessions
 	// (DELETE /accounts/sessions/{session_id})
-	DeleteSession(c *gin.Context, sessionID SessionID)
-	// ListAllEvents List what happened
+	RevokeSession(c *gin.Context, sessionID SessionIDPath)
+	// GetSettings Get the public settings
+	// (GET /accounts/settings)
+	GetSettings(c *gin.Context, params GetSettingsParams)
+	// ListAllEvents List the security events of all users
 	// (GET /admin/events)
 	ListAllEvents(c *gin.Context, params ListAllEventsParams)
 	// ListUsers Find users
 	// (GET /admin/users)
 	ListUsers(c *gin.Context, params ListUsersParams)
-	// CreateUser Invite a user
+	// InviteUser Invite a user
 	// (POST /admin/users)
-	CreateUser(c *gin.Context)
-	// GetUser Look at a user
+	InviteUser(c *gin.Context)
+	// DeleteUser Delete a user
+	// (DELETE /admin/users/{user_id})
+	DeleteUser(c *gin.Context, userID UserIDPath)
+	// GetUser Get a user
 	// (GET /admin/users/{user_id})
-	GetUser(c *gin.Context, userID UserID)
+	GetUser(c *gin.Context, userID UserIDPath)
 	// UpdateUser Change a user
 	// (PATCH /admin/users/{user_id})
-	UpdateUser(c *gin.Context, userID UserID)
-	// DeleteUser Remove a user for good
-	// (POST /admin/users/{user_id}/delete)
-	DeleteUser(c *gin.Context, userID UserID)
-	// SendPasswordReset Send a user the mail to set a password
+	UpdateUser(c *gin.Context, userID UserIDPath, params UpdateUserParams)
+	// ResetUserLoginLimit Reset the login limit of a user
+	// (DELETE /admin/users/{user_id}/login_limit)
+	ResetUserLoginLimit(c *gin.Context, userID UserIDPath)
+	// RequestUserPasswordReset Send a user the mail to set a password
 	// (POST /admin/users/{user_id}/password_reset)
-	SendPasswordReset(c *gin.Context, userID UserID)
-	// DeleteUserSessions Log a user out everywhere
+	RequestUserPasswordReset(c *gin.Context, userID UserIDPath)
+	// RevokeAllUserSessions Log a user out everywhere
 	// (DELETE /admin/users/{user_id}/sessions)
-	DeleteUserSessions(c *gin.Context, userID UserID)
+	RevokeAllUserSessions(c *gin.Context, userID UserIDPath)
 	// ListUserSessions List a user's sessions
 	// (GET /admin/users/{user_id}/sessions)
-	ListUserSessions(c *gin.Context, userID UserID)
-	// DeleteUserSession End one session of a user
+	ListUserSessions(c *gin.Context, userID UserIDPath, params ListUserSessionsParams)
+	// RevokeUserSession Log out one session of a user
 	// (DELETE /admin/users/{user_id}/sessions/{session_id})
-	DeleteUserSession(c *gin.Context, userID UserID, sessionID SessionID)
-	// UnthrottleUser Let a user try the password again
-	// (POST /admin/users/{user_id}/unthrottle)
-	UnthrottleUser(c *gin.Context, userID UserID)
-	// GetHealthz Is the process alive?
+	RevokeUserSession(c *gin.Context, userID UserIDPath, sessionID SessionIDPath)
+	// CheckHealth Check whether the process is alive
 	// (GET /healthz)
-	GetHealthz(c *gin.Context)
-	// GetOpenapiJSON This contract as JSON
+	CheckHealth(c *gin.Context)
+	// GetOpenapiJSON Get this contract as JSON
 	// (GET /openapi.json)
-	GetOpenapiJSON(c *gin.Context)
-	// GetOpenapiYaml This contract as YAML
+	GetOpenapiJSON(c *gin.Context, params GetOpenapiJSONParams)
+	// GetOpenapiYaml Get this contract as YAML
 	// (GET /openapi.yaml)
-	GetOpenapiYaml(c *gin.Context)
-	// GetReadyz Should this replica get traffic?
+	GetOpenapiYaml(c *gin.Context, params GetOpenapiYamlParams)
+	// ListProblems List the problem codes
+	// (GET /problems)
+	ListProblems(c *gin.Context, params ListProblemsParams)
+	// CheckReadiness Check whether this replica should get traffic
 	// (GET /readyz)
-	GetReadyz(c *gin.Context)
+	CheckReadiness(c *gin.Context)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -2645,8 +3997,8 @@ type ServerInterfaceWrapper struct {
 
 type MiddlewareFunc func(c *gin.Context)
 
-// GetJwks operation middleware
-func (siw *ServerInterfaceWrapper) GetJwks(c *gin.Context) {
+// GetSigningKeys operation middleware
+func (siw *ServerInterfaceWrapper) GetSigningKeys(c *gin.Context) {
 
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
@@ -2655,11 +4007,11 @@ func (siw *ServerInterfaceWrapper) GetJwks(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetJwks(c)
+	siw.Handler.GetSigningKeys(c)
 }
 
-// GetCsrf operation middleware
-func (siw *ServerInterfaceWrapper) GetCsrf(c *gin.Context) {
+// CancelEmailChange operation middleware
+func (siw *ServerInterfaceWrapper) CancelEmailChange(c *gin.Context) {
 
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
@@ -2668,7 +4020,7 @@ func (siw *ServerInterfaceWrapper) GetCsrf(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetCsrf(c)
+	siw.Handler.CancelEmailChange(c)
 }
 
 // ChangeEmail operation middleware
@@ -2695,6 +4047,19 @@ func (siw *ServerInterfaceWrapper) ConfirmEmailChange(c *gin.Context) {
 	}
 
 	siw.Handler.ConfirmEmailChange(c)
+}
+
+// ResendEmailChange operation middleware
+func (siw *ServerInterfaceWrapper) ResendEmailChange(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResendEmailChange(c)
 }
 
 // ResendVerification operation middleware
@@ -2732,19 +4097,43 @@ func (siw *ServerInterfaceWrapper) ListEvents(c *gin.Context) {
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListEventsParams
 
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "created_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_from", c.Request.URL.Query(), &params.CreatedFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter created_from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", c.Request.URL.Query(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter created_before: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// ------------- Optional query parameter "before" -------------
+	// ------------- Optional query parameter "cursor" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", c.Request.URL.Query(), &params.Before, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter before: %w", err), http.StatusBadRequest)
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -2823,6 +4212,19 @@ func (siw *ServerInterfaceWrapper) ConfirmPasswordReset(c *gin.Context) {
 	siw.Handler.ConfirmPasswordReset(c)
 }
 
+// DeleteAccount operation middleware
+func (siw *ServerInterfaceWrapper) DeleteAccount(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteAccount(c)
+}
+
 // GetProfile operation middleware
 func (siw *ServerInterfaceWrapper) GetProfile(c *gin.Context) {
 
@@ -2847,19 +4249,6 @@ func (siw *ServerInterfaceWrapper) UpdateProfile(c *gin.Context) {
 	}
 
 	siw.Handler.UpdateProfile(c)
-}
-
-// DeleteProfile operation middleware
-func (siw *ServerInterfaceWrapper) DeleteProfile(c *gin.Context) {
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteProfile(c)
 }
 
 // ExportProfile operation middleware
@@ -2899,22 +4288,22 @@ func (siw *ServerInterfaceWrapper) RefreshToken(c *gin.Context) {
 
 	headers := c.Request.Header
 
-	// ------------- Optional header parameter "X-Refresh-Attempt" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("X-Refresh-Attempt")]; found {
-		var XRefreshAttempt RefreshAttempt
+	// ------------- Optional header parameter "Refresh-Attempt" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Refresh-Attempt")]; found {
+		var RefreshAttempt RefreshAttemptHeader
 		n := len(valueList)
 		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Refresh-Attempt, got %d", n), http.StatusBadRequest)
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Refresh-Attempt, got %d", n), http.StatusBadRequest)
 			return
 		}
 
-		err = runtime.BindStyledParameterWithOptions("simple", "X-Refresh-Attempt", valueList[0], &XRefreshAttempt, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		err = runtime.BindStyledParameterWithOptions("simple", "Refresh-Attempt", valueList[0], &RefreshAttempt, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
 		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Refresh-Attempt: %w", err), http.StatusBadRequest)
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Refresh-Attempt: %w", err), http.StatusBadRequest)
 			return
 		}
 
-		params.XRefreshAttempt = &XRefreshAttempt
+		params.RefreshAttempt = &RefreshAttempt
 
 	}
 
@@ -2941,14 +4330,27 @@ func (siw *ServerInterfaceWrapper) Register(c *gin.Context) {
 	siw.Handler.Register(c)
 }
 
-// DeleteSessions operation middleware
-func (siw *ServerInterfaceWrapper) DeleteSessions(c *gin.Context) {
+// GetSession operation middleware
+func (siw *ServerInterfaceWrapper) GetSession(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSession(c)
+}
+
+// RevokeAllSessions operation middleware
+func (siw *ServerInterfaceWrapper) RevokeAllSessions(c *gin.Context) {
 
 	var err error
 	_ = err
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteSessionsParams
+	var params RevokeAllSessionsParams
 
 	// ------------- Optional query parameter "keep_current" -------------
 
@@ -2965,11 +4367,33 @@ func (siw *ServerInterfaceWrapper) DeleteSessions(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.DeleteSessions(c, params)
+	siw.Handler.RevokeAllSessions(c, params)
 }
 
 // ListSessions operation middleware
 func (siw *ServerInterfaceWrapper) ListSessions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSessionsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
@@ -2978,17 +4402,17 @@ func (siw *ServerInterfaceWrapper) ListSessions(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.ListSessions(c)
+	siw.Handler.ListSessions(c, params)
 }
 
-// DeleteSession operation middleware
-func (siw *ServerInterfaceWrapper) DeleteSession(c *gin.Context) {
+// RevokeSession operation middleware
+func (siw *ServerInterfaceWrapper) RevokeSession(c *gin.Context) {
 
 	var err error
 	_ = err
 
 	// ------------- Path parameter "session_id" -------------
-	var sessionID SessionID
+	var sessionID SessionIDPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "session_id", c.Param("session_id"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
 	if err != nil {
@@ -3003,7 +4427,47 @@ func (siw *ServerInterfaceWrapper) DeleteSession(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.DeleteSession(c, sessionID)
+	siw.Handler.RevokeSession(c, sessionID)
+}
+
+// GetSettings operation middleware
+func (siw *ServerInterfaceWrapper) GetSettings(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSettingsParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSettings(c, params)
 }
 
 // ListAllEvents operation middleware
@@ -3033,25 +4497,41 @@ func (siw *ServerInterfaceWrapper) ListAllEvents(c *gin.Context) {
 
 	// ------------- Optional query parameter "kind" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// ------------- Optional query parameter "created_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_from", c.Request.URL.Query(), &params.CreatedFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter created_from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", c.Request.URL.Query(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter created_before: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// ------------- Optional query parameter "before" -------------
+	// ------------- Optional query parameter "cursor" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", c.Request.URL.Query(), &params.Before, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter before: %w", err), http.StatusBadRequest)
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -3082,6 +4562,22 @@ func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", c.Request.URL.Query(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter username: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", c.Request.URL.Query(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter email: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	// ------------- Optional query parameter "is_active" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", c.Request.URL.Query(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
@@ -3090,19 +4586,19 @@ func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 		return
 	}
 
-	// ------------- Optional query parameter "is_staff" -------------
+	// ------------- Optional query parameter "email_verified" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_staff", c.Request.URL.Query(), &params.IsStaff, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email_verified", c.Request.URL.Query(), &params.EmailVerified, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter is_staff: %w", err), http.StatusBadRequest)
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter email_verified: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// ------------- Optional query parameter "verified" -------------
+	// ------------- Optional query parameter "role" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "verified", c.Request.URL.Query(), &params.Verified, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", c.Request.URL.Query(), &params.Role, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter verified: %w", err), http.StatusBadRequest)
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -3116,17 +4612,17 @@ func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// ------------- Optional query parameter "after" -------------
+	// ------------- Optional query parameter "cursor" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -3140,8 +4636,8 @@ func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 	siw.Handler.ListUsers(c, params)
 }
 
-// CreateUser operation middleware
-func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
+// InviteUser operation middleware
+func (siw *ServerInterfaceWrapper) InviteUser(c *gin.Context) {
 
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
@@ -3150,7 +4646,32 @@ func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.CreateUser(c)
+	siw.Handler.InviteUser(c)
+}
+
+// DeleteUser operation middleware
+func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user_id" -------------
+	var userID UserIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteUser(c, userID)
 }
 
 // GetUser operation middleware
@@ -3160,7 +4681,7 @@ func (siw *ServerInterfaceWrapper) GetUser(c *gin.Context) {
 	_ = err
 
 	// ------------- Path parameter "user_id" -------------
-	var userID UserID
+	var userID UserIDPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
 	if err != nil {
@@ -3185,12 +4706,36 @@ func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 	_ = err
 
 	// ------------- Path parameter "user_id" -------------
-	var userID UserID
+	var userID UserIDPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
 		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateUserParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3200,17 +4745,17 @@ func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.UpdateUser(c, userID)
+	siw.Handler.UpdateUser(c, userID, params)
 }
 
-// DeleteUser operation middleware
-func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
+// ResetUserLoginLimit operation middleware
+func (siw *ServerInterfaceWrapper) ResetUserLoginLimit(c *gin.Context) {
 
 	var err error
 	_ = err
 
 	// ------------- Path parameter "user_id" -------------
-	var userID UserID
+	var userID UserIDPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
 	if err != nil {
@@ -3225,17 +4770,17 @@ func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.DeleteUser(c, userID)
+	siw.Handler.ResetUserLoginLimit(c, userID)
 }
 
-// SendPasswordReset operation middleware
-func (siw *ServerInterfaceWrapper) SendPasswordReset(c *gin.Context) {
+// RequestUserPasswordReset operation middleware
+func (siw *ServerInterfaceWrapper) RequestUserPasswordReset(c *gin.Context) {
 
 	var err error
 	_ = err
 
 	// ------------- Path parameter "user_id" -------------
-	var userID UserID
+	var userID UserIDPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
 	if err != nil {
@@ -3250,17 +4795,17 @@ func (siw *ServerInterfaceWrapper) SendPasswordReset(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.SendPasswordReset(c, userID)
+	siw.Handler.RequestUserPasswordReset(c, userID)
 }
 
-// DeleteUserSessions operation middleware
-func (siw *ServerInterfaceWrapper) DeleteUserSessions(c *gin.Context) {
+// RevokeAllUserSessions operation middleware
+func (siw *ServerInterfaceWrapper) RevokeAllUserSessions(c *gin.Context) {
 
 	var err error
 	_ = err
 
 	// ------------- Path parameter "user_id" -------------
-	var userID UserID
+	var userID UserIDPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
 	if err != nil {
@@ -3275,7 +4820,7 @@ func (siw *ServerInterfaceWrapper) DeleteUserSessions(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.DeleteUserSessions(c, userID)
+	siw.Handler.RevokeAllUserSessions(c, userID)
 }
 
 // ListUserSessions operation middleware
@@ -3285,11 +4830,30 @@ func (siw *ServerInterfaceWrapper) ListUserSessions(c *gin.Context) {
 	_ = err
 
 	// ------------- Path parameter "user_id" -------------
-	var userID UserID
+	var userID UserIDPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserSessionsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -3300,17 +4864,17 @@ func (siw *ServerInterfaceWrapper) ListUserSessions(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.ListUserSessions(c, userID)
+	siw.Handler.ListUserSessions(c, userID, params)
 }
 
-// DeleteUserSession operation middleware
-func (siw *ServerInterfaceWrapper) DeleteUserSession(c *gin.Context) {
+// RevokeUserSession operation middleware
+func (siw *ServerInterfaceWrapper) RevokeUserSession(c *gin.Context) {
 
 	var err error
 	_ = err
 
 	// ------------- Path parameter "user_id" -------------
-	var userID UserID
+	var userID UserIDPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
 	if err != nil {
@@ -3319,7 +4883,7 @@ func (siw *ServerInterfaceWrapper) DeleteUserSession(c *gin.Context) {
 	}
 
 	// ------------- Path parameter "session_id" -------------
-	var sessionID SessionID
+	var sessionID SessionIDPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "session_id", c.Param("session_id"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
 	if err != nil {
@@ -3334,23 +4898,11 @@ func (siw *ServerInterfaceWrapper) DeleteUserSession(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.DeleteUserSession(c, userID, sessionID)
+	siw.Handler.RevokeUserSession(c, userID, sessionID)
 }
 
-// UnthrottleUser operation middleware
-func (siw *ServerInterfaceWrapper) UnthrottleUser(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "user_id" -------------
-	var userID UserID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "user_id", c.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user_id: %w", err), http.StatusBadRequest)
-		return
-	}
+// CheckHealth operation middleware
+func (siw *ServerInterfaceWrapper) CheckHealth(c *gin.Context) {
 
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
@@ -3359,25 +4911,39 @@ func (siw *ServerInterfaceWrapper) UnthrottleUser(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.UnthrottleUser(c, userID)
-}
-
-// GetHealthz operation middleware
-func (siw *ServerInterfaceWrapper) GetHealthz(c *gin.Context) {
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.GetHealthz(c)
+	siw.Handler.CheckHealth(c)
 }
 
 // GetOpenapiJSON operation middleware
 func (siw *ServerInterfaceWrapper) GetOpenapiJSON(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetOpenapiJSONParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3385,12 +4951,39 @@ func (siw *ServerInterfaceWrapper) GetOpenapiJSON(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetOpenapiJSON(c)
+	siw.Handler.GetOpenapiJSON(c, params)
 }
 
 // GetOpenapiYaml operation middleware
 func (siw *ServerInterfaceWrapper) GetOpenapiYaml(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetOpenapiYamlParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3398,11 +4991,46 @@ func (siw *ServerInterfaceWrapper) GetOpenapiYaml(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetOpenapiYaml(c)
+	siw.Handler.GetOpenapiYaml(c, params)
 }
 
-// GetReadyz operation middleware
-func (siw *ServerInterfaceWrapper) GetReadyz(c *gin.Context) {
+// ListProblems operation middleware
+func (siw *ServerInterfaceWrapper) ListProblems(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProblemsParams
+
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", c.Request.URL.Query(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter locale: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
@@ -3411,7 +5039,20 @@ func (siw *ServerInterfaceWrapper) GetReadyz(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetReadyz(c)
+	siw.Handler.ListProblems(c, params)
+}
+
+// CheckReadiness operation middleware
+func (siw *ServerInterfaceWrapper) CheckReadiness(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CheckReadiness(c)
 }
 
 // GinServerOptions provides options for the Gin server.
@@ -3441,136 +5082,132 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 		ErrorHandler:       errorHandler,
 	}
 
-	router.POST(options.BaseURL+"/accounts/login", wrapper.Login)
-	router.POST(options.BaseURL+"/accounts/refresh_token", wrapper.RefreshToken)
-	router.POST(options.BaseURL+"/accounts/logout", wrapper.Logout)
-	router.GET(options.BaseURL+"/accounts/csrf", wrapper.GetCsrf)
-	router.POST(options.BaseURL+"/accounts/reauthenticate", wrapper.Reauthenticate)
-	router.DELETE(options.BaseURL+"/accounts/sessions", wrapper.DeleteSessions)
-	router.GET(options.BaseURL+"/accounts/sessions", wrapper.ListSessions)
-	router.DELETE(options.BaseURL+"/accounts/sessions/:session_id", wrapper.DeleteSession)
-	router.POST(options.BaseURL+"/accounts/register", wrapper.Register)
-	router.POST(options.BaseURL+"/accounts/email/verify", wrapper.VerifyEmail)
-	router.POST(options.BaseURL+"/accounts/email/resend", wrapper.ResendVerification)
-	router.GET(options.BaseURL+"/accounts/profile", wrapper.GetProfile)
-	router.PATCH(options.BaseURL+"/accounts/profile", wrapper.UpdateProfile)
-	router.POST(options.BaseURL+"/accounts/profile/delete", wrapper.DeleteProfile)
-	router.GET(options.BaseURL+"/accounts/profile/export", wrapper.ExportProfile)
-	router.GET(options.BaseURL+"/accounts/events", wrapper.ListEvents)
+	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetSigningKeys)
+	router.DELETE(options.BaseURL+"/accounts/email/change", wrapper.CancelEmailChange)
 	router.POST(options.BaseURL+"/accounts/email/change", wrapper.ChangeEmail)
 	router.POST(options.BaseURL+"/accounts/email/change/confirm", wrapper.ConfirmEmailChange)
+	router.POST(options.BaseURL+"/accounts/email/change/resend", wrapper.ResendEmailChange)
+	router.POST(options.BaseURL+"/accounts/email/resend", wrapper.ResendVerification)
+	router.POST(options.BaseURL+"/accounts/email/verify", wrapper.VerifyEmail)
+	router.GET(options.BaseURL+"/accounts/events", wrapper.ListEvents)
+	router.POST(options.BaseURL+"/accounts/login", wrapper.Login)
+	router.POST(options.BaseURL+"/accounts/logout", wrapper.Logout)
 	router.POST(options.BaseURL+"/accounts/password/change", wrapper.ChangePassword)
 	router.POST(options.BaseURL+"/accounts/password/reset", wrapper.RequestPasswordReset)
 	router.POST(options.BaseURL+"/accounts/password/reset/confirm", wrapper.ConfirmPasswordReset)
+	router.DELETE(options.BaseURL+"/accounts/profile", wrapper.DeleteAccount)
+	router.GET(options.BaseURL+"/accounts/profile", wrapper.GetProfile)
+	router.PATCH(options.BaseURL+"/accounts/profile", wrapper.UpdateProfile)
+	router.GET(options.BaseURL+"/accounts/profile/export", wrapper.ExportProfile)
+	router.POST(options.BaseURL+"/accounts/reauthenticate", wrapper.Reauthenticate)
+	router.POST(options.BaseURL+"/accounts/refresh_token", wrapper.RefreshToken)
+	router.POST(options.BaseURL+"/accounts/register", wrapper.Register)
+	router.GET(options.BaseURL+"/accounts/session", wrapper.GetSession)
+	router.DELETE(options.BaseURL+"/accounts/sessions", wrapper.RevokeAllSessions)
+	router.GET(options.BaseURL+"/accounts/sessions", wrapper.ListSessions)
+	router.DELETE(options.BaseURL+"/accounts/sessions/:session_id", wrapper.RevokeSession)
+	router.GET(options.BaseURL+"/accounts/settings", wrapper.GetSettings)
+	router.GET(options.BaseURL+"/admin/events", wrapper.ListAllEvents)
 	router.GET(options.BaseURL+"/admin/users", wrapper.ListUsers)
-	router.POST(options.BaseURL+"/admin/users", wrapper.CreateUser)
+	router.POST(options.BaseURL+"/admin/users", wrapper.InviteUser)
+	router.DELETE(options.BaseURL+"/admin/users/:user_id", wrapper.DeleteUser)
 	router.GET(options.BaseURL+"/admin/users/:user_id", wrapper.GetUser)
 	router.PATCH(options.BaseURL+"/admin/users/:user_id", wrapper.UpdateUser)
-	router.POST(options.BaseURL+"/admin/users/:user_id/delete", wrapper.DeleteUser)
-	router.POST(options.BaseURL+"/admin/users/:user_id/password_reset", wrapper.SendPasswordReset)
-	router.POST(options.BaseURL+"/admin/users/:user_id/unthrottle", wrapper.UnthrottleUser)
-	router.DELETE(options.BaseURL+"/admin/users/:user_id/sessions", wrapper.DeleteUserSessions)
+	router.DELETE(options.BaseURL+"/admin/users/:user_id/login_limit", wrapper.ResetUserLoginLimit)
+	router.POST(options.BaseURL+"/admin/users/:user_id/password_reset", wrapper.RequestUserPasswordReset)
+	router.DELETE(options.BaseURL+"/admin/users/:user_id/sessions", wrapper.RevokeAllUserSessions)
 	router.GET(options.BaseURL+"/admin/users/:user_id/sessions", wrapper.ListUserSessions)
-	router.DELETE(options.BaseURL+"/admin/users/:user_id/sessions/:session_id", wrapper.DeleteUserSession)
-	router.GET(options.BaseURL+"/admin/events", wrapper.ListAllEvents)
-	router.GET(options.BaseURL+"/healthz", wrapper.GetHealthz)
-	router.GET(options.BaseURL+"/readyz", wrapper.GetReadyz)
-	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetJwks)
+	router.DELETE(options.BaseURL+"/admin/users/:user_id/sessions/:session_id", wrapper.RevokeUserSession)
+	router.GET(options.BaseURL+"/healthz", wrapper.CheckHealth)
 	router.GET(options.BaseURL+"/openapi.json", wrapper.GetOpenapiJSON)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetOpenapiYaml)
+	router.GET(options.BaseURL+"/problems", wrapper.ListProblems)
+	router.GET(options.BaseURL+"/readyz", wrapper.CheckReadiness)
 }
 
-type AccessRefusedResponseHeaders struct {
-	WWWAuthenticate string
-}
-type AccessRefusedApplicationProblemPlusJSONResponse struct {
-	Body AccessRefusedProblem
-
-	Headers AccessRefusedResponseHeaders
-}
+type AccessRejectedApplicationProblemPlusJSONResponse AccessRejectedProblem
 
 type AdminForbiddenApplicationProblemPlusJSONResponse AdminForbiddenProblem
 
+type AdminRecentAuthenticationRequiredApplicationProblemPlusJSONResponse AdminRecentAuthenticationRequiredProblem
+
 type BodyTooLargeApplicationProblemPlusJSONResponse BodyTooLargeProblem
+
+type CredentialsInvalidApplicationProblemPlusJSONResponse CredentialsInvalidProblem
 
 type CsrfFailedApplicationProblemPlusJSONResponse CsrfFailedProblem
 
-type InternalErrorApplicationProblemPlusJSONResponse InternalErrorProblem
+type LinkRejectedApplicationProblemPlusJSONResponse LinkRejectedProblem
 
-type LastSuperuserApplicationProblemPlusJSONResponse LastSuperuserProblem
+type LoginForbiddenApplicationProblemPlusJSONResponse LoginForbiddenProblem
 
-type LinkInvalidApplicationProblemPlusJSONResponse LinkInvalidProblem
+type MediaTypeUnsupportedApplicationProblemPlusJSONResponse MediaTypeUnsupportedProblem
 
-type MalformedRequestApplicationProblemPlusJSONResponse MalformedRequestProblem
-
-type NameTakenApplicationProblemPlusJSONResponse NameTakenProblem
-
-type NotFoundApplicationProblemPlusJSONResponse NotFoundProblem
-
-type PasswordRefusedApplicationProblemPlusJSONResponse ValidationFailedProblem
-
-type RateLimitedResponseHeaders struct {
-	RetryAfter int
-}
-type RateLimitedApplicationProblemPlusJSONResponse struct {
-	Body RateLimitedProblem
-
-	Headers RateLimitedResponseHeaders
+type NotModifiedResponse struct {
 }
 
-type ReauthRequiredApplicationProblemPlusJSONResponse ReauthRequiredProblem
+type PasswordRejectedApplicationProblemPlusJSONResponse ValidationFailedProblem
+
+type RateLimitedApplicationProblemPlusJSONResponse RateLimitedProblem
+
+type RecentAuthenticationRequiredApplicationProblemPlusJSONResponse RecentAuthenticationRequiredProblem
+
+type RequestMalformedApplicationProblemPlusJSONResponse RequestMalformedProblem
+
+type ResourceNotFoundApplicationProblemPlusJSONResponse ResourceNotFoundProblem
 
 type RoleRequiredApplicationProblemPlusJSONResponse RoleRequiredProblem
 
-type UnavailableResponseHeaders struct {
-	RetryAfter int
-}
-type UnavailableApplicationProblemPlusJSONResponse struct {
-	Body UnavailableProblem
+type ServerFailedApplicationProblemPlusJSONResponse ServerFailedProblem
 
-	Headers UnavailableResponseHeaders
-}
+type ServiceUnavailableApplicationProblemPlusJSONResponse ServiceUnavailableProblem
 
-type UnsupportedMediaTypeApplicationProblemPlusJSONResponse UnsupportedMediaTypeProblem
+type SuperuserLastApplicationProblemPlusJSONResponse SuperuserLastProblem
 
 type ValidationFailedApplicationProblemPlusJSONResponse ValidationFailedProblem
 
-type GetJwksRequestObject struct {
+type GetSigningKeysRequestObject struct {
 }
 
-type GetJwksResponseObject interface {
-	VisitGetJwksResponse(w http.ResponseWriter) error
+type GetSigningKeysResponseObject interface {
+	VisitGetSigningKeysResponse(w http.ResponseWriter) error
 }
 
-type GetJwks200ResponseHeaders struct {
-	CacheControl *string
-}
+type GetSigningKeys200JSONResponse JwkSet
 
-type GetJwks200JSONResponse struct {
-	Body    JwkSet
-	Headers GetJwks200ResponseHeaders
-}
-
-func (response GetJwks200JSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+func (response GetSigningKeys200JSONResponse) VisitGetSigningKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.CacheControl != nil {
-		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
-	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetJwks500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+type GetSigningKeys400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
-func (response GetJwks500ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+func (response GetSigningKeys400ApplicationProblemPlusJSONResponse) VisitGetSigningKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSigningKeys500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSigningKeys500ApplicationProblemPlusJSONResponse) VisitGetSigningKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3582,54 +5219,74 @@ func (response GetJwks500ApplicationProblemPlusJSONResponse) VisitGetJwksRespons
 	return err
 }
 
-type GetCsrfRequestObject struct {
+type CancelEmailChangeRequestObject struct {
 }
 
-type GetCsrfResponseObject interface {
-	VisitGetCsrfResponse(w http.ResponseWriter) error
+type CancelEmailChangeResponseObject interface {
+	VisitCancelEmailChangeResponse(w http.ResponseWriter) error
 }
 
-type GetCsrf200JSONResponse CsrfResult
+type CancelEmailChange204Response struct {
+}
 
-func (response GetCsrf200JSONResponse) VisitGetCsrfResponse(w http.ResponseWriter) error {
+func (response CancelEmailChange204Response) VisitCancelEmailChangeResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type CancelEmailChange400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelEmailChange400ApplicationProblemPlusJSONResponse) VisitCancelEmailChangeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetCsrf401ResponseHeaders struct {
-	WWWAuthenticate string
+type CancelEmailChange401ApplicationProblemPlusJSONResponse struct {
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
-type GetCsrf401ApplicationProblemPlusJSONResponse struct {
-	Body    CsrfRefusedProblem
-	Headers GetCsrf401ResponseHeaders
-}
-
-func (response GetCsrf401ApplicationProblemPlusJSONResponse) VisitGetCsrfResponse(w http.ResponseWriter) error {
+func (response CancelEmailChange401ApplicationProblemPlusJSONResponse) VisitCancelEmailChangeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetCsrf500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+type CancelEmailChange403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
 }
 
-func (response GetCsrf500ApplicationProblemPlusJSONResponse) VisitGetCsrfResponse(w http.ResponseWriter) error {
+func (response CancelEmailChange403ApplicationProblemPlusJSONResponse) VisitCancelEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelEmailChange500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelEmailChange500ApplicationProblemPlusJSONResponse) VisitCancelEmailChangeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3641,18 +5298,17 @@ func (response GetCsrf500ApplicationProblemPlusJSONResponse) VisitGetCsrfRespons
 	return err
 }
 
-type GetCsrf503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+type CancelEmailChange503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response GetCsrf503ApplicationProblemPlusJSONResponse) VisitGetCsrfResponse(w http.ResponseWriter) error {
+func (response CancelEmailChange503ApplicationProblemPlusJSONResponse) VisitCancelEmailChangeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3666,16 +5322,22 @@ type ChangeEmailResponseObject interface {
 	VisitChangeEmailResponse(w http.ResponseWriter) error
 }
 
-type ChangeEmail202Response struct {
-}
+type ChangeEmail202JSONResponse Accepted
 
-func (response ChangeEmail202Response) VisitChangeEmailResponse(w http.ResponseWriter) error {
+func (response ChangeEmail202JSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(202)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ChangeEmail400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeEmail400ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
@@ -3691,24 +5353,23 @@ func (response ChangeEmail400ApplicationProblemPlusJSONResponse) VisitChangeEmai
 }
 
 type ChangeEmail401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeEmail401ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ChangeEmail403ApplicationProblemPlusJSONResponse struct {
-	CsrfFailedApplicationProblemPlusJSONResponse
+	RecentAuthenticationRequiredApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeEmail403ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
@@ -3740,7 +5401,7 @@ func (response ChangeEmail413ApplicationProblemPlusJSONResponse) VisitChangeEmai
 }
 
 type ChangeEmail415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeEmail415ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
@@ -3756,7 +5417,7 @@ func (response ChangeEmail415ApplicationProblemPlusJSONResponse) VisitChangeEmai
 }
 
 type ChangeEmail422ApplicationProblemPlusJSONResponse struct {
-	PasswordRefusedApplicationProblemPlusJSONResponse
+	ValidationFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeEmail422ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
@@ -3778,18 +5439,17 @@ type ChangeEmail429ApplicationProblemPlusJSONResponse struct {
 func (response ChangeEmail429ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ChangeEmail500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeEmail500ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
@@ -3805,17 +5465,16 @@ func (response ChangeEmail500ApplicationProblemPlusJSONResponse) VisitChangeEmai
 }
 
 type ChangeEmail503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeEmail503ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3829,22 +5488,16 @@ type ConfirmEmailChangeResponseObject interface {
 	VisitConfirmEmailChangeResponse(w http.ResponseWriter) error
 }
 
-type ConfirmEmailChange200JSONResponse StatusResult
+type ConfirmEmailChange204Response struct {
+}
 
-func (response ConfirmEmailChange200JSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
+func (response ConfirmEmailChange204Response) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
 }
 
 type ConfirmEmailChange400ApplicationProblemPlusJSONResponse struct {
-	LinkInvalidApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmEmailChange400ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
@@ -3892,7 +5545,7 @@ func (response ConfirmEmailChange413ApplicationProblemPlusJSONResponse) VisitCon
 }
 
 type ConfirmEmailChange415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmEmailChange415ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
@@ -3908,7 +5561,7 @@ func (response ConfirmEmailChange415ApplicationProblemPlusJSONResponse) VisitCon
 }
 
 type ConfirmEmailChange422ApplicationProblemPlusJSONResponse struct {
-	ValidationFailedApplicationProblemPlusJSONResponse
+	LinkRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmEmailChange422ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
@@ -3930,18 +5583,17 @@ type ConfirmEmailChange429ApplicationProblemPlusJSONResponse struct {
 func (response ConfirmEmailChange429ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ConfirmEmailChange500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmEmailChange500ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
@@ -3957,17 +5609,149 @@ func (response ConfirmEmailChange500ApplicationProblemPlusJSONResponse) VisitCon
 }
 
 type ConfirmEmailChange503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmEmailChange503ApplicationProblemPlusJSONResponse) VisitConfirmEmailChangeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEmailChangeRequestObject struct {
+}
+
+type ResendEmailChangeResponseObject interface {
+	VisitResendEmailChangeResponse(w http.ResponseWriter) error
+}
+
+type ResendEmailChange202JSONResponse Accepted
+
+func (response ResendEmailChange202JSONResponse) VisitResendEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEmailChange400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ResendEmailChange400ApplicationProblemPlusJSONResponse) VisitResendEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEmailChange401ApplicationProblemPlusJSONResponse struct {
+	AccessRejectedApplicationProblemPlusJSONResponse
+}
+
+func (response ResendEmailChange401ApplicationProblemPlusJSONResponse) VisitResendEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEmailChange403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ResendEmailChange403ApplicationProblemPlusJSONResponse) VisitResendEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEmailChange404ApplicationProblemPlusJSONResponse struct {
+	ResourceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ResendEmailChange404ApplicationProblemPlusJSONResponse) VisitResendEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEmailChange429ApplicationProblemPlusJSONResponse struct {
+	RateLimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ResendEmailChange429ApplicationProblemPlusJSONResponse) VisitResendEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEmailChange500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ResendEmailChange500ApplicationProblemPlusJSONResponse) VisitResendEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEmailChange503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ResendEmailChange503ApplicationProblemPlusJSONResponse) VisitResendEmailChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3981,16 +5765,22 @@ type ResendVerificationResponseObject interface {
 	VisitResendVerificationResponse(w http.ResponseWriter) error
 }
 
-type ResendVerification202Response struct {
-}
+type ResendVerification202JSONResponse Accepted
 
-func (response ResendVerification202Response) VisitResendVerificationResponse(w http.ResponseWriter) error {
+func (response ResendVerification202JSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(202)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ResendVerification400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response ResendVerification400ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
@@ -4038,7 +5828,7 @@ func (response ResendVerification413ApplicationProblemPlusJSONResponse) VisitRes
 }
 
 type ResendVerification415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response ResendVerification415ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
@@ -4076,18 +5866,17 @@ type ResendVerification429ApplicationProblemPlusJSONResponse struct {
 func (response ResendVerification429ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ResendVerification500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ResendVerification500ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
@@ -4103,17 +5892,16 @@ func (response ResendVerification500ApplicationProblemPlusJSONResponse) VisitRes
 }
 
 type ResendVerification503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ResendVerification503ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4127,7 +5915,7 @@ type VerifyEmailResponseObject interface {
 	VisitVerifyEmailResponse(w http.ResponseWriter) error
 }
 
-type VerifyEmail200JSONResponse LoginResult
+type VerifyEmail200JSONResponse SignedIn
 
 func (response VerifyEmail200JSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
 
@@ -4142,7 +5930,7 @@ func (response VerifyEmail200JSONResponse) VisitVerifyEmailResponse(w http.Respo
 }
 
 type VerifyEmail400ApplicationProblemPlusJSONResponse struct {
-	LinkInvalidApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response VerifyEmail400ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
@@ -4157,7 +5945,9 @@ func (response VerifyEmail400ApplicationProblemPlusJSONResponse) VisitVerifyEmai
 	return err
 }
 
-type VerifyEmail403ApplicationProblemPlusJSONResponse LoginForbiddenProblem
+type VerifyEmail403ApplicationProblemPlusJSONResponse struct {
+	LoginForbiddenApplicationProblemPlusJSONResponse
+}
 
 func (response VerifyEmail403ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
 
@@ -4188,7 +5978,7 @@ func (response VerifyEmail413ApplicationProblemPlusJSONResponse) VisitVerifyEmai
 }
 
 type VerifyEmail415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response VerifyEmail415ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
@@ -4204,7 +5994,7 @@ func (response VerifyEmail415ApplicationProblemPlusJSONResponse) VisitVerifyEmai
 }
 
 type VerifyEmail422ApplicationProblemPlusJSONResponse struct {
-	PasswordRefusedApplicationProblemPlusJSONResponse
+	LinkRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response VerifyEmail422ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
@@ -4226,18 +6016,17 @@ type VerifyEmail429ApplicationProblemPlusJSONResponse struct {
 func (response VerifyEmail429ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type VerifyEmail500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response VerifyEmail500ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
@@ -4253,17 +6042,16 @@ func (response VerifyEmail500ApplicationProblemPlusJSONResponse) VisitVerifyEmai
 }
 
 type VerifyEmail503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response VerifyEmail503ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4292,7 +6080,7 @@ func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.Respons
 }
 
 type ListEvents400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response ListEvents400ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
@@ -4308,24 +6096,23 @@ func (response ListEvents400ApplicationProblemPlusJSONResponse) VisitListEventsR
 }
 
 type ListEvents401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response ListEvents401ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ListEvents500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ListEvents500ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
@@ -4341,17 +6128,16 @@ func (response ListEvents500ApplicationProblemPlusJSONResponse) VisitListEventsR
 }
 
 type ListEvents503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ListEvents503ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4365,7 +6151,7 @@ type LoginResponseObject interface {
 	VisitLoginResponse(w http.ResponseWriter) error
 }
 
-type Login200JSONResponse LoginResult
+type Login200JSONResponse SignedIn
 
 func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
@@ -4380,7 +6166,7 @@ func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 }
 
 type Login400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response Login400ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
@@ -4395,29 +6181,25 @@ func (response Login400ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 	return err
 }
 
-type Login401ResponseHeaders struct {
-	WWWAuthenticate string
-}
-
 type Login401ApplicationProblemPlusJSONResponse struct {
-	Body    InvalidCredentialsProblem
-	Headers Login401ResponseHeaders
+	CredentialsInvalidApplicationProblemPlusJSONResponse
 }
 
 func (response Login401ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type Login403ApplicationProblemPlusJSONResponse LoginForbiddenProblem
+type Login403ApplicationProblemPlusJSONResponse struct {
+	LoginForbiddenApplicationProblemPlusJSONResponse
+}
 
 func (response Login403ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
@@ -4448,7 +6230,7 @@ func (response Login413ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 }
 
 type Login415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response Login415ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
@@ -4486,18 +6268,17 @@ type Login429ApplicationProblemPlusJSONResponse struct {
 func (response Login429ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type Login500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response Login500ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
@@ -4513,17 +6294,16 @@ func (response Login500ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 }
 
 type Login503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response Login503ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4546,7 +6326,7 @@ func (response Logout204Response) VisitLogoutResponse(w http.ResponseWriter) err
 }
 
 type Logout400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response Logout400ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
@@ -4561,23 +6341,15 @@ func (response Logout400ApplicationProblemPlusJSONResponse) VisitLogoutResponse(
 	return err
 }
 
-type Logout401ResponseHeaders struct {
-	WWWAuthenticate string
-}
-
-type Logout401ApplicationProblemPlusJSONResponse struct {
-	Body    LogoutRefusedProblem
-	Headers Logout401ResponseHeaders
-}
+type Logout401ApplicationProblemPlusJSONResponse LogoutRejectedProblem
 
 func (response Logout401ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4616,7 +6388,7 @@ func (response Logout413ApplicationProblemPlusJSONResponse) VisitLogoutResponse(
 }
 
 type Logout415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response Logout415ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
@@ -4648,7 +6420,7 @@ func (response Logout422ApplicationProblemPlusJSONResponse) VisitLogoutResponse(
 }
 
 type Logout500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response Logout500ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
@@ -4664,17 +6436,16 @@ func (response Logout500ApplicationProblemPlusJSONResponse) VisitLogoutResponse(
 }
 
 type Logout503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response Logout503ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4688,7 +6459,7 @@ type ChangePasswordResponseObject interface {
 	VisitChangePasswordResponse(w http.ResponseWriter) error
 }
 
-type ChangePassword200JSONResponse LoginResult
+type ChangePassword200JSONResponse SignedIn
 
 func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
@@ -4703,7 +6474,7 @@ func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http
 }
 
 type ChangePassword400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -4719,17 +6490,16 @@ func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangeP
 }
 
 type ChangePassword401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4768,7 +6538,7 @@ func (response ChangePassword413ApplicationProblemPlusJSONResponse) VisitChangeP
 }
 
 type ChangePassword415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword415ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -4784,7 +6554,7 @@ func (response ChangePassword415ApplicationProblemPlusJSONResponse) VisitChangeP
 }
 
 type ChangePassword422ApplicationProblemPlusJSONResponse struct {
-	PasswordRefusedApplicationProblemPlusJSONResponse
+	PasswordRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword422ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -4806,18 +6576,17 @@ type ChangePassword429ApplicationProblemPlusJSONResponse struct {
 func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ChangePassword500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword500ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -4833,17 +6602,16 @@ func (response ChangePassword500ApplicationProblemPlusJSONResponse) VisitChangeP
 }
 
 type ChangePassword503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword503ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4857,16 +6625,22 @@ type RequestPasswordResetResponseObject interface {
 	VisitRequestPasswordResetResponse(w http.ResponseWriter) error
 }
 
-type RequestPasswordReset202Response struct {
-}
+type RequestPasswordReset202JSONResponse Accepted
 
-func (response RequestPasswordReset202Response) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+func (response RequestPasswordReset202JSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(202)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type RequestPasswordReset400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response RequestPasswordReset400ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
@@ -4914,7 +6688,7 @@ func (response RequestPasswordReset413ApplicationProblemPlusJSONResponse) VisitR
 }
 
 type RequestPasswordReset415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response RequestPasswordReset415ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
@@ -4952,18 +6726,17 @@ type RequestPasswordReset429ApplicationProblemPlusJSONResponse struct {
 func (response RequestPasswordReset429ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type RequestPasswordReset500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response RequestPasswordReset500ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
@@ -4979,17 +6752,16 @@ func (response RequestPasswordReset500ApplicationProblemPlusJSONResponse) VisitR
 }
 
 type RequestPasswordReset503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response RequestPasswordReset503ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5003,22 +6775,16 @@ type ConfirmPasswordResetResponseObject interface {
 	VisitConfirmPasswordResetResponse(w http.ResponseWriter) error
 }
 
-type ConfirmPasswordReset200JSONResponse StatusResult
+type ConfirmPasswordReset204Response struct {
+}
 
-func (response ConfirmPasswordReset200JSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
+func (response ConfirmPasswordReset204Response) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
 }
 
 type ConfirmPasswordReset400ApplicationProblemPlusJSONResponse struct {
-	LinkInvalidApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmPasswordReset400ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
@@ -5066,7 +6832,7 @@ func (response ConfirmPasswordReset413ApplicationProblemPlusJSONResponse) VisitC
 }
 
 type ConfirmPasswordReset415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmPasswordReset415ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
@@ -5082,7 +6848,7 @@ func (response ConfirmPasswordReset415ApplicationProblemPlusJSONResponse) VisitC
 }
 
 type ConfirmPasswordReset422ApplicationProblemPlusJSONResponse struct {
-	PasswordRefusedApplicationProblemPlusJSONResponse
+	LinkRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmPasswordReset422ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
@@ -5104,18 +6870,17 @@ type ConfirmPasswordReset429ApplicationProblemPlusJSONResponse struct {
 func (response ConfirmPasswordReset429ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ConfirmPasswordReset500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmPasswordReset500ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
@@ -5131,17 +6896,127 @@ func (response ConfirmPasswordReset500ApplicationProblemPlusJSONResponse) VisitC
 }
 
 type ConfirmPasswordReset503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmPasswordReset503ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAccountRequestObject struct {
+}
+
+type DeleteAccountResponseObject interface {
+	VisitDeleteAccountResponse(w http.ResponseWriter) error
+}
+
+type DeleteAccount204Response struct {
+}
+
+func (response DeleteAccount204Response) VisitDeleteAccountResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteAccount400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAccount400ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAccount401ApplicationProblemPlusJSONResponse struct {
+	AccessRejectedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAccount401ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAccount403ApplicationProblemPlusJSONResponse struct {
+	RecentAuthenticationRequiredApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAccount403ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAccount409ApplicationProblemPlusJSONResponse struct {
+	SuperuserLastApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAccount409ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAccount500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAccount500ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAccount503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteAccount503ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5168,25 +7043,40 @@ func (response GetProfile200JSONResponse) VisitGetProfileResponse(w http.Respons
 	return err
 }
 
+type GetProfile400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetProfile400ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetProfile401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response GetProfile401ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type GetProfile500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response GetProfile500ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
@@ -5202,17 +7092,16 @@ func (response GetProfile500ApplicationProblemPlusJSONResponse) VisitGetProfileR
 }
 
 type GetProfile503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response GetProfile503ApplicationProblemPlusJSONResponse) VisitGetProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5241,7 +7130,7 @@ func (response UpdateProfile200JSONResponse) VisitUpdateProfileResponse(w http.R
 }
 
 type UpdateProfile400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateProfile400ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
@@ -5257,17 +7146,16 @@ func (response UpdateProfile400ApplicationProblemPlusJSONResponse) VisitUpdatePr
 }
 
 type UpdateProfile401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateProfile401ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5320,7 +7208,7 @@ func (response UpdateProfile413ApplicationProblemPlusJSONResponse) VisitUpdatePr
 }
 
 type UpdateProfile415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateProfile415ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
@@ -5358,18 +7246,17 @@ type UpdateProfile429ApplicationProblemPlusJSONResponse struct {
 func (response UpdateProfile429ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type UpdateProfile500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateProfile500ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
@@ -5385,196 +7272,16 @@ func (response UpdateProfile500ApplicationProblemPlusJSONResponse) VisitUpdatePr
 }
 
 type UpdateProfile503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateProfile503ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteProfileRequestObject struct {
-	Body *DeleteProfileJSONRequestBody
-}
-
-type DeleteProfileResponseObject interface {
-	VisitDeleteProfileResponse(w http.ResponseWriter) error
-}
-
-type DeleteProfile204Response struct {
-}
-
-func (response DeleteProfile204Response) VisitDeleteProfileResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type DeleteProfile400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteProfile400ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteProfile401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteProfile401ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteProfile403ApplicationProblemPlusJSONResponse struct {
-	CsrfFailedApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteProfile403ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteProfile409ApplicationProblemPlusJSONResponse struct {
-	LastSuperuserApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteProfile409ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteProfile413ApplicationProblemPlusJSONResponse struct {
-	BodyTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteProfile413ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteProfile415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteProfile415ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(415)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteProfile422ApplicationProblemPlusJSONResponse struct {
-	PasswordRefusedApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteProfile422ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteProfile429ApplicationProblemPlusJSONResponse struct {
-	RateLimitedApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteProfile429ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteProfile500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteProfile500ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteProfile503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteProfile503ApplicationProblemPlusJSONResponse) VisitDeleteProfileResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5601,18 +7308,33 @@ func (response ExportProfile200JSONResponse) VisitExportProfileResponse(w http.R
 	return err
 }
 
+type ExportProfile400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportProfile400ApplicationProblemPlusJSONResponse) VisitExportProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportProfile401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response ExportProfile401ApplicationProblemPlusJSONResponse) VisitExportProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5641,18 +7363,17 @@ type ExportProfile429ApplicationProblemPlusJSONResponse struct {
 func (response ExportProfile429ApplicationProblemPlusJSONResponse) VisitExportProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ExportProfile500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ExportProfile500ApplicationProblemPlusJSONResponse) VisitExportProfileResponse(w http.ResponseWriter) error {
@@ -5668,17 +7389,16 @@ func (response ExportProfile500ApplicationProblemPlusJSONResponse) VisitExportPr
 }
 
 type ExportProfile503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ExportProfile503ApplicationProblemPlusJSONResponse) VisitExportProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5692,7 +7412,7 @@ type ReauthenticateResponseObject interface {
 	VisitReauthenticateResponse(w http.ResponseWriter) error
 }
 
-type Reauthenticate200JSONResponse ReauthenticateResult
+type Reauthenticate200JSONResponse Reauthenticated
 
 func (response Reauthenticate200JSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
 
@@ -5707,7 +7427,7 @@ func (response Reauthenticate200JSONResponse) VisitReauthenticateResponse(w http
 }
 
 type Reauthenticate400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response Reauthenticate400ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
@@ -5723,17 +7443,16 @@ func (response Reauthenticate400ApplicationProblemPlusJSONResponse) VisitReauthe
 }
 
 type Reauthenticate401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response Reauthenticate401ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5772,7 +7491,7 @@ func (response Reauthenticate413ApplicationProblemPlusJSONResponse) VisitReauthe
 }
 
 type Reauthenticate415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response Reauthenticate415ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
@@ -5788,7 +7507,7 @@ func (response Reauthenticate415ApplicationProblemPlusJSONResponse) VisitReauthe
 }
 
 type Reauthenticate422ApplicationProblemPlusJSONResponse struct {
-	PasswordRefusedApplicationProblemPlusJSONResponse
+	PasswordRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response Reauthenticate422ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
@@ -5810,18 +7529,17 @@ type Reauthenticate429ApplicationProblemPlusJSONResponse struct {
 func (response Reauthenticate429ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type Reauthenticate500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response Reauthenticate500ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
@@ -5837,17 +7555,16 @@ func (response Reauthenticate500ApplicationProblemPlusJSONResponse) VisitReauthe
 }
 
 type Reauthenticate503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response Reauthenticate503ApplicationProblemPlusJSONResponse) VisitReauthenticateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5862,7 +7579,7 @@ type RefreshTokenResponseObject interface {
 	VisitRefreshTokenResponse(w http.ResponseWriter) error
 }
 
-type RefreshToken200JSONResponse TokenResult
+type RefreshToken200JSONResponse Refreshed
 
 func (response RefreshToken200JSONResponse) VisitRefreshTokenResponse(w http.ResponseWriter) error {
 
@@ -5877,7 +7594,7 @@ func (response RefreshToken200JSONResponse) VisitRefreshTokenResponse(w http.Res
 }
 
 type RefreshToken400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response RefreshToken400ApplicationProblemPlusJSONResponse) VisitRefreshTokenResponse(w http.ResponseWriter) error {
@@ -5892,23 +7609,15 @@ func (response RefreshToken400ApplicationProblemPlusJSONResponse) VisitRefreshTo
 	return err
 }
 
-type RefreshToken401ResponseHeaders struct {
-	WWWAuthenticate string
-}
-
-type RefreshToken401ApplicationProblemPlusJSONResponse struct {
-	Body    RefreshRefusedProblem
-	Headers RefreshToken401ResponseHeaders
-}
+type RefreshToken401ApplicationProblemPlusJSONResponse RefreshRejectedProblem
 
 func (response RefreshToken401ApplicationProblemPlusJSONResponse) VisitRefreshTokenResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5947,7 +7656,7 @@ func (response RefreshToken413ApplicationProblemPlusJSONResponse) VisitRefreshTo
 }
 
 type RefreshToken415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response RefreshToken415ApplicationProblemPlusJSONResponse) VisitRefreshTokenResponse(w http.ResponseWriter) error {
@@ -5979,7 +7688,7 @@ func (response RefreshToken422ApplicationProblemPlusJSONResponse) VisitRefreshTo
 }
 
 type RefreshToken500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response RefreshToken500ApplicationProblemPlusJSONResponse) VisitRefreshTokenResponse(w http.ResponseWriter) error {
@@ -5995,17 +7704,16 @@ func (response RefreshToken500ApplicationProblemPlusJSONResponse) VisitRefreshTo
 }
 
 type RefreshToken503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response RefreshToken503ApplicationProblemPlusJSONResponse) VisitRefreshTokenResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6019,16 +7727,22 @@ type RegisterResponseObject interface {
 	VisitRegisterResponse(w http.ResponseWriter) error
 }
 
-type Register202Response struct {
-}
+type Register202JSONResponse Accepted
 
-func (response Register202Response) VisitRegisterResponse(w http.ResponseWriter) error {
+func (response Register202JSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(202)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type Register400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response Register400ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
@@ -6074,7 +7788,7 @@ func (response Register413ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 }
 
 type Register415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response Register415ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
@@ -6112,18 +7826,17 @@ type Register429ApplicationProblemPlusJSONResponse struct {
 func (response Register429ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type Register500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response Register500ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
@@ -6139,43 +7852,47 @@ func (response Register500ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 }
 
 type Register503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response Register503ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteSessionsRequestObject struct {
-	Params DeleteSessionsParams
+type GetSessionRequestObject struct {
 }
 
-type DeleteSessionsResponseObject interface {
-	VisitDeleteSessionsResponse(w http.ResponseWriter) error
+type GetSessionResponseObject interface {
+	VisitGetSessionResponse(w http.ResponseWriter) error
 }
 
-type DeleteSessions204Response struct {
+type GetSession200JSONResponse SessionResult
+
+func (response GetSession200JSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
-func (response DeleteSessions204Response) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
+type GetSession400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
-type DeleteSessions400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteSessions400ApplicationProblemPlusJSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+func (response GetSession400ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6187,44 +7904,11 @@ func (response DeleteSessions400ApplicationProblemPlusJSONResponse) VisitDeleteS
 	return err
 }
 
-type DeleteSessions401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+type GetSession500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteSessions401ApplicationProblemPlusJSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteSessions403ApplicationProblemPlusJSONResponse struct {
-	CsrfFailedApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteSessions403ApplicationProblemPlusJSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteSessions500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteSessions500ApplicationProblemPlusJSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+func (response GetSession500ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6236,24 +7920,120 @@ func (response DeleteSessions500ApplicationProblemPlusJSONResponse) VisitDeleteS
 	return err
 }
 
-type DeleteSessions503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+type GetSession503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteSessions503ApplicationProblemPlusJSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+func (response GetSession503ApplicationProblemPlusJSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllSessionsRequestObject struct {
+	Params RevokeAllSessionsParams
+}
+
+type RevokeAllSessionsResponseObject interface {
+	VisitRevokeAllSessionsResponse(w http.ResponseWriter) error
+}
+
+type RevokeAllSessions204Response struct {
+}
+
+func (response RevokeAllSessions204Response) VisitRevokeAllSessionsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokeAllSessions400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllSessions400ApplicationProblemPlusJSONResponse) VisitRevokeAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllSessions401ApplicationProblemPlusJSONResponse struct {
+	AccessRejectedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllSessions401ApplicationProblemPlusJSONResponse) VisitRevokeAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllSessions403ApplicationProblemPlusJSONResponse struct {
+	CsrfFailedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllSessions403ApplicationProblemPlusJSONResponse) VisitRevokeAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllSessions500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllSessions500ApplicationProblemPlusJSONResponse) VisitRevokeAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllSessions503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllSessions503ApplicationProblemPlusJSONResponse) VisitRevokeAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ListSessionsRequestObject struct {
+	Params ListSessionsParams
 }
 
 type ListSessionsResponseObject interface {
@@ -6274,25 +8054,40 @@ func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.Res
 	return err
 }
 
+type ListSessions400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions400ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSessions401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ListSessions500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ListSessions500ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
@@ -6308,43 +8103,42 @@ func (response ListSessions500ApplicationProblemPlusJSONResponse) VisitListSessi
 }
 
 type ListSessions503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ListSessions503ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteSessionRequestObject struct {
-	SessionID SessionID `json:"session_id"`
+type RevokeSessionRequestObject struct {
+	SessionID SessionIDPath `json:"session_id"`
 }
 
-type DeleteSessionResponseObject interface {
-	VisitDeleteSessionResponse(w http.ResponseWriter) error
+type RevokeSessionResponseObject interface {
+	VisitRevokeSessionResponse(w http.ResponseWriter) error
 }
 
-type DeleteSession204Response struct {
+type RevokeSession204Response struct {
 }
 
-func (response DeleteSession204Response) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+func (response RevokeSession204Response) VisitRevokeSessionResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
 }
 
-type DeleteSession400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+type RevokeSession400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteSession400ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+func (response RevokeSession400ApplicationProblemPlusJSONResponse) VisitRevokeSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6356,28 +8150,27 @@ func (response DeleteSession400ApplicationProblemPlusJSONResponse) VisitDeleteSe
 	return err
 }
 
-type DeleteSession401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+type RevokeSession401ApplicationProblemPlusJSONResponse struct {
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteSession401ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+func (response RevokeSession401ApplicationProblemPlusJSONResponse) VisitRevokeSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteSession403ApplicationProblemPlusJSONResponse struct {
+type RevokeSession403ApplicationProblemPlusJSONResponse struct {
 	CsrfFailedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteSession403ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+func (response RevokeSession403ApplicationProblemPlusJSONResponse) VisitRevokeSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6389,11 +8182,11 @@ func (response DeleteSession403ApplicationProblemPlusJSONResponse) VisitDeleteSe
 	return err
 }
 
-type DeleteSession404ApplicationProblemPlusJSONResponse struct {
-	NotFoundApplicationProblemPlusJSONResponse
+type RevokeSession404ApplicationProblemPlusJSONResponse struct {
+	ResourceNotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteSession404ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+func (response RevokeSession404ApplicationProblemPlusJSONResponse) VisitRevokeSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6405,11 +8198,11 @@ func (response DeleteSession404ApplicationProblemPlusJSONResponse) VisitDeleteSe
 	return err
 }
 
-type DeleteSession500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+type RevokeSession500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteSession500ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+func (response RevokeSession500ApplicationProblemPlusJSONResponse) VisitRevokeSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6421,19 +8214,79 @@ func (response DeleteSession500ApplicationProblemPlusJSONResponse) VisitDeleteSe
 	return err
 }
 
-type DeleteSession503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+type RevokeSession503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteSession503ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+func (response RevokeSession503ApplicationProblemPlusJSONResponse) VisitRevokeSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettingsRequestObject struct {
+	Params GetSettingsParams
+}
+
+type GetSettingsResponseObject interface {
+	VisitGetSettingsResponse(w http.ResponseWriter) error
+}
+
+type GetSettings200JSONResponse SettingsResult
+
+func (response GetSettings200JSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettings304Response = NotModifiedResponse
+
+func (response GetSettings304Response) VisitGetSettingsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetSettings400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSettings400ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettings500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSettings500ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6446,7 +8299,7 @@ type ListAllEventsResponseObject interface {
 	VisitListAllEventsResponse(w http.ResponseWriter) error
 }
 
-type ListAllEvents200JSONResponse AdminEventList
+type ListAllEvents200JSONResponse EventList
 
 func (response ListAllEvents200JSONResponse) VisitListAllEventsResponse(w http.ResponseWriter) error {
 
@@ -6461,7 +8314,7 @@ func (response ListAllEvents200JSONResponse) VisitListAllEventsResponse(w http.R
 }
 
 type ListAllEvents400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response ListAllEvents400ApplicationProblemPlusJSONResponse) VisitListAllEventsResponse(w http.ResponseWriter) error {
@@ -6477,17 +8330,16 @@ func (response ListAllEvents400ApplicationProblemPlusJSONResponse) VisitListAllE
 }
 
 type ListAllEvents401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response ListAllEvents401ApplicationProblemPlusJSONResponse) VisitListAllEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6510,7 +8362,7 @@ func (response ListAllEvents403ApplicationProblemPlusJSONResponse) VisitListAllE
 }
 
 type ListAllEvents500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ListAllEvents500ApplicationProblemPlusJSONResponse) VisitListAllEventsResponse(w http.ResponseWriter) error {
@@ -6526,17 +8378,16 @@ func (response ListAllEvents500ApplicationProblemPlusJSONResponse) VisitListAllE
 }
 
 type ListAllEvents503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ListAllEvents503ApplicationProblemPlusJSONResponse) VisitListAllEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6565,7 +8416,7 @@ func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseW
 }
 
 type ListUsers400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response ListUsers400ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
@@ -6581,17 +8432,16 @@ func (response ListUsers400ApplicationProblemPlusJSONResponse) VisitListUsersRes
 }
 
 type ListUsers401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response ListUsers401ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6614,7 +8464,7 @@ func (response ListUsers403ApplicationProblemPlusJSONResponse) VisitListUsersRes
 }
 
 type ListUsers500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ListUsers500ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
@@ -6630,33 +8480,32 @@ func (response ListUsers500ApplicationProblemPlusJSONResponse) VisitListUsersRes
 }
 
 type ListUsers503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ListUsers503ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type CreateUserRequestObject struct {
-	Body *CreateUserJSONRequestBody
+type InviteUserRequestObject struct {
+	Body *InviteUserJSONRequestBody
 }
 
-type CreateUserResponseObject interface {
-	VisitCreateUserResponse(w http.ResponseWriter) error
+type InviteUserResponseObject interface {
+	VisitInviteUserResponse(w http.ResponseWriter) error
 }
 
-type CreateUser201JSONResponse AdminUserResult
+type InviteUser201JSONResponse AdminUserResult
 
-func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+func (response InviteUser201JSONResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6668,11 +8517,11 @@ func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
-type CreateUser400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+type InviteUser400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
-func (response CreateUser400ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+func (response InviteUser400ApplicationProblemPlusJSONResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6684,28 +8533,27 @@ func (response CreateUser400ApplicationProblemPlusJSONResponse) VisitCreateUserR
 	return err
 }
 
-type CreateUser401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+type InviteUser401ApplicationProblemPlusJSONResponse struct {
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
-func (response CreateUser401ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+func (response InviteUser401ApplicationProblemPlusJSONResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type CreateUser403ApplicationProblemPlusJSONResponse struct {
-	ReauthRequiredApplicationProblemPlusJSONResponse
+type InviteUser403ApplicationProblemPlusJSONResponse struct {
+	AdminRecentAuthenticationRequiredApplicationProblemPlusJSONResponse
 }
 
-func (response CreateUser403ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+func (response InviteUser403ApplicationProblemPlusJSONResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6717,11 +8565,9 @@ func (response CreateUser403ApplicationProblemPlusJSONResponse) VisitCreateUserR
 	return err
 }
 
-type CreateUser409ApplicationProblemPlusJSONResponse struct {
-	NameTakenApplicationProblemPlusJSONResponse
-}
+type InviteUser409ApplicationProblemPlusJSONResponse NameTakenProblem
 
-func (response CreateUser409ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+func (response InviteUser409ApplicationProblemPlusJSONResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6733,11 +8579,11 @@ func (response CreateUser409ApplicationProblemPlusJSONResponse) VisitCreateUserR
 	return err
 }
 
-type CreateUser413ApplicationProblemPlusJSONResponse struct {
+type InviteUser413ApplicationProblemPlusJSONResponse struct {
 	BodyTooLargeApplicationProblemPlusJSONResponse
 }
 
-func (response CreateUser413ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+func (response InviteUser413ApplicationProblemPlusJSONResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6749,11 +8595,11 @@ func (response CreateUser413ApplicationProblemPlusJSONResponse) VisitCreateUserR
 	return err
 }
 
-type CreateUser415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+type InviteUser415ApplicationProblemPlusJSONResponse struct {
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
-func (response CreateUser415ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+func (response InviteUser415ApplicationProblemPlusJSONResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6765,11 +8611,11 @@ func (response CreateUser415ApplicationProblemPlusJSONResponse) VisitCreateUserR
 	return err
 }
 
-type CreateUser422ApplicationProblemPlusJSONResponse struct {
+type InviteUser422ApplicationProblemPlusJSONResponse struct {
 	ValidationFailedApplicationProblemPlusJSONResponse
 }
 
-func (response CreateUser422ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+func (response InviteUser422ApplicationProblemPlusJSONResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6781,28 +8627,27 @@ func (response CreateUser422ApplicationProblemPlusJSONResponse) VisitCreateUserR
 	return err
 }
 
-type CreateUser429ApplicationProblemPlusJSONResponse struct {
+type InviteUser429ApplicationProblemPlusJSONResponse struct {
 	RateLimitedApplicationProblemPlusJSONResponse
 }
 
-func (response CreateUser429ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+func (response InviteUser429ApplicationProblemPlusJSONResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type CreateUser500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+type InviteUser500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
-func (response CreateUser500ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+func (response InviteUser500ApplicationProblemPlusJSONResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6814,25 +8659,152 @@ func (response CreateUser500ApplicationProblemPlusJSONResponse) VisitCreateUserR
 	return err
 }
 
-type CreateUser503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+type InviteUser503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response CreateUser503ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+func (response InviteUser503ApplicationProblemPlusJSONResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserRequestObject struct {
+	UserID UserIDPath `json:"user_id"`
+}
+
+type DeleteUserResponseObject interface {
+	VisitDeleteUserResponse(w http.ResponseWriter) error
+}
+
+type DeleteUser204Response struct {
+}
+
+func (response DeleteUser204Response) VisitDeleteUserResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteUser400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser400ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser401ApplicationProblemPlusJSONResponse struct {
+	AccessRejectedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser401ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser403ApplicationProblemPlusJSONResponse struct {
+	AdminRecentAuthenticationRequiredApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser403ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser404ApplicationProblemPlusJSONResponse struct {
+	ResourceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser404ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser409ApplicationProblemPlusJSONResponse struct {
+	SuperuserLastApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser409ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser500ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser503ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type GetUserRequestObject struct {
-	UserID UserID `json:"user_id"`
+	UserID UserIDPath `json:"user_id"`
 }
 
 type GetUserResponseObject interface {
@@ -6854,7 +8826,7 @@ func (response GetUser200JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 }
 
 type GetUser400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response GetUser400ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
@@ -6870,17 +8842,16 @@ func (response GetUser400ApplicationProblemPlusJSONResponse) VisitGetUserRespons
 }
 
 type GetUser401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response GetUser401ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6903,7 +8874,7 @@ func (response GetUser403ApplicationProblemPlusJSONResponse) VisitGetUserRespons
 }
 
 type GetUser404ApplicationProblemPlusJSONResponse struct {
-	NotFoundApplicationProblemPlusJSONResponse
+	ResourceNotFoundApplicationProblemPlusJSONResponse
 }
 
 func (response GetUser404ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
@@ -6919,7 +8890,7 @@ func (response GetUser404ApplicationProblemPlusJSONResponse) VisitGetUserRespons
 }
 
 type GetUser500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response GetUser500ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
@@ -6935,24 +8906,24 @@ func (response GetUser500ApplicationProblemPlusJSONResponse) VisitGetUserRespons
 }
 
 type GetUser503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response GetUser503ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type UpdateUserRequestObject struct {
-	UserID UserID `json:"user_id"`
+	UserID UserIDPath `json:"user_id"`
+	Params UpdateUserParams
 	Body   *UpdateUserJSONRequestBody
 }
 
@@ -6975,7 +8946,7 @@ func (response UpdateUser200JSONResponse) VisitUpdateUserResponse(w http.Respons
 }
 
 type UpdateUser400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateUser400ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
@@ -6991,24 +8962,23 @@ func (response UpdateUser400ApplicationProblemPlusJSONResponse) VisitUpdateUserR
 }
 
 type UpdateUser401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateUser401ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type UpdateUser403ApplicationProblemPlusJSONResponse struct {
-	ReauthRequiredApplicationProblemPlusJSONResponse
+	AdminRecentAuthenticationRequiredApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateUser403ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
@@ -7024,7 +8994,7 @@ func (response UpdateUser403ApplicationProblemPlusJSONResponse) VisitUpdateUserR
 }
 
 type UpdateUser404ApplicationProblemPlusJSONResponse struct {
-	NotFoundApplicationProblemPlusJSONResponse
+	ResourceNotFoundApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateUser404ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
@@ -7053,6 +9023,20 @@ func (response UpdateUser409ApplicationProblemPlusJSONResponse) VisitUpdateUserR
 	return err
 }
 
+type UpdateUser412ApplicationProblemPlusJSONResponse PreconditionFailedProblem
+
+func (response UpdateUser412ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateUser413ApplicationProblemPlusJSONResponse struct {
 	BodyTooLargeApplicationProblemPlusJSONResponse
 }
@@ -7070,7 +9054,7 @@ func (response UpdateUser413ApplicationProblemPlusJSONResponse) VisitUpdateUserR
 }
 
 type UpdateUser415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	MediaTypeUnsupportedApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateUser415ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
@@ -7108,18 +9092,17 @@ type UpdateUser429ApplicationProblemPlusJSONResponse struct {
 func (response UpdateUser429ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type UpdateUser500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateUser500ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
@@ -7135,43 +9118,42 @@ func (response UpdateUser500ApplicationProblemPlusJSONResponse) VisitUpdateUserR
 }
 
 type UpdateUser503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateUser503ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteUserRequestObject struct {
-	UserID UserID `json:"user_id"`
+type ResetUserLoginLimitRequestObject struct {
+	UserID UserIDPath `json:"user_id"`
 }
 
-type DeleteUserResponseObject interface {
-	VisitDeleteUserResponse(w http.ResponseWriter) error
+type ResetUserLoginLimitResponseObject interface {
+	VisitResetUserLoginLimitResponse(w http.ResponseWriter) error
 }
 
-type DeleteUser204Response struct {
+type ResetUserLoginLimit204Response struct {
 }
 
-func (response DeleteUser204Response) VisitDeleteUserResponse(w http.ResponseWriter) error {
+func (response ResetUserLoginLimit204Response) VisitResetUserLoginLimitResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
 }
 
-type DeleteUser400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+type ResetUserLoginLimit400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUser400ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+func (response ResetUserLoginLimit400ApplicationProblemPlusJSONResponse) VisitResetUserLoginLimitResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7183,28 +9165,27 @@ func (response DeleteUser400ApplicationProblemPlusJSONResponse) VisitDeleteUserR
 	return err
 }
 
-type DeleteUser401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+type ResetUserLoginLimit401ApplicationProblemPlusJSONResponse struct {
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUser401ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+func (response ResetUserLoginLimit401ApplicationProblemPlusJSONResponse) VisitResetUserLoginLimitResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteUser403ApplicationProblemPlusJSONResponse struct {
-	ReauthRequiredApplicationProblemPlusJSONResponse
+type ResetUserLoginLimit403ApplicationProblemPlusJSONResponse struct {
+	AdminRecentAuthenticationRequiredApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUser403ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+func (response ResetUserLoginLimit403ApplicationProblemPlusJSONResponse) VisitResetUserLoginLimitResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7216,11 +9197,11 @@ func (response DeleteUser403ApplicationProblemPlusJSONResponse) VisitDeleteUserR
 	return err
 }
 
-type DeleteUser404ApplicationProblemPlusJSONResponse struct {
-	NotFoundApplicationProblemPlusJSONResponse
+type ResetUserLoginLimit404ApplicationProblemPlusJSONResponse struct {
+	ResourceNotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUser404ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+func (response ResetUserLoginLimit404ApplicationProblemPlusJSONResponse) VisitResetUserLoginLimitResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7232,27 +9213,11 @@ func (response DeleteUser404ApplicationProblemPlusJSONResponse) VisitDeleteUserR
 	return err
 }
 
-type DeleteUser409ApplicationProblemPlusJSONResponse struct {
-	LastSuperuserApplicationProblemPlusJSONResponse
+type ResetUserLoginLimit500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUser409ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteUser500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response DeleteUser500ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+func (response ResetUserLoginLimit500ApplicationProblemPlusJSONResponse) VisitResetUserLoginLimitResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7264,44 +9229,49 @@ func (response DeleteUser500ApplicationProblemPlusJSONResponse) VisitDeleteUserR
 	return err
 }
 
-type DeleteUser503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+type ResetUserLoginLimit503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUser503ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+func (response ResetUserLoginLimit503ApplicationProblemPlusJSONResponse) VisitResetUserLoginLimitResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type SendPasswordResetRequestObject struct {
-	UserID UserID `json:"user_id"`
+type RequestUserPasswordResetRequestObject struct {
+	UserID UserIDPath `json:"user_id"`
 }
 
-type SendPasswordResetResponseObject interface {
-	VisitSendPasswordResetResponse(w http.ResponseWriter) error
+type RequestUserPasswordResetResponseObject interface {
+	VisitRequestUserPasswordResetResponse(w http.ResponseWriter) error
 }
 
-type SendPasswordReset202Response struct {
-}
+type RequestUserPasswordReset202JSONResponse Accepted
 
-func (response SendPasswordReset202Response) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+func (response RequestUserPasswordReset202JSONResponse) VisitRequestUserPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(202)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
-type SendPasswordReset400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+type RequestUserPasswordReset400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
-func (response SendPasswordReset400ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+func (response RequestUserPasswordReset400ApplicationProblemPlusJSONResponse) VisitRequestUserPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7313,28 +9283,27 @@ func (response SendPasswordReset400ApplicationProblemPlusJSONResponse) VisitSend
 	return err
 }
 
-type SendPasswordReset401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+type RequestUserPasswordReset401ApplicationProblemPlusJSONResponse struct {
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
-func (response SendPasswordReset401ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+func (response RequestUserPasswordReset401ApplicationProblemPlusJSONResponse) VisitRequestUserPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type SendPasswordReset403ApplicationProblemPlusJSONResponse struct {
+type RequestUserPasswordReset403ApplicationProblemPlusJSONResponse struct {
 	AdminForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response SendPasswordReset403ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+func (response RequestUserPasswordReset403ApplicationProblemPlusJSONResponse) VisitRequestUserPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7346,11 +9315,11 @@ func (response SendPasswordReset403ApplicationProblemPlusJSONResponse) VisitSend
 	return err
 }
 
-type SendPasswordReset404ApplicationProblemPlusJSONResponse struct {
-	NotFoundApplicationProblemPlusJSONResponse
+type RequestUserPasswordReset404ApplicationProblemPlusJSONResponse struct {
+	ResourceNotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response SendPasswordReset404ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+func (response RequestUserPasswordReset404ApplicationProblemPlusJSONResponse) VisitRequestUserPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7362,9 +9331,9 @@ func (response SendPasswordReset404ApplicationProblemPlusJSONResponse) VisitSend
 	return err
 }
 
-type SendPasswordReset409ApplicationProblemPlusJSONResponse UserUnreachableProblem
+type RequestUserPasswordReset409ApplicationProblemPlusJSONResponse UserUnreachableProblem
 
-func (response SendPasswordReset409ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+func (response RequestUserPasswordReset409ApplicationProblemPlusJSONResponse) VisitRequestUserPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7376,28 +9345,27 @@ func (response SendPasswordReset409ApplicationProblemPlusJSONResponse) VisitSend
 	return err
 }
 
-type SendPasswordReset429ApplicationProblemPlusJSONResponse struct {
+type RequestUserPasswordReset429ApplicationProblemPlusJSONResponse struct {
 	RateLimitedApplicationProblemPlusJSONResponse
 }
 
-func (response SendPasswordReset429ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+func (response RequestUserPasswordReset429ApplicationProblemPlusJSONResponse) VisitRequestUserPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type SendPasswordReset500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+type RequestUserPasswordReset500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
-func (response SendPasswordReset500ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+func (response RequestUserPasswordReset500ApplicationProblemPlusJSONResponse) VisitRequestUserPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7409,44 +9377,43 @@ func (response SendPasswordReset500ApplicationProblemPlusJSONResponse) VisitSend
 	return err
 }
 
-type SendPasswordReset503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+type RequestUserPasswordReset503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response SendPasswordReset503ApplicationProblemPlusJSONResponse) VisitSendPasswordResetResponse(w http.ResponseWriter) error {
+func (response RequestUserPasswordReset503ApplicationProblemPlusJSONResponse) VisitRequestUserPasswordResetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteUserSessionsRequestObject struct {
-	UserID UserID `json:"user_id"`
+type RevokeAllUserSessionsRequestObject struct {
+	UserID UserIDPath `json:"user_id"`
 }
 
-type DeleteUserSessionsResponseObject interface {
-	VisitDeleteUserSessionsResponse(w http.ResponseWriter) error
+type RevokeAllUserSessionsResponseObject interface {
+	VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error
 }
 
-type DeleteUserSessions204Response struct {
+type RevokeAllUserSessions204Response struct {
 }
 
-func (response DeleteUserSessions204Response) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+func (response RevokeAllUserSessions204Response) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
 }
 
-type DeleteUserSessions400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+type RevokeAllUserSessions400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSessions400ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+func (response RevokeAllUserSessions400ApplicationProblemPlusJSONResponse) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7458,28 +9425,27 @@ func (response DeleteUserSessions400ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteUserSessions401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+type RevokeAllUserSessions401ApplicationProblemPlusJSONResponse struct {
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSessions401ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+func (response RevokeAllUserSessions401ApplicationProblemPlusJSONResponse) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteUserSessions403ApplicationProblemPlusJSONResponse struct {
+type RevokeAllUserSessions403ApplicationProblemPlusJSONResponse struct {
 	AdminForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSessions403ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+func (response RevokeAllUserSessions403ApplicationProblemPlusJSONResponse) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7491,11 +9457,11 @@ func (response DeleteUserSessions403ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteUserSessions404ApplicationProblemPlusJSONResponse struct {
-	NotFoundApplicationProblemPlusJSONResponse
+type RevokeAllUserSessions404ApplicationProblemPlusJSONResponse struct {
+	ResourceNotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSessions404ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+func (response RevokeAllUserSessions404ApplicationProblemPlusJSONResponse) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7507,11 +9473,11 @@ func (response DeleteUserSessions404ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteUserSessions500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+type RevokeAllUserSessions500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSessions500ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+func (response RevokeAllUserSessions500ApplicationProblemPlusJSONResponse) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7523,25 +9489,25 @@ func (response DeleteUserSessions500ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteUserSessions503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+type RevokeAllUserSessions503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSessions503ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+func (response RevokeAllUserSessions503ApplicationProblemPlusJSONResponse) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ListUserSessionsRequestObject struct {
-	UserID UserID `json:"user_id"`
+	UserID UserIDPath `json:"user_id"`
+	Params ListUserSessionsParams
 }
 
 type ListUserSessionsResponseObject interface {
@@ -7563,7 +9529,7 @@ func (response ListUserSessions200JSONResponse) VisitListUserSessionsResponse(w 
 }
 
 type ListUserSessions400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
 func (response ListUserSessions400ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
@@ -7579,17 +9545,16 @@ func (response ListUserSessions400ApplicationProblemPlusJSONResponse) VisitListU
 }
 
 type ListUserSessions401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
 func (response ListUserSessions401ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7612,7 +9577,7 @@ func (response ListUserSessions403ApplicationProblemPlusJSONResponse) VisitListU
 }
 
 type ListUserSessions404ApplicationProblemPlusJSONResponse struct {
-	NotFoundApplicationProblemPlusJSONResponse
+	ResourceNotFoundApplicationProblemPlusJSONResponse
 }
 
 func (response ListUserSessions404ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
@@ -7628,7 +9593,7 @@ func (response ListUserSessions404ApplicationProblemPlusJSONResponse) VisitListU
 }
 
 type ListUserSessions500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response ListUserSessions500ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
@@ -7644,44 +9609,43 @@ func (response ListUserSessions500ApplicationProblemPlusJSONResponse) VisitListU
 }
 
 type ListUserSessions503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ListUserSessions503ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteUserSessionRequestObject struct {
-	UserID    UserID    `json:"user_id"`
-	SessionID SessionID `json:"session_id"`
+type RevokeUserSessionRequestObject struct {
+	UserID    UserIDPath    `json:"user_id"`
+	SessionID SessionIDPath `json:"session_id"`
 }
 
-type DeleteUserSessionResponseObject interface {
-	VisitDeleteUserSessionResponse(w http.ResponseWriter) error
+type RevokeUserSessionResponseObject interface {
+	VisitRevokeUserSessionResponse(w http.ResponseWriter) error
 }
 
-type DeleteUserSession204Response struct {
+type RevokeUserSession204Response struct {
 }
 
-func (response DeleteUserSession204Response) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+func (response RevokeUserSession204Response) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
 	return nil
 }
 
-type DeleteUserSession400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
+type RevokeUserSession400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSession400ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+func (response RevokeUserSession400ApplicationProblemPlusJSONResponse) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7693,28 +9657,27 @@ func (response DeleteUserSession400ApplicationProblemPlusJSONResponse) VisitDele
 	return err
 }
 
-type DeleteUserSession401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
+type RevokeUserSession401ApplicationProblemPlusJSONResponse struct {
+	AccessRejectedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSession401ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+func (response RevokeUserSession401ApplicationProblemPlusJSONResponse) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteUserSession403ApplicationProblemPlusJSONResponse struct {
+type RevokeUserSession403ApplicationProblemPlusJSONResponse struct {
 	AdminForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSession403ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+func (response RevokeUserSession403ApplicationProblemPlusJSONResponse) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7726,11 +9689,11 @@ func (response DeleteUserSession403ApplicationProblemPlusJSONResponse) VisitDele
 	return err
 }
 
-type DeleteUserSession404ApplicationProblemPlusJSONResponse struct {
-	NotFoundApplicationProblemPlusJSONResponse
+type RevokeUserSession404ApplicationProblemPlusJSONResponse struct {
+	ResourceNotFoundApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSession404ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+func (response RevokeUserSession404ApplicationProblemPlusJSONResponse) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7742,11 +9705,11 @@ func (response DeleteUserSession404ApplicationProblemPlusJSONResponse) VisitDele
 	return err
 }
 
-type DeleteUserSession500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+type RevokeUserSession500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSession500ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+func (response RevokeUserSession500ApplicationProblemPlusJSONResponse) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7758,147 +9721,32 @@ func (response DeleteUserSession500ApplicationProblemPlusJSONResponse) VisitDele
 	return err
 }
 
-type DeleteUserSession503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+type RevokeUserSession503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
 }
 
-func (response DeleteUserSession503ApplicationProblemPlusJSONResponse) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+func (response RevokeUserSession503ApplicationProblemPlusJSONResponse) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type UnthrottleUserRequestObject struct {
-	UserID UserID `json:"user_id"`
+type CheckHealthRequestObject struct {
 }
 
-type UnthrottleUserResponseObject interface {
-	VisitUnthrottleUserResponse(w http.ResponseWriter) error
+type CheckHealthResponseObject interface {
+	VisitCheckHealthResponse(w http.ResponseWriter) error
 }
 
-type UnthrottleUser204Response struct {
-}
+type CheckHealth200JSONResponse Health
 
-func (response UnthrottleUser204Response) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
-}
-
-type UnthrottleUser400ApplicationProblemPlusJSONResponse struct {
-	MalformedRequestApplicationProblemPlusJSONResponse
-}
-
-func (response UnthrottleUser400ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UnthrottleUser401ApplicationProblemPlusJSONResponse struct {
-	AccessRefusedApplicationProblemPlusJSONResponse
-}
-
-func (response UnthrottleUser401ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UnthrottleUser403ApplicationProblemPlusJSONResponse struct {
-	ReauthRequiredApplicationProblemPlusJSONResponse
-}
-
-func (response UnthrottleUser403ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UnthrottleUser404ApplicationProblemPlusJSONResponse struct {
-	NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response UnthrottleUser404ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UnthrottleUser500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response UnthrottleUser500ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UnthrottleUser503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response UnthrottleUser503ApplicationProblemPlusJSONResponse) VisitUnthrottleUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetHealthzRequestObject struct {
-}
-
-type GetHealthzResponseObject interface {
-	VisitGetHealthzResponse(w http.ResponseWriter) error
-}
-
-type GetHealthz200JSONResponse HealthResult
-
-func (response GetHealthz200JSONResponse) VisitGetHealthzResponse(w http.ResponseWriter) error {
+func (response CheckHealth200JSONResponse) VisitCheckHealthResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7910,11 +9758,27 @@ func (response GetHealthz200JSONResponse) VisitGetHealthzResponse(w http.Respons
 	return err
 }
 
-type GetHealthz500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+type CheckHealth400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
 }
 
-func (response GetHealthz500ApplicationProblemPlusJSONResponse) VisitGetHealthzResponse(w http.ResponseWriter) error {
+func (response CheckHealth400ApplicationProblemPlusJSONResponse) VisitCheckHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckHealth500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
+}
+
+func (response CheckHealth500ApplicationProblemPlusJSONResponse) VisitCheckHealthResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7927,6 +9791,7 @@ func (response GetHealthz500ApplicationProblemPlusJSONResponse) VisitGetHealthzR
 }
 
 type GetOpenapiJSONRequestObject struct {
+	Params GetOpenapiJSONParams
 }
 
 type GetOpenapiJSONResponseObject interface {
@@ -7947,8 +9812,31 @@ func (response GetOpenapiJSON200JSONResponse) VisitGetOpenapiJSONResponse(w http
 	return err
 }
 
+type GetOpenapiJSON304Response = NotModifiedResponse
+
+func (response GetOpenapiJSON304Response) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetOpenapiJSON400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpenapiJSON400ApplicationProblemPlusJSONResponse) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetOpenapiJSON500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response GetOpenapiJSON500ApplicationProblemPlusJSONResponse) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error {
@@ -7964,6 +9852,7 @@ func (response GetOpenapiJSON500ApplicationProblemPlusJSONResponse) VisitGetOpen
 }
 
 type GetOpenapiYamlRequestObject struct {
+	Params GetOpenapiYamlParams
 }
 
 type GetOpenapiYamlResponseObject interface {
@@ -7990,8 +9879,31 @@ func (response GetOpenapiYaml200ApplicationYamlResponse) VisitGetOpenapiYamlResp
 	return err
 }
 
+type GetOpenapiYaml304Response = NotModifiedResponse
+
+func (response GetOpenapiYaml304Response) VisitGetOpenapiYamlResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetOpenapiYaml400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpenapiYaml400ApplicationProblemPlusJSONResponse) VisitGetOpenapiYamlResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetOpenapiYaml500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+	ServerFailedApplicationProblemPlusJSONResponse
 }
 
 func (response GetOpenapiYaml500ApplicationProblemPlusJSONResponse) VisitGetOpenapiYamlResponse(w http.ResponseWriter) error {
@@ -8006,16 +9918,17 @@ func (response GetOpenapiYaml500ApplicationProblemPlusJSONResponse) VisitGetOpen
 	return err
 }
 
-type GetReadyzRequestObject struct {
+type ListProblemsRequestObject struct {
+	Params ListProblemsParams
 }
 
-type GetReadyzResponseObject interface {
-	VisitGetReadyzResponse(w http.ResponseWriter) error
+type ListProblemsResponseObject interface {
+	VisitListProblemsResponse(w http.ResponseWriter) error
 }
 
-type GetReadyz200JSONResponse HealthResult
+type ListProblems200JSONResponse ProblemCatalog
 
-func (response GetReadyz200JSONResponse) VisitGetReadyzResponse(w http.ResponseWriter) error {
+func (response ListProblems200JSONResponse) VisitListProblemsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8027,11 +9940,34 @@ func (response GetReadyz200JSONResponse) VisitGetReadyzResponse(w http.ResponseW
 	return err
 }
 
-type GetReadyz500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
+type ListProblems304Response = NotModifiedResponse
+
+func (response ListProblems304Response) VisitListProblemsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
 }
 
-func (response GetReadyz500ApplicationProblemPlusJSONResponse) VisitGetReadyzResponse(w http.ResponseWriter) error {
+type ListProblems400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response ListProblems400ApplicationProblemPlusJSONResponse) VisitListProblemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProblems500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ListProblems500ApplicationProblemPlusJSONResponse) VisitListProblemsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8043,18 +9979,70 @@ func (response GetReadyz500ApplicationProblemPlusJSONResponse) VisitGetReadyzRes
 	return err
 }
 
-type GetReadyz503ApplicationProblemPlusJSONResponse struct {
-	UnavailableApplicationProblemPlusJSONResponse
+type CheckReadinessRequestObject struct {
 }
 
-func (response GetReadyz503ApplicationProblemPlusJSONResponse) VisitGetReadyzResponse(w http.ResponseWriter) error {
+type CheckReadinessResponseObject interface {
+	VisitCheckReadinessResponse(w http.ResponseWriter) error
+}
+
+type CheckReadiness200JSONResponse Health
+
+func (response CheckReadiness200JSONResponse) VisitCheckReadinessResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckReadiness400ApplicationProblemPlusJSONResponse struct {
+	RequestMalformedApplicationProblemPlusJSONResponse
+}
+
+func (response CheckReadiness400ApplicationProblemPlusJSONResponse) VisitCheckReadinessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckReadiness500ApplicationProblemPlusJSONResponse struct {
+	ServerFailedApplicationProblemPlusJSONResponse
+}
+
+func (response CheckReadiness500ApplicationProblemPlusJSONResponse) VisitCheckReadinessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckReadiness503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CheckReadiness503ApplicationProblemPlusJSONResponse) VisitCheckReadinessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8062,25 +10050,28 @@ func (response GetReadyz503ApplicationProblemPlusJSONResponse) VisitGetReadyzRes
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// GetJwks The public keys of access tokens
+	// GetSigningKeys Get the public keys of access tokens
 	// (GET /.well-known/jwks.json)
-	GetJwks(ctx context.Context, request GetJwksRequestObject) (GetJwksResponseObject, error)
-	// GetCsrf Get the CSRF token
-	// (GET /accounts/csrf)
-	GetCsrf(ctx context.Context, request GetCsrfRequestObject) (GetCsrfResponseObject, error)
-	// ChangeEmail Change my e-mail address
+	GetSigningKeys(ctx context.Context, request GetSigningKeysRequestObject) (GetSigningKeysResponseObject, error)
+	// CancelEmailChange Cancel the change of my email address
+	// (DELETE /accounts/email/change)
+	CancelEmailChange(ctx context.Context, request CancelEmailChangeRequestObject) (CancelEmailChangeResponseObject, error)
+	// ChangeEmail Change my email address
 	// (POST /accounts/email/change)
 	ChangeEmail(ctx context.Context, request ChangeEmailRequestObject) (ChangeEmailResponseObject, error)
-	// ConfirmEmailChange Confirm the new e-mail address
+	// ConfirmEmailChange Confirm the new email address
 	// (POST /accounts/email/change/confirm)
 	ConfirmEmailChange(ctx context.Context, request ConfirmEmailChangeRequestObject) (ConfirmEmailChangeResponseObject, error)
+	// ResendEmailChange Send the mail of my email change again
+	// (POST /accounts/email/change/resend)
+	ResendEmailChange(ctx context.Context, request ResendEmailChangeRequestObject) (ResendEmailChangeResponseObject, error)
 	// ResendVerification Send the verification mail again
 	// (POST /accounts/email/resend)
 	ResendVerification(ctx context.Context, request ResendVerificationRequestObject) (ResendVerificationResponseObject, error)
-	// VerifyEmail Verify the address and sign in
+	// VerifyEmail Verify the email address and log in
 	// (POST /accounts/email/verify)
 	VerifyEmail(ctx context.Context, request VerifyEmailRequestObject) (VerifyEmailResponseObject, error)
-	// ListEvents List what happened to my account
+	// ListEvents List my security events
 	// (GET /accounts/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
 	// Login Log in
@@ -8092,87 +10083,96 @@ type StrictServerInterface interface {
 	// ChangePassword Change my password
 	// (POST /accounts/password/change)
 	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
-	// RequestPasswordReset Ask for a mail to set a new password
+	// RequestPasswordReset Request a mail to set a new password
 	// (POST /accounts/password/reset)
 	RequestPasswordReset(ctx context.Context, request RequestPasswordResetRequestObject) (RequestPasswordResetResponseObject, error)
-	// ConfirmPasswordReset Set a new password by the link of a mail
+	// ConfirmPasswordReset Set a new password with the link of a mail
 	// (POST /accounts/password/reset/confirm)
 	ConfirmPasswordReset(ctx context.Context, request ConfirmPasswordResetRequestObject) (ConfirmPasswordResetResponseObject, error)
-	// GetProfile Who am I?
+	// DeleteAccount Delete my account
+	// (DELETE /accounts/profile)
+	DeleteAccount(ctx context.Context, request DeleteAccountRequestObject) (DeleteAccountResponseObject, error)
+	// GetProfile Get my profile
 	// (GET /accounts/profile)
 	GetProfile(ctx context.Context, request GetProfileRequestObject) (GetProfileResponseObject, error)
-	// UpdateProfile Change my username or names
+	// UpdateProfile Change my username, names or language
 	// (PATCH /accounts/profile)
 	UpdateProfile(ctx context.Context, request UpdateProfileRequestObject) (UpdateProfileResponseObject, error)
-	// DeleteProfile Delete my account
-	// (POST /accounts/profile/delete)
-	DeleteProfile(ctx context.Context, request DeleteProfileRequestObject) (DeleteProfileResponseObject, error)
 	// ExportProfile Export my data
 	// (GET /accounts/profile/export)
 	ExportProfile(ctx context.Context, request ExportProfileRequestObject) (ExportProfileResponseObject, error)
-	// Reauthenticate Show my password once more
+	// Reauthenticate Confirm my password
 	// (POST /accounts/reauthenticate)
 	Reauthenticate(ctx context.Context, request ReauthenticateRequestObject) (ReauthenticateResponseObject, error)
-	// RefreshToken Get the next tokens
+	// RefreshToken Refresh the tokens
 	// (POST /accounts/refresh_token)
 	RefreshToken(ctx context.Context, request RefreshTokenRequestObject) (RefreshTokenResponseObject, error)
 	// Register Sign up
 	// (POST /accounts/register)
 	Register(ctx context.Context, request RegisterRequestObject) (RegisterResponseObject, error)
-	// DeleteSessions Log out everywhere
+	// GetSession Get the current session
+	// (GET /accounts/session)
+	GetSession(ctx context.Context, request GetSessionRequestObject) (GetSessionResponseObject, error)
+	// RevokeAllSessions Log out everywhere
 	// (DELETE /accounts/sessions)
-	DeleteSessions(ctx context.Context, request DeleteSessionsRequestObject) (DeleteSessionsResponseObject, error)
+	RevokeAllSessions(ctx context.Context, request RevokeAllSessionsRequestObject) (RevokeAllSessionsResponseObject, error)
 	// ListSessions List my sessions
 	// (GET /accounts/sessions)
 	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
-	// DeleteSession End one of my sessions
+	// RevokeSession Log out one of my sessions
 	// (DELETE /accounts/sessions/{session_id})
-	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
-	// ListAllEvents List what happened
+	RevokeSession(ctx context.Context, request RevokeSessionRequestObject) (RevokeSessionResponseObject, error)
+	// GetSettings Get the public settings
+	// (GET /accounts/settings)
+	GetSettings(ctx context.Context, request GetSettingsRequestObject) (GetSettingsResponseObject, error)
+	// ListAllEvents List the security events of all users
 	// (GET /admin/events)
 	ListAllEvents(ctx context.Context, request ListAllEventsRequestObject) (ListAllEventsResponseObject, error)
 	// ListUsers Find users
 	// (GET /admin/users)
 	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
-	// CreateUser Invite a user
+	// InviteUser Invite a user
 	// (POST /admin/users)
-	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
-	// GetUser Look at a user
+	InviteUser(ctx context.Context, request InviteUserRequestObject) (InviteUserResponseObject, error)
+	// DeleteUser Delete a user
+	// (DELETE /admin/users/{user_id})
+	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
+	// GetUser Get a user
 	// (GET /admin/users/{user_id})
 	GetUser(ctx context.Context, request GetUserRequestObject) (GetUserResponseObject, error)
 	// UpdateUser Change a user
 	// (PATCH /admin/users/{user_id})
 	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
-	// DeleteUser Remove a user for good
-	// (POST /admin/users/{user_id}/delete)
-	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
-	// SendPasswordReset Send a user the mail to set a password
+	// ResetUserLoginLimit Reset the login limit of a user
+	// (DELETE /admin/users/{user_id}/login_limit)
+	ResetUserLoginLimit(ctx context.Context, request ResetUserLoginLimitRequestObject) (ResetUserLoginLimitResponseObject, error)
+	// RequestUserPasswordReset Send a user the mail to set a password
 	// (POST /admin/users/{user_id}/password_reset)
-	SendPasswordReset(ctx context.Context, request SendPasswordResetRequestObject) (SendPasswordResetResponseObject, error)
-	// DeleteUserSessions Log a user out everywhere
+	RequestUserPasswordReset(ctx context.Context, request RequestUserPasswordResetRequestObject) (RequestUserPasswordResetResponseObject, error)
+	// RevokeAllUserSessions Log a user out everywhere
 	// (DELETE /admin/users/{user_id}/sessions)
-	DeleteUserSessions(ctx context.Context, request DeleteUserSessionsRequestObject) (DeleteUserSessionsResponseObject, error)
+	RevokeAllUserSessions(ctx context.Context, request RevokeAllUserSessionsRequestObject) (RevokeAllUserSessionsResponseObject, error)
 	// ListUserSessions List a user's sessions
 	// (GET /admin/users/{user_id}/sessions)
 	ListUserSessions(ctx context.Context, request ListUserSessionsRequestObject) (ListUserSessionsResponseObject, error)
-	// DeleteUserSession End one session of a user
+	// RevokeUserSession Log out one session of a user
 	// (DELETE /admin/users/{user_id}/sessions/{session_id})
-	DeleteUserSession(ctx context.Context, request DeleteUserSessionRequestObject) (DeleteUserSessionResponseObject, error)
-	// UnthrottleUser Let a user try the password again
-	// (POST /admin/users/{user_id}/unthrottle)
-	UnthrottleUser(ctx context.Context, request UnthrottleUserRequestObject) (UnthrottleUserResponseObject, error)
-	// GetHealthz Is the process alive?
+	RevokeUserSession(ctx context.Context, request RevokeUserSessionRequestObject) (RevokeUserSessionResponseObject, error)
+	// CheckHealth Check whether the process is alive
 	// (GET /healthz)
-	GetHealthz(ctx context.Context, request GetHealthzRequestObject) (GetHealthzResponseObject, error)
-	// GetOpenapiJSON This contract as JSON
+	CheckHealth(ctx context.Context, request CheckHealthRequestObject) (CheckHealthResponseObject, error)
+	// GetOpenapiJSON Get this contract as JSON
 	// (GET /openapi.json)
 	GetOpenapiJSON(ctx context.Context, request GetOpenapiJSONRequestObject) (GetOpenapiJSONResponseObject, error)
-	// GetOpenapiYaml This contract as YAML
+	// GetOpenapiYaml Get this contract as YAML
 	// (GET /openapi.yaml)
 	GetOpenapiYaml(ctx context.Context, request GetOpenapiYamlRequestObject) (GetOpenapiYamlResponseObject, error)
-	// GetReadyz Should this replica get traffic?
+	// ListProblems List the problem codes
+	// (GET /problems)
+	ListProblems(ctx context.Context, request ListProblemsRequestObject) (ListProblemsResponseObject, error)
+	// CheckReadiness Check whether this replica should get traffic
 	// (GET /readyz)
-	GetReadyz(ctx context.Context, request GetReadyzRequestObject) (GetReadyzResponseObject, error)
+	CheckReadiness(ctx context.Context, request CheckReadinessRequestObject) (CheckReadinessResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
@@ -8232,23 +10232,23 @@ type strictHandler struct {
 	options     StrictGinServerOptions
 }
 
-// GetJwks operation middleware
-func (sh *strictHandler) GetJwks(ctx *gin.Context) {
-	var request GetJwksRequestObject
+// GetSigningKeys operation middleware
+func (sh *strictHandler) GetSigningKeys(ctx *gin.Context) {
+	var request GetSigningKeysRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetJwks(ctx, request.(GetJwksRequestObject))
+		return sh.ssi.GetSigningKeys(ctx, request.(GetSigningKeysRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetJwks")
+		handler = middleware(handler, "GetSigningKeys")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(GetJwksResponseObject); ok {
-		if err := validResponse.VisitGetJwksResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(GetSigningKeysResponseObject); ok {
+		if err := validResponse.VisitGetSigningKeysResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8256,23 +10256,23 @@ func (sh *strictHandler) GetJwks(ctx *gin.Context) {
 	}
 }
 
-// GetCsrf operation middleware
-func (sh *strictHandler) GetCsrf(ctx *gin.Context) {
-	var request GetCsrfRequestObject
+// CancelEmailChange operation middleware
+func (sh *strictHandler) CancelEmailChange(ctx *gin.Context) {
+	var request CancelEmailChangeRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetCsrf(ctx, request.(GetCsrfRequestObject))
+		return sh.ssi.CancelEmailChange(ctx, request.(CancelEmailChangeRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetCsrf")
+		handler = middleware(handler, "CancelEmailChange")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(GetCsrfResponseObject); ok {
-		if err := validResponse.VisitGetCsrfResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(CancelEmailChangeResponseObject); ok {
+		if err := validResponse.VisitCancelEmailChangeResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8357,6 +10357,30 @@ func (sh *strictHandler) ConfirmEmailChange(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ConfirmEmailChangeResponseObject); ok {
 		if err := validResponse.VisitConfirmEmailChangeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResendEmailChange operation middleware
+func (sh *strictHandler) ResendEmailChange(ctx *gin.Context) {
+	var request ResendEmailChangeRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResendEmailChange(ctx, request.(ResendEmailChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResendEmailChange")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResendEmailChangeResponseObject); ok {
+		if err := validResponse.VisitResendEmailChangeResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8687,6 +10711,30 @@ func (sh *strictHandler) ConfirmPasswordReset(ctx *gin.Context) {
 	}
 }
 
+// DeleteAccount operation middleware
+func (sh *strictHandler) DeleteAccount(ctx *gin.Context) {
+	var request DeleteAccountRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAccount(ctx, request.(DeleteAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteAccountResponseObject); ok {
+		if err := validResponse.VisitDeleteAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetProfile operation middleware
 func (sh *strictHandler) GetProfile(ctx *gin.Context) {
 	var request GetProfileRequestObject
@@ -8746,48 +10794,6 @@ func (sh *strictHandler) UpdateProfile(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(UpdateProfileResponseObject); ok {
 		if err := validResponse.VisitUpdateProfileResponse(ctx.Writer); err != nil {
-			sh.options.ResponseErrorHandlerFunc(ctx, err)
-		}
-	} else if response != nil {
-		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
-	}
-}
-
-// DeleteProfile operation middleware
-func (sh *strictHandler) DeleteProfile(ctx *gin.Context) {
-	var request DeleteProfileRequestObject
-
-	var body DeleteProfileJSONRequestBody
-	var err error
-	// A request validator built on kin-openapi's openapi3filter with
-	// KeepValidatedValue leaves the value it validated on the body. Bind
-	// that value, matching member names exactly, so the handler receives
-	// what was validated instead of a second, case-insensitive decode.
-	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-		err = ctx.ShouldBindJSON(&body)
-	} else if binding.Validator != nil {
-		// ShouldBindJSON runs the struct validator after decoding; keep that.
-		err = binding.Validator.ValidateStruct(&body)
-	}
-	if err != nil {
-		sh.options.RequestErrorHandlerFunc(ctx, err)
-		return
-	}
-	request.Body = &body
-
-	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteProfile(ctx, request.(DeleteProfileRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteProfile")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(DeleteProfileResponseObject); ok {
-		if err := validResponse.VisitDeleteProfileResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8950,25 +10956,49 @@ func (sh *strictHandler) Register(ctx *gin.Context) {
 	}
 }
 
-// DeleteSessions operation middleware
-func (sh *strictHandler) DeleteSessions(ctx *gin.Context, params DeleteSessionsParams) {
-	var request DeleteSessionsRequestObject
-
-	request.Params = params
+// GetSession operation middleware
+func (sh *strictHandler) GetSession(ctx *gin.Context) {
+	var request GetSessionRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteSessions(ctx, request.(DeleteSessionsRequestObject))
+		return sh.ssi.GetSession(ctx, request.(GetSessionRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteSessions")
+		handler = middleware(handler, "GetSession")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(DeleteSessionsResponseObject); ok {
-		if err := validResponse.VisitDeleteSessionsResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(GetSessionResponseObject); ok {
+		if err := validResponse.VisitGetSessionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeAllSessions operation middleware
+func (sh *strictHandler) RevokeAllSessions(ctx *gin.Context, params RevokeAllSessionsParams) {
+	var request RevokeAllSessionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeAllSessions(ctx, request.(RevokeAllSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeAllSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RevokeAllSessionsResponseObject); ok {
+		if err := validResponse.VisitRevokeAllSessionsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8977,8 +11007,10 @@ func (sh *strictHandler) DeleteSessions(ctx *gin.Context, params DeleteSessionsP
 }
 
 // ListSessions operation middleware
-func (sh *strictHandler) ListSessions(ctx *gin.Context) {
+func (sh *strictHandler) ListSessions(ctx *gin.Context, params ListSessionsParams) {
 	var request ListSessionsRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListSessions(ctx, request.(ListSessionsRequestObject))
@@ -9000,25 +11032,51 @@ func (sh *strictHandler) ListSessions(ctx *gin.Context) {
 	}
 }
 
-// DeleteSession operation middleware
-func (sh *strictHandler) DeleteSession(ctx *gin.Context, sessionID SessionID) {
-	var request DeleteSessionRequestObject
+// RevokeSession operation middleware
+func (sh *strictHandler) RevokeSession(ctx *gin.Context, sessionID SessionIDPath) {
+	var request RevokeSessionRequestObject
 
 	request.SessionID = sessionID
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteSession(ctx, request.(DeleteSessionRequestObject))
+		return sh.ssi.RevokeSession(ctx, request.(RevokeSessionRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteSession")
+		handler = middleware(handler, "RevokeSession")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
-		if err := validResponse.VisitDeleteSessionResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(RevokeSessionResponseObject); ok {
+		if err := validResponse.VisitRevokeSessionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSettings operation middleware
+func (sh *strictHandler) GetSettings(ctx *gin.Context, params GetSettingsParams) {
+	var request GetSettingsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSettings(ctx, request.(GetSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSettingsResponseObject); ok {
+		if err := validResponse.VisitGetSettingsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9078,11 +11136,11 @@ func (sh *strictHandler) ListUsers(ctx *gin.Context, params ListUsersParams) {
 	}
 }
 
-// CreateUser operation middleware
-func (sh *strictHandler) CreateUser(ctx *gin.Context) {
-	var request CreateUserRequestObject
+// InviteUser operation middleware
+func (sh *strictHandler) InviteUser(ctx *gin.Context) {
+	var request InviteUserRequestObject
 
-	var body CreateUserJSONRequestBody
+	var body InviteUserJSONRequestBody
 	var err error
 	// A request validator built on kin-openapi's openapi3filter with
 	// KeepValidatedValue leaves the value it validated on the body. Bind
@@ -9101,18 +11159,44 @@ func (sh *strictHandler) CreateUser(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateUser(ctx, request.(CreateUserRequestObject))
+		return sh.ssi.InviteUser(ctx, request.(InviteUserRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateUser")
+		handler = middleware(handler, "InviteUser")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(CreateUserResponseObject); ok {
-		if err := validResponse.VisitCreateUserResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(InviteUserResponseObject); ok {
+		if err := validResponse.VisitInviteUserResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteUser operation middleware
+func (sh *strictHandler) DeleteUser(ctx *gin.Context, userID UserIDPath) {
+	var request DeleteUserRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteUser(ctx, request.(DeleteUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteUserResponseObject); ok {
+		if err := validResponse.VisitDeleteUserResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9121,7 +11205,7 @@ func (sh *strictHandler) CreateUser(ctx *gin.Context) {
 }
 
 // GetUser operation middleware
-func (sh *strictHandler) GetUser(ctx *gin.Context, userID UserID) {
+func (sh *strictHandler) GetUser(ctx *gin.Context, userID UserIDPath) {
 	var request GetUserRequestObject
 
 	request.UserID = userID
@@ -9147,10 +11231,11 @@ func (sh *strictHandler) GetUser(ctx *gin.Context, userID UserID) {
 }
 
 // UpdateUser operation middleware
-func (sh *strictHandler) UpdateUser(ctx *gin.Context, userID UserID) {
+func (sh *strictHandler) UpdateUser(ctx *gin.Context, userID UserIDPath, params UpdateUserParams) {
 	var request UpdateUserRequestObject
 
 	request.UserID = userID
+	request.Params = params
 
 	var body UpdateUserJSONRequestBody
 	var err error
@@ -9190,25 +11275,25 @@ func (sh *strictHandler) UpdateUser(ctx *gin.Context, userID UserID) {
 	}
 }
 
-// DeleteUser operation middleware
-func (sh *strictHandler) DeleteUser(ctx *gin.Context, userID UserID) {
-	var request DeleteUserRequestObject
+// ResetUserLoginLimit operation middleware
+func (sh *strictHandler) ResetUserLoginLimit(ctx *gin.Context, userID UserIDPath) {
+	var request ResetUserLoginLimitRequestObject
 
 	request.UserID = userID
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteUser(ctx, request.(DeleteUserRequestObject))
+		return sh.ssi.ResetUserLoginLimit(ctx, request.(ResetUserLoginLimitRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteUser")
+		handler = middleware(handler, "ResetUserLoginLimit")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(DeleteUserResponseObject); ok {
-		if err := validResponse.VisitDeleteUserResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(ResetUserLoginLimitResponseObject); ok {
+		if err := validResponse.VisitResetUserLoginLimitResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9216,25 +11301,25 @@ func (sh *strictHandler) DeleteUser(ctx *gin.Context, userID UserID) {
 	}
 }
 
-// SendPasswordReset operation middleware
-func (sh *strictHandler) SendPasswordReset(ctx *gin.Context, userID UserID) {
-	var request SendPasswordResetRequestObject
+// RequestUserPasswordReset operation middleware
+func (sh *strictHandler) RequestUserPasswordReset(ctx *gin.Context, userID UserIDPath) {
+	var request RequestUserPasswordResetRequestObject
 
 	request.UserID = userID
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.SendPasswordReset(ctx, request.(SendPasswordResetRequestObject))
+		return sh.ssi.RequestUserPasswordReset(ctx, request.(RequestUserPasswordResetRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "SendPasswordReset")
+		handler = middleware(handler, "RequestUserPasswordReset")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(SendPasswordResetResponseObject); ok {
-		if err := validResponse.VisitSendPasswordResetResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(RequestUserPasswordResetResponseObject); ok {
+		if err := validResponse.VisitRequestUserPasswordResetResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9242,25 +11327,25 @@ func (sh *strictHandler) SendPasswordReset(ctx *gin.Context, userID UserID) {
 	}
 }
 
-// DeleteUserSessions operation middleware
-func (sh *strictHandler) DeleteUserSessions(ctx *gin.Context, userID UserID) {
-	var request DeleteUserSessionsRequestObject
+// RevokeAllUserSessions operation middleware
+func (sh *strictHandler) RevokeAllUserSessions(ctx *gin.Context, userID UserIDPath) {
+	var request RevokeAllUserSessionsRequestObject
 
 	request.UserID = userID
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteUserSessions(ctx, request.(DeleteUserSessionsRequestObject))
+		return sh.ssi.RevokeAllUserSessions(ctx, request.(RevokeAllUserSessionsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteUserSessions")
+		handler = middleware(handler, "RevokeAllUserSessions")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(DeleteUserSessionsResponseObject); ok {
-		if err := validResponse.VisitDeleteUserSessionsResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(RevokeAllUserSessionsResponseObject); ok {
+		if err := validResponse.VisitRevokeAllUserSessionsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9269,10 +11354,11 @@ func (sh *strictHandler) DeleteUserSessions(ctx *gin.Context, userID UserID) {
 }
 
 // ListUserSessions operation middleware
-func (sh *strictHandler) ListUserSessions(ctx *gin.Context, userID UserID) {
+func (sh *strictHandler) ListUserSessions(ctx *gin.Context, userID UserIDPath, params ListUserSessionsParams) {
 	var request ListUserSessionsRequestObject
 
 	request.UserID = userID
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListUserSessions(ctx, request.(ListUserSessionsRequestObject))
@@ -9294,26 +11380,26 @@ func (sh *strictHandler) ListUserSessions(ctx *gin.Context, userID UserID) {
 	}
 }
 
-// DeleteUserSession operation middleware
-func (sh *strictHandler) DeleteUserSession(ctx *gin.Context, userID UserID, sessionID SessionID) {
-	var request DeleteUserSessionRequestObject
+// RevokeUserSession operation middleware
+func (sh *strictHandler) RevokeUserSession(ctx *gin.Context, userID UserIDPath, sessionID SessionIDPath) {
+	var request RevokeUserSessionRequestObject
 
 	request.UserID = userID
 	request.SessionID = sessionID
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteUserSession(ctx, request.(DeleteUserSessionRequestObject))
+		return sh.ssi.RevokeUserSession(ctx, request.(RevokeUserSessionRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteUserSession")
+		handler = middleware(handler, "RevokeUserSession")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(DeleteUserSessionResponseObject); ok {
-		if err := validResponse.VisitDeleteUserSessionResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(RevokeUserSessionResponseObject); ok {
+		if err := validResponse.VisitRevokeUserSessionResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9321,49 +11407,23 @@ func (sh *strictHandler) DeleteUserSession(ctx *gin.Context, userID UserID, sess
 	}
 }
 
-// UnthrottleUser operation middleware
-func (sh *strictHandler) UnthrottleUser(ctx *gin.Context, userID UserID) {
-	var request UnthrottleUserRequestObject
-
-	request.UserID = userID
+// CheckHealth operation middleware
+func (sh *strictHandler) CheckHealth(ctx *gin.Context) {
+	var request CheckHealthRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UnthrottleUser(ctx, request.(UnthrottleUserRequestObject))
+		return sh.ssi.CheckHealth(ctx, request.(CheckHealthRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UnthrottleUser")
+		handler = middleware(handler, "CheckHealth")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(UnthrottleUserResponseObject); ok {
-		if err := validResponse.VisitUnthrottleUserResponse(ctx.Writer); err != nil {
-			sh.options.ResponseErrorHandlerFunc(ctx, err)
-		}
-	} else if response != nil {
-		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
-	}
-}
-
-// GetHealthz operation middleware
-func (sh *strictHandler) GetHealthz(ctx *gin.Context) {
-	var request GetHealthzRequestObject
-
-	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetHealthz(ctx, request.(GetHealthzRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetHealthz")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(GetHealthzResponseObject); ok {
-		if err := validResponse.VisitGetHealthzResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(CheckHealthResponseObject); ok {
+		if err := validResponse.VisitCheckHealthResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9372,8 +11432,10 @@ func (sh *strictHandler) GetHealthz(ctx *gin.Context) {
 }
 
 // GetOpenapiJSON operation middleware
-func (sh *strictHandler) GetOpenapiJSON(ctx *gin.Context) {
+func (sh *strictHandler) GetOpenapiJSON(ctx *gin.Context, params GetOpenapiJSONParams) {
 	var request GetOpenapiJSONRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetOpenapiJSON(ctx, request.(GetOpenapiJSONRequestObject))
@@ -9396,8 +11458,10 @@ func (sh *strictHandler) GetOpenapiJSON(ctx *gin.Context) {
 }
 
 // GetOpenapiYaml operation middleware
-func (sh *strictHandler) GetOpenapiYaml(ctx *gin.Context) {
+func (sh *strictHandler) GetOpenapiYaml(ctx *gin.Context, params GetOpenapiYamlParams) {
 	var request GetOpenapiYamlRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetOpenapiYaml(ctx, request.(GetOpenapiYamlRequestObject))
@@ -9419,23 +11483,25 @@ func (sh *strictHandler) GetOpenapiYaml(ctx *gin.Context) {
 	}
 }
 
-// GetReadyz operation middleware
-func (sh *strictHandler) GetReadyz(ctx *gin.Context) {
-	var request GetReadyzRequestObject
+// ListProblems operation middleware
+func (sh *strictHandler) ListProblems(ctx *gin.Context, params ListProblemsParams) {
+	var request ListProblemsRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetReadyz(ctx, request.(GetReadyzRequestObject))
+		return sh.ssi.ListProblems(ctx, request.(ListProblemsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetReadyz")
+		handler = middleware(handler, "ListProblems")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(GetReadyzResponseObject); ok {
-		if err := validResponse.VisitGetReadyzResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(ListProblemsResponseObject); ok {
+		if err := validResponse.VisitListProblemsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9443,410 +11509,26 @@ func (sh *strictHandler) GetReadyz(ctx *gin.Context) {
 	}
 }
 
-// Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
-// Stored as a slice of fixed-width chunks rather than one concatenated
-// const string: with thousands of chunks the chained `+` fold is several
-// times slower for the Go compiler than parsing a slice literal.
-var swaggerSpec = []string{
-	"7L2Lchs3tjb6Kijuv8qX3aSpmy9UTe2tKPZEjmN7LHk8M2GOCHaDJKImwDTQophEVecdzhueJ/kLawFo",
-	"9IUX3Rw7UdX/z46pbjSwsLCwrt/6rRXL6UwKJrRq9X5rsQs6naUM/pvGMVPqlF3MeMYS88s5TXNm/iOW",
-	"CWv1qk9ErYRpytNWr3UyYQT/SrQ8Y4JMqCL2uQ75wEYZUxPCdacVtTL2S86UPuVJq9fqbr14PnrK9trx",
-	"Fn3WfhbvsPaLZG+v3R1ujbbi7WSH7Y5aUUtpqnPV6u12t6KW5jo10zkIP1hMSi9m5q95Jno0jmUutOrN",
-	"MjlM2bRXWcHlZeQWxcU5TfmqZbsnVi2bKyKkJjTXEyY0jyMiMxLTKSPDBaFC6gnLyJwuiJ5QQbhWRDGl",
-	"uBQP1N2RxszITX0D4rh1GuLEGUvMQmiqTqdcKS7GTRRqeqxCJrs0EtMs48yQiRRvGXJooidcETljGdVc",
-	"CqLpGbtdqhwW0yTFNFeRpGlhQBeVjU5HlKfNByX8c4UOE0YTlpF/tQ+PP7w6cUxjxzbcYlkIiOGZo0f+",
-	"/vKEPHHze2I+QKhQc5Ypc6zIu4zoCSMzOmZmBGn+SmTGx1wgce2w8E9GFMvOWfZAkYPDw3cf354cnx6+",
-	"+3B8+u7D0d+P3h7fnOg7IdGlUm3FdcEDGRvlau1ZDYloaM6mlKenhitEE83DPwc0P5ZTNpTJgrBUMRBL",
-	"QFnWNo8TmiQZU7fAZS+KBb8sDU3cjFYtNZx7sdRcnLOMj3gzj9WeCRb9VsKSz4ScKzKfSAViynwTV88V",
-	"yYXmKUigMinM39yQHfJBpkyRWE4ZoSPNMuClW6XWgf0sCKliKeupFazckCylSp+qfMayXLGsiWCVJ0rn",
-	"EmliToZ5itBY83NG/MMRoSIhAqkayzxNyJQKc9bsMc3OecwIFQsylRnrkB/oGfPyXgpGRjxTt0u4EzfZ",
-	"cEmryFZZvyFaxsxNdWrmtOzOrz5SJRtIaULJjCo1l1mC0mZOFVETORdO4MBMNRNkykWumeqR9++OQ4mG",
-	"34FLk2qGBKfqjNAx5eJWBdJ7N1PBWMISIkXMYNvW0K9KCSQgaDartIfqI7V7EXWj4DL8UpSID/WpbapK",
-	"VBcNtJIpW81qpQeWMZp5CplsIfOMGF4miWRIswk9Z7fKLG/NRqSpnK+VSuXZmwXbXVmlUVcfqTCH/TNc",
-	"Wxmj8YQlKLJF0iFv5Nicrls6IMG+H9uvbqZSV5cQrjxj5/Js9crdIytWPmRGvxcJ+yyLNt/ZcMlu7mbJ",
-	"hg8FnbLlCkrlifU6inuhQw4nEu7w4kK51avko/3QRrpKZRmXZvGo1IIV+YHpbNE+MMqC+WfCVJzxmVHo",
-	"gcixFImxS8icck2GbCQzZuS8UX79plqrtNXbwkXi6dFZzqKWiidsSs3QUy74NJ/CU3bCXGg2tnfbp0+f",
-	"2gfBlVKfjeGzeELTlImxFSkfXh2SF1tbXTMl0KLZOcsWZLe7tW9ED+qt5BtGM6MLeZOPTpm5rQxnmhGe",
-	"PtvrltbRsm9kjKbTv/Vbjqj9VmvVCu2qlM7Q7riMWjOa0SnTntggZg+0ZtOZrq9wa/s5yahI5JQMjdyg",
-	"imxvmzVnNDZjmBUOqWJPd/Ms7RA4eIYPgHWJOQ2wfHdHyRHoMrGUZ5yRn2kWkVEmp6D3aDqM+gK1Siqs",
-	"bUKGZuaKCDZ39FL7Rh8QhBI7pmAd8onrCeE6eNFrEalUmoxkRlIpxuShShmbRUTnQrA06guZazpmj0hM",
-	"BRkCJ7EEHgdmMhem0T7ilDPQfanGAblGDWO4cFrdfCLtyWN2Y2kKcwNVDq4aORdRX6g8nhhCDn55vnP+",
-	"8ucPn9jrw+xX9vz47av/7J4dDHqEWvrB5+DEKlDFySyTmsUarqoJF+NO3xw2bnYKT1ArahleavVa/2rb",
-	"vW27zQ0Z4/9kbNTqtf7rSeHNeYJ/VU8qPGGYxpzvo6T5AAx4MgBzEcRNiWt3t+3kZlRPiqmZ505BA1jO",
-	"uasmaGdzifqTmkmh0AGFTosP1jgEwSk0E8DXdDZLzTHmUjyxkui/f1ZSrHdiNU3FvfGk6g9qcgdtMoDX",
-	"c5a6TFaO0uhmaFQgVg5Tu4obb+KNhgivts22tbR773GLcJPLTPdWOpfZ3Jx6uOmK9XcIXB1kUN6ZgZNB",
-	"+9YOHVTWOoDjPKhMf9AXaagwwHkLLqumO6JpjfaVJ7XnYX0HyZSLVzIb8iTBq/8ajFvxKK1ml9Az0qBY",
-	"r3y5QU/dbH9Lq1yxwUaqHB5/eFXcj5alwY4BcWzu3OyBalDe4e/eB/hAgboPL6JTjMENhB4tjTZBX2hp",
-	"7jRziVMyZdOhUZFGRGk6GnXIW5S1cJngU4nhg8uo9Y1MFidSvqHZmF191wLNzlwgp1rK0xSGWuL5hGuG",
-	"K7jI8IYTVZcnWBqqQ46ZsX6NBZ1p1Pf2iZC1B8FqxYG2npLv+Tc31gq3AtPHkIdoKYlb1SqtsEKCjbkq",
-	"3IM1PLWajqyBjOAi4VOunXNH8V+ZYQ3wSJjXlca7GjQhsKRhXiCa+gK1H68uEaZiOmOJdU5oMjWqhKU8",
-	"stShykav/CH+nGJgY4oXU7zOGS5OYuie9ifbe/nllCmrHBp1jPGxc0c3n0hDvCOhjWmRvswymd3oQHI7",
-	"0imDoSqmlv260QjnmdEqZegUv+kZ2ut2izPklkTcRFadocqsN97REt1WbOoBGdE81e4A2OXiKZFjr/3G",
-	"NFeM5CJhpT19oAjHfXpDlT4OPa3X4PO6u3Ylqzf4LjejTWmuK7UStALAtztkJGUjbczUBjfvcgZ+w8XZ",
-	"UaE4XocsXJytciaW/l71kJk/omvfWBsiImCs5rOIZGyW0piBvUOtNWbuUZkVQdoDdYaGk/n7SheDOQfx",
-	"DjOHIDwD3ZJ7ITgEhizm+rICexP/YWmdZremNB3JbMqSUzulJurUH1p1FcNavT1tLEgj2IbmKZrc2uJ/",
-	"cHMixZxWrby+hssrcHvBgJtdpg8UUQuh6YXhGxCGXpSbLXgQxLWvxVXmVHgKfCh27tqS/Za3GCStavV+",
-	"9B9IcpwOOx1xltYPmdMv4zjPFNFzIxBaUWsmQXq3eq0nLhLSuvzppj662+WjTbmoumHXZSXy8PXxu7cR",
-	"YSKWCej/wWY8UEbaTB8tl6Zv6ZSdOGfqNWRpJV688n4pBWCbnLkr3665RDeltF/iChI3OYeZ9w270+oC",
-	"2cupKfUrmYvkRqdPSH06glHKpy5jNmgFnzb/vrl/ercchHGfXcXzxfQ23wFLltU87tZHwPkHqwQ5yX1e",
-	"xULmmQJCu/Ditf1YAb1BksPDS7JJnLQzbOFtX5fv4c1uK7rNjGUO+t/QrFk1S0Anv07hEDfFyZ0pnvHx",
-	"RPvI75XF4CZX6fZ2wQb/9NQgnhqr2KFOvY3ZovjUWlPpwJF9I4qTg0qkvEZOc4NyRQblbRhEBMxRQvti",
-	"t7sVEcVF7BzbqvDQC0LJbnfLmqMfqGZvjAF8Qz7MzH2Y2oFqR39u/kdLUJYX1rpQnjdVh3yiXBOKFrv5",
-	"v0GMiCi6uHnUejvMi3ATcd9fF7cN17YxgwSUXckbZvTCB8EuYsg56BXkMpyZZ+iAACvDSXXcWlTHqkvy",
-	"D9vAhsQ4eKcvnPifBOIf3UmheY7BEetJDXZjQBRG6DqtVUG9VS7S8FGgyAdIm/gQuCc/s3e0nuOy2j9a",
-	"TfP4XA7WMqG+FgfrvvumF2vTXIGOjfk/PrtmlSf2g0zZDTnkM+1RMNE1O3TVPQDl4aOg55SndJjezCOd",
-	"B+PUMiswWc0aQzbeinePkPMOOckWVkCA/zld3NwjFniVT9h0JjOa8XRByrNcmXQQPLnxZgXEXLNX6AqD",
-	"xNlzlqWSJiyJiJrkWhuGTcDuld6AhFQccBcnVNMhVQzdJ59TrH4UKp/NZKZZ8gNLOD0B6t2IZfyAp1Mz",
-	"4ilsSOg7ddcImCNUkX7rEL/WNl/vkfCD5kP9VkS4IB9PXrWf2wxKcA3PjKnCkptHK/aCHJZi+gSmT+z0",
-	"V7NV45qvwGH1TVjDai56YUgxqBJs4MkVmBchwS6jVlU1/foMjKUpfoUi7R65M9fKl29XhMwyZ2naRp9M",
-	"RIa5LrZik13YJwPchAEol4oY8bXMU+CXUk/JcJM1XJam70awp6tW61cX/daaZebC09zqc8AJv7WYyKet",
-	"3o9LCkhqhTe1AqR6/mQ1geGnqJZG5X+Rw59ZrFuXP11GdqVQkFFPlDkgrz+dkIeQHdZ9+vwROMoHB7me",
-	"yIz/Cvs5iIgU6cLlO+uMCmUkgyKDyWKYcZehYLZ00CHfMzaD8y3MTsoMLtnKRG1mwctzd7SThJtP0fR9",
-	"QMwRTRWLKvSlsZaQpNOY81NR4SD3KeEJKHzSu5ciwkfmJ8MfNhxgWJBqDLA93W1FLZGnVlnBDKBqHh6k",
-	"w1AjXikswQ+QUM3amk9Z07KdVKhvw4jNiREA4DwkMyZnKdvH9CWroM5d4pgG29RlGIoE7+VGMi/P83Gc",
-	"DHtwBAedz+oT+wTfKgVAjRU3yuQUBDmbzvSiByU5oPXJ5nmccbHZTL7nwto2hQhsTO76V9v6cNtHmOYV",
-	"zHHV/uY5nLcl21vM2J22ZRNwabzc3CCzGRMsIVrexpchC42O7dFo/vP6ffW5aGEy248tmALsRomBPWeW",
-	"Fg4sUZpQaWOiIGHOH8ufajIoPOxvuLrqgWfnrqSTazZVGyXzoGCB4NrFEb61BSEHnBnNMrowfxbsQi/h",
-	"LzxenrPMk1CDhgZlnqY9ew5B47nWVle2xi7UzmopHWuJSndxaZWq/Mom5cbXjpms4cIPTOXpVXd9QtWp",
-	"14mapBKki/sdCKt0JLGZcXOuJz2CcTErKwkX51yjRsSNqMUCiEBmDaVMGQXbPZUxTZdkV6dUjHM6hpyb",
-	"KeWpKqRhowCcMZFwMT6FcEzzkK5MDWS+fd7Kfs90RrzU2G6tRNGTTGptNepmStLQn+d8cHhXypENejkS",
-	"K9DDRoVXV0WhC7BD3jI9l9mZTZOZTziEFvDuBX1b8bGRl0ZFoAuiNE9Tu2nNO7EqkyIUeLUzZYvH7E5G",
-	"ZbYKCVPdoabj15TRdQeHr5Jwtul5OwROeWlmH4SjryJoHWuuvKThIUjXLw7nynV7w6Yq7qZ43/iBmkiO",
-	"iyoCT9dZV5xnGRP69OozNqJ4vvF7b9l86WJrc6gM3bh2KUY8mwLFkQ7XW7+WKyK9bvLvBDvhU4ZWQnX2",
-	"OMKKORYbpJi+3iyvTeno1ha4yZ6AyoS32t2fMSitPcXihDU8yzIlxVvzpFHk1SmYP3Vx/1ZaBdXcmUPF",
-	"hG4WuGaEMIXteqNAbtvVp1/cuyszgvCpIKdhkxsCnmsWRY37XUspvWNta2Npr7LRl+u8qFcG3547A1d+",
-	"DZUSyLyRrDCfsILCSpdT7/VY9y68d+Kfrl0ExSTqQy/jwCW+G6M02nq2kTGIPe7GAHwIYSJz5Lw3tsKt",
-	"cOI0aquHeaZk1uSmgLw4KDshKVd6H+JoRhSAqgf5OhB2icxvU0ZFkTzDUgXq6pRevGFirCet3nZ397nR",
-	"ALRmmRn///nxoP0f2v61235x2v7pv/9P09xeTpd4UIY0K5RoX8tGE/q/1jvcieV00CEHkAYagEJkzBCb",
-	"JVi2M7BMe4rW3MCIOkpSOmSpS6VP5JRy0RdTfsEUwVmoyH/zDdWGQCIhh4uMpymPIzJkmHzMtUVZMIq2",
-	"0bhd5SuOiTnLoSUgCLvgSnMx7guHdHHG2EwRo2L7UruiILOy4ArB93aj1pQL9++dZQS+++ttYxl8HS/h",
-	"3fvm7t1tfwV32x16z5ayOtazVtcRCslu+wVtj3767fll2//37gb/vbV92SxSPSs0MCQtKA5BL6saZGzM",
-	"lWZ4l2OSaQByk8oxF+7/Fp6kWgJeJf0qlWOZ61BdsJgF9t/K/+A0jHFG49IPGbMATP5bNgIU/pQZO6UV",
-	"ZMMWz+BS8N8uwbj2B+vx5OfUpY2F/yoDvgAjiHO7QghTBaNkMi39uzzFU4Vsk4vQU5GwlOlGjclu5d17",
-	"Wf+kDtaXoJ2qI7Ec4AH0HCHnFmZKV3HyUMFVEclkbngVUixA7XGgDt2mYNIrztLEl4dd5aazKvuq3SoG",
-	"PzRPr7jrXhX3G3kLWZkTmSaqiD2pfDjlWpdcpoGX0+XAN+85JgCCe5PqSUR+yVkGpQwWOs6/XoaYMOrO",
-	"qfWgNH7VhdEbgpvH796S9/h3jHI+fdHdekS4sOHAsKii/NUnoZ9wJV/BFniaNvFVZQOapawvLgA1tEhH",
-	"K1V6RKiCZHKc0akqC2Sfe2DD5UWdR63yQ0t5CjlQ9r9TFMdl1Tf4wWacuH9ieVIoY+V0KkX4y9Ci+tSl",
-	"fpPY+jsTNmesTpy/Z3KuyHAB6XtAG0hSyqT14/uiP1uyadE4OuRAoN5SQpsYGDqfsZkmzYgefUHJhI8d",
-	"GA0o17Xg8Oqz/B2jqZ5cy0Z1WRyFCS7Pmi3jkAHtW02c11hBeQeegkqF56bGvC3pCuAr73SOyL2BV2Pj",
-	"ib6en101USEdhx9/mXx7fNDI+3F2Xn5we29v60Xjo2fL1GMj2Z493XlO9CSfDmcZL7nkggH0IvzWu+/f",
-	"N34nVyXCKd58ai+aJzPLhymPyRlbRAEGz1oxauaG1DAj42IjICNOqIm9X8/PjtlVD9kZW2yu6ZiNL+s5",
-	"T6tqTnUdZvimyTZW7N4Bn1dKijdl8YYSyzuYXFOZY6kmduPpXiU6Sx5+c/ie7D571CEn7EIrdKoQLshL",
-	"MU65moC75nuZMSr2CRWLwmVFxkwr91hFMZFl78rOXpMz66fftqPnlw/bhW/rp9+2oueXjx43GmNvjMn0",
-	"+YP8cSaVOlVcs0aH5Lq9GHNxPZfR8iA/lA8SdkFjnUJSrvlwUt6BWGYZizWZyEwxMgTaL4jSdAbhXn9x",
-	"B7pcsF9b3e2yO2yrKXh+M/9vOTxRZ9VquWMdvrfk2lvtzttaJ2P9XNbEXe2GXkODsbGAjfzsYWaig56+",
-	"uoPeWlynfO1rhXl3GbXGJZVz1WuBcloCRt0Qr+yo9NpG67Nv+iVa3Xbdaxbp8TifTmm2uBXmtQPYFPz1",
-	"79ok82snbASbWSJ1ab/q6ypIZL+9hKllrv+oqFk1JnYF2Qqzvo5wrTFdrYjPVlei76JsSUW1jF+f4+tQ",
-	"DTGapAjNGORZpVKesYQgkHYgp3a7L55usNw6osJnVUQ23ZFabfsdzK4GqRrW8W880SBPollTd0lztVuW",
-	"HGiSMqo02SrBaj6UGTqDikIvaXO6mH4Ueeyo7b2n4WtGuzK3bV8MF5qpDnnvc8mg5MIwEKNqQbQk45wp",
-	"ZKlyYM58EfwXxBArKCNG58OgR/A/ijy1yLzjw2YPFJFzYQsFIG0a79gI/Y/wcwAgxGMWEcXN1UvOacZB",
-	"9ChfBAwgIUxz/LUINw5j//8GUV+Y72R55YmEjcYT/vNZao6Sj/iUqBlLMeLjPDOnCSKtUPTgkJJLKwT8",
-	"3Iz1RSWOWXPFDCC6mDF7XEmWp4YSQ5lrcsZFAosrNq0aWLyZrrW993StqlWFLLiDc1UAKWx6iEqJQ82e",
-	"Owcq49gHNDh0nA7ZhIuEDP4LJOzfBmWF7rXeGl988504+XXn0y8/P31z9q47ej3dTp5Pnw+fy3/9svvL",
-	"2bN//me4ddH99zU013czJuiMfyvjfLoyhIrO8zLhuBjJdW/UxLfELzbmrc+onqgrjlhRDtzwEc7Ojdl0",
-	"16+RexlTTJQBHj6rUXGzjMYb516u1P2DZKw68dgF4B1gjIDMM65BePEMBWgEsscIlFgKnckUBC1mOEzA",
-	"oA0FTIVwe90mShWyoJaLgn8ypw7ql3b3nkFV3ZXjI/Yb64IjpVgoLAxvQkkSGa1LDXDFgsurlvBSKmCw",
-	"zV0KsHZmvI18VUEQaX1o7johf66ss7xxiYXzuj7adycn7wk+YLcdHeh7L14E7vTdbqND3ZYzNo1r7i0z",
-	"N8cLkJnk8zUap+mMmfJgg8aCSCxtw8SphJXFxBqgnnWmuCvihbV54gWpBDastCZlIOTdZo4t4CCXB4+a",
-	"vHJ3V7nYlCBYi983eeujTZxWkc1NQGPxNE6laihjiRr6v1QwCFfq4FG9605D3yJI/sgFKGAWDCDkkCnT",
-	"E5mcmp+KVhw1zN2l9etNNc6VjIoaXmiIN/BTs7wd8ZS9vHD+gmslETTEftmcKaMqyVxRPLOoacd5xvWC",
-	"pHIcuYcg73mfyDTBKBxaA1yQQblXGH5vsLF8bM5aaJCN7MKS+yr5Y7dZLiTYfJNSIbSdfIEo5RpT1GJM",
-	"y7eYwXrNx1xyTdO3jHGBzQU49p/ZiNDWEVUm9V4DoW/iJ/I7FNXKfAryBauLHH8uEaOG7a/l8rxZdVLT",
-	"bBowmO7AFiqJik3NoWYsn89cg1gX3lebvsvNutZ2l/3Na7KERuAv4bF1lxmxtS4ZaLlHtJFVao1SlqVT",
-	"/7a9JP2v8FOvXw9CwOCKqHcfckWSHGvR5zxNMZWiSOuyCRlrEyfsRL4UD+3VVBmruGzOiIGLv0b3d02A",
-	"C00QC4BPlVJtrqgHCq9TRpSWGR03GyLhh+/Eqxz2fiv5lasLgWsJYHVLXjfXMtXWi86pInxq8W8MH9bc",
-	"z31R9z+D7+o6HugPNq/1DyizbtBaN+cmnPWXXJX2marBrllEeEtFZGviqk0oa3dxs1+rYv+4iDJeu9Si",
-	"QfWVYyzr3kyLdnmeK2r+i5amrioA9WB1pprrEN0VumyKdKhkmmsG3Qc3nun6Yg9L0OXlHidFB6+g5sd3",
-	"FQXSGSHpch0bBTqcK3P3LN+C8mAom8sZyg4eZyLzbHMS3EpuRFF80eCEMsetfWAeGKwmzbLQ0/q8M16r",
-	"5ihRtMQ+lXIOKPCox6IdDzdJgIInGhfME0yQdpz98OPHo2/PnyGYOPweZ0w35cLfZYGInfQ16gpC2/I2",
-	"TcdqBqz7zAqSu7SI62n7m8iOSgB93+goiG08lefY8f0OREsTOwezbqQIOBu/jAxlq4jepxrdpxpdI9Xo",
-	"ttOHlnLoSbiwZUWbaOiWJbjO6DlL94li9hk6TBmxFo6Wsw45sLcZ+tkYPWfKSA6Za8w9dTB7ocMef4Io",
-	"AdhAsITsnGWnE6zwMBZWo4O3IF5tIYfQ2wqzB8LDNbClM892XzwKJ4G9Xxu/0oBQexdZMiud2c1a7ipk",
-	"0zuZYqPzfuPZzsxF4b2T17HuvnB77VqGV+2MIp2+AmAWKBRlQYZEBXXF4basx2T5uvBW6jtml3GFTTJb",
-	"fPqz5IIlm4dl/M42/6WoWm4kaXmnlyhq9fowF95+0e0+23rxYntv99lu98WL7Whlb+/PwyBYm72Mfmvr",
-	"5UtM1lhNv+SPTXpqkI/u/CcBxcOPhbQJCFFZdUMpesg0JQr8tIQpD6UYpTzWf1R25yaR5Y2vjxX9sZ2p",
-	"6bpj3x4Xm69ew1ZcUSxOEWz+KrXiGwE/bG6XYgBvTVZNQ3xvZb25GfR4iU5JNewMxr4Vur+Hi1D9ghPU",
-	"rp6jdsOZarv/CNg/arVL/yqfk3b4z0YFT7HsY5HYcMeHpZRDcRXmby68ecO0ZpmKSMLHXGPi1ZRmZ0H+",
-	"2uB/MfdnmFJhfucCQhU4CqRBY+atHJHXdEYFpAQfTrj5D8OVWEtGtByD27IvQK0GaKBHHXIopzOa2VRd",
-	"87mMjSmCl8ZUuUhaoif7hGLZPBgHMRWuxx8B2HqEGoLGSsKm2aW4NsJVX8BL5vUGkKCG5Ls1SYuOnp85",
-	"933T7V6GQH8HM6wn3mw8SSPBFzeAWJptltAPWfzGygyjSp3PnM99DWDG28Zbc1BrK6Iy4PTALKRjM2jo",
-	"XDoE63qJ5y+E/aiGOBUZWMvc9+/31vmgQ77TevZOpIuIHNMpO+aa/e0NvYjIMcRv94limgwX6BewRQTo",
-	"zOiQd4LMUsoFmWg9I5D/k0o5G9L4jEyk0r6aAXqt4SQHeP6N2mcdBhaKptVrnZ5+J5Vu44OFAk1n/HsG",
-	"jp0hWPkHudnl3+y/XjnmeP3ppBVdgzj1zgHOx7DXfVRURWCoJ+VKY3PyamuCvrDQIQmLecIUoSm0lF9e",
-	"mASEAOYB3Rg9GH7VhqbOP7gkNP9DrrRZnpHgYkGog9STgmBXdUiKRiA3ROfjCttVuBhL6B7GduJckEHh",
-	"kgQ9p771VQw/eANfwL7tkKRRSZEzz4S7j+Qqdj9ADWzae/vpVcdgdai/utXuUFztCJh3++KaR8C+hpRa",
-	"fxDCx+skMdLClUbEUmgag4SyQziyG40sSy0/qd6TJwEgn9+bVr2pnv1L5FgENRPnVTxnGeRRG96C7jlC",
-	"ZzRG4BiXMmH7PWW5UD3AKsxkrgGgWytSXFtRX4DeU+RCQaagSOA5zFWHw5OwjJ/bxAs8j4ktJ+n0RV/8",
-	"13+RI9Q/plzkmvXFVocM3r87DnkQtnDgYG18wbPRocrVzo+wLKsoy0A0RIRnUZoadqLk8WNLncePO32x",
-	"HTQBfPw4FDuPH1u0GDiVqBzZ7OYOOcKMRkyXxLlDNxnvPx5A/0YykXNo7tjpix0QS8IzFD5kE6Sg+ZmZ",
-	"t5FTMrN5UhRTWclgt7s1iKBxWo06JW/9oEcWMidjprF0jRBn7HCAXEdWiHxWunMyjyVTRIpOX+w20l/m",
-	"ekCYSMphc6qhiV1UyK6MAVKQ29uaZxud2T0yqNzSg744NOowjAn7HSHIzsj33B6xSngMPvJ7fSjye/n2",
-	"+L0iYn4nU5owGPn3vvi93W6X/j+M6WTOw4RBCcUj8ruTnshO+0BnZTinfKX0CHq1zTSciHIS93eiuBin",
-	"rG1sT0JnM0Xwc/6qb3qn/kucUqV4TIaZnCvDJsVIoZrQ+K4xb3tFYNGGC4Kj/3t5WI3IXUJDxV9ZVuda",
-	"8YTZL+MlfB0yLXujyFCDbk+/k6kc8pRFJGHqTMtZBAWbhpVTLmAafXEQZIn5FZ4pBOyyWKk9G6JYrmCZ",
-	"tfoWkjAK1IWYaUT2ZVyukH1hSeueVExHVg7hEGh5wT09XHi81jldmL8IEJhyLhBIFhIXUWzVkHYBsNWw",
-	"bV+MMik0nkd7Jh4/VkYmKq7Z48dQhmtk7cH7I/LQfRFoIjOi8mEb0WKhhQUX7NE+ymf3pBnFyFm7yr6Q",
-	"GZnleEGYIW1RIiWZWbFiZJbJC+hvu5B5BqsxQ1gpYMSAO9Uk0EfshhvmsVBlwcErH4oqWztmazi+/giX",
-	"AlCRFxOLGTMjLJgiv5P////9//z/wi/wZlmiVh6rPhyqXW7Y8H/heXgyuBui0iUQkUERXQym6iVaZAgA",
-	"Mq/5G8VszOU4IA9tdotIF49Wv+D0XKMs/U4GDSqM+XihKAYPWcsguu5bpT8bqYQHeCPdTM+lH3FQUtah",
-	"t2ji7RY82lUNDu4mG7g2IqMs1rgijx9DWhBLHj/uYZ9Wjo3+XAE1JTHLNPS0HDPycGfPX+TDBfF3Bq2w",
-	"uo2Ncq36QuUwQ5lBg0wuxrZHpi9Vh/OMM3pI7fBE02EEFFHaA2Wbr+hs8YiMQSF57F5+TPw3UGpQbFtK",
-	"5hOesn1C8bPTPJ6QlGpsmQcv87GwMWgtUyPBzCzARUrmE5kWCgBIIJSH5TRmQ+UDl5oGAhAataSMzYie",
-	"ZDIfT+zNYuYC4l41ge11DEOkxkravrgwXKqwATSjRr+0Ox8VTcwIJYO97s6gSkFsEQNNZdz+H2ZSqTaI",
-	"OgfiOJLZmGULM3VXmYq4iiU8VpDiTjwLxqxSZA3JEo660RPVaisOTZPVZhzZzIojDzNGE0gPGC4crLi7",
-	"IA7eH1kAA3OKHkUg1JdafJ6aGUslTTpGS3dOpqhkKABmgEJ62Tz/kcwYsFDGx1woUJZpqqRDGIBjlCjw",
-	"mJqzetHGi68d+y0Z2EZFXhfJGN6BlMT1fXs4OGZx+xXT8aRtDMFe8NDgkdvwYz4WhuHzWV/UlWjMfx74",
-	"kzrY7m4PDLtjb3l1pnpk7podCZ9uCd0/BXHI6uYEyRT22N7r5vFUChaR4aIvjLWC1zvW+IMTFkr/rXUj",
-	"BUbSkG/3wZgxEgZokfNUt9FfC0aCuW3VI3t6oEVhfWXguX8CgZ/FwLuT8XOPH+u1Pr/HjyNbrjGlZ1ZT",
-	"hLx6OHNIrL5I+RkDuTTmokPezRhQ2i4N9TAsMlMeHC0iSiIVVEyFMDSf0gVs1g8AuaYlGIaO0ka6DzHj",
-	"tOdzNfcM8Scyz1AGwPPWHLNSQbn+8CA88CABwTrkG7YAmTqhui+c/eIlgRnIzM7XLBvamHVin1FhJ4+W",
-	"U6475KBEN1tNB+PqCUvNEh6ae8tOmMhRX4TrswClKDMf9UqgEGYF8DXLV+6dWE5nKdOQ7xMVV0exo77l",
-	"o91a69IvOXXdfej7d6m+MByKzc3MPhrV1P+VJT00vF4Z+5vGE/J7+G5JKTOPGVs9Ko5O0cSLa9db/fda",
-	"gzBUTvD6qP11P3jQRTQj100sw6f3S2tUkdtZa7BjCaXhhrDU0X4XZvi7HTD4quNgK1G9IyIoR3VPGykd",
-	"pzm0YEMPP9Sh7hOsO7Qfwh6jXvlFpEEAltDSBu+sUWNJAbxIjt6f7xb53pn96Sl58nQX1wS7gj/tPrdV",
-	"Y+YkMFgRjqWQYZHdwTVEbfc2rvrCc/xgd/uFdb2U+nZHINELlisTq0OOnQMqlkJzkbvjWPAmnEjD9cDY",
-	"csYEBJyYu/LG0M7igAhsBrdBLzjITVfo+ii+Y69LyPre6ZIEvDLAfiCfjeyyPeuqTIi+BxtHfaAcQoWS",
-	"+KthLjE2m2Sbn5+hdsOs2DdCwV09ZqP70M3Q6UsuA2Fgpj0IkxAGoCuBr6fUDd8znqZjMqDJlIuBMxWt",
-	"Jw9cTkrCVQPXKgYy2plM2aDw+ph/or1Jk6LxiuvYHmIkO3fXccCpIFGhFjlLuKDZAll134izdEH8Olzv",
-	"5BKbK7gd3IJCDSBmQrcd8Qeuz3WpM6OTZu7Q273tC9hczYTzxEWoo/kk/+GiwW0WKnWDDnln5NOcQ70y",
-	"W8B1E5yC7g6plIwa3fQlXBp2mTRJ4HhClTDxoVOrU4dH3UN/hA2mKzSOqSCCcbTHGSNGXVNM94XnTwCo",
-	"LjtAfenbgjCALNdwZ7PRiMVG12bobjCvDOWFk33mLDhOBfQP5VYGjlyMAy1pnm7DLi9295496pDjOdfx",
-	"hEijx8rEsBze/VIQzS6MzBnsdrsAoa0WQtOLyAiY7QHInCmjAvQC8HaCygVH8KFg80ckKLmEJ3YG1l1i",
-	"XR2eVV8axrU+35hmmbEMy1gk/iD0BZgIXj939ZC4vgfg+3fgGYMe+SWXGixBIORC5maOMMUJS2cYGUh5",
-	"zASiH1uf/sHMmIzt7U635tWfz+cdCn/uyGz8xL6rnrw5Onz59vglvFPAl4TRgXOWYZZ1q9vZwqc8dlJr",
-	"p9Pt7LQCxKQnHWiTDqDuT36en6mO63s/ZksyZgD4/hMbku/Zghwzjdv8bG/r2SOUDyiJrb8ICy/twVyU",
-	"3K+qaA7eIwO9mA2Qn/R//zzXg6gvBjQd428AcT2IjDR0ljvNkwEcxcLkeKAcQPTHD28edcgPdEGGxvAH",
-	"w9zsxoifu3iCBSHzMvQoafXMol/PzxRkeKuZNCQ3RNjudl1UxqFdBUzvKObj3w4H+kcL1W0Rui0et4fh",
-	"tqDbrbP32fenv0wv/vmJ/vufBy/m829ePT3K5c75P3/99dnJxXeHJ/N/fbMYZ8e7Zy2Lsw3w2hZMGzC0",
-	"ATG7tbX1y78P/v39xWE2+ufx6bOTxad/fPdu/GwSn7+nM/5Dms2PKH0ff/fxg8Scgc0a8Fso7CX99s1a",
-	"8bLBiATksvAxVmWj6QtEPARmP0TwpgaUHNy6iEzpRZuO2d92ut1BK5xiNQvCTGcPd6Zp9n4Hn5SQ6ktR",
-	"+Vbvx5+ilnLlOxWMcUy3Dzm2FbU0HSuoO1kozaatn8xwZRN55elZ2VWtMP3nkAFkDfmHMrM+cZzGI+sz",
-	"LlQsJ+EO0CY0GgKoTODFNZtSNtojJ/BB3RGyHBVBt/k5hH2849c62Kjwrl7zmJJWwzEGPE2WeB865NDq",
-	"x7ZhGzgNyp5b6vqbJG4yhfPc/DDTLFlyYg8NzW96YsOyndYz9bo7/3fydnf6n266c/7P7enr7Pnr6dbi",
-	"l/MtsT3tqo8vpk/PfulebL9sKPnouRKKjQ9Y0HhwySGDb3TMiLvdrRUrCy/gYIVhUZNDHFgyJ/fGk8rj",
-	"lzWApg0HcI9fNuM+rRul6Z3LOqLCumGqz1/WIRjWDVF9/rKO2bDpEO75yyuySAm9oplVXKoqHOGiVEiC",
-	"D9hHnkbY3i0Qz58+fWofBHrvsgnZV57Unr+2PDZv7ax/K6j7qcrw36rZJD/+dBlVE63wtzDl6MefLkvS",
-	"/+/WQDRymfgsDSfvXRlXWeCjEw01dUiik0o3gZ2IxPvzrJc3bBWJBrCQGkAqpNU1EUlSCpvy437wjSi1",
-	"sek4bGbMiq5Rxm4VZ4Qrp8UD6G46N09b32WzbW4tdz6qza/iy6SpkfaLJnkcF73CC4S5b2SyuJo4tqUV",
-	"LfgeU6rSd7JIVVyda7j58aq3OL8sJ/zpLGeXtVtmuwk90jkHJdpUEM+t7XlEcpGiYWbOLGR5DBmEVCQ4",
-	"Jq203+A8VaGtg2ti9YtYumrFCr61wUEsOhfDK1sbvBL2t8eX9jY58PVyOnh5e3v9ywUMarG47Rfr3wvw",
-	"sVp/oDyriKkGYVbKJKxKMmRnMl1UvACBPJth4d8qefbEyo/lcu3EO/5LOXoo5nxjN+u2rByAwBM4lgRT",
-	"iCuypNam/iYixSl3V0FG3lx+LO2ov5EYuaKy6irlW/Js8ymWKvOXqJmV9sXubtlcFAWdfv5c8qRaAvB1",
-	"CZSycEBe9efxeiICY2XLRUOocBjDtBQSw87XpaCYRwG27FdATkJ+Kfh1YxeW+gS5Ae6mtOERNwIA95rX",
-	"jdAZQgqBjkg5iheG7iAtIAK3K7gkdQGD2aTh4ML/GUzoNhSdam/tjY/1regsR7XtAPJHQaSzUGZuqpjc",
-	"i4QvTiT4POfwnOHWQ7QtEAohlzRLBnT1XllpMO8+UKg7uHDU6gSEaEXiAcG8g75wiQcjoszppmk5/Ou+",
-	"7rVyrl2yUzm6BAE0cG0vCcDPeZr2RSKNsCvHC40dpvJp4f/ahw4fVDsoS4joVYwyqLxT2CbER6ya5NF5",
-	"Ufd1E0G0qUkVXUuRug0vWUOB210oV2XsnxZbvJ4M/x7zd/z1q/+8/HDyj+MjdTTVs/8cHj094rv5G36k",
-	"jsSHvdj8e/qq+/32bCc5fP2iwxavZ/HOD/wdP8rf8F0++kcn3k7FcPqqm/zrddqKbuJzDOGCdrrdMhBQ",
-	"t4zvs73bLYHvhLhT5jp42t7abm9vn3Rf9Ha6vW73Py1EH2h1t148746esvZevEXbz+Id1n6R7O21u8Ot",
-	"0Va8neyw3VFjXV2BIRMi7zhQlwKbuYS6YKey1e5unXSf97puKstuyDrKAlZjh7gKrQOoRjWr2d0uYSDg",
-	"swXqga2ILAMd2B9DbAM/ywrBAuyC1ht5zlIas7B6GgtjN/f3hW3yGpT1f7o4N3jhXZ5DUJ2mbKKSxUi8",
-	"mf5+DWdzCEC61sUbPHtFCtWwVBtoddBAi3unxd0qFCirw5vVcyrZXJ3woP9Lw2khyL8vAoLj0OYClIIy",
-	"9H8PmQBnE6RfBXVxcNszkbAkKjJ+sFzSLoXZh3x+htH/8gzzv8y9DRYIZM9U0xSx3hQTxyvpiGQqp0xo",
-	"TLiGbDyB+RrYF6ZDoMcADuMLoKjLvCOau1r8snpgvohvtoIu+hidLtPzOzlHcwrpTqAsBpIlMAMVEytL",
-	"ld57XVvxCP32i4JHmFQpeGsz3/GVEA9kZzvEAwHki1UQIJdRzdAM5mhnPmQj6Yp8oWjXsMVAsIsC6hPi",
-	"pPhcuXYdL71n2+0XdGfYfpZsddvP493d9h7bGm3TneFuvJe0mleNw7U2ttzMZAFm8aeb6izupPxYBs0N",
-	"L6utbnGlujZELaqgdhnKC0p1PqXAhP0NVWyHT5pcgVYzmMpOp9vZ2trpPIPMB4G2NKop44zGFqm6aB1U",
-	"Gp62nw272+3hVrzVfpo8Y89HL7pbdHsYAKdvrrOU0WFbP8hfeZrSJ3udbsvsBaLFiDxNL6+0lwBMs8Sz",
-	"hjv0R/j0P+dt4OW/IQUmsvmuVlqS6cKFkNZ7mTyW1JKImqvZFWzuyz6xysmcxoHNb9Pr+yCTA0FyARlQ",
-	"9sKgFfstMnZkwkB1hDKPwNgkBXRScWjSFKOtvtTEVuliFkZRgIIiuy8OfJzWlfYVlFPWi2Uz0AIHFibQ",
-	"0UTONCS+u/RYdLyhaVyhz5EwS6nWDwZpG94exiMflBhCH02MfBsL1yfZ+nz7rr9CUd7KNGFK9wXWHs1p",
-	"Y7jQQQRdy2wFWWnLQMAt7tnvoFpOSx6iSYIVKq4MCxsd5Ve0fxt0+qG1v0uT+KYafYmAM2zuG3ebra43",
-	"i7rRVQxXnmHZr3gZtbBYtkox/NUQqzrPogT3tqYKEKLN1hEkBX3H0qQ8v7fLSoyL9L/bmlwZ7bQ2x6ua",
-	"cHfjqUDet8elIJMlrKfD53NmXNkjUcESDud29PHXo623fMXcxOurzO3zOj/sHty7PuoHx4moEs96n4Ux",
-	"EEtnz7Pxn9dTVhbaf13OsB7DEmN4L+IfIM7ufbN/QTa8Le/ssXPIdsgx06pJv44R06bQwR8uQ3F/tE8G",
-	"pdz5HhGyrbTMGGBO3YJFeTX/bgFbuKSTqncvnDRYX0X1nXKtY+1fgkrp0NiyGQCVciYhtS/26jQ5DkZP",
-	"2V473qLPljsBXBrNbnerKKWx3m9SXpI9JY2NeZuIsDEn2c8dFu+uTu8N50USCXSQMyaKtgAd8k54aKuR",
-	"zGzmQ0xzxe4k5/cGQYKmJru934J7H9lsSTPegM+4Qo8ex5qNEK0mLFpAV6s1GT39FCtjXj1QRRwFPg0D",
-	"qQ75qBjpV0Vqv9Xrg87XbwErbwaH43yQFnkBQHFuzMY7BRsf2gXYJUKdbLiYNTzdSPHLy+hLiuucBO4Q",
-	"LIhBF2YFZYI8HAQTGTxCEDVklyqv+MpCt/9c90Us8zSx3hZgFUCceThoohFgStznrHyOENMbOS6HkpZk",
-	"6CNG3XJP4ssqdp07nZhuz8KroENe2Zpo4RKibLVSiF5lPSc0YxYEhSUohOcTlrFOXwTSHp4qPmXjtquR",
-	"/KKgdXyAb5QaFc5ChFkMFqycUgDL0IZUFV/a3IyuaWlgKwEolmwrluA9HBRpAdAIANS0bWVAUUDm68Zd",
-	"KVgV4alhcMEaisI4ggNBbrz98D7hoi9IgAFmHsqVBjEXPhmRIYNLz/pNK0BOmHbvCvnBDXsS1tRD/mvC",
-	"pjOpEZKyyXdpGOsmzsvYo59WrZ6IrDeLl/nyqk6gz+ZpuZoGLXMdeMfq3rDdZSFfPKYTqjBM2/n8KrBr",
-	"T/nFVLNdme7rKsneykDsYTMEKRpgr/ZdTlsJseAO1cw/aeLoH1VoUioiiTaro6uWnkS/XdZuZpSMa65m",
-	"ZwuurZ+DO/rxY7hEHz+u3tQYtXPRfouvg6je1XxQjJH1HKZWEBxzgQ5Fp6wvvELnU9ch/9P3j/ZWbMj1",
-	"S8vh3hc499fOz7SdP083j2wINg+fNpe30Dxj6YIkfDRima0uvGqVXJGldJ+Eee/o+wsnYeJxsHKmAJui",
-	"gs1vnol5X9R5X9S5rKgz6Jvis2h8F5IlVyzgn21WroUM7fQ6i23nL0J7dUL9Q1jPFeZ6+npxDaADOJkO",
-	"AcBWqFC3OZmIbwnYq2C2FkUVhItz7nNt5hPpoEr8zbtgDmgfe5sqbc5aKsUYQa4ZDvFllIzBEAX7mq34",
-	"MxSN+dZoBTjAfc3YX8T/dmARzqjHH1VMW5362gJqg5LzxmJzkCGQVo2CBNEeEWZF2YPcYDUgJmbQxQNC",
-	"KWZEgCZOJNZs9QUkrvu3jAWRgvuxqNoKlw3eJOxwUSqoM0diht24IsDQRphIQPQD15UDG7bt2/wXH6gg",
-	"XdFDWVIfAjMHsC+c9HVgUgj9hJjBZjKQFG0Rsou/IwqrB8L0uKX4ixjn0A0R/Zszo1EpFOE+sAeAilb1",
-	"da48F/mDpcUTKaHzXJFHjB+185Sp9ScCGOPByeF3gevTpocOOn3xLdXU7J67GqCpzBSPogVFNbKczRrd",
-	"dZazbk0Ib2xeRZ8FeqC0rq8WfCCMDt+jD/wJC4OOa3eEOfWlglpiS1nX3hw2cXxlfVClFshqhh7Q9kzI",
-	"OeBNCznvNIHL2f7oN8aXu7e218oI34p+lZDAlsJfVzHEp4kkdEqO/qex6gHQWONJQztAi/cLFz2ADg8B",
-	"SkdpurCMDGDEeNtW8mOsBVaEs8y9ibjWdT7PocV9yOrXvBPLjJiPc6UpMQy5MRN8DKdyl9fY/YG8vQMZ",
-	"FLagt+BrcXN1X1wz9ldpJLwuXld5fPMtaGyM3JRxKKcMWqGxVDE4/ODXcN/t3JvEX75XL8yUBHj49UVy",
-	"9ucnCUuZXhE/+8Cm8jxESgHr0tVrRa5uFtpVOAtYRa6LIxZLy4yMpUz2ncFvOwoYg/T9u+OTiCgOz/bF",
-	"ty/fvDx5+UBhcz6uSJLJ2QxMQ+wURRfQhkhOMSGON4Nx46Ju4Va6dbTIa0XAdpf2enZZr2Nfq9yU1/NV",
-	"idQ1dhpV+thfcfdm15cpmb6F83elol0nj7CXzVLLDFpIYHQBrinbJQDapChCh9Km0FatNyO1zN8UizOm",
-	"bcxA5NA5Q458Bx3o6w3Uhyf6otKRrNQpTNBzPraYZ87l5o5fLXPUNXix4Y8AHx3Gcljo7GJCc9uQEGbS",
-	"JN5wtrdlX94jANwmAgDuTTMNC3VbxhRyrQEnWrD5qTMTiikpPGX3xsamxsbLC5tq3mhsJFTTzue9z75w",
-	"ee+lNRLOSGtDpCZRHbUa2ilabaUkxcsNkJZrlW+lZkFOlBQMA7UyTZQT7BhyQTdbmDhVavaEfa8aWj25",
-	"LjrmGz1oU+rw7B24cMpGWAAD0QTsShohAr4mTEA7URsPmRpVFTESbOMzLWVzuLa0/q9e87zqVRKkNT3t",
-	"djee24cS2ZZ7DY48wqJHOrxPi7lXU6+rph5P5DxMikGTdYpITGsSUCuZ8UvBZiZOfBUVYq6goMiSLqWb",
-	"el2ygNGAYFbPBosvNCmyBXHKEFUNuj5AuDhNrBSLKo2LA5Qrqm2zv2IqXDUVYJS6XffFQ9dTPSrKKR5F",
-	"Kys3jJqJzYNcIcjDUskGVldV+6S7ZnzgD3iILdofGWlcapVc6Y98IMjAMIXM+K/Y/9w1UuaK8LGQ5uu2",
-	"oKYvoPekb4buerQE/dFdz5VBaYK2J3XhGIFSEhvbd40mi8W66hHXr9jF6Wvftd2ruS7uQHMdapm5fMHy",
-	"e35yzpNq9hTXRPvCphtBEr6r7DRWSJpGFkm2hA1UbhReYdACk6ihp3bJXMIqHdf0GHpn8xHh2jW11CxN",
-	"iTl8mHM1luVJWOT/CDG8hdLUMLmrybG9p3425M6Yyqes6NM9g1LVIocCQ/tzSDVy4X5b6vftz1SMpTMg",
-	"kbLYCIWShC4C5QRueOyUCCi/qqFcqy/AP2v0gog8fgynktF4gr3ePQYTsPGQIY5gmD+OnB25Z81H3EEq",
-	"Hb3SW33hjiFmo+DtaxEG4W2bGwcqgz0rVCwqHcRcZQboPdOZXuBblluMSSyV/h/yiRu727ZT5SOG2TBU",
-	"B5LNpo0gVSrd0sus1cBCZJhxMYb3pniA9g0pIMemb83IOV1EvtMl5M+B19oVhLtW+BFReTzxLYu4Ko6t",
-	"rXsxUqLUUNCBV6UJcjGPGfjQsHgTNrdZ4YNhT2zLnwpKYtPVVjzyxFLAEqCFYH73BWFXLQj7EOzByrKw",
-	"Py1I0s49SBKUJnyJQEE7f3g1R7jgvxJgzs6XXUdzBQlnRdvaNo9B5hs5DAJBihmzIF1g8xS8FAWbo7oo",
-	"vAtGTeQcbssJFVBanev9vviyIGS+uPrZYgi0CJpQSCpPVPFHyhXmRv21+bIJRjohD5eOJUQRwsp26PqG",
-	"nitXvF9UOMMfocx5v2yW3CbmzYfS1M3qiJ5z8OeuAgmpEOTya+upaZe9UTG0PZnoSuSqhAkxaOBK26W6",
-	"qrAS5YwSARnP1qRzfrM+/gq2ExxjmxtZKOfmxzld7IcgrZOMoZo74oKmvTKfgLp7X4z9ly3Gdk1NweVU",
-	"72K9zC+GdQib1ouVzULnoaijHZP5hGGdRQaGalgzxhWECcQ+3GKldmF9wbizHDvkrURXDbvgKgR7Lw3l",
-	"gmRhm83CCWAk65QmlfIMV5vR6YsDMudqwpISorS1sNFHgCcTLlov5+uVEJHthh9TAa3osWIUMf7/8KI0",
-	"u8c3sVdHeVpBPf6E5YGWfEWtB2Q01QpLzGJh1aHSujwA2hDqXBKH9MHZM3mFfrHN8cuJzWUIap/StHC4",
-	"MJawZLP5bxwPusolhtt4F21r1/aoxbaeRde+Wynz+5zdZqJSA5LTOJVLlb/6Y4EG+JbNXZYMKusgXezt",
-	"7cWOO9nWNbVUhzMqXLzDjP4Wqm/dZWBvH8LOfUY5cfNbrb3VV3QNvrtFpLaiICyU0zi1Ute2+3TWz1Or",
-	"Y7Ymn23YrafIePmtVeSjNuC4NFZjllO9XOZp5NvjQQ0kGLYW3cWJpsEZY7NTi47yNyPuBh3yUiRcjNHL",
-	"XXrb91nAKsjCQ78iA9W1KV7XP+d7xmYlIDm4IVyLQtAT4AiU+s24NJyGdjLhwpp76diX7SkfSpkyKhr7",
-	"yazG0lIWOO3W0LTuPhT/lQarLTRSAAfYqIxHyyvaUn4e7Fvz6ZECOjgkzNwyqtwBKwo6dnQau0UF/H7D",
-	"StEiB255VmLoqHPMbpPVbte315iFCNqjYcOV2ZIrfILL0gjJw39tbe2TN1zkF+Ti+dPTp7uPyCuesZG8",
-	"eLK1i4mGm5fPIiVXNRhyxO58jZ2Cpv4+2MA4dU8++a3I+7xce+uAa3TVndMj1J6YILtMwoFxiMHm6Mxl",
-	"doZuOp6YgVRYefNA9UUQ7/emGYCPefw8ByuAFqy7rchtXlbr7ioz/wFPBlhwG9Bl8PeXIfCoo/WgqUna",
-	"+gNnPjWjelJcakGqbtVMueJhWNI57bOiRn6Oeord9a+8lfqVzMXXfDG+FOAvAX/AJsIgmXJxnQaR5l6E",
-	"fJLarajIiGbm/5hHrIQY8dQcIDLiukM+OamQwEmWhBbgRFz1xdj8PFwQIecQfoHUFZFYTwxP9kM4D3O+",
-	"bdXVnAldhvtY1sfxIE03a+UIQEu19mu+JLB0mCFPvEH9hJsNjunmpYpwJqPls4EZTJkr2IBUdJJwmB04",
-	"s1VpalvNM6Oxlrc5NbsPod+tLO6CdgRLWj9CNcOVmgV+b95omNF9F84/QxdOz6KGepuovt6TdGuVNWWm",
-	"vVasMCirEXma3kjbjbxA6e1uX7PL5oGR+l9wq82N7vcPEoENXLzzC+nPGVy1cLm6ehGcaDuTcC6xeCi4",
-	"guEuXXoDf1QFgEXjrRoRLkAKqA55SeMJwQzuERn8MsCkRXnGoPgYbmhuIx6JLwXM2JhmcH/EVLEI8imd",
-	"D19FQcdmgDQ0Py67XGGu6y7WAzKjmQ4hxAr4rAoCh/VlYvl9KNtoQv93iez6pSS2pvTiDRNjo1Ft7+2C",
-	"RHb/LmSy0hkkQSy52/REKuYhRLD3RcaM9VGalK0Oa5hSUUIWTq3mcmr++tRCmLi7PiK+2EwROpVo9Uxh",
-	"WpDa0qAErPCQ+Wq2a0wNCTOH/22MG8rMptNuSChflne1yUDTgSxh2b5D1pwsZhBYtJ2QVMzAPoT2M+40",
-	"YUJrKsdjxJzFGnKLbsRolvKqo7HVDqr6mlegsK3O5jrVse0Ks1SHwY3+SlSYk1XqSTXG7WQYQCaY7SsT",
-	"my1e/3r0s+TDv7/6NXn1Qg23k9kQcjX/wd+JD4vk00d1ND3j737+x+LN4esd8+wPPx8s3vLuxQ/H3cUP",
-	"6T/m707krz98K+c/vJJ89I8lewZB9o037TDPlLk/bq7rFLc3XuxWWP7l6lt/uhKUyyq1Bah4r7Ws0lpe",
-	"cWGBHq+krURLclh+wBbZHqfYI6MYxYIWBWWYbyyg7CIAFe6BRy7l4iwCZBSbHJYxRhK6UBFJGU0UGt4o",
-	"S/oCXP5FtREiYyrEzDzwpT8BPqlrSGURB6jyWMgjmY2l1kyUGxIk0uhS5orri+CyndIzVruOG2EywVgx",
-	"zHqjxJBZSrF9+1WTJgAIoNay2h7qSsfqsiMhchcoJjII8r3MzKW70UcqYubvGR73Qp6gfAmlwndyNgMq",
-	"lXNNAgkBn7lKUP3QE/9K6RxbV5PdE6oC5FK7sBKYwQxVDgdogGJeTzKpNaRYWDl6D2uwmcmKG7ohrOEX",
-	"KPuhsDuU/huh/Lx1uGX32Rpfqtf9CJCUrSN72Z1awmRwJ25T18CT36zb53Klm96is0JNIGaI2oYZZA7d",
-	"F4eM/JwntrVUDaTV3lZXq9tzTuEbq8L34vRenN5Elf6iQ3xB5oo8g6LzlbJimf59Q4RbqPAH1OgBcPfA",
-	"PJIBlJc9Wza1GkJ86M0BhyEN4232EdSQD1Ch5lil7rR084kA+aovKBFSQ06ADLuCFij37gf3lpl7UcFl",
-	"i9Hd0GbuQ3lBLBa9CiBTbTfNQUlWDByQg3lZimA4YbupBCp+TAWShVC3VLQcSi1UCrsmMv/u2762rnsR",
-	"+L3mVFUr7R3Mmc1cJQfuE1g8DoE8+DgD7PaYipilzIN7210AIYTdFNrmW1bg285rMIhV6s10/XiapGAm",
-	"0TQNQCspMWxW6R5uWWWcUeinCk+4NhBh+NWuxo3lgN249q0k0oXZRZ9pBX+Gon9b2MA1zh+XqgyrLOXF",
-	"DvnWRWO4FH5C4XrKbSkw/XGflF6Cgj0FlUMNFh52WoAPh5QERzSQA4jR6P5G/Oeb36LXNRaLUFXZxHsr",
-	"IbMmlWMV9NrgyoNmQtEERvu8jRfcZnBRoQGFt03JfrQsDX8J3g+vrO+5GJevK/guU+oqVt1HT967hG26",
-	"V0O+SDWkCFtBi4GvyMS7olZyfTBt5JTNkLTDZy8dk+WiYLON3g9euLTcETDWmiEqj19GnxUN/FCKUcpj",
-	"fUUwcAxE+svSqUgCJaw3sgBOT0NxDx2zUrWK7ZsPNypHp6TLfeyLWhxNSN+cKLlvif/l449/FhfAbeKU",
-	"O4hykQAQlSoVgCrpU3TB2XyO4LUW6Naq2q7BYYFYhN8c0visZw7BGWOzIr9X5joihaZiPuA134Rjkb/F",
-	"NJbFYN4c0IisVWQjRkGowWU9zCdyujy395bdHLvLXTEOjfwvcF9dEan8Kz3leLCcLeiw/O/6uLshTtc0",
-	"Hy21/gwCW4Wlau+tIvhWoDxaqD1/4hr6hHbIR7CbQQ+D/KBae9Neybov2ntjb9IDWzIz4ucWMY0pZsu1",
-	"oQudn5exAzPmfQrGZndCaWYmJ/PM2G4VaxdsN8DFc8U5W92uHd+/1iAXFBNJtaHdbYmHDWuEv1gRATq6",
-	"r079fCptUDQMByEXGaPxBI51CTOmELVBqiawumXhckJZhxwGHhewo24OAvOiKCJ+K3F3oRklS2dFuvia",
-	"QuLaKq+kz34sXlxTQdxArYBYhddPJCQGfdbooLlivrtc56+GjMtE4kS+oUG5T2tDj9YrJ34Gsv5m5b+h",
-	"16tDDqp/LpVFFXmDTZVRK3Sn5YW8t61DfU11tbcgJ7/iYlx7PJbW5G4S3bharS6GOq9WkntH3PvZ6nmt",
-	"q+6+oPf6Bb33ccxbrHzwYcGGQsPbuAQ3Lk0u6ojDHjsPSqjhm1URr7/3ri04oo2rh5srDO/Lhe+v7zss",
-	"GQ747xrJCcsPcy5cbGyVw1IxbZuZUG27fanSUeiBYw+AzZ3KrSLzm+9+Yo0W8xOyDMAdGS0dPAAW/t2N",
-	"3BdxysENWm8EbMWxIpSgFydwoRS9yxBrtIAXQDj/IbPIn5KMc/BXuNn2hfNULm1mVtDq8zgpAc0QE8S4",
-	"8qlhf15n5deqYTPtDdBsUU5UB1f87XkgJ4ymevLr0izDA9vIYrvbJYDsIcauXmqWSWgiEFNR7q7RIQfq",
-	"THlXIUsV24c8DJrp0pvcnvcRnNemFMXv7PRurINb101Lnm3uZ8GPL49VHxhDpXNdPluBIHZUJjA13wm7",
-	"oKuF0mxqMR3kjAk64x236sZt/OSrsAAP3boEPn5446ElXU8ZwJv0SNpNe/IOP/hagW50s33hYiSh4M96",
-	"05yXrBW1zlmGaOWtbmfLmAkwFfPlVq9lbJcdkJd6omwLh8021c7+WxnnUzPHJWaEeezg/RFJ7HN3sc2A",
-	"f21oldEYqhBfH797u26bF3Safs5t/rf53pW22c2wUGTt3HsEtq0vzK73yG+w6T0PABkRu+U9Ajt+2Rew",
-	"vT3y2yXcnbX6UF/E++Vs4b8PfnizbAszRpPFclFrRCxHZ0dCNR1S5TCBbecdXD/kCaKHIHIAeUD8BwD6",
-	"GJ8ROs4YC3ppudEeQPbfPOOa9YXK4xiqieA526InpQraxEqRuCBxKK7RcFKTXGsj2BM5Fx1yNMIhUYwv",
-	"6VtEScIVpI2O8jSN+sKqbDZBENIGDXkQsV/zNPX2W5PeNGb6AxLzi7wYYG6dLwWOcgJe/ZBTyJhpojM6",
-	"GvG4+V65ukIDGgxInWbgLJsRwxCR4ODw8N3HtyfHp+8/fvPm6PDUiCgrk8Amz7O01WtNtJ71njyBdLyJ",
-	"VLr3vPscO83aGVc/8wYg3CPXVCBC+KJc74cAk5vB/3Vq1nSDRW+hPl0JnaiCGbi6vVkmzx3QNYZU/OAl",
-	"bNBmn0F5ns6dbxN3i5Fcx9L6ID5ZpRQZtvjbpdCxxWIyiwhHdhplfehXMqvVR/YcVJSeMB6mC7vmVR49",
-	"A200yI1CI0sQf9CLIk4OoYq+GFQ02cH+8haoJZ0ZutMFTSOw1Ucg8szSp1zk2iX6+vRGo1w3rzqVNCFD",
-	"mho5ZxZbyvS2kN1SpiVGwvN1+dPl/w0AAP//",
-}
+// CheckReadiness operation middleware
+func (sh *strictHandler) CheckReadiness(ctx *gin.Context) {
+	var request CheckReadinessRequestObject
 
-// decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
-// after base64-decoding and flate-decompressing the embedded blob.
-func decodeSpec() ([]byte, error) {
-	encoded := strings.Join(swaggerSpec, "")
-	compressed, err := base64.StdEncoding.DecodeString(encoded)
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckReadiness(ctx, request.(CheckReadinessRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckReadiness")
+	}
+
+	response, err := handler(ctx, request)
+
 	if err != nil {
-		return nil, fmt.Errorf("error base64 decoding spec: %w", err)
-	}
-	zr := flate.NewReader(bytes.NewReader(compressed))
-	var buf bytes.Buffer
-	if _, err := buf.ReadFrom(zr); err != nil {
-		return nil, fmt.Errorf("read flate: %w", err)
-	}
-	if err := zr.Close(); err != nil {
-		return nil, fmt.Errorf("close flate reader: %w", err)
-	}
-
-	return buf.Bytes(), nil
-}
-
-var rawSpec = decodeSpecCached()
-
-// a naive cache of the decoded OpenAPI spec
-func decodeSpecCached() func() ([]byte, error) {
-	data, err := decodeSpec()
-	return func() ([]byte, error) {
-		return data, err
-	}
-}
-
-// Constructs a synthetic filesystem for resolving external references when loading openapi specifications.
-func PathToRawSpec(pathToFile string) map[string]func() ([]byte, error) {
-	res := make(map[string]func() ([]byte, error))
-	if len(pathToFile) > 0 {
-		res[pathToFile] = rawSpec
-	}
-
-	return res
-}
-
-// GetSpec returns the OpenAPI specification corresponding to the generated
-// code in this file. External references in the spec are resolved through
-// PathToRawSpec; externally-referenced files must be embedded in their
-// corresponding Go packages (via the import-mapping feature). URL-based
-// external refs are not supported.
-func GetSpec() (swagger *openapi3.T, err error) {
-	resolvePath := PathToRawSpec("")
-
-	loader := openapi3.NewLoader()
-	loader.IsExternalRefsAllowed = true
-	loader.ReadFromURIFunc = func(loader *openapi3.Loader, url *url.URL) ([]byte, error) {
-		pathToFile := url.String()
-		pathToFile = path.Clean(pathToFile)
-		getSpec, ok := resolvePath[pathToFile]
-		if !ok {
-			err1 := fmt.Errorf("path not found: %s", pathToFile)
-			return nil, err1
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CheckReadinessResponseObject); ok {
+		if err := validResponse.VisitCheckReadinessResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
-		return getSpec()
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
 	}
-	var specData []byte
-	specData, err = rawSpec()
-	if err != nil {
-		return
-	}
-	swagger, err = loader.LoadFromData(specData)
-	if err != nil {
-		return
-	}
-	return
-}
-
-// GetSpecJSON returns the raw JSON bytes of the embedded OpenAPI
-// specification: decompressed but not unmarshaled. External references
-// are not resolved here; the bytes are the spec exactly as embedded by
-// codegen. The result is cached at package init time, so repeated calls
-// are cheap.
-func GetSpecJSON() ([]byte, error) {
-	return rawSpec()
-}
-
-// GetSwagger returns the OpenAPI specification corresponding to the
-// generated code in this file.
-//
-// Deprecated: GetSwagger predates kin-openapi renaming openapi3.Swagger
-// to openapi3.T. Use [GetSpec] instead. This wrapper is retained for
-// backwards compatibility.
-func GetSwagger() (*openapi3.T, error) {
-	return GetSpec()
 }

@@ -24,6 +24,9 @@ const (
 	SortByDateJoined UserSort = "date_joined"
 )
 
+// UserRole is the highest role of a user.
+type UserRole string
+
 // UserPlace is where a user stands in an order: by Text or by Time, whichever the sort goes by, and by ID.
 type UserPlace struct {
 	ID   int64
@@ -56,12 +59,14 @@ var never = time.Unix(0, 0).UTC()
 
 // UserQuery says which users, in which order, after which place. Nil and empty members ask for nothing.
 type UserQuery struct {
-	Words                   []string // each is a part of the username, the address or a name
-	Active, Staff, Verified *bool
-	Sort                    UserSort
-	Descending              bool
-	After                   *UserPlace
-	Limit                   int
+	Words            []string // each is a part of the username, the address or a name
+	Username, Email  string   // canonical forms, compared exactly
+	Active, Verified *bool
+	Roles            []UserRole
+	Sort             UserSort
+	Descending       bool
+	After            *UserPlace
+	Limit            int
 }
 
 // FindUsers returns the users that match. The search text is matched literally, whatever it means
@@ -77,8 +82,14 @@ func (s *Store) FindUsers(ctx context.Context, q UserQuery) ([]User, error) {
 	if q.Active != nil {
 		query = query.Where("is_active = ?", *q.Active)
 	}
-	if q.Staff != nil {
-		query = query.Where("(is_staff OR is_superuser) = ?", *q.Staff)
+	if q.Username != "" {
+		query = query.Where("username_norm = ?", q.Username)
+	}
+	if q.Email != "" {
+		query = query.Where("email_norm = ?", q.Email)
+	}
+	if len(q.Roles) > 0 {
+		query = query.Where("CASE WHEN is_superuser THEN 'superuser' WHEN is_staff THEN 'staff' ELSE 'none' END IN ?", q.Roles)
 	}
 	if q.Verified != nil {
 		query = query.Where("(email_verified_at IS NOT NULL) = ?", *q.Verified)
@@ -133,7 +144,7 @@ func (s *Store) inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
 type UserChange struct {
 	ProfileChange
 	IsActive, IsStaff, IsSuperuser *bool
-	EndSessions                    bool         // revoke every session but the actor's own
+	RevokeAllSessions              bool         // revoke every session but the actor's own
 	EndEmailChanges                bool         // invalidate the links that confirm a new address
 	EmailChange                    *EmailChange // a pending change, which the new mailbox must confirm
 }
@@ -141,7 +152,7 @@ type UserChange struct {
 func (c UserChange) columns(u User) map[string]any {
 	set := c.ProfileChange.columns()
 	setGiven(set, map[string]*bool{"is_active": c.IsActive, "is_staff": c.IsStaff, "is_superuser": c.IsSuperuser})
-	if c.EndSessions {
+	if c.RevokeAllSessions {
 		set["session_epoch"] = u.SessionEpoch + 1
 	}
 	return set
@@ -177,7 +188,7 @@ func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...
 
 // afterChange makes the writes that follow from a change of the user.
 func (s *Store) afterChange(tx *gorm.DB, u User, c UserChange) error {
-	if c.EndSessions && c.IsActive == nil && s.actor != nil && s.actor.User == u.ID {
+	if c.RevokeAllSessions && c.IsActive == nil && s.actor != nil && s.actor.User == u.ID {
 		err := one(tx.Model(&Session{}).Where("id = ?", s.actor.Session).Updates(map[string]any{"epoch": u.SessionEpoch + 1}))
 		if err != nil {
 			return err

@@ -116,7 +116,7 @@ func TestDeleteUserLeavesWhatStaffDid(t *testing.T) {
 		event := func(kind models.EventKind, actor *int64) models.Event {
 			return models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: bob.ID, ActorID: actor, Kind: kind, Detail: "of bob", IP: "192.0.2.1", CreatedAt: now()}
 		}
-		ok(t, f.AddEvents(t.Context(), event(models.EventLogin, nil), event(models.EventNamesChanged, &bob.ID), event(models.EventEmailChanged, &f.user.ID)))
+		ok(t, f.AddEvents(t.Context(), event(models.EventLogin, nil), event(models.EventProfileChanged, &bob.ID), event(models.EventEmailChanged, &f.user.ID)))
 		ok(t, f.DeleteUser(t.Context(), bob, nil, event(models.EventDeleted, &f.user.ID)))
 		list, err := f.Events(t.Context(), models.EventQuery{UserID: &bob.ID, Limit: 10})
 		ok(t, err)

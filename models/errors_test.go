@@ -110,13 +110,13 @@ func TestUnavailable(t *testing.T) {
 		}
 		ok(t, f.Close())
 		for name, call := range map[string]func(context.Context) error{
-			"Session":     func(ctx context.Context) error { _, err := f.Session(ctx, s.ID); return err },
-			"Rotate":      func(ctx context.Context) error { _, err := f.Rotate(ctx, models.Rotation{ID: s.ID}); return err },
-			"Touch":       func(ctx context.Context) error { _, err := f.Touch(ctx, s.ID, 0, now(), tolerance, nil); return err },
-			"Revoke":      func(ctx context.Context) error { _, err := f.Revoke(ctx, s.ID, 1, now(), "x"); return err },
-			"EndSessions": func(ctx context.Context) error { return f.EndSessions(ctx, 1, 1) },
-			"KeepOnly":    func(ctx context.Context) error { return f.KeepOnly(ctx, s.ID, 1, 1, now()) },
-			"Ping":        f.Ping,
+			"Session":           func(ctx context.Context) error { _, err := f.Session(ctx, s.ID); return err },
+			"Rotate":            func(ctx context.Context) error { _, err := f.Rotate(ctx, models.Rotation{ID: s.ID}); return err },
+			"Touch":             func(ctx context.Context) error { _, err := f.Touch(ctx, s.ID, 0, now(), tolerance, nil); return err },
+			"Revoke":            func(ctx context.Context) error { _, err := f.Revoke(ctx, s.ID, 1, now(), "x"); return err },
+			"RevokeAllSessions": func(ctx context.Context) error { return f.RevokeAllSessions(ctx, 1, 1) },
+			"KeepOnly":          func(ctx context.Context) error { return f.KeepOnly(ctx, s.ID, 1, 1, now()) },
+			"Ping":              f.Ping,
 			"CreateSession": func(ctx context.Context) error {
 				return f.CreateSession(ctx, newSession(f.user, now()), "", "", 50, tolerance)
 			},
@@ -201,7 +201,7 @@ func TestStatementsAreTriedAgain(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		f.failing("users", "BEFORE UPDATE", 1213, 2)
-		ok(t, f.EndSessions(t.Context(), f.user.ID, f.user.SessionEpoch))
+		ok(t, f.RevokeAllSessions(t.Context(), f.user.ID, f.user.SessionEpoch))
 		if got := f.reload(f.user).SessionEpoch; got != f.user.SessionEpoch+1 {
 			t.Errorf("epoch %d, want %d", got, f.user.SessionEpoch+1)
 		}

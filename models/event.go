@@ -21,8 +21,8 @@ const (
 	EventPasswordWrong        EventKind = "password_wrong"
 	EventRateLimited          EventKind = "rate_limited"
 	EventLogout               EventKind = "logout"
-	EventSessionEnded         EventKind = "session_ended"
-	EventSessionsEnded        EventKind = "sessions_ended"
+	EventSessionRevoked       EventKind = "session_revoked"
+	EventSessionsRevoked      EventKind = "sessions_revoked"
 	EventRefreshGraced        EventKind = "refresh_graced"
 	EventRefreshReused        EventKind = "refresh_reused"
 	EventPasswordChanged      EventKind = "password_changed"
@@ -34,10 +34,10 @@ const (
 	EventDeactivated          EventKind = "deactivated"
 	EventReauthenticated      EventKind = "reauthenticated"
 	EventInvited              EventKind = "invited"
-	EventNamesChanged         EventKind = "names_changed"
+	EventProfileChanged       EventKind = "profile_changed"
 	EventRolesChanged         EventKind = "roles_changed"
 	EventPasswordResetSent    EventKind = "password_reset_sent"
-	EventUnthrottled          EventKind = "unthrottled"
+	EventLoginLimitReset      EventKind = "login_limit_reset"
 	EventDeleted              EventKind = "deleted"
 )
 
@@ -59,7 +59,8 @@ type Event struct {
 // EventQuery says which events; nil and empty members ask for nothing.
 type EventQuery struct {
 	UserID, ActorID *int64
-	Kind            EventKind
+	Kinds           []EventKind
+	From, Until     time.Time // from the one, before the other
 	Before          ID
 	Limit           int
 }
@@ -73,8 +74,14 @@ func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	if q.ActorID != nil {
 		query = query.Where("actor_id = ?", *q.ActorID)
 	}
-	if q.Kind != "" {
-		query = query.Where("kind = ?", q.Kind)
+	if len(q.Kinds) > 0 {
+		query = query.Where("kind IN ?", q.Kinds)
+	}
+	if !q.From.IsZero() {
+		query = query.Where("created_at >= ?", q.From)
+	}
+	if !q.Until.IsZero() {
+		query = query.Where("created_at < ?", q.Until)
 	}
 	if q.Before != (ID{}) {
 		query = query.Where("id < ?", q.Before)

@@ -326,7 +326,7 @@ func TestEmailChangeNeedsThePresentPassword(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for name, end := range map[string]func(u models.User) error{
 			"another password": func(u models.User) error { return f.SetPassword(t.Context(), u, "new", nil) },
-			"another epoch":    func(u models.User) error { return f.EndSessions(t.Context(), u.ID, u.SessionEpoch) },
+			"another epoch":    func(u models.User) error { return f.RevokeAllSessions(t.Context(), u.ID, u.SessionEpoch) },
 			"disabled":         func(u models.User) error { return f.SetActive(t.Context(), u, false) },
 		} {
 			u := f.reload(f.newUser(strings.ReplaceAll(name, " ", "")))

@@ -171,7 +171,7 @@ func withEvicted(events []Event, evicted []ID) []Event {
 	list := slices.Clone(events)
 	for _, e := range events {
 		for _, id := range evicted {
-			e.ID, e.SessionID, e.Kind, e.Detail = ID(uuid.Must(uuid.NewV7())), &id, EventSessionEnded, "the oldest of too many"
+			e.ID, e.SessionID, e.Kind, e.Detail = ID(uuid.Must(uuid.NewV7())), &id, EventSessionRevoked, "the oldest of too many"
 			list = append(list, e)
 		}
 	}

@@ -301,7 +301,7 @@ func TestCreateSessionGuards(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		i := 0
 		for name, change := range map[string]func(u models.User) error{
-			"log-out everywhere": func(u models.User) error { return f.EndSessions(t.Context(), u.ID, u.SessionEpoch) },
+			"log-out everywhere": func(u models.User) error { return f.RevokeAllSessions(t.Context(), u.ID, u.SessionEpoch) },
 			"a new password":     func(u models.User) error { return f.SetPassword(t.Context(), u, "new hash", nil) },
 			"deactivation":       func(u models.User) error { return f.SetActive(t.Context(), u, false) },
 			"activation":         func(u models.User) error { return f.SetActive(t.Context(), u, true) },

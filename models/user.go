@@ -26,6 +26,7 @@ type User struct {
 	IsSuperuser     bool
 	EmailVerifiedAt *time.Time
 	SessionEpoch    int64
+	Version         int64  // grows with each change that is visible in the profile, but not with a login
 	Claims          int64  // grows with what must not happen beside another change of the user
 	ImportedEpoch   *int64 // of an imported user the SessionEpoch it came with: until that grows, tokens of the old service may be good
 	LastLogin       *time.Time
@@ -224,11 +225,11 @@ func (s *Store) SetPassword(ctx context.Context, u User, hash string, budgets []
 
 // SetActive activates or deactivates the user; see ChangeUser.
 func (s *Store) SetActive(ctx context.Context, u User, active bool, events ...Event) error {
-	return s.ChangeUser(ctx, u, UserChange{IsActive: &active, EndSessions: true}, events...)
+	return s.ChangeUser(ctx, u, UserChange{IsActive: &active, RevokeAllSessions: true}, events...)
 }
 
-// EndSessions ends every session of the user. ErrNotFound: the epoch is not the one given, or the user is inactive.
-func (s *Store) EndSessions(ctx context.Context, userID, epoch int64, events ...Event) error {
+// RevokeAllSessions ends every session of the user. ErrNotFound: the epoch is not the one given, or the user is inactive.
+func (s *Store) RevokeAllSessions(ctx context.Context, userID, epoch int64, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		return changeUser(tx, map[string]any{"session_epoch": epoch + 1}, events, "id = ? AND session_epoch = ? AND is_active", userID, epoch)
 	})
@@ -243,6 +244,9 @@ func (s *Store) EndSessions(ctx context.Context, userID, epoch int64, events ...
 // After a conflict at COMMIT the change is repeated; its guard on the epoch keeps it from counting
 // twice.
 func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, args ...any) error {
+	if changesVersion(set) {
+		set["version"] = gorm.Expr("version + 1")
+	}
 	if err := one(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
 		return err
 	}
@@ -262,6 +266,18 @@ func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, a
 		}
 	}
 	return addEvents(tx, events)
+}
+
+// changesVersion reports whether a change is visible in the profile. Locks and revocations are not.
+func changesVersion(set map[string]any) bool {
+	for column := range set {
+		switch column {
+		case "claims", "session_epoch", "imported_epoch", "last_login", "search":
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // one asks of a conditional write that it matched its row.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -16,44 +17,53 @@ const defaultUsers = 50 // as the contract says
 
 func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	in := r.Params
-	query := models.UserQuery{Active: in.IsActive, Staff: in.IsStaff, Verified: in.Verified, Sort: models.SortByID, Limit: int(or(in.Limit, defaultUsers))}
+	query := models.UserQuery{Active: in.IsActive, Verified: in.EmailVerified, Sort: models.SortByID, Limit: or(in.Limit, defaultUsers)}
+	for _, role := range or(in.Role, nil) {
+		query.Roles = append(query.Roles, models.UserRole(role))
+	}
 	if in.Sort != nil {
 		column, descending := strings.CutPrefix(string(*in.Sort), "-")
 		query.Sort, query.Descending = models.UserSort(column), descending
 	}
-	if in.After != nil {
-		place, err := placeIn(*in.After, query)
+	if in.Cursor != nil {
+		place, err := placeIn(*in.Cursor, query)
 		if err != nil {
 			return nil, err
 		}
 		query.After = &place
 	}
-	list, next, err := h.Service.FindUsers(ctx, or(in.Q, ""), query)
+	list, next, err := h.Service.FindUsers(ctx, accounts.UserFilter{Text: or(in.Q, ""), Username: in.Username, Email: in.Email}, query)
 	if err != nil {
 		return nil, err
 	}
-	return api.ListUsers200JSONResponse{Users: users(list), Next: cursorOf(next, query)}, nil
+	return api.ListUsers200JSONResponse{Users: users(list), NextCursor: cursorOf(next, query)}, nil
 }
 
-func (h handlers) CreateUser(ctx context.Context, r api.CreateUserRequestObject) (api.CreateUserResponseObject, error) {
+func (h handlers) InviteUser(ctx context.Context, r api.InviteUserRequestObject) (api.InviteUserResponseObject, error) {
 	call, in := callOf(ctx), r.Body
-	u, err := h.Service.Invite(ctx, call.principal, accounts.Invitation{
+	u, err := h.Service.InviteUser(ctx, call.principal, accounts.Invitation{
 		Email: in.Email, Username: or(in.Username, ""), FirstName: or(in.FirstName, ""), LastName: or(in.LastName, ""), Locale: or(in.Locale, ""),
 		IsStaff: or(in.IsStaff, false), IsSuperuser: or(in.IsSuperuser, false),
 	}, call.client)
-	return api.CreateUser201JSONResponse(adminUser(u)), err
+	if err != nil {
+		return nil, err
+	}
+	return invitedUser(adminUser(u)), nil
 }
 
 func (h handlers) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetUserResponseObject, error) {
 	u, err := h.Service.User(ctx, r.UserID)
-	return api.GetUser200JSONResponse(adminUser(u)), err
+	if err != nil {
+		return nil, err
+	}
+	return readUser(adminUser(u)), nil
 }
 
 func (h handlers) UpdateUser(ctx context.Context, r api.UpdateUserRequestObject) (api.UpdateUserResponseObject, error) {
 	call, in := callOf(ctx), r.Body
 	u, err := h.Service.UpdateUser(ctx, call.principal, r.UserID, accounts.UserChange{
-		Email: in.Email, Username: in.Username, FirstName: in.FirstName, LastName: in.LastName, Locale: in.Locale,
-		IsActive: in.IsActive, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser,
+		Email: in.Email, Username: in.Username, FirstName: in.FirstName, LastName: in.LastName, Locale: orCleared(in.Locale),
+		IsActive: in.IsActive, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, IfVersion: versionIn(r.Params.IfMatch),
 	}, call.client)
 	if err != nil {
 		return nil, err
@@ -71,32 +81,36 @@ func (h handlers) DeleteUser(ctx context.Context, r api.DeleteUserRequestObject)
 	return h.cleared(call.principal, isOwn(call, r.UserID)), nil
 }
 
-func (h handlers) SendPasswordReset(ctx context.Context, r api.SendPasswordResetRequestObject) (api.SendPasswordResetResponseObject, error) {
+func (h handlers) RequestUserPasswordReset(ctx context.Context, r api.RequestUserPasswordResetRequestObject) (api.RequestUserPasswordResetResponseObject, error) {
 	call := callOf(ctx)
-	return api.SendPasswordReset202Response{}, h.Service.SendPasswordReset(ctx, call.principal, r.UserID, call.client)
+	return api.RequestUserPasswordReset202JSONResponse(accepted), h.Service.RequestUserPasswordReset(ctx, call.principal, r.UserID, call.client)
 }
 
-func (h handlers) UnthrottleUser(ctx context.Context, r api.UnthrottleUserRequestObject) (api.UnthrottleUserResponseObject, error) {
+func (h handlers) ResetUserLoginLimit(ctx context.Context, r api.ResetUserLoginLimitRequestObject) (api.ResetUserLoginLimitResponseObject, error) {
 	call := callOf(ctx)
-	return api.UnthrottleUser204Response{}, h.Service.Unthrottle(ctx, call.principal, r.UserID, call.client)
+	return api.ResetUserLoginLimit204Response{}, h.Service.ResetUserLoginLimit(ctx, call.principal, r.UserID, call.client)
 }
 
 func (h handlers) ListUserSessions(ctx context.Context, r api.ListUserSessionsRequestObject) (api.ListUserSessionsResponseObject, error) {
 	list, err := h.Service.ListUserSessions(ctx, r.UserID)
-	return api.ListUserSessions200JSONResponse{Sessions: sessions(list, callOf(ctx).principal.Session.ID)}, err
+	if err != nil {
+		return nil, err
+	}
+	page, err := pageOfSessions(list, callOf(ctx).principal.Session.ID, r.Params.Cursor, r.Params.Limit)
+	return api.ListUserSessions200JSONResponse(page), err
 }
 
-func (h handlers) DeleteUserSessions(ctx context.Context, r api.DeleteUserSessionsRequestObject) (api.DeleteUserSessionsResponseObject, error) {
+func (h handlers) RevokeAllUserSessions(ctx context.Context, r api.RevokeAllUserSessionsRequestObject) (api.RevokeAllUserSessionsResponseObject, error) {
 	call := callOf(ctx)
-	if err := h.Service.EndUserSessions(ctx, call.principal, r.UserID, call.client); err != nil {
+	if err := h.Service.RevokeAllUserSessions(ctx, call.principal, r.UserID, call.client); err != nil {
 		return nil, err
 	}
 	return h.cleared(call.principal, isOwn(call, r.UserID)), nil
 }
 
-func (h handlers) DeleteUserSession(ctx context.Context, r api.DeleteUserSessionRequestObject) (api.DeleteUserSessionResponseObject, error) {
+func (h handlers) RevokeUserSession(ctx context.Context, r api.RevokeUserSessionRequestObject) (api.RevokeUserSessionResponseObject, error) {
 	call := callOf(ctx)
-	if err := h.Service.EndUserSession(ctx, call.principal, r.UserID, r.SessionID, call.client); err != nil {
+	if err := h.Service.RevokeUserSession(ctx, call.principal, r.UserID, r.SessionID, call.client); err != nil {
 		return nil, err
 	}
 	return h.cleared(call.principal, uuid.UUID(call.principal.Session.ID) == r.SessionID), nil
@@ -104,10 +118,13 @@ func (h handlers) DeleteUserSession(ctx context.Context, r api.DeleteUserSession
 
 func (h handlers) ListAllEvents(ctx context.Context, r api.ListAllEventsRequestObject) (api.ListAllEventsResponseObject, error) {
 	in := r.Params
-	list, next, err := h.Service.ListAllEvents(ctx, models.EventQuery{
-		UserID: in.UserID, ActorID: in.ActorID, Kind: string(or(in.Kind, "")), Before: models.ID(or(in.Before, uuid.Nil)), Limit: int(or(in.Limit, defaultEvents)),
-	})
-	return api.ListAllEvents200JSONResponse{Events: adminEvents(list), Next: uuidOrNull(next)}, err
+	q, err := eventQuery(in.Kind, in.CreatedFrom, in.CreatedBefore, in.Cursor, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	q.UserID, q.ActorID = in.UserID, in.ActorID
+	list, next, err := h.Service.ListAllEvents(ctx, q)
+	return api.ListAllEvents200JSONResponse{Events: events(list, event), NextCursor: cursorOfID(next)}, err
 }
 
 func isOwn(call *call, id int64) bool { return call.principal.User.ID == id }
@@ -120,6 +137,39 @@ func or[T any](wanted *T, otherwise T) T {
 	return otherwise
 }
 
+// readUser is a 200 with the version of the user.
+type readUser api.AdminUserResult
+
+func (a readUser) VisitGetUserResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", etagOf(a.User))
+	return api.GetUser200JSONResponse(a).VisitGetUserResponse(w)
+}
+
+// invitedUser is a 201 with the place and the version of the user.
+type invitedUser api.AdminUserResult
+
+func (a invitedUser) VisitInviteUserResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", "/admin/users/"+strconv.FormatInt(a.User.ID, 10))
+	w.Header().Set("ETag", etagOf(a.User))
+	return api.InviteUser201JSONResponse(a).VisitInviteUserResponse(w)
+}
+
+// etagOf returns the entity tag of a user (RFC 9110, section 8.8.3).
+func etagOf(u api.AdminUser) string { return strconv.Quote(strconv.Itoa(u.Version)) }
+
+// versionIn returns the version that If-Match requires, or nil if it accepts every version. The contract has checked its
+// form.
+func versionIn(ifMatch *api.IfMatch) *int64 {
+	if ifMatch == nil {
+		return nil
+	}
+	version, err := strconv.ParseInt(strings.Trim(*ifMatch, `"`), 10, 64)
+	if err != nil { // *
+		return nil
+	}
+	return &version
+}
+
 // updatedUser is a 200 that may end the caller's own session.
 type updatedUser struct {
 	api.UpdateUser200JSONResponse
@@ -128,6 +178,7 @@ type updatedUser struct {
 
 func (a updatedUser) VisitUpdateUserResponse(w http.ResponseWriter) error {
 	setCookies(w, a.cookies)
+	w.Header().Set("ETag", etagOf(a.User))
 	return a.UpdateUser200JSONResponse.VisitUpdateUserResponse(w)
 }
 
@@ -135,10 +186,10 @@ func (a cleared) VisitDeleteUserResponse(w http.ResponseWriter) error {
 	return a.VisitLogoutResponse(w)
 }
 
-func (a cleared) VisitDeleteUserSessionsResponse(w http.ResponseWriter) error {
+func (a cleared) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
 	return a.VisitLogoutResponse(w)
 }
 
-func (a cleared) VisitDeleteUserSessionResponse(w http.ResponseWriter) error {
+func (a cleared) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
 	return a.VisitLogoutResponse(w)
 }

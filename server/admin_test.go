@@ -111,7 +111,7 @@ func TestControl77SearchIsLiteral(t *testing.T) {
 			}
 		}
 		for _, query := range []string{"q=%ff", "q=%00", "q=a%00b", "q=", "sort=password", "sort=id%3Bdrop", "sort=(select+sleep(3))", "sort=-", "sort=ID", "limit=101", "limit=0", "limit=1e9", "is_active=1", "is_staff=TRUE", "password=x", "q=a&q=b", "after=%2B%2B", "after=AAAA"} {
-			s.asSam.Copy().Do(http.MethodGet, "/admin/users?"+query, nil).Want(t, http.StatusBadRequest, "malformed_request")
+			s.asSam.Copy().Do(http.MethodGet, "/admin/users?"+query, nil).Want(t, http.StatusBadRequest, "request_malformed")
 		}
 	})
 }
@@ -191,7 +191,7 @@ func TestControl77PagesOfUsers(t *testing.T) {
 				}
 				query.Set("after", next)
 				if other != "" {
-					find(s.asSam.Copy(), url.Values{"sort": {sort}, "after": {other}}).Want(t, http.StatusBadRequest, "malformed_request")
+					find(s.asSam.Copy(), url.Values{"sort": {sort}, "after": {other}}).Want(t, http.StatusBadRequest, "request_malformed")
 				}
 				other = ""
 			}
@@ -300,7 +300,7 @@ func TestControl73NoRoleWithoutAVerifiedAddress(t *testing.T) {
 		edit(s.asRoot, invited, object{"is_staff": true, "is_superuser": true}).Want(t, http.StatusOK, "")
 		// Who has not come yet does not manage anything.
 		s.asRoot.Do(http.MethodPost, at(s.boss, "/delete"), nil).Want(t, http.StatusNoContent, "")
-		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "last_superuser")
+		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "superuser_last")
 	})
 }
 
@@ -356,7 +356,7 @@ func TestControl60And78Invite(t *testing.T) {
 		}
 		for _, guess := range []string{"", "!", u.User.Password, otherPassword} {
 			if guess != "" {
-				signIn(s.Server, name, guess).Want(t, http.StatusUnauthorized, "invalid_credentials")
+				signIn(s.Server, name, guess).Want(t, http.StatusUnauthorized, "credentials_invalid")
 			}
 		}
 		m := s.Mails.Wait(t, email, 1)
@@ -379,13 +379,13 @@ func TestControl60And78Invite(t *testing.T) {
 			s.asSam.Do(http.MethodPost, "/admin/users", *body).Want(t, http.StatusConflict, code)
 		}
 		for pointer, body := range map[string]object{"/email": {"email": "no address"}, "/username": {"email": address(newName()), "username": "a b"}, "/first_name": {"email": address(newName()), "first_name": "\u202e"}} {
-			wantField(t, s.asSam.Do(http.MethodPost, "/admin/users", body), pointer, "invalid_format")
+			wantField(t, s.asSam.Do(http.MethodPost, "/admin/users", body), pointer, "format_invalid")
 		}
 		for _, name := range []string{"password", "is_active", "id", "email_verified", "date_joined"} {
-			wantField(t, s.asSam.Do(http.MethodPost, "/admin/users", object{"email": address(newName()), name: "x"}), "/"+name, "unknown_field")
-			wantField(t, edit(s.asRoot, s.una, object{name + "_": "x"}), "/"+name+"_", "unknown_field")
+			wantField(t, s.asSam.Do(http.MethodPost, "/admin/users", object{"email": address(newName()), name: "x"}), "/"+name, "field_unknown")
+			wantField(t, edit(s.asRoot, s.una, object{name + "_": "x"}), "/"+name+"_", "field_unknown")
 		}
-		wantField(t, edit(s.asRoot, s.una, object{"password": otherPassword}), "/password", "unknown_field")
+		wantField(t, edit(s.asRoot, s.una, object{"password": otherPassword}), "/password", "field_unknown")
 	})
 }
 
@@ -415,11 +415,11 @@ func TestControl78UpdateUser(t *testing.T) {
 		edit(s.asRoot, s.una, object{"email": shouted(s.sam.Email)}).Want(t, http.StatusConflict, "email_taken")
 		edit(s.asRoot, s.una, object{"email": s.sam.Email, "username": "new" + name}).Want(t, http.StatusConflict, "email_taken")
 		for pointer, body := range map[string]object{"/email": {"email": "x@y@z"}, "/username": {"username": "a@b"}, "/last_name": {"last_name": "\u0007"}} {
-			wantField(t, edit(s.asRoot, s.una, body), pointer, "invalid_format")
+			wantField(t, edit(s.asRoot, s.una, body), pointer, "format_invalid")
 		}
 		unchanged(t, s.Server, before)
 		for _, path := range []string{"/admin/users/9007199254740992", "/admin/users/999999"} {
-			s.asSam.Do(http.MethodPatch, path, object{"first_name": "x"}).Want(t, http.StatusNotFound, "not_found")
+			s.asSam.Do(http.MethodPatch, path, object{"first_name": "x"}).Want(t, http.StatusNotFound, "resource_not_found")
 		}
 	})
 }
@@ -475,7 +475,7 @@ func TestControl76DeactivationEndsEverything(t *testing.T) {
 			t.Errorf("%s, cookies %v", r.Raw, r.Cookies())
 		}
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
-		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		confirmReset(s.Server, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
 		if r := s.asSam.Do(http.MethodGet, at(s.una, "/sessions"), nil).Want(t, http.StatusOK, ""); len(r.JSON["sessions"].([]any)) != 0 {
 			t.Errorf("sessions %s", r.Raw)
@@ -526,16 +526,16 @@ func TestControl76DeleteUser(t *testing.T) {
 		}
 		for _, again := range []example{{http.MethodPost, at(s.una, "/delete"), nil}, {http.MethodGet, at(s.una, ""), nil}, {http.MethodGet, at(s.una, "/sessions"), nil}, {http.MethodDelete, at(s.una, "/sessions"), nil},
 			{http.MethodPost, at(s.una, "/password_reset"), nil}, {http.MethodPost, at(s.una, "/unthrottle"), nil}, {http.MethodDelete, at(s.una, "/sessions/"+s.asSam.SessionID), nil}} {
-			send(s.asSam, again).Want(t, http.StatusNotFound, "not_found")
+			send(s.asSam, again).Want(t, http.StatusNotFound, "resource_not_found")
 		}
 		s.asRoot.Do(http.MethodPost, at(s.boss, "/delete"), nil).Want(t, http.StatusNoContent, "")
 		settle(t, s.Server)
 		before := s.Database.Dump(t)
-		s.asRoot.Do(http.MethodPost, at(s.root, "/delete"), nil).Want(t, http.StatusConflict, "last_superuser")
-		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "last_superuser")
-		edit(s.asRoot, s.root, object{"is_active": false, "first_name": "x"}).Want(t, http.StatusConflict, "last_superuser")
+		s.asRoot.Do(http.MethodPost, at(s.root, "/delete"), nil).Want(t, http.StatusConflict, "superuser_last")
+		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "superuser_last")
+		edit(s.asRoot, s.root, object{"is_active": false, "first_name": "x"}).Want(t, http.StatusConflict, "superuser_last")
 		unchanged(t, s.Server, before)
-		s.asRoot.Copy().Do(http.MethodPost, "/accounts/profile/delete", object{"password": s.root.Password}).Want(t, http.StatusConflict, "last_superuser")
+		s.asRoot.Copy().Do(http.MethodPost, "/accounts/profile/delete", object{"password": s.root.Password}).Want(t, http.StatusConflict, "superuser_last")
 		if err := s.Service.SetActive(t.Context(), s.root.Username, false); err == nil {
 			t.Error("an operator has deactivated the last superuser")
 		}
@@ -636,7 +636,7 @@ func TestSessionsOfAUser(t *testing.T) {
 		if got := ids(); !slices.Equal(got, []string{s.unaMobile.SessionID, s.asUna.SessionID}) {
 			t.Errorf("sessions %v", got)
 		}
-		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions/"+s.asRoot.SessionID), nil).Want(t, http.StatusNotFound, "not_found")
+		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions/"+s.asRoot.SessionID), nil).Want(t, http.StatusNotFound, "resource_not_found")
 		s.asRoot.Profile().Want(t, http.StatusOK, "")
 		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/sessions/"+s.asUna.SessionID), nil).Want(t, http.StatusNoContent, ""))
 		wantEnded(t, []*servertest.Client{s.asUna})
@@ -689,7 +689,7 @@ func TestEventsOfAll(t *testing.T) {
 			}
 		}
 		for _, query := range []string{"limit=101", "kind=nothing", "user_id=0", "user_id=x", "actor_id=-1", "before=x", "username=x"} {
-			s.asSam.Copy().Do(http.MethodGet, "/admin/events?"+query, nil).Want(t, http.StatusBadRequest, "malformed_request")
+			s.asSam.Copy().Do(http.MethodGet, "/admin/events?"+query, nil).Want(t, http.StatusBadRequest, "request_malformed")
 		}
 	})
 }

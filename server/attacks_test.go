@@ -81,7 +81,7 @@ func TestControl74EscapedPaths(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	for _, path := range []string{"/accounts%2Fprofile", "/%61ccounts/profile", "/accounts/profil%65", "/accounts%2fprofile"} {
-		c.Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "not_found")
+		c.Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "resource_not_found")
 	}
 }
 
@@ -90,7 +90,7 @@ func TestBrokenQueryEndsNothing(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	for _, query := range []string{"keep_current=true;", "x=1;keep_current=true", "keep_current=true%zz", "keepcurrent=true", "Keep_Current=true", "keep_current[]=true", "x=1"} {
-		c.Do(http.MethodDelete, "/accounts/sessions?"+query, nil).Want(t, http.StatusBadRequest, "malformed_request")
+		c.Do(http.MethodDelete, "/accounts/sessions?"+query, nil).Want(t, http.StatusBadRequest, "request_malformed")
 	}
 	c.Profile().Want(t, http.StatusOK, "")
 }

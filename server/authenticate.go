@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -34,12 +35,13 @@ const operationRefresh = "refreshToken"
 // security is what the contract asks of an operation's callers.
 type security struct {
 	public       bool // security: []
-	anonymous    bool // lists {}: the credential may be a token in the body
+	anonymous    bool // lists {} and has a body: the credential may be a token in it
+	optional     bool // lists {} and has no body: a request without a valid credential is accepted too
 	alternatives []alternative
-	// In addition to `security`: x-required-role, x-recent-password and x-refuse-cross-site.
-	role            accounts.Role
-	recentPassword  bool
-	refuseCrossSite bool
+	// In addition to `security`: x-required-role, x-recent-authentication and x-refuse-cross-site.
+	role                 accounts.Role
+	recentAuthentication bool
+	refuseCrossSite      bool
 }
 
 // alternative is a way to authenticate: a credential by this carrier and, with csrf, the header beside it.
@@ -62,7 +64,7 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 	s := security{public: len(requirements) == 0}
 	for _, requirement := range requirements {
 		if len(requirement) == 0 {
-			s.anonymous = true
+			s.anonymous, s.optional = op.RequestBody != nil, op.RequestBody == nil
 			continue
 		}
 		var a alternative
@@ -111,12 +113,12 @@ func (s *security) readRole(op *openapi3.Operation) error {
 	} else if wanted {
 		s.role = accounts.Role(name)
 	}
-	recent, marked := op.Extensions["x-recent-password"]
+	recent, marked := op.Extensions["x-recent-authentication"]
 	if marked && recent != true {
-		return fmt.Errorf("cannot enforce x-recent-password %v", recent)
+		return fmt.Errorf("cannot enforce x-recent-authentication %v", recent)
 	}
-	s.recentPassword = marked
-	if (wanted || marked) && (s.public || s.anonymous || s.lists(accounts.RefreshCookie)) {
+	s.recentAuthentication = marked
+	if (wanted || marked) && (s.public || s.anonymous || s.optional || s.lists(accounts.RefreshCookie)) {
 		return errors.New("a role or a recent password is asked for where there may be no user")
 	}
 	return nil
@@ -141,17 +143,21 @@ func (s *Server) authenticate(c *gin.Context) {
 		return
 	}
 	credential, err := s.credential(c, call)
+	if wants.optional && isRejectedCredential(err) {
+		c.Next()
+		return
+	}
 	if err != nil {
 		s.problem(c, err)
 		return
 	}
-	call.credential, call.userID = credential, credential.Subject
+	call.authenticated, call.credential, call.userID = true, credential, credential.Subject
 	if !wants.lists(accounts.RefreshCookie) {
 		if call.principal, err = s.Service.Authenticate(ctx, credential); err != nil {
 			s.problem(c, err)
 			return
 		}
-		if err = call.principal.Permit(wants.role, wants.recentPassword); err != nil {
+		if err = call.principal.Permit(wants.role, wants.recentAuthentication); err != nil {
 			s.problem(c, err)
 			return
 		}
@@ -191,6 +197,11 @@ func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, er
 		return credential, problemOf(codeCSRFFailed)
 	}
 	return credential, nil
+}
+
+// isRejectedCredential reports whether an error means that the caller is not signed in.
+func isRejectedCredential(err error) bool {
+	return err != nil && kinds[problemFrom(err).code].status == http.StatusUnauthorized
 }
 
 func isCookie(carrier accounts.Carrier) bool {

@@ -28,8 +28,9 @@ type call struct {
 	decoded   bool
 	unread    bool // a body is, or may be, still on its way
 
-	credential accounts.Credential // verified; of operations that judge expiry and liveness themselves
-	principal  accounts.Principal  // of all others that are not public
+	authenticated bool                // the credential is verified; false where one is optional
+	credential    accounts.Credential // verified; of operations that judge expiry and liveness themselves
+	principal     accounts.Principal  // of all others that are not public
 }
 
 type callKey struct{}

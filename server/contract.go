@@ -120,7 +120,7 @@ func (k *contract) matches(routes gin.RoutesInfo) error {
 
 func (s *Server) findOperation(c *gin.Context) {
 	if !spelledOut(c.FullPath(), c.Request.URL.EscapedPath()) {
-		s.problem(c, problemOf(codeNotFound))
+		s.problem(c, problemOf(codeResourceNotFound))
 		return
 	}
 	callOf(c).operation = s.contract.operations[c.Request.Method+" "+c.FullPath()]

@@ -87,9 +87,9 @@ func TestControl201UnreadableListRejectsNewPasswords(t *testing.T) {
 	if err := os.Truncate(file, 32); err != nil {
 		t.Fatal(err)
 	}
-	post(s, "/accounts/register", object{"email": address(newName()), "password": "five green lanterns"}).Want(t, http.StatusServiceUnavailable, "unavailable")
+	post(s, "/accounts/register", object{"email": address(newName()), "password": "five green lanterns"}).Want(t, http.StatusServiceUnavailable, "service_unavailable")
 	c.Do(http.MethodPost, "/accounts/password/change", object{"current_password": password, "new_password": "five green lanterns"}).
-		Want(t, http.StatusServiceUnavailable, "unavailable")
+		Want(t, http.StatusServiceUnavailable, "service_unavailable")
 	signIn(s, u.Username, password).Want(t, http.StatusOK, "")
 	if log := s.Log.String(); !strings.Contains(log, "the list of breached passwords cannot be read") || strings.Contains(log, "five green lanterns") {
 		t.Error("the log lacks the cause, or contains the password")

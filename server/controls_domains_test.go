@@ -35,14 +35,14 @@ func TestControl203LookAlikeDomainsAreRejected(t *testing.T) {
 		}
 		for _, w := range ways {
 			for _, domain := range []string{mixedDomain, mixedASCII, "mail." + mixedDomain} {
-				wantField(t, w.set(newName()+"@"+domain), "/email", "invalid_format")
+				wantField(t, w.set(newName()+"@"+domain), "/email", "format_invalid")
 			}
 			for _, domain := range []string{cyrillicDomain, koreanDomain} {
 				w.set(newName()+"@"+domain).Want(t, w.status, "")
 			}
 		}
 		for _, domain := range []string{mixedDomain, mixedASCII} {
-			wantField(t, edit(s.asRoot, s.una, object{"email": newName() + "@" + domain}), "/email", "invalid_format")
+			wantField(t, edit(s.asRoot, s.una, object{"email": newName() + "@" + domain}), "/email", "format_invalid")
 		}
 	})
 }

@@ -49,12 +49,12 @@ func TestControl5ServersOwnMembers(t *testing.T) {
 				}
 				for _, value := range []string{"true", "1", "null", `"grace@example.org"`} {
 					r := send(`{` + good + `,"` + spelled + `":` + value + `}`)
-					wantField(t, r, "/"+strings.Replace(spelled, `\u017f`, "\u017f", 1), "unknown_field")
+					wantField(t, r, "/"+strings.Replace(spelled, `\u017f`, "\u017f", 1), "field_unknown")
 				}
 			}
 		}
 		for _, twice := range []string{`"first_name":"a","first_name":"b"`, `"first_name":"a","first_\u006eame":"b"`, `"is_staff":false,"is_staff":true`} {
-			send(`{"last_name":"c",`+twice+`}`).Want(t, http.StatusBadRequest, "malformed_request")
+			send(`{"last_name":"c",`+twice+`}`).Want(t, http.StatusBadRequest, "request_malformed")
 		}
 		for _, nested := range []string{`"user":{"is_staff":true}`, `"__proto__":{"is_staff":true}`, `"is_staff[]":1`, `"user.is_staff":true`} {
 			send(`{`+good+`,`+nested+`}`).Want(t, http.StatusUnprocessableEntity, "validation_failed")
@@ -259,9 +259,9 @@ func TestControl66NamesThatAreNoText(t *testing.T) {
 			"/accounts/register": `{"email":"grace@example.com","password":"` + password + `","username":"` + raw + `"}`, "/accounts/email/resend": `{"email":"` + raw + `@example.com"}`,
 			"/accounts/login": `{"username":"` + raw + `","password":"` + password + `"}`, "/accounts/password/reset": `{"email":"` + raw + `@example.com"}`, "/accounts/email/change": `{"email":"` + raw + `@example.com","password":"` + password + `"}`,
 		} {
-			c.Copy().Do(http.MethodPost, path, body).Want(t, http.StatusBadRequest, "malformed_request")
+			c.Copy().Do(http.MethodPost, path, body).Want(t, http.StatusBadRequest, "request_malformed")
 		}
-		c.Copy().Do(http.MethodPatch, "/accounts/profile", `{"username":"`+raw+`"}`).Want(t, http.StatusBadRequest, "malformed_request")
+		c.Copy().Do(http.MethodPatch, "/accounts/profile", `{"username":"`+raw+`"}`).Want(t, http.StatusBadRequest, "request_malformed")
 	}
 	unchanged(t, s, before)
 }

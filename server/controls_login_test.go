@@ -62,13 +62,13 @@ func TestControl10CredentialsByPOSTAndJSON(t *testing.T) {
 		}
 		ask(http.StatusMethodNotAllowed, "", http.MethodHead, query, nil)
 		if op.Operation.RequestBody.Value.Required {
-			ask(http.StatusUnsupportedMediaType, "unsupported_media_type", e.method, query, nil)
+			ask(http.StatusUnsupportedMediaType, "media_type_unsupported", e.method, query, nil)
 			ask(http.StatusUnprocessableEntity, "validation_failed", e.method, query, object{})
 		}
 		for kind, body := range map[string]string{
 			"application/x-www-form-urlencoded": form.Encode(), "text/plain": text(e.body), "text/plain;charset=UTF-8": text(e.body), w.FormDataContentType(): parts.String(), "": text(e.body),
 		} {
-			ask(http.StatusUnsupportedMediaType, "unsupported_media_type", e.method, "", body, servertest.Header("Content-Type", kind))
+			ask(http.StatusUnsupportedMediaType, "media_type_unsupported", e.method, "", body, servertest.Header("Content-Type", kind))
 		}
 		unchanged(t, s, before)
 	})
@@ -85,7 +85,7 @@ func TestControl17OneWayIn(t *testing.T) {
 		}
 		for _, name := range []string{"admin", "administrator", "root", "user", "test", "guest", "accounts", "accountsd", "superuser", "admin@example.com", "admin@localhost", "root@localhost"} {
 			for _, p := range []string{name, "admin", "password", "changeme", "secret", "123456", "accounts", password} {
-				signIn(s, name, p).Want(t, http.StatusUnauthorized, "invalid_credentials")
+				signIn(s, name, p).Want(t, http.StatusUnauthorized, "credentials_invalid")
 			}
 		}
 		u := s.NewUser()

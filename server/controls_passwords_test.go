@@ -66,9 +66,9 @@ func TestControl2And3And4NewPasswords(t *testing.T) {
 		{"64 emoji", "", constant(string([]rune(emoji)[:64]))}, {"256 emoji", "", constant(emoji)}, {"one letter", "password_common", constant("aaaaaaaaaaaa")},
 		{"NFC", "", constant("caf\u00e9 cr\u00e8me br\u00fbl\u00e9e")}, {"NFD", "", constant("cafe\u0301 cre\u0300me bru\u0302le\u0301e")},
 		{"newline", "", constant("two lines\nof a poem")}, {"controls", "", constant("bell \a and \x1b[31m red")}, {"zero-width", "", constant("zero\u200bwidth\ufeffjoiner")},
-		{"NUL", "invalid_format", constant("correct horse\x00 battery")}, {"NUL behind it", "invalid_format", constant(filler[:40] + "\x00")},
-		{"null", "invalid_type", constant(nil)}, {"number", "invalid_type", constant(123456789012)}, {"true", "invalid_type", constant(true)}, {"array", "invalid_type", constant([]string{filler[:20]})},
-		{"object", "invalid_type", constant(object{"a": "b"})}, {"operator", "invalid_type", constant(object{"$ne": ""})},
+		{"NUL", "format_invalid", constant("correct horse\x00 battery")}, {"NUL behind it", "format_invalid", constant(filler[:40] + "\x00")},
+		{"null", "type_invalid", constant(nil)}, {"number", "type_invalid", constant(123456789012)}, {"true", "type_invalid", constant(true)}, {"array", "type_invalid", constant([]string{filler[:20]})},
+		{"object", "type_invalid", constant(object{"a": "b"})}, {"operator", "type_invalid", constant(object{"$ne": ""})},
 		{"a common one, dressed", "password_common", constant("password12345678")}, {"in capitals", "password_common", constant("PASSWORD!!!!")}, {"backwards", "password_common", constant("!!drowssap12345")},
 		{"digits that count", "password_common", constant("1234567890123")}, {"the product", "password_common", constant("Accounts2026!")},
 		{"the address", "password_common", func(name string) any { return address(name) }}, {"the address backwards", "password_common", func(name string) any { return reversed(address(name)) }},
@@ -124,7 +124,7 @@ func wantAsSent(t *testing.T, s *servertest.Server, name, typed string) {
 	for _, other := range []string{typed + " ", " " + typed, strings.TrimSpace(typed), string(runes[:len(runes)-1]), string(runes[1:]), strings.ToUpper(typed), strings.ToLower(typed),
 		strings.NewReplacer("e\u0301", "\u00e9", "\u00e9", "e\u0301", "\n", " ", "\u200b", "").Replace(typed), typed + "\x00", typed[:min(len(typed), 72)]} {
 		if other != typed && other != "" {
-			try(other).Want(t, http.StatusUnauthorized, "invalid_credentials")
+			try(other).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		}
 	}
 }
@@ -190,7 +190,7 @@ func TestControl9StoredHashes(t *testing.T) {
 		stronger := credentials.Default
 		stronger.Memory, stronger.Time = stronger.Memory+1024, stronger.Time+1
 		raised, hasher := with(stronger, s.Database)
-		signIn(raised, email, otherPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(raised, email, otherPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		if stored(t, s, email).Password != first {
 			t.Error("a wrong password has renewed the hash")
 		}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,22 +15,37 @@ import (
 
 func user(u models.User) api.User {
 	return api.User{
-		ID: u.ID, Username: u.Username, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName,
-		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser, EmailVerified: u.EmailVerifiedAt != nil,
-		DateJoined: u.DateJoined, LastLogin: orNull(u.LastLogin),
+		ID: u.ID, Username: u.Username, Email: textOrNull(u.Email), EmailVerified: u.EmailVerifiedAt != nil,
+		FirstName: u.FirstName, LastName: u.LastName, Locale: textOrNull(u.Locale),
+		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser,
+		DateJoined: timestamp(u.DateJoined), LastLogin: timestampOrNull(u.LastLogin),
 	}
 }
 
-func orNull(t *time.Time) nullable.Nullable[time.Time] {
+// profile converts a user as its owner sees it.
+func profile(d accounts.UserDetail) api.Profile {
+	u := user(d.User)
+	return api.Profile{
+		ID: u.ID, Username: u.Username, Email: u.Email, EmailVerified: u.EmailVerified, FirstName: u.FirstName, LastName: u.LastName, Locale: u.Locale,
+		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser, DateJoined: u.DateJoined, LastLogin: u.LastLogin,
+		HasPassword: d.HasPassword, PendingEmail: textOrNull(d.PendingEmail),
+	}
+}
+
+// timestamp converts a time to the one form that the contract has: UTC, in whole seconds.
+func timestamp(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+func timestampOrNull(t *time.Time) nullable.Nullable[time.Time] {
 	if t == nil {
 		return nullable.NewNullNullable[time.Time]()
 	}
-	return nullable.NewNullableWithValue(*t)
+	return nullable.NewNullableWithValue(timestamp(*t))
 }
 
 func session(s models.Session, current models.ID) api.Session {
 	return api.Session{
-		ID: uuid.UUID(s.ID), CreatedAt: s.CreatedAt, LastUsedAt: s.LastUsedAt, ExpiresAt: s.ExpiresAt, UserAgent: s.UserAgent, IP: s.IP,
+		ID: uuid.UUID(s.ID), CreatedAt: timestamp(s.CreatedAt), LastUsedAt: timestamp(s.LastUsedAt), ExpiresAt: timestamp(s.ExpiresAt),
+		UserAgent: textOrNull(s.UserAgent), IP: textOrNull(s.IP),
 		TokenTransport: api.TokenTransport(s.Transport), Current: s.ID == current,
 	}
 }
@@ -44,31 +58,52 @@ func sessions(list []models.Session, current models.ID) []api.Session {
 	return sessions
 }
 
-// event is one as the user sees it. Where a member of staff works from is not the user's to know, nor who it was.
+// event converts an event as staff members see it.
 func event(e models.Event) api.Event {
-	shown := api.Event{
-		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: e.CreatedAt, Detail: e.Detail, IP: e.IP, UserAgent: e.UserAgent,
-		SessionID: idOrNull(e.SessionID), RequestID: idOrNull(e.RequestID),
+	return api.Event{
+		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: timestamp(e.CreatedAt), UserID: e.UserID,
+		Actor: actor(e), ActorID: userIDOrNull(actorID(e)), Changes: []api.EventChange{}, Detail: textOrNull(e.Detail),
+		SessionID: idOrNull(e.SessionID), IP: textOrNull(e.IP), UserAgent: textOrNull(e.UserAgent), RequestID: idOrNull(e.RequestID),
 	}
-	if e.ActorID != nil && *e.ActorID != e.UserID {
-		shown.IP, shown.UserAgent, shown.RequestID = "", "", uuidOrNull(uuid.Nil)
-		shown.Detail = strings.TrimSuffix("by staff: "+e.Detail, ": ")
+}
+
+// ownEvent converts an event as its user sees it: without the name of a staff member and where that
+// staff member works.
+func ownEvent(e models.Event) api.Event {
+	shown := event(e)
+	if shown.Actor == api.EventActorStaff {
+		shown.ActorID, shown.ActorUsername = userIDOrNull(nil), textOrNull("")
+		shown.IP, shown.UserAgent, shown.RequestID = textOrNull(""), textOrNull(""), uuidOrNull(uuid.Nil)
 	}
 	return shown
 }
 
-// adminEvent is one as staff sees it.
-func adminEvent(e models.Event) api.AdminEvent {
-	return api.AdminEvent{
-		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: e.CreatedAt, Detail: e.Detail, IP: e.IP, UserAgent: e.UserAgent,
-		SessionID: idOrNull(e.SessionID), RequestID: idOrNull(e.RequestID), UserID: e.UserID, ActorID: userIDOrNull(e.ActorID),
+// actor returns who caused an event. An event without a request comes from the operator or the server itself.
+func actor(e models.Event) api.EventActor {
+	switch {
+	case e.ActorID != nil && *e.ActorID != e.UserID:
+		return api.EventActorStaff
+	case e.RequestID == nil:
+		return api.EventActorOperator
 	}
+	return api.EventActorSelf
 }
 
-func adminEvents(list []models.Event) []api.AdminEvent {
-	events := make([]api.AdminEvent, 0, len(list))
+func actorID(e models.Event) *int64 {
+	switch actor(e) {
+	case api.EventActorStaff:
+		return e.ActorID
+	case api.EventActorSelf:
+		return &e.UserID
+	case api.EventActorOperator:
+	}
+	return nil
+}
+
+func events(list []models.Event, convert func(models.Event) api.Event) []api.Event {
+	events := make([]api.Event, 0, len(list))
 	for _, each := range list {
-		events = append(events, adminEvent(each))
+		events = append(events, convert(each))
 	}
 	return events
 }
@@ -89,7 +124,12 @@ func users(list []models.User) []api.User {
 }
 
 func adminUser(d accounts.UserDetail) api.AdminUserResult {
-	return api.AdminUserResult{User: user(d.User), Locale: d.User.Locale, HasPassword: d.HasPassword, Throttled: d.Throttled, PendingEmail: textOrNull(d.PendingEmail)}
+	u := profile(d)
+	return api.AdminUserResult{User: api.AdminUser{
+		ID: u.ID, Username: u.Username, Email: u.Email, EmailVerified: u.EmailVerified, FirstName: u.FirstName, LastName: u.LastName, Locale: u.Locale,
+		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser, DateJoined: u.DateJoined, LastLogin: u.LastLogin,
+		HasPassword: u.HasPassword, PendingEmail: u.PendingEmail, Throttled: d.Throttled, Version: int(d.User.Version),
+	}}
 }
 
 // textOrNull returns null for an empty text.
@@ -98,14 +138,6 @@ func textOrNull(text string) nullable.Nullable[string] {
 		return nullable.NewNullNullable[string]()
 	}
 	return nullable.NewNullableWithValue(text)
-}
-
-func events(list []models.Event) []api.Event {
-	events := make([]api.Event, 0, len(list))
-	for _, each := range list {
-		events = append(events, event(each))
-	}
-	return events
 }
 
 func idOrNull(id *models.ID) nullable.Nullable[uuid.UUID] {
@@ -123,7 +155,9 @@ func uuidOrNull(id uuid.UUID) nullable.Nullable[uuid.UUID] {
 }
 
 func export(data accounts.Export, current models.ID) api.ProfileExport {
-	return api.ProfileExport{ExportedAt: data.At, User: user(data.User), Locale: data.User.Locale, NewEmail: data.NewEmail, Sessions: sessions(data.Sessions, current), Events: events(data.Events)}
+	return api.ProfileExport{
+		ExportedAt: timestamp(data.At), User: profile(data.User), Sessions: sessions(data.Sessions, current), Events: events(data.Events, ownEvent),
+	}
 }
 
 func jwks(set accounts.JWKS) api.JwkSet {
@@ -135,8 +169,8 @@ func jwks(set accounts.JWKS) api.JwkSet {
 }
 
 // login adds the user to the tokens.
-func login(t api.TokenResult, u models.User) api.LoginResult {
-	return api.LoginResult{
+func login(t api.Refreshed, u models.User) api.SignedIn {
+	return api.SignedIn{
 		AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, TokenType: t.TokenType, ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn, Generation: t.Generation,
 		CsrfToken: t.CsrfToken, TokenTransport: t.TokenTransport, Session: t.Session, User: user(u),
 	}

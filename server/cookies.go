@@ -66,7 +66,7 @@ func mentions(lines []string, name string) (n int) {
 
 // delivery is how tokens leave: the body's members and the cookies to set.
 type delivery struct {
-	body    api.TokenResult
+	body    api.Refreshed
 	cookies []*http.Cookie
 }
 
@@ -75,9 +75,9 @@ type delivery struct {
 // A login expires the cookies of the other transports and of the old service, which would sign in again after a
 // log-out; body never touches a cookie.
 func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
-	d := delivery{body: api.TokenResult{
+	d := delivery{body: api.Refreshed{
 		ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn, Generation: t.Generation, TokenTransport: api.TokenTransport(t.Transport),
-		Session: api.SessionSummary{ID: t.Session, ExpiresAt: t.ExpiresAt},
+		Session: api.SessionSummary{ID: t.Session, ExpiresAt: timestamp(t.ExpiresAt)},
 	}}
 	bearer := api.TokenTypeBearer
 	var access, refresh string

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/oapi-codegen/nullable"
 
 	"example.com/accounts/api"
@@ -40,11 +41,35 @@ func placeIn(text string, q models.UserQuery) (models.UserPlace, error) {
 		err = json.Unmarshal(raw, &c)
 	}
 	if err != nil || c.Sort != q.Sort || c.Descending != q.Descending || !isDatabaseTime(c.Time) {
-		name := "after"
-		return models.UserPlace{}, problemOf(codeMalformedRequest,
-			api.FieldError{Parameter: &name, Code: api.FieldErrorCodeInvalidFormat, Detail: fieldDetails[api.FieldErrorCodeInvalidFormat]})
+		return models.UserPlace{}, cursorError()
 	}
 	return models.UserPlace{ID: c.ID, Text: c.Text, Time: c.Time}, nil
+}
+
+// cursorOfID returns a position in a list that is ordered by id, or null for the zero id.
+func cursorOfID(id uuid.UUID) nullable.Nullable[string] {
+	if id == uuid.Nil {
+		return nullable.NewNullNullable[string]()
+	}
+	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(id[:]))
+}
+
+// idIn returns the id of a cursor, or the zero id if there is no cursor.
+func idIn(cursor *api.Cursor) (uuid.UUID, error) {
+	if cursor == nil {
+		return uuid.Nil, nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
+	if err != nil || len(raw) != len(uuid.Nil) {
+		return uuid.Nil, cursorError()
+	}
+	return uuid.UUID(raw), nil
+}
+
+// cursorError is the answer to a cursor that no list of this order has issued.
+func cursorError() error {
+	name := "cursor"
+	return problemOf(codeRequestMalformed, api.FieldError{Parameter: &name, Code: api.FieldErrorCodeFormatInvalid, Detail: fieldDetails[api.FieldErrorCodeFormatInvalid]})
 }
 
 // isDatabaseTime: MySQL has no other years, and would answer with an error.

@@ -62,7 +62,7 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 		c.Request.Body = http.NoBody
 		return nil
 	case !isJSON(c.Request.Header):
-		return problemOf(codeUnsupportedMediaType)
+		return problemOf(codeMediaTypeUnsupported)
 	}
 	if call.body, err = strictJSON(raw); err != nil {
 		return err
@@ -94,13 +94,13 @@ func isJSON(h http.Header) bool {
 // surrogates, nothing behind it; and not nested deeper than maxDepth.
 func strictJSON(raw []byte) (any, error) {
 	if !utf8.Valid(raw) || !json.Valid(raw) || hasLoneSurrogate(raw) {
-		return nil, problemOf(codeMalformedRequest)
+		return nil, problemOf(codeRequestMalformed)
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	value, field, err := decodeValue(d, nil)
 	if field != nil {
-		return nil, problemOf(codeMalformedRequest, *field)
+		return nil, problemOf(codeRequestMalformed, *field)
 	}
 	if err != nil {
 		return nil, malformed(err)
@@ -144,7 +144,7 @@ func decodeObject(d *json.Decoder, path []string) (any, *api.FieldError, error) 
 		name, _ := t.(string)
 		inner := append(path[:len(path):len(path)], name)
 		if _, twice := object[name]; twice {
-			f := memberError(inner, api.FieldErrorCodeDuplicateField)
+			f := memberError(inner, api.FieldErrorCodeFieldDuplicate)
 			return nil, &f, nil
 		}
 		value, field, err := decodeValue(d, inner)

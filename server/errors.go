@@ -19,17 +19,17 @@ import (
 
 // Codes that the HTTP side gives by itself.
 const (
-	codeMalformedRequest     = accounts.Code(api.ProblemCodeMalformedRequest)
+	codeRequestMalformed     = accounts.Code(api.ProblemCodeRequestMalformed)
 	codeCredentialsMissing   = accounts.CredentialsMissing
 	codeCSRFFailed           = accounts.Code(api.ProblemCodeCsrfFailed)
-	codeCrossSiteTransport   = accounts.Code(api.ProblemCodeCrossSiteTransport)
-	codeNotFound             = accounts.NotFound
+	codeTransportUnusable    = accounts.Code(api.ProblemCodeTransportUnusable)
+	codeResourceNotFound     = accounts.ResourceNotFound
 	codeMethodNotAllowed     = accounts.Code(api.ProblemCodeMethodNotAllowed)
 	codeBodyTooLarge         = accounts.Code(api.ProblemCodeBodyTooLarge)
-	codeUnsupportedMediaType = accounts.Code(api.ProblemCodeUnsupportedMediaType)
+	codeMediaTypeUnsupported = accounts.Code(api.ProblemCodeMediaTypeUnsupported)
 	codeValidationFailed     = accounts.ValidationFailed
-	codeInternalError        = accounts.Code(api.ProblemCodeInternalError)
-	codeUnavailable          = accounts.Unavailable
+	codeServerFailed         = accounts.Code(api.ProblemCodeServerFailed)
+	codeServiceUnavailable   = accounts.ServiceUnavailable
 )
 
 // kinds is the one table from a code to what a client sees of it. The texts are fixed: nothing that was submitted and
@@ -38,34 +38,35 @@ var kinds = map[accounts.Code]struct {
 	status        int
 	title, detail string
 }{
-	codeMalformedRequest:        {400, "Malformed request", "The request body or a parameter cannot be read."},
-	codeCredentialsMissing:      {401, "Credentials missing", "The request carries no credential that this operation takes."},
-	accounts.AccessInvalid:      {401, "Access token not valid", "The access token is not authentic, or came by another way than its session's."},
+	codeRequestMalformed:        {400, "Malformed request", "The request body or a parameter cannot be read."},
+	codeCredentialsMissing:      {401, "Credentials missing", "The request has no credential that this operation accepts."},
+	accounts.CredentialsInvalid: {401, "Wrong credentials", "The username or the password is wrong, or the account is deactivated or its email address is not verified."},
+	accounts.AccessInvalid:      {401, "Access token not valid", "The access token is not authentic, or was presented through a different transport than its session's."},
 	accounts.AccessExpired:      {401, "Access token expired", "The access token has expired. Refresh it."},
-	accounts.SessionExpired:     {401, "Session expired", "The session has reached its end. Log in again."},
-	accounts.SessionRevoked:     {401, "Session ended", "The session has been ended. Log in again."},
-	accounts.RefreshInvalid:     {401, "Refresh credential not valid", "The refresh credential is not authentic, or came by another way than its session's."},
-	accounts.RefreshReused:      {401, "Refresh token used twice", "This refresh token was replaced some time ago, so it may have been stolen. The session has been ended; log in again."},
-	accounts.InvalidCredentials: {401, "Invalid credentials", "The username or the password is wrong, or the account is deactivated or its e-mail address not verified."},
-	codeCSRFFailed:              {403, "Cross-site request refused", "The header X-CSRFToken is missing or is not this session's: GET /accounts/csrf answers it. Or the page is of an origin that is not in the server's ACCOUNTS_CORS_ORIGINS."},
-	codeCrossSiteTransport:      {403, "Cookies do not work across sites", `This page is of another site than the API, and browsers do not send the session's cookies across sites. Use "token_transport":"body", or put the API behind a reverse proxy of the page's own site.`},
-	accounts.RoleRequired:       {403, "Not allowed", "This takes a role that your user does not have."},
-	accounts.ReauthRequired:     {403, "Password needed once more", "This takes a password that was shown in the last ten minutes: POST /accounts/reauthenticate, and ask again."},
-	accounts.RegistrationClosed: {403, "Registration is closed", "New accounts are made by the operator of this service."},
-	accounts.LinkInvalid:        {400, "Link no longer valid", "This link is unknown, used up, replaced by a newer one or expired. Ask for a new one."},
-	accounts.UsernameTaken:      {409, "Username taken", "Somebody else has this username. Choose another one."},
-	accounts.EmailTaken:         {409, "E-mail address taken", "Somebody else has this e-mail address."},
-	accounts.LastSuperuser:      {409, "The last superuser", "This is the last active superuser, and nobody could manage this service any more. Make another one first."},
-	accounts.EmailUnverified:    {409, "Address not verified", "Nobody knows whose account this is until its e-mail address is verified. Roles come after that."},
-	accounts.UserUnreachable:    {409, "No mail can help this user", "The user is deactivated, or has no e-mail address. Change that first."},
-	codeNotFound:                {404, "Not found", "There is nothing here."},
-	codeMethodNotAllowed:        {405, "Method not allowed", "This path does not take this method; the header Allow lists those it takes."},
-	codeBodyTooLarge:            {413, "Body too large", "The request body is longer than this operation allows. Send a shorter one; no operation allows more than 16 KiB."},
-	codeUnsupportedMediaType:    {415, "Unsupported media type", `Send the body as "Content-Type: application/json", in UTF-8 and not compressed.`},
+	accounts.RefreshInvalid:     {401, "Refresh credential not valid", "The refresh credential is not authentic, or was presented through a different transport than its session's."},
+	accounts.RefreshReused:      {401, "Refresh token reused", "This refresh token was replaced some time ago, so it may have been stolen. The session has been revoked. Log in again."},
+	accounts.SessionExpired:     {401, "Session expired", "The session has expired. Log in again."},
+	accounts.SessionRevoked:     {401, "Session revoked", "The session has been revoked. Log in again."},
+	codeCSRFFailed:              {403, "Cross-site request rejected", "The header X-CSRFToken is missing or does not belong to this session: GET /accounts/session answers it. Or the page is of an origin that is not in the server's ACCOUNTS_CORS_ORIGINS."},
+	codeTransportUnusable:       {403, "Cookies do not work across sites", `This page is of another site than the API, and browsers do not send the session's cookies across sites. Use "token_transport":"body", or put the API behind a reverse proxy of the page's own site.`},
+	accounts.RegistrationClosed: {403, "Registration is closed", "The operator of this service creates new accounts."},
+	accounts.RoleRequired:       {403, "Role required", "This operation requires a role that your user does not have."},
+	accounts.ReauthRequired:     {403, "Recent authentication required", "This operation requires a recent authentication. Call POST /accounts/reauthenticate and repeat the request."},
+	codeResourceNotFound:        {404, "Not found", "There is nothing at this path, or it is not yours."},
+	codeMethodNotAllowed:        {405, "Method not allowed", "This path does not accept this method. The header Allow lists the methods that it accepts."},
+	accounts.UsernameTaken:      {409, "Username taken", "Another user has this username. Choose another one."},
+	accounts.EmailTaken:         {409, "Email address taken", "Another user has this email address."},
+	accounts.EmailUnverified:    {409, "Email address not verified", "The user's email address is not verified. Grant roles after that."},
+	accounts.SuperuserLast:      {409, "Last superuser", "This is the last active superuser, and nobody could manage this service without one. Create another one first."},
+	accounts.UserUnreachable:    {409, "User cannot be reached", "The user is deactivated or has no email address. Change that first."},
+	accounts.PreconditionFailed: {412, "Precondition failed", "The user has been changed since it was read. Read it again, and decide whether to repeat the change."},
+	codeBodyTooLarge:            {413, "Body too large", "The request body is longer than this operation allows. Send a shorter one."},
+	codeMediaTypeUnsupported:    {415, "Unsupported media type", `Send the body as "Content-Type: application/json", in UTF-8 and not compressed.`},
+	codeValidationFailed:        {422, "Validation failed", "The request has a field that is missing, unknown or not valid. The list errors names each."},
+	accounts.LinkInvalid:        {422, "Link not valid", "The link is unknown, has been used, has been replaced by a newer one, or has expired. Request a new one."},
 	accounts.RateLimited:        {429, "Too many requests", "There were too many of these requests. Wait as long as Retry-After says."},
-	codeValidationFailed:        {422, "Validation failed", "The request has a member that is missing, unknown or out of bounds."},
-	codeInternalError:           {500, "Internal error", "Something went wrong on the server."},
-	codeUnavailable:             {503, "Temporarily unavailable", "The service cannot answer right now. Try again shortly."},
+	codeServerFailed:            {500, "Internal server error", "The server failed. Its log has the cause under the request id."},
+	codeServiceUnavailable:      {503, "Service unavailable", "The service cannot answer right now. Try again as soon as Retry-After says."},
 }
 
 // problem is an error of the HTTP side.
@@ -83,7 +84,7 @@ func problemOf(code accounts.Code, fields ...api.FieldError) *problem {
 	return &problem{code: code, fields: fields}
 }
 
-func malformed(cause error) *problem { return &problem{code: codeMalformedRequest, cause: cause} }
+func malformed(cause error) *problem { return &problem{code: codeRequestMalformed, cause: cause} }
 
 // problemFrom finds out what an error is to a client. Whatever is not known is a bland 500.
 func problemFrom(err error) *problem {
@@ -93,16 +94,29 @@ func problemFrom(err error) *problem {
 	case errors.As(err, &p):
 	case errors.As(err, &rule):
 		p = &problem{code: rule.Code, retryAfter: rule.RetryAfter, cause: rule.Cause}
-		if rule.Field != "" {
-			p.fields = []api.FieldError{memberError([]string{rule.Field}, api.FieldErrorCode(rule.Reason))}
-		}
+		p.fields = ruleFields(rule)
 	default:
-		p = &problem{code: codeInternalError, cause: err}
+		p = &problem{code: codeServerFailed, cause: err}
 	}
 	if _, known := kinds[p.code]; !known {
-		p = &problem{code: codeInternalError, cause: err}
+		p = &problem{code: codeServerFailed, cause: err}
 	}
 	return p
+}
+
+// ruleFields returns the fields that a rule names. A conflict names the field whose value is taken.
+func ruleFields(rule *accounts.Error) []api.FieldError {
+	field, code := rule.Field, api.FieldErrorCode(rule.Reason)
+	switch rule.Code {
+	case accounts.UsernameTaken:
+		field, code = "username", api.FieldErrorCodeTaken
+	case accounts.EmailTaken:
+		field, code = "email", api.FieldErrorCodeTaken
+	}
+	if field == "" {
+		return nil
+	}
+	return []api.FieldError{memberError([]string{field}, code)}
 }
 
 // problem answers with an error, as application/problem+json (RFC 9457), and ends the request.
@@ -128,8 +142,8 @@ func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
 	}
 	h.Del("Set-Cookie") // only a 2xx sets or clears a cookie, also when it fails half-way
 	body := api.Problem{
-		Type: "urn:accounts:problem:" + string(p.code), Title: kind.title, Status: kind.status, Detail: kind.detail,
-		Code: api.ProblemCode(p.code), RequestID: call.id,
+		Type: s.Config.PublicURL + "/problems/" + string(p.code), Title: kind.title, Status: kind.status, Detail: kind.detail,
+		Code: api.ProblemCode(p.code), RequestID: call.client.RequestID,
 	}
 	if len(p.fields) > 0 {
 		body.Errors = &p.fields

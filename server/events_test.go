@@ -85,8 +85,8 @@ func TestControl16And90EventsOfALife(t *testing.T) {
 		}
 		u.User = stored(t, s, moved)
 		c = s.Login(u, accounts.Hybrid)
-		events := wantEvents(t, s, c, "registered", "login", "login_failed", "login", "login", "login", "logout", "session_ended", "username_changed",
-			"password_wrong", "email_change_requested", "email_changed", "password_changed", "login", "sessions_ended", "sessions_ended", "password_reset",
+		events := wantEvents(t, s, c, "registered", "login", "login_failed", "login", "login", "login", "logout", "session_revoked", "username_changed",
+			"password_wrong", "email_change_requested", "email_changed", "password_changed", "login", "sessions_revoked", "sessions_revoked", "password_reset",
 			"deactivated", "activated", "login")
 		slices.Reverse(events)
 		if got := events[2]; got["request_id"] != failed.Header.Get("X-Request-Id") || got["ip"] != "127.0.0.1" || got["user_agent"] != "Go-http-client/1.1" || got["session_id"] != nil {
@@ -116,7 +116,7 @@ func TestNoEventOfWhatIsOver(t *testing.T) {
 		for range 3 { // there is no other one any more
 			c.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, http.StatusNoContent, "")
 		}
-		wantEvents(t, s, c, "registered", "login", "login", "sessions_ended")
+		wantEvents(t, s, c, "registered", "login", "login", "sessions_revoked")
 	})
 }
 
@@ -228,7 +228,7 @@ func TestEventPages(t *testing.T) {
 			}
 		}
 		for _, query := range []string{"limit=0", "limit=101", "limit=-1", "limit=1e9", "limit=2.0", "limit=02", "limit=", "limit=2&limit=3", "before=", "before=1", "before=" + want[0]["id"].(string) + "'--", "after=x", "user_id=1"} {
-			c.Do(http.MethodGet, "/accounts/events?"+query, nil).Want(t, http.StatusBadRequest, "malformed_request")
+			c.Do(http.MethodGet, "/accounts/events?"+query, nil).Want(t, http.StatusBadRequest, "request_malformed")
 		}
 	})
 }
@@ -272,7 +272,7 @@ func TestRefusalsCannotFillTheMemory(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
 	for i := range 1005 {
-		signIn(s, fmt.Sprint("nobody", i), "a wrong password").Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, fmt.Sprint("nobody", i), "a wrong password").Want(t, http.StatusUnauthorized, "credentials_invalid")
 	}
 	if n := metrics(t, s)[`accounts_events_total{event="event_dropped"}`]; n != 5 {
 		t.Errorf("%v events were dropped, want 5", n)

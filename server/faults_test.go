@@ -56,7 +56,7 @@ func TestControl86EveryOperationAnswers500(t *testing.T) {
 	other.URL = front.URL
 	for _, op := range servertest.Operations() {
 		r := send(c.Copy().At(&other), exampleOf(t, op))
-		r.Want(t, http.StatusInternalServerError, "internal_error")
+		r.Want(t, http.StatusInternalServerError, "server_failed")
 		wantHeaders(t, s, op.Path, r)
 		if found := tells.FindString(strings.ReplaceAll(string(r.Raw), `"/`+op.ID, "")); found != "" {
 			t.Errorf("%s: the answer says %q:\n%s", op.ID, found, r.Raw)
@@ -76,9 +76,9 @@ type keeper struct {
 	kept []context.Context
 }
 
-func (k *keeper) GetHealthz(ctx context.Context, _ api.GetHealthzRequestObject) (api.GetHealthzResponseObject, error) {
+func (k *keeper) CheckHealth(ctx context.Context, _ api.CheckHealthRequestObject) (api.CheckHealthResponseObject, error) {
 	k.kept = append(k.kept, ctx)
-	return api.GetHealthz200JSONResponse{Status: api.HealthResultStatusOk}, nil
+	return api.CheckHealth200JSONResponse{Status: api.HealthStatusOk}, nil
 }
 
 // gin gives its contexts to one request after the other.
@@ -120,12 +120,12 @@ func TestControl36And84And86EveryOperationAnswers503WithoutItsDatabase(t *testin
 				r.Want(t, http.StatusOK, "")
 				continue
 			}
-			r.Want(t, http.StatusServiceUnavailable, "unavailable")
+			r.Want(t, http.StatusServiceUnavailable, "service_unavailable")
 			if r.Header.Get("Retry-After") == "" || tells.Match(r.Raw) {
 				t.Errorf("%s: %v\n%s", op.ID, r.Header, r.Raw)
 			}
 		}
-		body.RefreshTokens().Want(t, http.StatusServiceUnavailable, "unavailable")
+		body.RefreshTokens().Want(t, http.StatusServiceUnavailable, "service_unavailable")
 		unchanged(t, s, before)
 		// Nothing was burned: the same credentials work once the database is back.
 		back := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_PUBLIC_URL=" + s.Config.PublicURL}})
@@ -273,7 +273,7 @@ func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation)
 		if op.ID == "updateUser" { // only a change of address has a limit
 			e.body = map[string]any{"email": address(name)}
 		}
-		if op.ID == "createUser" { // an address that is taken would be a conflict instead
+		if op.ID == "inviteUser" { // an address that is taken would be a conflict instead
 			e.body = map[string]any{"email": address(name)}
 		}
 		return send(c.Copy(), e)
@@ -333,7 +333,7 @@ func TestControl81And84HashingIsBounded(t *testing.T) {
 				e.body = object{"token": verification, "password": password}
 			case "confirmPasswordReset":
 				e.body = object{"token": reset, "new_password": otherPassword}
-			case "deleteSessions", "deleteSession", "logout": // would take the credential away
+			case "revokeAllSessions", "revokeSession", "logout": // would take the credential away
 				continue
 			}
 			began := time.Now()
@@ -348,7 +348,7 @@ func TestControl81And84HashingIsBounded(t *testing.T) {
 				continue
 			}
 			turnedAway++
-			r.Want(t, http.StatusServiceUnavailable, "unavailable")
+			r.Want(t, http.StatusServiceUnavailable, "service_unavailable")
 			if wait, err := strconv.Atoi(r.Header.Get("Retry-After")); err != nil || wait < 1 {
 				t.Errorf("%s: Retry-After %q", op.ID, r.Header.Get("Retry-After"))
 			}
@@ -379,7 +379,7 @@ func TestShutdown(t *testing.T) {
 	for c.Do(http.MethodGet, "/readyz", nil).Status == http.StatusOK {
 		time.Sleep(time.Millisecond) // until the server has noticed
 	}
-	c.Do(http.MethodGet, "/readyz", nil).Want(t, http.StatusServiceUnavailable, "unavailable")
+	c.Do(http.MethodGet, "/readyz", nil).Want(t, http.StatusServiceUnavailable, "service_unavailable")
 	c.Do(http.MethodGet, "/healthz", nil).Want(t, http.StatusOK, "")
 	if err := <-ended; err != nil {
 		t.Error(err)

@@ -103,7 +103,7 @@ func TestControl91SecurityHeaders(t *testing.T) {
 func TestControl95NotOnThePublicPort(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_METRICS_ADDR=localhost:1"}})
 	for _, path := range []string{"/metrics", "/debug/pprof", "/debug/pprof/", "/debug/vars", "/.env", "/.git/HEAD", "/accounts", "/api", "/", "/admin"} {
-		s.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "not_found")
+		s.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "resource_not_found")
 	}
 }
 

@@ -85,7 +85,7 @@ func byBody(s *servertest.Server, raw string, options ...servertest.Option) *ser
 	return c.Do(http.MethodPost, "/accounts/refresh_token", object{"refresh_token": raw}, options...)
 }
 
-func attempt(value string) servertest.Option { return servertest.Header("X-Refresh-Attempt", value) }
+func attempt(value string) servertest.Option { return servertest.Header("Refresh-Attempt", value) }
 
 // eachLegacy runs a test with each kind by each way, on each engine, on http and https.
 func eachLegacy(t *testing.T, f func(t *testing.T, s *servertest.Server, mint func(servertest.User) string, way string)) {
@@ -613,7 +613,7 @@ func TestLegacyTokenAndAFault(t *testing.T) {
 		if err := s.Store.Close(); err != nil {
 			t.Fatal(err)
 		}
-		byOldCookie(s, raw).Want(t, http.StatusServiceUnavailable, "unavailable")
+		byOldCookie(s, raw).Want(t, http.StatusServiceUnavailable, "service_unavailable")
 		back := servertest.Start(t, servertest.Options{Database: s.Database, Settings: legacySettings(time.Now().Add(day))})
 		byOldCookie(back, raw).Want(t, http.StatusOK, "")
 	})

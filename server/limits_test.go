@@ -81,7 +81,7 @@ func TestControl186PasswordsOfAClient(t *testing.T) {
 			return c.Copy().Do(http.MethodPost, "/accounts/reauthenticate", object{"password": u.Password})
 		}
 		again().Want(t, http.StatusOK, "")
-		signIn(s, newName(), "a wrong one").Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, newName(), "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
 		wantLimited(t, again())
 		if wait := wantLimited(t, signIn(s, u.Username, u.Password)); wait < 14*time.Minute {
 			t.Errorf("Retry-After %v", wait)
@@ -115,7 +115,7 @@ func TestControl186PasswordsOfAUser(t *testing.T) {
 		if d, err := s.Service.User(t.Context(), u.ID); err != nil || !d.Throttled {
 			t.Errorf("staff members do not see that the user is throttled: %v", err)
 		}
-		signIn(s, u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, other.Username, other.Password).Want(t, http.StatusOK, "")
 		confirmReset(s, requestReset(t, s, u.Email, 1), otherPassword).Want(t, http.StatusOK, "")
 		signIn(s, u.Username, otherPassword).Want(t, http.StatusOK, "")
@@ -135,7 +135,7 @@ func TestControl186FaultsCostTheUserNothing(t *testing.T) {
 		faulty := func(event string, request func() *servertest.Response, times int) {
 			s.Database.Exec(t, "CREATE TRIGGER fault BEFORE "+event+" FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114")
 			for range times {
-				request().Want(t, http.StatusServiceUnavailable, "unavailable")
+				request().Want(t, http.StatusServiceUnavailable, "service_unavailable")
 			}
 			s.Database.Exec(t, "DROP TRIGGER fault")
 			request().Want(t, http.StatusOK, "")
@@ -187,7 +187,7 @@ func TestControl188OwnerGetsInAfterASquatter(t *testing.T) {
 		token := requestReset(t, s, email, 2)
 		post(s, "/accounts/password/reset/confirm", object{"token": token, "new_password": otherPassword}, from(owner)).Want(t, http.StatusOK, "")
 		for range 3 {
-			loginFrom(s, squatter, email, "a wrong one").Want(t, http.StatusUnauthorized, "invalid_credentials")
+			loginFrom(s, squatter, email, "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
 		}
 		wantLimited(t, loginFrom(s, squatter, email, "a wrong one"))
 		loginFrom(s, owner, email, otherPassword).Want(t, http.StatusOK, "")
@@ -440,7 +440,7 @@ func TestControl198ReleasedOnEveryReplica(t *testing.T) {
 		} {
 			u := a.NewUser()
 			for range 2 {
-				loginFrom(b, "192.0.2.1", u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "invalid_credentials")
+				loginFrom(b, "192.0.2.1", u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
 			}
 			wantLimited(t, loginFrom(b, "192.0.2.1", u.Username, u.Password))
 			release(u)

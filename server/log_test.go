@@ -96,7 +96,7 @@ func TestControl90LinesAreNotForged(t *testing.T) {
 		}
 		return r
 	}, forgery)
-	for _, name := range []string{"User-Agent", "X-Forwarded-For", "X-Request-Id", "X-Real-IP", "Origin", "Referer", "Accept-Language", "Authorization", "Cookie", "X-CSRFToken", "X-Refresh-Attempt", "Content-Type", "Host"} {
+	for _, name := range []string{"User-Agent", "X-Forwarded-For", "X-Request-Id", "X-Real-IP", "Origin", "Referer", "Accept-Language", "Authorization", "Cookie", "X-CSRFToken", "Refresh-Attempt", "Content-Type", "Host"} {
 		ask(http.MethodPost, "/accounts/refresh_token", "{}", servertest.Header(name, visible))
 	}
 	for _, begin := range []string{ // some of it is refused before it is a request

@@ -42,9 +42,9 @@ func TestControl87PublicOperations(t *testing.T) {
 func TestControl73OperationsOfStaff(t *testing.T) {
 	var staff []string
 	for _, op := range servertest.Operations() {
-		role, recent := op.Operation.Extensions["x-required-role"], op.Operation.Extensions["x-recent-password"]
+		role, recent := op.Operation.Extensions["x-required-role"], op.Operation.Extensions["x-recent-authentication"]
 		if role != nil || recent != nil || slices.Contains(op.Operation.Tags, "admin") || strings.HasPrefix(op.Path, "/admin") {
-			staff = append(staff, fmt.Sprintf("%s role=%v recent_password=%t", op.ID, role, recent == true))
+			staff = append(staff, fmt.Sprintf("%s role=%v recent_authentication=%t", op.ID, role, recent == true))
 		}
 	}
 	golden, err := os.ReadFile("testdata/staff_operations.txt")
@@ -216,7 +216,7 @@ func judgeRole(op servertest.Operation, c credential) string {
 	switch {
 	case wanted != nil && c.role != wanted && c.role != "superuser":
 		return "role_required"
-	case op.Operation.Extensions["x-recent-password"] == true && c.aged:
+	case op.Operation.Extensions["x-recent-authentication"] == true && c.aged:
 		return "reauth_required"
 	}
 	return ""
@@ -337,7 +337,7 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 	changes := written(t, w.s, &w.mark)
 	changed := len(changes) > 0
 	if want == "" {
-		if isRefusal(r.Code()) || r.Status >= 500 || r.Code() == "malformed_request" {
+		if isRefusal(r.Code()) || r.Status >= 500 || r.Code() == "request_malformed" {
 			t.Errorf("%s: %d %s, want it accepted", sc.name, r.Status, r.Code())
 		}
 		if changed && !unsafeMethod(op.Method) {
@@ -364,7 +364,7 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 	}
 }
 
-// isRefusal names the codes that security gives; invalid_credentials of login is the operation's own answer.
+// isRefusal names the codes that security gives; credentials_invalid of login is the operation's own answer.
 func isRefusal(code string) bool {
 	return code == "csrf_failed" || code == "role_required" || code == "reauth_required" || code == "credentials_missing" || strings.HasPrefix(code, "access_") ||
 		strings.HasPrefix(code, "session_") || strings.HasPrefix(code, "refresh_")

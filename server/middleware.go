@@ -62,7 +62,7 @@ func (s *Server) recoverPanic(c *gin.Context) {
 			what = fault.Error()
 		}
 		s.Log.Error("panic", "request_id", callOf(c).id, "panic", what, "stack", string(debug.Stack()))
-		s.problem(c, problemOf(codeInternalError))
+		s.problem(c, problemOf(codeServerFailed))
 	}()
 	c.Next()
 }
@@ -101,7 +101,7 @@ func corsFor(origins []string) gin.HandlerFunc {
 	return cors.New(cors.Config{
 		AllowOrigins:     origins,
 		AllowMethods:     []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
-		AllowHeaders:     []string{"Authorization", "Content-Type", "X-CSRFToken", "X-Refresh-Attempt"},
+		AllowHeaders:     []string{"Authorization", "Content-Type", "X-CSRFToken", "Refresh-Attempt"},
 		ExposeHeaders:    []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"},
 		AllowCredentials: true,
 		MaxAge:           10 * time.Minute,

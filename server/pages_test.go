@@ -25,12 +25,12 @@ func TestDemoIsOnLoopbackOnly(t *testing.T) {
 			t.Errorf("%s has the policy %q", path, policy)
 		}
 	}
-	here.Anonymous().Do(http.MethodGet, "/demo/nothing", nil).Want(t, http.StatusNotFound, "not_found")
+	here.Anonymous().Do(http.MethodGet, "/demo/nothing", nil).Want(t, http.StatusNotFound, "resource_not_found")
 	here.Anonymous().Do(http.MethodPost, "/demo/", nil).Want(t, http.StatusMethodNotAllowed, "method_not_allowed")
 
 	away := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_PUBLIC_URL=https://accounts.example"}})
 	for _, path := range paths {
-		away.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "not_found")
+		away.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "resource_not_found")
 	}
 }
 
@@ -51,12 +51,12 @@ func TestConsoleIsASetting(t *testing.T) {
 			t.Errorf("%s has the policy %q", path, policy)
 		}
 	}
-	on.Anonymous().Do(http.MethodGet, "/console/nothing", nil).Want(t, http.StatusNotFound, "not_found")
+	on.Anonymous().Do(http.MethodGet, "/console/nothing", nil).Want(t, http.StatusNotFound, "resource_not_found")
 	on.Anonymous().Do(http.MethodPost, "/console/", nil).Want(t, http.StatusMethodNotAllowed, "method_not_allowed")
 
 	off := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_CONSOLE=false"}})
 	for _, path := range paths {
-		off.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "not_found")
+		off.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "resource_not_found")
 	}
 	off.Anonymous().Do(http.MethodGet, "/admin/users", nil).Want(t, http.StatusUnauthorized, "credentials_missing") // these stay
 }

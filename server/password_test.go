@@ -69,7 +69,7 @@ func TestControl58ChangePassword(t *testing.T) {
 		}
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		bystander.Profile().Want(t, http.StatusOK, "")
-		signIn(s, u.Username, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, u.Username, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, u.Username, otherPassword).Want(t, http.StatusOK, "")
 		confirmReset(s, reset, password).Want(t, http.StatusBadRequest, "link_invalid")
 		post(s, "/accounts/email/change/confirm", object{"token": change}).Want(t, http.StatusBadRequest, "link_invalid")
@@ -152,7 +152,7 @@ func TestControl54And55And62ResetPassword(t *testing.T) {
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
 			t.Errorf("%d links are still open", n)
 		}
-		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, u.Email, otherPassword).Want(t, http.StatusOK, "")
 		confirmReset(s, token, password).Want(t, http.StatusBadRequest, "link_invalid")
 		post(s, "/accounts/email/change/confirm", object{"token": change}).Want(t, http.StatusBadRequest, "link_invalid")
@@ -216,7 +216,7 @@ func TestControl53ResetRequestIsUniform(t *testing.T) {
 		wantMails(t, s, pending, mail.Verify)
 		wantMails(t, s, shouted(active.Email)) // it goes where the account says
 		wantMails(t, s, active.Email, mail.Reset, mail.Reset)
-		wantField(t, post(s, "/accounts/password/reset", object{"email": "x@y"}), "/email", "invalid_format")
+		wantField(t, post(s, "/accounts/password/reset", object{"email": "x@y"}), "/email", "format_invalid")
 		before.Claims += 2 // by the two mails
 		if diff := cmp.Diff(before, stored(t, s, active.Email)); diff != "" {
 			t.Errorf("asking has changed the user:\n%s", diff)
@@ -321,7 +321,7 @@ func TestControl56LinksBelongToTheirUser(t *testing.T) {
 		before := s.Database.Dump(t)
 		for member, value := range map[string]any{"user_id": victim.ID, "id": victim.ID, "email": victim.Email, "username": victim.Username, "purpose": "reset"} {
 			r := post(s, "/accounts/password/reset/confirm", object{"token": own, "new_password": otherPassword, member: value})
-			wantField(t, r, "/"+member, "unknown_field")
+			wantField(t, r, "/"+member, "field_unknown")
 		}
 		unchanged(t, s, before)
 		next := address(newName())

@@ -2,30 +2,33 @@ package server
 
 import (
 	"context"
+	"time"
 
-	"github.com/google/uuid"
+	"github.com/oapi-codegen/nullable"
 
 	"example.com/accounts/api"
+	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 )
 
 const defaultEvents = 50 // as the contract says
 
 func (h handlers) GetProfile(ctx context.Context, _ api.GetProfileRequestObject) (api.GetProfileResponseObject, error) {
-	return api.GetProfile200JSONResponse{User: user(callOf(ctx).principal.User)}, nil
+	d, err := h.Service.Profile(ctx, callOf(ctx).principal)
+	return api.GetProfile200JSONResponse{User: profile(d)}, err
 }
 
 func (h handlers) UpdateProfile(ctx context.Context, r api.UpdateProfileRequestObject) (api.UpdateProfileResponseObject, error) {
 	call := callOf(ctx)
-	u, err := h.Service.UpdateProfile(ctx, call.principal, accounts.ProfileChange{
-		Username: r.Body.Username, FirstName: r.Body.FirstName, LastName: r.Body.LastName, Locale: r.Body.Locale,
+	d, err := h.Service.UpdateProfile(ctx, call.principal, accounts.ProfileChange{
+		Username: r.Body.Username, FirstName: r.Body.FirstName, LastName: r.Body.LastName, Locale: orCleared(r.Body.Locale),
 	}, call.client)
-	return api.UpdateProfile200JSONResponse{User: user(u)}, err
+	return api.UpdateProfile200JSONResponse{User: profile(d)}, err
 }
 
-func (h handlers) DeleteProfile(ctx context.Context, r api.DeleteProfileRequestObject) (api.DeleteProfileResponseObject, error) {
+func (h handlers) DeleteAccount(ctx context.Context, _ api.DeleteAccountRequestObject) (api.DeleteAccountResponseObject, error) {
 	call := callOf(ctx)
-	if err := h.Service.DeleteProfile(ctx, call.principal, r.Body.Password, call.client); err != nil {
+	if err := h.Service.DeleteAccount(ctx, call.principal, call.client); err != nil {
 		return nil, err
 	}
 	return h.cleared(call.principal, true), nil
@@ -41,15 +44,54 @@ func (h handlers) ExportProfile(ctx context.Context, _ api.ExportProfileRequestO
 }
 
 func (h handlers) ListEvents(ctx context.Context, r api.ListEventsRequestObject) (api.ListEventsResponseObject, error) {
-	list, next, err := h.Service.ListEvents(ctx, callOf(ctx).principal, or(r.Params.Before, uuid.Nil), int(or(r.Params.Limit, defaultEvents)))
-	return api.ListEvents200JSONResponse{Events: events(list), Next: uuidOrNull(next)}, err
+	q, err := eventQuery(r.Params.Kind, r.Params.CreatedFrom, r.Params.CreatedBefore, r.Params.Cursor, r.Params.Limit)
+	if err != nil {
+		return nil, err
+	}
+	list, next, err := h.Service.ListEvents(ctx, callOf(ctx).principal, q)
+	return api.ListEvents200JSONResponse{Events: events(list, ownEvent), NextCursor: cursorOfID(next)}, err
+}
+
+// eventQuery converts the filters that both lists of events have.
+func eventQuery(kinds *api.EventKindQuery, from, before *time.Time, cursor *api.Cursor, limit *api.Limit) (models.EventQuery, error) {
+	at, err := idIn(cursor)
+	q := models.EventQuery{From: or(from, time.Time{}), Until: or(before, time.Time{}), Before: models.ID(at), Limit: or(limit, defaultEvents)}
+	for _, kind := range or(kinds, nil) {
+		q.Kinds = append(q.Kinds, string(kind))
+	}
+	return q, err
 }
 
 func (h handlers) ChangeEmail(ctx context.Context, r api.ChangeEmailRequestObject) (api.ChangeEmailResponseObject, error) {
 	call := callOf(ctx)
-	return api.ChangeEmail202Response{}, h.Service.ChangeEmail(ctx, call.principal, r.Body.Email, r.Body.Password, call.client)
+	return api.ChangeEmail202JSONResponse(accepted), h.Service.ChangeEmail(ctx, call.principal, r.Body.Email, call.client)
+}
+
+func (h handlers) CancelEmailChange(ctx context.Context, _ api.CancelEmailChangeRequestObject) (api.CancelEmailChangeResponseObject, error) {
+	call := callOf(ctx)
+	return api.CancelEmailChange204Response{}, h.Service.CancelEmailChange(ctx, call.principal, call.client)
+}
+
+func (h handlers) ResendEmailChange(ctx context.Context, _ api.ResendEmailChangeRequestObject) (api.ResendEmailChangeResponseObject, error) {
+	call := callOf(ctx)
+	return api.ResendEmailChange202JSONResponse(accepted), h.Service.ResendEmailChange(ctx, call.principal, call.client)
 }
 
 func (h handlers) ConfirmEmailChange(ctx context.Context, r api.ConfirmEmailChangeRequestObject) (api.ConfirmEmailChangeResponseObject, error) {
-	return api.ConfirmEmailChange200JSONResponse{Status: api.StatusResultStatusOk}, h.Service.ConfirmEmailChange(ctx, r.Body.Token, callOf(ctx).client)
+	return api.ConfirmEmailChange204Response{}, h.Service.ConfirmEmailChange(ctx, r.Body.Token, orEmpty(r.Body.Password), callOf(ctx).client)
+}
+
+// accepted is the body of every 202.
+var accepted = api.Accepted{Status: api.AcceptedStatusAccepted}
+
+// orCleared returns the value of a member that null clears: nil if it is absent, empty if it is null.
+func orCleared(member nullable.Nullable[string]) *string {
+	if !member.IsSpecified() {
+		return nil
+	}
+	value, err := member.Get()
+	if err != nil { // null
+		value = ""
+	}
+	return &value
 }

@@ -49,7 +49,7 @@ func TestUpdateProfile(t *testing.T) {
 			}
 		}
 		signIn(s, want["username"].(string), u.Password).Want(t, http.StatusOK, "")
-		signIn(s, u.Username, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, u.Username, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		patch(c, object{"locale": "ko"}).Want(t, http.StatusOK, "")
 		requestReset(t, s, u.Email, 1)
 		if m := s.Mails.To(u.Email)[0]; m.Locale != "ko" {
@@ -67,11 +67,11 @@ func TestUpdateProfileRefuses(t *testing.T) {
 		value  any
 		code   string
 	}{
-		{"username", nil, "invalid_type"}, {"first_name", nil, "invalid_type"}, {"last_name", nil, "invalid_type"}, {"locale", nil, "invalid_type"},
-		{"username", "", "too_short"}, {"username", "a@b", "invalid_format"}, {"username", "a b", "invalid_format"}, {"username", "a\u202eb", "invalid_format"}, {"username", strings.Repeat("a", 151), "too_long"},
-		{"first_name", "a\x00b", "invalid_format"}, {"last_name", "a\r\nb", "invalid_format"}, {"first_name", strings.Repeat("a", 151), "too_long"}, {"locale", "x", "invalid_format"}, {"locale", "", "invalid_format"},
-		{"email", "x@example.com", "unknown_field"}, {"password", otherPassword, "unknown_field"}, {"is_staff", true, "unknown_field"}, {"is_superuser", true, "unknown_field"}, {"is_active", true, "unknown_field"},
-		{"id", 1, "unknown_field"}, {"email_verified", true, "unknown_field"}, {"date_joined", "2020-01-01T00:00:00Z", "unknown_field"}, {"session_epoch", 1, "unknown_field"},
+		{"username", nil, "type_invalid"}, {"first_name", nil, "type_invalid"}, {"last_name", nil, "type_invalid"}, {"locale", nil, "type_invalid"},
+		{"username", "", "too_short"}, {"username", "a@b", "format_invalid"}, {"username", "a b", "format_invalid"}, {"username", "a\u202eb", "format_invalid"}, {"username", strings.Repeat("a", 151), "too_long"},
+		{"first_name", "a\x00b", "format_invalid"}, {"last_name", "a\r\nb", "format_invalid"}, {"first_name", strings.Repeat("a", 151), "too_long"}, {"locale", "x", "format_invalid"}, {"locale", "", "format_invalid"},
+		{"email", "x@example.com", "field_unknown"}, {"password", otherPassword, "field_unknown"}, {"is_staff", true, "field_unknown"}, {"is_superuser", true, "field_unknown"}, {"is_active", true, "field_unknown"},
+		{"id", 1, "field_unknown"}, {"email_verified", true, "field_unknown"}, {"date_joined", "2020-01-01T00:00:00Z", "field_unknown"}, {"session_epoch", 1, "field_unknown"},
 	} {
 		wantField(t, patch(c, object{e.member: e.value}), "/"+e.member, e.code)
 		if e.member != "first_name" { // nothing of a request that is refused is done
@@ -165,7 +165,7 @@ func TestDeleteProfile(t *testing.T) {
 			t.Errorf("cookies are not cleared: %v", r.Cookies())
 		}
 		wantEnded(t, append(others, old))
-		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		confirmReset(s, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
 		confirmEmail(s, change).Want(t, http.StatusBadRequest, "link_invalid")
 		for _, table := range []string{"sessions", "events", "one_time_tokens"} {
@@ -219,7 +219,7 @@ func TestControl62And63And64ChangeEmail(t *testing.T) {
 		next := address("New." + name)
 		before := s.Database.Dump(t)
 		wantField(t, changeEmail(c, next, otherPassword), "/password", "password_wrong")
-		wantField(t, changeEmail(c, "nowhere", u.Password), "/email", "invalid_format")
+		wantField(t, changeEmail(c, "nowhere", u.Password), "/email", "format_invalid")
 		unchanged(t, s, before)
 
 		older := requestEmailChange(t, s, c, address("older"+name), u.Password, 1)
@@ -228,7 +228,7 @@ func TestControl62And63And64ChangeEmail(t *testing.T) {
 		if got := profileOf(t, c.Profile())["email"]; got != u.Email {
 			t.Errorf("the address is %v before it is confirmed", got)
 		}
-		signIn(s, next, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, next, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, u.Email, u.Password).Want(t, http.StatusOK, "")
 		wantMails(t, s, u.Email, mail.EmailChangeNotice, mail.Reset, mail.EmailChangeNotice)
 		if m := s.Mails.To(u.Email)[2]; m.NewEmail != next || m.Link != s.Config.ResetURL+"#lang=en" || m.ValidFor != 0 {
@@ -245,7 +245,7 @@ func TestControl62And63And64ChangeEmail(t *testing.T) {
 		}
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		signIn(s, strings.ToLower(next), u.Password).Want(t, http.StatusOK, "")
-		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		confirmEmail(s, token).Want(t, http.StatusBadRequest, "link_invalid")
 		confirmReset(s, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid") // it went to the old address
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {

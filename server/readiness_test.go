@@ -62,12 +62,12 @@ func TestControl207NotReadyWithoutWrites(t *testing.T) {
 				s.Database.Exec(t, fmt.Sprintf("CREATE TRIGGER no_%[1]s BEFORE %[1]s ON throttles FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = %[2]d", event, number))
 			}
 			other := servertest.Start(t, servertest.Options{Database: s.Database, Engine: e})
-			ready(other).Want(t, http.StatusServiceUnavailable, "unavailable")
+			ready(other).Want(t, http.StatusServiceUnavailable, "service_unavailable")
 			c.Profile().Want(t, http.StatusOK, "")
 			for _, event := range []string{"INSERT", "UPDATE"} {
 				s.Database.Exec(t, "DROP TRIGGER no_"+event)
 			}
-			ready(other).Want(t, http.StatusServiceUnavailable, "unavailable") // the last outcome
+			ready(other).Want(t, http.StatusServiceUnavailable, "service_unavailable") // the last outcome
 			time.Sleep(1100 * time.Millisecond)
 			ready(other).Want(t, http.StatusOK, "")
 		}

@@ -45,11 +45,11 @@ func TestControl207FullDisk(t *testing.T) {
 	}
 	room := limitFiles(t, uint64(wal.Size()))
 	s.Clock.Advance(6 * time.Second)
-	ready(s).Want(t, http.StatusServiceUnavailable, "unavailable")
+	ready(s).Want(t, http.StatusServiceUnavailable, "service_unavailable")
 	c.Profile().Want(t, http.StatusOK, "")
 	login := map[string]any{"username": u.Username, "password": u.Password, "token_transport": token.Body}
-	s.Anonymous().Do(http.MethodPost, "/accounts/login", login).Want(t, http.StatusServiceUnavailable, "unavailable")
-	ready(s).Want(t, http.StatusServiceUnavailable, "unavailable")
+	s.Anonymous().Do(http.MethodPost, "/accounts/login", login).Want(t, http.StatusServiceUnavailable, "service_unavailable")
+	ready(s).Want(t, http.StatusServiceUnavailable, "service_unavailable")
 
 	room()
 	s.Clock.Advance(6 * time.Second)

@@ -12,7 +12,7 @@ func (h handlers) Register(ctx context.Context, r api.RegisterRequestObject) (ap
 		Email: r.Body.Email, Password: r.Body.Password, Username: orEmpty(r.Body.Username),
 		FirstName: orEmpty(r.Body.FirstName), LastName: orEmpty(r.Body.LastName), Locale: orEmpty(r.Body.Locale), Client: callOf(ctx).client,
 	})
-	return api.Register202Response{}, err
+	return api.Register202JSONResponse(accepted), err
 }
 
 func (h handlers) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestObject) (api.VerifyEmailResponseObject, error) {
@@ -31,7 +31,7 @@ func (h handlers) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestObjec
 }
 
 func (h handlers) ResendVerification(ctx context.Context, r api.ResendVerificationRequestObject) (api.ResendVerificationResponseObject, error) {
-	return api.ResendVerification202Response{}, h.Service.Resend(ctx, r.Body.Email, callOf(ctx).client)
+	return api.ResendVerification202JSONResponse(accepted), h.Service.Resend(ctx, r.Body.Email, callOf(ctx).client)
 }
 
 func orEmpty[T ~string](p *T) string {

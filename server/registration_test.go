@@ -37,7 +37,7 @@ func TestControl6RegistrationToFirstLogin(t *testing.T) {
 			unknown := alike(signIn(s, address(newName()), password))
 			for _, n := range []string{name, email} {
 				for _, p := range []string{password, otherPassword} {
-					if diff := cmp.Diff(unknown, alike(signIn(s, n, p).Want(t, http.StatusUnauthorized, "invalid_credentials"))); diff != "" {
+					if diff := cmp.Diff(unknown, alike(signIn(s, n, p).Want(t, http.StatusUnauthorized, "credentials_invalid"))); diff != "" {
 						t.Errorf("a login before verification (-unknown +pending):\n%s", diff)
 					}
 				}
@@ -122,7 +122,7 @@ func TestControl1KnownAndNewAddresses(t *testing.T) {
 			t.Errorf("the user was changed:\n%s", diff)
 		}
 		c.Profile().Want(t, http.StatusOK, "")
-		signIn(s, active.Email, otherPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, active.Email, otherPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
 	})
 }
 
@@ -172,7 +172,7 @@ func TestControl61And62SquatterLosesTheAddress(t *testing.T) {
 		after := s.Database.Dump(t)
 		verify(s, squatters, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
 		unchanged(t, s, after)
-		signIn(s, email, otherPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		signIn(s, email, otherPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, email, password).Want(t, http.StatusOK, "")
 		if n := usersWith(t, s, email); n != 1 {
 			t.Errorf("%d users", n)
@@ -372,7 +372,7 @@ func TestControl65Resend(t *testing.T) {
 		verify(s, token, password).Want(t, http.StatusOK, "")
 		post(s, "/accounts/email/resend", object{"email": pending}).Want(t, http.StatusAccepted, "")
 		wantMails(t, s, pending, mail.Verify, mail.Verify, mail.Verify)
-		wantField(t, post(s, "/accounts/email/resend", object{"email": "ada@localhost"}), "/email", "invalid_format")
+		wantField(t, post(s, "/accounts/email/resend", object{"email": "ada@localhost"}), "/email", "format_invalid")
 	})
 }
 
@@ -473,10 +473,10 @@ func TestControl2And3And67WhatARegistrationRefuses(t *testing.T) {
 		{"password", "password1234", "password_common"}, {"password", "PASSWORD!!!!", "password_common"}, {"password", "augusta@lovelace.example", "password_common"},
 		{"password", "12345augusta", "password_common"}, {"password", "lovelace2026", "password_common"}, {"password", "augustaking-noel", "password_common"}, {"password", "accounts1234", "password_common"},
 		{"password", "            ", "password_common"}, {"password", "accountsaccounts", "password_common"}, {"password", strings.Repeat("😀", 256), "password_common"},
-		{"email", "augusta", "invalid_format"}, {"email", "a@localhost", "invalid_format"}, {"email", "a@b@c.example", "invalid_format"}, {"email", "A <a@b.example>", "invalid_format"}, {"email", "a@b.example\r\nBcc: x@y.example", "invalid_format"},
-		{"email", `"a b"@c.example`, "invalid_format"}, {"email", "a@[127.0.0.1]", "invalid_format"}, {"email", "a@127.0.0.1", "invalid_format"}, {"email", "ａ@b.example", "invalid_format"}, {"email", strings.Repeat("a", 65) + "@b.example", "invalid_format"},
-		{"username", "a@b", "invalid_format"}, {"username", "a b", "invalid_format"}, {"username", "a\u202eb", "invalid_format"}, {"username", "\u200b", "invalid_format"},
-		{"first_name", "a\nb", "invalid_format"}, {"last_name", "\x7f", "invalid_format"}, {"locale", "ko_KR", "invalid_format"}, {"locale", "../../etc/passwd", "invalid_format"},
+		{"email", "augusta", "format_invalid"}, {"email", "a@localhost", "format_invalid"}, {"email", "a@b@c.example", "format_invalid"}, {"email", "A <a@b.example>", "format_invalid"}, {"email", "a@b.example\r\nBcc: x@y.example", "format_invalid"},
+		{"email", `"a b"@c.example`, "format_invalid"}, {"email", "a@[127.0.0.1]", "format_invalid"}, {"email", "a@127.0.0.1", "format_invalid"}, {"email", "ａ@b.example", "format_invalid"}, {"email", strings.Repeat("a", 65) + "@b.example", "format_invalid"},
+		{"username", "a@b", "format_invalid"}, {"username", "a b", "format_invalid"}, {"username", "a\u202eb", "format_invalid"}, {"username", "\u200b", "format_invalid"},
+		{"first_name", "a\nb", "format_invalid"}, {"last_name", "\x7f", "format_invalid"}, {"locale", "ko_KR", "format_invalid"}, {"locale", "../../etc/passwd", "format_invalid"},
 	} {
 		body := maps.Clone(good)
 		body[c.member] = c.value
@@ -504,11 +504,11 @@ func TestControl4PasswordIsTakenAsTyped(t *testing.T) {
 		}
 		verify(s, token, typed).Want(t, http.StatusOK, "")
 		for _, other := range others {
-			signIn(s, email, other).Want(t, http.StatusUnauthorized, "invalid_credentials")
+			signIn(s, email, other).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		}
 		signIn(s, email, typed).Want(t, http.StatusOK, "")
 	}
-	wantField(t, post(s, "/accounts/register", object{"email": address(newName()), "password": password + "\x00" + password}), "/password", "invalid_format")
+	wantField(t, post(s, "/accounts/register", object{"email": address(newName()), "password": password + "\x00" + password}), "/password", "format_invalid")
 }
 
 func TestLanguageOfMails(t *testing.T) {

@@ -70,7 +70,7 @@ func notOneDocument(good string) []badBody {
 	for i := range list {
 		list[i].status = malformed
 		if list[i].pointer != "" {
-			list[i].code = "duplicate_field"
+			list[i].code = "field_duplicate"
 		}
 	}
 	return list
@@ -85,21 +85,21 @@ func notTheSchema(good string) []badBody {
 	}
 	with := func(member string) string { return open + comma + member + "}" }
 	list := []badBody{
-		{name: "unknown", body: with(`"nope":1`), code: "unknown_field", pointer: "/nope"},
-		{name: "unknown object", body: with(`"nope":{"a":[{}]}`), code: "unknown_field", pointer: "/nope"},
-		{name: "unknown, empty name", body: with(`"":1`), code: "unknown_field", pointer: "/"},
-		{name: "unknown, a name to escape", body: with(`"a/b~c":1`), code: "unknown_field", pointer: "/a~1b~0c"},
-		{name: "unknown, huge number", body: with(`"nope":1e400`), code: "unknown_field", pointer: "/nope"},
-		{name: "unknown, 2^53+1", body: with(`"nope":9007199254740993`), code: "unknown_field", pointer: "/nope"},
-		{name: "unknown, -0", body: with(`"nope":-0`), code: "unknown_field", pointer: "/nope"},
-		{name: "unknown, a name of 1 kB", body: with(`"` + strings.Repeat("n", 1000) + `":1`), code: "unknown_field"},
-		{name: "90 unknown", body: with(manyMembers(90)), code: "unknown_field", pointer: "/n0"},
-		{name: "server's own", body: with(`"email_verified":true`), code: "unknown_field", pointer: "/email_verified"},
-		{name: "server's own id", body: with(`"user_id":1`), code: "unknown_field", pointer: "/user_id"},
-		{name: "prototype", body: with(`"__proto__":{"a":1}`), code: "unknown_field", pointer: "/__proto__"},
+		{name: "unknown", body: with(`"nope":1`), code: "field_unknown", pointer: "/nope"},
+		{name: "unknown object", body: with(`"nope":{"a":[{}]}`), code: "field_unknown", pointer: "/nope"},
+		{name: "unknown, empty name", body: with(`"":1`), code: "field_unknown", pointer: "/"},
+		{name: "unknown, a name to escape", body: with(`"a/b~c":1`), code: "field_unknown", pointer: "/a~1b~0c"},
+		{name: "unknown, huge number", body: with(`"nope":1e400`), code: "field_unknown", pointer: "/nope"},
+		{name: "unknown, 2^53+1", body: with(`"nope":9007199254740993`), code: "field_unknown", pointer: "/nope"},
+		{name: "unknown, -0", body: with(`"nope":-0`), code: "field_unknown", pointer: "/nope"},
+		{name: "unknown, a name of 1 kB", body: with(`"` + strings.Repeat("n", 1000) + `":1`), code: "field_unknown"},
+		{name: "90 unknown", body: with(manyMembers(90)), code: "field_unknown", pointer: "/n0"},
+		{name: "server's own", body: with(`"email_verified":true`), code: "field_unknown", pointer: "/email_verified"},
+		{name: "server's own id", body: with(`"user_id":1`), code: "field_unknown", pointer: "/user_id"},
+		{name: "prototype", body: with(`"__proto__":{"a":1}`), code: "field_unknown", pointer: "/__proto__"},
 	}
 	for _, whole := range []string{"null", "[]", "[{}]", `""`, `"x"`, "0", "-0", "1e400", "true", "false"} {
-		list = append(list, badBody{name: "a body " + whole, body: whole, code: "invalid_type", pointer: "-"})
+		list = append(list, badBody{name: "a body " + whole, body: whole, code: "type_invalid", pointer: "-"})
 	}
 	for i := range list {
 		list[i].status = invalid
@@ -127,9 +127,9 @@ func members(schema *openapi3.Schema, good map[string]any) []badBody {
 			if value == "true" && property.Type.Is(openapi3.TypeBoolean) {
 				continue
 			}
-			code := "invalid_type"
+			code := "type_invalid"
 			if len(property.Enum) > 0 { // asked first
-				code = "invalid_value"
+				code = "value_invalid"
 			}
 			with(value, value, code)
 		}
@@ -140,16 +140,16 @@ func members(schema *openapi3.Schema, good map[string]any) []badBody {
 			with("too long", `"`+strings.Repeat("é", int(*property.MaxLength)+1)+`"`, "too_long")
 		}
 		if len(property.Enum) > 0 {
-			with("not listed", `"nope"`, "invalid_value")
-			with("in another case", strings.ToUpper(text(property.Enum[0])), "invalid_value")
+			with("not listed", `"nope"`, "value_invalid")
+			with("in another case", strings.ToUpper(text(property.Enum[0])), "value_invalid")
 		}
 		twice := fmt.Sprintf(`{%q:"a",%q:"b"}`, name, name)
 		upper := with2(good, strings.ToUpper(name), `"x"`)
 		folded := folding.Replace(name) // encoding/json would take it for the name
 		list = append(list,
-			badBody{name: name + " twice", body: twice, status: malformed, code: "duplicate_field", pointer: "/" + name},
-			badBody{name: name + " in upper case beside it", body: upper, status: invalid, code: "unknown_field", pointer: "/" + strings.ToUpper(name)},
-			badBody{name: name + " in letters that fold", body: with2(good, folded, `"x"`), status: invalid, code: "unknown_field", pointer: "/" + folded})
+			badBody{name: name + " twice", body: twice, status: malformed, code: "field_duplicate", pointer: "/" + name},
+			badBody{name: name + " in upper case beside it", body: upper, status: invalid, code: "field_unknown", pointer: "/" + strings.ToUpper(name)},
+			badBody{name: name + " in letters that fold", body: with2(good, folded, `"x"`), status: invalid, code: "field_unknown", pointer: "/" + folded})
 		if slices.Contains(schema.Required, name) {
 			list = append(list, badBody{name: name + " missing", body: without(good, name), status: invalid, code: "required", pointer: "/" + name})
 		}
@@ -337,15 +337,15 @@ func TestControl83And85MediaTypes(t *testing.T) {
 			"application/json;x=text/plain", "application/json, text/plain", "application/merge-patch+json", "application/json-patch+json", "application/problem+json", "application/jsonx", "application/json/x",
 		} {
 			r := send(c.Copy(), e, servertest.Header("Content-Type", kind))
-			if r.Status != http.StatusUnsupportedMediaType || r.Code() != "unsupported_media_type" {
+			if r.Status != http.StatusUnsupportedMediaType || r.Code() != "media_type_unsupported" {
 				t.Errorf("%q: %d %s", kind, r.Status, r.Code())
 			}
 		}
 		for _, coding := range []string{"gzip", "br", "deflate", "identity", "identity, gzip", "x"} {
-			send(c.Copy(), e, servertest.Header("Content-Encoding", coding)).Want(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
+			send(c.Copy(), e, servertest.Header("Content-Encoding", coding)).Want(t, http.StatusUnsupportedMediaType, "media_type_unsupported")
 		}
 		second := func(r *http.Request) { r.Header.Add("Content-Type", "text/plain") }
-		send(c.Copy(), e, second).Want(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
+		send(c.Copy(), e, second).Want(t, http.StatusUnsupportedMediaType, "media_type_unsupported")
 		if changes := written(t, s, &mark); len(changes) > 0 {
 			t.Errorf("refused, and yet %v", changes)
 		}
@@ -375,7 +375,7 @@ func TestControl83CompressedBomb(t *testing.T) {
 	body, c := bomb.String(), s.Anonymous()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	c.Do(http.MethodPost, "/accounts/login", body, servertest.Header("Content-Encoding", "gzip")).Want(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
+	c.Do(http.MethodPost, "/accounts/login", body, servertest.Header("Content-Encoding", "gzip")).Want(t, http.StatusUnsupportedMediaType, "media_type_unsupported")
 	runtime.ReadMemStats(&after)
 	if took := after.TotalAlloc - before.TotalAlloc; took > 4<<20 { // of client and server
 		t.Errorf("%d bytes were allocated", took)
@@ -394,7 +394,7 @@ func TestControl85NoBody(t *testing.T) {
 		}
 		if op.Operation.RequestBody.Value.Required {
 			e.body = ""
-			send(c, e).Want(t, http.StatusBadRequest, "malformed_request")
+			send(c, e).Want(t, http.StatusBadRequest, "request_malformed")
 		}
 	})
 }
@@ -473,7 +473,7 @@ func TestControl85BadParameters(t *testing.T) {
 					e, option := withParameter(exampleOf(t, op), op, p, values...)
 					r := send(c.Copy(), e, option)
 					list, _ := r.JSON["errors"].([]any)
-					if r.Status != http.StatusBadRequest || r.Code() != "malformed_request" || len(list) != 1 || list[0].(map[string]any)["parameter"] != p.Name {
+					if r.Status != http.StatusBadRequest || r.Code() != "request_malformed" || len(list) != 1 || list[0].(map[string]any)["parameter"] != p.Name {
 						t.Errorf("%s: %s %.60q: %d %s, errors %v, want 400 and one error at the parameter", op.ID, p.Name, values, r.Status, r.Code(), r.JSON["errors"])
 					}
 					tried[p.In]++
@@ -559,8 +559,8 @@ func TestControl74Paths(t *testing.T) {
 				servertest.Header("X-Original-URL", path), servertest.Header("X-Rewrite-URL", path), servertest.Header("X-Forwarded-Prefix", "//evil.example"))
 			// A parameter takes what is no path; where there is a body, its absence is seen first.
 			deeper := (r.Status == http.StatusBadRequest || r.Status == http.StatusUnsupportedMediaType) && takesAnything(op.Path)
-			collection := r.Status == http.StatusMethodNotAllowed || op.ID == "deleteSessions" && r.Status == http.StatusBadRequest
-			if r.Code() != "not_found" && !deeper && !collection || r.Header.Get("Location") != "" {
+			collection := r.Status == http.StatusMethodNotAllowed || op.ID == "revokeAllSessions" && r.Status == http.StatusBadRequest
+			if r.Code() != "resource_not_found" && !deeper && !collection || r.Header.Get("Location") != "" {
 				t.Errorf("%s %s: %d %s %s", op.Method, other, r.Status, r.Code(), r.Header.Get("Location"))
 			}
 		}

@@ -232,7 +232,7 @@ func breakThings(t *testing.T, s *servertest.Server, k *kept, u servertest.User,
 	s.Database.Exec(t, "DELETE FROM outbox")
 	refuseAddresses(t, s, func() {
 		for range 2 {
-			post(s, "/accounts/password/reset", object{"email": u.Email}).Want(t, http.StatusInternalServerError, "internal_error")
+			post(s, "/accounts/password/reset", object{"email": u.Email}).Want(t, http.StatusInternalServerError, "server_failed")
 		}
 	})
 	for _, table := range []string{"users", "sessions", "outbox", "one_time_tokens"} {

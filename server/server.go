@@ -78,7 +78,7 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 		s.crossOriginRead, // CORS: which pages may read answers
 		s.crossOriginSend, // which pages may send unsafe requests
 	)
-	engine.NoRoute(func(c *gin.Context) { s.problem(c, problemOf(codeNotFound)) })
+	engine.NoRoute(func(c *gin.Context) { s.problem(c, problemOf(codeResourceNotFound)) })
 	engine.NoMethod(func(c *gin.Context) { s.problem(c, problemOf(codeMethodNotAllowed)) })
 
 	s.mountPages(engine)
@@ -101,7 +101,7 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 // mountPages serves what is not in the contract: pages for people.
 func (s *Server) mountPages(engine *gin.Engine) {
 	fail := func(w http.ResponseWriter, r *http.Request, status int) {
-		code := codeNotFound
+		code := codeResourceNotFound
 		if status == http.StatusMethodNotAllowed {
 			code = codeMethodNotAllowed
 		}

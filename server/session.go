@@ -1,10 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/google/uuid"
+	"github.com/oapi-codegen/nullable"
 
 	"example.com/accounts/api"
 	"example.com/accounts/models"
@@ -34,7 +37,7 @@ func (c *call) transport(wanted *api.TokenTransport) (accounts.Transport, error)
 	}
 	// The browser would take the cookies and never send them back: better said now than found out later.
 	if c.crossSite && transport != accounts.BodyTokens {
-		return "", problemOf(codeCrossSiteTransport)
+		return "", problemOf(codeTransportUnusable)
 	}
 	return transport, nil
 }
@@ -49,8 +52,8 @@ func (h handlers) signedIn(call *call, tokens accounts.Tokens, u models.User) lo
 func (h handlers) RefreshToken(ctx context.Context, r api.RefreshTokenRequestObject) (api.RefreshTokenResponseObject, error) {
 	call := callOf(ctx)
 	in := accounts.RefreshInput{Credential: call.credential, Client: call.client, Received: call.received}
-	if r.Params.XRefreshAttempt != nil {
-		in.Attempt = *r.Params.XRefreshAttempt
+	if r.Params.RefreshAttempt != nil {
+		in.Attempt = *r.Params.RefreshAttempt
 	}
 	tokens, err := h.Service.Refresh(ctx, in)
 	if err != nil {
@@ -77,12 +80,26 @@ func transportOf(c accounts.Credential) accounts.Transport {
 	return accounts.Cookies
 }
 
-func (h handlers) GetCsrf(ctx context.Context, _ api.GetCsrfRequestObject) (api.GetCsrfResponseObject, error) {
-	value, transport, err := h.Service.CSRF(ctx, callOf(ctx).credential)
-	if err != nil {
+func (h handlers) GetSession(ctx context.Context, _ api.GetSessionRequestObject) (api.GetSessionResponseObject, error) {
+	call := callOf(ctx)
+	signedOut := api.GetSession200JSONResponse{Session: nullable.NewNullNullable[api.CurrentSession](), CsrfToken: textOrNull("")}
+	if !call.authenticated {
+		return signedOut, nil
+	}
+	current, err := h.Service.CurrentSession(ctx, call.credential)
+	switch {
+	case isRejectedCredential(err):
+		return signedOut, nil
+	case err != nil:
 		return nil, err
 	}
-	return api.GetCsrf200JSONResponse{CsrfToken: value, TokenTransport: api.TokenTransport(transport)}, nil
+	return api.GetSession200JSONResponse{
+		Session: nullable.NewNullableWithValue(api.CurrentSession{
+			ID: current.ID, ExpiresAt: timestamp(current.ExpiresAt), TokenTransport: api.TokenTransport(current.Transport),
+			RecentAuthenticationUntil: timestampOrNull(current.RecentUntil),
+		}),
+		CsrfToken: textOrNull(current.CSRF),
+	}, nil
 }
 
 func (h handlers) Reauthenticate(ctx context.Context, r api.ReauthenticateRequestObject) (api.ReauthenticateResponseObject, error) {
@@ -91,29 +108,50 @@ func (h handlers) Reauthenticate(ctx context.Context, r api.ReauthenticateReques
 	return api.Reauthenticate200JSONResponse{ExpiresIn: int(life.Seconds())}, err
 }
 
-func (h handlers) ListSessions(ctx context.Context, _ api.ListSessionsRequestObject) (api.ListSessionsResponseObject, error) {
+func (h handlers) ListSessions(ctx context.Context, r api.ListSessionsRequestObject) (api.ListSessionsResponseObject, error) {
 	p := callOf(ctx).principal
 	list, err := h.Service.ListSessions(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	return api.ListSessions200JSONResponse{Sessions: sessions(list, p.Session.ID)}, nil
+	page, err := pageOfSessions(list, p.Session.ID, r.Params.Cursor, r.Params.Limit)
+	return api.ListSessions200JSONResponse(page), err
 }
 
-func (h handlers) DeleteSession(ctx context.Context, r api.DeleteSessionRequestObject) (api.DeleteSessionResponseObject, error) {
+const defaultSessions = 50 // as the contract says
+
+// pageOfSessions returns the page of a list of sessions, newest first, that begins after the cursor. A session that has
+// ended since is still a place in the list, because ids grow with time.
+func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
+	after, err := idIn(cursor)
+	if err != nil {
+		return api.SessionList{}, err
+	}
+	if after != uuid.Nil {
+		list = slices.DeleteFunc(list, func(s models.Session) bool { return bytes.Compare(s.ID[:], after[:]) >= 0 })
+	}
+	var next uuid.UUID
+	if n := or(limit, defaultSessions); len(list) > n {
+		list = list[:n]
+		next = uuid.UUID(list[n-1].ID)
+	}
+	return api.SessionList{Sessions: sessions(list, current), NextCursor: cursorOfID(next)}, nil
+}
+
+func (h handlers) RevokeSession(ctx context.Context, r api.RevokeSessionRequestObject) (api.RevokeSessionResponseObject, error) {
 	call := callOf(ctx)
 	p := call.principal
-	if err := h.Service.EndSession(ctx, p, r.SessionID, call.client); err != nil {
+	if err := h.Service.RevokeSession(ctx, p, r.SessionID, call.client); err != nil {
 		return nil, err
 	}
 	return h.cleared(p, uuid.UUID(p.Session.ID) == r.SessionID), nil
 }
 
-func (h handlers) DeleteSessions(ctx context.Context, r api.DeleteSessionsRequestObject) (api.DeleteSessionsResponseObject, error) {
+func (h handlers) RevokeAllSessions(ctx context.Context, r api.RevokeAllSessionsRequestObject) (api.RevokeAllSessionsResponseObject, error) {
 	call := callOf(ctx)
 	p := call.principal
 	keep := r.Params.KeepCurrent != nil && *r.Params.KeepCurrent
-	if err := h.Service.EndSessions(ctx, p, keep, call.client); err != nil {
+	if err := h.Service.RevokeAllSessions(ctx, p, keep, call.client); err != nil {
 		return nil, err
 	}
 	return h.cleared(p, !keep), nil
@@ -130,7 +168,7 @@ func (h handlers) cleared(p accounts.Principal, own bool) cleared {
 // The generated answers, with cookies: OpenAPI cannot declare two Set-Cookie lines.
 
 type loginAnswer struct {
-	body    api.LoginResult
+	body    api.SignedIn
 	cookies []*http.Cookie
 }
 
@@ -165,16 +203,16 @@ func (a cleared) VisitLogoutResponse(w http.ResponseWriter) error {
 	return api.Logout204Response{}.VisitLogoutResponse(w)
 }
 
-func (a cleared) VisitDeleteProfileResponse(w http.ResponseWriter) error {
+func (a cleared) VisitDeleteAccountResponse(w http.ResponseWriter) error {
 	return a.VisitLogoutResponse(w)
 }
 
-func (a cleared) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+func (a cleared) VisitRevokeSessionResponse(w http.ResponseWriter) error {
 	setCookies(w, a.cookies)
-	return api.DeleteSession204Response{}.VisitDeleteSessionResponse(w)
+	return api.RevokeSession204Response{}.VisitRevokeSessionResponse(w)
 }
 
-func (a cleared) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+func (a cleared) VisitRevokeAllSessionsResponse(w http.ResponseWriter) error {
 	setCookies(w, a.cookies)
-	return api.DeleteSessions204Response{}.VisitDeleteSessionsResponse(w)
+	return api.RevokeAllSessions204Response{}.VisitRevokeAllSessionsResponse(w)
 }

@@ -107,7 +107,7 @@ func TestControl12UniformLoginFailure(t *testing.T) {
 			{"admin", "admin"}, {"' OR 1=1 --", "x"}, {"@", "x"}, {"a@b@c", "x"}, {"ſ", "x"}, {"%", "%"}, {active.Username, active.Password + " "}, {active.Username, strings.ToUpper(active.Password)},
 			{active.Username, active.Password + "\x00"}, {active.Username, strings.Repeat("é", 1024)},
 		}, 20) {
-			r := signIn(s, c[0], c[1]).Want(t, http.StatusUnauthorized, "invalid_credentials")
+			r := signIn(s, c[0], c[1]).Want(t, http.StatusUnauthorized, "credentials_invalid")
 			got := alike(r)
 			if first == "" {
 				first = got
@@ -436,7 +436,7 @@ func TestControl70AtMostFiftySessions(t *testing.T) {
 		if got := list(t, last); len(got) != 50 || got[0]["id"] != last.SessionID || got[49]["id"] != second.SessionID {
 			t.Errorf("%d sessions: %v", len(got), ids(got))
 		}
-		if e := eventsOf(t, s, last)[0]; e["kind"] != models.EventSessionEnded || e["session_id"] != first.SessionID {
+		if e := eventsOf(t, s, last)[0]; e["kind"] != models.EventSessionRevoked || e["session_id"] != first.SessionID {
 			t.Errorf("the last event is %v", e)
 		}
 	})
@@ -448,8 +448,8 @@ func TestControl69EndOneSession(t *testing.T) {
 		end := func(id string) *servertest.Response {
 			return c.Copy().Do(http.MethodDelete, "/accounts/sessions/"+id, nil)
 		}
-		theirs := end(stranger.SessionID).Want(t, http.StatusNotFound, "not_found")
-		nobodys := end("01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f").Want(t, http.StatusNotFound, "not_found")
+		theirs := end(stranger.SessionID).Want(t, http.StatusNotFound, "resource_not_found")
+		nobodys := end("01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f").Want(t, http.StatusNotFound, "resource_not_found")
 		if diff := cmp.Diff(requestID.ReplaceAllString(string(theirs.Raw), ""), requestID.ReplaceAllString(string(nobodys.Raw), "")); diff != "" {
 			t.Errorf("somebody else's session is not answered like none:\n%s", diff)
 		}

@@ -9,25 +9,42 @@ import (
 	"example.com/accounts/api"
 )
 
-func (h handlers) GetHealthz(context.Context, api.GetHealthzRequestObject) (api.GetHealthzResponseObject, error) {
-	return api.GetHealthz200JSONResponse{Status: api.HealthResultStatusOk}, nil
+func (h handlers) CheckHealth(context.Context, api.CheckHealthRequestObject) (api.CheckHealthResponseObject, error) {
+	return api.CheckHealth200JSONResponse{Status: api.HealthStatusOk}, nil
 }
 
 var errDraining = errors.New("shutting down")
 
-func (h handlers) GetReadyz(ctx context.Context, _ api.GetReadyzRequestObject) (api.GetReadyzResponseObject, error) {
+func (h handlers) CheckReadiness(ctx context.Context, _ api.CheckReadinessRequestObject) (api.CheckReadinessResponseObject, error) {
 	if h.draining.Load() {
-		return nil, &problem{code: codeUnavailable, cause: errDraining}
+		return nil, &problem{code: codeServiceUnavailable, cause: errDraining}
 	}
 	if err := h.Service.Ready(ctx); err != nil {
 		return nil, err
 	}
-	return api.GetReadyz200JSONResponse{Status: api.HealthResultStatusOk}, nil
+	return api.CheckReadiness200JSONResponse{Status: api.HealthStatusOk}, nil
 }
 
-func (h handlers) GetJwks(context.Context, api.GetJwksRequestObject) (api.GetJwksResponseObject, error) {
-	maxAge := "public, max-age=300"
-	return api.GetJwks200JSONResponse{Body: jwks(h.Service.JWKS()), Headers: api.GetJwks200ResponseHeaders{CacheControl: &maxAge}}, nil
+func (h handlers) GetSettings(context.Context, api.GetSettingsRequestObject) (api.GetSettingsResponseObject, error) {
+	return nil, errNotBuilt
+}
+
+func (h handlers) ListProblems(context.Context, api.ListProblemsRequestObject) (api.ListProblemsResponseObject, error) {
+	return nil, errNotBuilt
+}
+
+var errNotBuilt = errors.New("not built")
+
+func (h handlers) GetSigningKeys(context.Context, api.GetSigningKeysRequestObject) (api.GetSigningKeysResponseObject, error) {
+	return signingKeys(jwks(h.Service.JWKS())), nil
+}
+
+// signingKeys is a 200 that verifiers may cache.
+type signingKeys api.JwkSet
+
+func (k signingKeys) VisitGetSigningKeysResponse(w http.ResponseWriter) error {
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	return api.GetSigningKeys200JSONResponse(k).VisitGetSigningKeysResponse(w)
 }
 
 func (h handlers) GetOpenapiJSON(context.Context, api.GetOpenapiJSONRequestObject) (api.GetOpenapiJSONResponseObject, error) {

@@ -167,7 +167,7 @@ func TestControl8And65FaultsCostNoMail(t *testing.T) {
 			"change": {func() *servertest.Response { return changeEmail(c.Copy(), address("b"+u.Username), u.Password) }, address("b" + u.Username)},
 		} {
 			s.Database.Exec(t, "ALTER TABLE outbox RENAME TO away")
-			try.ask().Want(t, http.StatusInternalServerError, "internal_error")
+			try.ask().Want(t, http.StatusInternalServerError, "server_failed")
 			s.Database.Exec(t, "ALTER TABLE away RENAME TO outbox")
 			try.ask().Want(t, http.StatusAccepted, "")
 			s.Mails.Wait(t, try.to, 1)
@@ -185,7 +185,7 @@ func TestControl14GuessesOfAClient(t *testing.T) {
 			signIn(s, u.Username, u.Password).Want(t, http.StatusOK, "")
 		}
 		for range 5 {
-			signIn(s, newName(), password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+			signIn(s, newName(), password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		}
 		wantLimited(t, signIn(s, newName(), password))
 		wantLimited(t, signIn(s, u.Username, u.Password))
@@ -365,15 +365,15 @@ func TestControl80SpentBudgetsAreRemembered(t *testing.T) {
 	login := func(ip string) *servertest.Response {
 		return post(s, "/accounts/login", object{"username": newName(), "password": password}, from(ip))
 	}
-	login("192.0.2.1").Want(t, http.StatusUnauthorized, "invalid_credentials")
+	login("192.0.2.1").Want(t, http.StatusUnauthorized, "credentials_invalid")
 	wantLimited(t, login("192.0.2.1"))
 	if err := s.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	wantLimited(t, login("192.0.2.1"))
-	login("192.0.2.2").Want(t, http.StatusServiceUnavailable, "unavailable")
+	login("192.0.2.2").Want(t, http.StatusServiceUnavailable, "service_unavailable")
 	s.Clock.Advance(time.Second)
-	login("192.0.2.1").Want(t, http.StatusServiceUnavailable, "unavailable")
+	login("192.0.2.1").Want(t, http.StatusServiceUnavailable, "service_unavailable")
 }
 
 // A change of address is somebody's mailbox and a notice each time.

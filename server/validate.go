@@ -65,7 +65,7 @@ func checkSpelling(op *openapi3.Operation, r *http.Request, path map[string]stri
 			return malformed(err)
 		}
 		if !declared(known, query) {
-			return problemOf(codeMalformedRequest)
+			return problemOf(codeRequestMalformed)
 		}
 	}
 	for _, ref := range op.Parameters {
@@ -76,7 +76,7 @@ func checkSpelling(op *openapi3.Operation, r *http.Request, path map[string]stri
 		switch {
 		case len(values) == 0, p.Schema.Value.Type.Is(openapi3.TypeArray):
 		case len(values) > 1, !wellSpelled(p.Schema.Value, values[0]):
-			return problemOf(codeMalformedRequest, parameterError(p, api.FieldErrorCodeInvalidFormat))
+			return problemOf(codeRequestMalformed, parameterError(p, api.FieldErrorCodeFormatInvalid))
 		}
 	}
 	return nil
@@ -123,11 +123,11 @@ func refusal(err error) *problem {
 	fields := fieldErrors(err)
 	for _, f := range fields {
 		if f.Parameter != nil {
-			return problemOf(codeMalformedRequest, fields...)
+			return problemOf(codeRequestMalformed, fields...)
 		}
 	}
 	if len(fields) == 0 {
-		return problemOf(codeMalformedRequest)
+		return problemOf(codeRequestMalformed)
 	}
 	return problemOf(codeValidationFailed, fields...)
 }
@@ -154,7 +154,7 @@ func collect(err error, parameter *openapi3.Parameter, list *[]api.FieldError) {
 		before := len(*list)
 		collect(e.Err, cmp.Or(e.Parameter, parameter), list)
 		if e.Parameter != nil && len(*list) == before { // it could not even be decoded
-			*list = append(*list, parameterError(e.Parameter, api.FieldErrorCodeInvalidFormat))
+			*list = append(*list, parameterError(e.Parameter, api.FieldErrorCodeFormatInvalid))
 		}
 	case *openapi3.SchemaError:
 		code := fieldCode(e.SchemaField)
@@ -176,7 +176,7 @@ func unknownMembers(e *openapi3.SchemaError, known []api.FieldError) []api.Field
 	var list []api.FieldError
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if e.Schema.Properties[name] == nil {
-			list = append(list, memberError(append(e.JSONPointer(), name), api.FieldErrorCodeUnknownField))
+			list = append(list, memberError(append(e.JSONPointer(), name), api.FieldErrorCodeFieldUnknown))
 		}
 	}
 	if len(list) > 0 && slices.ContainsFunc(known, func(f api.FieldError) bool { return reflect.DeepEqual(f, list[0]) }) {
@@ -190,26 +190,26 @@ func fieldCode(schemaField string) api.FieldErrorCode {
 	case "required":
 		return api.FieldErrorCodeRequired
 	case "type", "nullable":
-		return api.FieldErrorCodeInvalidType
+		return api.FieldErrorCodeTypeInvalid
 	case "minLength", "minItems", "minProperties":
 		return api.FieldErrorCodeTooShort
 	case "maxLength", "maxItems", "maxProperties":
 		return api.FieldErrorCodeTooLong
 	case "enum", "minimum", "maximum", "multipleOf":
-		return api.FieldErrorCodeInvalidValue
+		return api.FieldErrorCodeValueInvalid
 	}
-	return api.FieldErrorCodeInvalidFormat
+	return api.FieldErrorCodeFormatInvalid
 }
 
 var fieldDetails = map[api.FieldErrorCode]string{
 	api.FieldErrorCodeRequired:         "This member is required.",
-	api.FieldErrorCodeUnknownField:     "There is no such member.",
-	api.FieldErrorCodeDuplicateField:   "This member occurs twice.",
+	api.FieldErrorCodeFieldUnknown:     "There is no such member.",
+	api.FieldErrorCodeFieldDuplicate:   "This member occurs twice.",
 	api.FieldErrorCodeTooShort:         "This is too short.",
 	api.FieldErrorCodeTooLong:          "This is too long.",
-	api.FieldErrorCodeInvalidFormat:    "This does not have the right form.",
-	api.FieldErrorCodeInvalidType:      "This is not of the right type.",
-	api.FieldErrorCodeInvalidValue:     "This is not one of the values allowed.",
+	api.FieldErrorCodeFormatInvalid:    "This does not have the right form.",
+	api.FieldErrorCodeTypeInvalid:      "This is not of the right type.",
+	api.FieldErrorCodeValueInvalid:     "This is not one of the values allowed.",
 	api.FieldErrorCodePasswordCommon:   "This password is easy to guess: it is common, a pattern, or made from the account's own data or the name of the service. Choose another one.",
 	api.FieldErrorCodePasswordBreached: "This password is known from a data breach. Choose another one.",
 	api.FieldErrorCodePasswordWrong:    "This is not the right password.",

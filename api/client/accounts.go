@@ -76,7 +76,7 @@ func New(o Options) (*Accounts, error) {
 }
 
 // Login begins a session. The error is an [*Error] if the server refuses.
-func (a *Accounts) Login(ctx context.Context, username, password string) (*LoginResult, error) {
+func (a *Accounts) Login(ctx context.Context, username, password string) (*SignedIn, error) {
 	transport := TokenTransportBody
 	return a.begin(ctx, func() (*http.Response, error) {
 		return a.plain.Login(ctx, LoginRequest{Username: username, Password: password, TokenTransport: &transport})
@@ -85,7 +85,7 @@ func (a *Accounts) Login(ctx context.Context, username, password string) (*Login
 
 // VerifyEmail verifies a registration, which begins a session. The token is in the
 // link of the mail, behind #token=.
-func (a *Accounts) VerifyEmail(ctx context.Context, token, password string) (*LoginResult, error) {
+func (a *Accounts) VerifyEmail(ctx context.Context, token, password string) (*SignedIn, error) {
 	transport := TokenTransportBody
 	return a.begin(ctx, func() (*http.Response, error) {
 		return a.plain.VerifyEmail(ctx, VerifyEmailRequest{Token: token, Password: password, TokenTransport: &transport})
@@ -93,7 +93,7 @@ func (a *Accounts) VerifyEmail(ctx context.Context, token, password string) (*Lo
 }
 
 // ChangePassword ends every session of the user and begins a new one here.
-func (a *Accounts) ChangePassword(ctx context.Context, current, changed string) (*LoginResult, error) {
+func (a *Accounts) ChangePassword(ctx context.Context, current, changed string) (*SignedIn, error) {
 	tokens, err := a.fresh(ctx)
 	if err != nil {
 		return nil, err
@@ -140,8 +140,8 @@ func (a *Accounts) AccessToken(ctx context.Context) (string, error) {
 
 // begin makes the call that begins a session, and keeps what it answers. No refresh
 // or log-out comes in between.
-func (a *Accounts) begin(ctx context.Context, call func() (*http.Response, error)) (*LoginResult, error) {
-	result := &LoginResult{}
+func (a *Accounts) begin(ctx context.Context, call func() (*http.Response, error)) (*SignedIn, error) {
+	result := &SignedIn{}
 	err := a.exclusively(ctx, func() error {
 		body, err := checked(call()) //nolint:bodyclose // checked closes it
 		if err != nil {

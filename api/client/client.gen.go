@@ -21,27 +21,42 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
-// Defines values for AccessRefusedProblemCode.
+// Defines values for AcceptedStatus.
 const (
-	AccessRefusedProblemCodeAccessExpired      AccessRefusedProblemCode = "access_expired"
-	AccessRefusedProblemCodeAccessInvalid      AccessRefusedProblemCode = "access_invalid"
-	AccessRefusedProblemCodeCredentialsMissing AccessRefusedProblemCode = "credentials_missing"
-	AccessRefusedProblemCodeSessionExpired     AccessRefusedProblemCode = "session_expired"
-	AccessRefusedProblemCodeSessionRevoked     AccessRefusedProblemCode = "session_revoked"
+	AcceptedStatusAccepted AcceptedStatus = "accepted"
 )
 
-// Valid indicates whether the value is a known member of the AccessRefusedProblemCode enum.
-func (e AccessRefusedProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the AcceptedStatus enum.
+func (e AcceptedStatus) Valid() bool {
 	switch e {
-	case AccessRefusedProblemCodeAccessExpired:
+	case AcceptedStatusAccepted:
 		return true
-	case AccessRefusedProblemCodeAccessInvalid:
+	default:
+		return false
+	}
+}
+
+// Defines values for AccessRejectedProblemCode.
+const (
+	AccessRejectedProblemCodeAccessExpired      AccessRejectedProblemCode = "access_expired"
+	AccessRejectedProblemCodeAccessInvalid      AccessRejectedProblemCode = "access_invalid"
+	AccessRejectedProblemCodeCredentialsMissing AccessRejectedProblemCode = "credentials_missing"
+	AccessRejectedProblemCodeSessionExpired     AccessRejectedProblemCode = "session_expired"
+	AccessRejectedProblemCodeSessionRevoked     AccessRejectedProblemCode = "session_revoked"
+)
+
+// Valid indicates whether the value is a known member of the AccessRejectedProblemCode enum.
+func (e AccessRejectedProblemCode) Valid() bool {
+	switch e {
+	case AccessRejectedProblemCodeAccessExpired:
 		return true
-	case AccessRefusedProblemCodeCredentialsMissing:
+	case AccessRejectedProblemCodeAccessInvalid:
 		return true
-	case AccessRefusedProblemCodeSessionExpired:
+	case AccessRejectedProblemCodeCredentialsMissing:
 		return true
-	case AccessRefusedProblemCodeSessionRevoked:
+	case AccessRejectedProblemCodeSessionExpired:
+		return true
+	case AccessRejectedProblemCodeSessionRevoked:
 		return true
 	default:
 		return false
@@ -66,6 +81,27 @@ func (e AdminForbiddenProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for AdminRecentAuthenticationRequiredProblemCode.
+const (
+	AdminRecentAuthenticationRequiredProblemCodeCsrfFailed     AdminRecentAuthenticationRequiredProblemCode = "csrf_failed"
+	AdminRecentAuthenticationRequiredProblemCodeReauthRequired AdminRecentAuthenticationRequiredProblemCode = "reauth_required"
+	AdminRecentAuthenticationRequiredProblemCodeRoleRequired   AdminRecentAuthenticationRequiredProblemCode = "role_required"
+)
+
+// Valid indicates whether the value is a known member of the AdminRecentAuthenticationRequiredProblemCode enum.
+func (e AdminRecentAuthenticationRequiredProblemCode) Valid() bool {
+	switch e {
+	case AdminRecentAuthenticationRequiredProblemCodeCsrfFailed:
+		return true
+	case AdminRecentAuthenticationRequiredProblemCodeReauthRequired:
+		return true
+	case AdminRecentAuthenticationRequiredProblemCodeRoleRequired:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BodyTooLargeProblemCode.
 const (
 	BodyTooLargeProblemCodeBodyTooLarge BodyTooLargeProblemCode = "body_too_large"
@@ -75,6 +111,21 @@ const (
 func (e BodyTooLargeProblemCode) Valid() bool {
 	switch e {
 	case BodyTooLargeProblemCodeBodyTooLarge:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CredentialsInvalidProblemCode.
+const (
+	CredentialsInvalidProblemCodeCredentialsInvalid CredentialsInvalidProblemCode = "credentials_invalid"
+)
+
+// Valid indicates whether the value is a known member of the CredentialsInvalidProblemCode enum.
+func (e CredentialsInvalidProblemCode) Valid() bool {
+	switch e {
+	case CredentialsInvalidProblemCodeCredentialsInvalid:
 		return true
 	default:
 		return false
@@ -96,30 +147,21 @@ func (e CsrfFailedProblemCode) Valid() bool {
 	}
 }
 
-// Defines values for CsrfRefusedProblemCode.
+// Defines values for EventActor.
 const (
-	CsrfRefusedProblemCodeAccessExpired      CsrfRefusedProblemCode = "access_expired"
-	CsrfRefusedProblemCodeAccessInvalid      CsrfRefusedProblemCode = "access_invalid"
-	CsrfRefusedProblemCodeCredentialsMissing CsrfRefusedProblemCode = "credentials_missing"
-	CsrfRefusedProblemCodeRefreshInvalid     CsrfRefusedProblemCode = "refresh_invalid"
-	CsrfRefusedProblemCodeSessionExpired     CsrfRefusedProblemCode = "session_expired"
-	CsrfRefusedProblemCodeSessionRevoked     CsrfRefusedProblemCode = "session_revoked"
+	EventActorOperator EventActor = "operator"
+	EventActorSelf     EventActor = "self"
+	EventActorStaff    EventActor = "staff"
 )
 
-// Valid indicates whether the value is a known member of the CsrfRefusedProblemCode enum.
-func (e CsrfRefusedProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the EventActor enum.
+func (e EventActor) Valid() bool {
 	switch e {
-	case CsrfRefusedProblemCodeAccessExpired:
+	case EventActorOperator:
 		return true
-	case CsrfRefusedProblemCodeAccessInvalid:
+	case EventActorSelf:
 		return true
-	case CsrfRefusedProblemCodeCredentialsMissing:
-		return true
-	case CsrfRefusedProblemCodeRefreshInvalid:
-		return true
-	case CsrfRefusedProblemCodeSessionExpired:
-		return true
-	case CsrfRefusedProblemCodeSessionRevoked:
+	case EventActorStaff:
 		return true
 	default:
 		return false
@@ -131,27 +173,28 @@ const (
 	EventKindActivated            EventKind = "activated"
 	EventKindDeactivated          EventKind = "deactivated"
 	EventKindDeleted              EventKind = "deleted"
+	EventKindEmailChangeCanceled  EventKind = "email_change_canceled"
 	EventKindEmailChangeRequested EventKind = "email_change_requested"
 	EventKindEmailChanged         EventKind = "email_changed"
 	EventKindEmailVerified        EventKind = "email_verified"
 	EventKindInvited              EventKind = "invited"
 	EventKindLogin                EventKind = "login"
 	EventKindLoginFailed          EventKind = "login_failed"
+	EventKindLoginLimitReset      EventKind = "login_limit_reset"
 	EventKindLogout               EventKind = "logout"
-	EventKindNamesChanged         EventKind = "names_changed"
 	EventKindPasswordChanged      EventKind = "password_changed"
 	EventKindPasswordReset        EventKind = "password_reset"
 	EventKindPasswordResetSent    EventKind = "password_reset_sent"
 	EventKindPasswordWrong        EventKind = "password_wrong"
+	EventKindProfileChanged       EventKind = "profile_changed"
 	EventKindRateLimited          EventKind = "rate_limited"
 	EventKindReauthenticated      EventKind = "reauthenticated"
 	EventKindRefreshGraced        EventKind = "refresh_graced"
 	EventKindRefreshReused        EventKind = "refresh_reused"
 	EventKindRegistered           EventKind = "registered"
 	EventKindRolesChanged         EventKind = "roles_changed"
-	EventKindSessionEnded         EventKind = "session_ended"
-	EventKindSessionsEnded        EventKind = "sessions_ended"
-	EventKindUnthrottled          EventKind = "unthrottled"
+	EventKindSessionRevoked       EventKind = "session_revoked"
+	EventKindSessionsRevoked      EventKind = "sessions_revoked"
 	EventKindUsernameChanged      EventKind = "username_changed"
 )
 
@@ -163,6 +206,8 @@ func (e EventKind) Valid() bool {
 	case EventKindDeactivated:
 		return true
 	case EventKindDeleted:
+		return true
+	case EventKindEmailChangeCanceled:
 		return true
 	case EventKindEmailChangeRequested:
 		return true
@@ -176,9 +221,9 @@ func (e EventKind) Valid() bool {
 		return true
 	case EventKindLoginFailed:
 		return true
-	case EventKindLogout:
+	case EventKindLoginLimitReset:
 		return true
-	case EventKindNamesChanged:
+	case EventKindLogout:
 		return true
 	case EventKindPasswordChanged:
 		return true
@@ -187,6 +232,8 @@ func (e EventKind) Valid() bool {
 	case EventKindPasswordResetSent:
 		return true
 	case EventKindPasswordWrong:
+		return true
+	case EventKindProfileChanged:
 		return true
 	case EventKindRateLimited:
 		return true
@@ -200,11 +247,9 @@ func (e EventKind) Valid() bool {
 		return true
 	case EventKindRolesChanged:
 		return true
-	case EventKindSessionEnded:
+	case EventKindSessionRevoked:
 		return true
-	case EventKindSessionsEnded:
-		return true
-	case EventKindUnthrottled:
+	case EventKindSessionsRevoked:
 		return true
 	case EventKindUsernameChanged:
 		return true
@@ -215,29 +260,39 @@ func (e EventKind) Valid() bool {
 
 // Defines values for FieldErrorCode.
 const (
-	FieldErrorCodeDuplicateField   FieldErrorCode = "duplicate_field"
-	FieldErrorCodeInvalidFormat    FieldErrorCode = "invalid_format"
-	FieldErrorCodeInvalidType      FieldErrorCode = "invalid_type"
-	FieldErrorCodeInvalidValue     FieldErrorCode = "invalid_value"
-	FieldErrorCodePasswordBreached FieldErrorCode = "password_breached"
-	FieldErrorCodePasswordCommon   FieldErrorCode = "password_common"
-	FieldErrorCodePasswordWrong    FieldErrorCode = "password_wrong"
-	FieldErrorCodeRequired         FieldErrorCode = "required"
-	FieldErrorCodeTooLong          FieldErrorCode = "too_long"
-	FieldErrorCodeTooShort         FieldErrorCode = "too_short"
-	FieldErrorCodeUnknownField     FieldErrorCode = "unknown_field"
+	FieldErrorCodeFieldDuplicate     FieldErrorCode = "field_duplicate"
+	FieldErrorCodeFieldUnknown       FieldErrorCode = "field_unknown"
+	FieldErrorCodeFormatInvalid      FieldErrorCode = "format_invalid"
+	FieldErrorCodeOutOfRange         FieldErrorCode = "out_of_range"
+	FieldErrorCodeParameterDuplicate FieldErrorCode = "parameter_duplicate"
+	FieldErrorCodeParameterUnknown   FieldErrorCode = "parameter_unknown"
+	FieldErrorCodePasswordBreached   FieldErrorCode = "password_breached"
+	FieldErrorCodePasswordCommon     FieldErrorCode = "password_common"
+	FieldErrorCodePasswordWrong      FieldErrorCode = "password_wrong"
+	FieldErrorCodeRequired           FieldErrorCode = "required"
+	FieldErrorCodeTaken              FieldErrorCode = "taken"
+	FieldErrorCodeTooFew             FieldErrorCode = "too_few"
+	FieldErrorCodeTooLong            FieldErrorCode = "too_long"
+	FieldErrorCodeTooMany            FieldErrorCode = "too_many"
+	FieldErrorCodeTooShort           FieldErrorCode = "too_short"
+	FieldErrorCodeTypeInvalid        FieldErrorCode = "type_invalid"
+	FieldErrorCodeValueInvalid       FieldErrorCode = "value_invalid"
 )
 
 // Valid indicates whether the value is a known member of the FieldErrorCode enum.
 func (e FieldErrorCode) Valid() bool {
 	switch e {
-	case FieldErrorCodeDuplicateField:
+	case FieldErrorCodeFieldDuplicate:
 		return true
-	case FieldErrorCodeInvalidFormat:
+	case FieldErrorCodeFieldUnknown:
 		return true
-	case FieldErrorCodeInvalidType:
+	case FieldErrorCodeFormatInvalid:
 		return true
-	case FieldErrorCodeInvalidValue:
+	case FieldErrorCodeOutOfRange:
+		return true
+	case FieldErrorCodeParameterDuplicate:
+		return true
+	case FieldErrorCodeParameterUnknown:
 		return true
 	case FieldErrorCodePasswordBreached:
 		return true
@@ -247,56 +302,34 @@ func (e FieldErrorCode) Valid() bool {
 		return true
 	case FieldErrorCodeRequired:
 		return true
+	case FieldErrorCodeTaken:
+		return true
+	case FieldErrorCodeTooFew:
+		return true
 	case FieldErrorCodeTooLong:
+		return true
+	case FieldErrorCodeTooMany:
 		return true
 	case FieldErrorCodeTooShort:
 		return true
-	case FieldErrorCodeUnknownField:
+	case FieldErrorCodeTypeInvalid:
+		return true
+	case FieldErrorCodeValueInvalid:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for HealthResultStatus.
+// Defines values for HealthStatus.
 const (
-	HealthResultStatusOk HealthResultStatus = "ok"
+	HealthStatusOk HealthStatus = "ok"
 )
 
-// Valid indicates whether the value is a known member of the HealthResultStatus enum.
-func (e HealthResultStatus) Valid() bool {
+// Valid indicates whether the value is a known member of the HealthStatus enum.
+func (e HealthStatus) Valid() bool {
 	switch e {
-	case HealthResultStatusOk:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for InternalErrorProblemCode.
-const (
-	InternalErrorProblemCodeInternalError InternalErrorProblemCode = "internal_error"
-)
-
-// Valid indicates whether the value is a known member of the InternalErrorProblemCode enum.
-func (e InternalErrorProblemCode) Valid() bool {
-	switch e {
-	case InternalErrorProblemCodeInternalError:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for InvalidCredentialsProblemCode.
-const (
-	InvalidCredentialsProblemCodeInvalidCredentials InvalidCredentialsProblemCode = "invalid_credentials"
-)
-
-// Valid indicates whether the value is a known member of the InvalidCredentialsProblemCode enum.
-func (e InvalidCredentialsProblemCode) Valid() bool {
-	switch e {
-	case InvalidCredentialsProblemCodeInvalidCredentials:
+	case HealthStatusOk:
 		return true
 	default:
 		return false
@@ -363,33 +396,18 @@ func (e JwkUse) Valid() bool {
 	}
 }
 
-// Defines values for LastSuperuserProblemCode.
+// Defines values for LinkRejectedProblemCode.
 const (
-	LastSuperuserProblemCodeLastSuperuser LastSuperuserProblemCode = "last_superuser"
+	LinkRejectedProblemCodeLinkInvalid      LinkRejectedProblemCode = "link_invalid"
+	LinkRejectedProblemCodeValidationFailed LinkRejectedProblemCode = "validation_failed"
 )
 
-// Valid indicates whether the value is a known member of the LastSuperuserProblemCode enum.
-func (e LastSuperuserProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the LinkRejectedProblemCode enum.
+func (e LinkRejectedProblemCode) Valid() bool {
 	switch e {
-	case LastSuperuserProblemCodeLastSuperuser:
+	case LinkRejectedProblemCodeLinkInvalid:
 		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for LinkInvalidProblemCode.
-const (
-	LinkInvalidProblemCodeLinkInvalid      LinkInvalidProblemCode = "link_invalid"
-	LinkInvalidProblemCodeMalformedRequest LinkInvalidProblemCode = "malformed_request"
-)
-
-// Valid indicates whether the value is a known member of the LinkInvalidProblemCode enum.
-func (e LinkInvalidProblemCode) Valid() bool {
-	switch e {
-	case LinkInvalidProblemCodeLinkInvalid:
-		return true
-	case LinkInvalidProblemCodeMalformedRequest:
+	case LinkRejectedProblemCodeValidationFailed:
 		return true
 	default:
 		return false
@@ -398,49 +416,49 @@ func (e LinkInvalidProblemCode) Valid() bool {
 
 // Defines values for LoginForbiddenProblemCode.
 const (
-	LoginForbiddenProblemCodeCrossSiteTransport LoginForbiddenProblemCode = "cross_site_transport"
-	LoginForbiddenProblemCodeCsrfFailed         LoginForbiddenProblemCode = "csrf_failed"
+	LoginForbiddenProblemCodeCsrfFailed        LoginForbiddenProblemCode = "csrf_failed"
+	LoginForbiddenProblemCodeTransportUnusable LoginForbiddenProblemCode = "transport_unusable"
 )
 
 // Valid indicates whether the value is a known member of the LoginForbiddenProblemCode enum.
 func (e LoginForbiddenProblemCode) Valid() bool {
 	switch e {
-	case LoginForbiddenProblemCodeCrossSiteTransport:
-		return true
 	case LoginForbiddenProblemCodeCsrfFailed:
 		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for LogoutRefusedProblemCode.
-const (
-	LogoutRefusedProblemCodeCredentialsMissing LogoutRefusedProblemCode = "credentials_missing"
-	LogoutRefusedProblemCodeRefreshInvalid     LogoutRefusedProblemCode = "refresh_invalid"
-)
-
-// Valid indicates whether the value is a known member of the LogoutRefusedProblemCode enum.
-func (e LogoutRefusedProblemCode) Valid() bool {
-	switch e {
-	case LogoutRefusedProblemCodeCredentialsMissing:
-		return true
-	case LogoutRefusedProblemCodeRefreshInvalid:
+	case LoginForbiddenProblemCodeTransportUnusable:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for MalformedRequestProblemCode.
+// Defines values for LogoutRejectedProblemCode.
 const (
-	MalformedRequestProblemCodeMalformedRequest MalformedRequestProblemCode = "malformed_request"
+	LogoutRejectedProblemCodeCredentialsMissing LogoutRejectedProblemCode = "credentials_missing"
+	LogoutRejectedProblemCodeRefreshInvalid     LogoutRejectedProblemCode = "refresh_invalid"
 )
 
-// Valid indicates whether the value is a known member of the MalformedRequestProblemCode enum.
-func (e MalformedRequestProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the LogoutRejectedProblemCode enum.
+func (e LogoutRejectedProblemCode) Valid() bool {
 	switch e {
-	case MalformedRequestProblemCodeMalformedRequest:
+	case LogoutRejectedProblemCodeCredentialsMissing:
+		return true
+	case LogoutRejectedProblemCodeRefreshInvalid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MediaTypeUnsupportedProblemCode.
+const (
+	MediaTypeUnsupportedProblemCodeMediaTypeUnsupported MediaTypeUnsupportedProblemCode = "media_type_unsupported"
+)
+
+// Valid indicates whether the value is a known member of the MediaTypeUnsupportedProblemCode enum.
+func (e MediaTypeUnsupportedProblemCode) Valid() bool {
+	switch e {
+	case MediaTypeUnsupportedProblemCodeMediaTypeUnsupported:
 		return true
 	default:
 		return false
@@ -465,15 +483,15 @@ func (e NameTakenProblemCode) Valid() bool {
 	}
 }
 
-// Defines values for NotFoundProblemCode.
+// Defines values for PreconditionFailedProblemCode.
 const (
-	NotFoundProblemCodeNotFound NotFoundProblemCode = "not_found"
+	PreconditionFailedProblemCodePreconditionFailed PreconditionFailedProblemCode = "precondition_failed"
 )
 
-// Valid indicates whether the value is a known member of the NotFoundProblemCode enum.
-func (e NotFoundProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the PreconditionFailedProblemCode enum.
+func (e PreconditionFailedProblemCode) Valid() bool {
 	switch e {
-	case NotFoundProblemCodeNotFound:
+	case PreconditionFailedProblemCodePreconditionFailed:
 		return true
 	default:
 		return false
@@ -485,28 +503,29 @@ const (
 	ProblemCodeAccessExpired        ProblemCode = "access_expired"
 	ProblemCodeAccessInvalid        ProblemCode = "access_invalid"
 	ProblemCodeBodyTooLarge         ProblemCode = "body_too_large"
+	ProblemCodeCredentialsInvalid   ProblemCode = "credentials_invalid"
 	ProblemCodeCredentialsMissing   ProblemCode = "credentials_missing"
-	ProblemCodeCrossSiteTransport   ProblemCode = "cross_site_transport"
 	ProblemCodeCsrfFailed           ProblemCode = "csrf_failed"
 	ProblemCodeEmailTaken           ProblemCode = "email_taken"
 	ProblemCodeEmailUnverified      ProblemCode = "email_unverified"
-	ProblemCodeInternalError        ProblemCode = "internal_error"
-	ProblemCodeInvalidCredentials   ProblemCode = "invalid_credentials"
-	ProblemCodeLastSuperuser        ProblemCode = "last_superuser"
 	ProblemCodeLinkInvalid          ProblemCode = "link_invalid"
-	ProblemCodeMalformedRequest     ProblemCode = "malformed_request"
+	ProblemCodeMediaTypeUnsupported ProblemCode = "media_type_unsupported"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
-	ProblemCodeNotFound             ProblemCode = "not_found"
+	ProblemCodePreconditionFailed   ProblemCode = "precondition_failed"
 	ProblemCodeRateLimited          ProblemCode = "rate_limited"
 	ProblemCodeReauthRequired       ProblemCode = "reauth_required"
 	ProblemCodeRefreshInvalid       ProblemCode = "refresh_invalid"
 	ProblemCodeRefreshReused        ProblemCode = "refresh_reused"
 	ProblemCodeRegistrationClosed   ProblemCode = "registration_closed"
+	ProblemCodeRequestMalformed     ProblemCode = "request_malformed"
+	ProblemCodeResourceNotFound     ProblemCode = "resource_not_found"
 	ProblemCodeRoleRequired         ProblemCode = "role_required"
+	ProblemCodeServerFailed         ProblemCode = "server_failed"
+	ProblemCodeServiceUnavailable   ProblemCode = "service_unavailable"
 	ProblemCodeSessionExpired       ProblemCode = "session_expired"
 	ProblemCodeSessionRevoked       ProblemCode = "session_revoked"
-	ProblemCodeUnavailable          ProblemCode = "unavailable"
-	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
+	ProblemCodeSuperuserLast        ProblemCode = "superuser_last"
+	ProblemCodeTransportUnusable    ProblemCode = "transport_unusable"
 	ProblemCodeUserUnreachable      ProblemCode = "user_unreachable"
 	ProblemCodeUsernameTaken        ProblemCode = "username_taken"
 	ProblemCodeValidationFailed     ProblemCode = "validation_failed"
@@ -521,9 +540,9 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeBodyTooLarge:
 		return true
-	case ProblemCodeCredentialsMissing:
+	case ProblemCodeCredentialsInvalid:
 		return true
-	case ProblemCodeCrossSiteTransport:
+	case ProblemCodeCredentialsMissing:
 		return true
 	case ProblemCodeCsrfFailed:
 		return true
@@ -531,19 +550,13 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeEmailUnverified:
 		return true
-	case ProblemCodeInternalError:
-		return true
-	case ProblemCodeInvalidCredentials:
-		return true
-	case ProblemCodeLastSuperuser:
-		return true
 	case ProblemCodeLinkInvalid:
 		return true
-	case ProblemCodeMalformedRequest:
+	case ProblemCodeMediaTypeUnsupported:
 		return true
 	case ProblemCodeMethodNotAllowed:
 		return true
-	case ProblemCodeNotFound:
+	case ProblemCodePreconditionFailed:
 		return true
 	case ProblemCodeRateLimited:
 		return true
@@ -555,15 +568,23 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeRegistrationClosed:
 		return true
+	case ProblemCodeRequestMalformed:
+		return true
+	case ProblemCodeResourceNotFound:
+		return true
 	case ProblemCodeRoleRequired:
+		return true
+	case ProblemCodeServerFailed:
+		return true
+	case ProblemCodeServiceUnavailable:
 		return true
 	case ProblemCodeSessionExpired:
 		return true
 	case ProblemCodeSessionRevoked:
 		return true
-	case ProblemCodeUnavailable:
+	case ProblemCodeSuperuserLast:
 		return true
-	case ProblemCodeUnsupportedMediaType:
+	case ProblemCodeTransportUnusable:
 		return true
 	case ProblemCodeUserUnreachable:
 		return true
@@ -591,48 +612,45 @@ func (e RateLimitedProblemCode) Valid() bool {
 	}
 }
 
-// Defines values for ReauthRequiredProblemCode.
+// Defines values for RecentAuthenticationRequiredProblemCode.
 const (
-	ReauthRequiredProblemCodeCsrfFailed     ReauthRequiredProblemCode = "csrf_failed"
-	ReauthRequiredProblemCodeReauthRequired ReauthRequiredProblemCode = "reauth_required"
-	ReauthRequiredProblemCodeRoleRequired   ReauthRequiredProblemCode = "role_required"
+	RecentAuthenticationRequiredProblemCodeCsrfFailed     RecentAuthenticationRequiredProblemCode = "csrf_failed"
+	RecentAuthenticationRequiredProblemCodeReauthRequired RecentAuthenticationRequiredProblemCode = "reauth_required"
 )
 
-// Valid indicates whether the value is a known member of the ReauthRequiredProblemCode enum.
-func (e ReauthRequiredProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the RecentAuthenticationRequiredProblemCode enum.
+func (e RecentAuthenticationRequiredProblemCode) Valid() bool {
 	switch e {
-	case ReauthRequiredProblemCodeCsrfFailed:
+	case RecentAuthenticationRequiredProblemCodeCsrfFailed:
 		return true
-	case ReauthRequiredProblemCodeReauthRequired:
-		return true
-	case ReauthRequiredProblemCodeRoleRequired:
+	case RecentAuthenticationRequiredProblemCodeReauthRequired:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for RefreshRefusedProblemCode.
+// Defines values for RefreshRejectedProblemCode.
 const (
-	RefreshRefusedProblemCodeCredentialsMissing RefreshRefusedProblemCode = "credentials_missing"
-	RefreshRefusedProblemCodeRefreshInvalid     RefreshRefusedProblemCode = "refresh_invalid"
-	RefreshRefusedProblemCodeRefreshReused      RefreshRefusedProblemCode = "refresh_reused"
-	RefreshRefusedProblemCodeSessionExpired     RefreshRefusedProblemCode = "session_expired"
-	RefreshRefusedProblemCodeSessionRevoked     RefreshRefusedProblemCode = "session_revoked"
+	RefreshRejectedProblemCodeCredentialsMissing RefreshRejectedProblemCode = "credentials_missing"
+	RefreshRejectedProblemCodeRefreshInvalid     RefreshRejectedProblemCode = "refresh_invalid"
+	RefreshRejectedProblemCodeRefreshReused      RefreshRejectedProblemCode = "refresh_reused"
+	RefreshRejectedProblemCodeSessionExpired     RefreshRejectedProblemCode = "session_expired"
+	RefreshRejectedProblemCodeSessionRevoked     RefreshRejectedProblemCode = "session_revoked"
 )
 
-// Valid indicates whether the value is a known member of the RefreshRefusedProblemCode enum.
-func (e RefreshRefusedProblemCode) Valid() bool {
+// Valid indicates whether the value is a known member of the RefreshRejectedProblemCode enum.
+func (e RefreshRejectedProblemCode) Valid() bool {
 	switch e {
-	case RefreshRefusedProblemCodeCredentialsMissing:
+	case RefreshRejectedProblemCodeCredentialsMissing:
 		return true
-	case RefreshRefusedProblemCodeRefreshInvalid:
+	case RefreshRejectedProblemCodeRefreshInvalid:
 		return true
-	case RefreshRefusedProblemCodeRefreshReused:
+	case RefreshRejectedProblemCodeRefreshReused:
 		return true
-	case RefreshRefusedProblemCodeSessionExpired:
+	case RefreshRejectedProblemCodeSessionExpired:
 		return true
-	case RefreshRefusedProblemCodeSessionRevoked:
+	case RefreshRejectedProblemCodeSessionRevoked:
 		return true
 	default:
 		return false
@@ -657,6 +675,36 @@ func (e RegisterForbiddenProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for RequestMalformedProblemCode.
+const (
+	RequestMalformedProblemCodeRequestMalformed RequestMalformedProblemCode = "request_malformed"
+)
+
+// Valid indicates whether the value is a known member of the RequestMalformedProblemCode enum.
+func (e RequestMalformedProblemCode) Valid() bool {
+	switch e {
+	case RequestMalformedProblemCodeRequestMalformed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResourceNotFoundProblemCode.
+const (
+	ResourceNotFoundProblemCodeResourceNotFound ResourceNotFoundProblemCode = "resource_not_found"
+)
+
+// Valid indicates whether the value is a known member of the ResourceNotFoundProblemCode enum.
+func (e ResourceNotFoundProblemCode) Valid() bool {
+	switch e {
+	case ResourceNotFoundProblemCodeResourceNotFound:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RoleRequiredProblemCode.
 const (
 	RoleRequiredProblemCodeRoleRequired RoleRequiredProblemCode = "role_required"
@@ -672,15 +720,81 @@ func (e RoleRequiredProblemCode) Valid() bool {
 	}
 }
 
-// Defines values for StatusResultStatus.
+// Defines values for ServerFailedProblemCode.
 const (
-	StatusResultStatusOk StatusResultStatus = "ok"
+	ServerFailedProblemCodeServerFailed ServerFailedProblemCode = "server_failed"
 )
 
-// Valid indicates whether the value is a known member of the StatusResultStatus enum.
-func (e StatusResultStatus) Valid() bool {
+// Valid indicates whether the value is a known member of the ServerFailedProblemCode enum.
+func (e ServerFailedProblemCode) Valid() bool {
 	switch e {
-	case StatusResultStatusOk:
+	case ServerFailedProblemCodeServerFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ServiceUnavailableProblemCode.
+const (
+	ServiceUnavailableProblemCodeServiceUnavailable ServiceUnavailableProblemCode = "service_unavailable"
+)
+
+// Valid indicates whether the value is a known member of the ServiceUnavailableProblemCode enum.
+func (e ServiceUnavailableProblemCode) Valid() bool {
+	switch e {
+	case ServiceUnavailableProblemCodeServiceUnavailable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SettingsEmailVerification.
+const (
+	SettingsEmailVerificationOptional SettingsEmailVerification = "optional"
+	SettingsEmailVerificationRequired SettingsEmailVerification = "required"
+)
+
+// Valid indicates whether the value is a known member of the SettingsEmailVerification enum.
+func (e SettingsEmailVerification) Valid() bool {
+	switch e {
+	case SettingsEmailVerificationOptional:
+		return true
+	case SettingsEmailVerificationRequired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SettingsRegistration.
+const (
+	SettingsRegistrationClosed SettingsRegistration = "closed"
+	SettingsRegistrationOpen   SettingsRegistration = "open"
+)
+
+// Valid indicates whether the value is a known member of the SettingsRegistration enum.
+func (e SettingsRegistration) Valid() bool {
+	switch e {
+	case SettingsRegistrationClosed:
+		return true
+	case SettingsRegistrationOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SuperuserLastProblemCode.
+const (
+	SuperuserLastProblemCodeSuperuserLast SuperuserLastProblemCode = "superuser_last"
+)
+
+// Valid indicates whether the value is a known member of the SuperuserLastProblemCode enum.
+func (e SuperuserLastProblemCode) Valid() bool {
+	switch e {
+	case SuperuserLastProblemCodeSuperuserLast:
 		return true
 	default:
 		return false
@@ -726,41 +840,11 @@ func (e TokenType) Valid() bool {
 	}
 }
 
-// Defines values for UnavailableProblemCode.
-const (
-	UnavailableProblemCodeUnavailable UnavailableProblemCode = "unavailable"
-)
-
-// Valid indicates whether the value is a known member of the UnavailableProblemCode enum.
-func (e UnavailableProblemCode) Valid() bool {
-	switch e {
-	case UnavailableProblemCodeUnavailable:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for UnsupportedMediaTypeProblemCode.
-const (
-	UnsupportedMediaTypeProblemCodeUnsupportedMediaType UnsupportedMediaTypeProblemCode = "unsupported_media_type"
-)
-
-// Valid indicates whether the value is a known member of the UnsupportedMediaTypeProblemCode enum.
-func (e UnsupportedMediaTypeProblemCode) Valid() bool {
-	switch e {
-	case UnsupportedMediaTypeProblemCodeUnsupportedMediaType:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for UserConflictProblemCode.
 const (
 	UserConflictProblemCodeEmailTaken      UserConflictProblemCode = "email_taken"
 	UserConflictProblemCodeEmailUnverified UserConflictProblemCode = "email_unverified"
-	UserConflictProblemCodeLastSuperuser   UserConflictProblemCode = "last_superuser"
+	UserConflictProblemCodeSuperuserLast   UserConflictProblemCode = "superuser_last"
 	UserConflictProblemCodeUsernameTaken   UserConflictProblemCode = "username_taken"
 )
 
@@ -771,9 +855,30 @@ func (e UserConflictProblemCode) Valid() bool {
 		return true
 	case UserConflictProblemCodeEmailUnverified:
 		return true
-	case UserConflictProblemCodeLastSuperuser:
+	case UserConflictProblemCodeSuperuserLast:
 		return true
 	case UserConflictProblemCodeUsernameTaken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserRole.
+const (
+	UserRoleNone      UserRole = "none"
+	UserRoleStaff     UserRole = "staff"
+	UserRoleSuperuser UserRole = "superuser"
+)
+
+// Valid indicates whether the value is a known member of the UserRole enum.
+func (e UserRole) Valid() bool {
+	switch e {
+	case UserRoleNone:
+		return true
+	case UserRoleStaff:
+		return true
+	case UserRoleSuperuser:
 		return true
 	default:
 		return false
@@ -867,321 +972,468 @@ func (e ValidationFailedProblemCode) Valid() bool {
 	}
 }
 
-// AccessRefusedProblem defines model for AccessRefusedProblem.
-type AccessRefusedProblem struct {
-	Code AccessRefusedProblemCode `json:"code"`
+// Accepted The request was accepted; the work continues by mail.
+type Accepted struct {
+	// Status Always `accepted`.
+	//
+	// Example: accepted
+	Status AcceptedStatus `json:"status"`
+}
 
-	// Detail What happened and what to do, for people.
+// AcceptedStatus Always `accepted`.
+//
+// Example: accepted
+type AcceptedStatus string
+
+// AccessRejectedProblem A problem with the code `credentials_missing`, `access_invalid`, `access_expired`, `session_expired` or `session_revoked`.
+type AccessRejectedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: credentials_missing
+	Code AccessRejectedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// AccessRefusedProblemCode defines model for AccessRefusedProblem.Code.
-type AccessRefusedProblemCode string
+// AccessRejectedProblemCode What went wrong.
+//
+// Example: credentials_missing
+type AccessRejectedProblemCode string
 
-// AccessToken A JWT (RFC 9068) for `Authorization`, only in the transports `hybrid` and `body`. Keep it in memory.
+// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+//
+// Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 type AccessToken = string
 
-// AdminEvent defines model for AdminEvent.
-type AdminEvent struct {
-	// ActorID The member of staff who did it to the user, if it was one.
-	ActorID   nullable.Nullable[int64] `json:"actor_id"`
-	CreatedAt time.Time                `json:"created_at"`
-
-	// Detail A few words for people; of a change what was there before and after.
-	Detail string  `json:"detail"`
-	ID     EventID `json:"id"`
-
-	// IP Where the request came from, or empty: an operator.
-	IP string `json:"ip"`
-
-	// Kind What happened.
-	Kind EventKind `json:"kind"`
-
-	// RequestID The `X-Request-Id` of the request, if it was one.
-	RequestID nullable.Nullable[openapi_types.UUID] `json:"request_id"`
-
-	// SessionID The session it happened to, if it was one.
-	SessionID nullable.Nullable[openapi_types.UUID] `json:"session_id"`
-	UserAgent string                                `json:"user_agent"`
-
-	// UserID The id of a user.
-	UserID UserID `json:"user_id"`
-}
-
-// AdminEventList defines model for AdminEventList.
-type AdminEventList struct {
-	Events []AdminEvent `json:"events"`
-
-	// Next The `before` of the next page, or null: there is none.
-	Next nullable.Nullable[openapi_types.UUID] `json:"next"`
-}
-
-// AdminForbiddenProblem defines model for AdminForbiddenProblem.
+// AdminForbiddenProblem A problem with the code `csrf_failed` or `role_required`.
 type AdminForbiddenProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
 	Code AdminForbiddenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// AdminForbiddenProblemCode defines model for AdminForbiddenProblem.Code.
+// AdminForbiddenProblemCode What went wrong.
+//
+// Example: csrf_failed
 type AdminForbiddenProblemCode string
 
-// AdminUserResult defines model for AdminUserResult.
-type AdminUserResult struct {
-	// HasPassword Whether there is a password to log in with: not before an invitation is followed.
-	HasPassword bool `json:"has_password"`
+// AdminRecentAuthenticationRequiredProblem A problem with the code `csrf_failed`, `role_required` or `reauth_required`.
+type AdminRecentAuthenticationRequiredProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
+	Code AdminRecentAuthenticationRequiredProblemCode `json:"code"`
 
-	// Locale The language of mails, or empty.
-	Locale string `json:"locale"`
-
-	// PendingEmail The address of a pending change, or null if there is none.
-	PendingEmail nullable.Nullable[string] `json:"pending_email"`
-
-	// Throttled Whether a rate limit of this user, of wrong passwords or of right ones, is exceeded. Networks from which the user has signed in may still log in.
-	Throttled bool `json:"throttled"`
-	User      User `json:"user"`
-}
-
-// BodyTooLargeProblem defines model for BodyTooLargeProblem.
-type BodyTooLargeProblem struct {
-	Code BodyTooLargeProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// BodyTooLargeProblemCode defines model for BodyTooLargeProblem.Code.
+// AdminRecentAuthenticationRequiredProblemCode What went wrong.
+//
+// Example: csrf_failed
+type AdminRecentAuthenticationRequiredProblemCode string
+
+// AdminUser A user as staff members see it. `Profile` and what only staff members see.
+type AdminUser struct {
+	// DateJoined When the user was created.
+	//
+	// Example: 2026-11-01T08:00:00Z
+	DateJoined time.Time `json:"date_joined"`
+
+	// Email The email address, or `null` if the user has none (an imported one, for instance).
+	//
+	// Example: ada@example.com
+	Email nullable.Nullable[string] `json:"email"`
+
+	// EmailVerified Whether the user has proved to own the address.
+	//
+	// Example: true
+	EmailVerified bool `json:"email_verified"`
+
+	// FirstName The first name. May be empty.
+	//
+	// Example: Ada
+	FirstName string `json:"first_name"`
+
+	// HasPassword Whether the user has a password to log in with. An invited user has none before the invitation is accepted.
+	//
+	// Example: true
+	HasPassword bool `json:"has_password"`
+
+	// ID The id of a user. The claim `sub` of an access token is this number in decimal.
+	//
+	// Example: 42
+	ID UserID `json:"id"`
+
+	// IsActive Whether the user can log in. A user who is not active has no sessions.
+	//
+	// Example: true
+	IsActive bool `json:"is_active"`
+
+	// IsStaff Whether the user is a staff member and may call the operations of the tag `admin`.
+	//
+	// Example: false
+	IsStaff bool `json:"is_staff"`
+
+	// IsSuperuser Whether the user may also change staff members. A superuser has the rights of a staff member.
+	//
+	// Example: false
+	IsSuperuser bool `json:"is_superuser"`
+
+	// LastLogin When the user last logged in, or `null` if never.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
+
+	// LastName The last name. May be empty.
+	//
+	// Example: Lovelace
+	LastName string `json:"last_name"`
+
+	// Locale The language of mails (BCP 47), or `null` if the user has not chosen one.
+	//
+	// Example: en
+	Locale nullable.Nullable[string] `json:"locale"`
+
+	// PendingEmail The address of a pending change, or `null` if no change is pending.
+	PendingEmail nullable.Nullable[string] `json:"pending_email"`
+
+	// Throttled Whether login is temporarily blocked because a rate limit of this user is exceeded, of wrong passwords or of right
+	// ones. Networks from which the user has signed in may still log in.
+	//
+	//
+	// Example: false
+	Throttled bool `json:"throttled"`
+
+	// Username The name that the user logs in with.
+	//
+	// Example: ada
+	Username string `json:"username"`
+
+	// Version Grows with every change of the user's names, address, language, password, state or roles, but not with a login. In
+	// quotation marks it is the `ETag`.
+	//
+	//
+	// Example: 7
+	Version int `json:"version"`
+}
+
+// AdminUserResult A user as staff members see it.
+type AdminUserResult struct {
+	// User A user as staff members see it. `Profile` and what only staff members see.
+	User AdminUser `json:"user"`
+}
+
+// BodyTooLargeProblem A problem with the code `body_too_large`.
+type BodyTooLargeProblem struct {
+	// Code What went wrong.
+	//
+	// Example: body_too_large
+	Code BodyTooLargeProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// BodyTooLargeProblemCode What went wrong.
+//
+// Example: body_too_large
 type BodyTooLargeProblemCode string
 
-// ChangeEmailRequest defines model for ChangeEmailRequest.
+// ChangeEmailRequest The new address.
 type ChangeEmailRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
 	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
 	// account keeps working.
 	//
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
-
-	// Password The present password.
-	//
-	// Example: correct horse battery staple
-	Password Password `json:"password"`
 }
 
-// ChangePasswordRequest defines model for ChangePasswordRequest.
+// ChangePasswordRequest The present password and the new one.
 type ChangePasswordRequest struct {
-	// CurrentPassword The present password.
+	// CurrentPassword The user's present password.
 	//
 	// Example: correct horse battery staple
 	CurrentPassword Password `json:"current_password"`
 
-	// NewPassword The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
-	// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
-	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-	// rejected with `password_breached`. There are no rules about kinds of characters.
+	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
+	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
+	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
+	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
+	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
+	// rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple
 	NewPassword NewPassword `json:"new_password"`
 }
 
-// ConfirmEmailChangeRequest defines model for ConfirmEmailChangeRequest.
+// ConfirmEmailChangeRequest The token of the mail, and the password of the user who changes the address.
 type ConfirmEmailChangeRequest struct {
-	// Token What the link of the mail holds behind `#token=`.
+	// Password The user's present password. Required of every user who has one.
+	//
+	// Example: correct horse battery staple
+	Password *string `json:"password,omitempty"`
+
+	// Token The token of the mail's link, which follows `#token=`.
 	//
 	// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
 	Token OneTimeToken `json:"token"`
 }
 
-// ConfirmPasswordResetRequest defines model for ConfirmPasswordResetRequest.
+// ConfirmPasswordResetRequest The token of the mail and the new password.
 type ConfirmPasswordResetRequest struct {
-	// NewPassword The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
-	// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
-	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-	// rejected with `password_breached`. There are no rules about kinds of characters.
+	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
+	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
+	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
+	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
+	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
+	// rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple
 	NewPassword NewPassword `json:"new_password"`
 
-	// Token What the link of the mail holds behind `#token=`.
+	// Token The token of the mail's link, which follows `#token=`.
 	//
 	// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
 	Token OneTimeToken `json:"token"`
 }
 
-// CreateUserRequest defines model for CreateUserRequest.
-type CreateUserRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+// CredentialsInvalidProblem A problem with the code `credentials_invalid`.
+type CredentialsInvalidProblem struct {
+	// Code What went wrong.
 	//
+	// Example: credentials_invalid
+	Code CredentialsInvalidProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
 	//
-	// Example: ada@example.com
-	Email Email `json:"email"`
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
 
-	// FirstName Text as people write their names, without control and other hidden characters.
-	FirstName *PersonName `json:"first_name,omitempty"`
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// IsStaff No if it is absent.
-	IsStaff *bool `json:"is_staff,omitempty"`
-
-	// IsSuperuser No if it is absent.
-	IsSuperuser *bool `json:"is_superuser,omitempty"`
-
-	// LastName Text as people write their names, without control and other hidden characters.
-	LastName *PersonName `json:"last_name,omitempty"`
-
-	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	// RequestID The `X-Request-Id` of this answer.
 	//
-	// Example: ko
-	Locale *Locale `json:"locale,omitempty"`
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
-	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
-	// that name.
+	// Status The HTTP status.
 	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
 	//
-	// Example: ada
-	Username *Username `json:"username,omitempty"`
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
 }
 
-// CsrfFailedProblem defines model for CsrfFailedProblem.
+// CredentialsInvalidProblemCode What went wrong.
+//
+// Example: credentials_invalid
+type CredentialsInvalidProblemCode string
+
+// CsrfFailedProblem A problem with the code `csrf_failed`.
 type CsrfFailedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
 	Code CsrfFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// CsrfFailedProblemCode defines model for CsrfFailedProblem.Code.
+// CsrfFailedProblemCode What went wrong.
+//
+// Example: csrf_failed
 type CsrfFailedProblemCode string
 
-// CsrfRefusedProblem defines model for CsrfRefusedProblem.
-type CsrfRefusedProblem struct {
-	Code CsrfRefusedProblemCode `json:"code"`
+// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+//
+// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
+type CsrfToken = string
 
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
+// CurrentSession The session of the caller, or `null` if the caller is not signed in.
+type CurrentSession struct {
+	// ExpiresAt When the session ends at the latest. A refresh does not move it.
 	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
+	// Example: 2026-12-22T09:30:00Z
+	ExpiresAt time.Time `json:"expires_at"`
 
-// CsrfRefusedProblemCode defines model for CsrfRefusedProblem.Code.
-type CsrfRefusedProblemCode string
+	// ID The id of a session. Not a secret.
+	//
+	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
+	ID SessionID `json:"id"`
 
-// CsrfResult defines model for CsrfResult.
-type CsrfResult struct {
-	// CsrfToken The value of `X-CSRFToken` for this session, in the cookie transports.
-	CsrfToken CsrfToken `json:"csrf_token"`
+	// RecentAuthenticationUntil Until when operations with `x-recent-authentication` are accepted, or `null` if the user has to reauthenticate
+	// first.
+	//
+	//
+	// Example: 2026-11-22T09:40:00Z
+	RecentAuthenticationUntil nullable.Nullable[time.Time] `json:"recent_authentication_until"`
 
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
 	TokenTransport TokenTransport `json:"token_transport"`
 }
 
-// CsrfToken The value of `X-CSRFToken` for this session, in the cookie transports.
-type CsrfToken = string
-
-// Cursor A place in a list; take it from the answer, it means nothing else.
+// Cursor A position in a list. Opaque: use it as it is.
+//
+// Example: eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
 type Cursor = string
 
-// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
 // mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
 // account keeps working.
 //
 // Example: ada@example.com
 type Email = string
 
-// EmailRequest defines model for EmailRequest.
+// EmailRequest The address to send a mail to.
 type EmailRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
 	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
 	// account keeps working.
 	//
@@ -1190,645 +1442,326 @@ type EmailRequest struct {
 	Email Email `json:"email"`
 }
 
-// Event defines model for Event.
+// Event An entry of the security log.
 type Event struct {
+	// Actor Who caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff member. `operator`: the
+	// operator, at the command line, or the server by itself.
+	//
+	//
+	// Example: staff
+	Actor EventActor `json:"actor"`
+
+	// ActorID The id of the user or staff member who caused the event. `null` for an operator, and for staff members in a user's own list.
+	//
+	// Example: 1
+	ActorID nullable.Nullable[int64] `json:"actor_id"`
+
+	// ActorUsername The present username of that user or staff member, or `null` if there is none.
+	//
+	// Example: grace
+	ActorUsername nullable.Nullable[string] `json:"actor_username"`
+
+	// Changes What was changed. Empty if the kind says it all.
+	Changes []EventChange `json:"changes"`
+
+	// CreatedAt When it happened.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Detail A few words for people.
-	Detail string  `json:"detail"`
-	ID     EventID `json:"id"`
+	// Detail A few English words for people, or `null` if the kind says it all.
+	//
+	// Example: presented again from another address
+	Detail nullable.Nullable[string] `json:"detail"`
 
-	// IP Where the request came from, or empty: an operator.
-	IP string `json:"ip"`
+	// ID The id of an event.
+	//
+	// Example: 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
+	ID EventID `json:"id"`
 
-	// Kind What happened.
+	// IP The client address of the request, or `null` if there was none.
+	//
+	// Example: 203.0.113.7
+	IP nullable.Nullable[string] `json:"ip"`
+
+	// Kind What happened. Later versions may have further kinds.
+	//
+	// | kind | meaning |
+	// |---|---|
+	// | `registered` | The user was created by a registration, an import or an operator. |
+	// | `invited` | The user was created by a staff member. |
+	// | `email_verified` | The user's address was verified. |
+	// | `login` | The user logged in. |
+	// | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
+	// | `password_wrong` | A signed-in client entered a wrong password where an operation requires it. |
+	// | `rate_limited` | There were too many of the two above; further ones are rejected for a while. |
+	// | `logout` | The user logged out. |
+	// | `reauthenticated` | The user's password was verified again in a session. |
+	// | `session_revoked` | One session was revoked, by its user or a staff member, or as the oldest of too many. |
+	// | `sessions_revoked` | All sessions were revoked, or all others. |
+	// | `refresh_graced` | A superseded refresh token was presented in time, but from elsewhere. |
+	// | `refresh_reused` | A superseded refresh token was presented too late, and its session was revoked. |
+	// | `password_changed` | The user changed the password. |
+	// | `password_reset` | The password was set with the link of a mail. |
+	// | `password_reset_sent` | A staff member sent the user the mail to set a password. |
+	// | `username_changed` | The username was changed; see `changes`. |
+	// | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+	// | `email_change_requested` | A change of address was started; it waits for its confirmation. |
+	// | `email_change_canceled` | A pending change of address was canceled. |
+	// | `email_changed` | A new address was confirmed and is in force. |
+	// | `activated` | The user was activated. |
+	// | `deactivated` | The user was deactivated, and all sessions were revoked. |
+	// | `roles_changed` | A role was granted or removed; see `changes`. |
+	// | `login_limit_reset` | A staff member reset the user's login limit. |
+	// | `deleted` | A staff member deleted the user. |
+	//
+	//
+	// Example: roles_changed
 	Kind EventKind `json:"kind"`
 
-	// RequestID The `X-Request-Id` of the request, if it was one.
+	// RequestID The `X-Request-Id` of the request, or `null` if there was none.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID nullable.Nullable[openapi_types.UUID] `json:"request_id"`
 
-	// SessionID The session it happened to, if it was one.
+	// SessionID The session that the event is about, or `null` if there is none.
+	//
+	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	SessionID nullable.Nullable[openapi_types.UUID] `json:"session_id"`
-	UserAgent string                                `json:"user_agent"`
+
+	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+	//
+	// Example: Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
+	UserAgent nullable.Nullable[string] `json:"user_agent"`
+
+	// UserID The id of a user. The claim `sub` of an access token is this number in decimal.
+	//
+	// Example: 42
+	UserID UserID `json:"user_id"`
+
+	// Username The present username of the user that the event is about, or `null` if the user has been deleted.
+	//
+	// Example: ada
+	Username nullable.Nullable[string] `json:"username"`
 }
 
-// EventID defines model for EventId.
+// EventActor Who caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff member. `operator`: the
+// operator, at the command line, or the server by itself.
+//
+// Example: staff
+type EventActor string
+
+// EventChange What an event changed in one field. Passwords and email addresses are never recorded.
+type EventChange struct {
+	// After The value after as a text, or `null` if there is none.
+	//
+	// Example: true
+	After nullable.Nullable[string] `json:"after"`
+
+	// Before The value before as a text, or `null` if there was none. Booleans are `true` and `false`.
+	//
+	// Example: false
+	Before nullable.Nullable[string] `json:"before"`
+
+	// Field The name of the member of `User`.
+	//
+	// Example: is_staff
+	Field string `json:"field"`
+}
+
+// EventID The id of an event.
+//
+// Example: 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
 type EventID = openapi_types.UUID
 
-// EventKind What happened.
+// EventKind What happened. Later versions may have further kinds.
+//
+// | kind | meaning |
+// |---|---|
+// | `registered` | The user was created by a registration, an import or an operator. |
+// | `invited` | The user was created by a staff member. |
+// | `email_verified` | The user's address was verified. |
+// | `login` | The user logged in. |
+// | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
+// | `password_wrong` | A signed-in client entered a wrong password where an operation requires it. |
+// | `rate_limited` | There were too many of the two above; further ones are rejected for a while. |
+// | `logout` | The user logged out. |
+// | `reauthenticated` | The user's password was verified again in a session. |
+// | `session_revoked` | One session was revoked, by its user or a staff member, or as the oldest of too many. |
+// | `sessions_revoked` | All sessions were revoked, or all others. |
+// | `refresh_graced` | A superseded refresh token was presented in time, but from elsewhere. |
+// | `refresh_reused` | A superseded refresh token was presented too late, and its session was revoked. |
+// | `password_changed` | The user changed the password. |
+// | `password_reset` | The password was set with the link of a mail. |
+// | `password_reset_sent` | A staff member sent the user the mail to set a password. |
+// | `username_changed` | The username was changed; see `changes`. |
+// | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+// | `email_change_requested` | A change of address was started; it waits for its confirmation. |
+// | `email_change_canceled` | A pending change of address was canceled. |
+// | `email_changed` | A new address was confirmed and is in force. |
+// | `activated` | The user was activated. |
+// | `deactivated` | The user was deactivated, and all sessions were revoked. |
+// | `roles_changed` | A role was granted or removed; see `changes`. |
+// | `login_limit_reset` | A staff member reset the user's login limit. |
+// | `deleted` | A staff member deleted the user. |
+//
+// Example: roles_changed
 type EventKind string
 
-// EventList defines model for EventList.
+// EventList A page of events.
 type EventList struct {
+	// Events The events of this page.
 	Events []Event `json:"events"`
 
-	// Next The `before` of the next page, or null: there is none.
-	Next nullable.Nullable[openapi_types.UUID] `json:"next"`
+	// NextCursor The `cursor` of the next page, or `null` if this is the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// ExpiresIn Seconds from now until the access token expires, rounded down.
+// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+//
+// Example: 300
 type ExpiresIn = int
 
-// FieldError defines model for FieldError.
+// FieldError What is wrong with one field of the body or one parameter.
 type FieldError struct {
-	// Code What is wrong with a member or a parameter, for programs.
+	// Code What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+	//
+	// | code | meaning |
+	// |---|---|
+	// | `required` | The field is missing, or empty where it must not be. |
+	// | `field_unknown` | The operation has no such field. |
+	// | `field_duplicate` | The field occurs twice. |
+	// | `parameter_unknown` | The operation has no such parameter. |
+	// | `parameter_duplicate` | The parameter occurs twice. |
+	// | `too_short` | The text has fewer characters than `minimum`. |
+	// | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
+	// | `too_few` | The list has fewer items than `minimum`. |
+	// | `too_many` | The list has more items than `maximum`. |
+	// | `out_of_range` | The number is below `minimum` or above `maximum`. |
+	// | `format_invalid` | The text does not have the form that the field requires. |
+	// | `type_invalid` | The value has another JSON type than the field requires. |
+	// | `value_invalid` | The value is not one of those allowed. |
+	// | `taken` | Another user has this value. |
+	// | `password_common` | The password is easy to guess. |
+	// | `password_breached` | The password is in a list of breached passwords. |
+	// | `password_wrong` | This is not the user's password. |
+	//
+	//
+	// Example: too_short
 	Code FieldErrorCode `json:"code"`
 
-	// Detail For people. Never holds what was submitted.
+	// Detail An English sentence for people. Never contains what was submitted.
+	//
+	// Example: This is too short.
 	Detail string `json:"detail"`
 
-	// Parameter The name of a path, query or header parameter.
+	// Maximum The upper bound that the value violates; in characters, items, bytes (the whole body) or as a number.
+	//
+	// Example: 256
+	Maximum *int `json:"maximum,omitempty"`
+
+	// Minimum The lower bound that the value violates; in characters, items or as a number, depending on `code`.
+	//
+	// Example: 12
+	Minimum *int `json:"minimum,omitempty"`
+
+	// Parameter The name of a path, query or header parameter. Absent for a field of the body.
 	//
 	// Example: keep_current
 	Parameter *string `json:"parameter,omitempty"`
 
-	// Pointer A JSON Pointer (RFC 6901) into the request body.
+	// Pointer A JSON Pointer (RFC 6901) into the request body; the empty pointer is the whole body. Absent for a parameter.
 	//
 	// Example: /password
 	Pointer *string `json:"pointer,omitempty"`
 }
 
-// FieldErrorCode What is wrong with a member or a parameter, for programs.
+// FieldErrorCode What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+//
+// | code | meaning |
+// |---|---|
+// | `required` | The field is missing, or empty where it must not be. |
+// | `field_unknown` | The operation has no such field. |
+// | `field_duplicate` | The field occurs twice. |
+// | `parameter_unknown` | The operation has no such parameter. |
+// | `parameter_duplicate` | The parameter occurs twice. |
+// | `too_short` | The text has fewer characters than `minimum`. |
+// | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
+// | `too_few` | The list has fewer items than `minimum`. |
+// | `too_many` | The list has more items than `maximum`. |
+// | `out_of_range` | The number is below `minimum` or above `maximum`. |
+// | `format_invalid` | The text does not have the form that the field requires. |
+// | `type_invalid` | The value has another JSON type than the field requires. |
+// | `value_invalid` | The value is not one of those allowed. |
+// | `taken` | Another user has this value. |
+// | `password_common` | The password is easy to guess. |
+// | `password_breached` | The password is in a list of breached passwords. |
+// | `password_wrong` | This is not the user's password. |
+//
+// Example: too_short
 type FieldErrorCode string
 
-// Generation Grows by one with each rotation of the session's tokens. An `X-Refresh-Attempt` is kept until an answer brings
-// a higher one.
+// FieldErrorDescription What a field code means.
+type FieldErrorDescription struct {
+	// Cause When the server answers with this code, in English.
+	//
+	// Example: The text has fewer characters than `minimum`.
+	Cause string `json:"cause"`
+
+	// Code What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+	//
+	// | code | meaning |
+	// |---|---|
+	// | `required` | The field is missing, or empty where it must not be. |
+	// | `field_unknown` | The operation has no such field. |
+	// | `field_duplicate` | The field occurs twice. |
+	// | `parameter_unknown` | The operation has no such parameter. |
+	// | `parameter_duplicate` | The parameter occurs twice. |
+	// | `too_short` | The text has fewer characters than `minimum`. |
+	// | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
+	// | `too_few` | The list has fewer items than `minimum`. |
+	// | `too_many` | The list has more items than `maximum`. |
+	// | `out_of_range` | The number is below `minimum` or above `maximum`. |
+	// | `format_invalid` | The text does not have the form that the field requires. |
+	// | `type_invalid` | The value has another JSON type than the field requires. |
+	// | `value_invalid` | The value is not one of those allowed. |
+	// | `taken` | Another user has this value. |
+	// | `password_common` | The password is easy to guess. |
+	// | `password_breached` | The password is in a list of breached passwords. |
+	// | `password_wrong` | This is not the user's password. |
+	//
+	//
+	// Example: too_short
+	Code FieldErrorCode `json:"code"`
+
+	// Message What a page can tell its user. Translated.
+	//
+	// Example: This is too short.
+	Message string `json:"message"`
+}
+
+// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
+// has a higher one.
+//
+// Example: 3
 type Generation = int64
 
-// HealthResult defines model for HealthResult.
-type HealthResult struct {
-	Status HealthResultStatus `json:"status"`
-}
-
-// HealthResultStatus defines model for HealthResult.Status.
-type HealthResultStatus string
-
-// InternalErrorProblem defines model for InternalErrorProblem.
-type InternalErrorProblem struct {
-	Code InternalErrorProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
+// Health The state of the process.
+type Health struct {
+	// Status Always `ok`.
 	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
+	// Example: ok
+	Status HealthStatus `json:"status"`
 }
 
-// InternalErrorProblemCode defines model for InternalErrorProblem.Code.
-type InternalErrorProblemCode string
-
-// InvalidCredentialsProblem defines model for InvalidCredentialsProblem.
-type InvalidCredentialsProblem struct {
-	Code InvalidCredentialsProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// InvalidCredentialsProblemCode defines model for InvalidCredentialsProblem.Code.
-type InvalidCredentialsProblemCode string
-
-// Jwk defines model for Jwk.
-type Jwk struct {
-	Alg JwkAlg `json:"alg"`
-	Crv JwkCrv `json:"crv"`
-
-	// Kid The RFC 7638 thumbprint.
-	Kid string `json:"kid"`
-	Kty JwkKty `json:"kty"`
-	Use JwkUse `json:"use"`
-
-	// X The public key, base64url.
-	X string `json:"x"`
-}
-
-// JwkAlg defines model for Jwk.Alg.
-type JwkAlg string
-
-// JwkCrv defines model for Jwk.Crv.
-type JwkCrv string
-
-// JwkKty defines model for Jwk.Kty.
-type JwkKty string
-
-// JwkUse defines model for Jwk.Use.
-type JwkUse string
-
-// JwkSet defines model for JwkSet.
-type JwkSet struct {
-	Keys []Jwk `json:"keys"`
-}
-
-// LastSuperuserProblem defines model for LastSuperuserProblem.
-type LastSuperuserProblem struct {
-	Code LastSuperuserProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// LastSuperuserProblemCode defines model for LastSuperuserProblem.Code.
-type LastSuperuserProblemCode string
-
-// LinkInvalidProblem defines model for LinkInvalidProblem.
-type LinkInvalidProblem struct {
-	Code LinkInvalidProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// LinkInvalidProblemCode defines model for LinkInvalidProblem.Code.
-type LinkInvalidProblemCode string
-
-// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+// HealthStatus Always `ok`.
 //
-// Example: ko
-type Locale = string
-
-// LoginForbiddenProblem defines model for LoginForbiddenProblem.
-type LoginForbiddenProblem struct {
-	Code LoginForbiddenProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// LoginForbiddenProblemCode defines model for LoginForbiddenProblem.Code.
-type LoginForbiddenProblemCode string
-
-// LoginRequest defines model for LoginRequest.
-type LoginRequest struct {
-	// Password Taken exactly as typed.
-	//
-	// Example: correct horse battery staple
-	Password string `json:"password"`
-
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
-	TokenTransport *TokenTransport `json:"token_transport,omitempty"`
-
-	// Username The username or the e-mail address.
-	//
-	// Example: ada
-	Username string `json:"username"`
-}
-
-// LoginResult defines model for LoginResult.
-type LoginResult struct {
-	// AccessToken A JWT (RFC 9068) for `Authorization`, only in the transports `hybrid` and `body`. Keep it in memory.
-	AccessToken *AccessToken `json:"access_token,omitempty"`
-
-	// CsrfToken The value of `X-CSRFToken` for this session, in the cookie transports.
-	CsrfToken *CsrfToken `json:"csrf_token,omitempty"`
-
-	// ExpiresIn Seconds from now until the access token expires, rounded down.
-	ExpiresIn ExpiresIn `json:"expires_in"`
-
-	// Generation Grows by one with each rotation of the session's tokens. An `X-Refresh-Attempt` is kept until an answer brings
-	// a higher one.
-	Generation Generation `json:"generation"`
-
-	// RefreshIn Seconds from now after which a refresh is due and will bring the next tokens.
-	RefreshIn RefreshIn `json:"refresh_in"`
-
-	// RefreshToken Only in the transport `body`. Keep it in the platform's secure storage.
-	RefreshToken *RefreshToken  `json:"refresh_token,omitempty"`
-	Session      SessionSummary `json:"session"`
-
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
-	TokenTransport TokenTransport `json:"token_transport"`
-
-	// TokenType Comes with `access_token` (RFC 6749).
-	TokenType *TokenType `json:"token_type,omitempty"`
-	User      User       `json:"user"`
-}
-
-// LogoutRefusedProblem defines model for LogoutRefusedProblem.
-type LogoutRefusedProblem struct {
-	Code LogoutRefusedProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// LogoutRefusedProblemCode defines model for LogoutRefusedProblem.Code.
-type LogoutRefusedProblemCode string
-
-// LogoutRequest defines model for LogoutRequest.
-type LogoutRequest struct {
-	// RefreshToken A refresh token of the session, in the transport `body`. With it cookies are not looked at.
-	RefreshToken *string `json:"refresh_token,omitempty"`
-}
-
-// MalformedRequestProblem defines model for MalformedRequestProblem.
-type MalformedRequestProblem struct {
-	Code MalformedRequestProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// MalformedRequestProblemCode defines model for MalformedRequestProblem.Code.
-type MalformedRequestProblemCode string
-
-// NameTakenProblem defines model for NameTakenProblem.
-type NameTakenProblem struct {
-	Code NameTakenProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// NameTakenProblemCode defines model for NameTakenProblem.Code.
-type NameTakenProblemCode string
-
-// NewPassword The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
-// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
-// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-// rejected with `password_breached`. There are no rules about kinds of characters.
-//
-// Example: correct horse battery staple
-type NewPassword = string
-
-// NotFoundProblem defines model for NotFoundProblem.
-type NotFoundProblem struct {
-	Code NotFoundProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// NotFoundProblemCode defines model for NotFoundProblem.Code.
-type NotFoundProblemCode string
-
-// OneTimeToken What the link of the mail holds behind `#token=`.
-//
-// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
-type OneTimeToken = string
-
-// OpenapiDocument defines model for OpenapiDocument.
-type OpenapiDocument struct {
-	Info                 map[string]interface{} `json:"info"`
-	Openapi              string                 `json:"openapi"`
-	Paths                map[string]interface{} `json:"paths"`
-	AdditionalProperties map[string]interface{} `json:"-"`
-}
-
-// Password The present password.
-//
-// Example: correct horse battery staple
-type Password = string
-
-// PasswordRequest defines model for PasswordRequest.
-type PasswordRequest struct {
-	// Password The present password.
-	//
-	// Example: correct horse battery staple
-	Password Password `json:"password"`
-}
-
-// PersonName Text as people write their names, without control and other hidden characters.
-type PersonName = string
-
-// Problem A problem of RFC 9457.
-type Problem struct {
-	// Code What went wrong, for programs.
-	Code ProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// ProblemCode What went wrong, for programs.
-type ProblemCode string
-
-// ProfileExport defines model for ProfileExport.
-type ProfileExport struct {
-	// Events The newest thousand of the security log, newest first; older ones are in `GET /accounts/events`.
-	Events     []Event   `json:"events"`
-	ExportedAt time.Time `json:"exported_at"`
-
-	// Locale The language of mails, or empty.
-	Locale string `json:"locale"`
-
-	// NewEmail The address that a change waits for confirmation at, or empty.
-	NewEmail string `json:"new_email"`
-
-	// Sessions Those that live.
-	Sessions []Session `json:"sessions"`
-	User     User      `json:"user"`
-}
-
-// ProfileResult defines model for ProfileResult.
-type ProfileResult struct {
-	User User `json:"user"`
-}
-
-// RateLimitedProblem defines model for RateLimitedProblem.
-type RateLimitedProblem struct {
-	Code RateLimitedProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// RateLimitedProblemCode defines model for RateLimitedProblem.Code.
-type RateLimitedProblemCode string
-
-// ReauthRequiredProblem defines model for ReauthRequiredProblem.
-type ReauthRequiredProblem struct {
-	Code ReauthRequiredProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// ReauthRequiredProblemCode defines model for ReauthRequiredProblem.Code.
-type ReauthRequiredProblemCode string
-
-// ReauthenticateResult defines model for ReauthenticateResult.
-type ReauthenticateResult struct {
-	// ExpiresIn Seconds from now for which it counts.
-	ExpiresIn int `json:"expires_in"`
-}
-
-// RefreshAttempt defines model for RefreshAttempt.
-type RefreshAttempt = string
-
-// RefreshIn Seconds from now after which a refresh is due and will bring the next tokens.
-type RefreshIn = int
-
-// RefreshRefusedProblem defines model for RefreshRefusedProblem.
-type RefreshRefusedProblem struct {
-	Code RefreshRefusedProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// RefreshRefusedProblemCode defines model for RefreshRefusedProblem.Code.
-type RefreshRefusedProblemCode string
-
-// RefreshToken Only in the transport `body`. Keep it in the platform's secure storage.
-type RefreshToken = string
-
-// RefreshTokenRequest defines model for RefreshTokenRequest.
-type RefreshTokenRequest struct {
-	// RefreshToken The refresh token of the transport `body`, or one of the service that the user was imported from. With it cookies
-	// are not looked at.
-	RefreshToken *string `json:"refresh_token,omitempty"`
-}
-
-// RegisterForbiddenProblem defines model for RegisterForbiddenProblem.
-type RegisterForbiddenProblem struct {
-	Code RegisterForbiddenProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// RegisterForbiddenProblemCode defines model for RegisterForbiddenProblem.Code.
-type RegisterForbiddenProblemCode string
-
-// RegisterRequest defines model for RegisterRequest.
-type RegisterRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+// Example: ok
+type HealthStatus string
+
+// InviteUserRequest The user to invite.
+type InviteUserRequest struct {
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
 	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
 	// account keeps working.
 	//
@@ -1836,29 +1769,916 @@ type RegisterRequest struct {
 	// Example: ada@example.com
 	Email Email `json:"email"`
 
-	// FirstName Text as people write their names, without control and other hidden characters.
+	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// LastName Text as people write their names, without control and other hidden characters.
+	// IsStaff Whether the user is a staff member.
+	//
+	// Example: false
+	IsStaff *bool `json:"is_staff,omitempty"`
+
+	// IsSuperuser Whether the user is a superuser.
+	//
+	// Example: false
+	IsSuperuser *bool `json:"is_superuser,omitempty"`
+
+	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
 	//
 	// Example: ko
 	Locale *Locale `json:"locale,omitempty"`
 
-	// Password The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-	// bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
-	// account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
-	// and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-	// rejected with `password_breached`. There are no rules about kinds of characters.
+	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
+	// that name.
+	//
+	//
+	// Example: ada
+	Username *Username `json:"username,omitempty"`
+}
+
+// Jwk A public key (RFC 7517, RFC 8037).
+type Jwk struct {
+	// Alg The algorithm of the signatures.
+	//
+	// Example: EdDSA
+	Alg JwkAlg `json:"alg"`
+
+	// Crv The curve.
+	//
+	// Example: Ed25519
+	Crv JwkCrv `json:"crv"`
+
+	// Kid The id of the key, its thumbprint of RFC 7638.
+	//
+	// Example: kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
+	Kid string `json:"kid"`
+
+	// Kty The type of the key.
+	//
+	// Example: OKP
+	Kty JwkKty `json:"kty"`
+
+	// Use What the key is for.
+	//
+	// Example: sig
+	Use JwkUse `json:"use"`
+
+	// X The public key, base64url.
+	//
+	// Example: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo
+	X string `json:"x"`
+}
+
+// JwkAlg The algorithm of the signatures.
+//
+// Example: EdDSA
+type JwkAlg string
+
+// JwkCrv The curve.
+//
+// Example: Ed25519
+type JwkCrv string
+
+// JwkKty The type of the key.
+//
+// Example: OKP
+type JwkKty string
+
+// JwkUse What the key is for.
+//
+// Example: sig
+type JwkUse string
+
+// JwkSet A set of public keys (RFC 7517).
+type JwkSet struct {
+	// Keys The keys. The first one signs.
+	Keys []Jwk `json:"keys"`
+}
+
+// LinkRejectedProblem A problem with the code `validation_failed` or `link_invalid`.
+type LinkRejectedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: validation_failed
+	Code LinkRejectedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// LinkRejectedProblemCode What went wrong.
+//
+// Example: validation_failed
+type LinkRejectedProblemCode string
+
+// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
+//
+// Example: ko
+type Locale = string
+
+// LoginForbiddenProblem A problem with the code `csrf_failed` or `transport_unusable`.
+type LoginForbiddenProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
+	Code LoginForbiddenProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// LoginForbiddenProblemCode What went wrong.
+//
+// Example: csrf_failed
+type LoginForbiddenProblemCode string
+
+// LoginRequest The credentials of a user.
+type LoginRequest struct {
+	// Password The password exactly as entered.
+	//
+	// Example: correct horse battery staple
+	Password string `json:"password"`
+
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
+	TokenTransport *TokenTransport `json:"token_transport,omitempty"`
+
+	// Username The username or the email address.
+	//
+	// Example: ada
+	Username string `json:"username"`
+}
+
+// LogoutRejectedProblem A problem with the code `credentials_missing` or `refresh_invalid`.
+type LogoutRejectedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: credentials_missing
+	Code LogoutRejectedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// LogoutRejectedProblemCode What went wrong.
+//
+// Example: credentials_missing
+type LogoutRejectedProblemCode string
+
+// LogoutRequest The refresh token of the transport `body`; empty in the other transports.
+type LogoutRequest struct {
+	// RefreshToken A refresh token of the session, in the transport `body`. Cookies are ignored if it is present.
+	//
+	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+	RefreshToken *string `json:"refresh_token,omitempty"`
+}
+
+// MediaTypeUnsupportedProblem A problem with the code `media_type_unsupported`.
+type MediaTypeUnsupportedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: media_type_unsupported
+	Code MediaTypeUnsupportedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// MediaTypeUnsupportedProblemCode What went wrong.
+//
+// Example: media_type_unsupported
+type MediaTypeUnsupportedProblemCode string
+
+// NameTakenProblem A problem with the code `username_taken` or `email_taken`.
+type NameTakenProblem struct {
+	// Code What went wrong.
+	//
+	// Example: username_taken
+	Code NameTakenProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// NameTakenProblemCode What went wrong.
+//
+// Example: username_taken
+type NameTakenProblemCode string
+
+// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
+// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
+// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
+// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
+// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
+// rules about kinds of characters.
+//
+// Example: correct horse battery staple
+type NewPassword = string
+
+// NextCursor The `cursor` of the next page, or `null` if this is the last one.
+type NextCursor = string
+
+// OneTimeToken The token of the mail's link, which follows `#token=`.
+//
+// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
+type OneTimeToken = string
+
+// OpenapiDocument An OpenAPI document.
+type OpenapiDocument struct {
+	// Info The title and version of the contract.
+	//
+	// Example: {"title":"accounts","version":"1.0.0"}
+	Info map[string]interface{} `json:"info"`
+
+	// Openapi The version of OpenAPI.
+	//
+	// Example: 3.0.3
+	Openapi string `json:"openapi"`
+
+	// Paths The operations.
+	//
+	// Example: {}
+	Paths                map[string]interface{} `json:"paths"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// Password The user's present password.
+//
+// Example: correct horse battery staple
+type Password = string
+
+// PasswordSettings The bounds of new passwords.
+type PasswordSettings struct {
+	// MaxBytes The maximum number of bytes in UTF-8.
+	//
+	// Example: 1024
+	MaxBytes int `json:"max_bytes"`
+
+	// MaxLength The maximum number of characters.
+	//
+	// Example: 256
+	MaxLength int `json:"max_length"`
+
+	// MinLength The minimum number of characters.
+	//
+	// Example: 12
+	MinLength int `json:"min_length"`
+}
+
+// PersonName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+//
+// Example: Ada
+type PersonName = string
+
+// PreconditionFailedProblem A problem with the code `precondition_failed`.
+type PreconditionFailedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: precondition_failed
+	Code PreconditionFailedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// PreconditionFailedProblemCode What went wrong.
+//
+// Example: precondition_failed
+type PreconditionFailedProblemCode string
+
+// Problem An error (RFC 9457).
+type Problem struct {
+	// Code What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+	//
+	//
+	// Example: validation_failed
+	Code ProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// ProblemCatalog All problem codes and field codes.
+type ProblemCatalog struct {
+	// Fields The field codes.
+	Fields []FieldErrorDescription `json:"fields"`
+
+	// Locale The language of the messages.
+	//
+	// Example: en
+	Locale string `json:"locale"`
+
+	// Problems The problem codes.
+	Problems []ProblemDescription `json:"problems"`
+}
+
+// ProblemCode What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+//
+// Example: validation_failed
+type ProblemCode string
+
+// ProblemDescription What a problem code means.
+type ProblemDescription struct {
+	// Cause When the server answers with this code, in English.
+	//
+	// Example: The token of the link has expired.
+	Cause string `json:"cause"`
+
+	// Code What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+	//
+	//
+	// Example: validation_failed
+	Code ProblemCode `json:"code"`
+
+	// Message What a page can tell its user. Translated.
+	//
+	// Example: This link is no longer valid. Request a new one.
+	Message string `json:"message"`
+
+	// Remedy What a client does then, in English.
+	//
+	// Example: Offer to send a new mail.
+	Remedy string `json:"remedy"`
+
+	// Status The HTTP status of this code.
+	//
+	// Example: 422
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Link not valid
+	Title string `json:"title"`
+}
+
+// Profile The signed-in user. `User` and what only its owner sees.
+type Profile struct {
+	// DateJoined When the user was created.
+	//
+	// Example: 2026-11-01T08:00:00Z
+	DateJoined time.Time `json:"date_joined"`
+
+	// Email The email address, or `null` if the user has none (an imported one, for instance).
+	//
+	// Example: ada@example.com
+	Email nullable.Nullable[string] `json:"email"`
+
+	// EmailVerified Whether the user has proved to own the address.
+	//
+	// Example: true
+	EmailVerified bool `json:"email_verified"`
+
+	// FirstName The first name. May be empty.
+	//
+	// Example: Ada
+	FirstName string `json:"first_name"`
+
+	// HasPassword Whether the user has a password to log in with. An invited user has none before the invitation is accepted.
+	//
+	// Example: true
+	HasPassword bool `json:"has_password"`
+
+	// ID The id of a user. The claim `sub` of an access token is this number in decimal.
+	//
+	// Example: 42
+	ID UserID `json:"id"`
+
+	// IsActive Whether the user can log in. A user who is not active has no sessions.
+	//
+	// Example: true
+	IsActive bool `json:"is_active"`
+
+	// IsStaff Whether the user is a staff member and may call the operations of the tag `admin`.
+	//
+	// Example: false
+	IsStaff bool `json:"is_staff"`
+
+	// IsSuperuser Whether the user may also change staff members. A superuser has the rights of a staff member.
+	//
+	// Example: false
+	IsSuperuser bool `json:"is_superuser"`
+
+	// LastLogin When the user last logged in, or `null` if never.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
+
+	// LastName The last name. May be empty.
+	//
+	// Example: Lovelace
+	LastName string `json:"last_name"`
+
+	// Locale The language of mails (BCP 47), or `null` if the user has not chosen one.
+	//
+	// Example: en
+	Locale nullable.Nullable[string] `json:"locale"`
+
+	// PendingEmail The address of a pending change, or `null` if no change is pending.
+	PendingEmail nullable.Nullable[string] `json:"pending_email"`
+
+	// Username The name that the user logs in with.
+	//
+	// Example: ada
+	Username string `json:"username"`
+}
+
+// ProfileExport What the service stores about a user.
+type ProfileExport struct {
+	// Events The newest thousand events, newest first; older ones are in `GET /accounts/events`.
+	Events []Event `json:"events"`
+
+	// ExportedAt When the data was read.
+	//
+	// Example: 2026-11-22T10:30:00Z
+	ExportedAt time.Time `json:"exported_at"`
+
+	// Sessions The live sessions.
+	Sessions []Session `json:"sessions"`
+
+	// User The signed-in user. `User` and what only its owner sees.
+	User Profile `json:"user"`
+}
+
+// ProfileResult The signed-in user.
+type ProfileResult struct {
+	// User The signed-in user. `User` and what only its owner sees.
+	User Profile `json:"user"`
+}
+
+// RateLimitedProblem A problem with the code `rate_limited`.
+type RateLimitedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: rate_limited
+	Code RateLimitedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// RateLimitedProblemCode What went wrong.
+//
+// Example: rate_limited
+type RateLimitedProblemCode string
+
+// ReauthenticateRequest The password of the signed-in user.
+type ReauthenticateRequest struct {
+	// Password The user's present password.
+	//
+	// Example: correct horse battery staple
+	Password Password `json:"password"`
+}
+
+// Reauthenticated The password was verified.
+type Reauthenticated struct {
+	// ExpiresIn Seconds from now for which operations with `x-recent-authentication` are accepted.
+	//
+	// Example: 600
+	ExpiresIn int `json:"expires_in"`
+}
+
+// RecentAuthenticationRequiredProblem A problem with the code `csrf_failed` or `reauth_required`.
+type RecentAuthenticationRequiredProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
+	Code RecentAuthenticationRequiredProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// RecentAuthenticationRequiredProblemCode What went wrong.
+//
+// Example: csrf_failed
+type RecentAuthenticationRequiredProblemCode string
+
+// RefreshAttempt 128 random bits as base64url.
+//
+// Example: q83vEjRWeJCrze8SNFZ4kA
+type RefreshAttempt = string
+
+// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+//
+// Example: 240
+type RefreshIn = int
+
+// RefreshRejectedProblem A problem with the code `credentials_missing`, `refresh_invalid`, `session_expired`, `session_revoked` or `refresh_reused`.
+type RefreshRejectedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: credentials_missing
+	Code RefreshRejectedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// RefreshRejectedProblemCode What went wrong.
+//
+// Example: credentials_missing
+type RefreshRejectedProblemCode string
+
+// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+//
+// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+type RefreshToken = string
+
+// RefreshTokenRequest The refresh token of the transport `body`; empty in the other transports.
+type RefreshTokenRequest struct {
+	// RefreshToken The refresh token of the transport `body`, or one of the service that the user was imported from. Cookies are
+	// ignored if it is present.
+	//
+	//
+	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+	RefreshToken *string `json:"refresh_token,omitempty"`
+}
+
+// Refreshed The current tokens of a session. Which members are present depends on the transport; see the table at the top.
+type Refreshed struct {
+	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+	//
+	// Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+	AccessToken *AccessToken `json:"access_token,omitempty"`
+
+	// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+	//
+	// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
+	CsrfToken *CsrfToken `json:"csrf_token,omitempty"`
+
+	// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+	//
+	// Example: 300
+	ExpiresIn ExpiresIn `json:"expires_in"`
+
+	// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
+	// has a higher one.
+	//
+	//
+	// Example: 3
+	Generation Generation `json:"generation"`
+
+	// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+	//
+	// Example: 240
+	RefreshIn RefreshIn `json:"refresh_in"`
+
+	// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+	//
+	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+	RefreshToken *RefreshToken `json:"refresh_token,omitempty"`
+
+	// Session The session that the tokens belong to. In all transports.
+	Session SessionSummary `json:"session"`
+
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
+	TokenTransport TokenTransport `json:"token_transport"`
+
+	// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+	//
+	// Example: Bearer
+	TokenType *TokenType `json:"token_type,omitempty"`
+}
+
+// RegisterForbiddenProblem A problem with the code `csrf_failed` or `registration_closed`.
+type RegisterForbiddenProblem struct {
+	// Code What went wrong.
+	//
+	// Example: csrf_failed
+	Code RegisterForbiddenProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// RegisterForbiddenProblemCode What went wrong.
+//
+// Example: csrf_failed
+type RegisterForbiddenProblemCode string
+
+// RegisterRequest A new account.
+type RegisterRequest struct {
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
+	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
+	// account keeps working.
+	//
+	//
+	// Example: ada@example.com
+	Email Email `json:"email"`
+
+	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
+	FirstName *PersonName `json:"first_name,omitempty"`
+
+	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
+	LastName *PersonName `json:"last_name,omitempty"`
+
+	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
+	//
+	// Example: ko
+	Locale *Locale `json:"locale,omitempty"`
+
+	// Password A new password, exactly as entered. The operator can set another minimum length, which the served contract and
+	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
+	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
+	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
+	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
+	// rules about kinds of characters.
 	//
 	//
 	// Example: correct horse battery staple
 	Password NewPassword `json:"password"`
 
-	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
 	// that name.
 	//
 	//
@@ -1866,192 +2686,470 @@ type RegisterRequest struct {
 	Username *Username `json:"username,omitempty"`
 }
 
-// RoleRequiredProblem defines model for RoleRequiredProblem.
-type RoleRequiredProblem struct {
-	Code RoleRequiredProblemCode `json:"code"`
+// RequestMalformedProblem A problem with the code `request_malformed`.
+type RequestMalformedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: request_malformed
+	Code RequestMalformedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RoleRequiredProblemCode defines model for RoleRequiredProblem.Code.
-type RoleRequiredProblemCode string
+// RequestMalformedProblemCode What went wrong.
+//
+// Example: request_malformed
+type RequestMalformedProblemCode string
 
-// Session defines model for Session.
-type Session struct {
-	// CreatedAt The login.
-	CreatedAt time.Time `json:"created_at"`
+// ResourceNotFoundProblem A problem with the code `resource_not_found`.
+type ResourceNotFoundProblem struct {
+	// Code What went wrong.
+	//
+	// Example: resource_not_found
+	Code ResourceNotFoundProblemCode `json:"code"`
 
-	// Current Whether this is the session that asks.
-	Current bool `json:"current"`
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
 
-	// ExpiresAt The absolute end.
-	ExpiresAt time.Time `json:"expires_at"`
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// ID The id of a session (UUIDv7). Not a secret.
-	ID SessionID `json:"id"`
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
-	// IP The client address of the last login or rotation.
-	IP string `json:"ip"`
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
 
-	// LastUsedAt The last login or refresh, rounded down to the hour.
-	LastUsedAt time.Time `json:"last_used_at"`
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
 
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
-	TokenTransport TokenTransport `json:"token_transport"`
-
-	// UserAgent The `User-Agent` of the last login or rotation, at most 256 characters.
-	UserAgent string `json:"user_agent"`
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
 }
 
-// SessionID The id of a session (UUIDv7). Not a secret.
+// ResourceNotFoundProblemCode What went wrong.
+//
+// Example: resource_not_found
+type ResourceNotFoundProblemCode string
+
+// RoleRequiredProblem A problem with the code `role_required`.
+type RoleRequiredProblem struct {
+	// Code What went wrong.
+	//
+	// Example: role_required
+	Code RoleRequiredProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// RoleRequiredProblemCode What went wrong.
+//
+// Example: role_required
+type RoleRequiredProblemCode string
+
+// ServerFailedProblem A problem with the code `server_failed`.
+type ServerFailedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: server_failed
+	Code ServerFailedProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// ServerFailedProblemCode What went wrong.
+//
+// Example: server_failed
+type ServerFailedProblemCode string
+
+// ServiceUnavailableProblem A problem with the code `service_unavailable`.
+type ServiceUnavailableProblem struct {
+	// Code What went wrong.
+	//
+	// Example: service_unavailable
+	Code ServiceUnavailableProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// ServiceUnavailableProblemCode What went wrong.
+//
+// Example: service_unavailable
+type ServiceUnavailableProblemCode string
+
+// Session A live session.
+type Session struct {
+	// CreatedAt When the user logged in.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Current Whether this is the session that makes the request.
+	//
+	// Example: true
+	Current bool `json:"current"`
+
+	// ExpiresAt When the session ends at the latest.
+	//
+	// Example: 2026-12-22T09:30:00Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID The id of a session. Not a secret.
+	//
+	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
+	ID SessionID `json:"id"`
+
+	// IP The client address of the last login or rotation, or `null` if it is not known.
+	//
+	// Example: 203.0.113.7
+	IP nullable.Nullable[string] `json:"ip"`
+
+	// LastUsedAt The last login or refresh, rounded down to the hour.
+	//
+	// Example: 2026-11-22T10:00:00Z
+	LastUsedAt time.Time `json:"last_used_at"`
+
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
+	TokenTransport TokenTransport `json:"token_transport"`
+
+	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+	//
+	// Example: Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
+	UserAgent nullable.Nullable[string] `json:"user_agent"`
+}
+
+// SessionID The id of a session. Not a secret.
+//
+// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 type SessionID = openapi_types.UUID
 
-// SessionList defines model for SessionList.
+// SessionList A page of sessions.
 type SessionList struct {
+	// NextCursor The `cursor` of the next page, or `null` if this is the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Sessions The sessions of this page.
 	Sessions []Session `json:"sessions"`
 }
 
-// SessionSummary defines model for SessionSummary.
+// SessionResult The caller's session, and its CSRF token.
+type SessionResult struct {
+	// CsrfToken The value of the header `X-CSRFToken`, or `null` if the caller is not signed in or the transport is `body`.
+	//
+	// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
+	CsrfToken nullable.Nullable[string] `json:"csrf_token"`
+
+	// Session The session of the caller, or `null` if the caller is not signed in.
+	Session nullable.Nullable[CurrentSession] `json:"session"`
+}
+
+// SessionSummary The session that the tokens belong to. In all transports.
 type SessionSummary struct {
-	// ExpiresAt The absolute end of the session; it never moves.
+	// ExpiresAt When the session ends at the latest. A refresh does not move it.
+	//
+	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// ID The id of a session (UUIDv7). Not a secret.
+	// ID The id of a session. Not a secret.
+	//
+	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	ID SessionID `json:"id"`
 }
 
-// StatusResult defines model for StatusResult.
-type StatusResult struct {
-	Status StatusResultStatus `json:"status"`
+// Settings The public settings of the server.
+type Settings struct {
+	// ContractVersion The version of the contract that the server implements.
+	//
+	// Example: 1.0.0
+	ContractVersion string `json:"contract_version"`
+
+	// EmailVerification `required`: a user exists once the address is verified. `optional`: the user can log in at once.
+	//
+	// Example: required
+	EmailVerification SettingsEmailVerification `json:"email_verification"`
+
+	// Locales The languages of mails and pages (BCP 47). The first one is the default.
+	//
+	// Example: ["en","ko"]
+	Locales []string `json:"locales"`
+
+	// Password The bounds of new passwords.
+	Password PasswordSettings `json:"password"`
+
+	// RecentAuthenticationSeconds How long a login or a reauthentication counts as recent, in seconds.
+	//
+	// Example: 600
+	RecentAuthenticationSeconds int `json:"recent_authentication_seconds"`
+
+	// Registration `open`: `POST /accounts/register` accepts new users. `closed`: only staff members and the operator create users.
+	//
+	// Example: open
+	Registration SettingsRegistration `json:"registration"`
+
+	// TokenTransports The transports that a login can choose.
+	//
+	// Example: ["hybrid","cookies","server_held","body"]
+	TokenTransports []TokenTransport `json:"token_transports"`
 }
 
-// StatusResultStatus defines model for StatusResult.Status.
-type StatusResultStatus string
+// SettingsEmailVerification `required`: a user exists once the address is verified. `optional`: the user can log in at once.
+//
+// Example: required
+type SettingsEmailVerification string
 
-// TokenResult defines model for TokenResult.
-type TokenResult struct {
-	// AccessToken A JWT (RFC 9068) for `Authorization`, only in the transports `hybrid` and `body`. Keep it in memory.
+// SettingsRegistration `open`: `POST /accounts/register` accepts new users. `closed`: only staff members and the operator create users.
+//
+// Example: open
+type SettingsRegistration string
+
+// SettingsResult The public settings of the server.
+type SettingsResult struct {
+	// Settings The public settings of the server.
+	Settings Settings `json:"settings"`
+}
+
+// SignedIn A new session and its tokens. Which members are present depends on the transport; see the table at the top.
+type SignedIn struct {
+	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+	//
+	// Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	AccessToken *AccessToken `json:"access_token,omitempty"`
 
-	// CsrfToken The value of `X-CSRFToken` for this session, in the cookie transports.
+	// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+	//
+	// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
 	CsrfToken *CsrfToken `json:"csrf_token,omitempty"`
 
-	// ExpiresIn Seconds from now until the access token expires, rounded down.
+	// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+	//
+	// Example: 300
 	ExpiresIn ExpiresIn `json:"expires_in"`
 
-	// Generation Grows by one with each rotation of the session's tokens. An `X-Refresh-Attempt` is kept until an answer brings
-	// a higher one.
+	// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
+	// has a higher one.
+	//
+	//
+	// Example: 3
 	Generation Generation `json:"generation"`
 
-	// RefreshIn Seconds from now after which a refresh is due and will bring the next tokens.
+	// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+	//
+	// Example: 240
 	RefreshIn RefreshIn `json:"refresh_in"`
 
-	// RefreshToken Only in the transport `body`. Keep it in the platform's secure storage.
-	RefreshToken *RefreshToken  `json:"refresh_token,omitempty"`
-	Session      SessionSummary `json:"session"`
+	// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+	//
+	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+	RefreshToken *RefreshToken `json:"refresh_token,omitempty"`
 
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
+	// Session The session that the tokens belong to. In all transports.
+	Session SessionSummary `json:"session"`
+
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
 	TokenTransport TokenTransport `json:"token_transport"`
 
-	// TokenType Comes with `access_token` (RFC 6749).
+	// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+	//
+	// Example: Bearer
 	TokenType *TokenType `json:"token_type,omitempty"`
+
+	// User A user.
+	User User `json:"user"`
 }
 
-// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
+// SuperuserLastProblem A problem with the code `superuser_last`.
+type SuperuserLastProblem struct {
+	// Code What went wrong.
+	//
+	// Example: superuser_last
+	Code SuperuserLastProblemCode `json:"code"`
+
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
+	Detail string `json:"detail"`
+
+	// Errors All fields and parameters at fault. Absent if none is.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestID The `X-Request-Id` of this answer.
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
+
+	// Status The HTTP status.
+	//
+	// Example: 404
+	Status int `json:"status"`
+
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
+	Title string `json:"title"`
+
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	//
+	// Example: http://localhost:8080/problems/resource_not_found
+	Type string `json:"type"`
+}
+
+// SuperuserLastProblemCode What went wrong.
+//
+// Example: superuser_last
+type SuperuserLastProblemCode string
+
+// Timestamp A time in UTC (RFC 3339), in whole seconds, with `Z`.
+//
+// Example: 2026-11-22T09:30:00Z
+type Timestamp = time.Time
+
+// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+//
+// Example: hybrid
 type TokenTransport string
 
-// TokenType Comes with `access_token` (RFC 6749).
+// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+//
+// Example: Bearer
 type TokenType string
 
-// UnavailableProblem defines model for UnavailableProblem.
-type UnavailableProblem struct {
-	Code UnavailableProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// UnavailableProblemCode defines model for UnavailableProblem.Code.
-type UnavailableProblemCode string
-
-// UnsupportedMediaTypeProblem defines model for UnsupportedMediaTypeProblem.
-type UnsupportedMediaTypeProblem struct {
-	Code UnsupportedMediaTypeProblemCode `json:"code"`
-
-	// Detail What happened and what to do, for people.
-	Detail string `json:"detail"`
-
-	// Errors The members and parameters at fault.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
-
-	// Status The HTTP status.
-	Status int `json:"status"`
-
-	// Title The kind of problem in a few words.
-	Title string `json:"title"`
-
-	// Type `urn:accounts:problem:` and the code.
-	//
-	// Example: urn:accounts:problem:not_found
-	Type string `json:"type"`
-}
-
-// UnsupportedMediaTypeProblemCode defines model for UnsupportedMediaTypeProblem.Code.
-type UnsupportedMediaTypeProblemCode string
-
-// UpdateProfileRequest defines model for UpdateProfileRequest.
+// UpdateProfileRequest The members to change. Absent members stay as they are.
 type UpdateProfileRequest struct {
-	// FirstName Text as people write their names, without control and other hidden characters.
+	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// LastName Text as people write their names, without control and other hidden characters.
+	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	// Locale The language of mails (BCP 47), or `null` for none.
 	//
 	// Example: ko
-	Locale *Locale `json:"locale,omitempty"`
+	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
-	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
 	// that name.
 	//
 	//
@@ -2059,9 +3157,9 @@ type UpdateProfileRequest struct {
 	Username *Username `json:"username,omitempty"`
 }
 
-// UpdateUserRequest defines model for UpdateUserRequest.
+// UpdateUserRequest The members to change. Absent members stay as they are.
 type UpdateUserRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
 	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
 	// account keeps working.
 	//
@@ -2069,22 +3167,38 @@ type UpdateUserRequest struct {
 	// Example: ada@example.com
 	Email *Email `json:"email,omitempty"`
 
-	// FirstName Text as people write their names, without control and other hidden characters.
-	FirstName   *PersonName `json:"first_name,omitempty"`
-	IsActive    *bool       `json:"is_active,omitempty"`
-	IsStaff     *bool       `json:"is_staff,omitempty"`
-	IsSuperuser *bool       `json:"is_superuser,omitempty"`
+	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
+	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// LastName Text as people write their names, without control and other hidden characters.
+	// IsActive Whether the user can log in. `false` revokes all sessions.
+	//
+	// Example: true
+	IsActive *bool `json:"is_active,omitempty"`
+
+	// IsStaff Whether the user is a staff member.
+	//
+	// Example: false
+	IsStaff *bool `json:"is_staff,omitempty"`
+
+	// IsSuperuser Whether the user is a superuser.
+	//
+	// Example: false
+	IsSuperuser *bool `json:"is_superuser,omitempty"`
+
+	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	//
+	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+	// Locale The language of mails (BCP 47), or `null` for none.
 	//
 	// Example: ko
-	Locale *Locale `json:"locale,omitempty"`
+	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
-	// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
+	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
 	// that name.
 	//
 	//
@@ -2092,284 +3206,519 @@ type UpdateUserRequest struct {
 	Username *Username `json:"username,omitempty"`
 }
 
-// User defines model for User.
+// User A user.
 type User struct {
-	DateJoined    time.Time                    `json:"date_joined"`
-	Email         string                       `json:"email"`
-	EmailVerified bool                         `json:"email_verified"`
-	FirstName     string                       `json:"first_name"`
-	ID            int64                        `json:"id"`
-	IsActive      bool                         `json:"is_active"`
-	IsStaff       bool                         `json:"is_staff"`
-	IsSuperuser   bool                         `json:"is_superuser"`
-	LastLogin     nullable.Nullable[time.Time] `json:"last_login"`
-	LastName      string                       `json:"last_name"`
-	Username      string                       `json:"username"`
+	// DateJoined When the user was created.
+	//
+	// Example: 2026-11-01T08:00:00Z
+	DateJoined time.Time `json:"date_joined"`
+
+	// Email The email address, or `null` if the user has none (an imported one, for instance).
+	//
+	// Example: ada@example.com
+	Email nullable.Nullable[string] `json:"email"`
+
+	// EmailVerified Whether the user has proved to own the address.
+	//
+	// Example: true
+	EmailVerified bool `json:"email_verified"`
+
+	// FirstName The first name. May be empty.
+	//
+	// Example: Ada
+	FirstName string `json:"first_name"`
+
+	// ID The id of a user. The claim `sub` of an access token is this number in decimal.
+	//
+	// Example: 42
+	ID UserID `json:"id"`
+
+	// IsActive Whether the user can log in. A user who is not active has no sessions.
+	//
+	// Example: true
+	IsActive bool `json:"is_active"`
+
+	// IsStaff Whether the user is a staff member and may call the operations of the tag `admin`.
+	//
+	// Example: false
+	IsStaff bool `json:"is_staff"`
+
+	// IsSuperuser Whether the user may also change staff members. A superuser has the rights of a staff member.
+	//
+	// Example: false
+	IsSuperuser bool `json:"is_superuser"`
+
+	// LastLogin When the user last logged in, or `null` if never.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
+
+	// LastName The last name. May be empty.
+	//
+	// Example: Lovelace
+	LastName string `json:"last_name"`
+
+	// Locale The language of mails (BCP 47), or `null` if the user has not chosen one.
+	//
+	// Example: en
+	Locale nullable.Nullable[string] `json:"locale"`
+
+	// Username The name that the user logs in with.
+	//
+	// Example: ada
+	Username string `json:"username"`
 }
 
-// UserConflictProblem defines model for UserConflictProblem.
+// UserConflictProblem A problem with the code `username_taken`, `email_taken`, `superuser_last` or `email_unverified`.
 type UserConflictProblem struct {
+	// Code What went wrong.
+	//
+	// Example: username_taken
 	Code UserConflictProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UserConflictProblemCode defines model for UserConflictProblem.Code.
+// UserConflictProblemCode What went wrong.
+//
+// Example: username_taken
 type UserConflictProblemCode string
 
-// UserID The id of a user.
+// UserID The id of a user. The claim `sub` of an access token is this number in decimal.
+//
+// Example: 42
 type UserID = int64
 
-// UserList defines model for UserList.
+// UserList A page of users.
 type UserList struct {
-	// Next The `after` of the next page, or null: there is none.
-	Next  nullable.Nullable[string] `json:"next"`
-	Users []User                    `json:"users"`
+	// NextCursor The `cursor` of the next page, or `null` if this is the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Users The users of this page.
+	Users []User `json:"users"`
 }
 
-// UserSort What users are sorted by.
+// UserRole The highest role of a user.
+//
+// Example: staff
+type UserRole string
+
+// UserSort The order of a list of users.
+//
+// Example: -last_login
 type UserSort string
 
-// UserUnreachableProblem defines model for UserUnreachableProblem.
+// UserUnreachableProblem A problem with the code `user_unreachable`.
 type UserUnreachableProblem struct {
+	// Code What went wrong.
+	//
+	// Example: user_unreachable
 	Code UserUnreachableProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UserUnreachableProblemCode defines model for UserUnreachableProblem.Code.
+// UserUnreachableProblemCode What went wrong.
+//
+// Example: user_unreachable
 type UserUnreachableProblemCode string
 
-// Username Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
-// with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
+// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
 // that name.
 //
 // Example: ada
 type Username = string
 
-// UsernameTakenProblem defines model for UsernameTakenProblem.
+// UsernameTakenProblem A problem with the code `username_taken`.
 type UsernameTakenProblem struct {
+	// Code What went wrong.
+	//
+	// Example: username_taken
 	Code UsernameTakenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UsernameTakenProblemCode defines model for UsernameTakenProblem.Code.
+// UsernameTakenProblemCode What went wrong.
+//
+// Example: username_taken
 type UsernameTakenProblemCode string
 
-// ValidationFailedProblem defines model for ValidationFailedProblem.
+// ValidationFailedProblem A problem with the code `validation_failed`.
 type ValidationFailedProblem struct {
+	// Code What went wrong.
+	//
+	// Example: validation_failed
 	Code ValidationFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, for people.
+	// Detail What happened and what to do, in English.
+	//
+	// Example: There is nothing at this path, or it is not yours.
 	Detail string `json:"detail"`
 
-	// Errors The members and parameters at fault.
+	// Errors All fields and parameters at fault. Absent if none is.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
-	RequestID string `json:"request_id"`
+	//
+	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+	RequestID openapi_types.UUID `json:"request_id"`
 
 	// Status The HTTP status.
+	//
+	// Example: 404
 	Status int `json:"status"`
 
-	// Title The kind of problem in a few words.
+	// Title The kind of problem in a few English words.
+	//
+	// Example: Not found
 	Title string `json:"title"`
 
-	// Type `urn:accounts:problem:` and the code.
+	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
 	//
-	// Example: urn:accounts:problem:not_found
+	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// ValidationFailedProblemCode defines model for ValidationFailedProblem.Code.
+// ValidationFailedProblemCode What went wrong.
+//
+// Example: validation_failed
 type ValidationFailedProblemCode string
 
-// VerifyEmailRequest defines model for VerifyEmailRequest.
+// VerifyEmailRequest The token of the mail and the password of the registration.
 type VerifyEmailRequest struct {
-	// Password The password typed at registration.
+	// Password The password that was entered at registration.
 	//
 	// Example: correct horse battery staple
 	Password string `json:"password"`
 
-	// Token What the link of the mail holds behind `#token=`.
+	// Token The token of the mail's link, which follows `#token=`.
 	//
 	// Example: Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
 	Token OneTimeToken `json:"token"`
 
-	// TokenTransport Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
+	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+	//
+	// Example: hybrid
 	TokenTransport *TokenTransport `json:"token_transport,omitempty"`
 }
 
-// AccessRefused defines model for AccessRefused.
-type AccessRefused = AccessRefusedProblem
+// CreatedBefore A time in UTC (RFC 3339), in whole seconds, with `Z`.
+//
+// Example: 2026-11-22T09:30:00Z
+type CreatedBefore = Timestamp
 
-// AdminForbidden defines model for AdminForbidden.
+// CreatedFrom A time in UTC (RFC 3339), in whole seconds, with `Z`.
+//
+// Example: 2026-11-22T09:30:00Z
+type CreatedFrom = Timestamp
+
+// CursorQuery A position in a list. Opaque: use it as it is.
+//
+// Example: eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
+type CursorQuery = Cursor
+
+// EventKindQuery defines model for EventKindQuery.
+type EventKindQuery = []EventKind
+
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
+
+// Limit defines model for Limit.
+type Limit = int
+
+// RefreshAttemptHeader 128 random bits as base64url.
+//
+// Example: q83vEjRWeJCrze8SNFZ4kA
+type RefreshAttemptHeader = RefreshAttempt
+
+// SessionIDPath The id of a session. Not a secret.
+//
+// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
+type SessionIDPath = SessionID
+
+// UserIDPath The id of a user. The claim `sub` of an access token is this number in decimal.
+//
+// Example: 42
+type UserIDPath = UserID
+
+// AccessRejected A problem with the code `credentials_missing`, `access_invalid`, `access_expired`, `session_expired` or `session_revoked`.
+type AccessRejected = AccessRejectedProblem
+
+// AdminForbidden A problem with the code `csrf_failed` or `role_required`.
 type AdminForbidden = AdminForbiddenProblem
 
-// BodyTooLarge defines model for BodyTooLarge.
+// AdminRecentAuthenticationRequired A problem with the code `csrf_failed`, `role_required` or `reauth_required`.
+type AdminRecentAuthenticationRequired = AdminRecentAuthenticationRequiredProblem
+
+// BodyTooLarge A problem with the code `body_too_large`.
 type BodyTooLarge = BodyTooLargeProblem
 
-// CsrfFailed defines model for CsrfFailed.
+// CredentialsInvalid A problem with the code `credentials_invalid`.
+type CredentialsInvalid = CredentialsInvalidProblem
+
+// CsrfFailed A problem with the code `csrf_failed`.
 type CsrfFailed = CsrfFailedProblem
 
-// InternalError defines model for InternalError.
-type InternalError = InternalErrorProblem
+// LinkRejected A problem with the code `validation_failed` or `link_invalid`.
+type LinkRejected = LinkRejectedProblem
 
-// LastSuperuser defines model for LastSuperuser.
-type LastSuperuser = LastSuperuserProblem
+// LoginForbidden A problem with the code `csrf_failed` or `transport_unusable`.
+type LoginForbidden = LoginForbiddenProblem
 
-// LinkInvalid defines model for LinkInvalid.
-type LinkInvalid = LinkInvalidProblem
+// MediaTypeUnsupported A problem with the code `media_type_unsupported`.
+type MediaTypeUnsupported = MediaTypeUnsupportedProblem
 
-// MalformedRequest defines model for MalformedRequest.
-type MalformedRequest = MalformedRequestProblem
+// PasswordRejected A problem with the code `validation_failed`.
+type PasswordRejected = ValidationFailedProblem
 
-// NameTaken defines model for NameTaken.
-type NameTaken = NameTakenProblem
-
-// NotFound defines model for NotFound.
-type NotFound = NotFoundProblem
-
-// PasswordRefused defines model for PasswordRefused.
-type PasswordRefused = ValidationFailedProblem
-
-// RateLimited defines model for RateLimited.
+// RateLimited A problem with the code `rate_limited`.
 type RateLimited = RateLimitedProblem
 
-// ReauthRequired defines model for ReauthRequired.
-type ReauthRequired = ReauthRequiredProblem
+// RecentAuthenticationRequired A problem with the code `csrf_failed` or `reauth_required`.
+type RecentAuthenticationRequired = RecentAuthenticationRequiredProblem
 
-// RoleRequired defines model for RoleRequired.
+// RequestMalformed A problem with the code `request_malformed`.
+type RequestMalformed = RequestMalformedProblem
+
+// ResourceNotFound A problem with the code `resource_not_found`.
+type ResourceNotFound = ResourceNotFoundProblem
+
+// RoleRequired A problem with the code `role_required`.
 type RoleRequired = RoleRequiredProblem
 
-// Unavailable defines model for Unavailable.
-type Unavailable = UnavailableProblem
+// ServerFailed A problem with the code `server_failed`.
+type ServerFailed = ServerFailedProblem
 
-// UnsupportedMediaType defines model for UnsupportedMediaType.
-type UnsupportedMediaType = UnsupportedMediaTypeProblem
+// ServiceUnavailable A problem with the code `service_unavailable`.
+type ServiceUnavailable = ServiceUnavailableProblem
 
-// ValidationFailed defines model for ValidationFailed.
+// SuperuserLast A problem with the code `superuser_last`.
+type SuperuserLast = SuperuserLastProblem
+
+// ValidationFailed A problem with the code `validation_failed`.
 type ValidationFailed = ValidationFailedProblem
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Limit How many events to answer with at most.
-	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+	// Kind Only events of these kinds. Repeat the parameter for several kinds.
+	Kind *EventKindQuery `form:"kind,omitempty" json:"kind,omitempty"`
 
-	// Before Answer with events before this one; the `next` of the page before.
-	Before *EventID `form:"before,omitempty" json:"before,omitempty"`
+	// CreatedFrom Only events at or after this time.
+	CreatedFrom *CreatedFrom `form:"created_from,omitempty" json:"created_from,omitempty"`
+
+	// CreatedBefore Only events before this time.
+	CreatedBefore *CreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// Limit The maximum number of items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
+	Cursor *CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
-	// XRefreshAttempt 128 random bits as 22 characters of base64url. The same value on every refresh of one cookie jar, from any tab,
-	// until an answer brings newer tokens; then a fresh one. With it an answer that was lost for long (sleep, tunnel,
-	// outage) can be asked for again by the client that lost it, and by nobody who has the token alone. Make your own,
-	// such as `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
-	XRefreshAttempt *RefreshAttempt `json:"X-Refresh-Attempt,omitempty"`
+	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
+	// tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+	// long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
+	// value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
 }
 
-// DeleteSessionsParams defines parameters for DeleteSessions.
-type DeleteSessionsParams struct {
+// RevokeAllSessionsParams defines parameters for RevokeAllSessions.
+type RevokeAllSessionsParams struct {
 	// KeepCurrent Keep the session that makes this request.
 	KeepCurrent *bool `form:"keep_current,omitempty" json:"keep_current,omitempty"`
 }
 
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// Limit The maximum number of items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
+	Cursor *CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetSettingsParams defines parameters for GetSettings.
+type GetSettingsParams struct {
+	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // ListAllEventsParams defines parameters for ListAllEvents.
 type ListAllEventsParams struct {
-	// UserID Only what happened to this user.
+	// UserID Only events of this user.
 	UserID *UserID `form:"user_id,omitempty" json:"user_id,omitempty"`
 
-	// ActorID Only what this member of staff did to others.
+	// ActorID Only what this staff member did to other users.
 	ActorID *UserID `form:"actor_id,omitempty" json:"actor_id,omitempty"`
 
-	// Kind Only events of this kind.
-	Kind *EventKind `form:"kind,omitempty" json:"kind,omitempty"`
+	// Kind Only events of these kinds. Repeat the parameter for several kinds.
+	Kind *EventKindQuery `form:"kind,omitempty" json:"kind,omitempty"`
 
-	// Limit How many events to answer with at most.
-	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+	// CreatedFrom Only events at or after this time.
+	CreatedFrom *CreatedFrom `form:"created_from,omitempty" json:"created_from,omitempty"`
 
-	// Before Answer with events before this one; the `next` of the page before.
-	Before *EventID `form:"before,omitempty" json:"before,omitempty"`
+	// CreatedBefore Only events before this time.
+	CreatedBefore *CreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// Limit The maximum number of items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
+	Cursor *CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Q A part of the username, the e-mail address or the name.
+	// Q A part of the username, the email address or the name.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
-	// IsActive Only those that are, or are not.
+	// Username Only the user with exactly this username, compared as at login.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// Email Only the user with exactly this email address, compared as at login.
+	Email *string `form:"email,omitempty" json:"email,omitempty"`
+
+	// IsActive Only users who are active, or only users who are not.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// IsStaff Only members of staff, superusers among them, or only others.
-	IsStaff *bool `form:"is_staff,omitempty" json:"is_staff,omitempty"`
+	// EmailVerified Only users whose address is verified, or only users whose address is not.
+	EmailVerified *bool `form:"email_verified,omitempty" json:"email_verified,omitempty"`
 
-	// Verified Only those whose address is verified, or is not.
-	Verified *bool `form:"verified,omitempty" json:"verified,omitempty"`
+	// Role Only users with one of these roles. `superuser`: superusers. `staff`: staff members who are not superusers.
+	// `none`: all others. Repeat the parameter for several roles.
+	Role *[]UserRole `form:"role,omitempty" json:"role,omitempty"`
 
-	// Sort The order; with a hyphen it is descending. Users that never logged in count as the earliest.
+	// Sort The order; with a hyphen it is descending. Users who never logged in count as the earliest.
 	Sort *UserSort `form:"sort,omitempty" json:"sort,omitempty"`
 
-	// Limit How many users to answer with at most.
-	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+	// Limit The maximum number of items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// After The `next` of the page before, with the same filters and order.
-	After *Cursor `form:"after,omitempty" json:"after,omitempty"`
+	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
+	Cursor *CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// UpdateUserParams defines parameters for UpdateUser.
+type UpdateUserParams struct {
+	// IfMatch The `ETag` of the user as it was read (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
+	// been changed since. `*` matches every version.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListUserSessionsParams defines parameters for ListUserSessions.
+type ListUserSessionsParams struct {
+	// Limit The maximum number of items in the answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
+	Cursor *CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetOpenapiJSONParams defines parameters for GetOpenapiJSON.
+type GetOpenapiJSONParams struct {
+	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// GetOpenapiYamlParams defines parameters for GetOpenapiYaml.
+type GetOpenapiYamlParams struct {
+	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ListProblemsParams defines parameters for ListProblems.
+type ListProblemsParams struct {
+	// Locale The language of `message` (BCP 47). A language that the server does not have gets English.
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+
+	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // ChangeEmailJSONRequestBody defines body for ChangeEmail for application/json ContentType.
@@ -2402,11 +3751,8 @@ type ConfirmPasswordResetJSONRequestBody = ConfirmPasswordResetRequest
 // UpdateProfileJSONRequestBody defines body for UpdateProfile for application/json ContentType.
 type UpdateProfileJSONRequestBody = UpdateProfileRequest
 
-// DeleteProfileJSONRequestBody defines body for DeleteProfile for application/json ContentType.
-type DeleteProfileJSONRequestBody = PasswordRequest
-
 // ReauthenticateJSONRequestBody defines body for Reauthenticate for application/json ContentType.
-type ReauthenticateJSONRequestBody = PasswordRequest
+type ReauthenticateJSONRequestBody = ReauthenticateRequest
 
 // RefreshTokenJSONRequestBody defines body for RefreshToken for application/json ContentType.
 type RefreshTokenJSONRequestBody = RefreshTokenRequest
@@ -2414,8 +3760,8 @@ type RefreshTokenJSONRequestBody = RefreshTokenRequest
 // RegisterJSONRequestBody defines body for Register for application/json ContentType.
 type RegisterJSONRequestBody = RegisterRequest
 
-// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
-type CreateUserJSONRequestBody = CreateUserRequest
+// InviteUserJSONRequestBody defines body for InviteUser for application/json ContentType.
+type InviteUserJSONRequestBody = InviteUserRequest
 
 // UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
 type UpdateUserJSONRequestBody = UpdateUserRequest
@@ -2590,65 +3936,77 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// GetJwks The public keys of access tokens
+	// GetSigningKeys Get the public keys of access tokens
 	//
 	// The JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes.
+	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes. Ignore keys and
+	// members that you do not know.
 	//
-	// Corresponds with GET /.well-known/jwks.json (the `GetJwks` operationId).
-	GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /.well-known/jwks.json (the `GetSigningKeys` operationId).
+	GetSigningKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetCsrf Get the CSRF token
+	// CancelEmailChange Cancel the change of my email address
 	//
-	// The value of `X-CSRFToken` for the session whose cookie (or Bearer token) comes with the request. A page calls
-	// this first after a reload, when it has no access token and lives on another host than the API and so cannot
-	// read the cookie `csrftoken`. Changes nothing. In `server_held` an expired access cookie is accepted.
+	// The links of the pending change stop working. Does nothing if no change is pending.
 	//
-	// Corresponds with GET /accounts/csrf (the `GetCsrf` operationId).
-	GetCsrf(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with DELETE /accounts/email/change (the `CancelEmailChange` operationId).
+	CancelEmailChange(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ChangeEmailWithBody Change my e-mail address
+	// ChangeEmailWithBody Change my email address
 	//
-	// Sends a link to the new address and a notice to the present one. The present address stays in force until the
-	// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
+	// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
+	// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
 	ChangeEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ChangeEmail Change my e-mail address
+	// ChangeEmail Change my email address
 	//
-	// Sends a link to the new address and a notice to the present one. The present address stays in force until the
-	// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
+	// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
+	// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
 	ChangeEmail(ctx context.Context, body ChangeEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ConfirmEmailChangeWithBody Confirm the new e-mail address
+	// ConfirmEmailChangeWithBody Confirm the new email address
 	//
-	// Takes the token of the link that was sent to the new address. Sessions go on.
+	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
+	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
+	// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
 	ConfirmEmailChangeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ConfirmEmailChange Confirm the new e-mail address
+	// ConfirmEmailChange Confirm the new email address
 	//
-	// Takes the token of the link that was sent to the new address. Sessions go on.
+	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
+	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
+	// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
 	ConfirmEmailChange(ctx context.Context, body ConfirmEmailChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ResendEmailChange Send the mail of my email change again
+	//
+	// Sends a new link to the pending address. The older links stop working. `404` means that no change is pending.
+	//
+	// Corresponds with POST /accounts/email/change/resend (the `ResendEmailChange` operationId).
+	ResendEmailChange(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ResendVerificationWithBody Send the verification mail again
 	//
-	// Always `202`. A mail goes out if a registration of this address waits for its verification.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2657,53 +4015,56 @@ type ClientInterface interface {
 
 	// ResendVerification Send the verification mail again
 	//
-	// Always `202`. A mail goes out if a registration of this address waits for its verification.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /accounts/email/resend (the `ResendVerification` operationId).
 	ResendVerification(ctx context.Context, body ResendVerificationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// VerifyEmailWithBody Verify the address and sign in
+	// VerifyEmailWithBody Verify the email address and log in
 	//
-	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-	// login. Of several registrations of the address, it is the password that says which: the link of any mail will
-	// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+	// password that was entered at registration. If the address was registered several times, the password selects the
+	// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
+	// same request is simply a login.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
 	VerifyEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// VerifyEmail Verify the address and sign in
+	// VerifyEmail Verify the email address and log in
 	//
-	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-	// login. Of several registrations of the address, it is the password that says which: the link of any mail will
-	// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+	// password that was entered at registration. If the address was registered several times, the password selects the
+	// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
+	// same request is simply a login.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
 	VerifyEmail(ctx context.Context, body VerifyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListEvents List what happened to my account
+	// ListEvents List my security events
 	//
-	// The security log of the signed-in user, newest first: logins and failed ones, sessions that ended, passwords
-	// and addresses that changed. Failures of one kind from one address are listed once a minute, and a moment later
-	// than they happen. Events are kept for a limited time.
+	// The security log of the signed-in user, newest first: logins and failed ones, revoked sessions, changes of passwords
+	// and addresses. Failures of one kind from one address are listed at most once a minute, and a moment after they
+	// happen. Events are kept for a limited time. An event that a staff member caused says so in `actor`, and has neither
+	// the staff member's name nor where the request came from.
 	//
 	// Corresponds with GET /accounts/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LoginWithBody Log in
 	//
-	// Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
-	// deactivated user and an unverified address all give the same `401`, after the same time.
+	// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
+	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
-	// A session cookie that happens to be in the request is never adopted: a login always makes a new session. In a
-	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; the oldest
-	// gives way.
+	// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
+	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+	// revokes the oldest.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2712,12 +4073,12 @@ type ClientInterface interface {
 
 	// Login Log in
 	//
-	// Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
-	// deactivated user and an unverified address all give the same `401`, after the same time.
+	// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
+	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
-	// A session cookie that happens to be in the request is never adopted: a login always makes a new session. In a
-	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; the oldest
-	// gives way.
+	// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
+	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+	// revokes the oldest.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2726,7 +4087,7 @@ type ClientInterface interface {
 
 	// LogoutWithBody Log out
 	//
-	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
 	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 	//
 	// - any authentic refresh token of the session, also a superseded or an expired one, and
@@ -2742,7 +4103,7 @@ type ClientInterface interface {
 
 	// Logout Log out
 	//
-	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
 	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 	//
 	// - any authentic refresh token of the session, also a superseded or an expired one, and
@@ -2758,8 +4119,8 @@ type ClientInterface interface {
 
 	// ChangePasswordWithBody Change my password
 	//
-	// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
-	// transport. A mail says that the password was changed.
+	// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
+	// same transport. A mail says that the password was changed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2768,44 +4129,44 @@ type ClientInterface interface {
 
 	// ChangePassword Change my password
 	//
-	// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
-	// transport. A mail says that the password was changed.
+	// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
+	// same transport. A mail says that the password was changed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /accounts/password/change (the `ChangePassword` operationId).
 	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RequestPasswordResetWithBody Ask for a mail to set a new password
+	// RequestPasswordResetWithBody Request a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
-	// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
+	// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
 	RequestPasswordResetWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RequestPasswordReset Ask for a mail to set a new password
+	// RequestPasswordReset Request a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
-	// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
+	// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
 	RequestPasswordReset(ctx context.Context, body RequestPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ConfirmPasswordResetWithBody Set a new password by the link of a mail
+	// ConfirmPasswordResetWithBody Set a new password with the link of a mail
 	//
 	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 	// sign the user in: log in with the new password.
 	//
 	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+	// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
 	// Data of invited and imported users is kept.
 	//
 	// Takes any type of body and a specified content type.
@@ -2813,14 +4174,14 @@ type ClientInterface interface {
 	// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
 	ConfirmPasswordResetWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ConfirmPasswordReset Set a new password by the link of a mail
+	// ConfirmPasswordReset Set a new password with the link of a mail
 	//
 	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 	// sign the user in: log in with the new password.
 	//
 	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+	// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
 	// Data of invited and imported users is kept.
 	//
 	// Takes a body of the `application/json` content type.
@@ -2828,122 +4189,106 @@ type ClientInterface interface {
 	// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
 	ConfirmPasswordReset(ctx context.Context, body ConfirmPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetProfile Who am I?
+	// DeleteAccount Delete my account
 	//
-	// The signed-in user, as the database knows it now.
+	// Removes the user with all sessions, events and open links, at once and permanently. A mail confirms it. The cookies
+	// are cleared.
+	//
+	// Corresponds with DELETE /accounts/profile (the `DeleteAccount` operationId).
+	DeleteAccount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetProfile Get my profile
+	//
+	// The signed-in user, as stored in the database now.
 	//
 	// Corresponds with GET /accounts/profile (the `GetProfile` operationId).
 	GetProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateProfileWithBody Change my username or names
+	// UpdateProfileWithBody Change my username, names or language
 	//
-	// Members that are absent stay as they are. The e-mail address has an operation of its own.
+	// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
+	// operations of their own.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
 	UpdateProfileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateProfile Change my username or names
+	// UpdateProfile Change my username, names or language
 	//
-	// Members that are absent stay as they are. The e-mail address has an operation of its own.
+	// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
+	// operations of their own.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
 	UpdateProfile(ctx context.Context, body UpdateProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteProfileWithBody Delete my account
-	//
-	// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
-	// DELETE's body is dropped on the way by some proxies.
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
-	DeleteProfileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// DeleteProfile Delete my account
-	//
-	// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
-	// DELETE's body is dropped on the way by some proxies.
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
-	DeleteProfile(ctx context.Context, body DeleteProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// ExportProfile Export my data
 	//
-	// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. The
-	// server rejects a cross-site navigation with the cookies (`csrf_failed`), so that a link on another site cannot
-	// exhaust the limit.
+	// Everything that this service stores about the signed-in user, without secrets. The number of exports is limited. The
+	// server rejects a cross-site navigation that is authenticated by a cookie (`csrf_failed`), so that a link on another
+	// site cannot exhaust the limit.
 	//
 	// Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
 	ExportProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReauthenticateWithBody Show my password once more
+	// ReauthenticateWithBody Confirm my password
 	//
-	// Notes that the one who holds this session knows the password. Operations with `x-recent-password` ask for that:
-	// a session that was left open, or stolen, is not enough for them. A login counts too.
+	// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
+	// the next ten minutes in this session. A login has the same effect.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /accounts/reauthenticate (the `Reauthenticate` operationId).
 	ReauthenticateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Reauthenticate Show my password once more
+	// Reauthenticate Confirm my password
 	//
-	// Notes that the one who holds this session knows the password. Operations with `x-recent-password` ask for that:
-	// a session that was left open, or stolen, is not enough for them. A login counts too.
+	// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
+	// the next ten minutes in this session. A login has the same effect.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /accounts/reauthenticate (the `Reauthenticate` operationId).
 	Reauthenticate(ctx context.Context, body ReauthenticateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RefreshTokenWithBody Get the next tokens
+	// RefreshTokenWithBody Refresh the tokens
 	//
-	// Shows the session's refresh credential and answers with the tokens in force: the next generation once the
-	// present one is old enough, the same tokens before that. The credential is the cookie `__Host-refreshtoken`
-	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
-	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
+	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
+	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
+	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-	// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
-	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
+	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
+	// resumed after a pause.
 	//
-	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
-	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
-	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
-	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
-	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
-	// service are never taken.
+	// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
+	// operator sets. The guide to the Django import explains how.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
 	RefreshTokenWithBody(ctx context.Context, params *RefreshTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RefreshToken Get the next tokens
+	// RefreshToken Refresh the tokens
 	//
-	// Shows the session's refresh credential and answers with the tokens in force: the next generation once the
-	// present one is old enough, the same tokens before that. The credential is the cookie `__Host-refreshtoken`
-	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
-	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
+	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
+	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
+	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-	// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
-	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
+	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
+	// resumed after a pause.
 	//
-	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
-	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
-	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
-	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
-	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
-	// service are never taken.
+	// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
+	// operator sets. The guide to the Django import explains how.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2952,10 +4297,10 @@ type ClientInterface interface {
 
 	// RegisterWithBody Sign up
 	//
-	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
-	// either way. No user exists before the address is verified, unless the operator has made verification optional.
-	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
+	// way. No user exists before the address is verified, unless the operator has made verification optional.
+	// If the requested `username` is taken by then, the server generates one, which the user can change later.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2964,87 +4309,119 @@ type ClientInterface interface {
 
 	// Register Sign up
 	//
-	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
-	// either way. No user exists before the address is verified, unless the operator has made verification optional.
-	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
+	// way. No user exists before the address is verified, unless the operator has made verification optional.
+	// If the requested `username` is taken by then, the server generates one, which the user can change later.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /accounts/register (the `Register` operationId).
 	Register(ctx context.Context, body RegisterJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteSessions Log out everywhere
+	// GetSession Get the current session
 	//
-	// Ends every session of the signed-in user at once, the caller's own included unless `keep_current=true`. Ending
-	// the caller's own session clears its cookies.
+	// Says whether the caller is signed in, and gives the CSRF token. A page calls this first after it was loaded: it then
+	// has no access token, and if it is on another host than the API it cannot read the cookie `csrftoken`.
 	//
-	// Corresponds with DELETE /accounts/sessions (the `DeleteSessions` operationId).
-	DeleteSessions(ctx context.Context, params *DeleteSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
+	// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
+	// changed, and no token is issued.
+	//
+	// Corresponds with GET /accounts/session (the `GetSession` operationId).
+	GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeAllSessions Log out everywhere
+	//
+	// Revokes every session of the signed-in user at once, **including the caller's own** unless `keep_current=true`.
+	// Revoking the caller's own session clears its cookies.
+	//
+	// Corresponds with DELETE /accounts/sessions (the `RevokeAllSessions` operationId).
+	RevokeAllSessions(ctx context.Context, params *RevokeAllSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSessions List my sessions
 	//
-	// The live sessions of the signed-in user on all devices, newest first, at most 50.
+	// The live sessions of the signed-in user on all devices, newest first. A user has at most 50.
 	//
 	// Corresponds with GET /accounts/sessions (the `ListSessions` operationId).
-	ListSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteSession End one of my sessions
+	// RevokeSession Log out one of my sessions
 	//
-	// Ends one session of the signed-in user: a device that was lost, a browser at work. The id of somebody else's
-	// session is answered like one that does not exist. Ending the caller's own session clears its cookies.
+	// Revokes one session of the signed-in user, for instance of a lost device. The id of another user's session gets the
+	// same answer as one that does not exist. Revoking the caller's own session clears its cookies.
 	//
-	// Corresponds with DELETE /accounts/sessions/{session_id} (the `DeleteSession` operationId).
-	DeleteSession(ctx context.Context, sessionID SessionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with DELETE /accounts/sessions/{session_id} (the `RevokeSession` operationId).
+	RevokeSession(ctx context.Context, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListAllEvents List what happened
+	// GetSettings Get the public settings
 	//
-	// The security log of all users, newest first, as far as all of the filters fit. What was done to a user who is
-	// gone by now is here under the id; the user's own events went with the user.
+	// What a page must know before a user signs in: whether registration is open, the bounds of passwords, the languages.
+	// May be cached for a minute; send `If-None-Match` to revalidate.
+	//
+	// Corresponds with GET /accounts/settings (the `GetSettings` operationId).
+	GetSettings(ctx context.Context, params *GetSettingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAllEvents List the security events of all users
+	//
+	// The security log of all users that matches all of the filters, newest first. Of a deleted user, only what staff did
+	// is kept, under the id alone.
 	//
 	// Corresponds with GET /admin/events (the `ListAllEvents` operationId).
 	ListAllEvents(ctx context.Context, params *ListAllEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUsers Find users
 	//
-	// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
-	// usernames, addresses and names.
+	// The users that match all of the filters, in pages, by `id` unless `sort` says otherwise. Each word of `q` is
+	// searched in usernames, addresses and names, as a part of them and without regard to case.
 	//
 	// Corresponds with GET /admin/users (the `ListUsers` operationId).
 	ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateUserWithBody Invite a user
+	// InviteUserWithBody Invite a user
 	//
-	// Makes an active user without a password and sends an invitation: its link, good for three days, leads to the page
-	// where the user chooses one. After that the user asks for a link as who has forgotten the password does. Only
-	// superusers make members of staff.
+	// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
+	// page where the user sets a password. After that the user requests a link like someone who has forgotten the
+	// password. Only superusers can invite staff members.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with POST /admin/users (the `CreateUser` operationId).
-	CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /admin/users (the `InviteUser` operationId).
+	InviteUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateUser Invite a user
+	// InviteUser Invite a user
 	//
-	// Makes an active user without a password and sends an invitation: its link, good for three days, leads to the page
-	// where the user chooses one. After that the user asks for a link as who has forgotten the password does. Only
-	// superusers make members of staff.
+	// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
+	// page where the user sets a password. After that the user requests a link like someone who has forgotten the
+	// password. Only superusers can invite staff members.
 	//
 	// Takes a body of the `application/json` content type.
 	//
-	// Corresponds with POST /admin/users (the `CreateUser` operationId).
-	CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /admin/users (the `InviteUser` operationId).
+	InviteUser(ctx context.Context, body InviteUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetUser Look at a user
+	// DeleteUser Delete a user
 	//
-	// The user, and whether a login would be judged.
+	// Removes the user with all sessions, events and links, permanently, and tells the address so. The id is never used
+	// again. To keep a user out without deleting the account, deactivate it. The security log keeps what staff did to the
+	// user, without names.
+	//
+	// Corresponds with DELETE /admin/users/{user_id} (the `DeleteUser` operationId).
+	DeleteUser(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUser Get a user
+	//
+	// The user, and whether login is temporarily blocked. `ETag` has the `version` of the user, for `If-Match` of
+	// `PATCH /admin/users/{user_id}`.
 	//
 	// Corresponds with GET /admin/users/{user_id} (the `GetUser` operationId).
-	GetUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetUser(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateUserWithBody Change a user
 	//
-	// Members that are absent stay as they are.
+	// Absent members stay as they are. `"locale": null` clears the language. With `If-Match`, the change is made only if
+	// the user still has that version; otherwise it is rejected with `412`, so that two staff members do not overwrite
+	// each other's changes.
 	//
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
@@ -3059,11 +4436,13 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /admin/users/{user_id} (the `UpdateUser` operationId).
-	UpdateUserWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UpdateUserWithBody(ctx context.Context, userID UserIDPath, params *UpdateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateUser Change a user
 	//
-	// Members that are absent stay as they are.
+	// Absent members stay as they are. `"locale": null` clears the language. With `If-Match`, the change is made only if
+	// the user still has that version; otherwise it is rejected with `412`, so that two staff members do not overwrite
+	// each other's changes.
 	//
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
@@ -3078,95 +4457,97 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /admin/users/{user_id} (the `UpdateUser` operationId).
-	UpdateUser(ctx context.Context, userID UserID, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UpdateUser(ctx context.Context, userID UserIDPath, params *UpdateUserParams, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteUser Remove a user for good
+	// ResetUserLoginLimit Reset the login limit of a user
 	//
-	// Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-	// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
-	// security log, without a word of whom.
+	// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+	// clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess passwords
+	// without limit.
 	//
-	// Corresponds with POST /admin/users/{user_id}/delete (the `DeleteUser` operationId).
-	DeleteUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with DELETE /admin/users/{user_id}/login_limit (the `ResetUserLoginLimit` operationId).
+	ResetUserLoginLimit(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SendPasswordReset Send a user the mail to set a password
+	// RequestUserPasswordReset Send a user the mail to set a password
 	//
-	// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-	// used nothing changes: the present password works. At most five of these mails and invitations
-	// are sent to one address per hour. One staff member can cause at most 100 mails per hour.
+	// Sends the link of a forgotten password, or the invitation again if the user has no password yet. Nothing changes
+	// until the link is used: the present password works. At most five of these mails and invitations are sent to one
+	// address per hour. One staff member can cause at most 100 mails per hour.
 	//
-	// Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
-	SendPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /admin/users/{user_id}/password_reset (the `RequestUserPasswordReset` operationId).
+	RequestUserPasswordReset(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteUserSessions Log a user out everywhere
+	// RevokeAllUserSessions Log a user out everywhere
 	//
-	// Ends every session of the user at once. A session of the caller's own among them clears its cookies.
+	// Revokes every session of the user at once. If the caller's own session is among them, its cookies are cleared.
 	//
-	// Corresponds with DELETE /admin/users/{user_id}/sessions (the `DeleteUserSessions` operationId).
-	DeleteUserSessions(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with DELETE /admin/users/{user_id}/sessions (the `RevokeAllUserSessions` operationId).
+	RevokeAllUserSessions(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUserSessions List a user's sessions
 	//
-	// The live sessions of the user, newest first, at most 50.
+	// The live sessions of the user, newest first. A user has at most 50.
 	//
 	// Corresponds with GET /admin/users/{user_id}/sessions (the `ListUserSessions` operationId).
-	ListUserSessions(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListUserSessions(ctx context.Context, userID UserIDPath, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteUserSession End one session of a user
+	// RevokeUserSession Log out one session of a user
 	//
-	// The id of another user's session is answered like one that does not exist.
+	// Revokes one session of the user. The id of another user's session gets the same answer as one that does not exist.
 	//
-	// Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `DeleteUserSession` operationId).
-	DeleteUserSession(ctx context.Context, userID UserID, sessionID SessionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `RevokeUserSession` operationId).
+	RevokeUserSession(ctx context.Context, userID UserIDPath, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UnthrottleUser Let a user try the password again
+	// CheckHealth Check whether the process is alive
 	//
-	// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
-	// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
-	// without limit.
+	// Answers 200 as long as the process can answer at all, and checks nothing else. Restart the process if this fails.
 	//
-	// Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
-	UnthrottleUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /healthz (the `CheckHealth` operationId).
+	CheckHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetHealthz Is the process alive?
+	// GetOpenapiJSON Get this contract as JSON
 	//
-	// Answers 200 as long as the process can answer at all. Asks nothing else; restart the process if this fails.
-	//
-	// Corresponds with GET /healthz (the `GetHealthz` operationId).
-	GetHealthz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// GetOpenapiJSON This contract as JSON
-	//
-	// With the server's own URL and the cookie names in force.
+	// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
+	// a minute; send `If-None-Match` to revalidate.
 	//
 	// Corresponds with GET /openapi.json (the `GetOpenapiJSON` operationId).
-	GetOpenapiJSON(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetOpenapiJSON(ctx context.Context, params *GetOpenapiJSONParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetOpenapiYaml This contract as YAML
+	// GetOpenapiYaml Get this contract as YAML
 	//
-	// With the server's own URL and the cookie names in force.
+	// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
+	// a minute; send `If-None-Match` to revalidate.
 	//
 	// Corresponds with GET /openapi.yaml (the `GetOpenapiYaml` operationId).
-	GetOpenapiYaml(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetOpenapiYaml(ctx context.Context, params *GetOpenapiYamlParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetReadyz Should this replica get traffic?
+	// ListProblems List the problem codes
+	//
+	// Explains every problem code and every field code, with a sentence that a page can show to users. Each code also has
+	// a page for developers at `/problems/{code}`, which is the `type` of its problems.
+	//
+	// Corresponds with GET /problems (the `ListProblems` operationId).
+	ListProblems(ctx context.Context, params *ListProblemsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CheckReadiness Check whether this replica should get traffic
 	//
 	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
-	// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk is full,
-	// requests that only read are still answered.
+	// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
+	// is full, requests that only read are still answered.
 	//
-	// Corresponds with GET /readyz (the `GetReadyz` operationId).
-	GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /readyz (the `CheckReadiness` operationId).
+	CheckReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// GetJwks The public keys of access tokens
+// GetSigningKeys Get the public keys of access tokens
 //
 // The JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes.
+// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes. Ignore keys and
+// members that you do not know.
 //
-// Corresponds with GET /.well-known/jwks.json (the `GetJwks` operationId).
-func (c *Client) GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetJwksRequest(c.Server)
+// Corresponds with GET /.well-known/jwks.json (the `GetSigningKeys` operationId).
+func (c *Client) GetSigningKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSigningKeysRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -3177,15 +4558,13 @@ func (c *Client) GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 	return c.Client.Do(req)
 }
 
-// GetCsrf Get the CSRF token
+// CancelEmailChange Cancel the change of my email address
 //
-// The value of `X-CSRFToken` for the session whose cookie (or Bearer token) comes with the request. A page calls
-// this first after a reload, when it has no access token and lives on another host than the API and so cannot
-// read the cookie `csrftoken`. Changes nothing. In `server_held` an expired access cookie is accepted.
+// The links of the pending change stop working. Does nothing if no change is pending.
 //
-// Corresponds with GET /accounts/csrf (the `GetCsrf` operationId).
-func (c *Client) GetCsrf(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetCsrfRequest(c.Server)
+// Corresponds with DELETE /accounts/email/change (the `CancelEmailChange` operationId).
+func (c *Client) CancelEmailChange(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelEmailChangeRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -3196,10 +4575,11 @@ func (c *Client) GetCsrf(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 	return c.Client.Do(req)
 }
 
-// ChangeEmailWithBody Change my e-mail address
+// ChangeEmailWithBody Change my email address
 //
-// Sends a link to the new address and a notice to the present one. The present address stays in force until the
-// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
+// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
+// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3216,10 +4596,11 @@ func (c *Client) ChangeEmailWithBody(ctx context.Context, contentType string, bo
 	return c.Client.Do(req)
 }
 
-// ChangeEmail Change my e-mail address
+// ChangeEmail Change my email address
 //
-// Sends a link to the new address and a notice to the present one. The present address stays in force until the
-// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
+// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
+// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3236,9 +4617,11 @@ func (c *Client) ChangeEmail(ctx context.Context, body ChangeEmailJSONRequestBod
 	return c.Client.Do(req)
 }
 
-// ConfirmEmailChangeWithBody Confirm the new e-mail address
+// ConfirmEmailChangeWithBody Confirm the new email address
 //
-// Takes the token of the link that was sent to the new address. Sessions go on.
+// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
+// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
+// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3255,9 +4638,11 @@ func (c *Client) ConfirmEmailChangeWithBody(ctx context.Context, contentType str
 	return c.Client.Do(req)
 }
 
-// ConfirmEmailChange Confirm the new e-mail address
+// ConfirmEmailChange Confirm the new email address
 //
-// Takes the token of the link that was sent to the new address. Sessions go on.
+// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
+// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
+// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3274,10 +4659,27 @@ func (c *Client) ConfirmEmailChange(ctx context.Context, body ConfirmEmailChange
 	return c.Client.Do(req)
 }
 
+// ResendEmailChange Send the mail of my email change again
+//
+// Sends a new link to the pending address. The older links stop working. `404` means that no change is pending.
+//
+// Corresponds with POST /accounts/email/change/resend (the `ResendEmailChange` operationId).
+func (c *Client) ResendEmailChange(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResendEmailChangeRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ResendVerificationWithBody Send the verification mail again
 //
-// Always `202`. A mail goes out if a registration of this address waits for its verification.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3296,8 +4698,8 @@ func (c *Client) ResendVerificationWithBody(ctx context.Context, contentType str
 
 // ResendVerification Send the verification mail again
 //
-// Always `202`. A mail goes out if a registration of this address waits for its verification.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3314,11 +4716,12 @@ func (c *Client) ResendVerification(ctx context.Context, body ResendVerification
 	return c.Client.Do(req)
 }
 
-// VerifyEmailWithBody Verify the address and sign in
+// VerifyEmailWithBody Verify the email address and log in
 //
-// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-// login. Of several registrations of the address, it is the password that says which: the link of any mail will
-// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+// password that was entered at registration. If the address was registered several times, the password selects the
+// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
+// same request is simply a login.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3335,11 +4738,12 @@ func (c *Client) VerifyEmailWithBody(ctx context.Context, contentType string, bo
 	return c.Client.Do(req)
 }
 
-// VerifyEmail Verify the address and sign in
+// VerifyEmail Verify the email address and log in
 //
-// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-// login. Of several registrations of the address, it is the password that says which: the link of any mail will
-// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+// password that was entered at registration. If the address was registered several times, the password selects the
+// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
+// same request is simply a login.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3356,11 +4760,12 @@ func (c *Client) VerifyEmail(ctx context.Context, body VerifyEmailJSONRequestBod
 	return c.Client.Do(req)
 }
 
-// ListEvents List what happened to my account
+// ListEvents List my security events
 //
-// The security log of the signed-in user, newest first: logins and failed ones, sessions that ended, passwords
-// and addresses that changed. Failures of one kind from one address are listed once a minute, and a moment later
-// than they happen. Events are kept for a limited time.
+// The security log of the signed-in user, newest first: logins and failed ones, revoked sessions, changes of passwords
+// and addresses. Failures of one kind from one address are listed at most once a minute, and a moment after they
+// happen. Events are kept for a limited time. An event that a staff member caused says so in `actor`, and has neither
+// the staff member's name nor where the request came from.
 //
 // Corresponds with GET /accounts/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3377,12 +4782,12 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 
 // LoginWithBody Log in
 //
-// Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
-// deactivated user and an unverified address all give the same `401`, after the same time.
+// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
+// deactivated user and an unverified address all get the same `401` after the same time.
 //
-// A session cookie that happens to be in the request is never adopted: a login always makes a new session. In a
-// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; the oldest
-// gives way.
+// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
+// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+// revokes the oldest.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3401,12 +4806,12 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 
 // Login Log in
 //
-// Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
-// deactivated user and an unverified address all give the same `401`, after the same time.
+// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
+// deactivated user and an unverified address all get the same `401` after the same time.
 //
-// A session cookie that happens to be in the request is never adopted: a login always makes a new session. In a
-// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; the oldest
-// gives way.
+// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
+// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+// revokes the oldest.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3425,7 +4830,7 @@ func (c *Client) Login(ctx context.Context, body LoginJSONRequestBody, reqEditor
 
 // LogoutWithBody Log out
 //
-// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
 // Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 //
 //   - any authentic refresh token of the session, also a superseded or an expired one, and
@@ -3451,7 +4856,7 @@ func (c *Client) LogoutWithBody(ctx context.Context, contentType string, body io
 
 // Logout Log out
 //
-// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
 // Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 //
 //   - any authentic refresh token of the session, also a superseded or an expired one, and
@@ -3477,8 +4882,8 @@ func (c *Client) Logout(ctx context.Context, body LogoutJSONRequestBody, reqEdit
 
 // ChangePasswordWithBody Change my password
 //
-// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
-// transport. A mail says that the password was changed.
+// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
+// same transport. A mail says that the password was changed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3497,8 +4902,8 @@ func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string,
 
 // ChangePassword Change my password
 //
-// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
-// transport. A mail says that the password was changed.
+// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
+// same transport. A mail says that the password was changed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3515,11 +4920,11 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 	return c.Client.Do(req)
 }
 
-// RequestPasswordResetWithBody Ask for a mail to set a new password
+// RequestPasswordResetWithBody Request a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
-// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
+// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3536,11 +4941,11 @@ func (c *Client) RequestPasswordResetWithBody(ctx context.Context, contentType s
 	return c.Client.Do(req)
 }
 
-// RequestPasswordReset Ask for a mail to set a new password
+// RequestPasswordReset Request a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
-// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
+// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3557,14 +4962,14 @@ func (c *Client) RequestPasswordReset(ctx context.Context, body RequestPasswordR
 	return c.Client.Do(req)
 }
 
-// ConfirmPasswordResetWithBody Set a new password by the link of a mail
+// ConfirmPasswordResetWithBody Set a new password with the link of a mail
 //
 // The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 // sign the user in: log in with the new password.
 //
 // Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
 // Data of invited and imported users is kept.
 //
 // Takes any type of body and a specified content type.
@@ -3582,14 +4987,14 @@ func (c *Client) ConfirmPasswordResetWithBody(ctx context.Context, contentType s
 	return c.Client.Do(req)
 }
 
-// ConfirmPasswordReset Set a new password by the link of a mail
+// ConfirmPasswordReset Set a new password with the link of a mail
 //
 // The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 // sign the user in: log in with the new password.
 //
 // Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
 // Data of invited and imported users is kept.
 //
 // Takes a body of the `application/json` content type.
@@ -3607,9 +5012,27 @@ func (c *Client) ConfirmPasswordReset(ctx context.Context, body ConfirmPasswordR
 	return c.Client.Do(req)
 }
 
-// GetProfile Who am I?
+// DeleteAccount Delete my account
 //
-// The signed-in user, as the database knows it now.
+// Removes the user with all sessions, events and open links, at once and permanently. A mail confirms it. The cookies
+// are cleared.
+//
+// Corresponds with DELETE /accounts/profile (the `DeleteAccount` operationId).
+func (c *Client) DeleteAccount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteAccountRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProfile Get my profile
+//
+// The signed-in user, as stored in the database now.
 //
 // Corresponds with GET /accounts/profile (the `GetProfile` operationId).
 func (c *Client) GetProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3624,9 +5047,10 @@ func (c *Client) GetProfile(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
-// UpdateProfileWithBody Change my username or names
+// UpdateProfileWithBody Change my username, names or language
 //
-// Members that are absent stay as they are. The e-mail address has an operation of its own.
+// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
+// operations of their own.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3643,9 +5067,10 @@ func (c *Client) UpdateProfileWithBody(ctx context.Context, contentType string, 
 	return c.Client.Do(req)
 }
 
-// UpdateProfile Change my username or names
+// UpdateProfile Change my username, names or language
 //
-// Members that are absent stay as they are. The e-mail address has an operation of its own.
+// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
+// operations of their own.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3662,51 +5087,11 @@ func (c *Client) UpdateProfile(ctx context.Context, body UpdateProfileJSONReques
 	return c.Client.Do(req)
 }
 
-// DeleteProfileWithBody Delete my account
-//
-// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
-// DELETE's body is dropped on the way by some proxies.
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
-func (c *Client) DeleteProfileWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteProfileRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// DeleteProfile Delete my account
-//
-// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
-// DELETE's body is dropped on the way by some proxies.
-//
-// Takes a body of the `application/json` content type.
-//
-// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
-func (c *Client) DeleteProfile(ctx context.Context, body DeleteProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteProfileRequest(c.Server, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // ExportProfile Export my data
 //
-// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. The
-// server rejects a cross-site navigation with the cookies (`csrf_failed`), so that a link on another site cannot
-// exhaust the limit.
+// Everything that this service stores about the signed-in user, without secrets. The number of exports is limited. The
+// server rejects a cross-site navigation that is authenticated by a cookie (`csrf_failed`), so that a link on another
+// site cannot exhaust the limit.
 //
 // Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
 func (c *Client) ExportProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3721,10 +5106,10 @@ func (c *Client) ExportProfile(ctx context.Context, reqEditors ...RequestEditorF
 	return c.Client.Do(req)
 }
 
-// ReauthenticateWithBody Show my password once more
+// ReauthenticateWithBody Confirm my password
 //
-// Notes that the one who holds this session knows the password. Operations with `x-recent-password` ask for that:
-// a session that was left open, or stolen, is not enough for them. A login counts too.
+// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
+// the next ten minutes in this session. A login has the same effect.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3741,10 +5126,10 @@ func (c *Client) ReauthenticateWithBody(ctx context.Context, contentType string,
 	return c.Client.Do(req)
 }
 
-// Reauthenticate Show my password once more
+// Reauthenticate Confirm my password
 //
-// Notes that the one who holds this session knows the password. Operations with `x-recent-password` ask for that:
-// a session that was left open, or stolen, is not enough for them. A login counts too.
+// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
+// the next ten minutes in this session. A login has the same effect.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3761,24 +5146,21 @@ func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequ
 	return c.Client.Do(req)
 }
 
-// RefreshTokenWithBody Get the next tokens
+// RefreshTokenWithBody Refresh the tokens
 //
-// Shows the session's refresh credential and answers with the tokens in force: the next generation once the
-// present one is old enough, the same tokens before that. The credential is the cookie `__Host-refreshtoken`
-// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
-// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
+// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
+// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
+// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
-// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
+// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
+// resumed after a pause.
 //
-// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
-// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
-// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
-// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
-// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
-// service are never taken.
+// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
+// operator sets. The guide to the Django import explains how.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3795,24 +5177,21 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 	return c.Client.Do(req)
 }
 
-// RefreshToken Get the next tokens
+// RefreshToken Refresh the tokens
 //
-// Shows the session's refresh credential and answers with the tokens in force: the next generation once the
-// present one is old enough, the same tokens before that. The credential is the cookie `__Host-refreshtoken`
-// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
-// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
+// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
+// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
+// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
-// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
+// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
+// resumed after a pause.
 //
-// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
-// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
-// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
-// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
-// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
-// service are never taken.
+// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
+// operator sets. The guide to the Django import explains how.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3831,10 +5210,10 @@ func (c *Client) RefreshToken(ctx context.Context, params *RefreshTokenParams, b
 
 // RegisterWithBody Sign up
 //
-// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
-// either way. No user exists before the address is verified, unless the operator has made verification optional.
-// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
+// way. No user exists before the address is verified, unless the operator has made verification optional.
+// If the requested `username` is taken by then, the server generates one, which the user can change later.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3853,10 +5232,10 @@ func (c *Client) RegisterWithBody(ctx context.Context, contentType string, body 
 
 // Register Sign up
 //
-// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
-// either way. No user exists before the address is verified, unless the operator has made verification optional.
-// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
+// way. No user exists before the address is verified, unless the operator has made verification optional.
+// If the requested `username` is taken by then, the server generates one, which the user can change later.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3873,14 +5252,36 @@ func (c *Client) Register(ctx context.Context, body RegisterJSONRequestBody, req
 	return c.Client.Do(req)
 }
 
-// DeleteSessions Log out everywhere
+// GetSession Get the current session
 //
-// Ends every session of the signed-in user at once, the caller's own included unless `keep_current=true`. Ending
-// the caller's own session clears its cookies.
+// Says whether the caller is signed in, and gives the CSRF token. A page calls this first after it was loaded: it then
+// has no access token, and if it is on another host than the API it cannot read the cookie `csrftoken`.
 //
-// Corresponds with DELETE /accounts/sessions (the `DeleteSessions` operationId).
-func (c *Client) DeleteSessions(ctx context.Context, params *DeleteSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteSessionsRequest(c.Server, params)
+// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
+// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
+// changed, and no token is issued.
+//
+// Corresponds with GET /accounts/session (the `GetSession` operationId).
+func (c *Client) GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSessionRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeAllSessions Log out everywhere
+//
+// Revokes every session of the signed-in user at once, **including the caller's own** unless `keep_current=true`.
+// Revoking the caller's own session clears its cookies.
+//
+// Corresponds with DELETE /accounts/sessions (the `RevokeAllSessions` operationId).
+func (c *Client) RevokeAllSessions(ctx context.Context, params *RevokeAllSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeAllSessionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3893,11 +5294,11 @@ func (c *Client) DeleteSessions(ctx context.Context, params *DeleteSessionsParam
 
 // ListSessions List my sessions
 //
-// The live sessions of the signed-in user on all devices, newest first, at most 50.
+// The live sessions of the signed-in user on all devices, newest first. A user has at most 50.
 //
 // Corresponds with GET /accounts/sessions (the `ListSessions` operationId).
-func (c *Client) ListSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListSessionsRequest(c.Server)
+func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSessionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3908,14 +5309,14 @@ func (c *Client) ListSessions(ctx context.Context, reqEditors ...RequestEditorFn
 	return c.Client.Do(req)
 }
 
-// DeleteSession End one of my sessions
+// RevokeSession Log out one of my sessions
 //
-// Ends one session of the signed-in user: a device that was lost, a browser at work. The id of somebody else's
-// session is answered like one that does not exist. Ending the caller's own session clears its cookies.
+// Revokes one session of the signed-in user, for instance of a lost device. The id of another user's session gets the
+// same answer as one that does not exist. Revoking the caller's own session clears its cookies.
 //
-// Corresponds with DELETE /accounts/sessions/{session_id} (the `DeleteSession` operationId).
-func (c *Client) DeleteSession(ctx context.Context, sessionID SessionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteSessionRequest(c.Server, sessionID)
+// Corresponds with DELETE /accounts/sessions/{session_id} (the `RevokeSession` operationId).
+func (c *Client) RevokeSession(ctx context.Context, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeSessionRequest(c.Server, sessionID)
 	if err != nil {
 		return nil, err
 	}
@@ -3926,10 +5327,28 @@ func (c *Client) DeleteSession(ctx context.Context, sessionID SessionID, reqEdit
 	return c.Client.Do(req)
 }
 
-// ListAllEvents List what happened
+// GetSettings Get the public settings
 //
-// The security log of all users, newest first, as far as all of the filters fit. What was done to a user who is
-// gone by now is here under the id; the user's own events went with the user.
+// What a page must know before a user signs in: whether registration is open, the bounds of passwords, the languages.
+// May be cached for a minute; send `If-None-Match` to revalidate.
+//
+// Corresponds with GET /accounts/settings (the `GetSettings` operationId).
+func (c *Client) GetSettings(ctx context.Context, params *GetSettingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSettingsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAllEvents List the security events of all users
+//
+// The security log of all users that matches all of the filters, newest first. Of a deleted user, only what staff did
+// is kept, under the id alone.
 //
 // Corresponds with GET /admin/events (the `ListAllEvents` operationId).
 func (c *Client) ListAllEvents(ctx context.Context, params *ListAllEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3946,8 +5365,8 @@ func (c *Client) ListAllEvents(ctx context.Context, params *ListAllEventsParams,
 
 // ListUsers Find users
 //
-// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
-// usernames, addresses and names.
+// The users that match all of the filters, in pages, by `id` unless `sort` says otherwise. Each word of `q` is
+// searched in usernames, addresses and names, as a part of them and without regard to case.
 //
 // Corresponds with GET /admin/users (the `ListUsers` operationId).
 func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3962,17 +5381,17 @@ func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEdit
 	return c.Client.Do(req)
 }
 
-// CreateUserWithBody Invite a user
+// InviteUserWithBody Invite a user
 //
-// Makes an active user without a password and sends an invitation: its link, good for three days, leads to the page
-// where the user chooses one. After that the user asks for a link as who has forgotten the password does. Only
-// superusers make members of staff.
+// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
+// page where the user sets a password. After that the user requests a link like someone who has forgotten the
+// password. Only superusers can invite staff members.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with POST /admin/users (the `CreateUser` operationId).
-func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateUserRequestWithBody(c.Server, contentType, body)
+// Corresponds with POST /admin/users (the `InviteUser` operationId).
+func (c *Client) InviteUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInviteUserRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3983,17 +5402,17 @@ func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, bod
 	return c.Client.Do(req)
 }
 
-// CreateUser Invite a user
+// InviteUser Invite a user
 //
-// Makes an active user without a password and sends an invitation: its link, good for three days, leads to the page
-// where the user chooses one. After that the user asks for a link as who has forgotten the password does. Only
-// superusers make members of staff.
+// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
+// page where the user sets a password. After that the user requests a link like someone who has forgotten the
+// password. Only superusers can invite staff members.
 //
 // Takes a body of the `application/json` content type.
 //
-// Corresponds with POST /admin/users (the `CreateUser` operationId).
-func (c *Client) CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateUserRequest(c.Server, body)
+// Corresponds with POST /admin/users (the `InviteUser` operationId).
+func (c *Client) InviteUser(ctx context.Context, body InviteUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInviteUserRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4004,12 +5423,32 @@ func (c *Client) CreateUser(ctx context.Context, body CreateUserJSONRequestBody,
 	return c.Client.Do(req)
 }
 
-// GetUser Look at a user
+// DeleteUser Delete a user
 //
-// The user, and whether a login would be judged.
+// Removes the user with all sessions, events and links, permanently, and tells the address so. The id is never used
+// again. To keep a user out without deleting the account, deactivate it. The security log keeps what staff did to the
+// user, without names.
+//
+// Corresponds with DELETE /admin/users/{user_id} (the `DeleteUser` operationId).
+func (c *Client) DeleteUser(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteUserRequest(c.Server, userID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUser Get a user
+//
+// The user, and whether login is temporarily blocked. `ETag` has the `version` of the user, for `If-Match` of
+// `PATCH /admin/users/{user_id}`.
 //
 // Corresponds with GET /admin/users/{user_id} (the `GetUser` operationId).
-func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) GetUser(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetUserRequest(c.Server, userID)
 	if err != nil {
 		return nil, err
@@ -4023,7 +5462,9 @@ func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...Reque
 
 // UpdateUserWithBody Change a user
 //
-// Members that are absent stay as they are.
+// Absent members stay as they are. `"locale": null` clears the language. With `If-Match`, the change is made only if
+// the user still has that version; otherwise it is rejected with `412`, so that two staff members do not overwrite
+// each other's changes.
 //
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 // a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
@@ -4038,8 +5479,8 @@ func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...Reque
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /admin/users/{user_id} (the `UpdateUser` operationId).
-func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateUserRequestWithBody(c.Server, userID, contentType, body)
+func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserIDPath, params *UpdateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserRequestWithBody(c.Server, userID, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4052,7 +5493,9 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentT
 
 // UpdateUser Change a user
 //
-// Members that are absent stay as they are.
+// Absent members stay as they are. `"locale": null` clears the language. With `If-Match`, the change is made only if
+// the user still has that version; otherwise it is rejected with `412`, so that two staff members do not overwrite
+// each other's changes.
 //
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 // a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
@@ -4067,8 +5510,8 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentT
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /admin/users/{user_id} (the `UpdateUser` operationId).
-func (c *Client) UpdateUser(ctx context.Context, userID UserID, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateUserRequest(c.Server, userID, body)
+func (c *Client) UpdateUser(ctx context.Context, userID UserIDPath, params *UpdateUserParams, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserRequest(c.Server, userID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4079,15 +5522,15 @@ func (c *Client) UpdateUser(ctx context.Context, userID UserID, body UpdateUserJ
 	return c.Client.Do(req)
 }
 
-// DeleteUser Remove a user for good
+// ResetUserLoginLimit Reset the login limit of a user
 //
-// Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
-// security log, without a word of whom.
+// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+// clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess passwords
+// without limit.
 //
-// Corresponds with POST /admin/users/{user_id}/delete (the `DeleteUser` operationId).
-func (c *Client) DeleteUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteUserRequest(c.Server, userID)
+// Corresponds with DELETE /admin/users/{user_id}/login_limit (the `ResetUserLoginLimit` operationId).
+func (c *Client) ResetUserLoginLimit(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetUserLoginLimitRequest(c.Server, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -4098,15 +5541,15 @@ func (c *Client) DeleteUser(ctx context.Context, userID UserID, reqEditors ...Re
 	return c.Client.Do(req)
 }
 
-// SendPasswordReset Send a user the mail to set a password
+// RequestUserPasswordReset Send a user the mail to set a password
 //
-// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-// used nothing changes: the present password works. At most five of these mails and invitations
-// are sent to one address per hour. One staff member can cause at most 100 mails per hour.
+// Sends the link of a forgotten password, or the invitation again if the user has no password yet. Nothing changes
+// until the link is used: the present password works. At most five of these mails and invitations are sent to one
+// address per hour. One staff member can cause at most 100 mails per hour.
 //
-// Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
-func (c *Client) SendPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewSendPasswordResetRequest(c.Server, userID)
+// Corresponds with POST /admin/users/{user_id}/password_reset (the `RequestUserPasswordReset` operationId).
+func (c *Client) RequestUserPasswordReset(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestUserPasswordResetRequest(c.Server, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -4117,13 +5560,13 @@ func (c *Client) SendPasswordReset(ctx context.Context, userID UserID, reqEditor
 	return c.Client.Do(req)
 }
 
-// DeleteUserSessions Log a user out everywhere
+// RevokeAllUserSessions Log a user out everywhere
 //
-// Ends every session of the user at once. A session of the caller's own among them clears its cookies.
+// Revokes every session of the user at once. If the caller's own session is among them, its cookies are cleared.
 //
-// Corresponds with DELETE /admin/users/{user_id}/sessions (the `DeleteUserSessions` operationId).
-func (c *Client) DeleteUserSessions(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteUserSessionsRequest(c.Server, userID)
+// Corresponds with DELETE /admin/users/{user_id}/sessions (the `RevokeAllUserSessions` operationId).
+func (c *Client) RevokeAllUserSessions(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeAllUserSessionsRequest(c.Server, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -4136,11 +5579,11 @@ func (c *Client) DeleteUserSessions(ctx context.Context, userID UserID, reqEdito
 
 // ListUserSessions List a user's sessions
 //
-// The live sessions of the user, newest first, at most 50.
+// The live sessions of the user, newest first. A user has at most 50.
 //
 // Corresponds with GET /admin/users/{user_id}/sessions (the `ListUserSessions` operationId).
-func (c *Client) ListUserSessions(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListUserSessionsRequest(c.Server, userID)
+func (c *Client) ListUserSessions(ctx context.Context, userID UserIDPath, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUserSessionsRequest(c.Server, userID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4151,13 +5594,13 @@ func (c *Client) ListUserSessions(ctx context.Context, userID UserID, reqEditors
 	return c.Client.Do(req)
 }
 
-// DeleteUserSession End one session of a user
+// RevokeUserSession Log out one session of a user
 //
-// The id of another user's session is answered like one that does not exist.
+// Revokes one session of the user. The id of another user's session gets the same answer as one that does not exist.
 //
-// Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `DeleteUserSession` operationId).
-func (c *Client) DeleteUserSession(ctx context.Context, userID UserID, sessionID SessionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteUserSessionRequest(c.Server, userID, sessionID)
+// Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `RevokeUserSession` operationId).
+func (c *Client) RevokeUserSession(ctx context.Context, userID UserIDPath, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeUserSessionRequest(c.Server, userID, sessionID)
 	if err != nil {
 		return nil, err
 	}
@@ -4168,15 +5611,13 @@ func (c *Client) DeleteUserSession(ctx context.Context, userID UserID, sessionID
 	return c.Client.Do(req)
 }
 
-// UnthrottleUser Let a user try the password again
+// CheckHealth Check whether the process is alive
 //
-// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
-// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
-// without limit.
+// Answers 200 as long as the process can answer at all, and checks nothing else. Restart the process if this fails.
 //
-// Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
-func (c *Client) UnthrottleUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUnthrottleUserRequest(c.Server, userID)
+// Corresponds with GET /healthz (the `CheckHealth` operationId).
+func (c *Client) CheckHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckHealthRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -4187,30 +5628,14 @@ func (c *Client) UnthrottleUser(ctx context.Context, userID UserID, reqEditors .
 	return c.Client.Do(req)
 }
 
-// GetHealthz Is the process alive?
+// GetOpenapiJSON Get this contract as JSON
 //
-// Answers 200 as long as the process can answer at all. Asks nothing else; restart the process if this fails.
-//
-// Corresponds with GET /healthz (the `GetHealthz` operationId).
-func (c *Client) GetHealthz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetHealthzRequest(c.Server)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// GetOpenapiJSON This contract as JSON
-//
-// With the server's own URL and the cookie names in force.
+// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
+// a minute; send `If-None-Match` to revalidate.
 //
 // Corresponds with GET /openapi.json (the `GetOpenapiJSON` operationId).
-func (c *Client) GetOpenapiJSON(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetOpenapiJSONRequest(c.Server)
+func (c *Client) GetOpenapiJSON(ctx context.Context, params *GetOpenapiJSONParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpenapiJSONRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4221,13 +5646,14 @@ func (c *Client) GetOpenapiJSON(ctx context.Context, reqEditors ...RequestEditor
 	return c.Client.Do(req)
 }
 
-// GetOpenapiYaml This contract as YAML
+// GetOpenapiYaml Get this contract as YAML
 //
-// With the server's own URL and the cookie names in force.
+// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
+// a minute; send `If-None-Match` to revalidate.
 //
 // Corresponds with GET /openapi.yaml (the `GetOpenapiYaml` operationId).
-func (c *Client) GetOpenapiYaml(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetOpenapiYamlRequest(c.Server)
+func (c *Client) GetOpenapiYaml(ctx context.Context, params *GetOpenapiYamlParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpenapiYamlRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4238,15 +5664,33 @@ func (c *Client) GetOpenapiYaml(ctx context.Context, reqEditors ...RequestEditor
 	return c.Client.Do(req)
 }
 
-// GetReadyz Should this replica get traffic?
+// ListProblems List the problem codes
+//
+// Explains every problem code and every field code, with a sentence that a page can show to users. Each code also has
+// a page for developers at `/problems/{code}`, which is the `type` of its problems.
+//
+// Corresponds with GET /problems (the `ListProblems` operationId).
+func (c *Client) ListProblems(ctx context.Context, params *ListProblemsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProblemsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckReadiness Check whether this replica should get traffic
 //
 // 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
-// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk is full,
-// requests that only read are still answered.
+// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
+// is full, requests that only read are still answered.
 //
-// Corresponds with GET /readyz (the `GetReadyz` operationId).
-func (c *Client) GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetReadyzRequest(c.Server)
+// Corresponds with GET /readyz (the `CheckReadiness` operationId).
+func (c *Client) CheckReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckReadinessRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -4257,8 +5701,8 @@ func (c *Client) GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
-// NewGetJwksRequest constructs an http.Request for the GetJwks method
-func NewGetJwksRequest(server string) (*http.Request, error) {
+// NewGetSigningKeysRequest constructs an http.Request for the GetSigningKeys method
+func NewGetSigningKeysRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4284,8 +5728,8 @@ func NewGetJwksRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
-// NewGetCsrfRequest constructs an http.Request for the GetCsrf method
-func NewGetCsrfRequest(server string) (*http.Request, error) {
+// NewCancelEmailChangeRequest constructs an http.Request for the CancelEmailChange method
+func NewCancelEmailChangeRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4293,7 +5737,7 @@ func NewGetCsrfRequest(server string) (*http.Request, error) {
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/accounts/csrf")
+	operationPath := fmt.Sprintf("/accounts/email/change")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -4303,7 +5747,7 @@ func NewGetCsrfRequest(server string) (*http.Request, error) {
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -4387,6 +5831,33 @@ func NewConfirmEmailChangeRequestWithBody(server string, contentType string, bod
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewResendEmailChangeRequest constructs an http.Request for the ResendEmailChange method
+func NewResendEmailChangeRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/email/change/resend")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -4499,9 +5970,9 @@ func NewListEventsRequest(server string, params *ListEventsParams) (*http.Reques
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if params.Limit != nil {
+		if params.Kind != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4511,9 +5982,45 @@ func NewListEventsRequest(server string, params *ListEventsParams) (*http.Reques
 
 		}
 
-		if params.Before != nil {
+		if params.CreatedFrom != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "before", *params.Before, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_from", *params.CreatedFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_before", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4737,6 +6244,33 @@ func NewConfirmPasswordResetRequestWithBody(server string, contentType string, b
 	return req, nil
 }
 
+// NewDeleteAccountRequest constructs an http.Request for the DeleteAccount method
+func NewDeleteAccountRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/profile")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetProfileRequest constructs an http.Request for the GetProfile method
 func NewGetProfileRequest(server string) (*http.Request, error) {
 	var err error
@@ -4795,46 +6329,6 @@ func NewUpdateProfileRequestWithBody(server string, contentType string, body io.
 	}
 
 	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
-
-	return req, nil
-}
-
-// NewDeleteProfileRequest calls the generic DeleteProfile builder with application/json body
-func NewDeleteProfileRequest(server string, body DeleteProfileJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewDeleteProfileRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewDeleteProfileRequestWithBody constructs an http.Request for the DeleteProfile method, with any body, and a specified content type
-func NewDeleteProfileRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/accounts/profile/delete")
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
@@ -4950,15 +6444,15 @@ func NewRefreshTokenRequestWithBody(server string, params *RefreshTokenParams, c
 
 	if params != nil {
 
-		if params.XRefreshAttempt != nil {
+		if params.RefreshAttempt != nil {
 			var headerParam0 string
 
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Refresh-Attempt", *params.XRefreshAttempt, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Refresh-Attempt", *params.RefreshAttempt, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("X-Refresh-Attempt", headerParam0)
+			req.Header.Set("Refresh-Attempt", headerParam0)
 		}
 
 	}
@@ -5006,8 +6500,35 @@ func NewRegisterRequestWithBody(server string, contentType string, body io.Reade
 	return req, nil
 }
 
-// NewDeleteSessionsRequest constructs an http.Request for the DeleteSessions method
-func NewDeleteSessionsRequest(server string, params *DeleteSessionsParams) (*http.Request, error) {
+// NewGetSessionRequest constructs an http.Request for the GetSession method
+func NewGetSessionRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRevokeAllSessionsRequest constructs an http.Request for the RevokeAllSessions method
+func NewRevokeAllSessionsRequest(server string, params *RevokeAllSessionsParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5061,7 +6582,7 @@ func NewDeleteSessionsRequest(server string, params *DeleteSessionsParams) (*htt
 }
 
 // NewListSessionsRequest constructs an http.Request for the ListSessions method
-func NewListSessionsRequest(server string) (*http.Request, error) {
+func NewListSessionsRequest(server string, params *ListSessionsParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5079,6 +6600,45 @@ func NewListSessionsRequest(server string) (*http.Request, error) {
 		return nil, err
 	}
 
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
@@ -5087,8 +6647,8 @@ func NewListSessionsRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
-// NewDeleteSessionRequest constructs an http.Request for the DeleteSession method
-func NewDeleteSessionRequest(server string, sessionID SessionID) (*http.Request, error) {
+// NewRevokeSessionRequest constructs an http.Request for the RevokeSession method
+func NewRevokeSessionRequest(server string, sessionID SessionIDPath) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5116,6 +6676,48 @@ func NewDeleteSessionRequest(server string, sessionID SessionID) (*http.Request,
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSettingsRequest constructs an http.Request for the GetSettings method
+func NewGetSettingsRequest(server string, params *GetSettingsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/settings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -5175,7 +6777,31 @@ func NewListAllEventsRequest(server string, params *ListAllEventsParams) (*http.
 
 		if params.Kind != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedFrom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_from", *params.CreatedFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_before", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5187,7 +6813,7 @@ func NewListAllEventsRequest(server string, params *ListAllEventsParams) (*http.
 
 		if params.Limit != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5197,9 +6823,9 @@ func NewListAllEventsRequest(server string, params *ListAllEventsParams) (*http.
 
 		}
 
-		if params.Before != nil {
+		if params.Cursor != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "before", *params.Before, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5263,6 +6889,30 @@ func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request,
 
 		}
 
+		if params.Username != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "username", *params.Username, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Email != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email", *params.Email, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.IsActive != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_active", *params.IsActive, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
@@ -5275,9 +6925,9 @@ func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request,
 
 		}
 
-		if params.IsStaff != nil {
+		if params.EmailVerified != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_staff", *params.IsStaff, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email_verified", *params.EmailVerified, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5287,9 +6937,9 @@ func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request,
 
 		}
 
-		if params.Verified != nil {
+		if params.Role != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "verified", *params.Verified, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5313,7 +6963,7 @@ func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request,
 
 		if params.Limit != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5323,9 +6973,9 @@ func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request,
 
 		}
 
-		if params.After != nil {
+		if params.Cursor != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5349,19 +6999,19 @@ func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request,
 	return req, nil
 }
 
-// NewCreateUserRequest calls the generic CreateUser builder with application/json body
-func NewCreateUserRequest(server string, body CreateUserJSONRequestBody) (*http.Request, error) {
+// NewInviteUserRequest calls the generic InviteUser builder with application/json body
+func NewInviteUserRequest(server string, body InviteUserJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateUserRequestWithBody(server, "application/json", bodyReader)
+	return NewInviteUserRequestWithBody(server, "application/json", bodyReader)
 }
 
-// NewCreateUserRequestWithBody constructs an http.Request for the CreateUser method, with any body, and a specified content type
-func NewCreateUserRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewInviteUserRequestWithBody constructs an http.Request for the InviteUser method, with any body, and a specified content type
+func NewInviteUserRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5389,8 +7039,42 @@ func NewCreateUserRequestWithBody(server string, contentType string, body io.Rea
 	return req, nil
 }
 
+// NewDeleteUserRequest constructs an http.Request for the DeleteUser method
+func NewDeleteUserRequest(server string, userID UserIDPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/admin/users/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetUserRequest constructs an http.Request for the GetUser method
-func NewGetUserRequest(server string, userID UserID) (*http.Request, error) {
+func NewGetUserRequest(server string, userID UserIDPath) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5424,18 +7108,18 @@ func NewGetUserRequest(server string, userID UserID) (*http.Request, error) {
 }
 
 // NewUpdateUserRequest calls the generic UpdateUser builder with application/json body
-func NewUpdateUserRequest(server string, userID UserID, body UpdateUserJSONRequestBody) (*http.Request, error) {
+func NewUpdateUserRequest(server string, userID UserIDPath, params *UpdateUserParams, body UpdateUserJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewUpdateUserRequestWithBody(server, userID, "application/json", bodyReader)
+	return NewUpdateUserRequestWithBody(server, userID, params, "application/json", bodyReader)
 }
 
 // NewUpdateUserRequestWithBody constructs an http.Request for the UpdateUser method, with any body, and a specified content type
-func NewUpdateUserRequestWithBody(server string, userID UserID, contentType string, body io.Reader) (*http.Request, error) {
+func NewUpdateUserRequestWithBody(server string, userID UserIDPath, params *UpdateUserParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5467,11 +7151,26 @@ func NewUpdateUserRequestWithBody(server string, userID UserID, contentType stri
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
-// NewDeleteUserRequest constructs an http.Request for the DeleteUser method
-func NewDeleteUserRequest(server string, userID UserID) (*http.Request, error) {
+// NewResetUserLoginLimitRequest constructs an http.Request for the ResetUserLoginLimit method
+func NewResetUserLoginLimitRequest(server string, userID UserIDPath) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5486,7 +7185,7 @@ func NewDeleteUserRequest(server string, userID UserID) (*http.Request, error) {
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/admin/users/%s/delete", pathParam0)
+	operationPath := fmt.Sprintf("/admin/users/%s/login_limit", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -5496,7 +7195,7 @@ func NewDeleteUserRequest(server string, userID UserID) (*http.Request, error) {
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -5504,8 +7203,8 @@ func NewDeleteUserRequest(server string, userID UserID) (*http.Request, error) {
 	return req, nil
 }
 
-// NewSendPasswordResetRequest constructs an http.Request for the SendPasswordReset method
-func NewSendPasswordResetRequest(server string, userID UserID) (*http.Request, error) {
+// NewRequestUserPasswordResetRequest constructs an http.Request for the RequestUserPasswordReset method
+func NewRequestUserPasswordResetRequest(server string, userID UserIDPath) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5538,8 +7237,8 @@ func NewSendPasswordResetRequest(server string, userID UserID) (*http.Request, e
 	return req, nil
 }
 
-// NewDeleteUserSessionsRequest constructs an http.Request for the DeleteUserSessions method
-func NewDeleteUserSessionsRequest(server string, userID UserID) (*http.Request, error) {
+// NewRevokeAllUserSessionsRequest constructs an http.Request for the RevokeAllUserSessions method
+func NewRevokeAllUserSessionsRequest(server string, userID UserIDPath) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5573,7 +7272,7 @@ func NewDeleteUserSessionsRequest(server string, userID UserID) (*http.Request, 
 }
 
 // NewListUserSessionsRequest constructs an http.Request for the ListUserSessions method
-func NewListUserSessionsRequest(server string, userID UserID) (*http.Request, error) {
+func NewListUserSessionsRequest(server string, userID UserIDPath, params *ListUserSessionsParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5598,6 +7297,45 @@ func NewListUserSessionsRequest(server string, userID UserID) (*http.Request, er
 		return nil, err
 	}
 
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
@@ -5606,8 +7344,8 @@ func NewListUserSessionsRequest(server string, userID UserID) (*http.Request, er
 	return req, nil
 }
 
-// NewDeleteUserSessionRequest constructs an http.Request for the DeleteUserSession method
-func NewDeleteUserSessionRequest(server string, userID UserID, sessionID SessionID) (*http.Request, error) {
+// NewRevokeUserSessionRequest constructs an http.Request for the RevokeUserSession method
+func NewRevokeUserSessionRequest(server string, userID UserIDPath, sessionID SessionIDPath) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5647,42 +7385,8 @@ func NewDeleteUserSessionRequest(server string, userID UserID, sessionID Session
 	return req, nil
 }
 
-// NewUnthrottleUserRequest constructs an http.Request for the UnthrottleUser method
-func NewUnthrottleUserRequest(server string, userID UserID) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/admin/users/%s/unthrottle", pathParam0)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
-// NewGetHealthzRequest constructs an http.Request for the GetHealthz method
-func NewGetHealthzRequest(server string) (*http.Request, error) {
+// NewCheckHealthRequest constructs an http.Request for the CheckHealth method
+func NewCheckHealthRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5709,7 +7413,7 @@ func NewGetHealthzRequest(server string) (*http.Request, error) {
 }
 
 // NewGetOpenapiJSONRequest constructs an http.Request for the GetOpenapiJSON method
-func NewGetOpenapiJSONRequest(server string) (*http.Request, error) {
+func NewGetOpenapiJSONRequest(server string, params *GetOpenapiJSONParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5732,11 +7436,26 @@ func NewGetOpenapiJSONRequest(server string) (*http.Request, error) {
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
 // NewGetOpenapiYamlRequest constructs an http.Request for the GetOpenapiYaml method
-func NewGetOpenapiYamlRequest(server string) (*http.Request, error) {
+func NewGetOpenapiYamlRequest(server string, params *GetOpenapiYamlParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5759,11 +7478,95 @@ func NewGetOpenapiYamlRequest(server string) (*http.Request, error) {
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
-// NewGetReadyzRequest constructs an http.Request for the GetReadyz method
-func NewGetReadyzRequest(server string) (*http.Request, error) {
+// NewListProblemsRequest constructs an http.Request for the ListProblems method
+func NewListProblemsRequest(server string, params *ListProblemsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/problems")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Locale != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "locale", *params.Locale, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCheckReadinessRequest constructs an http.Request for the CheckReadiness method
+func NewCheckReadinessRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5833,69 +7636,83 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// GetJwksWithResponse The public keys of access tokens
+	// GetSigningKeysWithResponse Get the public keys of access tokens
 	//
 	// The JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes.
+	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes. Ignore keys and
+	// members that you do not know.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /.well-known/jwks.json (the `GetJwks` operationId).
-	GetJwksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetJwksResponse, error)
+	// Corresponds with GET /.well-known/jwks.json (the `GetSigningKeys` operationId).
+	GetSigningKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSigningKeysResponse, error)
 
-	// GetCsrfWithResponse Get the CSRF token
+	// CancelEmailChangeWithResponse Cancel the change of my email address
 	//
-	// The value of `X-CSRFToken` for the session whose cookie (or Bearer token) comes with the request. A page calls
-	// this first after a reload, when it has no access token and lives on another host than the API and so cannot
-	// read the cookie `csrftoken`. Changes nothing. In `server_held` an expired access cookie is accepted.
+	// The links of the pending change stop working. Does nothing if no change is pending.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /accounts/csrf (the `GetCsrf` operationId).
-	GetCsrfWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCsrfResponse, error)
+	// Corresponds with DELETE /accounts/email/change (the `CancelEmailChange` operationId).
+	CancelEmailChangeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CancelEmailChangeResponse, error)
 
-	// ChangeEmailWithBodyWithResponse Change my e-mail address
+	// ChangeEmailWithBodyWithResponse Change my email address
 	//
-	// Sends a link to the new address and a notice to the present one. The present address stays in force until the
-	// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
+	// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
+	// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
 	ChangeEmailWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeEmailResponse, error)
 
-	// ChangeEmailWithResponse Change my e-mail address
+	// ChangeEmailWithResponse Change my email address
 	//
-	// Sends a link to the new address and a notice to the present one. The present address stays in force until the
-	// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
+	// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
+	// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/email/change (the `ChangeEmail` operationId).
 	ChangeEmailWithResponse(ctx context.Context, body ChangeEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeEmailResponse, error)
 
-	// ConfirmEmailChangeWithBodyWithResponse Confirm the new e-mail address
+	// ConfirmEmailChangeWithBodyWithResponse Confirm the new email address
 	//
-	// Takes the token of the link that was sent to the new address. Sessions go on.
+	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
+	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
+	// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
 	ConfirmEmailChangeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmEmailChangeResponse, error)
 
-	// ConfirmEmailChangeWithResponse Confirm the new e-mail address
+	// ConfirmEmailChangeWithResponse Confirm the new email address
 	//
-	// Takes the token of the link that was sent to the new address. Sessions go on.
+	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
+	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
+	// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/email/change/confirm (the `ConfirmEmailChange` operationId).
 	ConfirmEmailChangeWithResponse(ctx context.Context, body ConfirmEmailChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmEmailChangeResponse, error)
 
+	// ResendEmailChangeWithResponse Send the mail of my email change again
+	//
+	// Sends a new link to the pending address. The older links stop working. `404` means that no change is pending.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/email/change/resend (the `ResendEmailChange` operationId).
+	ResendEmailChangeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ResendEmailChangeResponse, error)
+
 	// ResendVerificationWithBodyWithResponse Send the verification mail again
 	//
-	// Always `202`. A mail goes out if a registration of this address waits for its verification.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5904,41 +7721,44 @@ type ClientWithResponsesInterface interface {
 
 	// ResendVerificationWithResponse Send the verification mail again
 	//
-	// Always `202`. A mail goes out if a registration of this address waits for its verification.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/email/resend (the `ResendVerification` operationId).
 	ResendVerificationWithResponse(ctx context.Context, body ResendVerificationJSONRequestBody, reqEditors ...RequestEditorFn) (*ResendVerificationResponse, error)
 
-	// VerifyEmailWithBodyWithResponse Verify the address and sign in
+	// VerifyEmailWithBodyWithResponse Verify the email address and log in
 	//
-	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-	// login. Of several registrations of the address, it is the password that says which: the link of any mail will
-	// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+	// password that was entered at registration. If the address was registered several times, the password selects the
+	// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
+	// same request is simply a login.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
 	VerifyEmailWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifyEmailResponse, error)
 
-	// VerifyEmailWithResponse Verify the address and sign in
+	// VerifyEmailWithResponse Verify the email address and log in
 	//
-	// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-	// login. Of several registrations of the address, it is the password that says which: the link of any mail will
-	// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+	// password that was entered at registration. If the address was registered several times, the password selects the
+	// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
+	// same request is simply a login.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/email/verify (the `VerifyEmail` operationId).
 	VerifyEmailWithResponse(ctx context.Context, body VerifyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyEmailResponse, error)
 
-	// ListEventsWithResponse List what happened to my account
+	// ListEventsWithResponse List my security events
 	//
-	// The security log of the signed-in user, newest first: logins and failed ones, sessions that ended, passwords
-	// and addresses that changed. Failures of one kind from one address are listed once a minute, and a moment later
-	// than they happen. Events are kept for a limited time.
+	// The security log of the signed-in user, newest first: logins and failed ones, revoked sessions, changes of passwords
+	// and addresses. Failures of one kind from one address are listed at most once a minute, and a moment after they
+	// happen. Events are kept for a limited time. An event that a staff member caused says so in `actor`, and has neither
+	// the staff member's name nor where the request came from.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5947,12 +7767,12 @@ type ClientWithResponsesInterface interface {
 
 	// LoginWithBodyWithResponse Log in
 	//
-	// Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
-	// deactivated user and an unverified address all give the same `401`, after the same time.
+	// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
+	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
-	// A session cookie that happens to be in the request is never adopted: a login always makes a new session. In a
-	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; the oldest
-	// gives way.
+	// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
+	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+	// revokes the oldest.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5961,12 +7781,12 @@ type ClientWithResponsesInterface interface {
 
 	// LoginWithResponse Log in
 	//
-	// Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
-	// deactivated user and an unverified address all give the same `401`, after the same time.
+	// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
+	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
-	// A session cookie that happens to be in the request is never adopted: a login always makes a new session. In a
-	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; the oldest
-	// gives way.
+	// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
+	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+	// revokes the oldest.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5975,7 +7795,7 @@ type ClientWithResponsesInterface interface {
 
 	// LogoutWithBodyWithResponse Log out
 	//
-	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
 	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 	//
 	// - any authentic refresh token of the session, also a superseded or an expired one, and
@@ -5991,7 +7811,7 @@ type ClientWithResponsesInterface interface {
 
 	// LogoutWithResponse Log out
 	//
-	// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+	// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
 	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 	//
 	// - any authentic refresh token of the session, also a superseded or an expired one, and
@@ -6007,8 +7827,8 @@ type ClientWithResponsesInterface interface {
 
 	// ChangePasswordWithBodyWithResponse Change my password
 	//
-	// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
-	// transport. A mail says that the password was changed.
+	// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
+	// same transport. A mail says that the password was changed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6017,44 +7837,44 @@ type ClientWithResponsesInterface interface {
 
 	// ChangePasswordWithResponse Change my password
 	//
-	// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
-	// transport. A mail says that the password was changed.
+	// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
+	// same transport. A mail says that the password was changed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/password/change (the `ChangePassword` operationId).
 	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
 
-	// RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
+	// RequestPasswordResetWithBodyWithResponse Request a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
-	// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
+	// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
 	RequestPasswordResetWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestPasswordResetResponse, error)
 
-	// RequestPasswordResetWithResponse Ask for a mail to set a new password
+	// RequestPasswordResetWithResponse Request a mail to set a new password
 	//
-	// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
-	// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
+	// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/password/reset (the `RequestPasswordReset` operationId).
 	RequestPasswordResetWithResponse(ctx context.Context, body RequestPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestPasswordResetResponse, error)
 
-	// ConfirmPasswordResetWithBodyWithResponse Set a new password by the link of a mail
+	// ConfirmPasswordResetWithBodyWithResponse Set a new password with the link of a mail
 	//
 	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 	// sign the user in: log in with the new password.
 	//
 	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+	// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
 	// Data of invited and imported users is kept.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -6062,14 +7882,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
 	ConfirmPasswordResetWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmPasswordResetResponse, error)
 
-	// ConfirmPasswordResetWithResponse Set a new password by the link of a mail
+	// ConfirmPasswordResetWithResponse Set a new password with the link of a mail
 	//
 	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 	// sign the user in: log in with the new password.
 	//
 	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+	// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
 	// Data of invited and imported users is kept.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -6077,126 +7897,112 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /accounts/password/reset/confirm (the `ConfirmPasswordReset` operationId).
 	ConfirmPasswordResetWithResponse(ctx context.Context, body ConfirmPasswordResetJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmPasswordResetResponse, error)
 
-	// GetProfileWithResponse Who am I?
+	// DeleteAccountWithResponse Delete my account
 	//
-	// The signed-in user, as the database knows it now.
+	// Removes the user with all sessions, events and open links, at once and permanently. A mail confirms it. The cookies
+	// are cleared.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /accounts/profile (the `DeleteAccount` operationId).
+	DeleteAccountWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DeleteAccountResponse, error)
+
+	// GetProfileWithResponse Get my profile
+	//
+	// The signed-in user, as stored in the database now.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /accounts/profile (the `GetProfile` operationId).
 	GetProfileWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetProfileResponse, error)
 
-	// UpdateProfileWithBodyWithResponse Change my username or names
+	// UpdateProfileWithBodyWithResponse Change my username, names or language
 	//
-	// Members that are absent stay as they are. The e-mail address has an operation of its own.
+	// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
+	// operations of their own.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
 	UpdateProfileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProfileResponse, error)
 
-	// UpdateProfileWithResponse Change my username or names
+	// UpdateProfileWithResponse Change my username, names or language
 	//
-	// Members that are absent stay as they are. The e-mail address has an operation of its own.
+	// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
+	// operations of their own.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /accounts/profile (the `UpdateProfile` operationId).
 	UpdateProfileWithResponse(ctx context.Context, body UpdateProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProfileResponse, error)
 
-	// DeleteProfileWithBodyWithResponse Delete my account
-	//
-	// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
-	// DELETE's body is dropped on the way by some proxies.
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
-	DeleteProfileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeleteProfileResponse, error)
-
-	// DeleteProfileWithResponse Delete my account
-	//
-	// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
-	// DELETE's body is dropped on the way by some proxies.
-	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
-	DeleteProfileWithResponse(ctx context.Context, body DeleteProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*DeleteProfileResponse, error)
-
 	// ExportProfileWithResponse Export my data
 	//
-	// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. The
-	// server rejects a cross-site navigation with the cookies (`csrf_failed`), so that a link on another site cannot
-	// exhaust the limit.
+	// Everything that this service stores about the signed-in user, without secrets. The number of exports is limited. The
+	// server rejects a cross-site navigation that is authenticated by a cookie (`csrf_failed`), so that a link on another
+	// site cannot exhaust the limit.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
 	ExportProfileWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ExportProfileResponse, error)
 
-	// ReauthenticateWithBodyWithResponse Show my password once more
+	// ReauthenticateWithBodyWithResponse Confirm my password
 	//
-	// Notes that the one who holds this session knows the password. Operations with `x-recent-password` ask for that:
-	// a session that was left open, or stolen, is not enough for them. A login counts too.
+	// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
+	// the next ten minutes in this session. A login has the same effect.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/reauthenticate (the `Reauthenticate` operationId).
 	ReauthenticateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReauthenticateResponse, error)
 
-	// ReauthenticateWithResponse Show my password once more
+	// ReauthenticateWithResponse Confirm my password
 	//
-	// Notes that the one who holds this session knows the password. Operations with `x-recent-password` ask for that:
-	// a session that was left open, or stolen, is not enough for them. A login counts too.
+	// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
+	// the next ten minutes in this session. A login has the same effect.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/reauthenticate (the `Reauthenticate` operationId).
 	ReauthenticateWithResponse(ctx context.Context, body ReauthenticateJSONRequestBody, reqEditors ...RequestEditorFn) (*ReauthenticateResponse, error)
 
-	// RefreshTokenWithBodyWithResponse Get the next tokens
+	// RefreshTokenWithBodyWithResponse Refresh the tokens
 	//
-	// Shows the session's refresh credential and answers with the tokens in force: the next generation once the
-	// present one is old enough, the same tokens before that. The credential is the cookie `__Host-refreshtoken`
-	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
-	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
+	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
+	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
+	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-	// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
-	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
+	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
+	// resumed after a pause.
 	//
-	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
-	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
-	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
-	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
-	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
-	// service are never taken.
+	// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
+	// operator sets. The guide to the Django import explains how.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/refresh_token (the `RefreshToken` operationId).
 	RefreshTokenWithBodyWithResponse(ctx context.Context, params *RefreshTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefreshTokenResponse, error)
 
-	// RefreshTokenWithResponse Get the next tokens
+	// RefreshTokenWithResponse Refresh the tokens
 	//
-	// Shows the session's refresh credential and answers with the tokens in force: the next generation once the
-	// present one is old enough, the same tokens before that. The credential is the cookie `__Host-refreshtoken`
-	// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
-	// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
+	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
+	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
+	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-	// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
-	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
+	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
+	// resumed after a pause.
 	//
-	// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
-	// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
-	// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
-	// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
-	// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
-	// service are never taken.
+	// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
+	// operator sets. The guide to the Django import explains how.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6205,10 +8011,10 @@ type ClientWithResponsesInterface interface {
 
 	// RegisterWithBodyWithResponse Sign up
 	//
-	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
-	// either way. No user exists before the address is verified, unless the operator has made verification optional.
-	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
+	// way. No user exists before the address is verified, unless the operator has made verification optional.
+	// If the requested `username` is taken by then, the server generates one, which the user can change later.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6217,49 +8023,73 @@ type ClientWithResponsesInterface interface {
 
 	// RegisterWithResponse Sign up
 	//
-	// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
-	// either way. No user exists before the address is verified, unless the operator has made verification optional.
-	// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
-	// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+	// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
+	// way. No user exists before the address is verified, unless the operator has made verification optional.
+	// If the requested `username` is taken by then, the server generates one, which the user can change later.
+	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /accounts/register (the `Register` operationId).
 	RegisterWithResponse(ctx context.Context, body RegisterJSONRequestBody, reqEditors ...RequestEditorFn) (*RegisterResponse, error)
 
-	// DeleteSessionsWithResponse Log out everywhere
+	// GetSessionWithResponse Get the current session
 	//
-	// Ends every session of the signed-in user at once, the caller's own included unless `keep_current=true`. Ending
-	// the caller's own session clears its cookies.
+	// Says whether the caller is signed in, and gives the CSRF token. A page calls this first after it was loaded: it then
+	// has no access token, and if it is on another host than the API it cannot read the cookie `csrftoken`.
+	//
+	// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
+	// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
+	// changed, and no token is issued.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with DELETE /accounts/sessions (the `DeleteSessions` operationId).
-	DeleteSessionsWithResponse(ctx context.Context, params *DeleteSessionsParams, reqEditors ...RequestEditorFn) (*DeleteSessionsResponse, error)
+	// Corresponds with GET /accounts/session (the `GetSession` operationId).
+	GetSessionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSessionResponse, error)
+
+	// RevokeAllSessionsWithResponse Log out everywhere
+	//
+	// Revokes every session of the signed-in user at once, **including the caller's own** unless `keep_current=true`.
+	// Revoking the caller's own session clears its cookies.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /accounts/sessions (the `RevokeAllSessions` operationId).
+	RevokeAllSessionsWithResponse(ctx context.Context, params *RevokeAllSessionsParams, reqEditors ...RequestEditorFn) (*RevokeAllSessionsResponse, error)
 
 	// ListSessionsWithResponse List my sessions
 	//
-	// The live sessions of the signed-in user on all devices, newest first, at most 50.
+	// The live sessions of the signed-in user on all devices, newest first. A user has at most 50.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /accounts/sessions (the `ListSessions` operationId).
-	ListSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
+	ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
 
-	// DeleteSessionWithResponse End one of my sessions
+	// RevokeSessionWithResponse Log out one of my sessions
 	//
-	// Ends one session of the signed-in user: a device that was lost, a browser at work. The id of somebody else's
-	// session is answered like one that does not exist. Ending the caller's own session clears its cookies.
+	// Revokes one session of the signed-in user, for instance of a lost device. The id of another user's session gets the
+	// same answer as one that does not exist. Revoking the caller's own session clears its cookies.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with DELETE /accounts/sessions/{session_id} (the `DeleteSession` operationId).
-	DeleteSessionWithResponse(ctx context.Context, sessionID SessionID, reqEditors ...RequestEditorFn) (*DeleteSessionResponse, error)
+	// Corresponds with DELETE /accounts/sessions/{session_id} (the `RevokeSession` operationId).
+	RevokeSessionWithResponse(ctx context.Context, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*RevokeSessionResponse, error)
 
-	// ListAllEventsWithResponse List what happened
+	// GetSettingsWithResponse Get the public settings
 	//
-	// The security log of all users, newest first, as far as all of the filters fit. What was done to a user who is
-	// gone by now is here under the id; the user's own events went with the user.
+	// What a page must know before a user signs in: whether registration is open, the bounds of passwords, the languages.
+	// May be cached for a minute; send `If-None-Match` to revalidate.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /accounts/settings (the `GetSettings` operationId).
+	GetSettingsWithResponse(ctx context.Context, params *GetSettingsParams, reqEditors ...RequestEditorFn) (*GetSettingsResponse, error)
+
+	// ListAllEventsWithResponse List the security events of all users
+	//
+	// The security log of all users that matches all of the filters, newest first. Of a deleted user, only what staff did
+	// is kept, under the id alone.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6268,48 +8098,62 @@ type ClientWithResponsesInterface interface {
 
 	// ListUsersWithResponse Find users
 	//
-	// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
-	// usernames, addresses and names.
+	// The users that match all of the filters, in pages, by `id` unless `sort` says otherwise. Each word of `q` is
+	// searched in usernames, addresses and names, as a part of them and without regard to case.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /admin/users (the `ListUsers` operationId).
 	ListUsersWithResponse(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*ListUsersResponse, error)
 
-	// CreateUserWithBodyWithResponse Invite a user
+	// InviteUserWithBodyWithResponse Invite a user
 	//
-	// Makes an active user without a password and sends an invitation: its link, good for three days, leads to the page
-	// where the user chooses one. After that the user asks for a link as who has forgotten the password does. Only
-	// superusers make members of staff.
+	// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
+	// page where the user sets a password. After that the user requests a link like someone who has forgotten the
+	// password. Only superusers can invite staff members.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /admin/users (the `CreateUser` operationId).
-	CreateUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
+	// Corresponds with POST /admin/users (the `InviteUser` operationId).
+	InviteUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InviteUserResponse, error)
 
-	// CreateUserWithResponse Invite a user
+	// InviteUserWithResponse Invite a user
 	//
-	// Makes an active user without a password and sends an invitation: its link, good for three days, leads to the page
-	// where the user chooses one. After that the user asks for a link as who has forgotten the password does. Only
-	// superusers make members of staff.
+	// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
+	// page where the user sets a password. After that the user requests a link like someone who has forgotten the
+	// password. Only superusers can invite staff members.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /admin/users (the `CreateUser` operationId).
-	CreateUserWithResponse(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
+	// Corresponds with POST /admin/users (the `InviteUser` operationId).
+	InviteUserWithResponse(ctx context.Context, body InviteUserJSONRequestBody, reqEditors ...RequestEditorFn) (*InviteUserResponse, error)
 
-	// GetUserWithResponse Look at a user
+	// DeleteUserWithResponse Delete a user
 	//
-	// The user, and whether a login would be judged.
+	// Removes the user with all sessions, events and links, permanently, and tells the address so. The id is never used
+	// again. To keep a user out without deleting the account, deactivate it. The security log keeps what staff did to the
+	// user, without names.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /admin/users/{user_id} (the `DeleteUser` operationId).
+	DeleteUserWithResponse(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*DeleteUserResponse, error)
+
+	// GetUserWithResponse Get a user
+	//
+	// The user, and whether login is temporarily blocked. `ETag` has the `version` of the user, for `If-Match` of
+	// `PATCH /admin/users/{user_id}`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /admin/users/{user_id} (the `GetUser` operationId).
-	GetUserWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*GetUserResponse, error)
+	GetUserWithResponse(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*GetUserResponse, error)
 
 	// UpdateUserWithBodyWithResponse Change a user
 	//
-	// Members that are absent stay as they are.
+	// Absent members stay as they are. `"locale": null` clears the language. With `If-Match`, the change is made only if
+	// the user still has that version; otherwise it is rejected with `412`, so that two staff members do not overwrite
+	// each other's changes.
 	//
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
@@ -6324,11 +8168,13 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /admin/users/{user_id} (the `UpdateUser` operationId).
-	UpdateUserWithBodyWithResponse(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserResponse, error)
+	UpdateUserWithBodyWithResponse(ctx context.Context, userID UserIDPath, params *UpdateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserResponse, error)
 
 	// UpdateUserWithResponse Change a user
 	//
-	// Members that are absent stay as they are.
+	// Absent members stay as they are. `"locale": null` clears the language. With `If-Match`, the change is made only if
+	// the user still has that version; otherwise it is rejected with `412`, so that two staff members do not overwrite
+	// each other's changes.
 	//
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
@@ -6343,140 +8189,141 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /admin/users/{user_id} (the `UpdateUser` operationId).
-	UpdateUserWithResponse(ctx context.Context, userID UserID, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserResponse, error)
+	UpdateUserWithResponse(ctx context.Context, userID UserIDPath, params *UpdateUserParams, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserResponse, error)
 
-	// DeleteUserWithResponse Remove a user for good
-	//
-	// Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-	// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
-	// security log, without a word of whom.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /admin/users/{user_id}/delete (the `DeleteUser` operationId).
-	DeleteUserWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*DeleteUserResponse, error)
-
-	// SendPasswordResetWithResponse Send a user the mail to set a password
-	//
-	// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-	// used nothing changes: the present password works. At most five of these mails and invitations
-	// are sent to one address per hour. One staff member can cause at most 100 mails per hour.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
-	SendPasswordResetWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*SendPasswordResetResponse, error)
-
-	// DeleteUserSessionsWithResponse Log a user out everywhere
-	//
-	// Ends every session of the user at once. A session of the caller's own among them clears its cookies.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with DELETE /admin/users/{user_id}/sessions (the `DeleteUserSessions` operationId).
-	DeleteUserSessionsWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*DeleteUserSessionsResponse, error)
-
-	// ListUserSessionsWithResponse List a user's sessions
-	//
-	// The live sessions of the user, newest first, at most 50.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with GET /admin/users/{user_id}/sessions (the `ListUserSessions` operationId).
-	ListUserSessionsWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*ListUserSessionsResponse, error)
-
-	// DeleteUserSessionWithResponse End one session of a user
-	//
-	// The id of another user's session is answered like one that does not exist.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `DeleteUserSession` operationId).
-	DeleteUserSessionWithResponse(ctx context.Context, userID UserID, sessionID SessionID, reqEditors ...RequestEditorFn) (*DeleteUserSessionResponse, error)
-
-	// UnthrottleUserWithResponse Let a user try the password again
+	// ResetUserLoginLimitWithResponse Reset the login limit of a user
 	//
 	// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
-	// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
+	// clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess passwords
 	// without limit.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
-	UnthrottleUserWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*UnthrottleUserResponse, error)
+	// Corresponds with DELETE /admin/users/{user_id}/login_limit (the `ResetUserLoginLimit` operationId).
+	ResetUserLoginLimitWithResponse(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*ResetUserLoginLimitResponse, error)
 
-	// GetHealthzWithResponse Is the process alive?
+	// RequestUserPasswordResetWithResponse Send a user the mail to set a password
 	//
-	// Answers 200 as long as the process can answer at all. Asks nothing else; restart the process if this fails.
+	// Sends the link of a forgotten password, or the invitation again if the user has no password yet. Nothing changes
+	// until the link is used: the present password works. At most five of these mails and invitations are sent to one
+	// address per hour. One staff member can cause at most 100 mails per hour.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /healthz (the `GetHealthz` operationId).
-	GetHealthzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetHealthzResponse, error)
+	// Corresponds with POST /admin/users/{user_id}/password_reset (the `RequestUserPasswordReset` operationId).
+	RequestUserPasswordResetWithResponse(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*RequestUserPasswordResetResponse, error)
 
-	// GetOpenapiJSONWithResponse This contract as JSON
+	// RevokeAllUserSessionsWithResponse Log a user out everywhere
 	//
-	// With the server's own URL and the cookie names in force.
+	// Revokes every session of the user at once. If the caller's own session is among them, its cookies are cleared.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /admin/users/{user_id}/sessions (the `RevokeAllUserSessions` operationId).
+	RevokeAllUserSessionsWithResponse(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*RevokeAllUserSessionsResponse, error)
+
+	// ListUserSessionsWithResponse List a user's sessions
+	//
+	// The live sessions of the user, newest first. A user has at most 50.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /admin/users/{user_id}/sessions (the `ListUserSessions` operationId).
+	ListUserSessionsWithResponse(ctx context.Context, userID UserIDPath, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*ListUserSessionsResponse, error)
+
+	// RevokeUserSessionWithResponse Log out one session of a user
+	//
+	// Revokes one session of the user. The id of another user's session gets the same answer as one that does not exist.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `RevokeUserSession` operationId).
+	RevokeUserSessionWithResponse(ctx context.Context, userID UserIDPath, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*RevokeUserSessionResponse, error)
+
+	// CheckHealthWithResponse Check whether the process is alive
+	//
+	// Answers 200 as long as the process can answer at all, and checks nothing else. Restart the process if this fails.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /healthz (the `CheckHealth` operationId).
+	CheckHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CheckHealthResponse, error)
+
+	// GetOpenapiJSONWithResponse Get this contract as JSON
+	//
+	// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
+	// a minute; send `If-None-Match` to revalidate.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /openapi.json (the `GetOpenapiJSON` operationId).
-	GetOpenapiJSONWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenapiJSONResponse, error)
+	GetOpenapiJSONWithResponse(ctx context.Context, params *GetOpenapiJSONParams, reqEditors ...RequestEditorFn) (*GetOpenapiJSONResponse, error)
 
-	// GetOpenapiYamlWithResponse This contract as YAML
+	// GetOpenapiYamlWithResponse Get this contract as YAML
 	//
-	// With the server's own URL and the cookie names in force.
+	// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
+	// a minute; send `If-None-Match` to revalidate.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /openapi.yaml (the `GetOpenapiYaml` operationId).
-	GetOpenapiYamlWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenapiYamlResponse, error)
+	GetOpenapiYamlWithResponse(ctx context.Context, params *GetOpenapiYamlParams, reqEditors ...RequestEditorFn) (*GetOpenapiYamlResponse, error)
 
-	// GetReadyzWithResponse Should this replica get traffic?
+	// ListProblemsWithResponse List the problem codes
 	//
-	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
-	// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk is full,
-	// requests that only read are still answered.
+	// Explains every problem code and every field code, with a sentence that a page can show to users. Each code also has
+	// a page for developers at `/problems/{code}`, which is the `type` of its problems.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /readyz (the `GetReadyz` operationId).
-	GetReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadyzResponse, error)
+	// Corresponds with GET /problems (the `ListProblems` operationId).
+	ListProblemsWithResponse(ctx context.Context, params *ListProblemsParams, reqEditors ...RequestEditorFn) (*ListProblemsResponse, error)
+
+	// CheckReadinessWithResponse Check whether this replica should get traffic
+	//
+	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+	// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
+	// is full, requests that only read are still answered.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /readyz (the `CheckReadiness` operationId).
+	CheckReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CheckReadinessResponse, error)
 }
 
-// GetJwksResponse200Headers the declared response headers of an HTTP 200 response for GetJwks
-type GetJwksResponse200Headers struct {
-	CacheControl *string
-}
-
-type GetJwksResponse struct {
+type GetSigningKeysResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *JwkSet
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
-	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *GetJwksResponse200Headers
+	ApplicationProblemJSON500 *ServerFailed
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetJwksResponse) GetJSON200() *JwkSet {
+func (r GetSigningKeysResponse) GetJSON200() *JwkSet {
 	return r.JSON200
 }
 
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetSigningKeysResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r GetJwksResponse) GetApplicationProblemJSON500() *InternalError {
+func (r GetSigningKeysResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetBody returns the raw response body bytes
-func (r GetJwksResponse) GetBody() []byte {
+func (r GetSigningKeysResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r GetJwksResponse) Status() string {
+func (r GetSigningKeysResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -6484,7 +8331,7 @@ func (r GetJwksResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r GetJwksResponse) StatusCode() int {
+func (r GetSigningKeysResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -6492,67 +8339,60 @@ func (r GetJwksResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r GetJwksResponse) ContentType() string {
+func (r GetSigningKeysResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-// GetCsrfResponse401Headers the declared response headers of an HTTP 401 response for GetCsrf
-type GetCsrfResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// GetCsrfResponse503Headers the declared response headers of an HTTP 503 response for GetCsrf
-type GetCsrfResponse503Headers struct {
-	RetryAfter int
-}
-
-type GetCsrfResponse struct {
+type CancelEmailChangeResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *CsrfResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *CsrfRefusedProblem
+	ApplicationProblemJSON401 *AccessRejected
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *GetCsrfResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *GetCsrfResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetCsrfResponse) GetJSON200() *CsrfResult {
-	return r.JSON200
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CancelEmailChangeResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetCsrfResponse) GetApplicationProblemJSON401() *CsrfRefusedProblem {
+func (r CancelEmailChangeResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CancelEmailChangeResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
+}
+
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r GetCsrfResponse) GetApplicationProblemJSON500() *InternalError {
+func (r CancelEmailChangeResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r GetCsrfResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r CancelEmailChangeResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r GetCsrfResponse) GetBody() []byte {
+func (r CancelEmailChangeResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r GetCsrfResponse) Status() string {
+func (r CancelEmailChangeResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -6560,7 +8400,7 @@ func (r GetCsrfResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r GetCsrfResponse) StatusCode() int {
+func (r CancelEmailChangeResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -6568,69 +8408,55 @@ func (r GetCsrfResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r GetCsrfResponse) ContentType() string {
+func (r CancelEmailChangeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
-}
-
-// ChangeEmailResponse401Headers the declared response headers of an HTTP 401 response for ChangeEmail
-type ChangeEmailResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// ChangeEmailResponse429Headers the declared response headers of an HTTP 429 response for ChangeEmail
-type ChangeEmailResponse429Headers struct {
-	RetryAfter int
-}
-
-// ChangeEmailResponse503Headers the declared response headers of an HTTP 503 response for ChangeEmail
-type ChangeEmailResponse503Headers struct {
-	RetryAfter int
 }
 
 type ChangeEmailResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Accepted
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *CsrfFailed
+	ApplicationProblemJSON403 *RecentAuthenticationRequired
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *PasswordRefused
+	ApplicationProblemJSON422 *ValidationFailed
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *ChangeEmailResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *ChangeEmailResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ChangeEmailResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ChangeEmailResponse) GetJSON202() *Accepted {
+	return r.JSON202
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r ChangeEmailResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r ChangeEmailResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON403() *CsrfFailed {
+func (r ChangeEmailResponse) GetApplicationProblemJSON403() *RecentAuthenticationRequired {
 	return r.ApplicationProblemJSON403
 }
 
@@ -6640,12 +8466,12 @@ func (r ChangeEmailResponse) GetApplicationProblemJSON413() *BodyTooLarge {
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r ChangeEmailResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON422() *PasswordRefused {
+func (r ChangeEmailResponse) GetApplicationProblemJSON422() *ValidationFailed {
 	return r.ApplicationProblemJSON422
 }
 
@@ -6655,12 +8481,12 @@ func (r ChangeEmailResponse) GetApplicationProblemJSON429() *RateLimited {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ChangeEmailResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ChangeEmailResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -6693,50 +8519,29 @@ func (r ChangeEmailResponse) ContentType() string {
 	return ""
 }
 
-// ConfirmEmailChangeResponse429Headers the declared response headers of an HTTP 429 response for ConfirmEmailChange
-type ConfirmEmailChangeResponse429Headers struct {
-	RetryAfter int
-}
-
-// ConfirmEmailChangeResponse503Headers the declared response headers of an HTTP 503 response for ConfirmEmailChange
-type ConfirmEmailChangeResponse503Headers struct {
-	RetryAfter int
-}
-
 type ConfirmEmailChangeResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *StatusResult
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *LinkInvalid
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *ValidationFailed
+	ApplicationProblemJSON422 *LinkRejected
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *ConfirmEmailChangeResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ConfirmEmailChangeResponse503Headers
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ConfirmEmailChangeResponse) GetJSON200() *StatusResult {
-	return r.JSON200
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON400() *LinkInvalid {
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
@@ -6751,12 +8556,12 @@ func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON413() *BodyTooLarge
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON422() *ValidationFailed {
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON422() *LinkRejected {
 	return r.ApplicationProblemJSON422
 }
 
@@ -6766,12 +8571,12 @@ func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON429() *RateLimited 
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ConfirmEmailChangeResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -6804,43 +8609,126 @@ func (r ConfirmEmailChangeResponse) ContentType() string {
 	return ""
 }
 
-// ResendVerificationResponse429Headers the declared response headers of an HTTP 429 response for ResendVerification
-type ResendVerificationResponse429Headers struct {
-	RetryAfter int
+type ResendEmailChangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Accepted
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRejected
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *ResourceNotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *ServerFailed
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
-// ResendVerificationResponse503Headers the declared response headers of an HTTP 503 response for ResendVerification
-type ResendVerificationResponse503Headers struct {
-	RetryAfter int
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ResendEmailChangeResponse) GetJSON202() *Accepted {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ResendEmailChangeResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ResendEmailChangeResponse) GetApplicationProblemJSON401() *AccessRejected {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ResendEmailChangeResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ResendEmailChangeResponse) GetApplicationProblemJSON404() *ResourceNotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ResendEmailChangeResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ResendEmailChangeResponse) GetApplicationProblemJSON500() *ServerFailed {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ResendEmailChangeResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ResendEmailChangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResendEmailChangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResendEmailChangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResendEmailChangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type ResendVerificationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Accepted
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *ResendVerificationResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ResendVerificationResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ResendVerificationResponse) GetJSON202() *Accepted {
+	return r.JSON202
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ResendVerificationResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r ResendVerificationResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
@@ -6855,7 +8743,7 @@ func (r ResendVerificationResponse) GetApplicationProblemJSON413() *BodyTooLarge
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r ResendVerificationResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r ResendVerificationResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
@@ -6870,12 +8758,12 @@ func (r ResendVerificationResponse) GetApplicationProblemJSON429() *RateLimited 
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ResendVerificationResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ResendVerificationResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ResendVerificationResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ResendVerificationResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -6908,55 +8796,41 @@ func (r ResendVerificationResponse) ContentType() string {
 	return ""
 }
 
-// VerifyEmailResponse429Headers the declared response headers of an HTTP 429 response for VerifyEmail
-type VerifyEmailResponse429Headers struct {
-	RetryAfter int
-}
-
-// VerifyEmailResponse503Headers the declared response headers of an HTTP 503 response for VerifyEmail
-type VerifyEmailResponse503Headers struct {
-	RetryAfter int
-}
-
 type VerifyEmailResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *LoginResult
+	JSON200 *SignedIn
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *LinkInvalid
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *LoginForbiddenProblem
+	ApplicationProblemJSON403 *LoginForbidden
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *PasswordRefused
+	ApplicationProblemJSON422 *LinkRejected
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *VerifyEmailResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *VerifyEmailResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r VerifyEmailResponse) GetJSON200() *LoginResult {
+func (r VerifyEmailResponse) GetJSON200() *SignedIn {
 	return r.JSON200
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r VerifyEmailResponse) GetApplicationProblemJSON400() *LinkInvalid {
+func (r VerifyEmailResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r VerifyEmailResponse) GetApplicationProblemJSON403() *LoginForbiddenProblem {
+func (r VerifyEmailResponse) GetApplicationProblemJSON403() *LoginForbidden {
 	return r.ApplicationProblemJSON403
 }
 
@@ -6966,12 +8840,12 @@ func (r VerifyEmailResponse) GetApplicationProblemJSON413() *BodyTooLarge {
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r VerifyEmailResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r VerifyEmailResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r VerifyEmailResponse) GetApplicationProblemJSON422() *PasswordRefused {
+func (r VerifyEmailResponse) GetApplicationProblemJSON422() *LinkRejected {
 	return r.ApplicationProblemJSON422
 }
 
@@ -6981,12 +8855,12 @@ func (r VerifyEmailResponse) GetApplicationProblemJSON429() *RateLimited {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r VerifyEmailResponse) GetApplicationProblemJSON500() *InternalError {
+func (r VerifyEmailResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r VerifyEmailResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r VerifyEmailResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -7019,33 +8893,19 @@ func (r VerifyEmailResponse) ContentType() string {
 	return ""
 }
 
-// ListEventsResponse401Headers the declared response headers of an HTTP 401 response for ListEvents
-type ListEventsResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// ListEventsResponse503Headers the declared response headers of an HTTP 503 response for ListEvents
-type ListEventsResponse503Headers struct {
-	RetryAfter int
-}
-
 type ListEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *EventList
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *ListEventsResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ListEventsResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7054,22 +8914,22 @@ func (r ListEventsResponse) GetJSON200() *EventList {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListEventsResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r ListEventsResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListEventsResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r ListEventsResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ListEventsResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ListEventsResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ListEventsResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ListEventsResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -7102,69 +8962,48 @@ func (r ListEventsResponse) ContentType() string {
 	return ""
 }
 
-// LoginResponse401Headers the declared response headers of an HTTP 401 response for Login
-type LoginResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// LoginResponse429Headers the declared response headers of an HTTP 429 response for Login
-type LoginResponse429Headers struct {
-	RetryAfter int
-}
-
-// LoginResponse503Headers the declared response headers of an HTTP 503 response for Login
-type LoginResponse503Headers struct {
-	RetryAfter int
-}
-
 type LoginResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *LoginResult
+	JSON200 *SignedIn
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *InvalidCredentialsProblem
+	ApplicationProblemJSON401 *CredentialsInvalid
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *LoginForbiddenProblem
+	ApplicationProblemJSON403 *LoginForbidden
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *LoginResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *LoginResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *LoginResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r LoginResponse) GetJSON200() *LoginResult {
+func (r LoginResponse) GetJSON200() *SignedIn {
 	return r.JSON200
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r LoginResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r LoginResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r LoginResponse) GetApplicationProblemJSON401() *InvalidCredentialsProblem {
+func (r LoginResponse) GetApplicationProblemJSON401() *CredentialsInvalid {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r LoginResponse) GetApplicationProblemJSON403() *LoginForbiddenProblem {
+func (r LoginResponse) GetApplicationProblemJSON403() *LoginForbidden {
 	return r.ApplicationProblemJSON403
 }
 
@@ -7174,7 +9013,7 @@ func (r LoginResponse) GetApplicationProblemJSON413() *BodyTooLarge {
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r LoginResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r LoginResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
@@ -7189,12 +9028,12 @@ func (r LoginResponse) GetApplicationProblemJSON429() *RateLimited {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r LoginResponse) GetApplicationProblemJSON500() *InternalError {
+func (r LoginResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r LoginResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r LoginResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -7227,48 +9066,34 @@ func (r LoginResponse) ContentType() string {
 	return ""
 }
 
-// LogoutResponse401Headers the declared response headers of an HTTP 401 response for Logout
-type LogoutResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// LogoutResponse503Headers the declared response headers of an HTTP 503 response for Logout
-type LogoutResponse503Headers struct {
-	RetryAfter int
-}
-
 type LogoutResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *LogoutRefusedProblem
+	ApplicationProblemJSON401 *LogoutRejectedProblem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *LogoutResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *LogoutResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r LogoutResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r LogoutResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r LogoutResponse) GetApplicationProblemJSON401() *LogoutRefusedProblem {
+func (r LogoutResponse) GetApplicationProblemJSON401() *LogoutRejectedProblem {
 	return r.ApplicationProblemJSON401
 }
 
@@ -7283,7 +9108,7 @@ func (r LogoutResponse) GetApplicationProblemJSON413() *BodyTooLarge {
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r LogoutResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r LogoutResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
@@ -7293,12 +9118,12 @@ func (r LogoutResponse) GetApplicationProblemJSON422() *ValidationFailed {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r LogoutResponse) GetApplicationProblemJSON500() *InternalError {
+func (r LogoutResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r LogoutResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r LogoutResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -7331,64 +9156,43 @@ func (r LogoutResponse) ContentType() string {
 	return ""
 }
 
-// ChangePasswordResponse401Headers the declared response headers of an HTTP 401 response for ChangePassword
-type ChangePasswordResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// ChangePasswordResponse429Headers the declared response headers of an HTTP 429 response for ChangePassword
-type ChangePasswordResponse429Headers struct {
-	RetryAfter int
-}
-
-// ChangePasswordResponse503Headers the declared response headers of an HTTP 503 response for ChangePassword
-type ChangePasswordResponse503Headers struct {
-	RetryAfter int
-}
-
 type ChangePasswordResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *LoginResult
+	JSON200 *SignedIn
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *PasswordRefused
+	ApplicationProblemJSON422 *PasswordRejected
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *ChangePasswordResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *ChangePasswordResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ChangePasswordResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ChangePasswordResponse) GetJSON200() *LoginResult {
+func (r ChangePasswordResponse) GetJSON200() *SignedIn {
 	return r.JSON200
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r ChangePasswordResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r ChangePasswordResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
@@ -7403,12 +9207,12 @@ func (r ChangePasswordResponse) GetApplicationProblemJSON413() *BodyTooLarge {
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r ChangePasswordResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON422() *PasswordRefused {
+func (r ChangePasswordResponse) GetApplicationProblemJSON422() *PasswordRejected {
 	return r.ApplicationProblemJSON422
 }
 
@@ -7418,12 +9222,12 @@ func (r ChangePasswordResponse) GetApplicationProblemJSON429() *RateLimited {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ChangePasswordResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ChangePasswordResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -7456,43 +9260,36 @@ func (r ChangePasswordResponse) ContentType() string {
 	return ""
 }
 
-// RequestPasswordResetResponse429Headers the declared response headers of an HTTP 429 response for RequestPasswordReset
-type RequestPasswordResetResponse429Headers struct {
-	RetryAfter int
-}
-
-// RequestPasswordResetResponse503Headers the declared response headers of an HTTP 503 response for RequestPasswordReset
-type RequestPasswordResetResponse503Headers struct {
-	RetryAfter int
-}
-
 type RequestPasswordResetResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Accepted
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *RequestPasswordResetResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *RequestPasswordResetResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RequestPasswordResetResponse) GetJSON202() *Accepted {
+	return r.JSON202
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RequestPasswordResetResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
@@ -7507,7 +9304,7 @@ func (r RequestPasswordResetResponse) GetApplicationProblemJSON413() *BodyTooLar
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r RequestPasswordResetResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
@@ -7522,12 +9319,12 @@ func (r RequestPasswordResetResponse) GetApplicationProblemJSON429() *RateLimite
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r RequestPasswordResetResponse) GetApplicationProblemJSON500() *InternalError {
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r RequestPasswordResetResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r RequestPasswordResetResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -7560,50 +9357,29 @@ func (r RequestPasswordResetResponse) ContentType() string {
 	return ""
 }
 
-// ConfirmPasswordResetResponse429Headers the declared response headers of an HTTP 429 response for ConfirmPasswordReset
-type ConfirmPasswordResetResponse429Headers struct {
-	RetryAfter int
-}
-
-// ConfirmPasswordResetResponse503Headers the declared response headers of an HTTP 503 response for ConfirmPasswordReset
-type ConfirmPasswordResetResponse503Headers struct {
-	RetryAfter int
-}
-
 type ConfirmPasswordResetResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *StatusResult
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *LinkInvalid
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *PasswordRefused
+	ApplicationProblemJSON422 *LinkRejected
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *ConfirmPasswordResetResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ConfirmPasswordResetResponse503Headers
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ConfirmPasswordResetResponse) GetJSON200() *StatusResult {
-	return r.JSON200
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON400() *LinkInvalid {
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
@@ -7618,12 +9394,12 @@ func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON413() *BodyTooLar
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON422() *PasswordRefused {
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON422() *LinkRejected {
 	return r.ApplicationProblemJSON422
 }
 
@@ -7633,12 +9409,12 @@ func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON429() *RateLimite
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ConfirmPasswordResetResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -7671,14 +9447,80 @@ func (r ConfirmPasswordResetResponse) ContentType() string {
 	return ""
 }
 
-// GetProfileResponse401Headers the declared response headers of an HTTP 401 response for GetProfile
-type GetProfileResponse401Headers struct {
-	WWWAuthenticate string
+type DeleteAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRejected
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *RecentAuthenticationRequired
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *SuperuserLast
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *ServerFailed
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
-// GetProfileResponse503Headers the declared response headers of an HTTP 503 response for GetProfile
-type GetProfileResponse503Headers struct {
-	RetryAfter int
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteAccountResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteAccountResponse) GetApplicationProblemJSON401() *AccessRejected {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteAccountResponse) GetApplicationProblemJSON403() *RecentAuthenticationRequired {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeleteAccountResponse) GetApplicationProblemJSON409() *SuperuserLast {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteAccountResponse) GetApplicationProblemJSON500() *ServerFailed {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteAccountResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type GetProfileResponse struct {
@@ -7686,16 +9528,14 @@ type GetProfileResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *ProfileResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *GetProfileResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *GetProfileResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7703,18 +9543,23 @@ func (r GetProfileResponse) GetJSON200() *ProfileResult {
 	return r.JSON200
 }
 
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetProfileResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetProfileResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r GetProfileResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r GetProfileResponse) GetApplicationProblemJSON500() *InternalError {
+func (r GetProfileResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r GetProfileResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r GetProfileResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -7747,30 +9592,15 @@ func (r GetProfileResponse) ContentType() string {
 	return ""
 }
 
-// UpdateProfileResponse401Headers the declared response headers of an HTTP 401 response for UpdateProfile
-type UpdateProfileResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// UpdateProfileResponse429Headers the declared response headers of an HTTP 429 response for UpdateProfile
-type UpdateProfileResponse429Headers struct {
-	RetryAfter int
-}
-
-// UpdateProfileResponse503Headers the declared response headers of an HTTP 503 response for UpdateProfile
-type UpdateProfileResponse503Headers struct {
-	RetryAfter int
-}
-
 type UpdateProfileResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *ProfileResult
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -7778,21 +9608,15 @@ type UpdateProfileResponse struct {
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *UpdateProfileResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *UpdateProfileResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *UpdateProfileResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7801,12 +9625,12 @@ func (r UpdateProfileResponse) GetJSON200() *ProfileResult {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdateProfileResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r UpdateProfileResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdateProfileResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r UpdateProfileResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
@@ -7826,7 +9650,7 @@ func (r UpdateProfileResponse) GetApplicationProblemJSON413() *BodyTooLarge {
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r UpdateProfileResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r UpdateProfileResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
@@ -7841,12 +9665,12 @@ func (r UpdateProfileResponse) GetApplicationProblemJSON429() *RateLimited {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r UpdateProfileResponse) GetApplicationProblemJSON500() *InternalError {
+func (r UpdateProfileResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r UpdateProfileResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r UpdateProfileResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -7879,167 +9703,23 @@ func (r UpdateProfileResponse) ContentType() string {
 	return ""
 }
 
-// DeleteProfileResponse401Headers the declared response headers of an HTTP 401 response for DeleteProfile
-type DeleteProfileResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// DeleteProfileResponse429Headers the declared response headers of an HTTP 429 response for DeleteProfile
-type DeleteProfileResponse429Headers struct {
-	RetryAfter int
-}
-
-// DeleteProfileResponse503Headers the declared response headers of an HTTP 503 response for DeleteProfile
-type DeleteProfileResponse503Headers struct {
-	RetryAfter int
-}
-
-type DeleteProfileResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
-	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
-	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *CsrfFailed
-	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *LastSuperuser
-	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
-	ApplicationProblemJSON413 *BodyTooLarge
-	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
-	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *PasswordRefused
-	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *RateLimited
-	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
-	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *DeleteProfileResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *DeleteProfileResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *DeleteProfileResponse503Headers
-}
-
-// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteProfileResponse) GetApplicationProblemJSON400() *MalformedRequest {
-	return r.ApplicationProblemJSON400
-}
-
-// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteProfileResponse) GetApplicationProblemJSON401() *AccessRefused {
-	return r.ApplicationProblemJSON401
-}
-
-// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteProfileResponse) GetApplicationProblemJSON403() *CsrfFailed {
-	return r.ApplicationProblemJSON403
-}
-
-// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DeleteProfileResponse) GetApplicationProblemJSON409() *LastSuperuser {
-	return r.ApplicationProblemJSON409
-}
-
-// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
-func (r DeleteProfileResponse) GetApplicationProblemJSON413() *BodyTooLarge {
-	return r.ApplicationProblemJSON413
-}
-
-// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r DeleteProfileResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
-	return r.ApplicationProblemJSON415
-}
-
-// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r DeleteProfileResponse) GetApplicationProblemJSON422() *PasswordRefused {
-	return r.ApplicationProblemJSON422
-}
-
-// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r DeleteProfileResponse) GetApplicationProblemJSON429() *RateLimited {
-	return r.ApplicationProblemJSON429
-}
-
-// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r DeleteProfileResponse) GetApplicationProblemJSON500() *InternalError {
-	return r.ApplicationProblemJSON500
-}
-
-// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r DeleteProfileResponse) GetApplicationProblemJSON503() *Unavailable {
-	return r.ApplicationProblemJSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r DeleteProfileResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r DeleteProfileResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r DeleteProfileResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r DeleteProfileResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-// ExportProfileResponse401Headers the declared response headers of an HTTP 401 response for ExportProfile
-type ExportProfileResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// ExportProfileResponse429Headers the declared response headers of an HTTP 429 response for ExportProfile
-type ExportProfileResponse429Headers struct {
-	RetryAfter int
-}
-
-// ExportProfileResponse503Headers the declared response headers of an HTTP 503 response for ExportProfile
-type ExportProfileResponse503Headers struct {
-	RetryAfter int
-}
-
 type ExportProfileResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *ProfileExport
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *ExportProfileResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *ExportProfileResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ExportProfileResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -8047,8 +9727,13 @@ func (r ExportProfileResponse) GetJSON200() *ProfileExport {
 	return r.JSON200
 }
 
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExportProfileResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ExportProfileResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r ExportProfileResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
@@ -8063,12 +9748,12 @@ func (r ExportProfileResponse) GetApplicationProblemJSON429() *RateLimited {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ExportProfileResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ExportProfileResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ExportProfileResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ExportProfileResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -8101,64 +9786,43 @@ func (r ExportProfileResponse) ContentType() string {
 	return ""
 }
 
-// ReauthenticateResponse401Headers the declared response headers of an HTTP 401 response for Reauthenticate
-type ReauthenticateResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// ReauthenticateResponse429Headers the declared response headers of an HTTP 429 response for Reauthenticate
-type ReauthenticateResponse429Headers struct {
-	RetryAfter int
-}
-
-// ReauthenticateResponse503Headers the declared response headers of an HTTP 503 response for Reauthenticate
-type ReauthenticateResponse503Headers struct {
-	RetryAfter int
-}
-
 type ReauthenticateResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *ReauthenticateResult
+	JSON200 *Reauthenticated
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *PasswordRefused
+	ApplicationProblemJSON422 *PasswordRejected
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *ReauthenticateResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *ReauthenticateResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ReauthenticateResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ReauthenticateResponse) GetJSON200() *ReauthenticateResult {
+func (r ReauthenticateResponse) GetJSON200() *Reauthenticated {
 	return r.JSON200
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ReauthenticateResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r ReauthenticateResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ReauthenticateResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r ReauthenticateResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
@@ -8173,12 +9837,12 @@ func (r ReauthenticateResponse) GetApplicationProblemJSON413() *BodyTooLarge {
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r ReauthenticateResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r ReauthenticateResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r ReauthenticateResponse) GetApplicationProblemJSON422() *PasswordRefused {
+func (r ReauthenticateResponse) GetApplicationProblemJSON422() *PasswordRejected {
 	return r.ApplicationProblemJSON422
 }
 
@@ -8188,12 +9852,12 @@ func (r ReauthenticateResponse) GetApplicationProblemJSON429() *RateLimited {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ReauthenticateResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ReauthenticateResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ReauthenticateResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ReauthenticateResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -8226,55 +9890,41 @@ func (r ReauthenticateResponse) ContentType() string {
 	return ""
 }
 
-// RefreshTokenResponse401Headers the declared response headers of an HTTP 401 response for RefreshToken
-type RefreshTokenResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// RefreshTokenResponse503Headers the declared response headers of an HTTP 503 response for RefreshToken
-type RefreshTokenResponse503Headers struct {
-	RetryAfter int
-}
-
 type RefreshTokenResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *TokenResult
+	JSON200 *Refreshed
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *RefreshRefusedProblem
+	ApplicationProblemJSON401 *RefreshRejectedProblem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *RefreshTokenResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *RefreshTokenResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r RefreshTokenResponse) GetJSON200() *TokenResult {
+func (r RefreshTokenResponse) GetJSON200() *Refreshed {
 	return r.JSON200
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RefreshTokenResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r RefreshTokenResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RefreshTokenResponse) GetApplicationProblemJSON401() *RefreshRefusedProblem {
+func (r RefreshTokenResponse) GetApplicationProblemJSON401() *RefreshRejectedProblem {
 	return r.ApplicationProblemJSON401
 }
 
@@ -8289,7 +9939,7 @@ func (r RefreshTokenResponse) GetApplicationProblemJSON413() *BodyTooLarge {
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r RefreshTokenResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r RefreshTokenResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
@@ -8299,12 +9949,12 @@ func (r RefreshTokenResponse) GetApplicationProblemJSON422() *ValidationFailed {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r RefreshTokenResponse) GetApplicationProblemJSON500() *InternalError {
+func (r RefreshTokenResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r RefreshTokenResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r RefreshTokenResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -8337,43 +9987,36 @@ func (r RefreshTokenResponse) ContentType() string {
 	return ""
 }
 
-// RegisterResponse429Headers the declared response headers of an HTTP 429 response for Register
-type RegisterResponse429Headers struct {
-	RetryAfter int
-}
-
-// RegisterResponse503Headers the declared response headers of an HTTP 503 response for Register
-type RegisterResponse503Headers struct {
-	RetryAfter int
-}
-
 type RegisterResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Accepted
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *RegisterForbiddenProblem
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *RegisterResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *RegisterResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RegisterResponse) GetJSON202() *Accepted {
+	return r.JSON202
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RegisterResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r RegisterResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
@@ -8388,7 +10031,7 @@ func (r RegisterResponse) GetApplicationProblemJSON413() *BodyTooLarge {
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r RegisterResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r RegisterResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
@@ -8403,12 +10046,12 @@ func (r RegisterResponse) GetApplicationProblemJSON429() *RateLimited {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r RegisterResponse) GetApplicationProblemJSON500() *InternalError {
+func (r RegisterResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r RegisterResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r RegisterResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -8441,67 +10084,46 @@ func (r RegisterResponse) ContentType() string {
 	return ""
 }
 
-// DeleteSessionsResponse401Headers the declared response headers of an HTTP 401 response for DeleteSessions
-type DeleteSessionsResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// DeleteSessionsResponse503Headers the declared response headers of an HTTP 503 response for DeleteSessions
-type DeleteSessionsResponse503Headers struct {
-	RetryAfter int
-}
-
-type DeleteSessionsResponse struct {
+type GetSessionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SessionResult
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
-	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
-	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *CsrfFailed
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *DeleteSessionsResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *DeleteSessionsResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSessionResponse) GetJSON200() *SessionResult {
+	return r.JSON200
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteSessionsResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r GetSessionResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
-// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteSessionsResponse) GetApplicationProblemJSON401() *AccessRefused {
-	return r.ApplicationProblemJSON401
-}
-
-// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteSessionsResponse) GetApplicationProblemJSON403() *CsrfFailed {
-	return r.ApplicationProblemJSON403
-}
-
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r DeleteSessionsResponse) GetApplicationProblemJSON500() *InternalError {
+func (r GetSessionResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r DeleteSessionsResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r GetSessionResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r DeleteSessionsResponse) GetBody() []byte {
+func (r GetSessionResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r DeleteSessionsResponse) Status() string {
+func (r GetSessionResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -8509,7 +10131,7 @@ func (r DeleteSessionsResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r DeleteSessionsResponse) StatusCode() int {
+func (r GetSessionResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -8517,21 +10139,80 @@ func (r DeleteSessionsResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r DeleteSessionsResponse) ContentType() string {
+func (r GetSessionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-// ListSessionsResponse401Headers the declared response headers of an HTTP 401 response for ListSessions
-type ListSessionsResponse401Headers struct {
-	WWWAuthenticate string
+type RevokeAllSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRejected
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *CsrfFailed
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *ServerFailed
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
-// ListSessionsResponse503Headers the declared response headers of an HTTP 503 response for ListSessions
-type ListSessionsResponse503Headers struct {
-	RetryAfter int
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RevokeAllSessionsResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RevokeAllSessionsResponse) GetApplicationProblemJSON401() *AccessRejected {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RevokeAllSessionsResponse) GetApplicationProblemJSON403() *CsrfFailed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RevokeAllSessionsResponse) GetApplicationProblemJSON500() *ServerFailed {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RevokeAllSessionsResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeAllSessionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeAllSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeAllSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeAllSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type ListSessionsResponse struct {
@@ -8539,16 +10220,14 @@ type ListSessionsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SessionList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *ListSessionsResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ListSessionsResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -8556,18 +10235,23 @@ func (r ListSessionsResponse) GetJSON200() *SessionList {
 	return r.JSON200
 }
 
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListSessionsResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListSessionsResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r ListSessionsResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ListSessionsResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ListSessionsResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ListSessionsResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ListSessionsResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -8600,74 +10284,60 @@ func (r ListSessionsResponse) ContentType() string {
 	return ""
 }
 
-// DeleteSessionResponse401Headers the declared response headers of an HTTP 401 response for DeleteSession
-type DeleteSessionResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// DeleteSessionResponse503Headers the declared response headers of an HTTP 503 response for DeleteSession
-type DeleteSessionResponse503Headers struct {
-	RetryAfter int
-}
-
-type DeleteSessionResponse struct {
+type RevokeSessionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *CsrfFailed
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *NotFound
+	ApplicationProblemJSON404 *ResourceNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *DeleteSessionResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *DeleteSessionResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r RevokeSessionResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r RevokeSessionResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON403() *CsrfFailed {
+func (r RevokeSessionResponse) GetApplicationProblemJSON403() *CsrfFailed {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON404() *NotFound {
+func (r RevokeSessionResponse) GetApplicationProblemJSON404() *ResourceNotFound {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON500() *InternalError {
+func (r RevokeSessionResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r RevokeSessionResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r DeleteSessionResponse) GetBody() []byte {
+func (r RevokeSessionResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r DeleteSessionResponse) Status() string {
+func (r RevokeSessionResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -8675,7 +10345,7 @@ func (r DeleteSessionResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r DeleteSessionResponse) StatusCode() int {
+func (r RevokeSessionResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -8683,56 +10353,97 @@ func (r DeleteSessionResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r DeleteSessionResponse) ContentType() string {
+func (r RevokeSessionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-// ListAllEventsResponse401Headers the declared response headers of an HTTP 401 response for ListAllEvents
-type ListAllEventsResponse401Headers struct {
-	WWWAuthenticate string
+type GetSettingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SettingsResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *ServerFailed
 }
 
-// ListAllEventsResponse503Headers the declared response headers of an HTTP 503 response for ListAllEvents
-type ListAllEventsResponse503Headers struct {
-	RetryAfter int
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSettingsResponse) GetJSON200() *SettingsResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetSettingsResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetSettingsResponse) GetApplicationProblemJSON500() *ServerFailed {
+	return r.ApplicationProblemJSON500
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSettingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSettingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSettingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSettingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type ListAllEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *AdminEventList
+	JSON200 *EventList
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *RoleRequired
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *ListAllEventsResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ListAllEventsResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ListAllEventsResponse) GetJSON200() *AdminEventList {
+func (r ListAllEventsResponse) GetJSON200() *EventList {
 	return r.JSON200
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListAllEventsResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r ListAllEventsResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListAllEventsResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r ListAllEventsResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
@@ -8742,12 +10453,12 @@ func (r ListAllEventsResponse) GetApplicationProblemJSON403() *RoleRequired {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ListAllEventsResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ListAllEventsResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ListAllEventsResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ListAllEventsResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -8780,35 +10491,21 @@ func (r ListAllEventsResponse) ContentType() string {
 	return ""
 }
 
-// ListUsersResponse401Headers the declared response headers of an HTTP 401 response for ListUsers
-type ListUsersResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// ListUsersResponse503Headers the declared response headers of an HTTP 503 response for ListUsers
-type ListUsersResponse503Headers struct {
-	RetryAfter int
-}
-
 type ListUsersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *UserList
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *RoleRequired
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *ListUsersResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ListUsersResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -8817,12 +10514,12 @@ func (r ListUsersResponse) GetJSON200() *UserList {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListUsersResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r ListUsersResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListUsersResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r ListUsersResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
@@ -8832,12 +10529,12 @@ func (r ListUsersResponse) GetApplicationProblemJSON403() *RoleRequired {
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ListUsersResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ListUsersResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ListUsersResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ListUsersResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -8870,116 +10567,95 @@ func (r ListUsersResponse) ContentType() string {
 	return ""
 }
 
-// CreateUserResponse401Headers the declared response headers of an HTTP 401 response for CreateUser
-type CreateUserResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// CreateUserResponse429Headers the declared response headers of an HTTP 429 response for CreateUser
-type CreateUserResponse429Headers struct {
-	RetryAfter int
-}
-
-// CreateUserResponse503Headers the declared response headers of an HTTP 503 response for CreateUser
-type CreateUserResponse503Headers struct {
-	RetryAfter int
-}
-
-type CreateUserResponse struct {
+type InviteUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *AdminUserResult
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *ReauthRequired
+	ApplicationProblemJSON403 *AdminRecentAuthenticationRequired
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *NameTaken
+	ApplicationProblemJSON409 *NameTakenProblem
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *MediaTypeUnsupported
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *ValidationFailed
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *CreateUserResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *CreateUserResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *CreateUserResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
-func (r CreateUserResponse) GetJSON201() *AdminUserResult {
+func (r InviteUserResponse) GetJSON201() *AdminUserResult {
 	return r.JSON201
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateUserResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r InviteUserResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateUserResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r InviteUserResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateUserResponse) GetApplicationProblemJSON403() *ReauthRequired {
+func (r InviteUserResponse) GetApplicationProblemJSON403() *AdminRecentAuthenticationRequired {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateUserResponse) GetApplicationProblemJSON409() *NameTaken {
+func (r InviteUserResponse) GetApplicationProblemJSON409() *NameTakenProblem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
-func (r CreateUserResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+func (r InviteUserResponse) GetApplicationProblemJSON413() *BodyTooLarge {
 	return r.ApplicationProblemJSON413
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r CreateUserResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r InviteUserResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
 	return r.ApplicationProblemJSON415
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateUserResponse) GetApplicationProblemJSON422() *ValidationFailed {
+func (r InviteUserResponse) GetApplicationProblemJSON422() *ValidationFailed {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r CreateUserResponse) GetApplicationProblemJSON429() *RateLimited {
+func (r InviteUserResponse) GetApplicationProblemJSON429() *RateLimited {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r CreateUserResponse) GetApplicationProblemJSON500() *InternalError {
+func (r InviteUserResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r CreateUserResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r InviteUserResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r CreateUserResponse) GetBody() []byte {
+func (r InviteUserResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r CreateUserResponse) Status() string {
+func (r InviteUserResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -8987,7 +10663,7 @@ func (r CreateUserResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r CreateUserResponse) StatusCode() int {
+func (r InviteUserResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -8995,314 +10671,64 @@ func (r CreateUserResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r CreateUserResponse) ContentType() string {
+func (r InviteUserResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
-}
-
-// GetUserResponse401Headers the declared response headers of an HTTP 401 response for GetUser
-type GetUserResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// GetUserResponse503Headers the declared response headers of an HTTP 503 response for GetUser
-type GetUserResponse503Headers struct {
-	RetryAfter int
-}
-
-type GetUserResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *AdminUserResult
-	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
-	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
-	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *RoleRequired
-	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *NotFound
-	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
-	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *GetUserResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *GetUserResponse503Headers
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetUserResponse) GetJSON200() *AdminUserResult {
-	return r.JSON200
-}
-
-// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetUserResponse) GetApplicationProblemJSON400() *MalformedRequest {
-	return r.ApplicationProblemJSON400
-}
-
-// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetUserResponse) GetApplicationProblemJSON401() *AccessRefused {
-	return r.ApplicationProblemJSON401
-}
-
-// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetUserResponse) GetApplicationProblemJSON403() *RoleRequired {
-	return r.ApplicationProblemJSON403
-}
-
-// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetUserResponse) GetApplicationProblemJSON404() *NotFound {
-	return r.ApplicationProblemJSON404
-}
-
-// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r GetUserResponse) GetApplicationProblemJSON500() *InternalError {
-	return r.ApplicationProblemJSON500
-}
-
-// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r GetUserResponse) GetApplicationProblemJSON503() *Unavailable {
-	return r.ApplicationProblemJSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r GetUserResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r GetUserResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r GetUserResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r GetUserResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-// UpdateUserResponse401Headers the declared response headers of an HTTP 401 response for UpdateUser
-type UpdateUserResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// UpdateUserResponse429Headers the declared response headers of an HTTP 429 response for UpdateUser
-type UpdateUserResponse429Headers struct {
-	RetryAfter int
-}
-
-// UpdateUserResponse503Headers the declared response headers of an HTTP 503 response for UpdateUser
-type UpdateUserResponse503Headers struct {
-	RetryAfter int
-}
-
-type UpdateUserResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *AdminUserResult
-	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
-	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
-	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *ReauthRequired
-	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *NotFound
-	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *UserConflictProblem
-	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
-	ApplicationProblemJSON413 *BodyTooLarge
-	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
-	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *ValidationFailed
-	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *RateLimited
-	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
-	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *UpdateUserResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *UpdateUserResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *UpdateUserResponse503Headers
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r UpdateUserResponse) GetJSON200() *AdminUserResult {
-	return r.JSON200
-}
-
-// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdateUserResponse) GetApplicationProblemJSON400() *MalformedRequest {
-	return r.ApplicationProblemJSON400
-}
-
-// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdateUserResponse) GetApplicationProblemJSON401() *AccessRefused {
-	return r.ApplicationProblemJSON401
-}
-
-// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdateUserResponse) GetApplicationProblemJSON403() *ReauthRequired {
-	return r.ApplicationProblemJSON403
-}
-
-// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UpdateUserResponse) GetApplicationProblemJSON404() *NotFound {
-	return r.ApplicationProblemJSON404
-}
-
-// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r UpdateUserResponse) GetApplicationProblemJSON409() *UserConflictProblem {
-	return r.ApplicationProblemJSON409
-}
-
-// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
-func (r UpdateUserResponse) GetApplicationProblemJSON413() *BodyTooLarge {
-	return r.ApplicationProblemJSON413
-}
-
-// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r UpdateUserResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
-	return r.ApplicationProblemJSON415
-}
-
-// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r UpdateUserResponse) GetApplicationProblemJSON422() *ValidationFailed {
-	return r.ApplicationProblemJSON422
-}
-
-// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r UpdateUserResponse) GetApplicationProblemJSON429() *RateLimited {
-	return r.ApplicationProblemJSON429
-}
-
-// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r UpdateUserResponse) GetApplicationProblemJSON500() *InternalError {
-	return r.ApplicationProblemJSON500
-}
-
-// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r UpdateUserResponse) GetApplicationProblemJSON503() *Unavailable {
-	return r.ApplicationProblemJSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r UpdateUserResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r UpdateUserResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r UpdateUserResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r UpdateUserResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-// DeleteUserResponse401Headers the declared response headers of an HTTP 401 response for DeleteUser
-type DeleteUserResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// DeleteUserResponse503Headers the declared response headers of an HTTP 503 response for DeleteUser
-type DeleteUserResponse503Headers struct {
-	RetryAfter int
 }
 
 type DeleteUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *ReauthRequired
+	ApplicationProblemJSON403 *AdminRecentAuthenticationRequired
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *NotFound
+	ApplicationProblemJSON404 *ResourceNotFound
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *LastSuperuser
+	ApplicationProblemJSON409 *SuperuserLast
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *DeleteUserResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *DeleteUserResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteUserResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r DeleteUserResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteUserResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r DeleteUserResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteUserResponse) GetApplicationProblemJSON403() *ReauthRequired {
+func (r DeleteUserResponse) GetApplicationProblemJSON403() *AdminRecentAuthenticationRequired {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteUserResponse) GetApplicationProblemJSON404() *NotFound {
+func (r DeleteUserResponse) GetApplicationProblemJSON404() *ResourceNotFound {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DeleteUserResponse) GetApplicationProblemJSON409() *LastSuperuser {
+func (r DeleteUserResponse) GetApplicationProblemJSON409() *SuperuserLast {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r DeleteUserResponse) GetApplicationProblemJSON500() *InternalError {
+func (r DeleteUserResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r DeleteUserResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r DeleteUserResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -9335,95 +10761,365 @@ func (r DeleteUserResponse) ContentType() string {
 	return ""
 }
 
-// SendPasswordResetResponse401Headers the declared response headers of an HTTP 401 response for SendPasswordReset
-type SendPasswordResetResponse401Headers struct {
-	WWWAuthenticate string
+type GetUserResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AdminUserResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRejected
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *RoleRequired
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *ResourceNotFound
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *ServerFailed
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
-// SendPasswordResetResponse429Headers the declared response headers of an HTTP 429 response for SendPasswordReset
-type SendPasswordResetResponse429Headers struct {
-	RetryAfter int
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetUserResponse) GetJSON200() *AdminUserResult {
+	return r.JSON200
 }
 
-// SendPasswordResetResponse503Headers the declared response headers of an HTTP 503 response for SendPasswordReset
-type SendPasswordResetResponse503Headers struct {
-	RetryAfter int
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetUserResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
 }
 
-type SendPasswordResetResponse struct {
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetUserResponse) GetApplicationProblemJSON401() *AccessRejected {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetUserResponse) GetApplicationProblemJSON403() *RoleRequired {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetUserResponse) GetApplicationProblemJSON404() *ResourceNotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetUserResponse) GetApplicationProblemJSON500() *ServerFailed {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetUserResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetUserResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetUserResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetUserResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateUserResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AdminUserResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRejected
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *AdminRecentAuthenticationRequired
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *ResourceNotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *UserConflictProblem
+	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationProblemJSON412 *PreconditionFailedProblem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *MediaTypeUnsupported
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *ValidationFailed
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *ServerFailed
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateUserResponse) GetJSON200() *AdminUserResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON401() *AccessRejected {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON403() *AdminRecentAuthenticationRequired {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON404() *ResourceNotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON409() *UserConflictProblem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON412() *PreconditionFailedProblem {
+	return r.ApplicationProblemJSON412
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON415() *MediaTypeUnsupported {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON422() *ValidationFailed {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON429() *RateLimited {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON500() *ServerFailed {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UpdateUserResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateUserResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateUserResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateUserResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ResetUserLoginLimitResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *AdminRecentAuthenticationRequired
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *ResourceNotFound
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *ServerFailed
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ResetUserLoginLimitResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ResetUserLoginLimitResponse) GetApplicationProblemJSON401() *AccessRejected {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ResetUserLoginLimitResponse) GetApplicationProblemJSON403() *AdminRecentAuthenticationRequired {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ResetUserLoginLimitResponse) GetApplicationProblemJSON404() *ResourceNotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ResetUserLoginLimitResponse) GetApplicationProblemJSON500() *ServerFailed {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ResetUserLoginLimitResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ResetUserLoginLimitResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResetUserLoginLimitResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResetUserLoginLimitResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResetUserLoginLimitResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RequestUserPasswordResetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Accepted
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *AdminForbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *NotFound
+	ApplicationProblemJSON404 *ResourceNotFound
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *UserUnreachableProblem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *SendPasswordResetResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *SendPasswordResetResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *SendPasswordResetResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RequestUserPasswordResetResponse) GetJSON202() *Accepted {
+	return r.JSON202
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r SendPasswordResetResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r RequestUserPasswordResetResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r SendPasswordResetResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r RequestUserPasswordResetResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r SendPasswordResetResponse) GetApplicationProblemJSON403() *AdminForbidden {
+func (r RequestUserPasswordResetResponse) GetApplicationProblemJSON403() *AdminForbidden {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r SendPasswordResetResponse) GetApplicationProblemJSON404() *NotFound {
+func (r RequestUserPasswordResetResponse) GetApplicationProblemJSON404() *ResourceNotFound {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r SendPasswordResetResponse) GetApplicationProblemJSON409() *UserUnreachableProblem {
+func (r RequestUserPasswordResetResponse) GetApplicationProblemJSON409() *UserUnreachableProblem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r SendPasswordResetResponse) GetApplicationProblemJSON429() *RateLimited {
+func (r RequestUserPasswordResetResponse) GetApplicationProblemJSON429() *RateLimited {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r SendPasswordResetResponse) GetApplicationProblemJSON500() *InternalError {
+func (r RequestUserPasswordResetResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r SendPasswordResetResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r RequestUserPasswordResetResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r SendPasswordResetResponse) GetBody() []byte {
+func (r RequestUserPasswordResetResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r SendPasswordResetResponse) Status() string {
+func (r RequestUserPasswordResetResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -9431,7 +11127,7 @@ func (r SendPasswordResetResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r SendPasswordResetResponse) StatusCode() int {
+func (r RequestUserPasswordResetResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -9439,81 +11135,67 @@ func (r SendPasswordResetResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r SendPasswordResetResponse) ContentType() string {
+func (r RequestUserPasswordResetResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-// DeleteUserSessionsResponse401Headers the declared response headers of an HTTP 401 response for DeleteUserSessions
-type DeleteUserSessionsResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// DeleteUserSessionsResponse503Headers the declared response headers of an HTTP 503 response for DeleteUserSessions
-type DeleteUserSessionsResponse503Headers struct {
-	RetryAfter int
-}
-
-type DeleteUserSessionsResponse struct {
+type RevokeAllUserSessionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *AdminForbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *NotFound
+	ApplicationProblemJSON404 *ResourceNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *DeleteUserSessionsResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *DeleteUserSessionsResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteUserSessionsResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r RevokeAllUserSessionsResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteUserSessionsResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r RevokeAllUserSessionsResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteUserSessionsResponse) GetApplicationProblemJSON403() *AdminForbidden {
+func (r RevokeAllUserSessionsResponse) GetApplicationProblemJSON403() *AdminForbidden {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteUserSessionsResponse) GetApplicationProblemJSON404() *NotFound {
+func (r RevokeAllUserSessionsResponse) GetApplicationProblemJSON404() *ResourceNotFound {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r DeleteUserSessionsResponse) GetApplicationProblemJSON500() *InternalError {
+func (r RevokeAllUserSessionsResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r DeleteUserSessionsResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r RevokeAllUserSessionsResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r DeleteUserSessionsResponse) GetBody() []byte {
+func (r RevokeAllUserSessionsResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r DeleteUserSessionsResponse) Status() string {
+func (r RevokeAllUserSessionsResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -9521,7 +11203,7 @@ func (r DeleteUserSessionsResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r DeleteUserSessionsResponse) StatusCode() int {
+func (r RevokeAllUserSessionsResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -9529,21 +11211,11 @@ func (r DeleteUserSessionsResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r DeleteUserSessionsResponse) ContentType() string {
+func (r RevokeAllUserSessionsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
-}
-
-// ListUserSessionsResponse401Headers the declared response headers of an HTTP 401 response for ListUserSessions
-type ListUserSessionsResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// ListUserSessionsResponse503Headers the declared response headers of an HTTP 503 response for ListUserSessions
-type ListUserSessionsResponse503Headers struct {
-	RetryAfter int
 }
 
 type ListUserSessionsResponse struct {
@@ -9552,21 +11224,17 @@ type ListUserSessionsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SessionList
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *RoleRequired
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *NotFound
+	ApplicationProblemJSON404 *ResourceNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *ListUserSessionsResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ListUserSessionsResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -9575,12 +11243,12 @@ func (r ListUserSessionsResponse) GetJSON200() *SessionList {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListUserSessionsResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r ListUserSessionsResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListUserSessionsResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r ListUserSessionsResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
@@ -9590,17 +11258,17 @@ func (r ListUserSessionsResponse) GetApplicationProblemJSON403() *RoleRequired {
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r ListUserSessionsResponse) GetApplicationProblemJSON404() *NotFound {
+func (r ListUserSessionsResponse) GetApplicationProblemJSON404() *ResourceNotFound {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r ListUserSessionsResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ListUserSessionsResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r ListUserSessionsResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r ListUserSessionsResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
@@ -9633,74 +11301,60 @@ func (r ListUserSessionsResponse) ContentType() string {
 	return ""
 }
 
-// DeleteUserSessionResponse401Headers the declared response headers of an HTTP 401 response for DeleteUserSession
-type DeleteUserSessionResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// DeleteUserSessionResponse503Headers the declared response headers of an HTTP 503 response for DeleteUserSession
-type DeleteUserSessionResponse503Headers struct {
-	RetryAfter int
-}
-
-type DeleteUserSessionResponse struct {
+type RevokeUserSessionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
+	ApplicationProblemJSON401 *AccessRejected
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *AdminForbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *NotFound
+	ApplicationProblemJSON404 *ResourceNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *DeleteUserSessionResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *DeleteUserSessionResponse503Headers
+	ApplicationProblemJSON503 *ServiceUnavailable
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteUserSessionResponse) GetApplicationProblemJSON400() *MalformedRequest {
+func (r RevokeUserSessionResponse) GetApplicationProblemJSON400() *RequestMalformed {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteUserSessionResponse) GetApplicationProblemJSON401() *AccessRefused {
+func (r RevokeUserSessionResponse) GetApplicationProblemJSON401() *AccessRejected {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteUserSessionResponse) GetApplicationProblemJSON403() *AdminForbidden {
+func (r RevokeUserSessionResponse) GetApplicationProblemJSON403() *AdminForbidden {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteUserSessionResponse) GetApplicationProblemJSON404() *NotFound {
+func (r RevokeUserSessionResponse) GetApplicationProblemJSON404() *ResourceNotFound {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r DeleteUserSessionResponse) GetApplicationProblemJSON500() *InternalError {
+func (r RevokeUserSessionResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r DeleteUserSessionResponse) GetApplicationProblemJSON503() *Unavailable {
+func (r RevokeUserSessionResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
 	return r.ApplicationProblemJSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r DeleteUserSessionResponse) GetBody() []byte {
+func (r RevokeUserSessionResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r DeleteUserSessionResponse) Status() string {
+func (r RevokeUserSessionResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -9708,7 +11362,7 @@ func (r DeleteUserSessionResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r DeleteUserSessionResponse) StatusCode() int {
+func (r RevokeUserSessionResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -9716,129 +11370,46 @@ func (r DeleteUserSessionResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r DeleteUserSessionResponse) ContentType() string {
+func (r RevokeUserSessionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-// UnthrottleUserResponse401Headers the declared response headers of an HTTP 401 response for UnthrottleUser
-type UnthrottleUserResponse401Headers struct {
-	WWWAuthenticate string
-}
-
-// UnthrottleUserResponse503Headers the declared response headers of an HTTP 503 response for UnthrottleUser
-type UnthrottleUserResponse503Headers struct {
-	RetryAfter int
-}
-
-type UnthrottleUserResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedRequest
-	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *AccessRefused
-	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *ReauthRequired
-	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *NotFound
-	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
-	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *UnthrottleUserResponse401Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *UnthrottleUserResponse503Headers
-}
-
-// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UnthrottleUserResponse) GetApplicationProblemJSON400() *MalformedRequest {
-	return r.ApplicationProblemJSON400
-}
-
-// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UnthrottleUserResponse) GetApplicationProblemJSON401() *AccessRefused {
-	return r.ApplicationProblemJSON401
-}
-
-// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UnthrottleUserResponse) GetApplicationProblemJSON403() *ReauthRequired {
-	return r.ApplicationProblemJSON403
-}
-
-// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UnthrottleUserResponse) GetApplicationProblemJSON404() *NotFound {
-	return r.ApplicationProblemJSON404
-}
-
-// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r UnthrottleUserResponse) GetApplicationProblemJSON500() *InternalError {
-	return r.ApplicationProblemJSON500
-}
-
-// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r UnthrottleUserResponse) GetApplicationProblemJSON503() *Unavailable {
-	return r.ApplicationProblemJSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r UnthrottleUserResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r UnthrottleUserResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r UnthrottleUserResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r UnthrottleUserResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-type GetHealthzResponse struct {
+type CheckHealthResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *HealthResult
+	JSON200 *Health
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetHealthzResponse) GetJSON200() *HealthResult {
+func (r CheckHealthResponse) GetJSON200() *Health {
 	return r.JSON200
 }
 
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CheckHealthResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r GetHealthzResponse) GetApplicationProblemJSON500() *InternalError {
+func (r CheckHealthResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
 // GetBody returns the raw response body bytes
-func (r GetHealthzResponse) GetBody() []byte {
+func (r CheckHealthResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r GetHealthzResponse) Status() string {
+func (r CheckHealthResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -9846,7 +11417,7 @@ func (r GetHealthzResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r GetHealthzResponse) StatusCode() int {
+func (r CheckHealthResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -9854,7 +11425,7 @@ func (r GetHealthzResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r GetHealthzResponse) ContentType() string {
+func (r CheckHealthResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9866,8 +11437,10 @@ type GetOpenapiJSONResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OpenapiDocument
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -9875,8 +11448,13 @@ func (r GetOpenapiJSONResponse) GetJSON200() *OpenapiDocument {
 	return r.JSON200
 }
 
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOpenapiJSONResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r GetOpenapiJSONResponse) GetApplicationProblemJSON500() *InternalError {
+func (r GetOpenapiJSONResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
@@ -9914,8 +11492,10 @@ type GetOpenapiYamlResponse struct {
 	HTTPResponse *http.Response
 	// YAML200 the response for an HTTP 200 `application/yaml` response
 	YAML200 *string
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
+	ApplicationProblemJSON500 *ServerFailed
 }
 
 // GetYAML200 returns the response for an HTTP 200 `application/yaml` response
@@ -9923,8 +11503,13 @@ func (r GetOpenapiYamlResponse) GetYAML200() *string {
 	return r.YAML200
 }
 
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOpenapiYamlResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r GetOpenapiYamlResponse) GetApplicationProblemJSON500() *InternalError {
+func (r GetOpenapiYamlResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
@@ -9957,46 +11542,39 @@ func (r GetOpenapiYamlResponse) ContentType() string {
 	return ""
 }
 
-// GetReadyzResponse503Headers the declared response headers of an HTTP 503 response for GetReadyz
-type GetReadyzResponse503Headers struct {
-	RetryAfter int
-}
-
-type GetReadyzResponse struct {
+type ListProblemsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *HealthResult
+	JSON200 *ProblemCatalog
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
-	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *GetReadyzResponse503Headers
+	ApplicationProblemJSON500 *ServerFailed
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetReadyzResponse) GetJSON200() *HealthResult {
+func (r ListProblemsResponse) GetJSON200() *ProblemCatalog {
 	return r.JSON200
 }
 
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListProblemsResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r GetReadyzResponse) GetApplicationProblemJSON500() *InternalError {
+func (r ListProblemsResponse) GetApplicationProblemJSON500() *ServerFailed {
 	return r.ApplicationProblemJSON500
 }
 
-// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r GetReadyzResponse) GetApplicationProblemJSON503() *Unavailable {
-	return r.ApplicationProblemJSON503
-}
-
 // GetBody returns the raw response body bytes
-func (r GetReadyzResponse) GetBody() []byte {
+func (r ListProblemsResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r GetReadyzResponse) Status() string {
+func (r ListProblemsResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -10004,7 +11582,7 @@ func (r GetReadyzResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r GetReadyzResponse) StatusCode() int {
+func (r ListProblemsResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -10012,50 +11590,112 @@ func (r GetReadyzResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r GetReadyzResponse) ContentType() string {
+func (r ListProblemsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-// GetJwksWithResponse The public keys of access tokens
+type CheckReadinessResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Health
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RequestMalformed
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *ServerFailed
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CheckReadinessResponse) GetJSON200() *Health {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CheckReadinessResponse) GetApplicationProblemJSON400() *RequestMalformed {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CheckReadinessResponse) GetApplicationProblemJSON500() *ServerFailed {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CheckReadinessResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CheckReadinessResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CheckReadinessResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CheckReadinessResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CheckReadinessResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetSigningKeysWithResponse Get the public keys of access tokens
 //
 // The JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes.
+// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes. Ignore keys and
+// members that you do not know.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /.well-known/jwks.json (the `GetJwks` operationId).
-func (c *ClientWithResponses) GetJwksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetJwksResponse, error) {
-	rsp, err := c.GetJwks(ctx, reqEditors...)
+// Corresponds with GET /.well-known/jwks.json (the `GetSigningKeys` operationId).
+func (c *ClientWithResponses) GetSigningKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSigningKeysResponse, error) {
+	rsp, err := c.GetSigningKeys(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseGetJwksResponse(rsp)
+	return ParseGetSigningKeysResponse(rsp)
 }
 
-// GetCsrfWithResponse Get the CSRF token
+// CancelEmailChangeWithResponse Cancel the change of my email address
 //
-// The value of `X-CSRFToken` for the session whose cookie (or Bearer token) comes with the request. A page calls
-// this first after a reload, when it has no access token and lives on another host than the API and so cannot
-// read the cookie `csrftoken`. Changes nothing. In `server_held` an expired access cookie is accepted.
+// The links of the pending change stop working. Does nothing if no change is pending.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /accounts/csrf (the `GetCsrf` operationId).
-func (c *ClientWithResponses) GetCsrfWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCsrfResponse, error) {
-	rsp, err := c.GetCsrf(ctx, reqEditors...)
+// Corresponds with DELETE /accounts/email/change (the `CancelEmailChange` operationId).
+func (c *ClientWithResponses) CancelEmailChangeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CancelEmailChangeResponse, error) {
+	rsp, err := c.CancelEmailChange(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseGetCsrfResponse(rsp)
+	return ParseCancelEmailChangeResponse(rsp)
 }
 
-// ChangeEmailWithBodyWithResponse Change my e-mail address
+// ChangeEmailWithBodyWithResponse Change my email address
 //
-// Sends a link to the new address and a notice to the present one. The present address stays in force until the
-// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
+// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
+// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10068,10 +11708,11 @@ func (c *ClientWithResponses) ChangeEmailWithBodyWithResponse(ctx context.Contex
 	return ParseChangeEmailResponse(rsp)
 }
 
-// ChangeEmailWithResponse Change my e-mail address
+// ChangeEmailWithResponse Change my email address
 //
-// Sends a link to the new address and a notice to the present one. The present address stays in force until the
-// link is confirmed. Always `202` with the right password, also if the new address has an account already.
+// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
+// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
+// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10084,9 +11725,11 @@ func (c *ClientWithResponses) ChangeEmailWithResponse(ctx context.Context, body 
 	return ParseChangeEmailResponse(rsp)
 }
 
-// ConfirmEmailChangeWithBodyWithResponse Confirm the new e-mail address
+// ConfirmEmailChangeWithBodyWithResponse Confirm the new email address
 //
-// Takes the token of the link that was sent to the new address. Sessions go on.
+// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
+// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
+// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10099,9 +11742,11 @@ func (c *ClientWithResponses) ConfirmEmailChangeWithBodyWithResponse(ctx context
 	return ParseConfirmEmailChangeResponse(rsp)
 }
 
-// ConfirmEmailChangeWithResponse Confirm the new e-mail address
+// ConfirmEmailChangeWithResponse Confirm the new email address
 //
-// Takes the token of the link that was sent to the new address. Sessions go on.
+// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
+// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
+// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10114,10 +11759,25 @@ func (c *ClientWithResponses) ConfirmEmailChangeWithResponse(ctx context.Context
 	return ParseConfirmEmailChangeResponse(rsp)
 }
 
+// ResendEmailChangeWithResponse Send the mail of my email change again
+//
+// Sends a new link to the pending address. The older links stop working. `404` means that no change is pending.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/email/change/resend (the `ResendEmailChange` operationId).
+func (c *ClientWithResponses) ResendEmailChangeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ResendEmailChangeResponse, error) {
+	rsp, err := c.ResendEmailChange(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResendEmailChangeResponse(rsp)
+}
+
 // ResendVerificationWithBodyWithResponse Send the verification mail again
 //
-// Always `202`. A mail goes out if a registration of this address waits for its verification.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10132,8 +11792,8 @@ func (c *ClientWithResponses) ResendVerificationWithBodyWithResponse(ctx context
 
 // ResendVerificationWithResponse Send the verification mail again
 //
-// Always `202`. A mail goes out if a registration of this address waits for its verification.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10146,11 +11806,12 @@ func (c *ClientWithResponses) ResendVerificationWithResponse(ctx context.Context
 	return ParseResendVerificationResponse(rsp)
 }
 
-// VerifyEmailWithBodyWithResponse Verify the address and sign in
+// VerifyEmailWithBodyWithResponse Verify the email address and log in
 //
-// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-// login. Of several registrations of the address, it is the password that says which: the link of any mail will
-// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+// password that was entered at registration. If the address was registered several times, the password selects the
+// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
+// same request is simply a login.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10163,11 +11824,12 @@ func (c *ClientWithResponses) VerifyEmailWithBodyWithResponse(ctx context.Contex
 	return ParseVerifyEmailResponse(rsp)
 }
 
-// VerifyEmailWithResponse Verify the address and sign in
+// VerifyEmailWithResponse Verify the email address and log in
 //
-// Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-// login. Of several registrations of the address, it is the password that says which: the link of any mail will
-// do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+// password that was entered at registration. If the address was registered several times, the password selects the
+// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
+// same request is simply a login.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10180,11 +11842,12 @@ func (c *ClientWithResponses) VerifyEmailWithResponse(ctx context.Context, body 
 	return ParseVerifyEmailResponse(rsp)
 }
 
-// ListEventsWithResponse List what happened to my account
+// ListEventsWithResponse List my security events
 //
-// The security log of the signed-in user, newest first: logins and failed ones, sessions that ended, passwords
-// and addresses that changed. Failures of one kind from one address are listed once a minute, and a moment later
-// than they happen. Events are kept for a limited time.
+// The security log of the signed-in user, newest first: logins and failed ones, revoked sessions, changes of passwords
+// and addresses. Failures of one kind from one address are listed at most once a minute, and a moment after they
+// happen. Events are kept for a limited time. An event that a staff member caused says so in `actor`, and has neither
+// the staff member's name nor where the request came from.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10199,12 +11862,12 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 
 // LoginWithBodyWithResponse Log in
 //
-// Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
-// deactivated user and an unverified address all give the same `401`, after the same time.
+// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
+// deactivated user and an unverified address all get the same `401` after the same time.
 //
-// A session cookie that happens to be in the request is never adopted: a login always makes a new session. In a
-// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; the oldest
-// gives way.
+// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
+// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+// revokes the oldest.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10219,12 +11882,12 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 
 // LoginWithResponse Log in
 //
-// Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
-// deactivated user and an unverified address all give the same `401`, after the same time.
+// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
+// deactivated user and an unverified address all get the same `401` after the same time.
 //
-// A session cookie that happens to be in the request is never adopted: a login always makes a new session. In a
-// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; the oldest
-// gives way.
+// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
+// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+// revokes the oldest.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10239,7 +11902,7 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, body LoginJ
 
 // LogoutWithBodyWithResponse Log out
 //
-// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
 // Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 //
 //   - any authentic refresh token of the session, also a superseded or an expired one, and
@@ -10261,7 +11924,7 @@ func (c *ClientWithResponses) LogoutWithBodyWithResponse(ctx context.Context, co
 
 // LogoutWithResponse Log out
 //
-// Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
 // Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
 //
 //   - any authentic refresh token of the session, also a superseded or an expired one, and
@@ -10283,8 +11946,8 @@ func (c *ClientWithResponses) LogoutWithResponse(ctx context.Context, body Logou
 
 // ChangePasswordWithBodyWithResponse Change my password
 //
-// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
-// transport. A mail says that the password was changed.
+// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
+// same transport. A mail says that the password was changed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10299,8 +11962,8 @@ func (c *ClientWithResponses) ChangePasswordWithBodyWithResponse(ctx context.Con
 
 // ChangePasswordWithResponse Change my password
 //
-// Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
-// transport. A mail says that the password was changed.
+// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
+// same transport. A mail says that the password was changed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10313,11 +11976,11 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 	return ParseChangePasswordResponse(rsp)
 }
 
-// RequestPasswordResetWithBodyWithResponse Ask for a mail to set a new password
+// RequestPasswordResetWithBodyWithResponse Request a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
-// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
+// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10330,11 +11993,11 @@ func (c *ClientWithResponses) RequestPasswordResetWithBodyWithResponse(ctx conte
 	return ParseRequestPasswordResetResponse(rsp)
 }
 
-// RequestPasswordResetWithResponse Ask for a mail to set a new password
+// RequestPasswordResetWithResponse Request a mail to set a new password
 //
-// Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
-// newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
+// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10347,14 +12010,14 @@ func (c *ClientWithResponses) RequestPasswordResetWithResponse(ctx context.Conte
 	return ParseRequestPasswordResetResponse(rsp)
 }
 
-// ConfirmPasswordResetWithBodyWithResponse Set a new password by the link of a mail
+// ConfirmPasswordResetWithBodyWithResponse Set a new password with the link of a mail
 //
 // The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 // sign the user in: log in with the new password.
 //
 // Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
 // Data of invited and imported users is kept.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -10368,14 +12031,14 @@ func (c *ClientWithResponses) ConfirmPasswordResetWithBodyWithResponse(ctx conte
 	return ParseConfirmPasswordResetResponse(rsp)
 }
 
-// ConfirmPasswordResetWithResponse Set a new password by the link of a mail
+// ConfirmPasswordResetWithResponse Set a new password with the link of a mail
 //
 // The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 // sign the user in: log in with the new password.
 //
 // Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
 // Data of invited and imported users is kept.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -10389,9 +12052,25 @@ func (c *ClientWithResponses) ConfirmPasswordResetWithResponse(ctx context.Conte
 	return ParseConfirmPasswordResetResponse(rsp)
 }
 
-// GetProfileWithResponse Who am I?
+// DeleteAccountWithResponse Delete my account
 //
-// The signed-in user, as the database knows it now.
+// Removes the user with all sessions, events and open links, at once and permanently. A mail confirms it. The cookies
+// are cleared.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /accounts/profile (the `DeleteAccount` operationId).
+func (c *ClientWithResponses) DeleteAccountWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DeleteAccountResponse, error) {
+	rsp, err := c.DeleteAccount(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteAccountResponse(rsp)
+}
+
+// GetProfileWithResponse Get my profile
+//
+// The signed-in user, as stored in the database now.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10404,9 +12083,10 @@ func (c *ClientWithResponses) GetProfileWithResponse(ctx context.Context, reqEdi
 	return ParseGetProfileResponse(rsp)
 }
 
-// UpdateProfileWithBodyWithResponse Change my username or names
+// UpdateProfileWithBodyWithResponse Change my username, names or language
 //
-// Members that are absent stay as they are. The e-mail address has an operation of its own.
+// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
+// operations of their own.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10419,9 +12099,10 @@ func (c *ClientWithResponses) UpdateProfileWithBodyWithResponse(ctx context.Cont
 	return ParseUpdateProfileResponse(rsp)
 }
 
-// UpdateProfileWithResponse Change my username or names
+// UpdateProfileWithResponse Change my username, names or language
 //
-// Members that are absent stay as they are. The e-mail address has an operation of its own.
+// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
+// operations of their own.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10434,43 +12115,11 @@ func (c *ClientWithResponses) UpdateProfileWithResponse(ctx context.Context, bod
 	return ParseUpdateProfileResponse(rsp)
 }
 
-// DeleteProfileWithBodyWithResponse Delete my account
-//
-// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
-// DELETE's body is dropped on the way by some proxies.
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
-func (c *ClientWithResponses) DeleteProfileWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeleteProfileResponse, error) {
-	rsp, err := c.DeleteProfileWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseDeleteProfileResponse(rsp)
-}
-
-// DeleteProfileWithResponse Delete my account
-//
-// Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
-// DELETE's body is dropped on the way by some proxies.
-//
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /accounts/profile/delete (the `DeleteProfile` operationId).
-func (c *ClientWithResponses) DeleteProfileWithResponse(ctx context.Context, body DeleteProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*DeleteProfileResponse, error) {
-	rsp, err := c.DeleteProfile(ctx, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseDeleteProfileResponse(rsp)
-}
-
 // ExportProfileWithResponse Export my data
 //
-// Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. The
-// server rejects a cross-site navigation with the cookies (`csrf_failed`), so that a link on another site cannot
-// exhaust the limit.
+// Everything that this service stores about the signed-in user, without secrets. The number of exports is limited. The
+// server rejects a cross-site navigation that is authenticated by a cookie (`csrf_failed`), so that a link on another
+// site cannot exhaust the limit.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10483,10 +12132,10 @@ func (c *ClientWithResponses) ExportProfileWithResponse(ctx context.Context, req
 	return ParseExportProfileResponse(rsp)
 }
 
-// ReauthenticateWithBodyWithResponse Show my password once more
+// ReauthenticateWithBodyWithResponse Confirm my password
 //
-// Notes that the one who holds this session knows the password. Operations with `x-recent-password` ask for that:
-// a session that was left open, or stolen, is not enough for them. A login counts too.
+// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
+// the next ten minutes in this session. A login has the same effect.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10499,10 +12148,10 @@ func (c *ClientWithResponses) ReauthenticateWithBodyWithResponse(ctx context.Con
 	return ParseReauthenticateResponse(rsp)
 }
 
-// ReauthenticateWithResponse Show my password once more
+// ReauthenticateWithResponse Confirm my password
 //
-// Notes that the one who holds this session knows the password. Operations with `x-recent-password` ask for that:
-// a session that was left open, or stolen, is not enough for them. A login counts too.
+// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
+// the next ten minutes in this session. A login has the same effect.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10515,24 +12164,21 @@ func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, bo
 	return ParseReauthenticateResponse(rsp)
 }
 
-// RefreshTokenWithBodyWithResponse Get the next tokens
+// RefreshTokenWithBodyWithResponse Refresh the tokens
 //
-// Shows the session's refresh credential and answers with the tokens in force: the next generation once the
-// present one is old enough, the same tokens before that. The credential is the cookie `__Host-refreshtoken`
-// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
-// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
+// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
+// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
+// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
-// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
+// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
+// resumed after a pause.
 //
-// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
-// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
-// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
-// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
-// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
-// service are never taken.
+// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
+// operator sets. The guide to the Django import explains how.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10545,24 +12191,21 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 	return ParseRefreshTokenResponse(rsp)
 }
 
-// RefreshTokenWithResponse Get the next tokens
+// RefreshTokenWithResponse Refresh the tokens
 //
-// Shows the session's refresh credential and answers with the tokens in force: the next generation once the
-// present one is old enough, the same tokens before that. The credential is the cookie `__Host-refreshtoken`
-// (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
-// body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
+// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
+// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
+// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-// `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
-// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
+// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
+// resumed after a pause.
 //
-// Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
-// taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
-// `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
-// the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
-// other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
-// service are never taken.
+// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
+// operator sets. The guide to the Django import explains how.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10577,10 +12220,10 @@ func (c *ClientWithResponses) RefreshTokenWithResponse(ctx context.Context, para
 
 // RegisterWithBodyWithResponse Sign up
 //
-// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
-// either way. No user exists before the address is verified, unless the operator has made verification optional.
-// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
+// way. No user exists before the address is verified, unless the operator has made verification optional.
+// If the requested `username` is taken by then, the server generates one, which the user can change later.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10595,10 +12238,10 @@ func (c *ClientWithResponses) RegisterWithBodyWithResponse(ctx context.Context, 
 
 // RegisterWithResponse Sign up
 //
-// Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
-// either way. No user exists before the address is verified, unless the operator has made verification optional.
-// A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
-// While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
+// way. No user exists before the address is verified, unless the operator has made verification optional.
+// If the requested `username` is taken by then, the server generates one, which the user can change later.
+// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10611,57 +12254,93 @@ func (c *ClientWithResponses) RegisterWithResponse(ctx context.Context, body Reg
 	return ParseRegisterResponse(rsp)
 }
 
-// DeleteSessionsWithResponse Log out everywhere
+// GetSessionWithResponse Get the current session
 //
-// Ends every session of the signed-in user at once, the caller's own included unless `keep_current=true`. Ending
-// the caller's own session clears its cookies.
+// Says whether the caller is signed in, and gives the CSRF token. A page calls this first after it was loaded: it then
+// has no access token, and if it is on another host than the API it cannot read the cookie `csrftoken`.
+//
+// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
+// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
+// changed, and no token is issued.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with DELETE /accounts/sessions (the `DeleteSessions` operationId).
-func (c *ClientWithResponses) DeleteSessionsWithResponse(ctx context.Context, params *DeleteSessionsParams, reqEditors ...RequestEditorFn) (*DeleteSessionsResponse, error) {
-	rsp, err := c.DeleteSessions(ctx, params, reqEditors...)
+// Corresponds with GET /accounts/session (the `GetSession` operationId).
+func (c *ClientWithResponses) GetSessionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSessionResponse, error) {
+	rsp, err := c.GetSession(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseDeleteSessionsResponse(rsp)
+	return ParseGetSessionResponse(rsp)
+}
+
+// RevokeAllSessionsWithResponse Log out everywhere
+//
+// Revokes every session of the signed-in user at once, **including the caller's own** unless `keep_current=true`.
+// Revoking the caller's own session clears its cookies.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /accounts/sessions (the `RevokeAllSessions` operationId).
+func (c *ClientWithResponses) RevokeAllSessionsWithResponse(ctx context.Context, params *RevokeAllSessionsParams, reqEditors ...RequestEditorFn) (*RevokeAllSessionsResponse, error) {
+	rsp, err := c.RevokeAllSessions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeAllSessionsResponse(rsp)
 }
 
 // ListSessionsWithResponse List my sessions
 //
-// The live sessions of the signed-in user on all devices, newest first, at most 50.
+// The live sessions of the signed-in user on all devices, newest first. A user has at most 50.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /accounts/sessions (the `ListSessions` operationId).
-func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error) {
-	rsp, err := c.ListSessions(ctx, reqEditors...)
+func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error) {
+	rsp, err := c.ListSessions(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseListSessionsResponse(rsp)
 }
 
-// DeleteSessionWithResponse End one of my sessions
+// RevokeSessionWithResponse Log out one of my sessions
 //
-// Ends one session of the signed-in user: a device that was lost, a browser at work. The id of somebody else's
-// session is answered like one that does not exist. Ending the caller's own session clears its cookies.
+// Revokes one session of the signed-in user, for instance of a lost device. The id of another user's session gets the
+// same answer as one that does not exist. Revoking the caller's own session clears its cookies.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with DELETE /accounts/sessions/{session_id} (the `DeleteSession` operationId).
-func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, sessionID SessionID, reqEditors ...RequestEditorFn) (*DeleteSessionResponse, error) {
-	rsp, err := c.DeleteSession(ctx, sessionID, reqEditors...)
+// Corresponds with DELETE /accounts/sessions/{session_id} (the `RevokeSession` operationId).
+func (c *ClientWithResponses) RevokeSessionWithResponse(ctx context.Context, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*RevokeSessionResponse, error) {
+	rsp, err := c.RevokeSession(ctx, sessionID, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseDeleteSessionResponse(rsp)
+	return ParseRevokeSessionResponse(rsp)
 }
 
-// ListAllEventsWithResponse List what happened
+// GetSettingsWithResponse Get the public settings
 //
-// The security log of all users, newest first, as far as all of the filters fit. What was done to a user who is
-// gone by now is here under the id; the user's own events went with the user.
+// What a page must know before a user signs in: whether registration is open, the bounds of passwords, the languages.
+// May be cached for a minute; send `If-None-Match` to revalidate.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /accounts/settings (the `GetSettings` operationId).
+func (c *ClientWithResponses) GetSettingsWithResponse(ctx context.Context, params *GetSettingsParams, reqEditors ...RequestEditorFn) (*GetSettingsResponse, error) {
+	rsp, err := c.GetSettings(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSettingsResponse(rsp)
+}
+
+// ListAllEventsWithResponse List the security events of all users
+//
+// The security log of all users that matches all of the filters, newest first. Of a deleted user, only what staff did
+// is kept, under the id alone.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10676,8 +12355,8 @@ func (c *ClientWithResponses) ListAllEventsWithResponse(ctx context.Context, par
 
 // ListUsersWithResponse Find users
 //
-// Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
-// usernames, addresses and names.
+// The users that match all of the filters, in pages, by `id` unless `sort` says otherwise. Each word of `q` is
+// searched in usernames, addresses and names, as a part of them and without regard to case.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10690,48 +12369,66 @@ func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, params 
 	return ParseListUsersResponse(rsp)
 }
 
-// CreateUserWithBodyWithResponse Invite a user
+// InviteUserWithBodyWithResponse Invite a user
 //
-// Makes an active user without a password and sends an invitation: its link, good for three days, leads to the page
-// where the user chooses one. After that the user asks for a link as who has forgotten the password does. Only
-// superusers make members of staff.
+// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
+// page where the user sets a password. After that the user requests a link like someone who has forgotten the
+// password. Only superusers can invite staff members.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /admin/users (the `CreateUser` operationId).
-func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
-	rsp, err := c.CreateUserWithBody(ctx, contentType, body, reqEditors...)
+// Corresponds with POST /admin/users (the `InviteUser` operationId).
+func (c *ClientWithResponses) InviteUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InviteUserResponse, error) {
+	rsp, err := c.InviteUserWithBody(ctx, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseCreateUserResponse(rsp)
+	return ParseInviteUserResponse(rsp)
 }
 
-// CreateUserWithResponse Invite a user
+// InviteUserWithResponse Invite a user
 //
-// Makes an active user without a password and sends an invitation: its link, good for three days, leads to the page
-// where the user chooses one. After that the user asks for a link as who has forgotten the password does. Only
-// superusers make members of staff.
+// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
+// page where the user sets a password. After that the user requests a link like someone who has forgotten the
+// password. Only superusers can invite staff members.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /admin/users (the `CreateUser` operationId).
-func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
-	rsp, err := c.CreateUser(ctx, body, reqEditors...)
+// Corresponds with POST /admin/users (the `InviteUser` operationId).
+func (c *ClientWithResponses) InviteUserWithResponse(ctx context.Context, body InviteUserJSONRequestBody, reqEditors ...RequestEditorFn) (*InviteUserResponse, error) {
+	rsp, err := c.InviteUser(ctx, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseCreateUserResponse(rsp)
+	return ParseInviteUserResponse(rsp)
 }
 
-// GetUserWithResponse Look at a user
+// DeleteUserWithResponse Delete a user
 //
-// The user, and whether a login would be judged.
+// Removes the user with all sessions, events and links, permanently, and tells the address so. The id is never used
+// again. To keep a user out without deleting the account, deactivate it. The security log keeps what staff did to the
+// user, without names.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /admin/users/{user_id} (the `DeleteUser` operationId).
+func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*DeleteUserResponse, error) {
+	rsp, err := c.DeleteUser(ctx, userID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteUserResponse(rsp)
+}
+
+// GetUserWithResponse Get a user
+//
+// The user, and whether login is temporarily blocked. `ETag` has the `version` of the user, for `If-Match` of
+// `PATCH /admin/users/{user_id}`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /admin/users/{user_id} (the `GetUser` operationId).
-func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*GetUserResponse, error) {
+func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*GetUserResponse, error) {
 	rsp, err := c.GetUser(ctx, userID, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -10741,7 +12438,9 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 
 // UpdateUserWithBodyWithResponse Change a user
 //
-// Members that are absent stay as they are.
+// Absent members stay as they are. `"locale": null` clears the language. With `If-Match`, the change is made only if
+// the user still has that version; otherwise it is rejected with `412`, so that two staff members do not overwrite
+// each other's changes.
 //
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 // a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
@@ -10756,8 +12455,8 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /admin/users/{user_id} (the `UpdateUser` operationId).
-func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserResponse, error) {
-	rsp, err := c.UpdateUserWithBody(ctx, userID, contentType, body, reqEditors...)
+func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context, userID UserIDPath, params *UpdateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserResponse, error) {
+	rsp, err := c.UpdateUserWithBody(ctx, userID, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -10766,7 +12465,9 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 
 // UpdateUserWithResponse Change a user
 //
-// Members that are absent stay as they are.
+// Absent members stay as they are. `"locale": null` clears the language. With `If-Match`, the change is made only if
+// the user still has that version; otherwise it is rejected with `412`, so that two staff members do not overwrite
+// each other's changes.
 //
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
 // a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
@@ -10781,181 +12482,182 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /admin/users/{user_id} (the `UpdateUser` operationId).
-func (c *ClientWithResponses) UpdateUserWithResponse(ctx context.Context, userID UserID, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserResponse, error) {
-	rsp, err := c.UpdateUser(ctx, userID, body, reqEditors...)
+func (c *ClientWithResponses) UpdateUserWithResponse(ctx context.Context, userID UserIDPath, params *UpdateUserParams, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserResponse, error) {
+	rsp, err := c.UpdateUser(ctx, userID, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseUpdateUserResponse(rsp)
 }
 
-// DeleteUserWithResponse Remove a user for good
+// ResetUserLoginLimitWithResponse Reset the login limit of a user
 //
-// Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-// nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
-// security log, without a word of whom.
+// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
+// clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess passwords
+// without limit.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /admin/users/{user_id}/delete (the `DeleteUser` operationId).
-func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*DeleteUserResponse, error) {
-	rsp, err := c.DeleteUser(ctx, userID, reqEditors...)
+// Corresponds with DELETE /admin/users/{user_id}/login_limit (the `ResetUserLoginLimit` operationId).
+func (c *ClientWithResponses) ResetUserLoginLimitWithResponse(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*ResetUserLoginLimitResponse, error) {
+	rsp, err := c.ResetUserLoginLimit(ctx, userID, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseDeleteUserResponse(rsp)
+	return ParseResetUserLoginLimitResponse(rsp)
 }
 
-// SendPasswordResetWithResponse Send a user the mail to set a password
+// RequestUserPasswordResetWithResponse Send a user the mail to set a password
 //
-// The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-// used nothing changes: the present password works. At most five of these mails and invitations
-// are sent to one address per hour. One staff member can cause at most 100 mails per hour.
+// Sends the link of a forgotten password, or the invitation again if the user has no password yet. Nothing changes
+// until the link is used: the present password works. At most five of these mails and invitations are sent to one
+// address per hour. One staff member can cause at most 100 mails per hour.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /admin/users/{user_id}/password_reset (the `SendPasswordReset` operationId).
-func (c *ClientWithResponses) SendPasswordResetWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*SendPasswordResetResponse, error) {
-	rsp, err := c.SendPasswordReset(ctx, userID, reqEditors...)
+// Corresponds with POST /admin/users/{user_id}/password_reset (the `RequestUserPasswordReset` operationId).
+func (c *ClientWithResponses) RequestUserPasswordResetWithResponse(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*RequestUserPasswordResetResponse, error) {
+	rsp, err := c.RequestUserPasswordReset(ctx, userID, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseSendPasswordResetResponse(rsp)
+	return ParseRequestUserPasswordResetResponse(rsp)
 }
 
-// DeleteUserSessionsWithResponse Log a user out everywhere
+// RevokeAllUserSessionsWithResponse Log a user out everywhere
 //
-// Ends every session of the user at once. A session of the caller's own among them clears its cookies.
+// Revokes every session of the user at once. If the caller's own session is among them, its cookies are cleared.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with DELETE /admin/users/{user_id}/sessions (the `DeleteUserSessions` operationId).
-func (c *ClientWithResponses) DeleteUserSessionsWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*DeleteUserSessionsResponse, error) {
-	rsp, err := c.DeleteUserSessions(ctx, userID, reqEditors...)
+// Corresponds with DELETE /admin/users/{user_id}/sessions (the `RevokeAllUserSessions` operationId).
+func (c *ClientWithResponses) RevokeAllUserSessionsWithResponse(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*RevokeAllUserSessionsResponse, error) {
+	rsp, err := c.RevokeAllUserSessions(ctx, userID, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseDeleteUserSessionsResponse(rsp)
+	return ParseRevokeAllUserSessionsResponse(rsp)
 }
 
 // ListUserSessionsWithResponse List a user's sessions
 //
-// The live sessions of the user, newest first, at most 50.
+// The live sessions of the user, newest first. A user has at most 50.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /admin/users/{user_id}/sessions (the `ListUserSessions` operationId).
-func (c *ClientWithResponses) ListUserSessionsWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*ListUserSessionsResponse, error) {
-	rsp, err := c.ListUserSessions(ctx, userID, reqEditors...)
+func (c *ClientWithResponses) ListUserSessionsWithResponse(ctx context.Context, userID UserIDPath, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*ListUserSessionsResponse, error) {
+	rsp, err := c.ListUserSessions(ctx, userID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseListUserSessionsResponse(rsp)
 }
 
-// DeleteUserSessionWithResponse End one session of a user
+// RevokeUserSessionWithResponse Log out one session of a user
 //
-// The id of another user's session is answered like one that does not exist.
-//
-// Returns a wrapper object for the known response body format(s).
-//
-// Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `DeleteUserSession` operationId).
-func (c *ClientWithResponses) DeleteUserSessionWithResponse(ctx context.Context, userID UserID, sessionID SessionID, reqEditors ...RequestEditorFn) (*DeleteUserSessionResponse, error) {
-	rsp, err := c.DeleteUserSession(ctx, userID, sessionID, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseDeleteUserSessionResponse(rsp)
-}
-
-// UnthrottleUserWithResponse Let a user try the password again
-//
-// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
-// clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
-// without limit.
+// Revokes one session of the user. The id of another user's session gets the same answer as one that does not exist.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /admin/users/{user_id}/unthrottle (the `UnthrottleUser` operationId).
-func (c *ClientWithResponses) UnthrottleUserWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*UnthrottleUserResponse, error) {
-	rsp, err := c.UnthrottleUser(ctx, userID, reqEditors...)
+// Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `RevokeUserSession` operationId).
+func (c *ClientWithResponses) RevokeUserSessionWithResponse(ctx context.Context, userID UserIDPath, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*RevokeUserSessionResponse, error) {
+	rsp, err := c.RevokeUserSession(ctx, userID, sessionID, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseUnthrottleUserResponse(rsp)
+	return ParseRevokeUserSessionResponse(rsp)
 }
 
-// GetHealthzWithResponse Is the process alive?
+// CheckHealthWithResponse Check whether the process is alive
 //
-// Answers 200 as long as the process can answer at all. Asks nothing else; restart the process if this fails.
+// Answers 200 as long as the process can answer at all, and checks nothing else. Restart the process if this fails.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /healthz (the `GetHealthz` operationId).
-func (c *ClientWithResponses) GetHealthzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetHealthzResponse, error) {
-	rsp, err := c.GetHealthz(ctx, reqEditors...)
+// Corresponds with GET /healthz (the `CheckHealth` operationId).
+func (c *ClientWithResponses) CheckHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CheckHealthResponse, error) {
+	rsp, err := c.CheckHealth(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseGetHealthzResponse(rsp)
+	return ParseCheckHealthResponse(rsp)
 }
 
-// GetOpenapiJSONWithResponse This contract as JSON
+// GetOpenapiJSONWithResponse Get this contract as JSON
 //
-// With the server's own URL and the cookie names in force.
+// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
+// a minute; send `If-None-Match` to revalidate.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /openapi.json (the `GetOpenapiJSON` operationId).
-func (c *ClientWithResponses) GetOpenapiJSONWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenapiJSONResponse, error) {
-	rsp, err := c.GetOpenapiJSON(ctx, reqEditors...)
+func (c *ClientWithResponses) GetOpenapiJSONWithResponse(ctx context.Context, params *GetOpenapiJSONParams, reqEditors ...RequestEditorFn) (*GetOpenapiJSONResponse, error) {
+	rsp, err := c.GetOpenapiJSON(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseGetOpenapiJSONResponse(rsp)
 }
 
-// GetOpenapiYamlWithResponse This contract as YAML
+// GetOpenapiYamlWithResponse Get this contract as YAML
 //
-// With the server's own URL and the cookie names in force.
+// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
+// a minute; send `If-None-Match` to revalidate.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /openapi.yaml (the `GetOpenapiYaml` operationId).
-func (c *ClientWithResponses) GetOpenapiYamlWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenapiYamlResponse, error) {
-	rsp, err := c.GetOpenapiYaml(ctx, reqEditors...)
+func (c *ClientWithResponses) GetOpenapiYamlWithResponse(ctx context.Context, params *GetOpenapiYamlParams, reqEditors ...RequestEditorFn) (*GetOpenapiYamlResponse, error) {
+	rsp, err := c.GetOpenapiYaml(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseGetOpenapiYamlResponse(rsp)
 }
 
-// GetReadyzWithResponse Should this replica get traffic?
+// ListProblemsWithResponse List the problem codes
 //
-// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
-// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk is full,
-// requests that only read are still answered.
+// Explains every problem code and every field code, with a sentence that a page can show to users. Each code also has
+// a page for developers at `/problems/{code}`, which is the `type` of its problems.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /readyz (the `GetReadyz` operationId).
-func (c *ClientWithResponses) GetReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadyzResponse, error) {
-	rsp, err := c.GetReadyz(ctx, reqEditors...)
+// Corresponds with GET /problems (the `ListProblems` operationId).
+func (c *ClientWithResponses) ListProblemsWithResponse(ctx context.Context, params *ListProblemsParams, reqEditors ...RequestEditorFn) (*ListProblemsResponse, error) {
+	rsp, err := c.ListProblems(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseGetReadyzResponse(rsp)
+	return ParseListProblemsResponse(rsp)
 }
 
-// ParseGetJwksResponse parses an HTTP response from a GetJwksWithResponse call
-func ParseGetJwksResponse(rsp *http.Response) (*GetJwksResponse, error) {
+// CheckReadinessWithResponse Check whether this replica should get traffic
+//
+// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
+// is full, requests that only read are still answered.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /readyz (the `CheckReadiness` operationId).
+func (c *ClientWithResponses) CheckReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CheckReadinessResponse, error) {
+	rsp, err := c.CheckReadiness(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckReadinessResponse(rsp)
+}
+
+// ParseGetSigningKeysResponse parses an HTTP response from a GetSigningKeysWithResponse call
+func ParseGetSigningKeysResponse(rsp *http.Response) (*GetSigningKeysResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &GetJwksResponse{
+	response := &GetSigningKeysResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -10968,8 +12670,15 @@ func ParseGetJwksResponse(rsp *http.Response) (*GetJwksResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -10977,87 +12686,61 @@ func ParseGetJwksResponse(rsp *http.Response) (*GetJwksResponse, error) {
 
 	}
 
-	switch {
-	case rsp.StatusCode == 200:
-		var headers GetJwksResponse200Headers
-		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.CacheControl = &value
-		}
-		response.Headers200 = &headers
-	}
-
 	return response, nil
 }
 
-// ParseGetCsrfResponse parses an HTTP response from a GetCsrfWithResponse call
-func ParseGetCsrfResponse(rsp *http.Response) (*GetCsrfResponse, error) {
+// ParseCancelEmailChangeResponse parses an HTTP response from a CancelEmailChangeWithResponse call
+func ParseCancelEmailChangeResponse(rsp *http.Response) (*CancelEmailChangeResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &GetCsrfResponse{
+	response := &CancelEmailChangeResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest CsrfResult
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON200 = &dest
+		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest CsrfRefusedProblem
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest CsrfFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers GetCsrfResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers GetCsrfResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -11077,25 +12760,29 @@ func ParseChangeEmailResponse(rsp *http.Response) (*ChangeEmailResponse, error) 
 	}
 
 	switch {
-	case rsp.StatusCode == 202:
-		break // No content-type
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Accepted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest CsrfFailed
+		var dest RecentAuthenticationRequired
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11109,14 +12796,14 @@ func ParseChangeEmailResponse(rsp *http.Response) (*ChangeEmailResponse, error) 
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest PasswordRefused
+		var dest ValidationFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11130,52 +12817,19 @@ func ParseChangeEmailResponse(rsp *http.Response) (*ChangeEmailResponse, error) 
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers ChangeEmailResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers ChangeEmailResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers ChangeEmailResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -11195,15 +12849,11 @@ func ParseConfirmEmailChangeResponse(rsp *http.Response) (*ConfirmEmailChangeRes
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest StatusResult
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
+	case rsp.StatusCode == 204:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest LinkInvalid
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11224,14 +12874,14 @@ func ParseConfirmEmailChangeResponse(rsp *http.Response) (*ConfirmEmailChangeRes
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest ValidationFailed
+		var dest LinkRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11245,14 +12895,14 @@ func ParseConfirmEmailChangeResponse(rsp *http.Response) (*ConfirmEmailChangeRes
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11260,27 +12910,79 @@ func ParseConfirmEmailChangeResponse(rsp *http.Response) (*ConfirmEmailChangeRes
 
 	}
 
+	return response, nil
+}
+
+// ParseResendEmailChangeResponse parses an HTTP response from a ResendEmailChangeWithResponse call
+func ParseResendEmailChangeResponse(rsp *http.Response) (*ResendEmailChangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResendEmailChangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
 	switch {
-	case rsp.StatusCode == 429:
-		var headers ConfirmEmailChangeResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Accepted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
 		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers ConfirmEmailChangeResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
 		}
-		response.Headers503 = &headers
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRejected
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest CsrfFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest ResourceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest ServerFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
 	}
 
 	return response, nil
@@ -11300,11 +13002,15 @@ func ParseResendVerificationResponse(rsp *http.Response) (*ResendVerificationRes
 	}
 
 	switch {
-	case rsp.StatusCode == 202:
-		break // No content-type
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Accepted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11325,7 +13031,7 @@ func ParseResendVerificationResponse(rsp *http.Response) (*ResendVerificationRes
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11346,42 +13052,19 @@ func ParseResendVerificationResponse(rsp *http.Response) (*ResendVerificationRes
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 429:
-		var headers ResendVerificationResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers ResendVerificationResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -11402,21 +13085,21 @@ func ParseVerifyEmailResponse(rsp *http.Response) (*VerifyEmailResponse, error) 
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest LoginResult
+		var dest SignedIn
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest LinkInvalid
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest LoginForbiddenProblem
+		var dest LoginForbidden
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11430,14 +13113,14 @@ func ParseVerifyEmailResponse(rsp *http.Response) (*VerifyEmailResponse, error) 
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest PasswordRefused
+		var dest LinkRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11451,42 +13134,19 @@ func ParseVerifyEmailResponse(rsp *http.Response) (*VerifyEmailResponse, error) 
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 429:
-		var headers VerifyEmailResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers VerifyEmailResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -11514,56 +13174,33 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers ListEventsResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers ListEventsResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -11584,28 +13221,28 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest LoginResult
+		var dest SignedIn
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest InvalidCredentialsProblem
+		var dest CredentialsInvalid
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest LoginForbiddenProblem
+		var dest LoginForbidden
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11619,7 +13256,7 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11640,52 +13277,19 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers LoginResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers LoginResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers LoginResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -11709,14 +13313,14 @@ func ParseLogoutResponse(rsp *http.Response) (*LogoutResponse, error) {
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest LogoutRefusedProblem
+		var dest LogoutRejectedProblem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11737,7 +13341,7 @@ func ParseLogoutResponse(rsp *http.Response) (*LogoutResponse, error) {
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11751,42 +13355,19 @@ func ParseLogoutResponse(rsp *http.Response) (*LogoutResponse, error) {
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers LogoutResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers LogoutResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -11807,21 +13388,21 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest LoginResult
+		var dest SignedIn
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11842,14 +13423,14 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest PasswordRefused
+		var dest PasswordRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11863,52 +13444,19 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers ChangePasswordResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers ChangePasswordResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers ChangePasswordResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -11928,11 +13476,15 @@ func ParseRequestPasswordResetResponse(rsp *http.Response) (*RequestPasswordRese
 	}
 
 	switch {
-	case rsp.StatusCode == 202:
-		break // No content-type
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Accepted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11953,7 +13505,7 @@ func ParseRequestPasswordResetResponse(rsp *http.Response) (*RequestPasswordRese
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11974,42 +13526,19 @@ func ParseRequestPasswordResetResponse(rsp *http.Response) (*RequestPasswordRese
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 429:
-		var headers RequestPasswordResetResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers RequestPasswordResetResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -12029,15 +13558,11 @@ func ParseConfirmPasswordResetResponse(rsp *http.Response) (*ConfirmPasswordRese
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest StatusResult
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
+	case rsp.StatusCode == 204:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest LinkInvalid
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12058,14 +13583,14 @@ func ParseConfirmPasswordResetResponse(rsp *http.Response) (*ConfirmPasswordRese
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest PasswordRefused
+		var dest LinkRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12079,14 +13604,14 @@ func ParseConfirmPasswordResetResponse(rsp *http.Response) (*ConfirmPasswordRese
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12094,27 +13619,68 @@ func ParseConfirmPasswordResetResponse(rsp *http.Response) (*ConfirmPasswordRese
 
 	}
 
+	return response, nil
+}
+
+// ParseDeleteAccountResponse parses an HTTP response from a DeleteAccountWithResponse call
+func ParseDeleteAccountResponse(rsp *http.Response) (*DeleteAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
 	switch {
-	case rsp.StatusCode == 429:
-		var headers ConfirmPasswordResetResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
 		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers ConfirmPasswordResetResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRejected
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
 		}
-		response.Headers503 = &headers
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest RecentAuthenticationRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SuperuserLast
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest ServerFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
 	}
 
 	return response, nil
@@ -12141,50 +13707,34 @@ func ParseGetProfileResponse(rsp *http.Response) (*GetProfileResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers GetProfileResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers GetProfileResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -12212,14 +13762,14 @@ func ParseUpdateProfileResponse(rsp *http.Response) (*UpdateProfileResponse, err
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12247,7 +13797,7 @@ func ParseUpdateProfileResponse(rsp *http.Response) (*UpdateProfileResponse, err
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12268,177 +13818,19 @@ func ParseUpdateProfileResponse(rsp *http.Response) (*UpdateProfileResponse, err
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers UpdateProfileResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers UpdateProfileResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers UpdateProfileResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
-	}
-
-	return response, nil
-}
-
-// ParseDeleteProfileResponse parses an HTTP response from a DeleteProfileWithResponse call
-func ParseDeleteProfileResponse(rsp *http.Response) (*DeleteProfileResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &DeleteProfileResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case rsp.StatusCode == 204:
-		break // No content-type
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest CsrfFailed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest LastSuperuser
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest BodyTooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON415 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest PasswordRefused
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest RateLimited
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON429 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON503 = &dest
-
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers DeleteProfileResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers DeleteProfileResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers DeleteProfileResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -12465,8 +13857,15 @@ func ParseExportProfileResponse(rsp *http.Response) (*ExportProfileResponse, err
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12487,52 +13886,19 @@ func ParseExportProfileResponse(rsp *http.Response) (*ExportProfileResponse, err
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers ExportProfileResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers ExportProfileResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers ExportProfileResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -12553,21 +13919,21 @@ func ParseReauthenticateResponse(rsp *http.Response) (*ReauthenticateResponse, e
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest ReauthenticateResult
+		var dest Reauthenticated
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12588,14 +13954,14 @@ func ParseReauthenticateResponse(rsp *http.Response) (*ReauthenticateResponse, e
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest PasswordRefused
+		var dest PasswordRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12609,52 +13975,19 @@ func ParseReauthenticateResponse(rsp *http.Response) (*ReauthenticateResponse, e
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers ReauthenticateResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers ReauthenticateResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers ReauthenticateResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -12675,21 +14008,21 @@ func ParseRefreshTokenResponse(rsp *http.Response) (*RefreshTokenResponse, error
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest TokenResult
+		var dest Refreshed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest RefreshRefusedProblem
+		var dest RefreshRejectedProblem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12710,7 +14043,7 @@ func ParseRefreshTokenResponse(rsp *http.Response) (*RefreshTokenResponse, error
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12724,42 +14057,19 @@ func ParseRefreshTokenResponse(rsp *http.Response) (*RefreshTokenResponse, error
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers RefreshTokenResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers RefreshTokenResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -12779,11 +14089,15 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 	}
 
 	switch {
-	case rsp.StatusCode == 202:
-		break // No content-type
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Accepted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12804,7 +14118,7 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12825,14 +14139,14 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12840,41 +14154,65 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 
 	}
 
-	switch {
-	case rsp.StatusCode == 429:
-		var headers RegisterResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers RegisterResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
-	}
-
 	return response, nil
 }
 
-// ParseDeleteSessionsResponse parses an HTTP response from a DeleteSessionsWithResponse call
-func ParseDeleteSessionsResponse(rsp *http.Response) (*DeleteSessionsResponse, error) {
+// ParseGetSessionResponse parses an HTTP response from a GetSessionWithResponse call
+func ParseGetSessionResponse(rsp *http.Response) (*GetSessionResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &DeleteSessionsResponse{
+	response := &GetSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SessionResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest ServerFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRevokeAllSessionsResponse parses an HTTP response from a RevokeAllSessionsWithResponse call
+func ParseRevokeAllSessionsResponse(rsp *http.Response) (*RevokeAllSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeAllSessionsResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -12884,14 +14222,14 @@ func ParseDeleteSessionsResponse(rsp *http.Response) (*DeleteSessionsResponse, e
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12905,42 +14243,19 @@ func ParseDeleteSessionsResponse(rsp *http.Response) (*DeleteSessionsResponse, e
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers DeleteSessionsResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers DeleteSessionsResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -12967,22 +14282,29 @@ func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12990,41 +14312,18 @@ func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error
 
 	}
 
-	switch {
-	case rsp.StatusCode == 401:
-		var headers ListSessionsResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers ListSessionsResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
-	}
-
 	return response, nil
 }
 
-// ParseDeleteSessionResponse parses an HTTP response from a DeleteSessionWithResponse call
-func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, error) {
+// ParseRevokeSessionResponse parses an HTTP response from a RevokeSessionWithResponse call
+func ParseRevokeSessionResponse(rsp *http.Response) (*RevokeSessionResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &DeleteSessionResponse{
+	response := &RevokeSessionResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -13034,14 +14333,14 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13055,21 +14354,21 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
+		var dest ResourceNotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13077,27 +14376,47 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 
 	}
 
+	return response, nil
+}
+
+// ParseGetSettingsResponse parses an HTTP response from a GetSettingsWithResponse call
+func ParseGetSettingsResponse(rsp *http.Response) (*GetSettingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSettingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
 	switch {
-	case rsp.StatusCode == 401:
-		var headers DeleteSessionResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SettingsResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
 		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers DeleteSessionResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
 		}
-		response.Headers503 = &headers
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest ServerFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
 	}
 
 	return response, nil
@@ -13118,21 +14437,21 @@ func ParseListAllEventsResponse(rsp *http.Response) (*ListAllEventsResponse, err
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest AdminEventList
+		var dest EventList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13146,42 +14465,19 @@ func ParseListAllEventsResponse(rsp *http.Response) (*ListAllEventsResponse, err
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers ListAllEventsResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers ListAllEventsResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -13209,14 +14505,14 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13230,14 +14526,14 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13245,41 +14541,18 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 
 	}
 
-	switch {
-	case rsp.StatusCode == 401:
-		var headers ListUsersResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers ListUsersResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
-	}
-
 	return response, nil
 }
 
-// ParseCreateUserResponse parses an HTTP response from a CreateUserWithResponse call
-func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
+// ParseInviteUserResponse parses an HTTP response from a InviteUserWithResponse call
+func ParseInviteUserResponse(rsp *http.Response) (*InviteUserResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &CreateUserResponse{
+	response := &InviteUserResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -13293,28 +14566,28 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest ReauthRequired
+		var dest AdminRecentAuthenticationRequired
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest NameTaken
+		var dest NameTakenProblem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13328,7 +14601,7 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13349,14 +14622,14 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13364,37 +14637,75 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 
 	}
 
+	return response, nil
+}
+
+// ParseDeleteUserResponse parses an HTTP response from a DeleteUserWithResponse call
+func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteUserResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
 	switch {
-	case rsp.StatusCode == 401:
-		var headers CreateUserResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
 		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers CreateUserResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRejected
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
 		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers CreateUserResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest AdminRecentAuthenticationRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
 		}
-		response.Headers503 = &headers
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest ResourceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SuperuserLast
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest ServerFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
 	}
 
 	return response, nil
@@ -13422,14 +14733,14 @@ func ParseGetUserResponse(rsp *http.Response) (*GetUserResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13443,49 +14754,26 @@ func ParseGetUserResponse(rsp *http.Response) (*GetUserResponse, error) {
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
+		var dest ResourceNotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers GetUserResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers GetUserResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -13513,28 +14801,28 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest ReauthRequired
+		var dest AdminRecentAuthenticationRequired
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
+		var dest ResourceNotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13547,6 +14835,13 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 		}
 		response.ApplicationProblemJSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON412 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest BodyTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13555,7 +14850,7 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest MediaTypeUnsupported
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13576,14 +14871,14 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13591,51 +14886,18 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 
 	}
 
-	switch {
-	case rsp.StatusCode == 401:
-		var headers UpdateUserResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers UpdateUserResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers UpdateUserResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
-	}
-
 	return response, nil
 }
 
-// ParseDeleteUserResponse parses an HTTP response from a DeleteUserWithResponse call
-func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
+// ParseResetUserLoginLimitResponse parses an HTTP response from a ResetUserLoginLimitWithResponse call
+func ParseResetUserLoginLimitResponse(rsp *http.Response) (*ResetUserLoginLimitResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &DeleteUserResponse{
+	response := &ResetUserLoginLimitResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -13645,49 +14907,42 @@ func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest ReauthRequired
+		var dest AdminRecentAuthenticationRequired
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
+		var dest ResourceNotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest LastSuperuser
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON409 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13695,58 +14950,39 @@ func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
 
 	}
 
-	switch {
-	case rsp.StatusCode == 401:
-		var headers DeleteUserResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers DeleteUserResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
-	}
-
 	return response, nil
 }
 
-// ParseSendPasswordResetResponse parses an HTTP response from a SendPasswordResetWithResponse call
-func ParseSendPasswordResetResponse(rsp *http.Response) (*SendPasswordResetResponse, error) {
+// ParseRequestUserPasswordResetResponse parses an HTTP response from a RequestUserPasswordResetWithResponse call
+func ParseRequestUserPasswordResetResponse(rsp *http.Response) (*RequestUserPasswordResetResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &SendPasswordResetResponse{
+	response := &RequestUserPasswordResetResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
-	case rsp.StatusCode == 202:
-		break // No content-type
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Accepted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13760,7 +14996,7 @@ func ParseSendPasswordResetResponse(rsp *http.Response) (*SendPasswordResetRespo
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
+		var dest ResourceNotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13781,14 +15017,14 @@ func ParseSendPasswordResetResponse(rsp *http.Response) (*SendPasswordResetRespo
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13796,51 +15032,18 @@ func ParseSendPasswordResetResponse(rsp *http.Response) (*SendPasswordResetRespo
 
 	}
 
-	switch {
-	case rsp.StatusCode == 401:
-		var headers SendPasswordResetResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers SendPasswordResetResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers SendPasswordResetResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
-	}
-
 	return response, nil
 }
 
-// ParseDeleteUserSessionsResponse parses an HTTP response from a DeleteUserSessionsWithResponse call
-func ParseDeleteUserSessionsResponse(rsp *http.Response) (*DeleteUserSessionsResponse, error) {
+// ParseRevokeAllUserSessionsResponse parses an HTTP response from a RevokeAllUserSessionsWithResponse call
+func ParseRevokeAllUserSessionsResponse(rsp *http.Response) (*RevokeAllUserSessionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &DeleteUserSessionsResponse{
+	response := &RevokeAllUserSessionsResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -13850,14 +15053,14 @@ func ParseDeleteUserSessionsResponse(rsp *http.Response) (*DeleteUserSessionsRes
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13871,49 +15074,26 @@ func ParseDeleteUserSessionsResponse(rsp *http.Response) (*DeleteUserSessionsRes
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
+		var dest ResourceNotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers DeleteUserSessionsResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers DeleteUserSessionsResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -13941,14 +15121,14 @@ func ParseListUserSessionsResponse(rsp *http.Response) (*ListUserSessionsRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13962,21 +15142,21 @@ func ParseListUserSessionsResponse(rsp *http.Response) (*ListUserSessionsRespons
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
+		var dest ResourceNotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13984,41 +15164,18 @@ func ParseListUserSessionsResponse(rsp *http.Response) (*ListUserSessionsRespons
 
 	}
 
-	switch {
-	case rsp.StatusCode == 401:
-		var headers ListUserSessionsResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers ListUserSessionsResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
-	}
-
 	return response, nil
 }
 
-// ParseDeleteUserSessionResponse parses an HTTP response from a DeleteUserSessionWithResponse call
-func ParseDeleteUserSessionResponse(rsp *http.Response) (*DeleteUserSessionResponse, error) {
+// ParseRevokeUserSessionResponse parses an HTTP response from a RevokeUserSessionWithResponse call
+func ParseRevokeUserSessionResponse(rsp *http.Response) (*RevokeUserSessionResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &DeleteUserSessionResponse{
+	response := &RevokeUserSessionResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -14028,14 +15185,14 @@ func ParseDeleteUserSessionResponse(rsp *http.Response) (*DeleteUserSessionRespo
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
+		var dest RequestMalformed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
+		var dest AccessRejected
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14049,21 +15206,21 @@ func ParseDeleteUserSessionResponse(rsp *http.Response) (*DeleteUserSessionRespo
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
+		var dest ResourceNotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14071,142 +15228,39 @@ func ParseDeleteUserSessionResponse(rsp *http.Response) (*DeleteUserSessionRespo
 
 	}
 
-	switch {
-	case rsp.StatusCode == 401:
-		var headers DeleteUserSessionResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers DeleteUserSessionResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
-	}
-
 	return response, nil
 }
 
-// ParseUnthrottleUserResponse parses an HTTP response from a UnthrottleUserWithResponse call
-func ParseUnthrottleUserResponse(rsp *http.Response) (*UnthrottleUserResponse, error) {
+// ParseCheckHealthResponse parses an HTTP response from a CheckHealthWithResponse call
+func ParseCheckHealthResponse(rsp *http.Response) (*CheckHealthResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &UnthrottleUserResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case rsp.StatusCode == 204:
-		break // No content-type
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedRequest
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest AccessRefused
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest ReauthRequired
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON503 = &dest
-
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers UnthrottleUserResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 503:
-		var headers UnthrottleUserResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
-	}
-
-	return response, nil
-}
-
-// ParseGetHealthzResponse parses an HTTP response from a GetHealthzWithResponse call
-func ParseGetHealthzResponse(rsp *http.Response) (*GetHealthzResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &GetHealthzResponse{
+	response := &CheckHealthResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest HealthResult
+		var dest Health
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14238,8 +15292,18 @@ func ParseGetOpenapiJSONResponse(rsp *http.Response) (*GetOpenapiJSONResponse, e
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14271,8 +15335,18 @@ func ParseGetOpenapiYamlResponse(rsp *http.Response) (*GetOpenapiYamlResponse, e
 		}
 		response.YAML200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14283,54 +15357,91 @@ func ParseGetOpenapiYamlResponse(rsp *http.Response) (*GetOpenapiYamlResponse, e
 	return response, nil
 }
 
-// ParseGetReadyzResponse parses an HTTP response from a GetReadyzWithResponse call
-func ParseGetReadyzResponse(rsp *http.Response) (*GetReadyzResponse, error) {
+// ParseListProblemsResponse parses an HTTP response from a ListProblemsWithResponse call
+func ParseListProblemsResponse(rsp *http.Response) (*ListProblemsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &GetReadyzResponse{
+	response := &ListProblemsResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest HealthResult
+		var dest ProblemCatalog
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
+		var dest ServerFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCheckReadinessResponse parses an HTTP response from a CheckReadinessWithResponse call
+func ParseCheckReadinessResponse(rsp *http.Response) (*CheckReadinessResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CheckReadinessResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Health
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RequestMalformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest ServerFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
+		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 503:
-		var headers GetReadyzResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil

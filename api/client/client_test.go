@@ -22,7 +22,7 @@ func TestLifeOfASession(t *testing.T) {
 	a := w.program()
 	wantCode(t, profile(a), client.ProblemCodeCredentialsMissing)
 	_, err := a.Login(ctx, w.user.Username, "something else altogether")
-	wantCode(t, err, client.ProblemCodeInvalidCredentials)
+	wantCode(t, err, client.ProblemCodeCredentialsInvalid)
 	if w.tokens() != nil {
 		t.Error("a refused login left tokens")
 	}
@@ -153,7 +153,7 @@ func TestLostAnswerAndUnavailable(t *testing.T) {
 		switch number {
 		case 1:
 			return &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"2"}}, Body: io.NopCloser(strings.NewReader(
-				`{"type":"urn:accounts:problem:unavailable","title":"-","status":503,"detail":"-","code":"unavailable","request_id":"-"}`))}, nil
+				`{"type":"urn:accounts:problem:service_unavailable","title":"-","status":503,"detail":"-","code":"service_unavailable","request_id":"-"}`))}, nil
 		case 2:
 			return lose(send)
 		}

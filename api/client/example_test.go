@@ -32,7 +32,7 @@ func Example() {
 	fmt.Println(profile.JSON200.User.FirstName)
 	fmt.Println(accounts.Logout(ctx))
 	// Output:
-	// invalid_credentials
+	// credentials_invalid
 	// Ada
 	// <nil>
 }

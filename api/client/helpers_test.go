@@ -120,7 +120,7 @@ type call struct{ path, attempt, authorization string }
 
 func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.mu.Lock()
-	n.calls = append(n.calls, call{r.URL.Path, r.Header.Get("X-Refresh-Attempt"), r.Header.Get("Authorization")})
+	n.calls = append(n.calls, call{r.URL.Path, r.Header.Get("Refresh-Attempt"), r.Header.Get("Authorization")})
 	fault := n.fault
 	n.mu.Unlock()
 	send := func() (*http.Response, error) { return http.DefaultTransport.RoundTrip(r) }

@@ -162,7 +162,7 @@ func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
 		if tokens.Refresh != seen.Refresh && a.now().Before(tokens.RefreshAt) {
 			return nil, errEnough // another program has done it, or a login had the turn before
 		}
-		return a.plain.RefreshToken(ctx, &RefreshTokenParams{XRefreshAttempt: &tokens.Attempt}, RefreshTokenRequest{RefreshToken: &tokens.Refresh})
+		return a.plain.RefreshToken(ctx, &RefreshTokenParams{RefreshAttempt: &tokens.Attempt}, RefreshTokenRequest{RefreshToken: &tokens.Refresh})
 	})
 	var refused *Error
 	switch {
@@ -193,7 +193,7 @@ func (a *Accounts) overtaken(ctx context.Context, sent *Tokens) (bool, error) {
 // keep saves the tokens of an answer, and then uses them. again means that a request
 // which was given up may still rotate them. The caller has the turn.
 func (a *Accounts) keep(ctx context.Context, body []byte, again bool) error {
-	var result TokenResult
+	var result Refreshed
 	if err := json.Unmarshal(body, &result); err != nil || result.AccessToken == nil || result.RefreshToken == nil {
 		return errors.New("client: the answer has no tokens in its body")
 	}

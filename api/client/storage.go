@@ -18,7 +18,7 @@ type Tokens struct {
 	Generation int64     `json:"generation"`
 	Access     string    `json:"access_token"`
 	Refresh    string    `json:"refresh_token"`
-	// Attempt is the X-Refresh-Attempt of the next rotation. It is kept with the tokens,
+	// Attempt is the Refresh-Attempt of the next rotation. It is kept with the tokens,
 	// so that a program which dies between the server's answer and Save asks again as
 	// the same client, also after days.
 	Attempt   string    `json:"refresh_attempt"`

@@ -15,7 +15,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createUser, launch, restartServer, startServer, stopServer } from "./harness.mjs";
+import { inviteUser, launch, restartServer, startServer, stopServer } from "./harness.mjs";
 import { hosts, startSites } from "./sites.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -89,14 +89,14 @@ async function inLeg(browser, name, run, more = {}) {
   const sites = await startSites(binary, name.split(" ")[0], more.settings ?? settings);
   const leg = { name, sites, browser, contexts: [], refreshes: [], ends: [], csrf: 0, faults: [], figures: {} };
   try {
-    createUser(sites.server, ada);
+    inviteUser(sites.server, ada);
     leg.context = await browser.newContext({ bypassCSP: true, ignoreHTTPSErrors: true });
     leg.contexts.push(leg.context);
     await leg.context.exposeBinding("reportEnd", (_source, reason) => leg.ends.push(reason));
     leg.context.on("response", async (response) => {
       if (response.url().endsWith("/accounts/csrf")) leg.csrf++;
       if (!response.url().endsWith("/accounts/refresh_token") || response.request().method() !== "POST") return;
-      const seen = { at: now(), status: response.status(), attempt: response.request().headers()["x-refresh-attempt"] };
+      const seen = { at: now(), status: response.status(), attempt: response.request().headers()["refresh-attempt"] };
       leg.refreshes.push(seen);
       seen.body = await response.json().catch(() => null);
     });
@@ -576,7 +576,7 @@ async function inForeign(leg) {
   assert.equal((await stranger.evaluate(() => accounts.restore())).status, "signed-out");
   assert.equal((await (await sent).allHeaders()).cookie, undefined, "a cookie went to another site's page");
   const refused = await stranger.evaluate(async (ada) => (await accounts.login({ username: ada.username, password: ada.password })).error, ada);
-  assert.equal(refused.code, "cross_site_transport");
+  assert.equal(refused.code, "transport_unusable");
   assert.match(refused.detail, /another site.*"token_transport":"body".*reverse proxy/);
   // What the detail says to do works.
   const done = await stranger.evaluate(async ([api, ada]) => {
@@ -599,7 +599,7 @@ async function inNode() {
   const began = now();
   const server = await startServer(binary, settings);
   try {
-    for (const username of ["ada", "grace", "hedy"]) createUser(server, { ...ada, username, email: `${username}@example.com` });
+    for (const username of ["ada", "grace", "hedy"]) inviteUser(server, { ...ada, username, email: `${username}@example.com` });
     const run = spawn(process.execPath, ["--test", "--test-reporter=spec", join(client, "test/client.test.mjs"), join(client, "test/crash.test.mjs")],
       { env: { ...process.env, ACCOUNTS_URL: server.origin } });
     let printed = "";

@@ -16,7 +16,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { check, conclude, createUser, launch, leave, link, shot as picture, startServer, still, stopServer, visitor } from "./harness.mjs";
+import { check, conclude, inviteUser, launch, leave, link, shot as picture, startServer, still, stopServer, visitor } from "./harness.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, "../..");
@@ -153,7 +153,7 @@ async function prove(v, secret = password) {
 async function newcomer(v) {
   const { page, server } = v;
   const victim = `victim-${v.view.name}`;
-  createUser(server, { username: victim, email: `${victim}@harbour.example`, password });
+  inviteUser(server, { username: victim, email: `${victim}@harbour.example`, password });
   const request = await elsewhere(v, victim);
   await is(v, "the victim's session", request(), "alive");
   await arrive(v);
@@ -344,7 +344,7 @@ async function pages(v) {
 async function faults(v) {
   const { page } = v;
   const busy = (route) => route.fulfill({ status: 503, headers: { "Content-Type": "application/problem+json", "Retry-After": "30" }, body: JSON.stringify({
-    type: "urn:accounts:problem:unavailable", title: "Temporarily unavailable", status: 503, detail: "The service cannot answer right now.", code: "unavailable", request_id: "x",
+    type: "urn:accounts:problem:service_unavailable", title: "Temporarily unavailable", status: 503, detail: "The service cannot answer right now.", code: "service_unavailable", request_id: "x",
   }) });
   await page.route(/\/admin\/users\?/, busy);
   await page.locator("#users-filters [name=is_staff]").selectOption("true");
@@ -369,7 +369,7 @@ async function faults(v) {
 /** Only what was changed is sent; what is wrong is said at its field; what is typed waits. */
 async function edit(v) {
   const { page, server } = v;
-  createUser(server, { username: "grace", email: "grace@harbour.example", password });
+  inviteUser(server, { username: "grace", email: "grace@harbour.example", password });
   await open(v, "?view=users&q=grace@harbour");
   await page.getByRole("link", { name: "grace", exact: true }).click();
   await page.locator("#user-name", { hasText: "grace" }).waitFor();
@@ -439,8 +439,8 @@ async function invite(v) {
 /** A domain that is not ASCII is also displayed in ASCII, because an existing address may imitate another one. */
 async function lookAlike(v) {
   const { page, server } = v;
-  createUser(server, { username: "minji", email: "minji@\ud68c\uc0ac.example", password });
-  createUser(server, { username: "cfo", email: "cfo@corp.example", password });
+  inviteUser(server, { username: "minji", email: "minji@\ud68c\uc0ac.example", password });
+  inviteUser(server, { username: "cfo", email: "cfo@corp.example", password });
   sql(server, "UPDATE users SET email = 'cfo@c\u043erp.example', email_norm = 'cfo@xn--crp-sed.example' WHERE username = 'cfo';");
   for (const [name, ascii] of [["minji", "xn--vf4b131b.example"], ["cfo", "xn--crp-sed.example"]]) {
     await open(v, `?view=users&q=${name}@`);
@@ -551,8 +551,8 @@ async function ends(v) {
 
 async function limits(v) {
   const { page, server } = v;
-  createUser(server, { username: "sam", email: "sam@harbour.example", password });
-  createUser(server, { username: "plain", email: "plain@harbour.example", password });
+  inviteUser(server, { username: "sam", email: "sam@harbour.example", password });
+  inviteUser(server, { username: "plain", email: "plain@harbour.example", password });
   sql(server, "UPDATE users SET is_staff = 1 WHERE username = 'sam';");
   await arrive(v);
   await signIn(v, "plain");
@@ -612,7 +612,7 @@ async function main() {
   const server = await startServer(binary, { ACCOUNTS_MAILS_PER_RECIPIENT: "1/1h" });
   let browser;
   try {
-    createUser(server, { username: "root", email: "root@example.com", password }, "--superuser");
+    inviteUser(server, { username: "root", email: "root@example.com", password }, "--superuser");
     const began = Date.now();
     sql(server, readFileSync(join(here, "crowd.sql"), "utf8"));
     console.log(`  100,000 users in ${((Date.now() - began) / 1000).toFixed(1)} s`);

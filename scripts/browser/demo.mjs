@@ -14,7 +14,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { check, conclude, createUser, launch, leave, link, shot as picture, startServer, still, stopServer, visitor } from "./harness.mjs";
+import { check, conclude, inviteUser, launch, leave, link, shot as picture, startServer, still, stopServer, visitor } from "./harness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
@@ -29,10 +29,10 @@ const rotation = 1_300; // the rotation interval and its margin, and a little
 const access = "cookie access (no script can read it)";
 const refresh = "cookie refreshtoken (no script can read it)";
 const transports = {
-  hybrid: { read: ["Authorization: Bearer", refresh], renew: ["X-CSRFToken", "X-Refresh-Attempt", refresh] },
-  cookies: { read: [access, refresh], renew: ["X-CSRFToken", "X-Refresh-Attempt", access, refresh] },
-  server_held: { read: [access], renew: ["X-CSRFToken", "X-Refresh-Attempt", access] },
-  body: { read: ["Authorization: Bearer"], renew: ["X-Refresh-Attempt", "refresh token in the body"] },
+  hybrid: { read: ["Authorization: Bearer", refresh], renew: ["X-CSRFToken", "Refresh-Attempt", refresh] },
+  cookies: { read: [access, refresh], renew: ["X-CSRFToken", "Refresh-Attempt", access, refresh] },
+  server_held: { read: [access], renew: ["X-CSRFToken", "Refresh-Attempt", access] },
+  body: { read: ["Authorization: Bearer"], renew: ["Refresh-Attempt", "refresh token in the body"] },
 };
 
 const views = [
@@ -244,7 +244,7 @@ async function main() {
   const server = await startServer(binary, settings);
   let browser;
   try {
-    createUser(server, { username: "grace", email: "grace@example.com", password });
+    inviteUser(server, { username: "grace", email: "grace@example.com", password });
     browser = await launch();
     const journeys = [];
     for (const view of views) {

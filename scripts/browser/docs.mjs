@@ -12,7 +12,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { check, conclude, createUser, launch, startServer, stopServer, watch } from "./harness.mjs";
+import { check, conclude, inviteUser, launch, startServer, stopServer, watch } from "./harness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
@@ -143,7 +143,7 @@ async function main() {
   const server = await startServer(binary);
   let browser;
   try {
-    createUser(server, { ...credentials, email: "ada@example.com" }, "--first-name", "Ada", "--last-name", "Lovelace");
+    inviteUser(server, { ...credentials, email: "ada@example.com" }, "--first-name", "Ada", "--last-name", "Lovelace");
     browser = await launch();
     for (const view of views) await visit(browser, server, view);
   } catch (error) {

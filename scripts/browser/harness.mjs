@@ -74,8 +74,8 @@ export async function stopServer(server) {
   rmSync(server.dataDir, { recursive: true, force: true });
 }
 
-// createUser makes a user with a verified address.
-export function createUser(server, { username, email, password }, ...more) {
+// inviteUser makes a user with a verified address.
+export function inviteUser(server, { username, email, password }, ...more) {
   const args = ["user", "create", "--username", username, "--email", email, "--password-stdin", ...more];
   const run = spawnSync(server.binary, args, { env: server.env, cwd: server.dataDir, input: `${password}\n`, encoding: "utf8" });
   if (run.status !== 0) throw new Error(`user create: exit ${run.status} ${run.error ?? ""}\n${run.stdout}${run.stderr}`);

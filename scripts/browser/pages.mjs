@@ -157,8 +157,8 @@ async function scriptedVerify(v) {
   await answers(v, "email/verify", sent, [
     field("password", "password_wrong"), problem(429, "rate_limited", {}, { "Retry-After": "37" }),
     problem(429, "rate_limited", {}, { "Retry-After": "600" }),
-    problem(503, "unavailable", {}, { "Retry-After": "1" }), problem(503, "unavailable"), "lost",
-    problem(500, "internal_error"), ok(200, { user: { username: "ada" } }),
+    problem(503, "service_unavailable", {}, { "Retry-After": "1" }), problem(503, "service_unavailable"), "lost",
+    problem(500, "server_failed"), ok(200, { user: { username: "ada" } }),
   ]);
   await submit(v, { password });
   await expect(v, "verify-wrong", "verify.title", "fault.password_wrong");
@@ -184,7 +184,7 @@ async function scriptedStale(v) {
   await focused(v, "h1", "a stale link");
   await submit(v, { email: "ada at home" });
   await expect(v, "verify-no-address", "stale.title", "fault.email_invalid");
-  await answers(v, "email/resend", { email: "ada@example.com" }, [field("email", "invalid_format"), ok(202)]);
+  await answers(v, "email/resend", { email: "ada@example.com" }, [field("email", "format_invalid"), ok(202)]);
   await submit(v, { email: "ada@example.com" });
   await expect(v, "verify-refused-address", "stale.title", "fault.email_invalid");
   await submit(v, { email: "ada@example.com" });
@@ -206,7 +206,7 @@ async function scriptedReset(v) {
   await expect(v, "reset-mismatch", "reset.title", "fault.mismatch");
   await focused(v, "#repeat", "two passwords");
   await answers(v, "password/reset/confirm", { token: secret, new_password: password }, [
-    ...["too_short", "too_long", "password_common", "password_breached", "invalid_format"].map((code) => field("new_password", code)), ok(200, { status: "ok" }),
+    ...["too_short", "too_long", "password_common", "password_breached", "format_invalid"].map((code) => field("new_password", code)), ok(200, { status: "ok" }),
   ]);
   for (const key of ["fault.too_short", "fault.too_long", "fault.password_common", "fault.password_breached", "fault.invalid"]) {
     await submit(v, { new_password: password, repeat: password });

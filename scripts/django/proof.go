@@ -151,11 +151,11 @@ func (p *proof) logsIn(ctx context.Context, u user, good bool) {
 	login := func(name, password string) answer {
 		return p.ask(ctx, request{method: http.MethodPost, path: "/accounts/login", body: map[string]any{"username": name, "password": password}})
 	}
-	p.expect(u, "a wrong password", login(u.Username, u.Password+"x"), http.StatusUnauthorized, "invalid_credentials")
+	p.expect(u, "a wrong password", login(u.Username, u.Password+"x"), http.StatusUnauthorized, "credentials_invalid")
 	if !good {
 		for _, password := range []string{u.Password, u.Stored, "!", "None"} {
 			if password != "" {
-				p.expect(u, "a login", login(u.Username, password), http.StatusUnauthorized, "invalid_credentials")
+				p.expect(u, "a login", login(u.Username, password), http.StatusUnauthorized, "credentials_invalid")
 			}
 		}
 		p.hash(u, "after a login that was refused", u.Password == "" || u.Stored == p.stored(ctx, u))

@@ -26,7 +26,7 @@ func newGenerator() *generator {
 		if len(op.Operation.Parameters) == 0 && op.Operation.RequestBody == nil && len(op.Security) == 0 {
 			times = 1 // nothing to vary but the method and the headers
 		}
-		if op.ID == "deleteProfile" || op.ID == "deleteSessions" {
+		if op.ID == "deleteAccount" || op.ID == "revokeAllSessions" {
 			times = 2 // what follows has fewer users and sessions to be about
 		}
 		g.often = append(g.often, slices.Repeat([]int{i}, times)...)

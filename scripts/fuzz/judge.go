@@ -99,7 +99,7 @@ func (f *fuzzer) manages(r *request, userID int64) bool {
 	for _, owner := range r.owners {
 		by := f.userByID(owner)
 		switch {
-		case by.superuser && (administration || r.op.ID == "deleteProfile" && target.superuser):
+		case by.superuser && (administration || r.op.ID == "deleteAccount" && target.superuser):
 			return true
 		case by.staff && administration && (r.http.Method == http.MethodGet || !target.staff && !target.superuser):
 			return true
@@ -174,7 +174,7 @@ func (f *fuzzer) learn(r *request, a *answer) {
 		f.learnUser(r, a)
 	case "updateProfile", "confirmEmailChange", "updateUser":
 		w.readUsers()
-	case "deleteProfile", "deleteUser":
+	case "deleteAccount", "deleteUser":
 		w.dropUsers()
 	}
 	f.learnSession(a)

@@ -55,7 +55,7 @@
 #define CONN 0         /* 1: the server always notices that an abandoned caller is gone (row 6 suppressed) */
 #endif
 #ifndef ATT
-#define ATT 0          /* X-Refresh-Attempt: 0 none, 1 new for each refresh call of each tab,
+#define ATT 0          /* Refresh-Attempt: 0 none, 1 new for each refresh call of each tab,
                           2 shared by the jar, kept until an answer brings a newer generation,
                           3 one per session */
 #endif

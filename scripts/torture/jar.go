@@ -182,7 +182,7 @@ func (j *jar) login(ctx context.Context) {
 	switch {
 	case r.ok():
 		j.begin(r.held)
-	case r.code == "invalid_credentials":
+	case r.code == "credentials_invalid":
 		j.user.wrong()
 	}
 }

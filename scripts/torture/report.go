@@ -133,7 +133,7 @@ func (t *torture) faultLines() {
 			fmt.Printf("  the log of server %d: %v\n", r.Number, err)
 		}
 		for line := range strings.Lines(string(text)) {
-			if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, `"code":"internal_error"`) && shown < breaksShown {
+			if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, `"code":"server_failed"`) && shown < breaksShown {
 				fmt.Printf("  server %d: %s", r.Number, line)
 				shown++
 			}

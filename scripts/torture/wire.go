@@ -164,7 +164,7 @@ func (t *torture) request(ctx context.Context, server int, a asking, body map[st
 		r.Header.Set("X-CSRFToken", a.as.csrf)
 	}
 	if a.attempt != "" {
-		r.Header.Set("X-Refresh-Attempt", a.attempt)
+		r.Header.Set("Refresh-Attempt", a.attempt)
 	}
 	r.Header.Set("User-Agent", a.client)
 	return r, nil

@@ -29,13 +29,13 @@ function afterRefresh(code: RefreshTokenError["code"]): string {
     case "session_revoked":
     case "refresh_reused":
       return "log in";
-    case "unavailable":
-    case "internal_error":
+    case "service_unavailable":
+    case "server_failed":
       return "try again";
     case "csrf_failed":
-    case "malformed_request":
+    case "request_malformed":
     case "body_too_large":
-    case "unsupported_media_type":
+    case "media_type_unsupported":
     case "validation_failed":
       return "report";
     default:

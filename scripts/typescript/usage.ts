@@ -26,21 +26,21 @@ function unreachable(code: never): never {
 export function loginMessage(problem: LoginProblem): string {
   const { code } = problem;
   switch (code) {
-    case "invalid_credentials":
+    case "credentials_invalid":
       return "The username or the password is wrong.";
     case "validation_failed":
       return (problem.errors ?? []).map((error) => `${error.pointer ?? error.parameter ?? ""}: ${error.code}`).join(", ");
-    case "cross_site_transport":
+    case "transport_unusable":
     case "csrf_failed":
       return "This page cannot use cookies with the server.";
-    case "malformed_request":
+    case "request_malformed":
     case "body_too_large":
-    case "unsupported_media_type":
+    case "media_type_unsupported":
       return `Our mistake. Please quote ${problem.request_id}.`;
     case "rate_limited":
       return "There were too many tries. Wait a while, or reset your password by mail.";
-    case "internal_error":
-    case "unavailable":
+    case "server_failed":
+    case "service_unavailable":
       return "Please try again in a moment.";
     default:
       return unreachable(code);
@@ -58,13 +58,13 @@ export function afterRefresh(problem: RefreshProblem): "log in" | "log in and wa
       return "log in";
     case "refresh_reused":
       return "log in and warn";
-    case "unavailable":
-    case "internal_error":
+    case "service_unavailable":
+    case "server_failed":
       return "try again";
     case "csrf_failed":
-    case "malformed_request":
+    case "request_malformed":
     case "body_too_large":
-    case "unsupported_media_type":
+    case "media_type_unsupported":
     case "validation_failed":
       return "report";
     default:
@@ -112,7 +112,7 @@ export class Session {
     this.#keep(data);
   }
 
-  #keep(tokens: Schemas["TokenResult"]): void {
+  #keep(tokens: Schemas["Refreshed"]): void {
     this.#accessToken = tokens.access_token ?? "";
     this.#csrfToken = tokens.csrf_token ?? "";
   }

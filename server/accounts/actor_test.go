@@ -34,8 +34,8 @@ var ownWrites = map[string]write{
 		_, err := s.UpdateProfile(ctx, p, accounts.ProfileChange{FirstName: &name}, accounts.Client{})
 		return err
 	},
-	"DeleteProfile": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
-		return s.DeleteProfile(ctx, p, rightPassword, accounts.Client{})
+	"DeleteAccount": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		return s.DeleteAccount(ctx, p, rightPassword, accounts.Client{})
 	},
 	"ChangeEmail": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
 		return s.ChangeEmail(ctx, p, "eve@evil.example", rightPassword, accounts.Client{})
@@ -48,14 +48,14 @@ var ownWrites = map[string]write{
 		_, err := s.Reauthenticate(ctx, p, rightPassword, accounts.Client{})
 		return err
 	},
-	"EndSession": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
-		return s.EndSession(ctx, p, uuid.UUID(p.Session.ID), accounts.Client{})
+	"RevokeSession": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		return s.RevokeSession(ctx, p, uuid.UUID(p.Session.ID), accounts.Client{})
 	},
-	"EndSessions": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
-		return s.EndSessions(ctx, p, false, accounts.Client{})
+	"RevokeAllSessions": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		return s.RevokeAllSessions(ctx, p, false, accounts.Client{})
 	},
-	"EndSessions, all but this one": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
-		return s.EndSessions(ctx, p, true, accounts.Client{})
+	"RevokeAllSessions, all but this one": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
+		return s.RevokeAllSessions(ctx, p, true, accounts.Client{})
 	},
 }
 
@@ -77,17 +77,17 @@ var staffWrites = map[string]write{
 	"DeleteUser": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
 		return s.DeleteUser(ctx, p, target.ID, accounts.Client{})
 	},
-	"SendPasswordReset": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
-		return s.SendPasswordReset(ctx, p, target.ID, accounts.Client{})
+	"RequestUserPasswordReset": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
+		return s.RequestUserPasswordReset(ctx, p, target.ID, accounts.Client{})
 	},
-	"Unthrottle": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
-		return s.Unthrottle(ctx, p, target.ID, accounts.Client{})
+	"ResetUserLoginLimit": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
+		return s.ResetUserLoginLimit(ctx, p, target.ID, accounts.Client{})
 	},
-	"EndUserSessions": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
-		return s.EndUserSessions(ctx, p, target.ID, accounts.Client{})
+	"RevokeAllUserSessions": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
+		return s.RevokeAllUserSessions(ctx, p, target.ID, accounts.Client{})
 	},
-	"EndUserSession": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
-		return s.EndUserSession(ctx, p, target.ID, uuid.Must(uuid.NewV7()), accounts.Client{})
+	"RevokeUserSession": func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error {
+		return s.RevokeUserSession(ctx, p, target.ID, uuid.Must(uuid.NewV7()), accounts.Client{})
 	},
 }
 
@@ -117,10 +117,10 @@ var removals = map[string]removal{
 		must(t, s.Service.DeleteUser(t.Context(), root, actor.ID, accounts.Client{}))
 	}, accounts.SessionRevoked, accounts.SessionRevoked},
 	"all sessions ended": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
-		must(t, s.Service.EndUserSessions(t.Context(), root, actor.ID, accounts.Client{}))
+		must(t, s.Service.RevokeAllUserSessions(t.Context(), root, actor.ID, accounts.Client{}))
 	}, accounts.SessionRevoked, accounts.SessionRevoked},
 	"this session ended": {func(t *testing.T, s *servertest.Server, actor servertest.User, c *servertest.Client, root accounts.Principal) {
-		must(t, s.Service.EndUserSession(t.Context(), root, actor.ID, uuid.MustParse(c.SessionID), accounts.Client{}))
+		must(t, s.Service.RevokeUserSession(t.Context(), root, actor.ID, uuid.MustParse(c.SessionID), accounts.Client{}))
 	}, accounts.SessionRevoked, accounts.SessionRevoked},
 	"logged out": {func(t *testing.T, _ *servertest.Server, _ servertest.User, c *servertest.Client, _ accounts.Principal) {
 		c.Copy().Logout().Want(t, http.StatusNoContent, "")
@@ -186,11 +186,11 @@ func TestControl181RejectedWriteChangesNoRow(t *testing.T) {
 		c := s.Login(root, accounts.Hybrid)
 		before := s.Database.Dump(t)
 		for _, path := range []string{"/accounts/sessions/", "/admin/users/" + decimal(una.ID) + "/sessions/", "/admin/users/" + decimal(root.ID) + "/sessions/"} {
-			c.Do(http.MethodDelete, path+uuid.Must(uuid.NewV7()).String(), nil).Want(t, http.StatusNotFound, "not_found")
+			c.Do(http.MethodDelete, path+uuid.Must(uuid.NewV7()).String(), nil).Want(t, http.StatusNotFound, "resource_not_found")
 		}
 		c.Do(http.MethodPatch, "/accounts/profile", map[string]any{"username": una.Username}).Want(t, http.StatusConflict, "username_taken")
 		c.Do(http.MethodPatch, "/admin/users/"+decimal(una.ID), map[string]any{"username": root.Username}).Want(t, http.StatusConflict, "username_taken")
-		c.Do(http.MethodPost, "/admin/users/"+decimal(root.ID)+"/delete", nil).Want(t, http.StatusConflict, "last_superuser")
+		c.Do(http.MethodPost, "/admin/users/"+decimal(root.ID)+"/delete", nil).Want(t, http.StatusConflict, "superuser_last")
 		c.Do(http.MethodPost, "/admin/users", map[string]any{"email": una.Email}).Want(t, http.StatusConflict, "email_taken")
 		if after := s.Database.Dump(t); after != before {
 			t.Errorf("rows changed from\n%s\nto\n%s", before, after)
@@ -208,7 +208,7 @@ func TestControl181KeptSessionIsNotRevoked(t *testing.T) {
 			actor := s.NewUser()
 			s.Database.Exec(t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, actor.ID)
 			p := principal(t, s, s.Login(actor, accounts.Hybrid))
-			must(t, s.Service.EndSessions(t.Context(), p, true, accounts.Client{}))
+			must(t, s.Service.RevokeAllSessions(t.Context(), p, true, accounts.Client{}))
 			if err := do(t.Context(), s.Service, p, s.NewUser()); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}

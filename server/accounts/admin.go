@@ -29,12 +29,40 @@ type UserDetail struct {
 	PendingEmail string // the address of a pending change, or empty
 }
 
+// UserFilter is how users are found by their names. Username and Email are compared as at login.
+type UserFilter struct {
+	Text            string
+	Username, Email *string
+}
+
+// exact adds the exact names to the query. It reports whether a user can have them.
+func (f UserFilter) exact(q *models.UserQuery) bool {
+	for _, each := range []struct {
+		given *string
+		norm  *string
+	}{{f.Username, &q.Username}, {f.Email, &q.Email}} {
+		if each.given == nil {
+			continue
+		}
+		name := newLoginName(*each.given)
+		if !name.possible {
+			return false
+		}
+		*each.norm = name.norm
+	}
+	return true
+}
+
 // FindUsers are the users that fit, and the place after which the next page begins, or nil where there is none. Text is
-// cut into words, each of which must be a part of the username, the address or a name. Errors: Unavailable.
-func (s *Service) FindUsers(ctx context.Context, text string, q models.UserQuery) (users []models.User, next *models.UserPlace, err error) {
+// cut into words, each of which must be a part of the username, the address or a name. Errors: ServiceUnavailable.
+func (s *Service) FindUsers(ctx context.Context, f UserFilter, q models.UserQuery) (users []models.User, next *models.UserPlace, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	if q.Words = strings.Fields(text); len(q.Words) > maxWords {
+	possible := f.exact(&q)
+	if !possible {
+		return nil, nil, nil
+	}
+	if q.Words = strings.Fields(f.Text); len(q.Words) > maxWords {
 		q.Words = append(q.Words[:maxWords-1], strings.Join(q.Words[maxWords-1:], " "))
 	}
 	limit := q.Limit
@@ -50,7 +78,7 @@ func (s *Service) FindUsers(ctx context.Context, text string, q models.UserQuery
 	return users, next, nil
 }
 
-// User is one user. Errors: NotFound, Unavailable.
+// User is one user. Errors: ResourceNotFound, ServiceUnavailable.
 func (s *Service) User(ctx context.Context, id int64) (UserDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -59,6 +87,15 @@ func (s *Service) User(ctx context.Context, id int64) (UserDetail, error) {
 		return UserDetail{}, err
 	}
 	return s.detail(ctx, u)
+}
+
+// profile adds what the user's owner sees to a user that was read with the password.
+func (s *Service) profile(ctx context.Context, u models.User) (UserDetail, error) {
+	change, err := s.store.PendingEmailChange(ctx, u.ID, s.now())
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return UserDetail{}, storeError(err)
+	}
+	return UserDetail{User: u, HasPassword: credentials.IsUsable(u.Password), PendingEmail: change.Email}, nil
 }
 
 func (s *Service) detail(ctx context.Context, u models.User) (UserDetail, error) {
@@ -70,22 +107,20 @@ func (s *Service) detail(ctx context.Context, u models.User) (UserDetail, error)
 	if err != nil {
 		return UserDetail{}, storeError(err)
 	}
-	change, err := s.store.PendingEmailChange(ctx, u.ID, s.now())
-	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		return UserDetail{}, storeError(err)
-	}
-	return UserDetail{User: u, HasPassword: credentials.IsUsable(u.Password), Throttled: throttled, PendingEmail: change.Email}, nil
+	d, err := s.profile(ctx, u)
+	d.Throttled = throttled
+	return d, err
 }
 
 func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
 	u, err := s.store.UserByID(ctx, id)
 	if errors.Is(err, models.ErrNotFound) {
-		return u, refuse(NotFound)
+		return u, refuse(ResourceNotFound)
 	}
 	return u, storeError(err)
 }
 
-// managed is a user whom the principal may change. Errors: NotFound, RoleRequired, Unavailable.
+// managed is a user whom the principal may change. Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
 func (s *Service) managed(ctx context.Context, p Principal, id int64) (models.User, error) {
 	u, err := s.userByID(ctx, id)
 	if err == nil && (u.IsStaff || u.IsSuperuser) && !p.User.IsSuperuser {
@@ -107,10 +142,10 @@ type Invitation struct {
 	IsStaff, IsSuperuser                         bool
 }
 
-// Invite creates an active user without a password and sends a mail whose link lets the user set
+// InviteUser creates an active user without a password and sends a mail whose link lets the user set
 // one, so that only the user ever knows it. Errors: RoleRequired, ValidationFailed, UsernameTaken,
-// EmailTaken, SessionRevoked, RateLimited, Unavailable.
-func (s *Service) Invite(ctx context.Context, p Principal, in Invitation, client Client) (UserDetail, error) {
+// EmailTaken, SessionRevoked, RateLimited, ServiceUnavailable.
+func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, client Client) (UserDetail, error) {
 	if (in.IsStaff || in.IsSuperuser) && !p.User.IsSuperuser {
 		return UserDetail{}, refuse(RoleRequired)
 	}
@@ -147,8 +182,8 @@ func (s *Service) invited(ctx context.Context, u *models.User) bool {
 	return true
 }
 
-// DeleteUser removes a user for good, and tells the address so. Errors: NotFound, RoleRequired, LastSuperuser,
-// Unavailable.
+// DeleteUser removes a user for good, and tells the address so. Errors: ResourceNotFound, RoleRequired, SuperuserLast,
+// ServiceUnavailable.
 func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -168,9 +203,9 @@ func (s *Service) isGone(ctx context.Context, id int64) bool {
 	return errors.Is(err, models.ErrNotFound)
 }
 
-// SendPasswordReset sends a user the link of a forgotten password, or the invitation once more to one who has none yet.
-// Errors: NotFound, RoleRequired, UserUnreachable, RateLimited, Unavailable.
-func (s *Service) SendPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
+// RequestUserPasswordReset sends a user the link of a forgotten password, or the invitation once more to one who has none yet.
+// Errors: ResourceNotFound, RoleRequired, UserUnreachable, RateLimited, ServiceUnavailable.
+func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.change(ctx, p, id, func(u models.User) error {
@@ -214,18 +249,18 @@ func (s *Service) limitedOr(err error) error {
 	return err
 }
 
-// Unthrottle resets the rate limits that keep a user from logging in; see ownBudgets.
-// Errors: NotFound, RoleRequired, Unavailable.
-func (s *Service) Unthrottle(ctx context.Context, p Principal, id int64, client Client) error {
+// ResetUserLoginLimit resets the rate limits that keep a user from logging in; see ownBudgets.
+// Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
+func (s *Service) ResetUserLoginLimit(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	return s.change(ctx, p, id, func(u models.User) error {
 		budgets := ownBudgets(u)
-		return s.forStaff(p).FillUp(ctx, u, budgets, s.byStaff(p, models.EventUnthrottled, id, client, ""))
+		return s.forStaff(p).FillUp(ctx, u, budgets, s.byStaff(p, models.EventLoginLimitReset, id, client, ""))
 	})
 }
 
-// ListUserSessions are the live sessions of a user, newest first. Errors: NotFound, Unavailable.
+// ListUserSessions are the live sessions of a user, newest first. Errors: ResourceNotFound, ServiceUnavailable.
 func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -236,39 +271,39 @@ func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Sess
 	return s.sessionsOf(ctx, u)
 }
 
-// EndUserSessions ends every session of a user. Errors: NotFound, RoleRequired, Unavailable.
-func (s *Service) EndUserSessions(ctx context.Context, p Principal, id int64, client Client) error {
+// RevokeAllUserSessions ends every session of a user. Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
+func (s *Service) RevokeAllUserSessions(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	return s.change(ctx, p, id, func(u models.User) error {
 		if !u.IsActive { // there are none
 			return nil
 		}
-		err := s.forStaff(p).EndSessions(ctx, id, u.SessionEpoch, s.byStaff(p, models.EventSessionsEnded, id, client, ""))
+		err := s.forStaff(p).RevokeAllSessions(ctx, id, u.SessionEpoch, s.byStaff(p, models.EventSessionsRevoked, id, client, ""))
 		return resolved(err, func() bool { return s.hasNextEpoch(ctx, u) })
 	})
 }
 
-// EndUserSession ends one session of a user. NotFound: there is no such user, or the user has no such session.
-// Errors: RoleRequired, Unavailable.
-func (s *Service) EndUserSession(ctx context.Context, p Principal, id int64, session uuid.UUID, client Client) error {
+// RevokeUserSession ends one session of a user. ResourceNotFound: there is no such user, or the user has no such session.
+// Errors: RoleRequired, ServiceUnavailable.
+func (s *Service) RevokeUserSession(ctx context.Context, p Principal, id int64, session uuid.UUID, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	if _, err := s.managed(ctx, p, id); err != nil {
 		return err
 	}
-	e := s.byStaff(p, models.EventSessionEnded, id, client, "")
+	e := s.byStaff(p, models.EventSessionRevoked, id, client, "")
 	ended := models.ID(session)
 	e.SessionID = &ended
 	found, err := s.forStaff(p).Revoke(ctx, ended, id, s.now(), models.RevokedByStaff, e)
 	if err == nil && !found {
-		return refuse(NotFound)
+		return refuse(ResourceNotFound)
 	}
 	return storeError(err)
 }
 
 // ListAllEvents are the newest events of all users that fit; next is what to give as Before for the next page, or zero.
-// Errors: Unavailable.
+// Errors: ServiceUnavailable.
 func (s *Service) ListAllEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()

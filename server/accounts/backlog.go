@@ -37,7 +37,7 @@ type backlog struct {
 //
 // Call it before anything else about the request is examined, so that the answer does not depend on
 // the address. Each priority is counted separately: a flood of registrations, each of which sends a
-// real mail, must not keep owners from requesting a reset. Errors: Unavailable.
+// real mail, must not keep owners from requesting a reset. Errors: ServiceUnavailable.
 func (s *Service) admitMail(ctx context.Context, priority models.MailPriority) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -47,7 +47,7 @@ func (s *Service) admitMail(ctx context.Context, priority models.MailPriority) e
 	}
 	if full {
 		s.observe("mail_backlog")
-		return &Error{Code: Unavailable, RetryAfter: backlogRetry, Cause: ErrBacklog}
+		return &Error{Code: ServiceUnavailable, RetryAfter: backlogRetry, Cause: ErrBacklog}
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ type Principal struct {
 
 // Authenticate turns an access credential into its principal, with one statement. Revocation is seen at once, since
 // the row is read for every request.
-// Errors: AccessExpired, AccessInvalid (wrong carrier), SessionExpired, SessionRevoked, Unavailable.
+// Errors: AccessExpired, AccessInvalid (wrong carrier), SessionExpired, SessionRevoked, ServiceUnavailable.
 func (s *Service) Authenticate(ctx context.Context, c Credential) (Principal, error) {
 	if c.Expired {
 		return Principal{}, refuse(AccessExpired)
@@ -112,8 +112,8 @@ const (
 	Superuser Role = "superuser"
 )
 
-// recentPassword is for how long a password that was shown counts as recent (ASVS 7.5.3).
-const recentPassword = 10 * time.Minute
+// recentAuthentication is for how long a password that was shown counts as recent (ASVS 7.5.3).
+const recentAuthentication = 10 * time.Minute
 
 // Permit says whether they may call what asks for the role, and for a recent password. The user is the one of
 // the row that was read for this request: who was demoted a moment ago is refused, whatever the token says.
@@ -122,7 +122,7 @@ func (p Principal) Permit(role Role, recent bool) error {
 	switch {
 	case role == Staff && !p.User.IsStaff && !p.User.IsSuperuser, role == Superuser && !p.User.IsSuperuser:
 		return refuse(RoleRequired)
-	case recent && p.At.Sub(authenticated(p.Session)) >= recentPassword:
+	case recent && p.At.Sub(authenticated(p.Session)) >= recentAuthentication:
 		return refuse(ReauthRequired)
 	}
 	return nil

@@ -11,7 +11,7 @@
 // replica issues the same ones, and none is stored. The current generation rotates once it is W+M
 // old. The token that it supersedes is accepted for W after the rotation. W is the rotation
 // interval and M the margin for clocks (Policy); "age" is the age of the current generation, "gen"
-// the generation that the presented credential names, and "attempt" the client's X-Refresh-Attempt.
+// the generation that the presented credential names, and "attempt" the client's Refresh-Attempt.
 //
 // [Service.Refresh] checks the rows in this order; Policy.decide implements those that depend on
 // the session's row alone.

@@ -19,8 +19,8 @@ const (
 	SessionRevoked     Code = "session_revoked"
 	RefreshInvalid     Code = "refresh_invalid"
 	RefreshReused      Code = "refresh_reused"
-	InvalidCredentials Code = "invalid_credentials"
-	NotFound           Code = "not_found"
+	CredentialsInvalid Code = "credentials_invalid"
+	ResourceNotFound   Code = "resource_not_found"
 	ValidationFailed   Code = "validation_failed"
 	UsernameTaken      Code = "username_taken"
 	EmailTaken         Code = "email_taken" // to operators and staff alone: anybody else would learn who has an account
@@ -28,11 +28,12 @@ const (
 	LinkInvalid        Code = "link_invalid"
 	RoleRequired       Code = "role_required"
 	ReauthRequired     Code = "reauth_required"
-	LastSuperuser      Code = "last_superuser"
+	SuperuserLast      Code = "superuser_last"
 	EmailUnverified    Code = "email_unverified"
 	UserUnreachable    Code = "user_unreachable"
+	PreconditionFailed Code = "precondition_failed"
 	RateLimited        Code = "rate_limited"
-	Unavailable        Code = "unavailable"
+	ServiceUnavailable Code = "service_unavailable"
 )
 
 // ErrBusy is the cause of an Unavailable when too many passwords are being hashed.
@@ -66,5 +67,5 @@ func refuse(code Code) error { return &Error{Code: code} }
 
 // unavailable is an answer that promises nothing and takes nothing back: the same request may be made again.
 func unavailable(cause error) error {
-	return &Error{Code: Unavailable, RetryAfter: time.Second, Cause: cause}
+	return &Error{Code: ServiceUnavailable, RetryAfter: time.Second, Cause: cause}
 }

@@ -13,11 +13,12 @@ import (
 )
 
 // ListEvents are the newest events of the principal's user, of those before the one given if that is not zero; next
-// is what to give for the next page, or zero where there is none. Errors: Unavailable.
-func (s *Service) ListEvents(ctx context.Context, p Principal, before uuid.UUID, limit int) (list []models.Event, next uuid.UUID, err error) {
+// is what to give for the next page, or zero where there is none. Errors: ServiceUnavailable.
+func (s *Service) ListEvents(ctx context.Context, p Principal, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	return s.pageOfEvents(ctx, models.EventQuery{UserID: &p.User.ID, Before: models.ID(before), Limit: limit})
+	q.UserID = &p.User.ID
+	return s.pageOfEvents(ctx, q)
 }
 
 // pageOfEvents asks for one more than the page has, to see whether there is a next one.
@@ -90,7 +91,7 @@ const (
 func (s *Service) noteLogin(in LoginInput, name loginName, err error) {
 	n := note{s.event("", 0, in.Client, ""), name}
 	switch {
-	case errors.Is(err, refuse(InvalidCredentials)):
+	case errors.Is(err, refuse(CredentialsInvalid)):
 		s.note(n, models.EventLoginFailed, name.norm, in.Client.Network())
 	case isOver(err, loginOfAccount, loginOfKnown, passwordsOfUser):
 		s.note(n, models.EventRateLimited, name.norm)
@@ -180,7 +181,7 @@ func (s *Service) FlushEvents(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(storeError(err), refuse(Unavailable)):
+	case errors.Is(storeError(err), refuse(ServiceUnavailable)):
 		s.drop(s.notes.putBack(list))
 	default:
 		for _, each := range events {

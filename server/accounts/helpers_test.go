@@ -217,7 +217,7 @@ func observed(t *testing.T, r *servertest.Server, event string) string {
 
 func wantUnavailable(t *testing.T, r *servertest.Response) {
 	t.Helper()
-	if r.Status != http.StatusServiceUnavailable || r.Code() != "unavailable" || r.Header.Get("Retry-After") == "" || r.Header.Get("Set-Cookie") != "" {
+	if r.Status != http.StatusServiceUnavailable || r.Code() != "service_unavailable" || r.Header.Get("Retry-After") == "" || r.Header.Get("Set-Cookie") != "" {
 		t.Errorf("status %d %s, Retry-After %q, Set-Cookie %q", r.Status, r.Code(), r.Header.Get("Retry-After"), r.Header.Get("Set-Cookie"))
 	}
 }

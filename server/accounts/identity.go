@@ -36,7 +36,7 @@ func newIdentity(u *models.User) (err error) {
 func newName(name string) (string, error) {
 	norm, ok := newUsername(name)
 	if !ok {
-		return "", invalid("username", "invalid_format")
+		return "", invalid("username", "format_invalid")
 	}
 	return norm, nil
 }
@@ -49,7 +49,7 @@ func newEmail(address string) (string, error) {
 		return "", err
 	}
 	if _, domain, _ := strings.Cut(norm, "@"); !isPlainDomain(domain) {
-		return "", invalid("email", "invalid_format")
+		return "", invalid("email", "format_invalid")
 	}
 	return norm, nil
 }
@@ -59,7 +59,7 @@ func newEmail(address string) (string, error) {
 func anyEmail(address string) (string, error) {
 	norm, ok := canonicalEmail(address)
 	if !ok {
-		return "", invalid("email", "invalid_format")
+		return "", invalid("email", "format_invalid")
 	}
 	return norm, nil
 }
@@ -67,10 +67,10 @@ func anyEmail(address string) (string, error) {
 // newNames judges the names of a person that are given. Errors: ValidationFailed.
 func newNames(first, last *string) error {
 	if first != nil && !isName(*first) {
-		return invalid("first_name", "invalid_format")
+		return invalid("first_name", "format_invalid")
 	}
 	if last != nil && !isName(*last) {
-		return invalid("last_name", "invalid_format")
+		return invalid("last_name", "format_invalid")
 	}
 	return nil
 }

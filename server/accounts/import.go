@@ -155,7 +155,7 @@ func (i *Import) Report() ImportReport {
 }
 
 // Begin keeps the ids up to the greatest one of the source for the import: who signs up meanwhile gets one beyond.
-// Errors: Unavailable.
+// Errors: ServiceUnavailable.
 func (i *Import) Begin(ctx context.Context, greatest int64) error {
 	if i.Dry || greatest < 1 {
 		return nil
@@ -168,7 +168,7 @@ func (i *Import) Begin(ctx context.Context, greatest int64) error {
 const keepBlacklisted = 400 * 24 * time.Hour
 
 // Tokens writes down that tokens are used: they must not come to life again. They come before the users, without whom
-// they are worth nothing. Errors: Unavailable.
+// they are worth nothing. Errors: ServiceUnavailable.
 func (i *Import) Tokens(ctx context.Context, batch []DjangoToken) error {
 	var used []models.OneTimeToken
 	for _, t := range batch {
@@ -197,7 +197,7 @@ func (i *Import) Tokens(ctx context.Context, batch []DjangoToken) error {
 const importTries = 5
 
 // Users imports a batch, all of it or none. If somebody signs up at the same moment by a name of the batch it is
-// judged again. Errors: Unavailable.
+// judged again. Errors: ServiceUnavailable.
 func (i *Import) Users(ctx context.Context, batch []DjangoUser) error {
 	var err error
 	for range importTries {

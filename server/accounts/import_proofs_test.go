@@ -142,7 +142,7 @@ func TestControl182UnverifiedAddressShadowsNoUsername(t *testing.T) {
 		importProved(t, s, accounts.ImportOptions{}, nil, djangoRow(1, "kurt@example.com", "kurt.g@example.com"), squatter)
 		wantLogin(t, s, "kurt@example.com", oldPassword, 1)
 		wantLogin(t, s, "squatter", "password", 2)
-		login(s, "kurt@example.com", "password").Want(t, http.StatusUnauthorized, "invalid_credentials")
+		login(s, "kurt@example.com", "password").Want(t, http.StatusUnauthorized, "credentials_invalid")
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = date_joined WHERE id = 2")
 		wantLogin(t, s, "kurt@example.com", "password", 2)
 		wantLogin(t, s, "kurt.g@example.com", oldPassword, 1)

@@ -99,7 +99,7 @@ func TestImportedHashesLogIn(t *testing.T) {
 				if report := importAll(t, s, false, r); report.Imported != 1 || len(report.Met)+len(report.Refused) != 0 {
 					t.Fatalf("%+v", report)
 				}
-				login(s, name, "a wrong password").Want(t, http.StatusUnauthorized, "invalid_credentials")
+				login(s, name, "a wrong password").Want(t, http.StatusUnauthorized, "credentials_invalid")
 				if u := userOf(t, s, id); u.Password != hash || u.ImportedEpoch == nil || *u.ImportedEpoch != u.SessionEpoch || u.EmailVerifiedAt == nil || !u.DateJoined.Equal(joined) {
 					t.Fatalf("%+v", u)
 				}
@@ -251,7 +251,7 @@ func wantFields(t *testing.T, s *servertest.Server, began time.Time) {
 	if u := userOf(t, s, 22); u.IsActive || !u.IsStaff || u.IsSuperuser {
 		t.Errorf("%+v", u)
 	}
-	login(s, "pierre", oldPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+	login(s, "pierre", oldPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
 	if u := userOf(t, s, 23); !u.IsActive || !u.IsStaff || !u.IsSuperuser || !u.LastLogin.Equal(joined) {
 		t.Errorf("%+v", u)
 	}
@@ -339,7 +339,7 @@ func TestImportAfterADeletion(t *testing.T) {
 				t.Errorf("dry %v: %+v\n%s", dry, r, diff)
 			}
 		}
-		login(s, "ada", oldPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		login(s, "ada", oldPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		own := s.NewUser()
 		s.Login(own, token.Body).Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": own.Password}).Want(t, http.StatusNoContent, "")
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ?", own.ID); n != 0 {
@@ -363,7 +363,7 @@ func TestImportedWithoutAnAddress(t *testing.T) {
 			t.Errorf("%v", u)
 		}
 		for _, name := range []string{"#1", "@", "#1@"} {
-			login(s, name, oldPassword).Want(t, http.StatusUnauthorized, "invalid_credentials")
+			login(s, name, oldPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		}
 		for _, address := range []string{"#1", "", "#1@"} {
 			s.Anonymous().Do(http.MethodPost, "/accounts/password/reset", map[string]any{"email": address}).Want(t, http.StatusUnprocessableEntity, "validation_failed")
@@ -395,7 +395,7 @@ func TestImportedWithoutAPassword(t *testing.T) {
 	r.Password = "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3"
 	importAll(t, s, false, r)
 	for _, password := range []string{oldPassword, "!", r.Password} {
-		login(s, "ada", password).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		login(s, "ada", password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 	}
 	requestReset(t, s, "ada@example.com")
 	reset := servertest.Token(t, s.Mails.Wait(t, "ada@example.com", 1))
@@ -441,7 +441,7 @@ func TestImportWithoutTheDatabase(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := run.Users(ctx, []accounts.DjangoUser{djangoRow(2, "grace", ""), djangoRow(3, "alan", "")})
-	if !errors.Is(err, &accounts.Error{Code: accounts.Unavailable}) {
+	if !errors.Is(err, &accounts.Error{Code: accounts.ServiceUnavailable}) {
 		t.Errorf("%v", err)
 	}
 	if r := run.Report(); r.Read != 1 || r.Imported != 1 || s.Database.Count(t, "SELECT COUNT(*) FROM users") != 1 {

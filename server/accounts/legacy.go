@@ -43,13 +43,13 @@ func (s *Service) LegacyCredential(carrier Carrier, raw string) (Credential, err
 // exchange begins a session for a refresh token of the old service, once. Which user may have one is in the WHERE of
 // (Store).ExchangeToken.
 //
-// A lost answer must log nobody out: who shows the token again with the X-Refresh-Attempt that the session was begun
+// A lost answer must log nobody out: who shows the token again with the Refresh-Attempt that the session was begun
 // with gets the same tokens, as long as that is live and has not been refreshed. Anybody else, and any other reason,
 // gets what a forged token gets, so that a thief does not learn whether there was something to steal.
 //
 // Each try has the same id: if the answer to a COMMIT was lost, the next one finds its own session.
 //
-// Errors: RefreshInvalid, Unavailable; after the second the same token is as good as before.
+// Errors: RefreshInvalid, ServiceUnavailable; after the second the same token is as good as before.
 func (s *Service) exchange(caller context.Context, in RefreshInput) (Tokens, error) {
 	ctx, cancel := deadline(caller)
 	defer cancel()
@@ -57,7 +57,7 @@ func (s *Service) exchange(caller context.Context, in RefreshInput) (Tokens, err
 	var err error
 	for try := range refreshTries {
 		var t Tokens
-		if t, err = s.exchangeAs(ctx, in, id); !errors.Is(err, refuse(Unavailable)) {
+		if t, err = s.exchangeAs(ctx, in, id); !errors.Is(err, refuse(ServiceUnavailable)) {
 			if err != nil {
 				s.observe("legacy_refused")
 			}

@@ -33,7 +33,7 @@ type loginLimits struct {
 // common limit counts, because staff can release only that one. A client in the owner's network can
 // see that it has more guesses than elsewhere, and so that the name exists.
 //
-// Errors: RateLimited, Unavailable.
+// Errors: RateLimited, ServiceUnavailable.
 func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (loginLimits, error) {
 	failures := guesses(perClient(s.settings.LoginFailuresPerClient, loginOfClient, c))
 	l := loginLimits{verified: s.verified(c)}
@@ -64,7 +64,7 @@ func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (log
 // settleLogin refunds the limits according to the outcome of the verification.
 func (s *Service) settleLogin(ctx context.Context, l loginLimits, outcome error) error {
 	switch {
-	case errors.Is(outcome, refuse(InvalidCredentials)):
+	case errors.Is(outcome, refuse(CredentialsInvalid)):
 		return nil
 	case outcome == nil:
 		return s.refund(ctx, l.guesses...)
@@ -75,7 +75,7 @@ func (s *Service) settleLogin(ctx context.Context, l loginLimits, outcome error)
 func nameAndNetwork(name string, c Client) string { return name + "\x00" + c.Network() }
 
 // knownNetwork returns until when the client's network is known for the name, or zero. Errors:
-// Unavailable.
+// ServiceUnavailable.
 func (s *Service) knownNetwork(ctx context.Context, name loginName, c Client) (time.Time, error) {
 	if s.settings.LoginFailuresPerAccount.N == 0 { // then it makes no difference
 		return time.Time{}, nil

@@ -17,7 +17,7 @@ type NewUser struct {
 	Superuser                            bool // and staff
 }
 
-// CreateUser adds a user. Errors: ValidationFailed, UsernameTaken, EmailTaken, Unavailable.
+// CreateUser adds a user. Errors: ValidationFailed, UsernameTaken, EmailTaken, ServiceUnavailable.
 func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error) {
 	u, err := s.newUser(n)
 	if err != nil {
@@ -40,7 +40,7 @@ func (s *Service) newUser(n NewUser) (models.User, error) {
 		IsActive: true, IsStaff: n.Superuser, IsSuperuser: n.Superuser, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch(),
 	}
 	if n.Username == "" { // an operator is not to be surprised by a generated one
-		return u, invalid("username", "invalid_format")
+		return u, invalid("username", "format_invalid")
 	}
 	if err := newIdentity(&u); err != nil {
 		return u, err
@@ -80,7 +80,7 @@ func (s *Service) Users(ctx context.Context, f func(models.User) error) error {
 }
 
 // SetPassword replaces a user's password and ends all sessions of the user.
-// Errors: NotFound, ValidationFailed, Unavailable.
+// Errors: ResourceNotFound, ValidationFailed, ServiceUnavailable.
 func (s *Service) SetPassword(ctx context.Context, username, password string) error {
 	hash, err := s.hasher.Hash(ctx, credentials.Network{}, password)
 	if err != nil {
@@ -95,8 +95,8 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 	})
 }
 
-// SetActive activates or deactivates a user and ends all sessions of the user. Errors: NotFound,
-// LastSuperuser, Unavailable.
+// SetActive activates or deactivates a user and ends all sessions of the user. Errors: ResourceNotFound,
+// SuperuserLast, ServiceUnavailable.
 func (s *Service) SetActive(ctx context.Context, username string, active bool) error {
 	kind := models.EventDeactivated
 	if active {
@@ -116,7 +116,7 @@ func (s *Service) changeUser(ctx context.Context, username string, change func(m
 	return guarded(func() (models.User, error) {
 		u, err := s.userOfLogin(ctx, newLoginName(username))
 		if errors.Is(err, models.ErrNotFound) {
-			return u, refuse(NotFound)
+			return u, refuse(ResourceNotFound)
 		}
 		return u, storeError(err)
 	}, change)

@@ -19,7 +19,7 @@ import (
 // names of the service, which attackers try first, and against the list of breached passwords (ASVS
 // 6.2.12). If the list cannot be read, every new password is rejected with Unavailable: a full disk
 // or a replaced file must not switch the check off unnoticed. Logins are not affected. Errors:
-// ValidationFailed, Unavailable.
+// ValidationFailed, ServiceUnavailable.
 func (s *Service) checkNewPassword(password string, u models.User) error {
 	err := credentials.CheckPolicy(password, s.settings.MinPassword, append(ownWords(u), s.settings.SiteNames...)...)
 	var refused *credentials.PolicyError
@@ -62,7 +62,7 @@ func passwordWrong(field string) error { return invalid(field, "password_wrong")
 
 // confirmPassword asks a signed-in user for the password once more, before what a stolen session must not do. The
 // answer is the user with the password hash. Errors: ValidationFailed (password_wrong), SessionRevoked, RateLimited,
-// Unavailable.
+// ServiceUnavailable.
 func (s *Service) confirmPassword(ctx context.Context, p Principal, field, password string, client Client) (models.User, error) {
 	u, err := s.userOf(ctx, p)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 	return u, err
 }
 
-// userOf reads the principal's user with the password hash. Errors: SessionRevoked, Unavailable.
+// userOf reads the principal's user with the password hash. Errors: SessionRevoked, ServiceUnavailable.
 func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -88,7 +88,7 @@ func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) 
 }
 
 // comparePassword says of which hash it is the password, within a budget of failures: who has stolen a session, or
-// somebody's mail, is not to find it by trying. Errors: ValidationFailed (password_wrong), RateLimited, Unavailable.
+// somebody's mail, is not to find it by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
 func (s *Service) comparePassword(ctx context.Context, client Client, failure models.Spending, field, password string, hashes ...string) (which int, err error) {
 	if err := s.busy(client); err != nil {
 		return 0, err
@@ -125,7 +125,7 @@ func (s *Service) overtaken(ctx context.Context, u models.User) error {
 }
 
 // ChangePassword ends every session of the principal's user, whoever holds them, and begins a new one in the same
-// transport: nothing that existed before works. Errors: ValidationFailed, SessionRevoked, RateLimited, Unavailable.
+// transport: nothing that existed before works. Errors: ValidationFailed, SessionRevoked, RateLimited, ServiceUnavailable.
 func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next string, client Client) (Tokens, models.User, error) {
 	u, err := s.confirmPassword(ctx, p, "current_password", current, client)
 	if err != nil {
@@ -164,7 +164,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 
 // RequestReset queues a mail with a link to set a new password. Whether the address has an account is found out when
 // the mail is sent: the request does the same for every address, and so takes the same time.
-// Errors: ValidationFailed, RateLimited, Unavailable.
+// Errors: ValidationFailed, RateLimited, ServiceUnavailable.
 func (s *Service) RequestReset(ctx context.Context, email string, client Client) error {
 	return s.request(ctx, mail.Reset, email, s.settings.ResetTTL, client)
 }
@@ -189,7 +189,7 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 }
 
 // ConfirmReset sets a new password by the token of a reset mail, once. It ends every session and every other open link
-// of the user and signs nobody in. Errors: LinkInvalid, ValidationFailed, RateLimited, Unavailable.
+// of the user and signs nobody in. Errors: LinkInvalid, ValidationFailed, RateLimited, ServiceUnavailable.
 func (s *Service) ConfirmReset(ctx context.Context, value, password string, client Client) error {
 	if err := s.busy(client); err != nil {
 		return err
@@ -233,7 +233,7 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	return nil
 }
 
-// resetting returns the open token of a reset and its user. Errors: LinkInvalid, Unavailable.
+// resetting returns the open token of a reset and its user. Errors: LinkInvalid, ServiceUnavailable.
 func (s *Service) resetting(ctx context.Context, value string) (models.OneTimeToken, models.User, error) {
 	t, err := s.openToken(ctx, models.PurposeReset, value)
 	if err != nil {
@@ -280,7 +280,7 @@ func (s *Service) wasUsed(ctx context.Context, t models.OneTimeToken, now time.T
 	return err == nil && found.UsedAt != nil && found.UsedAt.Equal(now)
 }
 
-// openToken finds a token that can still be used. Errors: LinkInvalid, Unavailable.
+// openToken finds a token that can still be used. Errors: LinkInvalid, ServiceUnavailable.
 func (s *Service) openToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
 	t, err := s.findToken(ctx, purpose, value)
 	if err == nil && t.UsedAt != nil {
@@ -290,7 +290,7 @@ func (s *Service) openToken(ctx context.Context, purpose, value string) (models.
 }
 
 // findToken returns the token that has the value, even if it has been used. Errors: LinkInvalid,
-// Unavailable.
+// ServiceUnavailable.
 //
 // A matching hash is not enough: an attacker who has a leaked secret and the id of a row can
 // compute the value of its link. A value counts only if a secret of the present key ring derives

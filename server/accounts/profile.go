@@ -14,8 +14,8 @@ import (
 // ProfileChange is what a user changes of the own profile; nil leaves a member as it is.
 type ProfileChange struct{ Username, FirstName, LastName, Locale *string }
 
-// UpdateProfile changes the principal's profile. Errors: ValidationFailed, UsernameTaken, RateLimited, Unavailable.
-func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange, client Client) (models.User, error) {
+// UpdateProfile changes the principal's profile. Errors: ValidationFailed, UsernameTaken, RateLimited, ServiceUnavailable.
+func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange, client Client) (UserDetail, error) {
 	if c.Username != nil && *c.Username == p.User.Username { // nobody chooses it, and it may have been imported
 		c.Username = nil
 	}
@@ -23,12 +23,12 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	if c.Username != nil {
 		norm, err := newName(*c.Username)
 		if err != nil {
-			return models.User{}, err
+			return UserDetail{}, err
 		}
 		change.UsernameNorm = &norm
 	}
 	if err := newNames(c.FirstName, c.LastName); err != nil {
-		return models.User{}, err
+		return UserDetail{}, err
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -39,30 +39,37 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 		// is taken counts too, so that a user cannot find out which usernames are taken.
 		renames = append(renames, use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User)))
 		if err := s.spend(ctx, renames...); err != nil {
-			return models.User{}, err
+			return UserDetail{}, err
 		}
 	}
 	renamed := s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, "")
 	if err := s.forUser(p).UpdateProfile(ctx, p.User.ID, change, renamed); err != nil {
 		switch {
 		case errors.Is(err, models.ErrConflict): // a username is public, so this gives nothing away
-			return models.User{}, refuse(UsernameTaken)
+			return UserDetail{}, refuse(UsernameTaken)
 		case errors.Is(err, models.ErrNotFound):
-			return models.User{}, refuse(SessionRevoked)
+			return UserDetail{}, refuse(SessionRevoked)
 		}
-		return models.User{}, s.unjudged(ctx, storeError(err), renames...)
+		return UserDetail{}, s.unjudged(ctx, storeError(err), renames...)
 	}
-	u, err := s.store.UserByID(ctx, p.User.ID)
-	if errors.Is(err, models.ErrNotFound) {
-		return u, refuse(SessionRevoked)
-	}
-	return u, storeError(err)
+	return s.Profile(ctx, p)
 }
 
-// DeleteProfile removes the principal's user for good, after the password. Errors: ValidationFailed (password_wrong),
-// SessionRevoked, LastSuperuser, RateLimited, Unavailable.
-func (s *Service) DeleteProfile(ctx context.Context, p Principal, password string, client Client) error {
-	u, err := s.confirmPassword(ctx, p, "password", password, client)
+// Profile returns the principal's user as stored now. Errors: SessionRevoked, ServiceUnavailable.
+func (s *Service) Profile(ctx context.Context, p Principal) (UserDetail, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	u, err := s.userOf(ctx, p)
+	if err != nil {
+		return UserDetail{}, err
+	}
+	return s.profile(ctx, u)
+}
+
+// DeleteAccount removes the principal's user permanently. The contract requires a recent
+// authentication. Errors: SessionRevoked, SuperuserLast, ServiceUnavailable.
+func (s *Service) DeleteAccount(ctx context.Context, p Principal, client Client) error {
+	u, err := s.userOf(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -80,15 +87,14 @@ func (s *Service) DeleteProfile(ctx context.Context, p Principal, password strin
 // Export is what is kept about a user, without secrets.
 type Export struct {
 	At       time.Time
-	User     models.User
-	NewEmail string // that a change waits for confirmation at, or empty
+	User     UserDetail
 	Sessions []models.Session
 	Events   []models.Event
 }
 
 const maxExportedEvents = 1000 // the others are read in pages
 
-// ExportProfile collects it, which is the longest answer there is. Errors: RateLimited, Unavailable.
+// ExportProfile collects it, which is the longest answer there is. Errors: RateLimited, ServiceUnavailable.
 func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error) {
 	if err := s.spend(ctx, use(s.settings.RareActionsPerUser, exportsOfUser, subjectOf(p.User))); err != nil {
 		return Export{}, err
@@ -99,23 +105,23 @@ func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	change, err := s.store.PendingEmailChange(ctx, p.User.ID, s.now())
-	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		return Export{}, storeError(err)
+	user, err := s.Profile(ctx, p)
+	if err != nil {
+		return Export{}, err
 	}
 	events, err := s.store.Events(ctx, models.EventQuery{UserID: &p.User.ID, Limit: maxExportedEvents})
-	return Export{At: s.now(), User: p.User, NewEmail: change.Email, Sessions: sessions, Events: events}, storeError(err)
+	return Export{At: s.now(), User: user, Sessions: sessions, Events: events}, storeError(err)
 }
 
-// ChangeEmail sends a link to the new address and a notice to the present one, after the password. The present address
-// stays in force until the link is confirmed. Whether the new one has an account already is found out when the mail is
-// sent, and told to its owner alone. Errors: ValidationFailed, SessionRevoked, RateLimited, Unavailable.
-func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password string, client Client) error {
+// ChangeEmail sends a link to the new address and a notice to the present one. The contract requires
+// a recent authentication. The present address stays in force until the link is confirmed. Whether the new one has an account already is found out when the mail is
+// sent, and told to its owner alone. Errors: ValidationFailed, SessionRevoked, RateLimited, ServiceUnavailable.
+func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, client Client) error {
 	norm, err := newEmail(email)
 	if err != nil {
 		return err
 	}
-	u, err := s.confirmPassword(ctx, p, "password", password, client)
+	u, err := s.userOf(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -132,6 +138,19 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email, password 
 	}
 	return s.queued(queued, err)
 }
+
+// CancelEmailChange ends the pending change of the principal's address. Errors: SessionRevoked, ServiceUnavailable.
+func (s *Service) CancelEmailChange(ctx context.Context, p Principal, client Client) error {
+	return errNotBuilt
+}
+
+// ResendEmailChange sends the mail of the pending change again. Errors: ResourceNotFound if no change is pending,
+// SessionRevoked, RateLimited, ServiceUnavailable.
+func (s *Service) ResendEmailChange(ctx context.Context, p Principal, client Client) error {
+	return errNotBuilt
+}
+
+var errNotBuilt = errors.New("not built")
 
 // emailChange prepares a pending change of a user's address: a link to the new address, and a
 // notice to the present one. Such changes are limited, because each new address may be a stranger's
@@ -152,8 +171,8 @@ func (s *Service) emailChange(u models.User, email, norm string, client Client) 
 }
 
 // ConfirmEmailChange puts the new address into force. Errors: LinkInvalid (also if somebody else has the address by
-// now), RateLimited, Unavailable.
-func (s *Service) ConfirmEmailChange(ctx context.Context, value string, client Client) error {
+// now), RateLimited, ServiceUnavailable.
+func (s *Service) ConfirmEmailChange(ctx context.Context, value, password string, client Client) error {
 	if err := s.spend(ctx, s.confirmation(client)...); err != nil {
 		return err
 	}

@@ -240,7 +240,7 @@ func (s *site) logins(u servertest.User, end func()) (clients []*servertest.Clie
 				mu.Lock()
 				clients = append(clients, c)
 				mu.Unlock()
-			case r.Code() != "invalid_credentials":
+			case r.Code() != "credentials_invalid":
 				s.t.Errorf("a login answers %d %s", r.Status, r.Code())
 			}
 		})
@@ -345,7 +345,7 @@ func TestControl75TheLastSuperuserStays(t *testing.T) {
 			refused := 0
 			for _, err := range errs {
 				switch code := codeOf(err); code {
-				case accounts.LastSuperuser, accounts.SessionRevoked, accounts.RoleRequired:
+				case accounts.SuperuserLast, accounts.SessionRevoked, accounts.RoleRequired:
 					refused++
 				case "":
 				default:

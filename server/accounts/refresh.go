@@ -14,7 +14,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// RefreshInput is a refresh as it came. Received is when its headers had been read; Attempt is X-Refresh-Attempt.
+// RefreshInput is a refresh as it came. Received is when its headers had been read; Attempt is Refresh-Attempt.
 type RefreshInput struct {
 	Credential Credential
 	Attempt    string
@@ -97,7 +97,7 @@ func (p Policy) decideSuperseded(age time.Duration, last, sameAttempt bool) verd
 
 func sameAttempt(a, b []byte) bool { return len(a) > 0 && bytes.Equal(a, b) }
 
-// attemptHash is what a row keeps of X-Refresh-Attempt; nil without one, and nil is the same as nothing. The strict
+// attemptHash is what a row keeps of Refresh-Attempt; nil without one, and nil is the same as nothing. The strict
 // profile ignores it.
 func (p Policy) attemptHash(attempt string) []byte {
 	if attempt == "" || p.RotationInterval == 0 {
@@ -120,7 +120,7 @@ const refreshTries = 6
 // with a legacy token.
 //
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been
-// revoked), Unavailable.
+// revoked), ServiceUnavailable.
 func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, error) {
 	if s.heldUp(in) {
 		return Tokens{}, unavailable(errHeldUp)

@@ -17,7 +17,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-const attemptHeader = "X-Refresh-Attempt"
+const attemptHeader = "Refresh-Attempt"
 
 var (
 	attempt = servertest.Header(attemptHeader, "q83vEjRWeJCrze8SNFZ4kA")
@@ -232,7 +232,7 @@ func TestAttemptIsKeptAsAHash(t *testing.T) {
 		s.age(c, interval+margin)
 		s.unchanged(func() {
 			for _, bad := range []string{"x", strings.Repeat("A", 21), strings.Repeat("A", 23), strings.Repeat("+", 22)} {
-				s.at(c).RefreshTokens(servertest.Header(attemptHeader, bad)).Want(t, http.StatusBadRequest, "malformed_request")
+				s.at(c).RefreshTokens(servertest.Header(attemptHeader, bad)).Want(t, http.StatusBadRequest, "request_malformed")
 			}
 		})
 		s.at(c).RefreshTokens(attempt).Want(t, http.StatusOK, "")
@@ -268,7 +268,7 @@ func TestCallerIsGone(t *testing.T) {
 		cancel()
 		s.unchanged(func() {
 			_, err := s.replicas[0].Service.Refresh(ctx, s.input(r0))
-			if !errors.Is(err, &accounts.Error{Code: accounts.Unavailable}) {
+			if !errors.Is(err, &accounts.Error{Code: accounts.ServiceUnavailable}) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -356,7 +356,7 @@ func TestLateVerdict(t *testing.T) {
 		s.unchanged(func() {
 			_, err := r.Service.Refresh(context.Background(), in)
 			var rule *accounts.Error
-			if !errors.As(err, &rule) || rule.Code != accounts.Unavailable || rule.RetryAfter <= 0 {
+			if !errors.As(err, &rule) || rule.Code != accounts.ServiceUnavailable || rule.RetryAfter <= 0 {
 				t.Errorf("%s: %v", tr, err)
 			}
 		})

@@ -29,7 +29,7 @@ type Registration struct {
 //
 // The same is stored for an address that has an account: which mail goes out is decided when it is sent, and an
 // observer of this request sees no difference. Where verification is optional the user is made at once.
-// Errors: RegistrationClosed, ValidationFailed, RateLimited, Unavailable.
+// Errors: RegistrationClosed, ValidationFailed, RateLimited, ServiceUnavailable.
 func (s *Service) Register(ctx context.Context, r Registration) error {
 	if s.settings.RegistrationClosed {
 		return refuse(RegistrationClosed)
@@ -107,7 +107,7 @@ func withUsername(u *models.User) *models.User {
 }
 
 // Resend queues the mail of a registration that waits for its verification once more. Errors: ValidationFailed,
-// RateLimited, Unavailable.
+// RateLimited, ServiceUnavailable.
 func (s *Service) Resend(ctx context.Context, email string, client Client) error {
 	return s.request(ctx, resend, email, s.settings.VerifyTTL, client)
 }
@@ -122,7 +122,7 @@ type VerifyInput struct {
 // Verify makes the user of a registration, or verifies the address of one that exists, and signs in. A wrong password
 // consumes nothing. Doing it again with the right one is simply a login, so a lost answer does no harm; it never
 // re-activates a user that an operator has disabled.
-// Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited, Unavailable.
+// Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
 func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
 	uses := s.confirmation(in.Client)
 	if err := s.spend(ctx, uses...); err != nil {
@@ -142,7 +142,7 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 	}
 	// A login, but for its budgets: who guesses at the address keeps nobody from opening the link.
 	u, rehash, err := s.checkPassword(ctx, loginName{t.EmailNorm, true}, in.Password, in.Client)
-	if errors.Is(err, refuse(InvalidCredentials)) { // another registration of the address was first, or the user is disabled
+	if errors.Is(err, refuse(CredentialsInvalid)) { // another registration of the address was first, or the user is disabled
 		return Tokens{}, u, refuse(LinkInvalid)
 	}
 	if err != nil {

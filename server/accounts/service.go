@@ -158,7 +158,7 @@ func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 func storeError(err error) error {
 	switch {
 	case errors.Is(err, models.ErrLastSuperuser):
-		return refuse(LastSuperuser)
+		return refuse(SuperuserLast)
 	case errors.Is(err, models.ErrSessionGone):
 		return refuse(SessionRevoked)
 	case errors.Is(err, models.ErrRoleGone):

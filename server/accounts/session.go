@@ -31,7 +31,7 @@ const loginTries = 3
 // An unknown user, a wrong password, an inactive user and an unverified address give the same error
 // after the same work, so that the answer does not reveal which names exist. Each attempt is
 // counted before the password is verified, and refunded if it was right. Errors:
-// InvalidCredentials, RateLimited (for a right password too, if the client or the user has had too
+// CredentialsInvalid, RateLimited (for a right password too, if the client or the user has had too
 // many), Unavailable (also if too many passwords are being hashed).
 func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
 	name := newLoginName(in.Name)
@@ -92,7 +92,7 @@ func (s *Service) begin(ctx context.Context, u models.User, rehash string, in Lo
 		}
 	}
 	if errors.Is(err, models.ErrNotFound) { // deactivated, or all sessions ended, while the password was hashed
-		return Tokens{}, models.User{}, refuse(InvalidCredentials)
+		return Tokens{}, models.User{}, refuse(CredentialsInvalid)
 	}
 	return Tokens{}, models.User{}, storeError(err)
 }
@@ -114,7 +114,7 @@ func (s *Service) checkPassword(ctx context.Context, name loginName, password st
 		return u, "", hashError(err)
 	}
 	if !ok || !u.IsActive || unverified(u) && !s.settings.VerificationOptional {
-		return u, "", refuse(InvalidCredentials)
+		return u, "", refuse(CredentialsInvalid)
 	}
 	if !weak {
 		return u, "", nil
@@ -163,7 +163,7 @@ func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User,
 
 // busy returns an error if a password of the client cannot be hashed now. It is called before the
 // database is queried, so that a storm of logins does not load the database too. Errors:
-// Unavailable.
+// ServiceUnavailable.
 func (s *Service) busy(client Client) error {
 	if s.hasher.Full(client.networks()) {
 		return hashError(credentials.ErrBusy)
@@ -193,7 +193,7 @@ func (s *Service) newSession(u models.User, in LoginInput) models.Live {
 // expired one, so that a client can always log out. It accepts an access token from the cookie if
 // the transport has one and the token has not expired; in server_held also an expired one.
 // Errors: RefreshInvalid (another location than the transport's, or an expired access cookie of
-// cookies), Unavailable.
+// cookies), ServiceUnavailable.
 func (s *Service) Logout(ctx context.Context, c Credential, client Client) error {
 	if c.Transport == "" { // an access token does not name its transport; the row does
 		l, err := s.session(ctx, c)
@@ -213,21 +213,37 @@ func (s *Service) Logout(ctx context.Context, c Credential, client Client) error
 	return storeError(err)
 }
 
-// CSRF gives the CSRF token of the live session behind a credential, and its transport. It changes nothing.
-// Errors: AccessInvalid, AccessExpired, RefreshInvalid, SessionExpired, SessionRevoked, Unavailable.
-func (s *Service) CSRF(ctx context.Context, c Credential) (string, token.Transport, error) {
+// CurrentSession is the live session of a credential.
+type CurrentSession struct {
+	ID          uuid.UUID
+	ExpiresAt   time.Time
+	Transport   token.Transport
+	RecentUntil *time.Time // until when the authentication counts as recent; nil if it does not
+	CSRF        string     // empty in the transport body
+}
+
+// CurrentSession returns the live session of a credential. It changes nothing.
+// Errors: AccessInvalid, AccessExpired, RefreshInvalid, SessionExpired, SessionRevoked, ServiceUnavailable.
+func (s *Service) CurrentSession(ctx context.Context, c Credential) (CurrentSession, error) {
 	l, err := s.session(ctx, c)
 	if err != nil {
-		return "", "", err
+		return CurrentSession{}, err
 	}
-	transport := token.Transport(l.Transport)
 	if err := s.carried(c, l); err != nil {
-		return "", "", err
+		return CurrentSession{}, err
 	}
-	if err := alive(l, s.at(l)); err != nil {
-		return "", "", err
+	at := s.at(l)
+	if err := alive(l, at); err != nil {
+		return CurrentSession{}, err
 	}
-	return s.ring.CSRF(c.Session), transport, nil
+	current := CurrentSession{ID: c.Session, ExpiresAt: l.ExpiresAt, Transport: token.Transport(l.Transport)}
+	if until := authenticated(l.Session).Add(recentAuthentication); until.After(at) {
+		current.RecentUntil = &until
+	}
+	if current.Transport != token.Body {
+		current.CSRF = s.ring.CSRF(c.Session)
+	}
+	return current, nil
 }
 
 // carried judges the way and the expiry of a credential that may be an access or a refresh token.
@@ -253,7 +269,7 @@ func (s *Service) carried(c Credential, l models.Live) error {
 
 // Reauthenticate notes that the principal knows the password, and says for how long that counts. A session that was left
 // open, or stolen, is not enough for what asks for a recent password. Errors: ValidationFailed (password_wrong),
-// SessionRevoked, RateLimited, Unavailable.
+// SessionRevoked, RateLimited, ServiceUnavailable.
 func (s *Service) Reauthenticate(ctx context.Context, p Principal, password string, client Client) (time.Duration, error) {
 	u, err := s.confirmPassword(ctx, p, "password", password, client)
 	if err != nil {
@@ -265,7 +281,7 @@ func (s *Service) Reauthenticate(ctx context.Context, p Principal, password stri
 	if errors.Is(err, models.ErrNotFound) {
 		return 0, refuse(SessionRevoked)
 	}
-	return recentPassword, storeError(err)
+	return recentAuthentication, storeError(err)
 }
 
 // ListSessions are the live sessions of the principal's user, newest first. The last use is rounded down to the
@@ -284,29 +300,29 @@ func (s *Service) sessionsOf(ctx context.Context, u models.User) ([]models.Sessi
 	return list, storeError(err)
 }
 
-// EndSession ends one session of the principal's user. NotFound: there is none, or it is somebody else's.
-func (s *Service) EndSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
+// RevokeSession ends one session of the principal's user. ResourceNotFound: there is none, or it is somebody else's.
+func (s *Service) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	found, err := s.forUser(p).Revoke(ctx, models.ID(id), p.User.ID, s.now(), models.RevokedByUser,
-		s.eventIn(models.ID(id), models.EventSessionEnded, p.User.ID, client, ""))
+		s.eventIn(models.ID(id), models.EventSessionRevoked, p.User.ID, client, ""))
 	if err == nil && !found {
-		return refuse(NotFound)
+		return refuse(ResourceNotFound)
 	}
 	return storeError(err)
 }
 
-// EndSessions ends every session of the principal's user, or every other one, at once and with no race against a
+// RevokeAllSessions ends every session of the principal's user, or every other one, at once and with no race against a
 // login in flight. SessionRevoked: the principal's own session ended meanwhile, and nothing was changed.
-func (s *Service) EndSessions(ctx context.Context, p Principal, keepCurrent bool, client Client) error {
+func (s *Service) RevokeAllSessions(ctx context.Context, p Principal, keepCurrent bool, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	var err error
 	if keepCurrent {
 		err = s.forUser(p).KeepOnly(ctx, p.Session.ID, p.User.ID, p.User.SessionEpoch, s.now(),
-			s.eventIn(p.Session.ID, models.EventSessionsEnded, p.User.ID, client, "all but this one"))
+			s.eventIn(p.Session.ID, models.EventSessionsRevoked, p.User.ID, client, "all but this one"))
 	} else {
-		err = s.forUser(p).EndSessions(ctx, p.User.ID, p.User.SessionEpoch, s.eventIn(p.Session.ID, models.EventSessionsEnded, p.User.ID, client, ""))
+		err = s.forUser(p).RevokeAllSessions(ctx, p.User.ID, p.User.SessionEpoch, s.eventIn(p.Session.ID, models.EventSessionsRevoked, p.User.ID, client, ""))
 	}
 	if errors.Is(err, models.ErrNotFound) {
 		return refuse(SessionRevoked)

@@ -74,7 +74,7 @@ func TestControl199HeldUpExchange(t *testing.T) {
 			return err
 		}
 		s.unchanged(func() {
-			if err := exchangeReceived(margin + time.Millisecond); !errors.Is(err, &accounts.Error{Code: accounts.Unavailable}) {
+			if err := exchangeReceived(margin + time.Millisecond); !errors.Is(err, &accounts.Error{Code: accounts.ServiceUnavailable}) {
 				t.Errorf("%v", err)
 			}
 		})

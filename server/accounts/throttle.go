@@ -99,7 +99,7 @@ func (s *Service) passwordRight(u models.User) models.Spending {
 	return use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u))
 }
 
-// spend uses budgets before what they bound is done. Errors: RateLimited, Unavailable.
+// spend uses budgets before what they bound is done. Errors: RateLimited, ServiceUnavailable.
 func (s *Service) spend(ctx context.Context, list ...models.Spending) error {
 	list = bounded(list)
 	if len(list) == 0 {
@@ -189,7 +189,7 @@ func isOver(err error, kinds ...string) bool {
 
 // unjudged gives back what was spent on a request that could not be carried out, because too many are or for a fault.
 func (s *Service) unjudged(ctx context.Context, err error, list ...models.Spending) error {
-	if !errors.Is(err, refuse(Unavailable)) {
+	if !errors.Is(err, refuse(ServiceUnavailable)) {
 		return err
 	}
 	return errors.Join(err, s.refund(ctx, list...))

@@ -16,15 +16,19 @@ import (
 type UserChange struct {
 	Email, Username, FirstName, LastName, Locale *string
 	IsActive, IsStaff, IsSuperuser               *bool
+	IfVersion                                    *int64 // change the user only if this is the version; nil: any
 }
 
 // UpdateUser changes a user. A member that already has the requested value is no change and leaves
-// no event. Errors: NotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken,
-// LastSuperuser, EmailUnverified, SessionRevoked, RateLimited, Unavailable.
+// no event. Errors: ResourceNotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken,
+// SuperuserLast, EmailUnverified, SessionRevoked, RateLimited, ServiceUnavailable.
 func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.change(ctx, p, id, func(u models.User) error {
+		if c.IfVersion != nil && *c.IfVersion != u.Version {
+			return refuse(PreconditionFailed)
+		}
 		w, err := s.wishOf(ctx, p, u, c, client)
 		if err != nil {
 			return err
@@ -97,7 +101,7 @@ func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
 		return refuse(EmailUnverified)
 	}
 	w.change.IsStaff, w.change.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
-	w.change.EndSessions, w.change.EndEmailChanges = more, more
+	w.change.RevokeAllSessions, w.change.EndEmailChanges = more, more
 	say(models.EventRolesChanged, "%s to %s", rolesOf(u), rolesOf(w.after))
 	return nil
 }
@@ -113,7 +117,7 @@ func (w *wish) activity(u models.User, say sayEvent) {
 	default:
 		say(models.EventDeactivated, "")
 	}
-	w.change.IsActive, w.change.EndSessions = &w.after.IsActive, true
+	w.change.IsActive, w.change.RevokeAllSessions = &w.after.IsActive, true
 }
 
 // sayEvent adds an event to a change.
@@ -167,11 +171,11 @@ func (w *wish) names(u models.User, say sayEvent) (err error) {
 			return err
 		}
 		w.change.FirstName, w.change.LastName = &w.after.FirstName, &w.after.LastName
-		say(models.EventNamesChanged, "%s to %s", short(fullName(u)), short(fullName(w.after)))
+		say(models.EventProfileChanged, "%s to %s", short(fullName(u)), short(fullName(w.after)))
 	}
 	if w.after.Locale != u.Locale {
 		w.change.Locale = &w.after.Locale
-		say(models.EventNamesChanged, "language %s to %s", u.Locale, w.after.Locale)
+		say(models.EventProfileChanged, "language %s to %s", u.Locale, w.after.Locale)
 	}
 	return nil
 }

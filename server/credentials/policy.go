@@ -16,7 +16,7 @@ const (
 const (
 	CodeTooShort      = "too_short"
 	CodeTooLong       = "too_long"
-	CodeInvalidFormat = "invalid_format"
+	CodeInvalidFormat = "format_invalid"
 	CodeCommon        = "password_common"
 	CodeBreached      = "password_breached"
 )

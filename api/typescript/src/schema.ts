@@ -15,12 +15,12 @@ export interface paths {
         put?: never;
         /**
          * Log in
-         * @description Starts a new session. `username` takes the username or the e-mail address. An unknown user, a wrong password, a
-         *     deactivated user and an unverified address all give the same `401`, after the same time.
+         * @description Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
+         *     deactivated user and an unverified address all get the same `401` after the same time.
          *
-         *     A session cookie that happens to be in the request is never adopted: a login always makes a new session. In a
-         *     cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; the oldest
-         *     gives way.
+         *     A session cookie that is already in the request is never adopted: a login always starts a new session. In a
+         *     cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+         *     revokes the oldest.
          */
         post: operations["login"];
         delete?: never;
@@ -39,23 +39,20 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Get the next tokens
-         * @description Shows the session's refresh credential and answers with the tokens in force: the next generation once the
-         *     present one is old enough, the same tokens before that. The credential is the cookie `__Host-refreshtoken`
-         *     (`hybrid`, `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the
-         *     body (`body`). A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+         * Refresh the tokens
+         * @description Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
+         *     enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
+         *     `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
+         *     A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
          *
          *     After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
          *     rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-         *     `503`, or no answer at all, repeat the request with the same credential and the same `X-Refresh-Attempt`. The
-         *     server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just resumed after a pause.
+         *     `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
+         *     server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
+         *     resumed after a pause.
          *
-         *     Where users were imported from a Django service, and until a day that the operator sets, its refresh tokens are
-         *     taken too, **once each**: one in the body begins a session in `body`, one in its cookie `refreshtoken` a session in
-         *     `hybrid` and expires that cookie. The latter needs any `X-CSRFToken` that is not empty. The answer is lost? Within
-         *     the life of that session's first tokens the same token with the same `X-Refresh-Attempt` brings them again; in every
-         *     other way, and whatever else is wrong with it, such a token is `refresh_invalid`. Access tokens of the old
-         *     service are never taken.
+         *     Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
+         *     operator sets. The guide to the Django import explains how.
          */
         post: operations["refreshToken"];
         delete?: never;
@@ -75,7 +72,7 @@ export interface paths {
         put?: never;
         /**
          * Log out
-         * @description Ends the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
+         * @description Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
          *     Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
          *
          *     - any authentic refresh token of the session, also a superseded or an expired one, and
@@ -91,7 +88,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/accounts/csrf": {
+    "/accounts/session": {
         parameters: {
             query?: never;
             header?: never;
@@ -99,12 +96,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get the CSRF token
-         * @description The value of `X-CSRFToken` for the session whose cookie (or Bearer token) comes with the request. A page calls
-         *     this first after a reload, when it has no access token and lives on another host than the API and so cannot
-         *     read the cookie `csrftoken`. Changes nothing. In `server_held` an expired access cookie is accepted.
+         * Get the current session
+         * @description Says whether the caller is signed in, and gives the CSRF token. A page calls this first after it was loaded: it then
+         *     has no access token, and if it is on another host than the API it cannot read the cookie `csrftoken`.
+         *
+         *     The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
+         *     or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
+         *     changed, and no token is issued.
          */
-        get: operations["getCsrf"];
+        get: operations["getSession"];
         put?: never;
         post?: never;
         delete?: never;
@@ -123,9 +123,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Show my password once more
-         * @description Notes that the one who holds this session knows the password. Operations with `x-recent-password` ask for that:
-         *     a session that was left open, or stolen, is not enough for them. A login counts too.
+         * Confirm my password
+         * @description Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
+         *     the next ten minutes in this session. A login has the same effect.
          */
         post: operations["reauthenticate"];
         delete?: never;
@@ -143,17 +143,17 @@ export interface paths {
         };
         /**
          * List my sessions
-         * @description The live sessions of the signed-in user on all devices, newest first, at most 50.
+         * @description The live sessions of the signed-in user on all devices, newest first. A user has at most 50.
          */
         get: operations["listSessions"];
         put?: never;
         post?: never;
         /**
          * Log out everywhere
-         * @description Ends every session of the signed-in user at once, the caller's own included unless `keep_current=true`. Ending
-         *     the caller's own session clears its cookies.
+         * @description Revokes every session of the signed-in user at once, **including the caller's own** unless `keep_current=true`.
+         *     Revoking the caller's own session clears its cookies.
          */
-        delete: operations["deleteSessions"];
+        delete: operations["revokeAllSessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -170,11 +170,11 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * End one of my sessions
-         * @description Ends one session of the signed-in user: a device that was lost, a browser at work. The id of somebody else's
-         *     session is answered like one that does not exist. Ending the caller's own session clears its cookies.
+         * Log out one of my sessions
+         * @description Revokes one session of the signed-in user, for instance of a lost device. The id of another user's session gets the
+         *     same answer as one that does not exist. Revoking the caller's own session clears its cookies.
          */
-        delete: operations["deleteSession"];
+        delete: operations["revokeSession"];
         options?: never;
         head?: never;
         patch?: never;
@@ -191,10 +191,10 @@ export interface paths {
         put?: never;
         /**
          * Sign up
-         * @description Always `202`, with the same answer after the same time whether or not the address is known; one mail goes out
-         *     either way. No user exists before the address is verified, unless the operator has made verification optional.
-         *     A wished `username` that is taken by then is replaced by a generated one, which can be changed later.
-         *     While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+         * @description Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
+         *     way. No user exists before the address is verified, unless the operator has made verification optional.
+         *     If the requested `username` is taken by then, the server generates one, which the user can change later.
+         *     While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
          */
         post: operations["register"];
         delete?: never;
@@ -213,10 +213,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Verify the address and sign in
-         * @description Takes the token of the mail's link and the password typed at registration, makes the user and answers like a
-         *     login. Of several registrations of the address, it is the password that says which: the link of any mail will
-         *     do. A wrong password consumes nothing; repeating the call with the right one is simply a login.
+         * Verify the email address and log in
+         * @description Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+         *     password that was entered at registration. If the address was registered several times, the password selects the
+         *     registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
+         *     same request is simply a login.
          */
         post: operations["verifyEmail"];
         delete?: never;
@@ -236,8 +237,8 @@ export interface paths {
         put?: never;
         /**
          * Send the verification mail again
-         * @description Always `202`. A mail goes out if a registration of this address waits for its verification.
-         *     While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+         * @description Always answers `202`. A mail is sent if a registration of this address waits for its verification.
+         *     While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
          */
         post: operations["resendVerification"];
         delete?: never;
@@ -254,41 +255,26 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who am I?
-         * @description The signed-in user, as the database knows it now.
+         * Get my profile
+         * @description The signed-in user, as stored in the database now.
          */
         get: operations["getProfile"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        /**
-         * Change my username or names
-         * @description Members that are absent stay as they are. The e-mail address has an operation of its own.
-         */
-        patch: operations["updateProfile"];
-        trace?: never;
-    };
-    "/accounts/profile/delete": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
         /**
          * Delete my account
-         * @description Removes the user with sessions, events and open links, at once and for good; a mail says so. A POST, since a
-         *     DELETE's body is dropped on the way by some proxies.
+         * @description Removes the user with all sessions, events and open links, at once and permanently. A mail confirms it. The cookies
+         *     are cleared.
          */
-        post: operations["deleteProfile"];
-        delete?: never;
+        delete: operations["deleteAccount"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change my username, names or language
+         * @description Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
+         *     operations of their own.
+         */
+        patch: operations["updateProfile"];
         trace?: never;
     };
     "/accounts/profile/export": {
@@ -300,9 +286,9 @@ export interface paths {
         };
         /**
          * Export my data
-         * @description Everything this service keeps about the signed-in user, without secrets. The number of exports is limited. The
-         *     server rejects a cross-site navigation with the cookies (`csrf_failed`), so that a link on another site cannot
-         *     exhaust the limit.
+         * @description Everything that this service stores about the signed-in user, without secrets. The number of exports is limited. The
+         *     server rejects a cross-site navigation that is authenticated by a cookie (`csrf_failed`), so that a link on another
+         *     site cannot exhaust the limit.
          */
         get: operations["exportProfile"];
         put?: never;
@@ -321,10 +307,11 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what happened to my account
-         * @description The security log of the signed-in user, newest first: logins and failed ones, sessions that ended, passwords
-         *     and addresses that changed. Failures of one kind from one address are listed once a minute, and a moment later
-         *     than they happen. Events are kept for a limited time.
+         * List my security events
+         * @description The security log of the signed-in user, newest first: logins and failed ones, revoked sessions, changes of passwords
+         *     and addresses. Failures of one kind from one address are listed at most once a minute, and a moment after they
+         *     happen. Events are kept for a limited time. An event that a staff member caused says so in `actor`, and has neither
+         *     the staff member's name nor where the request came from.
          */
         get: operations["listEvents"];
         put?: never;
@@ -345,11 +332,36 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Change my e-mail address
-         * @description Sends a link to the new address and a notice to the present one. The present address stays in force until the
-         *     link is confirmed. Always `202` with the right password, also if the new address has an account already.
+         * Change my email address
+         * @description Sends a link to the new address and a notice to the present one. The present address stays in force until the new
+         *     one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
+         *     answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
          */
         post: operations["changeEmail"];
+        /**
+         * Cancel the change of my email address
+         * @description The links of the pending change stop working. Does nothing if no change is pending.
+         */
+        delete: operations["cancelEmailChange"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/email/change/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send the mail of my email change again
+         * @description Sends a new link to the pending address. The older links stop working. `404` means that no change is pending.
+         */
+        post: operations["resendEmailChange"];
         delete?: never;
         options?: never;
         head?: never;
@@ -366,8 +378,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Confirm the new e-mail address
-         * @description Takes the token of the link that was sent to the new address. Sessions go on.
+         * Confirm the new email address
+         * @description Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
+         *     user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
+         *     of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
          */
         post: operations["confirmEmailChange"];
         delete?: never;
@@ -387,8 +401,8 @@ export interface paths {
         put?: never;
         /**
          * Change my password
-         * @description Ends **every** session of the user, this one included, and answers like a login: with a new session in the same
-         *     transport. A mail says that the password was changed.
+         * @description Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
+         *     same transport. A mail says that the password was changed.
          */
         post: operations["changePassword"];
         delete?: never;
@@ -407,10 +421,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask for a mail to set a new password
-         * @description Always `202`, and nothing changes. A mail with a link goes out if the address has an active account. Only the
-         *     newest link works. The link of an invited user who has no password yet lives at least as long as the invitation.
-         *     While too many mails of this kind wait to be sent, every request is answered `503`, whatever the address.
+         * Request a mail to set a new password
+         * @description Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
+         *     newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
+         *     While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
          */
         post: operations["requestPasswordReset"];
         delete?: never;
@@ -429,13 +443,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Set a new password by the link of a mail
+         * Set a new password with the link of a mail
          * @description The token of the link works once. The reset revokes every session of the user and every other open link. It does not
          *     sign the user in: log in with the new password.
          *
          *     Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
          *     address for the first time therefore clears the first name, the last name and the language, and replaces the
-         *     username by a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
+         *     username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
          *     Data of invited and imported users is kept.
          */
         post: operations["confirmPasswordReset"];
@@ -454,18 +468,18 @@ export interface paths {
         };
         /**
          * Find users
-         * @description Users that all of the filters fit, in pages. Each word of `q` is looked for, as it is and without regard to case, in
-         *     usernames, addresses and names.
+         * @description The users that match all of the filters, in pages, by `id` unless `sort` says otherwise. Each word of `q` is
+         *     searched in usernames, addresses and names, as a part of them and without regard to case.
          */
         get: operations["listUsers"];
         put?: never;
         /**
          * Invite a user
-         * @description Makes an active user without a password and sends an invitation: its link, good for three days, leads to the page
-         *     where the user chooses one. After that the user asks for a link as who has forgotten the password does. Only
-         *     superusers make members of staff.
+         * @description Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
+         *     page where the user sets a password. After that the user requests a link like someone who has forgotten the
+         *     password. Only superusers can invite staff members.
          */
-        post: operations["createUser"];
+        post: operations["inviteUser"];
         delete?: never;
         options?: never;
         head?: never;
@@ -480,18 +494,27 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Look at a user
-         * @description The user, and whether a login would be judged.
+         * Get a user
+         * @description The user, and whether login is temporarily blocked. `ETag` has the `version` of the user, for `If-Match` of
+         *     `PATCH /admin/users/{user_id}`.
          */
         get: operations["getUser"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete a user
+         * @description Removes the user with all sessions, events and links, permanently, and tells the address so. The id is never used
+         *     again. To keep a user out without deleting the account, deactivate it. The security log keeps what staff did to the
+         *     user, without names.
+         */
+        delete: operations["deleteUser"];
         options?: never;
         head?: never;
         /**
          * Change a user
-         * @description Members that are absent stay as they are.
+         * @description Absent members stay as they are. `"locale": null` clears the language. With `If-Match`, the change is made only if
+         *     the user still has that version; otherwise it is rejected with `412`, so that two staff members do not overwrite
+         *     each other's changes.
          *
          *     A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
          *     a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
@@ -506,28 +529,6 @@ export interface paths {
         patch: operations["updateUser"];
         trace?: never;
     };
-    "/admin/users/{user_id}/delete": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Remove a user for good
-         * @description Removes the user with sessions, events and links, and tells the address so. The id is never used again, and
-         *     nothing brings the user back: to keep somebody out, deactivate. That staff did something to the user stays in the
-         *     security log, without a word of whom.
-         */
-        post: operations["deleteUser"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/admin/users/{user_id}/password_reset": {
         parameters: {
             query?: never;
@@ -539,18 +540,18 @@ export interface paths {
         put?: never;
         /**
          * Send a user the mail to set a password
-         * @description The link of a forgotten password, or the invitation once more while the user has no password yet. Until it is
-         *     used nothing changes: the present password works. At most five of these mails and invitations
-         *     are sent to one address per hour. One staff member can cause at most 100 mails per hour.
+         * @description Sends the link of a forgotten password, or the invitation again if the user has no password yet. Nothing changes
+         *     until the link is used: the present password works. At most five of these mails and invitations are sent to one
+         *     address per hour. One staff member can cause at most 100 mails per hour.
          */
-        post: operations["sendPasswordReset"];
+        post: operations["requestUserPasswordReset"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/admin/users/{user_id}/unthrottle": {
+    "/admin/users/{user_id}/login_limit": {
         parameters: {
             query?: never;
             header?: never;
@@ -559,14 +560,14 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        post?: never;
         /**
-         * Let a user try the password again
+         * Reset the login limit of a user
          * @description Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
-         *     clients stay as they are. Requires a recent password, so that a stolen session cannot be used to guess passwords
+         *     clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess passwords
          *     without limit.
          */
-        post: operations["unthrottleUser"];
-        delete?: never;
+        delete: operations["resetUserLoginLimit"];
         options?: never;
         head?: never;
         patch?: never;
@@ -581,16 +582,16 @@ export interface paths {
         };
         /**
          * List a user's sessions
-         * @description The live sessions of the user, newest first, at most 50.
+         * @description The live sessions of the user, newest first. A user has at most 50.
          */
         get: operations["listUserSessions"];
         put?: never;
         post?: never;
         /**
          * Log a user out everywhere
-         * @description Ends every session of the user at once. A session of the caller's own among them clears its cookies.
+         * @description Revokes every session of the user at once. If the caller's own session is among them, its cookies are cleared.
          */
-        delete: operations["deleteUserSessions"];
+        delete: operations["revokeAllUserSessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -607,10 +608,10 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * End one session of a user
-         * @description The id of another user's session is answered like one that does not exist.
+         * Log out one session of a user
+         * @description Revokes one session of the user. The id of another user's session gets the same answer as one that does not exist.
          */
-        delete: operations["deleteUserSession"];
+        delete: operations["revokeUserSession"];
         options?: never;
         head?: never;
         patch?: never;
@@ -624,11 +625,53 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what happened
-         * @description The security log of all users, newest first, as far as all of the filters fit. What was done to a user who is
-         *     gone by now is here under the id; the user's own events went with the user.
+         * List the security events of all users
+         * @description The security log of all users that matches all of the filters, newest first. Of a deleted user, only what staff did
+         *     is kept, under the id alone.
          */
         get: operations["listAllEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the public settings
+         * @description What a page must know before a user signs in: whether registration is open, the bounds of passwords, the languages.
+         *     May be cached for a minute; send `If-None-Match` to revalidate.
+         */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/problems": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the problem codes
+         * @description Explains every problem code and every field code, with a sentence that a page can show to users. Each code also has
+         *     a page for developers at `/problems/{code}`, which is the `type` of its problems.
+         */
+        get: operations["listProblems"];
         put?: never;
         post?: never;
         delete?: never;
@@ -645,10 +688,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Is the process alive?
-         * @description Answers 200 as long as the process can answer at all. Asks nothing else; restart the process if this fails.
+         * Check whether the process is alive
+         * @description Answers 200 as long as the process can answer at all, and checks nothing else. Restart the process if this fails.
          */
-        get: operations["getHealthz"];
+        get: operations["checkHealth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -665,12 +708,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Should this replica get traffic?
+         * Check whether this replica should get traffic
          * @description 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
-         *     succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk is full,
-         *     requests that only read are still answered.
+         *     succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
+         *     is full, requests that only read are still answered.
          */
-        get: operations["getReadyz"];
+        get: operations["checkReadiness"];
         put?: never;
         post?: never;
         delete?: never;
@@ -687,11 +730,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The public keys of access tokens
+         * Get the public keys of access tokens
          * @description The JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-         *     `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes.
+         *     `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes. Ignore keys and
+         *     members that you do not know.
          */
-        get: operations["getJwks"];
+        get: operations["getSigningKeys"];
         put?: never;
         post?: never;
         delete?: never;
@@ -708,8 +752,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * This contract as JSON
-         * @description With the server's own URL and the cookie names in force.
+         * Get this contract as JSON
+         * @description With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
+         *     a minute; send `If-None-Match` to revalidate.
          */
         get: operations["getOpenapiJson"];
         put?: never;
@@ -728,8 +773,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * This contract as YAML
-         * @description With the server's own URL and the cookie names in force.
+         * Get this contract as YAML
+         * @description With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
+         *     a minute; send `If-None-Match` to revalidate.
          */
         get: operations["getOpenapiYaml"];
         put?: never;
@@ -745,43 +791,77 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description Where the tokens of a session travel; see the table at the top. A login that leaves it out gets `hybrid`.
+         * Format: date-time
+         * @description A time in UTC (RFC 3339), in whole seconds, with `Z`.
+         * @example 2026-11-22T09:30:00Z
+         */
+        Timestamp: string;
+        /**
+         * @description A position in a list. Opaque: use it as it is.
+         * @example eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
+         */
+        Cursor: string;
+        /**
+         * @description The `cursor` of the next page, or `null` if this is the last one.
+         * @example null
+         */
+        NextCursor: string | null;
+        /**
+         * @description How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
+         * @example hybrid
          * @enum {string}
          */
         TokenTransport: "hybrid" | "cookies" | "server_held" | "body";
+        /**
+         * @description 128 random bits as base64url.
+         * @example q83vEjRWeJCrze8SNFZ4kA
+         */
         RefreshAttempt: string;
         /**
          * Format: uuid
-         * @description The id of a session (UUIDv7). Not a secret.
+         * @description The id of a session. Not a secret.
+         * @example 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
          */
         SessionId: string;
+        /**
+         * @description The id of a user. The claim `sub` of an access token is this number in decimal.
+         * @example 42
+         */
+        UserId: number;
+        /** @description The credentials of a user. */
         LoginRequest: {
             /**
-             * @description The username or the e-mail address.
+             * @description The username or the email address.
              * @example ada
              */
             username: string;
             /**
              * Format: password
-             * @description Taken exactly as typed.
+             * @description The password exactly as entered.
              * @example correct horse battery staple
              */
             password: string;
             token_transport?: components["schemas"]["TokenTransport"];
         };
+        /** @description The refresh token of the transport `body`; empty in the other transports. */
         RefreshTokenRequest: {
             /**
-             * @description The refresh token of the transport `body`, or one of the service that the user was imported from. With it cookies
-             *     are not looked at.
+             * @description The refresh token of the transport `body`, or one of the service that the user was imported from. Cookies are
+             *     ignored if it is present.
+             * @example eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
              */
             refresh_token?: string;
         };
+        /** @description The refresh token of the transport `body`; empty in the other transports. */
         LogoutRequest: {
-            /** @description A refresh token of the session, in the transport `body`. With it cookies are not looked at. */
+            /**
+             * @description A refresh token of the session, in the transport `body`. Cookies are ignored if it is present.
+             * @example eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+             */
             refresh_token?: string;
         };
         /**
-         * @description A bare address such as `ada@example.com`. A new address is rejected with `invalid_format` if a label of its domain
+         * @description A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
          *     mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
          *     account keeps working.
          * @example ada@example.com
@@ -789,39 +869,44 @@ export interface components {
         Email: string;
         /**
          * Format: password
-         * @description The password exactly as typed. At least 12 characters (or what the operator has set), at most 256 characters and 1024
-         *     bytes. Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the
-         *     account's own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`,
-         *     and runs such as `abcdefghijkl`. Where the operator has configured a list of breached passwords, those are
-         *     rejected with `password_breached`. There are no rules about kinds of characters.
+         * @description A new password, exactly as entered. The operator can set another minimum length, which the served contract and
+         *     `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
+         *     rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
+         *     the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
+         *     the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
+         *     rules about kinds of characters.
          * @example correct horse battery staple
          */
         NewPassword: string;
         /**
          * Format: password
-         * @description The present password.
+         * @description The user's present password.
          * @example correct horse battery staple
          */
         Password: string;
         /**
-         * @description What the link of the mail holds behind `#token=`.
+         * @description The token of the mail's link, which follows `#token=`.
          * @example Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y
          */
         OneTimeToken: string;
         /**
-         * @description Letters, digits and marks, without `@` and blanks, in one script (or those of Japanese, Chinese or Korean together
-         *     with Latin). Compared without regard to case and width; a name that can be read as a Latin one in other letters is
+         * @description Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
+         *     with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
          *     that name.
          * @example ada
          */
         Username: string;
-        /** @description Text as people write their names, without control and other hidden characters. */
+        /**
+         * @description A first or last name as people write it, without control characters and other hidden characters. May be empty.
+         * @example Ada
+         */
         PersonName: string;
         /**
-         * @description The language of mails (BCP 47). Texts exist in English and Korean; anything else gets English.
+         * @description The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
          * @example ko
          */
         Locale: string;
+        /** @description A new account. */
         RegisterRequest: {
             email: components["schemas"]["Email"];
             password: components["schemas"]["NewPassword"];
@@ -830,313 +915,844 @@ export interface components {
             last_name?: components["schemas"]["PersonName"];
             locale?: components["schemas"]["Locale"];
         };
+        /** @description The token of the mail and the password of the registration. */
         VerifyEmailRequest: {
             token: components["schemas"]["OneTimeToken"];
             /**
              * Format: password
-             * @description The password typed at registration.
+             * @description The password that was entered at registration.
              * @example correct horse battery staple
              */
             password: string;
             token_transport?: components["schemas"]["TokenTransport"];
         };
+        /** @description The address to send a mail to. */
         EmailRequest: {
             email: components["schemas"]["Email"];
         };
-        PasswordRequest: {
+        /** @description The password of the signed-in user. */
+        ReauthenticateRequest: {
             password: components["schemas"]["Password"];
         };
+        /** @description The new address. */
         ChangeEmailRequest: {
             email: components["schemas"]["Email"];
-            password: components["schemas"]["Password"];
         };
+        /** @description The token of the mail, and the password of the user who changes the address. */
         ConfirmEmailChangeRequest: {
             token: components["schemas"]["OneTimeToken"];
+            /**
+             * Format: password
+             * @description The user's present password. Required of every user who has one.
+             * @example correct horse battery staple
+             */
+            password?: string;
         };
+        /** @description The present password and the new one. */
         ChangePasswordRequest: {
             current_password: components["schemas"]["Password"];
             new_password: components["schemas"]["NewPassword"];
         };
+        /** @description The token of the mail and the new password. */
         ConfirmPasswordResetRequest: {
             token: components["schemas"]["OneTimeToken"];
             new_password: components["schemas"]["NewPassword"];
         };
+        /** @description The members to change. Absent members stay as they are. */
         UpdateProfileRequest: {
             username?: components["schemas"]["Username"];
             first_name?: components["schemas"]["PersonName"];
             last_name?: components["schemas"]["PersonName"];
-            locale?: components["schemas"]["Locale"];
+            /**
+             * @description The language of mails (BCP 47), or `null` for none.
+             * @example ko
+             */
+            locale?: string | null;
         };
-        CreateUserRequest: {
+        /** @description The user to invite. */
+        InviteUserRequest: {
             email: components["schemas"]["Email"];
             username?: components["schemas"]["Username"];
             first_name?: components["schemas"]["PersonName"];
             last_name?: components["schemas"]["PersonName"];
             locale?: components["schemas"]["Locale"];
-            /** @description No if it is absent. */
-            is_staff?: boolean;
-            /** @description No if it is absent. */
-            is_superuser?: boolean;
+            /**
+             * @description Whether the user is a staff member.
+             * @default false
+             * @example false
+             */
+            is_staff: boolean;
+            /**
+             * @description Whether the user is a superuser.
+             * @default false
+             * @example false
+             */
+            is_superuser: boolean;
         };
+        /** @description The members to change. Absent members stay as they are. */
         UpdateUserRequest: {
             email?: components["schemas"]["Email"];
             username?: components["schemas"]["Username"];
             first_name?: components["schemas"]["PersonName"];
             last_name?: components["schemas"]["PersonName"];
-            locale?: components["schemas"]["Locale"];
+            /**
+             * @description The language of mails (BCP 47), or `null` for none.
+             * @example ko
+             */
+            locale?: string | null;
+            /**
+             * @description Whether the user can log in. `false` revokes all sessions.
+             * @example true
+             */
             is_active?: boolean;
+            /**
+             * @description Whether the user is a staff member.
+             * @example false
+             */
             is_staff?: boolean;
+            /**
+             * @description Whether the user is a superuser.
+             * @example false
+             */
             is_superuser?: boolean;
         };
-        StatusResult: {
-            /** @enum {string} */
-            status: "ok";
-        };
-        /** Format: uuid */
-        EventId: string;
         /**
-         * @description What happened.
+         * @description The highest role of a user.
+         * @example staff
          * @enum {string}
          */
-        EventKind: "registered" | "email_verified" | "login" | "login_failed" | "password_wrong" | "rate_limited" | "logout" | "session_ended" | "sessions_ended" | "refresh_graced" | "refresh_reused" | "password_changed" | "password_reset" | "username_changed" | "email_change_requested" | "email_changed" | "activated" | "deactivated" | "reauthenticated" | "invited" | "names_changed" | "roles_changed" | "password_reset_sent" | "unthrottled" | "deleted";
-        Event: {
-            id: components["schemas"]["EventId"];
-            kind: components["schemas"]["EventKind"];
-            /** Format: date-time */
-            created_at: string;
-            /** @description A few words for people. */
-            detail: string;
-            /**
-             * Format: uuid
-             * @description The session it happened to, if it was one.
-             */
-            session_id: string | null;
-            /** @description Where the request came from, or empty: an operator. */
-            ip: string;
-            user_agent: string;
-            /**
-             * Format: uuid
-             * @description The `X-Request-Id` of the request, if it was one.
-             */
-            request_id: string | null;
-        };
-        EventList: {
-            events: components["schemas"]["Event"][];
-            /**
-             * Format: uuid
-             * @description The `before` of the next page, or null: there is none.
-             */
-            next: string | null;
-        };
-        AdminEvent: {
-            id: components["schemas"]["EventId"];
-            kind: components["schemas"]["EventKind"];
-            /** Format: date-time */
-            created_at: string;
-            /** @description A few words for people; of a change what was there before and after. */
-            detail: string;
-            /**
-             * Format: uuid
-             * @description The session it happened to, if it was one.
-             */
-            session_id: string | null;
-            /** @description Where the request came from, or empty: an operator. */
-            ip: string;
-            user_agent: string;
-            /**
-             * Format: uuid
-             * @description The `X-Request-Id` of the request, if it was one.
-             */
-            request_id: string | null;
-            user_id: components["schemas"]["UserId"];
-            /**
-             * Format: int64
-             * @description The member of staff who did it to the user, if it was one.
-             */
-            actor_id: number | null;
-        };
-        AdminEventList: {
-            events: components["schemas"]["AdminEvent"][];
-            /**
-             * Format: uuid
-             * @description The `before` of the next page, or null: there is none.
-             */
-            next: string | null;
-        };
-        ProfileExport: {
-            /** Format: date-time */
-            exported_at: string;
-            user: components["schemas"]["User"];
-            /** @description The language of mails, or empty. */
-            locale: string;
-            /** @description The address that a change waits for confirmation at, or empty. */
-            new_email: string;
-            /** @description Those that live. */
-            sessions: components["schemas"]["Session"][];
-            /** @description The newest thousand of the security log, newest first; older ones are in `GET /accounts/events`. */
-            events: components["schemas"]["Event"][];
-        };
-        TokenResult: {
-            access_token?: components["schemas"]["AccessToken"];
-            refresh_token?: components["schemas"]["RefreshToken"];
-            token_type?: components["schemas"]["TokenType"];
-            expires_in: components["schemas"]["ExpiresIn"];
-            refresh_in: components["schemas"]["RefreshIn"];
-            generation: components["schemas"]["Generation"];
-            csrf_token?: components["schemas"]["CsrfToken"];
-            token_transport: components["schemas"]["TokenTransport"];
-            session: components["schemas"]["SessionSummary"];
-        };
-        LoginResult: {
-            access_token?: components["schemas"]["AccessToken"];
-            refresh_token?: components["schemas"]["RefreshToken"];
-            token_type?: components["schemas"]["TokenType"];
-            expires_in: components["schemas"]["ExpiresIn"];
-            refresh_in: components["schemas"]["RefreshIn"];
-            generation: components["schemas"]["Generation"];
-            csrf_token?: components["schemas"]["CsrfToken"];
-            token_transport: components["schemas"]["TokenTransport"];
-            session: components["schemas"]["SessionSummary"];
-            user: components["schemas"]["User"];
-        };
-        /** @description A JWT (RFC 9068) for `Authorization`, only in the transports `hybrid` and `body`. Keep it in memory. */
+        UserRole: "none" | "staff" | "superuser";
+        /**
+         * @description The order of a list of users.
+         * @example -last_login
+         * @enum {string}
+         */
+        UserSort: "id" | "-id" | "username" | "-username" | "email" | "-email" | "last_login" | "-last_login" | "date_joined" | "-date_joined";
+        /**
+         * @description A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+         * @example eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+         */
         AccessToken: string;
-        /** @description Only in the transport `body`. Keep it in the platform's secure storage. */
+        /**
+         * @description The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+         * @example eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
+         */
         RefreshToken: string;
         /**
-         * @description Comes with `access_token` (RFC 6749).
+         * @description The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+         * @example Bearer
          * @enum {string}
          */
         TokenType: "Bearer";
-        /** @description Seconds from now until the access token expires, rounded down. */
+        /**
+         * @description Seconds from now until the access token expires, rounded down. In all transports.
+         * @example 300
+         */
         ExpiresIn: number;
-        /** @description Seconds from now after which a refresh is due and will bring the next tokens. */
+        /**
+         * @description Seconds from now after which a refresh will bring the next tokens. In all transports.
+         * @example 240
+         */
         RefreshIn: number;
         /**
-         * Format: int64
-         * @description Grows by one with each rotation of the session's tokens. An `X-Refresh-Attempt` is kept until an answer brings
-         *     a higher one.
+         * @description Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
+         *     has a higher one.
+         * @example 3
          */
         Generation: number;
-        /** @description The value of `X-CSRFToken` for this session, in the cookie transports. */
+        /**
+         * @description The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+         * @example 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
+         */
         CsrfToken: string;
+        /** @description The session that the tokens belong to. In all transports. */
         SessionSummary: {
             id: components["schemas"]["SessionId"];
             /**
              * Format: date-time
-             * @description The absolute end of the session; it never moves.
+             * @description When the session ends at the latest. A refresh does not move it.
+             * @example 2026-12-22T09:30:00Z
              */
             expires_at: string;
         };
-        CsrfResult: {
-            csrf_token: components["schemas"]["CsrfToken"];
+        /** @description A new session and its tokens. Which members are present depends on the transport; see the table at the top. */
+        SignedIn: {
+            access_token?: components["schemas"]["AccessToken"];
+            refresh_token?: components["schemas"]["RefreshToken"];
+            token_type?: components["schemas"]["TokenType"];
+            expires_in: components["schemas"]["ExpiresIn"];
+            refresh_in: components["schemas"]["RefreshIn"];
+            generation: components["schemas"]["Generation"];
+            csrf_token?: components["schemas"]["CsrfToken"];
             token_transport: components["schemas"]["TokenTransport"];
+            session: components["schemas"]["SessionSummary"];
+            user: components["schemas"]["User"];
         };
+        /** @description The current tokens of a session. Which members are present depends on the transport; see the table at the top. */
+        Refreshed: {
+            access_token?: components["schemas"]["AccessToken"];
+            refresh_token?: components["schemas"]["RefreshToken"];
+            token_type?: components["schemas"]["TokenType"];
+            expires_in: components["schemas"]["ExpiresIn"];
+            refresh_in: components["schemas"]["RefreshIn"];
+            generation: components["schemas"]["Generation"];
+            csrf_token?: components["schemas"]["CsrfToken"];
+            token_transport: components["schemas"]["TokenTransport"];
+            session: components["schemas"]["SessionSummary"];
+        };
+        /** @description The session of the caller, or `null` if the caller is not signed in. */
+        CurrentSession: {
+            id: components["schemas"]["SessionId"];
+            /**
+             * Format: date-time
+             * @description When the session ends at the latest. A refresh does not move it.
+             * @example 2026-12-22T09:30:00Z
+             */
+            expires_at: string;
+            token_transport: components["schemas"]["TokenTransport"];
+            /**
+             * Format: date-time
+             * @description Until when operations with `x-recent-authentication` are accepted, or `null` if the user has to reauthenticate
+             *     first.
+             * @example 2026-11-22T09:40:00Z
+             */
+            recent_authentication_until: string | null;
+        } | null;
+        /** @description The caller's session, and its CSRF token. */
+        SessionResult: {
+            session: components["schemas"]["CurrentSession"];
+            /**
+             * @description The value of the header `X-CSRFToken`, or `null` if the caller is not signed in or the transport is `body`.
+             * @example 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
+             */
+            csrf_token: string | null;
+        };
+        /** @description A live session. */
         Session: {
             id: components["schemas"]["SessionId"];
             /**
              * Format: date-time
-             * @description The login.
+             * @description When the user logged in.
+             * @example 2026-11-22T09:30:00Z
              */
             created_at: string;
             /**
              * Format: date-time
              * @description The last login or refresh, rounded down to the hour.
+             * @example 2026-11-22T10:00:00Z
              */
             last_used_at: string;
             /**
              * Format: date-time
-             * @description The absolute end.
+             * @description When the session ends at the latest.
+             * @example 2026-12-22T09:30:00Z
              */
             expires_at: string;
-            /** @description The `User-Agent` of the last login or rotation, at most 256 characters. */
-            user_agent: string;
-            /** @description The client address of the last login or rotation. */
-            ip: string;
+            /**
+             * @description The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+             * @example Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
+             */
+            user_agent: string | null;
+            /**
+             * @description The client address of the last login or rotation, or `null` if it is not known.
+             * @example 203.0.113.7
+             */
+            ip: string | null;
             token_transport: components["schemas"]["TokenTransport"];
-            /** @description Whether this is the session that asks. */
+            /**
+             * @description Whether this is the session that makes the request.
+             * @example true
+             */
             current: boolean;
         };
+        /** @description A page of sessions. */
         SessionList: {
+            /** @description The sessions of this page. */
             sessions: components["schemas"]["Session"][];
+            next_cursor: components["schemas"]["NextCursor"];
         };
-        ReauthenticateResult: {
-            /** @description Seconds from now for which it counts. */
+        /** @description The password was verified. */
+        Reauthenticated: {
+            /**
+             * @description Seconds from now for which operations with `x-recent-authentication` are accepted.
+             * @example 600
+             */
             expires_in: number;
         };
-        /**
-         * Format: int64
-         * @description The id of a user.
-         */
-        UserId: number;
-        /**
-         * @description What users are sorted by.
-         * @enum {string}
-         */
-        UserSort: "id" | "-id" | "username" | "-username" | "email" | "-email" | "last_login" | "-last_login" | "date_joined" | "-date_joined";
-        /** @description A place in a list; take it from the answer, it means nothing else. */
-        Cursor: string;
-        UserList: {
-            users: components["schemas"]["User"][];
-            /** @description The `after` of the next page, or null: there is none. */
-            next: string | null;
-        };
-        AdminUserResult: {
-            user: components["schemas"]["User"];
-            /** @description The language of mails, or empty. */
-            locale: string;
-            /** @description Whether there is a password to log in with: not before an invitation is followed. */
-            has_password: boolean;
-            /** @description Whether a rate limit of this user, of wrong passwords or of right ones, is exceeded. Networks from which the user has signed in may still log in. */
-            throttled: boolean;
-            /** @description The address of a pending change, or null if there is none. */
-            pending_email: string | null;
-        };
+        /** @description A user. */
         User: {
-            /** Format: int64 */
-            id: number;
+            id: components["schemas"]["UserId"];
+            /**
+             * @description The name that the user logs in with.
+             * @example ada
+             */
             username: string;
-            email: string;
-            first_name: string;
-            last_name: string;
-            is_active: boolean;
-            is_staff: boolean;
-            is_superuser: boolean;
+            /**
+             * @description The email address, or `null` if the user has none (an imported one, for instance).
+             * @example ada@example.com
+             */
+            email: string | null;
+            /**
+             * @description Whether the user has proved to own the address.
+             * @example true
+             */
             email_verified: boolean;
-            /** Format: date-time */
+            /**
+             * @description The first name. May be empty.
+             * @example Ada
+             */
+            first_name: string;
+            /**
+             * @description The last name. May be empty.
+             * @example Lovelace
+             */
+            last_name: string;
+            /**
+             * @description The language of mails (BCP 47), or `null` if the user has not chosen one.
+             * @example en
+             */
+            locale: string | null;
+            /**
+             * @description Whether the user can log in. A user who is not active has no sessions.
+             * @example true
+             */
+            is_active: boolean;
+            /**
+             * @description Whether the user is a staff member and may call the operations of the tag `admin`.
+             * @example false
+             */
+            is_staff: boolean;
+            /**
+             * @description Whether the user may also change staff members. A superuser has the rights of a staff member.
+             * @example false
+             */
+            is_superuser: boolean;
+            /**
+             * Format: date-time
+             * @description When the user was created.
+             * @example 2026-11-01T08:00:00Z
+             */
             date_joined: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the user last logged in, or `null` if never.
+             * @example 2026-11-22T09:30:00Z
+             */
             last_login: string | null;
         };
-        ProfileResult: {
-            user: components["schemas"]["User"];
+        /** @description The signed-in user. `User` and what only its owner sees. */
+        Profile: {
+            id: components["schemas"]["UserId"];
+            /**
+             * @description The name that the user logs in with.
+             * @example ada
+             */
+            username: string;
+            /**
+             * @description The email address, or `null` if the user has none (an imported one, for instance).
+             * @example ada@example.com
+             */
+            email: string | null;
+            /**
+             * @description Whether the user has proved to own the address.
+             * @example true
+             */
+            email_verified: boolean;
+            /**
+             * @description The first name. May be empty.
+             * @example Ada
+             */
+            first_name: string;
+            /**
+             * @description The last name. May be empty.
+             * @example Lovelace
+             */
+            last_name: string;
+            /**
+             * @description The language of mails (BCP 47), or `null` if the user has not chosen one.
+             * @example en
+             */
+            locale: string | null;
+            /**
+             * @description Whether the user can log in. A user who is not active has no sessions.
+             * @example true
+             */
+            is_active: boolean;
+            /**
+             * @description Whether the user is a staff member and may call the operations of the tag `admin`.
+             * @example false
+             */
+            is_staff: boolean;
+            /**
+             * @description Whether the user may also change staff members. A superuser has the rights of a staff member.
+             * @example false
+             */
+            is_superuser: boolean;
+            /**
+             * Format: date-time
+             * @description When the user was created.
+             * @example 2026-11-01T08:00:00Z
+             */
+            date_joined: string;
+            /**
+             * Format: date-time
+             * @description When the user last logged in, or `null` if never.
+             * @example 2026-11-22T09:30:00Z
+             */
+            last_login: string | null;
+            /**
+             * @description Whether the user has a password to log in with. An invited user has none before the invitation is accepted.
+             * @example true
+             */
+            has_password: boolean;
+            /**
+             * @description The address of a pending change, or `null` if no change is pending.
+             * @example null
+             */
+            pending_email: string | null;
         };
-        HealthResult: {
-            /** @enum {string} */
+        /** @description The signed-in user. */
+        ProfileResult: {
+            user: components["schemas"]["Profile"];
+        };
+        /** @description A user as staff members see it. `Profile` and what only staff members see. */
+        AdminUser: {
+            id: components["schemas"]["UserId"];
+            /**
+             * @description The name that the user logs in with.
+             * @example ada
+             */
+            username: string;
+            /**
+             * @description The email address, or `null` if the user has none (an imported one, for instance).
+             * @example ada@example.com
+             */
+            email: string | null;
+            /**
+             * @description Whether the user has proved to own the address.
+             * @example true
+             */
+            email_verified: boolean;
+            /**
+             * @description The first name. May be empty.
+             * @example Ada
+             */
+            first_name: string;
+            /**
+             * @description The last name. May be empty.
+             * @example Lovelace
+             */
+            last_name: string;
+            /**
+             * @description The language of mails (BCP 47), or `null` if the user has not chosen one.
+             * @example en
+             */
+            locale: string | null;
+            /**
+             * @description Whether the user can log in. A user who is not active has no sessions.
+             * @example true
+             */
+            is_active: boolean;
+            /**
+             * @description Whether the user is a staff member and may call the operations of the tag `admin`.
+             * @example false
+             */
+            is_staff: boolean;
+            /**
+             * @description Whether the user may also change staff members. A superuser has the rights of a staff member.
+             * @example false
+             */
+            is_superuser: boolean;
+            /**
+             * Format: date-time
+             * @description When the user was created.
+             * @example 2026-11-01T08:00:00Z
+             */
+            date_joined: string;
+            /**
+             * Format: date-time
+             * @description When the user last logged in, or `null` if never.
+             * @example 2026-11-22T09:30:00Z
+             */
+            last_login: string | null;
+            /**
+             * @description Whether the user has a password to log in with. An invited user has none before the invitation is accepted.
+             * @example true
+             */
+            has_password: boolean;
+            /**
+             * @description The address of a pending change, or `null` if no change is pending.
+             * @example null
+             */
+            pending_email: string | null;
+            /**
+             * @description Whether login is temporarily blocked because a rate limit of this user is exceeded, of wrong passwords or of right
+             *     ones. Networks from which the user has signed in may still log in.
+             * @example false
+             */
+            throttled: boolean;
+            /**
+             * @description Grows with every change of the user's names, address, language, password, state or roles, but not with a login. In
+             *     quotation marks it is the `ETag`.
+             * @example 7
+             */
+            version: number;
+        };
+        /** @description A user as staff members see it. */
+        AdminUserResult: {
+            user: components["schemas"]["AdminUser"];
+        };
+        /** @description A page of users. */
+        UserList: {
+            /** @description The users of this page. */
+            users: components["schemas"]["User"][];
+            next_cursor: components["schemas"]["NextCursor"];
+        };
+        /** @description What the service stores about a user. */
+        ProfileExport: {
+            /**
+             * Format: date-time
+             * @description When the data was read.
+             * @example 2026-11-22T10:30:00Z
+             */
+            exported_at: string;
+            user: components["schemas"]["Profile"];
+            /** @description The live sessions. */
+            sessions: components["schemas"]["Session"][];
+            /** @description The newest thousand events, newest first; older ones are in `GET /accounts/events`. */
+            events: components["schemas"]["Event"][];
+        };
+        /** @description The request was accepted; the work continues by mail. */
+        Accepted: {
+            /**
+             * @description Always `accepted`.
+             * @example accepted
+             * @enum {string}
+             */
+            status: "accepted";
+        };
+        /**
+         * Format: uuid
+         * @description The id of an event.
+         * @example 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
+         */
+        EventId: string;
+        /**
+         * @description What happened. Later versions may have further kinds.
+         *
+         *     | kind | meaning |
+         *     |---|---|
+         *     | `registered` | The user was created by a registration, an import or an operator. |
+         *     | `invited` | The user was created by a staff member. |
+         *     | `email_verified` | The user's address was verified. |
+         *     | `login` | The user logged in. |
+         *     | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
+         *     | `password_wrong` | A signed-in client entered a wrong password where an operation requires it. |
+         *     | `rate_limited` | There were too many of the two above; further ones are rejected for a while. |
+         *     | `logout` | The user logged out. |
+         *     | `reauthenticated` | The user's password was verified again in a session. |
+         *     | `session_revoked` | One session was revoked, by its user or a staff member, or as the oldest of too many. |
+         *     | `sessions_revoked` | All sessions were revoked, or all others. |
+         *     | `refresh_graced` | A superseded refresh token was presented in time, but from elsewhere. |
+         *     | `refresh_reused` | A superseded refresh token was presented too late, and its session was revoked. |
+         *     | `password_changed` | The user changed the password. |
+         *     | `password_reset` | The password was set with the link of a mail. |
+         *     | `password_reset_sent` | A staff member sent the user the mail to set a password. |
+         *     | `username_changed` | The username was changed; see `changes`. |
+         *     | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+         *     | `email_change_requested` | A change of address was started; it waits for its confirmation. |
+         *     | `email_change_canceled` | A pending change of address was canceled. |
+         *     | `email_changed` | A new address was confirmed and is in force. |
+         *     | `activated` | The user was activated. |
+         *     | `deactivated` | The user was deactivated, and all sessions were revoked. |
+         *     | `roles_changed` | A role was granted or removed; see `changes`. |
+         *     | `login_limit_reset` | A staff member reset the user's login limit. |
+         *     | `deleted` | A staff member deleted the user. |
+         * @example roles_changed
+         * @enum {string}
+         */
+        EventKind: "registered" | "invited" | "email_verified" | "login" | "login_failed" | "password_wrong" | "rate_limited" | "logout" | "reauthenticated" | "session_revoked" | "sessions_revoked" | "refresh_graced" | "refresh_reused" | "password_changed" | "password_reset" | "password_reset_sent" | "username_changed" | "profile_changed" | "email_change_requested" | "email_change_canceled" | "email_changed" | "activated" | "deactivated" | "roles_changed" | "login_limit_reset" | "deleted";
+        /**
+         * @description Who caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff member. `operator`: the
+         *     operator, at the command line, or the server by itself.
+         * @example staff
+         * @enum {string}
+         */
+        EventActor: "self" | "staff" | "operator";
+        /** @description What an event changed in one field. Passwords and email addresses are never recorded. */
+        EventChange: {
+            /**
+             * @description The name of the member of `User`.
+             * @example is_staff
+             */
+            field: string;
+            /**
+             * @description The value before as a text, or `null` if there was none. Booleans are `true` and `false`.
+             * @example false
+             */
+            before: string | null;
+            /**
+             * @description The value after as a text, or `null` if there is none.
+             * @example true
+             */
+            after: string | null;
+        };
+        /** @description An entry of the security log. */
+        Event: {
+            id: components["schemas"]["EventId"];
+            kind: components["schemas"]["EventKind"];
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-11-22T09:30:00Z
+             */
+            created_at: string;
+            user_id: components["schemas"]["UserId"];
+            /**
+             * @description The present username of the user that the event is about, or `null` if the user has been deleted.
+             * @example ada
+             */
+            username: string | null;
+            actor: components["schemas"]["EventActor"];
+            /**
+             * @description The id of the user or staff member who caused the event. `null` for an operator, and for staff members in a user's own list.
+             * @example 1
+             */
+            actor_id: number | null;
+            /**
+             * @description The present username of that user or staff member, or `null` if there is none.
+             * @example grace
+             */
+            actor_username: string | null;
+            /** @description What was changed. Empty if the kind says it all. */
+            changes: components["schemas"]["EventChange"][];
+            /**
+             * @description A few English words for people, or `null` if the kind says it all.
+             * @example presented again from another address
+             */
+            detail: string | null;
+            /**
+             * Format: uuid
+             * @description The session that the event is about, or `null` if there is none.
+             * @example 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
+             */
+            session_id: string | null;
+            /**
+             * @description The client address of the request, or `null` if there was none.
+             * @example 203.0.113.7
+             */
+            ip: string | null;
+            /**
+             * @description The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+             * @example Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
+             */
+            user_agent: string | null;
+            /**
+             * Format: uuid
+             * @description The `X-Request-Id` of the request, or `null` if there was none.
+             * @example 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+             */
+            request_id: string | null;
+        };
+        /** @description A page of events. */
+        EventList: {
+            /** @description The events of this page. */
+            events: components["schemas"]["Event"][];
+            next_cursor: components["schemas"]["NextCursor"];
+        };
+        /** @description The bounds of new passwords. */
+        PasswordSettings: {
+            /**
+             * @description The minimum number of characters.
+             * @example 12
+             */
+            min_length: number;
+            /**
+             * @description The maximum number of characters.
+             * @example 256
+             */
+            max_length: number;
+            /**
+             * @description The maximum number of bytes in UTF-8.
+             * @example 1024
+             */
+            max_bytes: number;
+        };
+        /** @description The public settings of the server. */
+        Settings: {
+            /**
+             * @description `open`: `POST /accounts/register` accepts new users. `closed`: only staff members and the operator create users.
+             * @example open
+             * @enum {string}
+             */
+            registration: "open" | "closed";
+            /**
+             * @description `required`: a user exists once the address is verified. `optional`: the user can log in at once.
+             * @example required
+             * @enum {string}
+             */
+            email_verification: "required" | "optional";
+            password: components["schemas"]["PasswordSettings"];
+            /**
+             * @description The languages of mails and pages (BCP 47). The first one is the default.
+             * @example [
+             *       "en",
+             *       "ko"
+             *     ]
+             */
+            locales: string[];
+            /**
+             * @description The transports that a login can choose.
+             * @example [
+             *       "hybrid",
+             *       "cookies",
+             *       "server_held",
+             *       "body"
+             *     ]
+             */
+            token_transports: components["schemas"]["TokenTransport"][];
+            /**
+             * @description How long a login or a reauthentication counts as recent, in seconds.
+             * @example 600
+             */
+            recent_authentication_seconds: number;
+            /**
+             * @description The version of the contract that the server implements.
+             * @example 1.0.0
+             */
+            contract_version: string;
+        };
+        /** @description The public settings of the server. */
+        SettingsResult: {
+            settings: components["schemas"]["Settings"];
+        };
+        /** @description What a problem code means. */
+        ProblemDescription: {
+            code: components["schemas"]["ProblemCode"];
+            /**
+             * @description The HTTP status of this code.
+             * @example 422
+             */
+            status: number;
+            /**
+             * @description The kind of problem in a few English words.
+             * @example Link not valid
+             */
+            title: string;
+            /**
+             * @description When the server answers with this code, in English.
+             * @example The token of the link has expired.
+             */
+            cause: string;
+            /**
+             * @description What a client does then, in English.
+             * @example Offer to send a new mail.
+             */
+            remedy: string;
+            /**
+             * @description What a page can tell its user. Translated.
+             * @example This link is no longer valid. Request a new one.
+             */
+            message: string;
+        };
+        /** @description What a field code means. */
+        FieldErrorDescription: {
+            code: components["schemas"]["FieldErrorCode"];
+            /**
+             * @description When the server answers with this code, in English.
+             * @example The text has fewer characters than `minimum`.
+             */
+            cause: string;
+            /**
+             * @description What a page can tell its user. Translated.
+             * @example This is too short.
+             */
+            message: string;
+        };
+        /** @description All problem codes and field codes. */
+        ProblemCatalog: {
+            /**
+             * @description The language of the messages.
+             * @example en
+             */
+            locale: string;
+            /** @description The problem codes. */
+            problems: components["schemas"]["ProblemDescription"][];
+            /** @description The field codes. */
+            fields: components["schemas"]["FieldErrorDescription"][];
+        };
+        /** @description The state of the process. */
+        Health: {
+            /**
+             * @description Always `ok`.
+             * @example ok
+             * @enum {string}
+             */
             status: "ok";
         };
+        /** @description A public key (RFC 7517, RFC 8037). */
         Jwk: {
-            /** @enum {string} */
+            /**
+             * @description The type of the key.
+             * @example OKP
+             * @enum {string}
+             */
             kty: "OKP";
-            /** @enum {string} */
+            /**
+             * @description The curve.
+             * @example Ed25519
+             * @enum {string}
+             */
             crv: "Ed25519";
-            /** @description The public key, base64url. */
+            /**
+             * @description The public key, base64url.
+             * @example 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo
+             */
             x: string;
-            /** @description The RFC 7638 thumbprint. */
+            /**
+             * @description The id of the key, its thumbprint of RFC 7638.
+             * @example kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
+             */
             kid: string;
-            /** @enum {string} */
+            /**
+             * @description The algorithm of the signatures.
+             * @example EdDSA
+             * @enum {string}
+             */
             alg: "EdDSA";
-            /** @enum {string} */
+            /**
+             * @description What the key is for.
+             * @example sig
+             * @enum {string}
+             */
             use: "sig";
         };
+        /** @description A set of public keys (RFC 7517). */
         JwkSet: {
+            /** @description The keys. The first one signs. */
             keys: components["schemas"]["Jwk"][];
         };
+        /** @description An OpenAPI document. */
         OpenapiDocument: {
+            /**
+             * @description The version of OpenAPI.
+             * @example 3.0.3
+             */
             openapi: string;
+            /**
+             * @description The title and version of the contract.
+             * @example {
+             *       "title": "accounts",
+             *       "version": "1.0.0"
+             *     }
+             */
             info: {
                 [key: string]: unknown;
             };
+            /**
+             * @description The operations.
+             * @example {}
+             */
             paths: {
                 [key: string]: unknown;
             };
@@ -1144,202 +1760,454 @@ export interface components {
             [key: string]: unknown;
         };
         /**
-         * @description What went wrong, for programs.
+         * @description What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+         * @example validation_failed
          * @enum {string}
          */
-        ProblemCode: "malformed_request" | "credentials_missing" | "access_invalid" | "access_expired" | "session_expired" | "session_revoked" | "refresh_invalid" | "refresh_reused" | "invalid_credentials" | "csrf_failed" | "cross_site_transport" | "registration_closed" | "role_required" | "reauth_required" | "link_invalid" | "username_taken" | "email_taken" | "last_superuser" | "email_unverified" | "user_unreachable" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "validation_failed" | "rate_limited" | "internal_error" | "unavailable";
+        ProblemCode: "request_malformed" | "credentials_missing" | "credentials_invalid" | "access_invalid" | "access_expired" | "refresh_invalid" | "refresh_reused" | "session_expired" | "session_revoked" | "csrf_failed" | "transport_unusable" | "registration_closed" | "role_required" | "reauth_required" | "resource_not_found" | "method_not_allowed" | "username_taken" | "email_taken" | "email_unverified" | "superuser_last" | "user_unreachable" | "precondition_failed" | "body_too_large" | "media_type_unsupported" | "validation_failed" | "link_invalid" | "rate_limited" | "server_failed" | "service_unavailable";
         /**
-         * @description What is wrong with a member or a parameter, for programs.
+         * @description What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+         *
+         *     | code | meaning |
+         *     |---|---|
+         *     | `required` | The field is missing, or empty where it must not be. |
+         *     | `field_unknown` | The operation has no such field. |
+         *     | `field_duplicate` | The field occurs twice. |
+         *     | `parameter_unknown` | The operation has no such parameter. |
+         *     | `parameter_duplicate` | The parameter occurs twice. |
+         *     | `too_short` | The text has fewer characters than `minimum`. |
+         *     | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
+         *     | `too_few` | The list has fewer items than `minimum`. |
+         *     | `too_many` | The list has more items than `maximum`. |
+         *     | `out_of_range` | The number is below `minimum` or above `maximum`. |
+         *     | `format_invalid` | The text does not have the form that the field requires. |
+         *     | `type_invalid` | The value has another JSON type than the field requires. |
+         *     | `value_invalid` | The value is not one of those allowed. |
+         *     | `taken` | Another user has this value. |
+         *     | `password_common` | The password is easy to guess. |
+         *     | `password_breached` | The password is in a list of breached passwords. |
+         *     | `password_wrong` | This is not the user's password. |
+         * @example too_short
          * @enum {string}
          */
-        FieldErrorCode: "required" | "unknown_field" | "duplicate_field" | "too_short" | "too_long" | "invalid_format" | "invalid_type" | "invalid_value" | "password_common" | "password_breached" | "password_wrong";
+        FieldErrorCode: "required" | "field_unknown" | "field_duplicate" | "parameter_unknown" | "parameter_duplicate" | "too_short" | "too_long" | "too_few" | "too_many" | "out_of_range" | "format_invalid" | "type_invalid" | "value_invalid" | "taken" | "password_common" | "password_breached" | "password_wrong";
+        /** @description What is wrong with one field of the body or one parameter. */
         FieldError: {
             /**
-             * @description A JSON Pointer (RFC 6901) into the request body.
+             * @description A JSON Pointer (RFC 6901) into the request body; the empty pointer is the whole body. Absent for a parameter.
              * @example /password
              */
             pointer?: string;
             /**
-             * @description The name of a path, query or header parameter.
+             * @description The name of a path, query or header parameter. Absent for a field of the body.
              * @example keep_current
              */
             parameter?: string;
             code: components["schemas"]["FieldErrorCode"];
-            /** @description For people. Never holds what was submitted. */
+            /**
+             * @description An English sentence for people. Never contains what was submitted.
+             * @example This is too short.
+             */
             detail: string;
+            /**
+             * @description The lower bound that the value violates; in characters, items or as a number, depending on `code`.
+             * @example 12
+             */
+            minimum?: number;
+            /**
+             * @description The upper bound that the value violates; in characters, items, bytes (the whole body) or as a number.
+             * @example 256
+             */
+            maximum?: number;
         };
-        /** @description A problem of RFC 9457. */
+        /** @description An error (RFC 9457). */
         Problem: {
             /**
-             * @description `urn:accounts:problem:` and the code.
-             * @example urn:accounts:problem:not_found
+             * Format: uri
+             * @description The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+             * @example http://localhost:8080/problems/resource_not_found
              */
             type: string;
-            /** @description The kind of problem in a few words. */
+            /**
+             * @description The kind of problem in a few English words.
+             * @example Not found
+             */
             title: string;
-            /** @description The HTTP status. */
+            /**
+             * @description The HTTP status.
+             * @example 404
+             */
             status: number;
-            /** @description What happened and what to do, for people. */
+            /**
+             * @description What happened and what to do, in English.
+             * @example There is nothing at this path, or it is not yours.
+             */
             detail: string;
             code: components["schemas"]["ProblemCode"];
-            /** @description The `X-Request-Id` of this answer. */
+            /**
+             * Format: uuid
+             * @description The `X-Request-Id` of this answer.
+             * @example 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+             */
             request_id: string;
-            /** @description The members and parameters at fault. */
+            /** @description All fields and parameters at fault. Absent if none is. */
             errors?: components["schemas"]["FieldError"][];
         };
-        MalformedRequestProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "malformed_request";
+        /** @description A problem with the code `request_malformed`. */
+        RequestMalformedProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example request_malformed
+             * @enum {string}
+             */
+            code?: "request_malformed";
         };
-        LinkInvalidProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "malformed_request" | "link_invalid";
+        /** @description A problem with the code `credentials_invalid`. */
+        CredentialsInvalidProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example credentials_invalid
+             * @enum {string}
+             */
+            code?: "credentials_invalid";
         };
-        RegisterForbiddenProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "csrf_failed" | "registration_closed";
-        };
-        UsernameTakenProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "username_taken";
-        };
-        NameTakenProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "username_taken" | "email_taken";
-        };
-        UserConflictProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "username_taken" | "email_taken" | "last_superuser" | "email_unverified";
-        };
-        LastSuperuserProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "last_superuser";
-        };
-        UserUnreachableProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "user_unreachable";
-        };
-        RoleRequiredProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "role_required";
-        };
-        AdminForbiddenProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "csrf_failed" | "role_required";
-        };
-        ReauthRequiredProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "csrf_failed" | "role_required" | "reauth_required";
-        };
-        InvalidCredentialsProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "invalid_credentials";
-        };
+        /** @description A problem with the code `csrf_failed` or `transport_unusable`. */
         LoginForbiddenProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "csrf_failed" | "cross_site_transport";
+            /**
+             * @description What went wrong.
+             * @example csrf_failed
+             * @enum {string}
+             */
+            code?: "csrf_failed" | "transport_unusable";
         };
-        RefreshRefusedProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "credentials_missing" | "refresh_invalid" | "session_expired" | "session_revoked" | "refresh_reused";
-        };
-        LogoutRefusedProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "credentials_missing" | "refresh_invalid";
-        };
-        CsrfRefusedProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "credentials_missing" | "access_invalid" | "access_expired" | "refresh_invalid" | "session_expired" | "session_revoked";
-        };
-        AccessRefusedProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
+        /** @description A problem with the code `credentials_missing`, `access_invalid`, `access_expired`, `session_expired` or `session_revoked`. */
+        AccessRejectedProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example credentials_missing
+             * @enum {string}
+             */
             code?: "credentials_missing" | "access_invalid" | "access_expired" | "session_expired" | "session_revoked";
         };
+        /** @description A problem with the code `csrf_failed`. */
         CsrfFailedProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
+            /**
+             * @description What went wrong.
+             * @example csrf_failed
+             * @enum {string}
+             */
             code?: "csrf_failed";
         };
-        NotFoundProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "not_found";
+        /** @description A problem with the code `csrf_failed` or `reauth_required`. */
+        RecentAuthenticationRequiredProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example csrf_failed
+             * @enum {string}
+             */
+            code?: "csrf_failed" | "reauth_required";
         };
+        /** @description A problem with the code `role_required`. */
+        RoleRequiredProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example role_required
+             * @enum {string}
+             */
+            code?: "role_required";
+        };
+        /** @description A problem with the code `csrf_failed` or `role_required`. */
+        AdminForbiddenProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example csrf_failed
+             * @enum {string}
+             */
+            code?: "csrf_failed" | "role_required";
+        };
+        /** @description A problem with the code `csrf_failed`, `role_required` or `reauth_required`. */
+        AdminRecentAuthenticationRequiredProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example csrf_failed
+             * @enum {string}
+             */
+            code?: "csrf_failed" | "role_required" | "reauth_required";
+        };
+        /** @description A problem with the code `resource_not_found`. */
+        ResourceNotFoundProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example resource_not_found
+             * @enum {string}
+             */
+            code?: "resource_not_found";
+        };
+        /** @description A problem with the code `superuser_last`. */
+        SuperuserLastProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example superuser_last
+             * @enum {string}
+             */
+            code?: "superuser_last";
+        };
+        /** @description A problem with the code `body_too_large`. */
         BodyTooLargeProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
+            /**
+             * @description What went wrong.
+             * @example body_too_large
+             * @enum {string}
+             */
             code?: "body_too_large";
         };
-        UnsupportedMediaTypeProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "unsupported_media_type";
+        /** @description A problem with the code `media_type_unsupported`. */
+        MediaTypeUnsupportedProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example media_type_unsupported
+             * @enum {string}
+             */
+            code?: "media_type_unsupported";
         };
+        /** @description A problem with the code `validation_failed`. */
         ValidationFailedProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
+            /**
+             * @description What went wrong.
+             * @example validation_failed
+             * @enum {string}
+             */
             code?: "validation_failed";
         };
-        InternalErrorProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "internal_error";
+        /** @description A problem with the code `validation_failed` or `link_invalid`. */
+        LinkRejectedProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example validation_failed
+             * @enum {string}
+             */
+            code?: "validation_failed" | "link_invalid";
         };
+        /** @description A problem with the code `rate_limited`. */
         RateLimitedProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
+            /**
+             * @description What went wrong.
+             * @example rate_limited
+             * @enum {string}
+             */
             code?: "rate_limited";
         };
-        UnavailableProblem: components["schemas"]["Problem"] & {
-            /** @enum {string} */
-            code?: "unavailable";
+        /** @description A problem with the code `server_failed`. */
+        ServerFailedProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example server_failed
+             * @enum {string}
+             */
+            code?: "server_failed";
+        };
+        /** @description A problem with the code `service_unavailable`. */
+        ServiceUnavailableProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example service_unavailable
+             * @enum {string}
+             */
+            code?: "service_unavailable";
+        };
+        /** @description A problem with the code `credentials_missing`, `refresh_invalid`, `session_expired`, `session_revoked` or `refresh_reused`. */
+        RefreshRejectedProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example credentials_missing
+             * @enum {string}
+             */
+            code?: "credentials_missing" | "refresh_invalid" | "session_expired" | "session_revoked" | "refresh_reused";
+        };
+        /** @description A problem with the code `credentials_missing` or `refresh_invalid`. */
+        LogoutRejectedProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example credentials_missing
+             * @enum {string}
+             */
+            code?: "credentials_missing" | "refresh_invalid";
+        };
+        /** @description A problem with the code `csrf_failed` or `registration_closed`. */
+        RegisterForbiddenProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example csrf_failed
+             * @enum {string}
+             */
+            code?: "csrf_failed" | "registration_closed";
+        };
+        /** @description A problem with the code `username_taken`. */
+        UsernameTakenProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example username_taken
+             * @enum {string}
+             */
+            code?: "username_taken";
+        };
+        /** @description A problem with the code `username_taken` or `email_taken`. */
+        NameTakenProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example username_taken
+             * @enum {string}
+             */
+            code?: "username_taken" | "email_taken";
+        };
+        /** @description A problem with the code `username_taken`, `email_taken`, `superuser_last` or `email_unverified`. */
+        UserConflictProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example username_taken
+             * @enum {string}
+             */
+            code?: "username_taken" | "email_taken" | "superuser_last" | "email_unverified";
+        };
+        /** @description A problem with the code `precondition_failed`. */
+        PreconditionFailedProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example precondition_failed
+             * @enum {string}
+             */
+            code?: "precondition_failed";
+        };
+        /** @description A problem with the code `user_unreachable`. */
+        UserUnreachableProblem: components["schemas"]["Problem"] & {
+            /**
+             * @description What went wrong.
+             * @example user_unreachable
+             * @enum {string}
+             */
+            code?: "user_unreachable";
         };
     };
     responses: {
-        /** @description The request's syntax is wrong (JSON, encoding, a parameter's form). Nothing was changed. */
-        MalformedRequest: {
+        /** @description The answer that the client has is still current. */
+        NotModified: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
+        /** @description The request's syntax is wrong: its JSON, its encoding, or a parameter. Nothing was changed. */
+        RequestMalformed: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
-                 *       "type": "urn:accounts:problem:malformed_request",
+                 *       "type": "http://localhost:8080/problems/request_malformed",
                  *       "title": "Malformed request",
                  *       "status": 400,
                  *       "detail": "The request body or a parameter cannot be read.",
-                 *       "code": "malformed_request",
+                 *       "code": "request_malformed",
                  *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f",
                  *       "errors": [
                  *         {
-                 *           "pointer": "/password",
-                 *           "code": "duplicate_field",
-                 *           "detail": "This member occurs twice."
+                 *           "parameter": "limt",
+                 *           "code": "parameter_unknown",
+                 *           "detail": "This operation has no parameter of this name."
                  *         }
                  *       ]
                  *     }
                  */
-                "application/problem+json": components["schemas"]["MalformedRequestProblem"];
+                "application/problem+json": components["schemas"]["RequestMalformedProblem"];
             };
         };
-        /**
-         * @description No access with this credential. After `access_expired` refresh; after `session_expired` and `session_revoked`
-         *     log in again.
-         */
-        AccessRefused: {
+        /** @description The credentials do not open a session. The answer is the same for every cause. */
+        CredentialsInvalid: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 [name: string]: unknown;
             };
             content: {
-                "application/problem+json": components["schemas"]["AccessRefusedProblem"];
+                /**
+                 * @example {
+                 *       "type": "http://localhost:8080/problems/credentials_invalid",
+                 *       "title": "Wrong credentials",
+                 *       "status": 401,
+                 *       "detail": "The username or the password is wrong, or the account is deactivated or its email address is not verified.",
+                 *       "code": "credentials_invalid",
+                 *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["CredentialsInvalidProblem"];
             };
         };
-        /** @description The CSRF token is missing or not this session's, or the request comes from a foreign origin. Nothing was changed. */
+        /**
+         * @description The request comes from a foreign origin (`csrf_failed`), or a page of another site requests cookies that it
+         *     could never send back (`transport_unusable`).
+         */
+        LoginForbidden: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["LoginForbiddenProblem"];
+            };
+        };
+        /**
+         * @description The credential gives no access. After `access_expired` refresh; after `session_expired` and `session_revoked`
+         *     log in again.
+         */
+        AccessRejected: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["AccessRejectedProblem"];
+            };
+        };
+        /**
+         * @description The CSRF token is missing or does not belong to this session, or the request comes from a foreign origin.
+         *     Nothing was changed.
+         */
         CsrfFailed: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
                 "application/problem+json": components["schemas"]["CsrfFailedProblem"];
             };
         };
+        /** @description The CSRF token is missing, or the operation requires a recent authentication. Nothing was changed. */
+        RecentAuthenticationRequired: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["RecentAuthenticationRequiredProblem"];
+            };
+        };
         /** @description The caller's user does not have the operation's role. */
         RoleRequired: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
@@ -1347,11 +2215,13 @@ export interface components {
             };
         };
         /**
-         * @description The CSRF token is missing, or the caller's user does not have the operation's role, or not the one that it takes
-         *     to change a member of staff. Nothing was changed.
+         * @description The CSRF token is missing, or the caller's user does not have the operation's role or the role that a change of
+         *     a staff member requires. Nothing was changed.
          */
         AdminForbidden: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
@@ -1359,191 +2229,158 @@ export interface components {
             };
         };
         /**
-         * @description The CSRF token is missing, or the caller's user does not have the operation's role, or not the one that it takes
-         *     to change a member of staff; or the password must be shown once more. Nothing was changed.
+         * @description The CSRF token is missing, the caller's user does not have the operation's role or the role that a change of a
+         *     staff member requires, or the operation requires a recent authentication. Nothing was changed.
          */
-        ReauthRequired: {
+        AdminRecentAuthenticationRequired: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
-                "application/problem+json": components["schemas"]["ReauthRequiredProblem"];
+                "application/problem+json": components["schemas"]["AdminRecentAuthenticationRequiredProblem"];
             };
         };
-        /** @description Somebody else has the username or the address. Nothing was changed. */
-        NameTaken: {
+        /** @description There is nothing at this path, or it is not yours. */
+        ResourceNotFound: {
             headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["NameTakenProblem"];
-            };
-        };
-        /** @description Nobody would be left to manage this service. Nothing was changed. */
-        LastSuperuser: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["LastSuperuserProblem"];
-            };
-        };
-        /** @description The request's syntax is wrong, or the link's token is unknown, used up, replaced by a newer one or expired. */
-        LinkInvalid: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["LinkInvalidProblem"];
-            };
-        };
-        /**
-         * @description A member is missing, unknown or out of bounds. A password that is not the right one is `password_wrong`, never a
-         *     401, since clients refresh on a 401.
-         */
-        PasswordRefused: {
-            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
-                 *       "type": "urn:accounts:problem:validation_failed",
-                 *       "title": "Validation failed",
-                 *       "status": 422,
-                 *       "detail": "The request has a member that is missing, unknown or out of bounds.",
-                 *       "code": "validation_failed",
-                 *       "request_id": "0198f6e5c1a7c3e9d550b1f1c2d3e4f0",
-                 *       "errors": [
-                 *         {
-                 *           "pointer": "/password",
-                 *           "code": "password_wrong",
-                 *           "detail": "This is not the right password."
-                 *         }
-                 *       ]
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["ValidationFailedProblem"];
-            };
-        };
-        /** @description There is no such thing, or it is not yours. */
-        NotFound: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "urn:accounts:problem:not_found",
+                 *       "type": "http://localhost:8080/problems/resource_not_found",
                  *       "title": "Not found",
                  *       "status": 404,
-                 *       "detail": "There is nothing here.",
-                 *       "code": "not_found",
+                 *       "detail": "There is nothing at this path, or it is not yours.",
+                 *       "code": "resource_not_found",
                  *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
                  *     }
                  */
-                "application/problem+json": components["schemas"]["NotFoundProblem"];
+                "application/problem+json": components["schemas"]["ResourceNotFoundProblem"];
+            };
+        };
+        /** @description No active superuser would be left to manage this service. Nothing was changed. */
+        SuperuserLast: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["SuperuserLastProblem"];
             };
         };
         /**
-         * @description The request body is longer than the operation allows. The limit is the size of the longest values of its schema with
-         *     every character escaped, and at most 16 KiB.
+         * @description The request body is longer than the operation allows. The limit is the size of the longest values of its schema
+         *     with every character escaped, and at most 16 KiB; `maximum` is the limit in bytes.
          */
         BodyTooLarge: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
-                 *       "type": "urn:accounts:problem:body_too_large",
+                 *       "type": "http://localhost:8080/problems/body_too_large",
                  *       "title": "Body too large",
                  *       "status": 413,
-                 *       "detail": "The request body is longer than this operation allows. Send a shorter one; no operation allows more than 16 KiB.",
+                 *       "detail": "The request body is longer than this operation allows. Send a shorter one.",
                  *       "code": "body_too_large",
-                 *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
+                 *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f",
+                 *       "errors": [
+                 *         {
+                 *           "pointer": "",
+                 *           "code": "too_long",
+                 *           "detail": "This is too long.",
+                 *           "maximum": 3210
+                 *         }
+                 *       ]
                  *     }
                  */
                 "application/problem+json": components["schemas"]["BodyTooLargeProblem"];
             };
         };
         /** @description The body is not `application/json` in UTF-8, or it is compressed. */
-        UnsupportedMediaType: {
+        MediaTypeUnsupported: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
-                 *       "type": "urn:accounts:problem:unsupported_media_type",
+                 *       "type": "http://localhost:8080/problems/media_type_unsupported",
                  *       "title": "Unsupported media type",
                  *       "status": 415,
                  *       "detail": "Send the body as \"Content-Type: application/json\", in UTF-8 and not compressed.",
-                 *       "code": "unsupported_media_type",
+                 *       "code": "media_type_unsupported",
                  *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
                  *     }
                  */
-                "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
+                "application/problem+json": components["schemas"]["MediaTypeUnsupportedProblem"];
             };
         };
-        /** @description The body is well-formed, but a member is missing, unknown or out of bounds; `errors` names each. Nothing was changed. */
+        /** @description A field is missing, unknown or not valid. `errors` names all of them. Nothing was changed. */
         ValidationFailed: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
-                /**
-                 * @example {
-                 *       "type": "urn:accounts:problem:validation_failed",
-                 *       "title": "Validation failed",
-                 *       "status": 422,
-                 *       "detail": "The request has a member that is missing, unknown or out of bounds.",
-                 *       "code": "validation_failed",
-                 *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f",
-                 *       "errors": [
-                 *         {
-                 *           "pointer": "/password",
-                 *           "code": "required",
-                 *           "detail": "This member is required."
-                 *         }
-                 *       ]
-                 *     }
-                 */
                 "application/problem+json": components["schemas"]["ValidationFailedProblem"];
             };
         };
-        /** @description A fault of the server. The log has the cause under the request's id. */
-        InternalError: {
+        /**
+         * @description A field is missing, unknown or not valid. A wrong password is the field code `password_wrong`, never a 401,
+         *     because clients refresh on a 401. Nothing was changed.
+         */
+        PasswordRejected: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
-                /**
-                 * @example {
-                 *       "type": "urn:accounts:problem:internal_error",
-                 *       "title": "Internal error",
-                 *       "status": 500,
-                 *       "detail": "Something went wrong on the server.",
-                 *       "code": "internal_error",
-                 *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+            };
+        };
+        /**
+         * @description A field is missing, unknown or not valid, or the token of the link is unknown, used, replaced by a newer one or
+         *     expired. A wrong password is the field code `password_wrong`. Nothing was changed.
+         */
+        LinkRejected: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["LinkRejectedProblem"];
             };
         };
         /**
          * @description A rate limit is exceeded: too many failures of this name or client, or too many requests of this client or user.
-         *     Nothing has changed. Send the request again after `Retry-After` seconds.
+         *     Nothing was changed. Repeat the request after `Retry-After` seconds.
          */
         RateLimited: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 "Retry-After": components["headers"]["Retry-After"];
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
-                 *       "type": "urn:accounts:problem:rate_limited",
+                 *       "type": "http://localhost:8080/problems/rate_limited",
                  *       "title": "Too many requests",
                  *       "status": 429,
                  *       "detail": "There were too many of these requests. Wait as long as Retry-After says.",
@@ -1554,24 +2391,50 @@ export interface components {
                 "application/problem+json": components["schemas"]["RateLimitedProblem"];
             };
         };
-        /** @description The server is overloaded, shutting down, or cannot reach its database. Ask again after `Retry-After` seconds. */
-        Unavailable: {
+        /** @description A fault of the server. Its log has the cause under the request's id. */
+        ServerFailed: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "http://localhost:8080/problems/server_failed",
+                 *       "title": "Internal server error",
+                 *       "status": 500,
+                 *       "detail": "The server failed. Its log has the cause under the request id.",
+                 *       "code": "server_failed",
+                 *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["ServerFailedProblem"];
+            };
+        };
+        /**
+         * @description The server is overloaded, shutting down, or cannot reach its database. Repeat the request after `Retry-After`
+         *     seconds.
+         */
+        ServiceUnavailable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 "Retry-After": components["headers"]["Retry-After"];
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
-                 *       "type": "urn:accounts:problem:unavailable",
-                 *       "title": "Temporarily unavailable",
+                 *       "type": "http://localhost:8080/problems/service_unavailable",
+                 *       "title": "Service unavailable",
                  *       "status": 503,
-                 *       "detail": "The service cannot answer right now. Try again shortly.",
-                 *       "code": "unavailable",
+                 *       "detail": "The service cannot answer right now. Try again as soon as Retry-After says.",
+                 *       "code": "service_unavailable",
                  *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
                  *     }
                  */
-                "application/problem+json": components["schemas"]["UnavailableProblem"];
+                "application/problem+json": components["schemas"]["ServiceUnavailableProblem"];
             };
         };
     };
@@ -1580,24 +2443,95 @@ export interface components {
          * @description The `id` of a user.
          * @example 42
          */
-        UserId: components["schemas"]["UserId"];
+        UserIdPath: components["schemas"]["UserId"];
         /**
-         * @description 128 random bits as 22 characters of base64url. The same value on every refresh of one cookie jar, from any tab,
-         *     until an answer brings newer tokens; then a fresh one. With it an answer that was lost for long (sleep, tunnel,
-         *     outage) can be asked for again by the client that lost it, and by nobody who has the token alone. Make your own,
-         *     such as `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+         * @description The `id` of a session of this user.
+         * @example 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
          */
-        RefreshAttempt: components["schemas"]["RefreshAttempt"];
+        SessionIdPath: components["schemas"]["SessionId"];
+        /**
+         * @description The maximum number of items in the answer.
+         * @example 50
+         */
+        Limit: number;
+        /**
+         * @description The `next_cursor` of the previous page. Send the same filters and order with it.
+         * @example eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
+         */
+        CursorQuery: components["schemas"]["Cursor"];
+        /**
+         * @description Only events of these kinds. Repeat the parameter for several kinds.
+         * @example [
+         *       "login_failed",
+         *       "rate_limited"
+         *     ]
+         */
+        EventKindQuery: components["schemas"]["EventKind"][];
+        /**
+         * @description Only events at or after this time.
+         * @example 2026-11-22T00:00:00Z
+         */
+        CreatedFrom: components["schemas"]["Timestamp"];
+        /**
+         * @description Only events before this time.
+         * @example 2026-11-23T00:00:00Z
+         */
+        CreatedBefore: components["schemas"]["Timestamp"];
+        /**
+         * @description The `ETag` of the user as it was read (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
+         *     been changed since. `*` matches every version.
+         * @example "7"
+         */
+        IfMatch: string;
+        /**
+         * @description The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+         * @example "Yk8gQm3T"
+         */
+        IfNoneMatch: string;
+        /**
+         * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
+         *     tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+         *     long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
+         *     value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+         * @example q83vEjRWeJCrze8SNFZ4kA
+         */
+        RefreshAttemptHeader: components["schemas"]["RefreshAttempt"];
     };
     requestBodies: never;
     headers: {
         /**
-         * @description The challenge that RFC 9110 asks of every 401; a refused Bearer token is named as in RFC 6750.
+         * @description The id of this request in the server's log. Quote it when you ask for help.
+         * @example 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
+         */
+        "X-Request-Id": string;
+        /**
+         * @description `no-store` for answers about people; otherwise `public` and how long the answer may be cached.
+         * @example no-store
+         */
+        "Cache-Control": string;
+        /**
+         * @description The cookies of the session, once for each cookie; see the table at the top. Absent if none changes.
+         * @example __Host-refreshtoken=eyJhbGciOiJIUzI1NiJ9.e30.c2ln; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Lax
+         */
+        "Set-Cookie": string;
+        /**
+         * @description The path of the created resource.
+         * @example /admin/users/42
+         */
+        Location: string;
+        /**
+         * @description The version of the answer, in quotation marks. Of a user it is the member `version`, which changes with every change
+         *     of the user's names, address, language, password, state or roles, but not with a login.
+         * @example "7"
+         */
+        ETag: string;
+        /**
+         * @description The challenge of RFC 9110. A rejected Bearer token is named as in RFC 6750.
          * @example Bearer realm="accounts"
          */
         "WWW-Authenticate": string;
         /**
-         * @description Seconds to wait before asking again.
+         * @description The number of seconds after which the request can succeed.
          * @example 1
          */
         "Retry-After": number;
@@ -1619,54 +2553,27 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Signed in. Sets the cookies of the chosen transport (see the table at the top); `Cache-Control: no-store`. */
+            /** @description Signed in. Sets the cookies of the chosen transport; see the table at the top. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LoginResult"];
+                    "application/json": components["schemas"]["SignedIn"];
                 };
             };
-            400: components["responses"]["MalformedRequest"];
-            /** @description The credentials do not open a session. One answer for every cause. */
-            401: {
-                headers: {
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:accounts:problem:invalid_credentials",
-                     *       "title": "Invalid credentials",
-                     *       "status": 401,
-                     *       "detail": "The username or the password is wrong, or the account is deactivated or its e-mail address not verified.",
-                     *       "code": "invalid_credentials",
-                     *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["InvalidCredentialsProblem"];
-                };
-            };
-            /**
-             * @description The request comes from a foreign origin (`csrf_failed`), or a page of another site asks for cookies it
-             *     could never send back (`cross_site_transport`).
-             */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["LoginForbiddenProblem"];
-                };
-            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CredentialsInvalid"];
+            403: components["responses"]["LoginForbidden"];
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
+            415: components["responses"]["MediaTypeUnsupported"];
             422: components["responses"]["ValidationFailed"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     refreshToken: {
@@ -1674,12 +2581,13 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 128 random bits as 22 characters of base64url. The same value on every refresh of one cookie jar, from any tab,
-                 *     until an answer brings newer tokens; then a fresh one. With it an answer that was lost for long (sleep, tunnel,
-                 *     outage) can be asked for again by the client that lost it, and by nobody who has the token alone. Make your own,
-                 *     such as `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+                 * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
+                 *     tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+                 *     long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
+                 *     value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+                 * @example q83vEjRWeJCrze8SNFZ4kA
                  */
-                "X-Refresh-Attempt"?: components["parameters"]["RefreshAttempt"];
+                "Refresh-Attempt"?: components["parameters"]["RefreshAttemptHeader"];
             };
             path?: never;
             cookie?: never;
@@ -1690,38 +2598,40 @@ export interface operations {
             };
         };
         responses: {
-            /**
-             * @description The tokens in force. Cookies are set only if a token newer than the one shown is handed out;
-             *     `Cache-Control: no-store`.
-             */
+            /** @description The current tokens. Cookies are set only if the answer has a newer token than the one presented. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TokenResult"];
+                    "application/json": components["schemas"]["Refreshed"];
                 };
             };
-            400: components["responses"]["MalformedRequest"];
+            400: components["responses"]["RequestMalformed"];
             /**
-             * @description No tokens for this credential. `credentials_missing` and `refresh_invalid` say that none, or no authentic
-             *     one, was shown by the session's own way; the other three are final: log in again.
+             * @description No tokens for this credential. `credentials_missing` and `refresh_invalid` mean that no authentic credential was
+             *     presented through the session's transport. The other codes are final: log in again.
              */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RefreshRefusedProblem"];
+                    "application/problem+json": components["schemas"]["RefreshRejectedProblem"];
                 };
             };
             403: components["responses"]["CsrfFailed"];
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
+            415: components["responses"]["MediaTypeUnsupported"];
             422: components["responses"]["ValidationFailed"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     logout: {
@@ -1737,33 +2647,38 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The session has ended. */
+            /** @description The session is revoked; its cookies are cleared. */
             204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            400: components["responses"]["MalformedRequest"];
-            /** @description No credential, or none that is authentic; nothing was changed. */
+            400: components["responses"]["RequestMalformed"];
+            /** @description No credential, or none that is authentic. Nothing was changed. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["LogoutRefusedProblem"];
+                    "application/problem+json": components["schemas"]["LogoutRejectedProblem"];
                 };
             };
             403: components["responses"]["CsrfFailed"];
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
+            415: components["responses"]["MediaTypeUnsupported"];
             422: components["responses"]["ValidationFailed"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    getCsrf: {
+    getSession: {
         parameters: {
             query?: never;
             header?: never;
@@ -1772,33 +2687,20 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The token. */
+            /** @description The session, or `null`. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "csrf_token": "7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E",
-                     *       "token_transport": "hybrid"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["CsrfResult"];
+                    "application/json": components["schemas"]["SessionResult"];
                 };
             };
-            /** @description There is no live session to give a token for. */
-            401: {
-                headers: {
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["CsrfRefusedProblem"];
-                };
-            };
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            400: components["responses"]["RequestMalformed"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     reauthenticate: {
@@ -1815,13 +2717,15 @@ export interface operations {
                  *       "password": "correct horse battery staple"
                  *     }
                  */
-                "application/json": components["schemas"]["PasswordRequest"];
+                "application/json": components["schemas"]["ReauthenticateRequest"];
             };
         };
         responses: {
-            /** @description It is the right one. */
+            /** @description The password is right. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1830,23 +2734,34 @@ export interface operations {
                      *       "expires_in": 600
                      *     }
                      */
-                    "application/json": components["schemas"]["ReauthenticateResult"];
+                    "application/json": components["schemas"]["Reauthenticated"];
                 };
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["CsrfFailed"];
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["PasswordRefused"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["PasswordRejected"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     listSessions: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description The maximum number of items in the answer.
+                 * @example 50
+                 */
+                limit?: components["parameters"]["Limit"];
+                /**
+                 * @description The `next_cursor` of the previous page. Send the same filters and order with it.
+                 * @example eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
+                 */
+                cursor?: components["parameters"]["CursorQuery"];
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1856,6 +2771,8 @@ export interface operations {
             /** @description The sessions. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1872,18 +2789,20 @@ export interface operations {
                      *           "token_transport": "hybrid",
                      *           "current": true
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
-            401: components["responses"]["AccessRefused"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    deleteSessions: {
+    revokeAllSessions: {
         parameters: {
             query?: {
                 /**
@@ -1898,48 +2817,54 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The sessions have ended. */
+            /** @description The sessions are revoked. */
             204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["CsrfFailed"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    deleteSession: {
+    revokeSession: {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /**
-                 * @description The `id` of a session of `GET /accounts/sessions`.
+                 * @description The `id` of a session of this user.
                  * @example 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
                  */
-                session_id: components["schemas"]["SessionId"];
+                session_id: components["parameters"]["SessionIdPath"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The session has ended. */
+            /** @description The session is revoked. */
             204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["CsrfFailed"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            404: components["responses"]["ResourceNotFound"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     register: {
@@ -1955,17 +2880,28 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A mail is on its way, unless there have been too many to this address. */
+            /** @description A mail is on its way, unless too many were sent to this address. */
             202: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "accepted"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Accepted"];
+                };
             };
-            400: components["responses"]["MalformedRequest"];
+            400: components["responses"]["RequestMalformed"];
             /** @description The request comes from a foreign origin, or the operator has closed registration. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1973,11 +2909,11 @@ export interface operations {
                 };
             };
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
+            415: components["responses"]["MediaTypeUnsupported"];
             422: components["responses"]["ValidationFailed"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     verifyEmail: {
@@ -2003,6 +2939,9 @@ export interface operations {
             /** @description Verified and signed in; cookies as for a login. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2023,36 +2962,29 @@ export interface operations {
                      *         "id": 42,
                      *         "username": "ada",
                      *         "email": "ada@example.com",
+                     *         "email_verified": true,
                      *         "first_name": "Ada",
                      *         "last_name": "Lovelace",
+                     *         "locale": "en",
                      *         "is_active": true,
                      *         "is_staff": false,
                      *         "is_superuser": false,
-                     *         "email_verified": true,
                      *         "date_joined": "2026-11-01T08:00:00Z",
                      *         "last_login": "2026-11-22T09:30:00Z"
                      *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["LoginResult"];
+                    "application/json": components["schemas"]["SignedIn"];
                 };
             };
-            400: components["responses"]["LinkInvalid"];
-            /** @description As for a login. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["LoginForbiddenProblem"];
-                };
-            };
+            400: components["responses"]["RequestMalformed"];
+            403: components["responses"]["LoginForbidden"];
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["PasswordRefused"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["LinkRejected"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     resendVerification: {
@@ -2076,18 +3008,27 @@ export interface operations {
             /** @description If a registration waits, a mail is on its way. */
             202: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "accepted"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Accepted"];
+                };
             };
-            400: components["responses"]["MalformedRequest"];
+            400: components["responses"]["RequestMalformed"];
             403: components["responses"]["CsrfFailed"];
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
+            415: components["responses"]["MediaTypeUnsupported"];
             422: components["responses"]["ValidationFailed"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getProfile: {
@@ -2102,6 +3043,8 @@ export interface operations {
             /** @description The user. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2111,23 +3054,54 @@ export interface operations {
                      *         "id": 42,
                      *         "username": "ada",
                      *         "email": "ada@example.com",
+                     *         "email_verified": true,
                      *         "first_name": "Ada",
                      *         "last_name": "Lovelace",
+                     *         "locale": "en",
                      *         "is_active": true,
                      *         "is_staff": false,
                      *         "is_superuser": false,
-                     *         "email_verified": true,
                      *         "date_joined": "2026-11-01T08:00:00Z",
-                     *         "last_login": "2026-11-22T09:30:00Z"
+                     *         "last_login": "2026-11-22T09:30:00Z",
+                     *         "has_password": true,
+                     *         "pending_email": null
                      *       }
                      *     }
                      */
                     "application/json": components["schemas"]["ProfileResult"];
                 };
             };
-            401: components["responses"]["AccessRefused"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    deleteAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account is deleted. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
+            403: components["responses"]["RecentAuthenticationRequired"];
+            409: components["responses"]["SuperuserLast"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     updateProfile: {
@@ -2151,6 +3125,8 @@ export interface operations {
             /** @description The user after the change. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2160,26 +3136,31 @@ export interface operations {
                      *         "id": 42,
                      *         "username": "ada",
                      *         "email": "ada@example.com",
+                     *         "email_verified": true,
                      *         "first_name": "Ada",
                      *         "last_name": "Lovelace",
+                     *         "locale": "en",
                      *         "is_active": true,
                      *         "is_staff": false,
                      *         "is_superuser": false,
-                     *         "email_verified": true,
                      *         "date_joined": "2026-11-01T08:00:00Z",
-                     *         "last_login": "2026-11-22T09:30:00Z"
+                     *         "last_login": "2026-11-22T09:30:00Z",
+                     *         "has_password": true,
+                     *         "pending_email": null
                      *       }
                      *     }
                      */
                     "application/json": components["schemas"]["ProfileResult"];
                 };
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["CsrfFailed"];
-            /** @description Somebody else has this username. */
+            /** @description Another user has this username. Nothing was changed. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2187,48 +3168,11 @@ export interface operations {
                 };
             };
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
+            415: components["responses"]["MediaTypeUnsupported"];
             422: components["responses"]["ValidationFailed"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-        };
-    };
-    deleteProfile: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "password": "correct horse battery staple"
-                 *     }
-                 */
-                "application/json": components["schemas"]["PasswordRequest"];
-            };
-        };
-        responses: {
-            /** @description The account is gone; the cookies are cleared. */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
-            403: components["responses"]["CsrfFailed"];
-            409: components["responses"]["LastSuperuser"];
-            413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["PasswordRefused"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     exportProfile: {
@@ -2243,6 +3187,8 @@ export interface operations {
             /** @description The data. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2253,24 +3199,42 @@ export interface operations {
                      *         "id": 42,
                      *         "username": "ada",
                      *         "email": "ada@example.com",
+                     *         "email_verified": true,
                      *         "first_name": "Ada",
                      *         "last_name": "Lovelace",
+                     *         "locale": "en",
                      *         "is_active": true,
                      *         "is_staff": false,
                      *         "is_superuser": false,
-                     *         "email_verified": true,
                      *         "date_joined": "2026-11-01T08:00:00Z",
-                     *         "last_login": "2026-11-22T09:30:00Z"
+                     *         "last_login": "2026-11-22T09:30:00Z",
+                     *         "has_password": true,
+                     *         "pending_email": null
                      *       },
-                     *       "locale": "en",
-                     *       "new_email": "",
-                     *       "sessions": [],
+                     *       "sessions": [
+                     *         {
+                     *           "id": "01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "last_used_at": "2026-11-22T10:00:00Z",
+                     *           "expires_at": "2026-12-22T09:30:00Z",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0",
+                     *           "ip": "203.0.113.7",
+                     *           "token_transport": "hybrid",
+                     *           "current": true
+                     *         }
+                     *       ],
                      *       "events": [
                      *         {
                      *           "id": "01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d",
                      *           "kind": "refresh_graced",
                      *           "created_at": "2026-11-22T10:00:00Z",
-                     *           "detail": "asked again from another address and another user agent",
+                     *           "actor": "self",
+                     *           "actor_id": 42,
+                     *           "actor_username": "ada",
+                     *           "user_id": 42,
+                     *           "username": "ada",
+                     *           "changes": [],
+                     *           "detail": "presented again from another address and another user agent",
                      *           "session_id": "01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f",
                      *           "ip": "203.0.113.7",
                      *           "user_agent": "Mozilla/5.0",
@@ -2282,26 +3246,45 @@ export interface operations {
                     "application/json": components["schemas"]["ProfileExport"];
                 };
             };
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["CsrfFailed"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     listEvents: {
         parameters: {
             query?: {
                 /**
-                 * @description How many events to answer with at most.
+                 * @description Only events of these kinds. Repeat the parameter for several kinds.
+                 * @example [
+                 *       "login_failed",
+                 *       "rate_limited"
+                 *     ]
+                 */
+                kind?: components["parameters"]["EventKindQuery"];
+                /**
+                 * @description Only events at or after this time.
+                 * @example 2026-11-22T00:00:00Z
+                 */
+                created_from?: components["parameters"]["CreatedFrom"];
+                /**
+                 * @description Only events before this time.
+                 * @example 2026-11-23T00:00:00Z
+                 */
+                created_before?: components["parameters"]["CreatedBefore"];
+                /**
+                 * @description The maximum number of items in the answer.
                  * @example 50
                  */
-                limit?: number;
+                limit?: components["parameters"]["Limit"];
                 /**
-                 * @description Answer with events before this one; the `next` of the page before.
-                 * @example 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
+                 * @description The `next_cursor` of the previous page. Send the same filters and order with it.
+                 * @example eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
                  */
-                before?: components["schemas"]["EventId"];
+                cursor?: components["parameters"]["CursorQuery"];
             };
             header?: never;
             path?: never;
@@ -2312,6 +3295,8 @@ export interface operations {
             /** @description The events. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2322,23 +3307,29 @@ export interface operations {
                      *           "id": "01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d",
                      *           "kind": "refresh_graced",
                      *           "created_at": "2026-11-22T10:00:00Z",
-                     *           "detail": "asked again from another address and another user agent",
+                     *           "actor": "self",
+                     *           "actor_id": 42,
+                     *           "actor_username": "ada",
+                     *           "user_id": 42,
+                     *           "username": "ada",
+                     *           "changes": [],
+                     *           "detail": "presented again from another address and another user agent",
                      *           "session_id": "01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f",
                      *           "ip": "203.0.113.7",
                      *           "user_agent": "Mozilla/5.0",
                      *           "request_id": "01980f72-9a3a-7b02-b1c1-6d7e8f901a2b"
                      *         }
                      *       ],
-                     *       "next": null
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": components["schemas"]["EventList"];
                 };
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     changeEmail: {
@@ -2352,30 +3343,97 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "email": "countess@example.com",
-                 *       "password": "correct horse battery staple"
+                 *       "email": "countess@example.com"
                  *     }
                  */
                 "application/json": components["schemas"]["ChangeEmailRequest"];
             };
         };
         responses: {
-            /** @description A mail is on its way to the new address, unless there have been too many. */
+            /** @description A mail is on its way to the new address, unless too many were sent to it. */
             202: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "accepted"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
+            403: components["responses"]["RecentAuthenticationRequired"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    cancelEmailChange: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No change of address is pending. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["CsrfFailed"];
-            413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["PasswordRefused"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    resendEmailChange: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A mail is on its way, unless too many were sent to this address. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "accepted"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
+            403: components["responses"]["CsrfFailed"];
+            404: components["responses"]["ResourceNotFound"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     confirmEmailChange: {
@@ -2389,7 +3447,8 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "token": "Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y"
+                 *       "token": "Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y",
+                 *       "password": "correct horse battery staple"
                  *     }
                  */
                 "application/json": components["schemas"]["ConfirmEmailChangeRequest"];
@@ -2397,27 +3456,22 @@ export interface operations {
         };
         responses: {
             /** @description The new address is in force. */
-            200: {
+            204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
-                content: {
-                    /**
-                     * @example {
-                     *       "status": "ok"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["StatusResult"];
-                };
+                content?: never;
             };
-            400: components["responses"]["LinkInvalid"];
+            400: components["responses"]["RequestMalformed"];
             403: components["responses"]["CsrfFailed"];
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationFailed"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["LinkRejected"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     changePassword: {
@@ -2439,9 +3493,12 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Changed, and signed in anew; cookies as for a login. */
+            /** @description Changed and signed in again; cookies as for a login. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2462,29 +3519,30 @@ export interface operations {
                      *         "id": 42,
                      *         "username": "ada",
                      *         "email": "ada@example.com",
+                     *         "email_verified": true,
                      *         "first_name": "Ada",
                      *         "last_name": "Lovelace",
+                     *         "locale": "en",
                      *         "is_active": true,
                      *         "is_staff": false,
                      *         "is_superuser": false,
-                     *         "email_verified": true,
                      *         "date_joined": "2026-11-01T08:00:00Z",
                      *         "last_login": "2026-11-22T09:30:00Z"
                      *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["LoginResult"];
+                    "application/json": components["schemas"]["SignedIn"];
                 };
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["CsrfFailed"];
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["PasswordRefused"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["PasswordRejected"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     requestPasswordReset: {
@@ -2508,18 +3566,27 @@ export interface operations {
             /** @description If there is an account, a mail is on its way. */
             202: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "accepted"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Accepted"];
+                };
             };
-            400: components["responses"]["MalformedRequest"];
+            400: components["responses"]["RequestMalformed"];
             403: components["responses"]["CsrfFailed"];
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
+            415: components["responses"]["MediaTypeUnsupported"];
             422: components["responses"]["ValidationFailed"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     confirmPasswordReset: {
@@ -2542,67 +3609,76 @@ export interface operations {
         };
         responses: {
             /** @description The new password is in force. */
-            200: {
+            204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
-                content: {
-                    /**
-                     * @example {
-                     *       "status": "ok"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["StatusResult"];
-                };
+                content?: never;
             };
-            400: components["responses"]["LinkInvalid"];
+            400: components["responses"]["RequestMalformed"];
             403: components["responses"]["CsrfFailed"];
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["PasswordRefused"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["LinkRejected"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     listUsers: {
         parameters: {
             query?: {
                 /**
-                 * @description A part of the username, the e-mail address or the name.
+                 * @description A part of the username, the email address or the name.
                  * @example ada@
                  */
                 q?: string;
                 /**
-                 * @description Only those that are, or are not.
+                 * @description Only the user with exactly this username, compared as at login.
+                 * @example ada
+                 */
+                username?: string;
+                /**
+                 * @description Only the user with exactly this email address, compared as at login.
+                 * @example ada@example.com
+                 */
+                email?: string;
+                /**
+                 * @description Only users who are active, or only users who are not.
                  * @example true
                  */
                 is_active?: boolean;
                 /**
-                 * @description Only members of staff, superusers among them, or only others.
-                 * @example false
-                 */
-                is_staff?: boolean;
-                /**
-                 * @description Only those whose address is verified, or is not.
+                 * @description Only users whose address is verified, or only users whose address is not.
                  * @example true
                  */
-                verified?: boolean;
+                email_verified?: boolean;
                 /**
-                 * @description The order; with a hyphen it is descending. Users that never logged in count as the earliest.
+                 * @description Only users with one of these roles. `superuser`: superusers. `staff`: staff members who are not superusers.
+                 *     `none`: all others. Repeat the parameter for several roles.
+                 * @example [
+                 *       "staff",
+                 *       "superuser"
+                 *     ]
+                 */
+                role?: components["schemas"]["UserRole"][];
+                /**
+                 * @description The order; with a hyphen it is descending. Users who never logged in count as the earliest.
                  * @example -last_login
                  */
                 sort?: components["schemas"]["UserSort"];
                 /**
-                 * @description How many users to answer with at most.
+                 * @description The maximum number of items in the answer.
                  * @example 50
                  */
-                limit?: number;
+                limit?: components["parameters"]["Limit"];
                 /**
-                 * @description The `next` of the page before, with the same filters and order.
+                 * @description The `next_cursor` of the previous page. Send the same filters and order with it.
                  * @example eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
                  */
-                after?: components["schemas"]["Cursor"];
+                cursor?: components["parameters"]["CursorQuery"];
             };
             header?: never;
             path?: never;
@@ -2613,6 +3689,8 @@ export interface operations {
             /** @description The users. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2623,30 +3701,31 @@ export interface operations {
                      *           "id": 42,
                      *           "username": "ada",
                      *           "email": "ada@example.com",
+                     *           "email_verified": true,
                      *           "first_name": "Ada",
                      *           "last_name": "Lovelace",
+                     *           "locale": "en",
                      *           "is_active": true,
                      *           "is_staff": false,
                      *           "is_superuser": false,
-                     *           "email_verified": true,
                      *           "date_joined": "2026-11-01T08:00:00Z",
                      *           "last_login": "2026-11-22T09:30:00Z"
                      *         }
                      *       ],
-                     *       "next": null
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": components["schemas"]["UserList"];
                 };
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["RoleRequired"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    createUser: {
+    inviteUser: {
         parameters: {
             query?: never;
             header?: never;
@@ -2655,13 +3734,17 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CreateUserRequest"];
+                "application/json": components["schemas"]["InviteUserRequest"];
             };
         };
         responses: {
             /** @description The user. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Location: components["headers"]["Location"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2671,34 +3754,45 @@ export interface operations {
                      *         "id": 42,
                      *         "username": "ada",
                      *         "email": "ada@example.com",
+                     *         "email_verified": true,
                      *         "first_name": "Ada",
                      *         "last_name": "Lovelace",
+                     *         "locale": "en",
                      *         "is_active": true,
                      *         "is_staff": false,
                      *         "is_superuser": false,
-                     *         "email_verified": true,
                      *         "date_joined": "2026-11-01T08:00:00Z",
-                     *         "last_login": "2026-11-22T09:30:00Z"
-                     *       },
-                     *       "locale": "en",
-                     *       "has_password": true,
-                     *       "throttled": false,
-                     *       "pending_email": null
+                     *         "last_login": "2026-11-22T09:30:00Z",
+                     *         "has_password": true,
+                     *         "pending_email": null,
+                     *         "throttled": false,
+                     *         "version": 7
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["AdminUserResult"];
                 };
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
-            403: components["responses"]["ReauthRequired"];
-            409: components["responses"]["NameTaken"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
+            403: components["responses"]["AdminRecentAuthenticationRequired"];
+            /** @description Another user has the username or the address. Nothing was changed. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NameTakenProblem"];
+                };
+            };
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
+            415: components["responses"]["MediaTypeUnsupported"];
             422: components["responses"]["ValidationFailed"];
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getUser: {
@@ -2710,7 +3804,7 @@ export interface operations {
                  * @description The `id` of a user.
                  * @example 42
                  */
-                user_id: components["parameters"]["UserId"];
+                user_id: components["parameters"]["UserIdPath"];
             };
             cookie?: never;
         };
@@ -2719,6 +3813,9 @@ export interface operations {
             /** @description The user. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2728,103 +3825,31 @@ export interface operations {
                      *         "id": 42,
                      *         "username": "ada",
                      *         "email": "ada@example.com",
+                     *         "email_verified": true,
                      *         "first_name": "Ada",
                      *         "last_name": "Lovelace",
+                     *         "locale": "en",
                      *         "is_active": true,
                      *         "is_staff": false,
                      *         "is_superuser": false,
-                     *         "email_verified": true,
                      *         "date_joined": "2026-11-01T08:00:00Z",
-                     *         "last_login": "2026-11-22T09:30:00Z"
-                     *       },
-                     *       "locale": "en",
-                     *       "has_password": true,
-                     *       "throttled": false,
-                     *       "pending_email": null
+                     *         "last_login": "2026-11-22T09:30:00Z",
+                     *         "has_password": true,
+                     *         "pending_email": null,
+                     *         "throttled": false,
+                     *         "version": 7
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["AdminUserResult"];
                 };
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["RoleRequired"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-        };
-    };
-    updateUser: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /**
-                 * @description The `id` of a user.
-                 * @example 42
-                 */
-                user_id: components["parameters"]["UserId"];
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["UpdateUserRequest"];
-            };
-        };
-        responses: {
-            /** @description The user as it is now. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "user": {
-                     *         "id": 42,
-                     *         "username": "ada",
-                     *         "email": "ada@example.com",
-                     *         "first_name": "Ada",
-                     *         "last_name": "Lovelace",
-                     *         "is_active": true,
-                     *         "is_staff": false,
-                     *         "is_superuser": false,
-                     *         "email_verified": true,
-                     *         "date_joined": "2026-11-01T08:00:00Z",
-                     *         "last_login": "2026-11-22T09:30:00Z"
-                     *       },
-                     *       "locale": "en",
-                     *       "has_password": true,
-                     *       "throttled": false,
-                     *       "pending_email": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["AdminUserResult"];
-                };
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
-            403: components["responses"]["ReauthRequired"];
-            404: components["responses"]["NotFound"];
-            /**
-             * @description Somebody else has the name or the address, nobody would be left to manage this service, or a role is for somebody
-             *     whose address is not verified.
-             */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["UserConflictProblem"];
-                };
-            };
-            413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationFailed"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            404: components["responses"]["ResourceNotFound"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     deleteUser: {
@@ -2836,29 +3861,130 @@ export interface operations {
                  * @description The `id` of a user.
                  * @example 42
                  */
-                user_id: components["parameters"]["UserId"];
+                user_id: components["parameters"]["UserIdPath"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The user is gone. */
+            /** @description The user is deleted. */
             204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
-            403: components["responses"]["ReauthRequired"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["LastSuperuser"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
+            403: components["responses"]["AdminRecentAuthenticationRequired"];
+            404: components["responses"]["ResourceNotFound"];
+            409: components["responses"]["SuperuserLast"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    sendPasswordReset: {
+    updateUser: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The `ETag` of the user as it was read (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
+                 *     been changed since. `*` matches every version.
+                 * @example "7"
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /**
+                 * @description The `id` of a user.
+                 * @example 42
+                 */
+                user_id: components["parameters"]["UserIdPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateUserRequest"];
+            };
+        };
+        responses: {
+            /** @description The user after the change. If it ended the caller's own session, the cookies are cleared. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "user": {
+                     *         "id": 42,
+                     *         "username": "ada",
+                     *         "email": "ada@example.com",
+                     *         "email_verified": true,
+                     *         "first_name": "Ada",
+                     *         "last_name": "Lovelace",
+                     *         "locale": "en",
+                     *         "is_active": true,
+                     *         "is_staff": false,
+                     *         "is_superuser": false,
+                     *         "date_joined": "2026-11-01T08:00:00Z",
+                     *         "last_login": "2026-11-22T09:30:00Z",
+                     *         "has_password": true,
+                     *         "pending_email": null,
+                     *         "throttled": false,
+                     *         "version": 7
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AdminUserResult"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
+            403: components["responses"]["AdminRecentAuthenticationRequired"];
+            404: components["responses"]["ResourceNotFound"];
+            /**
+             * @description Another user has the username or the address, no superuser would be left, or a role is for a user whose address is
+             *     not verified. Nothing was changed.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserConflictProblem"];
+                };
+            };
+            /** @description The user has another version than `If-Match` says. Nothing was changed. */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PreconditionFailedProblem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    requestUserPasswordReset: {
         parameters: {
             query?: never;
             header?: never;
@@ -2867,7 +3993,7 @@ export interface operations {
                  * @description The `id` of a user.
                  * @example 42
                  */
-                user_id: components["parameters"]["UserId"];
+                user_id: components["parameters"]["UserIdPath"];
             };
             cookie?: never;
         };
@@ -2876,39 +4002,40 @@ export interface operations {
             /** @description A mail is on its way. */
             202: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
-            403: components["responses"]["AdminForbidden"];
-            404: components["responses"]["NotFound"];
-            /** @description The user is deactivated or has no address, and could not use the link. */
-            409: {
-                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
                     /**
                      * @example {
-                     *       "type": "urn:accounts:problem:user_unreachable",
-                     *       "title": "No mail can help this user",
-                     *       "status": 409,
-                     *       "detail": "The user is deactivated, or has no e-mail address. Change that first.",
-                     *       "code": "user_unreachable",
-                     *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
+                     *       "status": "accepted"
                      *     }
                      */
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
+            403: components["responses"]["AdminForbidden"];
+            404: components["responses"]["ResourceNotFound"];
+            /** @description The user is deactivated or has no address, and could not use the link. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["UserUnreachableProblem"];
                 };
             };
             429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    unthrottleUser: {
+    resetUserLoginLimit: {
         parameters: {
             query?: never;
             header?: never;
@@ -2917,37 +4044,50 @@ export interface operations {
                  * @description The `id` of a user.
                  * @example 42
                  */
-                user_id: components["parameters"]["UserId"];
+                user_id: components["parameters"]["UserIdPath"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The next login is judged. */
+            /** @description Login is possible again. */
             204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
-            403: components["responses"]["ReauthRequired"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
+            403: components["responses"]["AdminRecentAuthenticationRequired"];
+            404: components["responses"]["ResourceNotFound"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     listUserSessions: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description The maximum number of items in the answer.
+                 * @example 50
+                 */
+                limit?: components["parameters"]["Limit"];
+                /**
+                 * @description The `next_cursor` of the previous page. Send the same filters and order with it.
+                 * @example eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
+                 */
+                cursor?: components["parameters"]["CursorQuery"];
+            };
             header?: never;
             path: {
                 /**
                  * @description The `id` of a user.
                  * @example 42
                  */
-                user_id: components["parameters"]["UserId"];
+                user_id: components["parameters"]["UserIdPath"];
             };
             cookie?: never;
         };
@@ -2956,6 +4096,8 @@ export interface operations {
             /** @description The sessions. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2970,23 +4112,24 @@ export interface operations {
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0",
                      *           "ip": "203.0.113.7",
                      *           "token_transport": "hybrid",
-                     *           "current": false
+                     *           "current": true
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["RoleRequired"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            404: components["responses"]["ResourceNotFound"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    deleteUserSessions: {
+    revokeAllUserSessions: {
         parameters: {
             query?: never;
             header?: never;
@@ -2995,28 +4138,31 @@ export interface operations {
                  * @description The `id` of a user.
                  * @example 42
                  */
-                user_id: components["parameters"]["UserId"];
+                user_id: components["parameters"]["UserIdPath"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The sessions have ended. */
+            /** @description The sessions are revoked. */
             204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["AdminForbidden"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            404: components["responses"]["ResourceNotFound"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    deleteUserSession: {
+    revokeUserSession: {
         parameters: {
             query?: never;
             header?: never;
@@ -3025,60 +4171,76 @@ export interface operations {
                  * @description The `id` of a user.
                  * @example 42
                  */
-                user_id: components["parameters"]["UserId"];
+                user_id: components["parameters"]["UserIdPath"];
                 /**
                  * @description The `id` of a session of this user.
                  * @example 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
                  */
-                session_id: components["schemas"]["SessionId"];
+                session_id: components["parameters"]["SessionIdPath"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The session has ended. */
+            /** @description The session is revoked. */
             204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["AdminForbidden"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            404: components["responses"]["ResourceNotFound"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     listAllEvents: {
         parameters: {
             query?: {
                 /**
-                 * @description Only what happened to this user.
+                 * @description Only events of this user.
                  * @example 42
                  */
                 user_id?: components["schemas"]["UserId"];
                 /**
-                 * @description Only what this member of staff did to others.
+                 * @description Only what this staff member did to other users.
                  * @example 1
                  */
                 actor_id?: components["schemas"]["UserId"];
                 /**
-                 * @description Only events of this kind.
-                 * @example deactivated
+                 * @description Only events of these kinds. Repeat the parameter for several kinds.
+                 * @example [
+                 *       "login_failed",
+                 *       "rate_limited"
+                 *     ]
                  */
-                kind?: components["schemas"]["EventKind"];
+                kind?: components["parameters"]["EventKindQuery"];
                 /**
-                 * @description How many events to answer with at most.
+                 * @description Only events at or after this time.
+                 * @example 2026-11-22T00:00:00Z
+                 */
+                created_from?: components["parameters"]["CreatedFrom"];
+                /**
+                 * @description Only events before this time.
+                 * @example 2026-11-23T00:00:00Z
+                 */
+                created_before?: components["parameters"]["CreatedBefore"];
+                /**
+                 * @description The maximum number of items in the answer.
                  * @example 50
                  */
-                limit?: number;
+                limit?: components["parameters"]["Limit"];
                 /**
-                 * @description Answer with events before this one; the `next` of the page before.
-                 * @example 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
+                 * @description The `next_cursor` of the previous page. Send the same filters and order with it.
+                 * @example eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
                  */
-                before?: components["schemas"]["EventId"];
+                cursor?: components["parameters"]["CursorQuery"];
             };
             header?: never;
             path?: never;
@@ -3089,6 +4251,8 @@ export interface operations {
             /** @description The events. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3097,31 +4261,158 @@ export interface operations {
                      *       "events": [
                      *         {
                      *           "id": "01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d",
-                     *           "kind": "deactivated",
+                     *           "kind": "roles_changed",
                      *           "created_at": "2026-11-22T09:30:00Z",
-                     *           "detail": "",
+                     *           "actor": "staff",
+                     *           "actor_id": 1,
+                     *           "actor_username": "grace",
+                     *           "user_id": 42,
+                     *           "username": "ada",
+                     *           "changes": [
+                     *             {
+                     *               "field": "is_staff",
+                     *               "before": "false",
+                     *               "after": "true"
+                     *             }
+                     *           ],
+                     *           "detail": null,
                      *           "session_id": null,
                      *           "ip": "203.0.113.7",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0",
-                     *           "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f",
-                     *           "user_id": 42,
-                     *           "actor_id": 1
+                     *           "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
                      *         }
                      *       ],
-                     *       "next": null
+                     *       "next_cursor": null
                      *     }
                      */
-                    "application/json": components["schemas"]["AdminEventList"];
+                    "application/json": components["schemas"]["EventList"];
                 };
             };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccessRefused"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["AccessRejected"];
             403: components["responses"]["RoleRequired"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    getHealthz: {
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+                 * @example "Yk8gQm3T"
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "settings": {
+                     *         "registration": "open",
+                     *         "email_verification": "required",
+                     *         "password": {
+                     *           "min_length": 12,
+                     *           "max_length": 256,
+                     *           "max_bytes": 1024
+                     *         },
+                     *         "locales": [
+                     *           "en",
+                     *           "ko"
+                     *         ],
+                     *         "token_transports": [
+                     *           "hybrid",
+                     *           "cookies",
+                     *           "server_held",
+                     *           "body"
+                     *         ],
+                     *         "recent_authentication_seconds": 600,
+                     *         "contract_version": "1.0.0"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SettingsResult"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["RequestMalformed"];
+            500: components["responses"]["ServerFailed"];
+        };
+    };
+    listProblems: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The language of `message` (BCP 47). A language that the server does not have gets English.
+                 * @example ko
+                 */
+                locale?: components["schemas"]["Locale"];
+            };
+            header?: {
+                /**
+                 * @description The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+                 * @example "Yk8gQm3T"
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The codes. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "locale": "en",
+                     *       "problems": [
+                     *         {
+                     *           "code": "link_invalid",
+                     *           "status": 422,
+                     *           "title": "Link not valid",
+                     *           "cause": "The token of the link is unknown, has been used, has been replaced by a newer one, or has expired.",
+                     *           "remedy": "Offer to send a new mail.",
+                     *           "message": "This link is no longer valid. Request a new one."
+                     *         }
+                     *       ],
+                     *       "fields": [
+                     *         {
+                     *           "code": "too_short",
+                     *           "cause": "The text has fewer characters than `minimum`.",
+                     *           "message": "This is too short."
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ProblemCatalog"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["RequestMalformed"];
+            500: components["responses"]["ServerFailed"];
+        };
+    };
+    checkHealth: {
         parameters: {
             query?: never;
             header?: never;
@@ -3133,6 +4424,7 @@ export interface operations {
             /** @description Alive. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3141,13 +4433,14 @@ export interface operations {
                      *       "status": "ok"
                      *     }
                      */
-                    "application/json": components["schemas"]["HealthResult"];
+                    "application/json": components["schemas"]["Health"];
                 };
             };
-            500: components["responses"]["InternalError"];
+            400: components["responses"]["RequestMalformed"];
+            500: components["responses"]["ServerFailed"];
         };
     };
-    getReadyz: {
+    checkReadiness: {
         parameters: {
             query?: never;
             header?: never;
@@ -3159,6 +4452,7 @@ export interface operations {
             /** @description Ready. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3167,14 +4461,15 @@ export interface operations {
                      *       "status": "ok"
                      *     }
                      */
-                    "application/json": components["schemas"]["HealthResult"];
+                    "application/json": components["schemas"]["Health"];
                 };
             };
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
+            400: components["responses"]["RequestMalformed"];
+            500: components["responses"]["ServerFailed"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    getJwks: {
+    getSigningKeys: {
         parameters: {
             query?: never;
             header?: never;
@@ -3186,8 +4481,8 @@ export interface operations {
             /** @description The keys. The first one signs. */
             200: {
                 headers: {
-                    /** @description `public, max-age=300` */
-                    "Cache-Control"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3208,13 +4503,20 @@ export interface operations {
                     "application/json": components["schemas"]["JwkSet"];
                 };
             };
-            500: components["responses"]["InternalError"];
+            400: components["responses"]["RequestMalformed"];
+            500: components["responses"]["ServerFailed"];
         };
     };
     getOpenapiJson: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+                 * @example "Yk8gQm3T"
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -3223,6 +4525,9 @@ export interface operations {
             /** @description The OpenAPI document. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3231,7 +4536,7 @@ export interface operations {
                      *       "openapi": "3.0.3",
                      *       "info": {
                      *         "title": "accounts",
-                     *         "version": "0.1.0"
+                     *         "version": "1.0.0"
                      *       },
                      *       "paths": {}
                      *     }
@@ -3239,13 +4544,21 @@ export interface operations {
                     "application/json": components["schemas"]["OpenapiDocument"];
                 };
             };
-            500: components["responses"]["InternalError"];
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["RequestMalformed"];
+            500: components["responses"]["ServerFailed"];
         };
     };
     getOpenapiYaml: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+                 * @example "Yk8gQm3T"
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -3254,18 +4567,23 @@ export interface operations {
             /** @description The OpenAPI document. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
                     /**
                      * @example openapi: 3.0.3
-                     *     info: {title: accounts, version: 0.1.0}
+                     *     info: {title: accounts, version: 1.0.0}
                      *     paths: {}
                      */
                     "application/yaml": string;
                 };
             };
-            500: components["responses"]["InternalError"];
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["RequestMalformed"];
+            500: components["responses"]["ServerFailed"];
         };
     };
 }

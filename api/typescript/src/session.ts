@@ -3,7 +3,7 @@ import type { components } from "./schema.js";
 import { newAttempt, Tabs } from "./tabs.js";
 import type { EndReason, RefreshTokenStorage, State, StoredSession, Transport } from "./types.js";
 
-type TokenResult = components["schemas"]["TokenResult"];
+type Refreshed = components["schemas"]["Refreshed"];
 type Problem = components["schemas"]["Problem"];
 
 /** The tokens in force. Times are those of this machine, in milliseconds. */
@@ -112,7 +112,7 @@ export class Session {
     return this.#tabs.exclusively(async () => {
       const response = await call();
       const code = await codeOf(response);
-      if (response.ok) await this.#keep((await response.clone().json()) as TokenResult, false, null);
+      if (response.ok) await this.#keep((await response.clone().json()) as Refreshed, false, null);
       else if (code === "session_expired" || code === "session_revoked") await this.ended(code);
       return response;
     });
@@ -221,7 +221,7 @@ export class Session {
    * Keeps the tokens of an answer. `again` means that a request which was given up may still rotate them. `stored` is the
    * stored session if the answer is one to a refresh.
    */
-  async #keep(result: TokenResult, again: boolean, stored: StoredSession | null): Promise<void> {
+  async #keep(result: Refreshed, again: boolean, stored: StoredSession | null): Promise<void> {
     const now = Date.now();
     const tokens: Tokens = {
       session: result.session,
@@ -262,7 +262,7 @@ export class Session {
       if (!(await this.#askForCSRF())) return;
       response = await ask();
     }
-    const result = response.ok ? ((await response.json()) as TokenResult) : null;
+    const result = response.ok ? ((await response.json()) as Refreshed) : null;
     const stored = await this.#stored();
     if (sent && stored?.refreshToken !== sent.refreshToken && stored?.refreshToken !== result?.refresh_token) {
       // Another program that shares the storage has refreshed, logged in or logged out since, so this answer is outdated.
@@ -298,7 +298,7 @@ export class Session {
   #ask(sent: StoredSession | null): Promise<Response> {
     return this.#o.fetch(this.#o.url("/accounts/refresh_token"), {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-Refresh-Attempt": sent?.attempt ?? this.#cookieAttempt(), ...this.csrf() },
+      headers: { "Content-Type": "application/json", "Refresh-Attempt": sent?.attempt ?? this.#cookieAttempt(), ...this.csrf() },
       body: JSON.stringify(sent ? { refresh_token: sent.refreshToken } : {}),
       credentials: this.hasCookies ? "include" : "omit",
       signal: AbortSignal.timeout(times.answer),

@@ -4,7 +4,7 @@
 /** How long a tab waits for another one that holds the lock, and may have been put to sleep with it. */
 const lockTime = 20_000;
 
-/** What a refresh is known by until an answer brings a higher generation (X-Refresh-Attempt in the contract). */
+/** What a refresh is known by until an answer brings a higher generation (Refresh-Attempt in the contract). */
 export interface Note {
   attempt: string;
   session: string;

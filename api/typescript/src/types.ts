@@ -31,7 +31,7 @@ type Tokens<T extends Transport> = T extends "hybrid"
 
 /** The answer of a login, with the members that its transport has. The client has kept the tokens already. */
 export type SignedIn<T extends Transport> = Omit<
-  Schemas["LoginResult"],
+  Schemas["SignedIn"],
   "access_token" | "refresh_token" | "csrf_token" | "token_transport"
 > & { token_transport: T } & Tokens<T>;
 
@@ -53,7 +53,7 @@ export type OpenPaths = Omit<
 export interface StoredSession {
   refreshToken: string;
   /**
-   * The X-Refresh-Attempt that this token is refreshed with. It is saved before it is sent, so that a program that crashes
+   * The Refresh-Attempt that this token is refreshed with. It is saved before it is sent, so that a program that crashes
    * before it has saved the answer can repeat the refresh as the same client, also after days. A stored session may have
    * only a token at first.
    */

@@ -16,7 +16,7 @@ function setUp(more = {}) {
   const storage = { load: () => kept.session, save: (session) => void (kept.session = session) };
   const send = async (...args) => {
     const request = new Request(...args);
-    kept.calls.push({ path: new URL(request.url).pathname, attempt: request.headers.get("X-Refresh-Attempt"), at: Date.now() });
+    kept.calls.push({ path: new URL(request.url).pathname, attempt: request.headers.get("Refresh-Attempt"), at: Date.now() });
     return (await kept.fault?.(request)) ?? fetch(request);
   };
   const make = () => createAccountsClient({ baseUrl, transport: "body", storage, fetch: send, ...more });
@@ -44,7 +44,7 @@ describe("the client in Node", { concurrency: true }, () => {
     const client = make();
     const { data, error, response } = await inTurn(() => client.login({ username: "ada", password: "something else altogether" }));
     assert.equal(data, undefined);
-    assert.equal(error.code, "invalid_credentials");
+    assert.equal(error.code, "credentials_invalid");
     assert.equal(response.status, 401);
     assert.equal((await client.restore()).status, "signed-out");
     assert.equal((await client.api.GET("/accounts/profile")).error.code, "credentials_missing");
@@ -129,7 +129,7 @@ describe("the client in Node", { concurrency: true }, () => {
     kept.fault = async (request) => {
       if (new URL(request.url).pathname !== "/accounts/profile" || answers.length === 0) return null;
       const status = answers.shift();
-      return new Response(JSON.stringify({ code: status === 503 ? "unavailable" : "access_expired" }),
+      return new Response(JSON.stringify({ code: status === 503 ? "service_unavailable" : "access_expired" }),
         { status, headers: { "Content-Type": "application/problem+json", "Retry-After": "1" } });
     };
     assert.equal((await client.api.GET("/accounts/profile")).response.status, 200);

@@ -11,20 +11,20 @@ function unreachable(code: never): never {
 /** Every code of the operation is named: a new one is a compile error. */
 export function message(code: CodeOf<"login">): string {
   switch (code) {
-    case "invalid_credentials":
+    case "credentials_invalid":
       return "The username or the password is wrong.";
     case "rate_limited":
       return "There were too many tries.";
-    case "cross_site_transport":
+    case "transport_unusable":
     case "csrf_failed":
       return "This page cannot use cookies with the server.";
-    case "malformed_request":
+    case "request_malformed":
     case "validation_failed":
     case "body_too_large":
-    case "unsupported_media_type":
+    case "media_type_unsupported":
       return "Our mistake.";
-    case "internal_error":
-    case "unavailable":
+    case "server_failed":
+    case "service_unavailable":
       return "Please try again in a moment.";
     default:
       return unreachable(code);
@@ -32,9 +32,9 @@ export function message(code: CodeOf<"login">): string {
 }
 
 /** One is missing: it must not compile. */
-export function incomplete(code: CodeOf<"deleteSession">): string {
+export function incomplete(code: CodeOf<"revokeSession">): string {
   switch (code) {
-    case "not_found":
+    case "resource_not_found":
       return "There is no such session.";
     case "access_invalid":
     case "access_expired":
@@ -42,10 +42,10 @@ export function incomplete(code: CodeOf<"deleteSession">): string {
     case "session_expired":
     case "session_revoked":
     case "csrf_failed":
-    case "internal_error":
+    case "server_failed":
       return "Please log in again.";
     default:
-      // @ts-expect-error malformed_request and unavailable are left
+      // @ts-expect-error request_malformed and unavailable are left
       return unreachable(code);
   }
 }

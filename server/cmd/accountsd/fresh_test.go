@@ -53,7 +53,7 @@ func TestControl95FreshStart(t *testing.T) {
 		t.Error("an eleventh wrong password is judged")
 	}
 	for _, path := range []string{"/metrics", "/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/debug/requests", "/admin", "/.git/HEAD", "/.env", "/accounts.db", "/secret", "/data/secret", "/server-status", "/actuator", "/api"} {
-		r.Anonymous().Do("GET", path, nil).Want(t, 404, "not_found")
+		r.Anonymous().Do("GET", path, nil).Want(t, 404, "resource_not_found")
 	}
 	for _, method := range []string{"TRACE", "TRACK", "CONNECTX", "PUT", "DEBUG"} {
 		r.Anonymous().Do(method, "/accounts/profile", nil).Want(t, 405, "method_not_allowed")

@@ -289,7 +289,7 @@ func TestControl17NoDefaultAccount(t *testing.T) {
 	s := newShell(t)
 	r := s.serve()
 	for _, name := range []string{"admin", "root", "accounts", "admin@example.com"} {
-		r.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": name, "password": "admin"}).Want(t, http.StatusUnauthorized, "invalid_credentials")
+		r.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": name, "password": "admin"}).Want(t, http.StatusUnauthorized, "credentials_invalid")
 	}
 	r.stop()
 	if list := s.ok("", "user", "list"); strings.Count(list, "\n") != 1 { // the heading

@@ -200,9 +200,9 @@ func (a *app) explain(err error) error {
 		return errors.New("this username is taken")
 	case accounts.EmailTaken:
 		return errors.New("this e-mail address is taken")
-	case accounts.NotFound:
+	case accounts.ResourceNotFound:
 		return errors.New("there is no such user")
-	case accounts.LastSuperuser:
+	case accounts.SuperuserLast:
 		return errors.New("this is the last active superuser: make another one first")
 	case accounts.ValidationFailed:
 		return errors.New(a.explainField(rule.Field, rule.Reason))

@@ -105,7 +105,7 @@ func (v *Verifier) Check(w http.ResponseWriter, r *http.Request) (*http.Request,
 	case err == nil:
 		return r.WithContext(context.WithValue(r.Context(), claimsKey{}, claims)), true
 	case errors.Is(err, ErrUnavailable):
-		answer(w, http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable", "Access tokens cannot be judged right now. Try again shortly.")
+		answer(w, http.StatusServiceUnavailable, "service_unavailable", "Temporarily unavailable", "Access tokens cannot be judged right now. Try again shortly.")
 	case errors.Is(err, token.ErrExpired):
 		answer(w, http.StatusUnauthorized, "access_expired", "Access token expired", "The access token has expired. Refresh it.")
 	default:

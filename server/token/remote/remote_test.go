@@ -274,7 +274,7 @@ func TestNeverAnswered(t *testing.T) {
 		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: %d", tc.name, w.Code)
 		}
-		contains(t, w.Body.String(), `"code":"unavailable"`)
+		contains(t, w.Body.String(), `"code":"service_unavailable"`)
 		if got := i.asked() - before; got != 1 {
 			t.Errorf("%s: %d fetches for six requests", tc.name, got)
 		}

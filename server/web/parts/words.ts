@@ -14,7 +14,7 @@ export function unreachable(code: never): never {
 export function explain(problem: Problem, response?: Response): string {
   const code = problem.code;
   switch (code) {
-    case "invalid_credentials":
+    case "credentials_invalid":
       return "The name or the password is wrong, or the address is not verified yet.";
     case "validation_failed":
       return "Something in the form cannot be accepted.";
@@ -24,7 +24,7 @@ export function explain(problem: Problem, response?: Response): string {
       return "This address belongs to another account.";
     case "email_unverified":
       return "The e-mail address is not verified, so nobody knows whose account this is. Roles come after that.";
-    case "last_superuser":
+    case "superuser_last":
       return "This is the last active superuser: nobody would be left to manage this service.";
     case "user_unreachable":
       return "No mail can help: the account is deactivated, or has no address. Change that first.";
@@ -38,7 +38,7 @@ export function explain(problem: Problem, response?: Response): string {
       return "This server lets nobody sign up; its operator makes the users.";
     case "rate_limited":
       return `Too many tries. Please wait ${patience(response)}.`;
-    case "unavailable":
+    case "service_unavailable":
       return `The server is busy. Please try again in ${patience(response)}.`;
     case "credentials_missing":
     case "access_invalid":
@@ -48,16 +48,16 @@ export function explain(problem: Problem, response?: Response): string {
     case "session_revoked":
     case "refresh_reused":
       return "You are not logged in any more.";
-    case "not_found":
+    case "resource_not_found":
       return "It is not there any more.";
     case "csrf_failed":
-    case "cross_site_transport":
+    case "transport_unusable":
       return "The server refuses cookies from this page. Has it been opened at another address than the server's?";
-    case "malformed_request":
+    case "request_malformed":
     case "method_not_allowed":
     case "body_too_large":
-    case "unsupported_media_type":
-    case "internal_error":
+    case "media_type_unsupported":
+    case "server_failed":
       return `That should not have happened. The server's log knows more under ${problem.request_id}.`;
     default:
       return unreachable(code);
@@ -78,9 +78,9 @@ export function explainField(code: Schemas["FieldErrorCode"]): string {
       return "This is too short.";
     case "too_long":
       return "This is too long.";
-    case "invalid_format":
-    case "invalid_type":
-    case "invalid_value":
+    case "format_invalid":
+    case "type_invalid":
+    case "value_invalid":
       return "This cannot be used.";
     case "password_common":
       return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
@@ -88,8 +88,8 @@ export function explainField(code: Schemas["FieldErrorCode"]): string {
       return "This password is known from a data breach, so attackers try it. Choose another one.";
     case "password_wrong":
       return "This is not the password.";
-    case "unknown_field":
-    case "duplicate_field":
+    case "field_unknown":
+    case "field_duplicate":
       return "The server does not know this field.";
     default:
       return unreachable(code);

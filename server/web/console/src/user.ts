@@ -44,7 +44,7 @@ export async function showUser(): Promise<void> {
     const { data, error, response } = await api.GET("/admin/users/{user_id}", { params: path() });
     if (id !== wanted) return; // somebody else is shown by now
     if (data) fill(data);
-    else if (error?.code === "not_found") refuse(texts.gone.title, texts.gone.text, null);
+    else if (error?.code === "resource_not_found") refuse(texts.gone.title, texts.gone.text, null);
     else if (error) problem = explain(error, response);
     if (error?.code === "role_required") selfChanged();
   } catch (error) {

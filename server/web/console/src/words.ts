@@ -121,8 +121,8 @@ export function happening(kind: EventKind): { text: string; bad?: true } {
     case "password_wrong": return { text: "Wrong password", bad: true };
     case "rate_limited": return { text: "Too many tries", bad: true };
     case "logout": return { text: "Logged out" };
-    case "session_ended": return { text: "Session ended" };
-    case "sessions_ended": return { text: "Sessions ended" };
+    case "session_revoked": return { text: "Session ended" };
+    case "sessions_revoked": return { text: "Sessions ended" };
     case "refresh_graced": return { text: "Old token, from elsewhere", bad: true };
     case "refresh_reused": return { text: "Stolen token", bad: true };
     case "password_changed": return { text: "Password changed" };
@@ -134,10 +134,10 @@ export function happening(kind: EventKind): { text: string; bad?: true } {
     case "deactivated": return { text: "Deactivated" };
     case "reauthenticated": return { text: "Password once more" };
     case "invited": return { text: "Invited" };
-    case "names_changed": return { text: "Name changed" };
+    case "profile_changed": return { text: "Name changed" };
     case "roles_changed": return { text: "Roles changed" };
     case "password_reset_sent": return { text: "Reset mail sent" };
-    case "unthrottled": return { text: "Let in again" };
+    case "login_limit_reset": return { text: "Let in again" };
     case "deleted": return { text: "Deleted" };
     default: return unreachable(kind);
   }
@@ -145,7 +145,7 @@ export function happening(kind: EventKind): { text: string; bad?: true } {
 
 /** Every kind, in the order in which they are offered. */
 export const kinds: readonly EventKind[] = [
-  "login", "login_failed", "password_wrong", "rate_limited", "logout", "session_ended", "sessions_ended", "refresh_graced", "refresh_reused",
-  "password_changed", "password_reset", "password_reset_sent", "reauthenticated", "unthrottled", "registered", "invited", "email_verified",
-  "username_changed", "names_changed", "email_change_requested", "email_changed", "roles_changed", "activated", "deactivated", "deleted",
+  "login", "login_failed", "password_wrong", "rate_limited", "logout", "session_revoked", "sessions_revoked", "refresh_graced", "refresh_reused",
+  "password_changed", "password_reset", "password_reset_sent", "reauthenticated", "login_limit_reset", "registered", "invited", "email_verified",
+  "username_changed", "profile_changed", "email_change_requested", "email_changed", "roles_changed", "activated", "deactivated", "deleted",
 ];

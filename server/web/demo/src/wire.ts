@@ -52,7 +52,7 @@ async function members(message: Request | Response): Promise<Record<string, unkn
 function headers(request: Request): Carried[] {
   const carried: Carried[] = [];
   if (request.headers.has("Authorization")) carried.push({ name: "Authorization: Bearer" });
-  for (const name of ["X-CSRFToken", "X-Refresh-Attempt"]) if (request.headers.has(name)) carried.push({ name });
+  for (const name of ["X-CSRFToken", "Refresh-Attempt"]) if (request.headers.has(name)) carried.push({ name });
   return carried;
 }
 

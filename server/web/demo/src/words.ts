@@ -14,8 +14,8 @@ export function eventTitle(kind: Schemas["EventKind"]): { text: string; bad?: tr
     case "password_wrong": return { text: "Wrong password given", bad: true };
     case "rate_limited": return { text: "Too many tries", bad: true };
     case "logout": return { text: "Logged out" };
-    case "session_ended": return { text: "A session ended" };
-    case "sessions_ended": return { text: "Sessions ended by you" };
+    case "session_revoked": return { text: "A session ended" };
+    case "sessions_revoked": return { text: "Sessions ended by you" };
     case "refresh_graced": return { text: "Old token used from elsewhere", bad: true };
     case "refresh_reused": return { text: "Stolen token used, session ended", bad: true };
     case "password_changed": return { text: "Password changed" };
@@ -27,10 +27,10 @@ export function eventTitle(kind: Schemas["EventKind"]): { text: string; bad?: tr
     case "deactivated": return { text: "Account deactivated" };
     case "reauthenticated": return { text: "Password shown once more" };
     case "invited": return { text: "Invited by the staff" };
-    case "names_changed": return { text: "Name changed by the staff" };
+    case "profile_changed": return { text: "Name changed by the staff" };
     case "roles_changed": return { text: "Roles changed" };
     case "password_reset_sent": return { text: "The staff sent a mail to set a password" };
-    case "unthrottled": return { text: "The staff allowed another try" };
+    case "login_limit_reset": return { text: "The staff allowed another try" };
     case "deleted": return { text: "Account removed" };
     default: return unreachable(kind);
   }
