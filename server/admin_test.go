@@ -257,7 +257,7 @@ func TestControl73StaffManagesOrdinaryUsers(t *testing.T) {
 		for _, target := range []servertest.User{s.root, s.boss, s.sam} {
 			for _, try := range []example{
 				{http.MethodPatch, at(target, ""), object{"first_name": "Eve"}}, {http.MethodPatch, at(target, ""), object{"is_active": false}}, {http.MethodPatch, at(target, ""), object{}},
-				{http.MethodPost, at(target, "/delete"), nil}, {http.MethodPost, at(target, "/password_reset"), nil}, {http.MethodPost, at(target, "/unthrottle"), nil},
+				{http.MethodDelete, at(target, ""), nil}, {http.MethodPost, at(target, "/password_reset"), nil}, {http.MethodDelete, at(target, "/login_limit"), nil},
 				{http.MethodDelete, at(target, "/sessions"), nil}, {http.MethodDelete, at(target, "/sessions/"+session), nil},
 			} {
 				send(s.asSam.Copy(), try).Want(t, http.StatusForbidden, "role_required")
@@ -299,7 +299,7 @@ func TestControl73NoRoleWithoutAVerifiedAddress(t *testing.T) {
 		invited := servertest.User{User: stored(t, s.Server, email)}
 		edit(s.asRoot, invited, object{"is_staff": true, "is_superuser": true}).Want(t, http.StatusOK, "")
 		// Who has not come yet does not manage anything.
-		s.asRoot.Do(http.MethodPost, at(s.boss, "/delete"), nil).Want(t, http.StatusNoContent, "")
+		s.asRoot.Do(http.MethodDelete, at(s.boss, ""), nil).Want(t, http.StatusNoContent, "")
 		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "superuser_last")
 	})
 }
@@ -317,7 +317,7 @@ func TestControl72And73RecentPassword(t *testing.T) {
 			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
 			c.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "") // reading goes on, and what can do no harm
 			c.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, "")
-			c.Do(http.MethodPost, at(s.root, "/unthrottle"), nil).Want(t, http.StatusForbidden, "reauth_required") // guesses without end
+			c.Do(http.MethodDelete, at(s.root, "/login_limit"), nil).Want(t, http.StatusForbidden, "reauth_required") // guesses without end
 			wantField(t, show(c, "a wrong password"), "/password", "password_wrong")
 			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
 			if r := show(c, s.root.Password).Want(t, http.StatusOK, ""); r.JSON["expires_in"] != float64(600) || len(r.Cookies()) != 0 {
@@ -363,7 +363,7 @@ func TestControl60And78Invite(t *testing.T) {
 		if m.Kind != mail.Invitation || m.Locale != "ko" || m.Name != "" || m.ValidFor != 72*time.Hour {
 			t.Errorf("the mail is %+v", m)
 		}
-		confirmReset(s.Server, servertest.Token(t, m), otherPassword).Want(t, http.StatusOK, "")
+		confirmReset(s.Server, servertest.Token(t, m), otherPassword).Want(t, http.StatusNoContent, "")
 		profile := profileOf(t, s.Login(u, accounts.Hybrid).Profile())
 		if profile["email_verified"] != true {
 			t.Errorf("the link proves the address: %v", profile)
@@ -454,7 +454,7 @@ func TestControl78ChangesAtTheSameMoment(t *testing.T) {
 func TestUserDoesNotSeeWhoSheIsManagedBy(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		edit(s.asSam, s.una, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
-		s.asSam.Do(http.MethodPost, at(s.una, "/unthrottle"), nil).Want(t, http.StatusNoContent, "")
+		s.asSam.Do(http.MethodDelete, at(s.una, "/login_limit"), nil).Want(t, http.StatusNoContent, "")
 		events := eventsOf(t, s.Server, s.asUna)
 		for i, detail := range []string{"by staff", `by staff: "Ada Lovelace" to "Una Lovelace"`} {
 			if e := events[i]; e["detail"] != detail || e["ip"] != "" || e["user_agent"] != "" || e["request_id"] != nil {
@@ -476,7 +476,7 @@ func TestControl76DeactivationEndsEverything(t *testing.T) {
 		}
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
-		confirmReset(s.Server, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmReset(s.Server, reset, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		if r := s.asSam.Do(http.MethodGet, at(s.una, "/sessions"), nil).Want(t, http.StatusOK, ""); len(r.JSON["sessions"].([]any)) != 0 {
 			t.Errorf("sessions %s", r.Raw)
 		}
@@ -512,7 +512,7 @@ func TestStaffEndsItself(t *testing.T) {
 
 func TestControl76DeleteUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
-		nothing(t, s.asSam.Do(http.MethodPost, at(s.una, "/delete"), nil).Want(t, http.StatusNoContent, ""))
+		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusNoContent, ""))
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		for _, table := range []string{"sessions", "one_time_tokens"} {
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?", s.una.ID); n != 0 {
@@ -524,18 +524,18 @@ func TestControl76DeleteUser(t *testing.T) {
 		if list := s.audit(fmt.Sprint("&user_id=", s.una.ID)); len(list) != 1 {
 			t.Errorf("events of a user who is gone: %v", list)
 		}
-		for _, again := range []example{{http.MethodPost, at(s.una, "/delete"), nil}, {http.MethodGet, at(s.una, ""), nil}, {http.MethodGet, at(s.una, "/sessions"), nil}, {http.MethodDelete, at(s.una, "/sessions"), nil},
-			{http.MethodPost, at(s.una, "/password_reset"), nil}, {http.MethodPost, at(s.una, "/unthrottle"), nil}, {http.MethodDelete, at(s.una, "/sessions/"+s.asSam.SessionID), nil}} {
+		for _, again := range []example{{http.MethodDelete, at(s.una, ""), nil}, {http.MethodGet, at(s.una, ""), nil}, {http.MethodGet, at(s.una, "/sessions"), nil}, {http.MethodDelete, at(s.una, "/sessions"), nil},
+			{http.MethodPost, at(s.una, "/password_reset"), nil}, {http.MethodDelete, at(s.una, "/login_limit"), nil}, {http.MethodDelete, at(s.una, "/sessions/"+s.asSam.SessionID), nil}} {
 			send(s.asSam, again).Want(t, http.StatusNotFound, "resource_not_found")
 		}
-		s.asRoot.Do(http.MethodPost, at(s.boss, "/delete"), nil).Want(t, http.StatusNoContent, "")
+		s.asRoot.Do(http.MethodDelete, at(s.boss, ""), nil).Want(t, http.StatusNoContent, "")
 		settle(t, s.Server)
 		before := s.Database.Dump(t)
-		s.asRoot.Do(http.MethodPost, at(s.root, "/delete"), nil).Want(t, http.StatusConflict, "superuser_last")
+		s.asRoot.Do(http.MethodDelete, at(s.root, ""), nil).Want(t, http.StatusConflict, "superuser_last")
 		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "superuser_last")
 		edit(s.asRoot, s.root, object{"is_active": false, "first_name": "x"}).Want(t, http.StatusConflict, "superuser_last")
 		unchanged(t, s.Server, before)
-		s.asRoot.Copy().Do(http.MethodPost, "/accounts/profile/delete", object{"password": s.root.Password}).Want(t, http.StatusConflict, "superuser_last")
+		deleteAccount(s.asRoot.Copy()).Want(t, http.StatusConflict, "superuser_last")
 		if err := s.Service.SetActive(t.Context(), s.root.Username, false); err == nil {
 			t.Error("an operator has deactivated the last superuser")
 		}
@@ -547,11 +547,11 @@ func TestControl76DeleteUser(t *testing.T) {
 
 func TestSendPasswordReset(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
-		nothing(t, s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusAccepted, ""))
+		wantAccepted(t, s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil))
 		token := linkToken(t, s.Server, s.una.Email, 1, mail.Reset)
 		s.asUna.Profile().Want(t, http.StatusOK, "") // until it is used nothing changes
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusOK, "")
-		confirmReset(s.Server, token, otherPassword).Want(t, http.StatusOK, "")
+		confirmReset(s.Server, token, otherPassword).Want(t, http.StatusNoContent, "")
 		s.asUna.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 
 		email := address(newName())
@@ -563,8 +563,8 @@ func TestSendPasswordReset(t *testing.T) {
 		if life := s.Mails.To(email)[1].ValidFor; life != 72*time.Hour {
 			t.Errorf("the second invitation is good for %v", life)
 		}
-		confirmReset(s.Server, first, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
-		confirmReset(s.Server, second, otherPassword).Want(t, http.StatusOK, "")
+		confirmReset(s.Server, first, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+		confirmReset(s.Server, second, otherPassword).Want(t, http.StatusNoContent, "")
 		s.wantAudit(s.sam, fmt.Sprintf("password_reset_sent %d reset", s.una.ID), fmt.Sprintf("invited %d no role", invited.ID), fmt.Sprintf("password_reset_sent %d invitation", invited.ID))
 
 		s.Database.Exec(t, "UPDATE users SET email = '', email_norm = '#1' WHERE id = ?", s.una.ID)
@@ -611,7 +611,7 @@ func TestUnthrottle(t *testing.T) {
 			if throttled() != true {
 				t.Errorf("%s: not throttled, it says", what)
 			}
-			nothing(t, s.asSam.Do(http.MethodPost, at(s.una, "/unthrottle"), nil).Want(t, http.StatusNoContent, ""))
+			nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/login_limit"), nil).Want(t, http.StatusNoContent, ""))
 			if throttled() != false {
 				t.Errorf("%s: still throttled, it says", what)
 			}
