@@ -143,7 +143,7 @@ func TestControl54And55And62ResetPassword(t *testing.T) {
 		if diff := cmp.Diff(before, stored(t, s, u.Email)); diff != "" {
 			t.Errorf("the user was changed:\n%s", diff)
 		}
-		sessions[0].Profile().Want(t, http.StatusOK, "") // asking for a mail ends nothing
+		sessions[0].Profile().Want(t, http.StatusOK, "")                                    // asking for a mail ends nothing
 		nothing(t, confirmReset(s, token, otherPassword).Want(t, http.StatusNoContent, "")) // it does not sign the user in
 		wantEnded(t, sessions)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
