@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
 )
 
@@ -29,17 +30,26 @@ type operation struct {
 	id       string
 	route    *routers.Route
 	security security
-	maxBody  int // bytes; 0 if the operation has no body
+	maxBody  int                       // bytes; 0 if the operation has no body
+	values   map[string]accounts.Value // the members of the body that have a rule, by name
 }
 
-// pages are the routes for people, beside the contract.
-var pages = []string{"/docs/", "/pages/", "/demo/", "/console/"}
+// pages are the routes that are not in the contract: pages for people. One that ends in / includes all paths below it.
+var pages = []string{"/console", "/console/", "/demo", "/demo/", "/docs", "/docs/", "/pages/", "/problems/"}
+
+// isPage reports whether a route is one of the pages.
+func isPage(route string) bool {
+	return slices.ContainsFunc(pages, func(page string) bool {
+		return route == page || strings.HasSuffix(page, "/") && strings.HasPrefix(route, page)
+	})
+}
 
 func loadContract(cfg config.Config) (*contract, error) {
 	doc, err := api.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("server: the contract: %w", err)
 	}
+	setPasswordLength(doc, cfg)
 	k := &contract{operations: map[string]*operation{}}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
@@ -48,12 +58,18 @@ func loadContract(cfg config.Config) (*contract, error) {
 				return nil, fmt.Errorf("server: the contract: %s: %w", op.OperationID, err)
 			}
 			k.operations[method+" "+ginPath(path)] = &operation{
-				id: op.OperationID, security: security, maxBody: bodyLimit(op),
+				id: op.OperationID, security: security, maxBody: bodyLimit(op), values: valuesOf(op),
 				route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
 			}
 		}
 	}
 	return k, k.render(doc, cfg)
+}
+
+// setPasswordLength replaces the minimum length of new passwords with the operator's, so that the validation of requests
+// and the served document have the same.
+func setPasswordLength(doc *openapi3.T, cfg config.Config) {
+	doc.Components.Schemas[string(accounts.NewPassword)].Value.MinLength = uint64(cfg.PasswordMinLength) //nolint:gosec // 8 to 128
 }
 
 // ginPath turns /a/{b} into /a/:b.
@@ -62,7 +78,7 @@ func ginPath(path string) string {
 }
 
 // render makes the document that is served: with the server's own URL and the cookie names in force, so that what
-// clients read is what runs.
+// clients read is what runs; see also setPasswordLength.
 func (k *contract) render(doc *openapi3.T, cfg config.Config) (err error) {
 	names := cookieNamesFor(cfg)
 	doc.Servers[0].URL = cfg.PublicURL
@@ -101,7 +117,7 @@ func (k *contract) matches(routes gin.RoutesInfo) error {
 	var faults []error
 	seen := map[string]bool{}
 	for _, r := range routes {
-		if slices.ContainsFunc(pages, func(prefix string) bool { return strings.HasPrefix(r.Path+"/", prefix) }) {
+		if isPage(r.Path) {
 			continue
 		}
 		key := r.Method + " " + r.Path

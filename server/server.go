@@ -114,6 +114,7 @@ func (s *Server) mountPages(engine *gin.Engine) {
 		}
 	}
 	mount(web.Pages(fail), "/pages/*path")
+	mount(web.Problems(problemPages(), fail), "/problems/*path") // always, because every error links to them
 	if s.Config.Docs {
 		mount(web.Docs(fail), "/docs", "/docs/*path")
 	}

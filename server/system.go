@@ -29,8 +29,8 @@ func (h handlers) GetSettings(context.Context, api.GetSettingsRequestObject) (ap
 	return nil, errNotBuilt
 }
 
-func (h handlers) ListProblems(context.Context, api.ListProblemsRequestObject) (api.ListProblemsResponseObject, error) {
-	return nil, errNotBuilt
+func (h handlers) ListProblems(_ context.Context, r api.ListProblemsRequestObject) (api.ListProblemsResponseObject, error) {
+	return api.ListProblems200JSONResponse(problemCatalog(orEmpty(r.Params.Locale))), nil
 }
 
 var errNotBuilt = errors.New("not built")
