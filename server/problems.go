@@ -1,6 +1,8 @@
 package server
 
 import (
+	"encoding/json"
+
 	"example.com/accounts/api"
 	"example.com/accounts/server/accounts"
 )
@@ -25,7 +27,7 @@ type fieldKind struct {
 // message is a sentence for users, in each of the server's languages.
 type message struct{ en, ko string }
 
-// languages are the languages of the messages, by their BCP 47 tag. The names are those that their readers use.
+// languages are those of accounts.Locales. The names are those that their readers use.
 var languages = []struct {
 	tag, name string
 	in        func(message) string
@@ -300,22 +302,28 @@ func indexed[K comparable, V any](list []V, key func(V) K) map[K]V {
 	return index
 }
 
-// problemCatalog returns the answer of GET /problems in the language of a locale, or in English.
-func problemCatalog(locale string) api.ProblemCatalog {
-	spoken := languages[0]
-	for _, each := range languages {
-		if each.tag == accounts.Language(locale) {
-			spoken = each
+// problemCatalogs renders the answers of GET /problems, by language.
+func problemCatalogs() (map[string]cacheable, error) {
+	catalogs := map[string]cacheable{}
+	for _, language := range languages {
+		body, err := json.Marshal(problemCatalog(language.tag, language.in))
+		if err != nil {
+			return nil, err
 		}
+		catalogs[language.tag] = newCacheable("application/json", body)
 	}
-	catalog := api.ProblemCatalog{Locale: spoken.tag}
+	return catalogs, nil
+}
+
+func problemCatalog(tag string, in func(message) string) api.ProblemCatalog {
+	catalog := api.ProblemCatalog{Locale: tag}
 	for _, k := range problemKinds {
 		catalog.Problems = append(catalog.Problems, api.ProblemDescription{
-			Code: api.ProblemCode(k.code), Status: k.status, Title: k.title, Cause: k.cause, Remedy: k.remedy, Message: spoken.in(k.message),
+			Code: api.ProblemCode(k.code), Status: k.status, Title: k.title, Cause: k.cause, Remedy: k.remedy, Message: in(k.message),
 		})
 	}
 	for _, k := range fieldKinds {
-		catalog.Fields = append(catalog.Fields, api.FieldErrorDescription{Code: k.code, Cause: k.cause, Message: spoken.in(k.message)})
+		catalog.Fields = append(catalog.Fields, api.FieldErrorDescription{Code: k.code, Cause: k.cause, Message: in(k.message)})
 	}
 	return catalog
 }

@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// Upper bounds of a password. Both hold: 256 code points of four bytes each are
-// just 1024 bytes.
+// Upper bounds of a password, in code points and in bytes. Both hold: 256 code points of four bytes each are just 1024
+// bytes.
 const (
-	maxCodePoints = 256
-	maxBytes      = 1024
+	MaxLength = 256
+	MaxBytes  = 1024
 )
 
 // Codes of a PolicyError, and the one of a password that [Breached] contains.
@@ -43,8 +43,8 @@ func (e *PolicyError) Error() string { return "credentials: password " + e.Code 
 //
 // It returns nil or a *PolicyError.
 func CheckPolicy(password string, minLength int, words ...string) error {
-	if len(password) > maxBytes { // and so more than maxCodePoints
-		return &PolicyError{Code: CodeTooLong, Maximum: maxCodePoints}
+	if len(password) > MaxBytes { // and so more than MaxLength
+		return &PolicyError{Code: CodeTooLong, Maximum: MaxLength}
 	}
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
 		return &PolicyError{Code: CodeInvalidFormat}
@@ -52,8 +52,8 @@ func CheckPolicy(password string, minLength int, words ...string) error {
 	switch n := utf8.RuneCountInString(password); {
 	case n < minLength:
 		return &PolicyError{Code: CodeTooShort, Minimum: minLength}
-	case n > maxCodePoints:
-		return &PolicyError{Code: CodeTooLong, Maximum: maxCodePoints}
+	case n > MaxLength:
+		return &PolicyError{Code: CodeTooLong, Maximum: MaxLength}
 	}
 	if lower := strings.ToLower(password); isCommon(lower, words) || isPattern(lower, minLength) {
 		return &PolicyError{Code: CodeCommon}
