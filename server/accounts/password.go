@@ -219,7 +219,7 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	}, func(u models.User) error {
 		r = s.passwordReset(t, u, hash, client)
 		r.Budgets = budgets
-		err := s.store.ResetPassword(ctx, r, s.event(models.EventPasswordReset, u.ID, client, "by a link"))
+		err := s.store.ResetPassword(ctx, r, s.event(models.EventPasswordReset, u.ID, client, ""))
 		return resolved(err, func() bool { return s.wasUsed(ctx, t, r.Now) })
 	})
 	if err != nil {
