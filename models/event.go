@@ -51,8 +51,8 @@ type Event struct {
 	SessionID *ID
 	RequestID *ID // nil for what the operator did
 	Kind      EventKind
-	Changes   Changes
-	Detail    string // a few words for people, such as "2 generations old"
+	Changes   Changes `gorm:"type:text"`
+	Detail    string  // a few words for people, such as "2 generations old"
 	IP        string
 	UserAgent string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`

@@ -62,67 +62,83 @@ type EventQuery struct {
 // Events returns the newest events that match, newest first, with the present usernames of those
 // whom they name.
 func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
-	db := s.reads.WithContext(ctx)
 	var list []Event
-	err := db.Table("(?) AS events", q.page(db)).
-		Select("events.*, users.username, actors.username AS actor_username").
-		Joins("LEFT JOIN users ON users.id = events.user_id").
-		Joins("LEFT JOIN users AS actors ON actors.id = events.actor_id").
-		Order("events.id DESC").Limit(q.Limit).Find(&list).Error
+	err := s.named(s.reads.WithContext(ctx), q).Find(&list).Error
 	return list, translate(err)
 }
 
-// page selects the rows, or a few more. It reads them in the order of an index that begins with one
-// of the filters, so that it can stop at the limit. The kinds are listed one by one: no index has
-// the order of several kinds.
-func (q EventQuery) page(db *gorm.DB) *gorm.DB {
-	if q.UserID != nil || q.ActorID != nil || len(q.Kinds) < 2 {
-		return q.rows(db, q.Kinds)
-	}
-	var parts []string
-	var pages []any
-	for _, kind := range q.Kinds {
-		parts, pages = append(parts, "SELECT * FROM (?) AS of_kind"), append(pages, q.rows(db, []EventKind{kind}))
-	}
-	return db.Raw(strings.Join(parts, " UNION ALL "), pages...)
+// named selects the events that match and the usernames.
+func (s *Store) named(db *gorm.DB, q EventQuery) *gorm.DB {
+	return db.Table("(?) AS events", s.newest(db, q)).
+		Select("events.*, users.username, actors.username AS actor_username").
+		Joins("LEFT JOIN users ON users.id = events.user_id").
+		Joins("LEFT JOIN users AS actors ON actors.id = events.actor_id").
+		Order("events.id DESC").Limit(q.Limit)
 }
 
-func (q EventQuery) rows(db *gorm.DB, kinds []EventKind) *gorm.DB {
+// newest selects the newest rows that match, and of several kinds the newest of each kind: no index
+// has the order of all of them.
+func (s *Store) newest(db *gorm.DB, q EventQuery) *gorm.DB {
+	if q.index() != "events_kind" || len(q.Kinds) == 1 {
+		return s.newestInIndex(db, q)
+	}
+	var parts []string
+	var ofKinds []any
+	for _, kind := range q.Kinds {
+		one := q
+		one.Kinds = []EventKind{kind}
+		parts, ofKinds = append(parts, "SELECT * FROM (?) AS of_kind"), append(ofKinds, s.newestInIndex(db, one))
+	}
+	return db.Raw(strings.Join(parts, " UNION ALL "), ofKinds...)
+}
+
+// newestInIndex reads the rows in the order of one index, and so stops at the limit. MariaDB must be
+// told to do so: it estimates that all events of a user cost as much as those before an id.
+func (s *Store) newestInIndex(db *gorm.DB, q EventQuery) *gorm.DB {
 	query := db.Model(&Event{})
+	if s.mysql {
+		query = query.Table("events FORCE INDEX (" + q.index() + ")")
+	}
 	if q.UserID != nil {
 		query = query.Where("user_id = ?", *q.UserID)
 	}
 	if q.ActorID != nil {
 		query = query.Where("actor_id = ? AND user_id <> actor_id", *q.ActorID)
 	}
-	if len(kinds) > 0 {
-		query = query.Where("kind IN ?", kinds)
+	if len(q.Kinds) > 0 {
+		query = query.Where("kind IN ?", q.Kinds)
 	}
 	return q.inTime(query).Order("id DESC").Limit(q.Limit)
 }
 
-// idSlack is how far the time of an event may be from that of its id. EventIDs keeps them within a
-// millisecond of each other; rows of earlier versions, which took the two from two readings of a
-// clock, have the rest.
-const idSlack = time.Minute
-
-// inTime restricts the time of the events. Their ids are restricted first, which every index can do:
-// otherwise a request for the events of a year ago would read all that were written since.
-func (q EventQuery) inTime(query *gorm.DB) *gorm.DB {
-	before := q.Before
-	if q.Until != nil {
-		until := sinceEpoch(*q.Until)
-		query = query.Where("created_at < ?", until)
-		if end := firstID(until.Add(idSlack)); before == (ID{}) || slices.Compare(end[:], before[:]) < 0 {
-			before = end
-		}
+// index returns the index that leads to the fewest rows. Each ends with the id.
+func (q EventQuery) index() string {
+	switch {
+	case q.ActorID != nil:
+		return "events_actor"
+	case q.UserID != nil:
+		return "events_user"
+	case len(q.Kinds) > 0:
+		return "events_kind"
 	}
-	if before != (ID{}) {
-		query = query.Where("id < ?", before)
+	return "PRIMARY"
+}
+
+// inTime restricts the time of the events by their ids, in whole milliseconds, so that a request for
+// the events of a year ago does not read all that were written since.
+func (q EventQuery) inTime(query *gorm.DB) *gorm.DB {
+	var ends []ID
+	if q.Before != (ID{}) {
+		ends = append(ends, q.Before)
+	}
+	if q.Until != nil {
+		ends = append(ends, firstID(sinceEpoch(*q.Until)))
+	}
+	if len(ends) > 0 { // one condition: SQLite would search the index by the first one alone
+		query = query.Where("id < ?", slices.MinFunc(ends, ID.compare))
 	}
 	if q.From != nil {
-		from := sinceEpoch(*q.From)
-		query = query.Where("created_at >= ? AND id >= ?", from, firstID(sinceEpoch(from.Add(-idSlack))))
+		query = query.Where("id >= ?", firstID(sinceEpoch(*q.From)))
 	}
 	return query
 }
