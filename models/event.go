@@ -29,6 +29,7 @@ const (
 	EventPasswordReset        EventKind = "password_reset"
 	EventUsernameChanged      EventKind = "username_changed"
 	EventEmailChangeRequested EventKind = "email_change_requested"
+	EventEmailChangeCanceled  EventKind = "email_change_canceled"
 	EventEmailChanged         EventKind = "email_changed"
 	EventActivated            EventKind = "activated"
 	EventDeactivated          EventKind = "deactivated"
