@@ -21,11 +21,11 @@ const (
 	maxWords       = 5 // of a search; each is compared with every user
 )
 
-// UserDetail is a user as staff sees it.
+// UserDetail is a user as the user and staff see it. User has no password hash.
 type UserDetail struct {
 	User         models.User
 	HasPassword  bool
-	Throttled    bool
+	Throttled    bool   // only for staff
 	PendingEmail string // the address of a pending change, or empty
 }
 
@@ -45,7 +45,7 @@ func (f UserFilter) exact(q *models.UserQuery) bool {
 			continue
 		}
 		name := newLoginName(*each.given)
-		if !name.possible {
+		if !name.possible || each.norm == &q.Email && !strings.Contains(name.norm, "@") { // as of users without an address
 			return false
 		}
 		*each.norm = name.norm
@@ -78,38 +78,27 @@ func (s *Service) FindUsers(ctx context.Context, f UserFilter, q models.UserQuer
 	return users, next, nil
 }
 
-// User is one user. Errors: ResourceNotFound, ServiceUnavailable.
+// User returns a user as staff sees it. Errors: ResourceNotFound, ServiceUnavailable.
 func (s *Service) User(ctx context.Context, id int64) (UserDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	u, err := s.userByID(ctx, id)
-	if err != nil {
-		return UserDetail{}, err
+	d, err := s.profile(ctx, id)
+	if errors.Is(err, models.ErrNotFound) {
+		return d, refuse(ResourceNotFound)
 	}
-	return s.detail(ctx, u)
+	if err == nil {
+		d.Throttled, err = s.isThrottled(ctx, d.User)
+	}
+	return d, storeError(err)
 }
 
-// profile adds what the user's owner sees to a user that was read with the password.
-func (s *Service) profile(ctx context.Context, u models.User) (UserDetail, error) {
-	change, err := s.store.PendingEmailChange(ctx, u.ID, s.now())
-	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		return UserDetail{}, storeError(err)
-	}
-	return UserDetail{User: u, HasPassword: credentials.IsUsable(u.Password), PendingEmail: change.Email}, nil
-}
-
-func (s *Service) detail(ctx context.Context, u models.User) (UserDetail, error) {
+// isThrottled reports whether a rate limit keeps the user from logging in or from changing the account.
+func (s *Service) isThrottled(ctx context.Context, u models.User) (bool, error) {
 	limit := s.settings.LoginFailuresPerAccount
-	throttled, err := s.store.UsedUp(ctx, s.now(), bounded([]models.Spending{
+	return s.store.UsedUp(ctx, s.now(), bounded([]models.Spending{
 		use(limit, loginOfAccount, u.UsernameNorm), use(limit, loginOfAccount, u.EmailNorm), use(limit, passwordOfUser, subjectOf(u)),
 		use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u)),
 	})...)
-	if err != nil {
-		return UserDetail{}, storeError(err)
-	}
-	d, err := s.profile(ctx, u)
-	d.Throttled = throttled
-	return d, err
 }
 
 func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
@@ -168,7 +157,7 @@ func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, cl
 		return UserDetail{}, s.limited(err)
 	}
 	s.wakeMail()
-	return s.detail(ctx, u)
+	return s.User(ctx, u.ID)
 }
 
 // invited reports whether the user of an invitation has been stored, and reads the user if so. The

@@ -115,14 +115,15 @@ func (s *Service) noteLogin(in LoginInput, name loginName, err error) {
 	}
 }
 
-// notePassword notes that a signed-in user did not know the password.
-func (s *Service) notePassword(p Principal, client Client, err error) {
-	n := note{event: s.eventIn(p.Session.ID, "", p.User.ID, client, "")}
+// notePassword records that a signed-in user, or the holder of a link, did not know the user's
+// password. The event has everything but its kind.
+func (s *Service) notePassword(e models.Event, client Client, err error) {
+	n, subject := note{event: e}, subjectOf(models.User{ID: e.UserID})
 	switch {
 	case errors.Is(err, refuse(ValidationFailed)):
-		s.note(n, models.EventPasswordWrong, subjectOf(p.User), client.Network())
+		s.note(n, models.EventPasswordWrong, subject, client.Network())
 	case errors.Is(err, refuse(RateLimited)):
-		s.note(n, models.EventRateLimited, subjectOf(p.User))
+		s.note(n, models.EventRateLimited, subject)
 	}
 }
 
