@@ -129,8 +129,17 @@ func takes(op servertest.Operation, scheme string) bool {
 	return slices.ContainsFunc(op.Security, func(r openapi3.SecurityRequirement) bool { _, ok := r[scheme]; return ok })
 }
 
-// anonymousAllowed says whether it lists {}: then the credential may be a token in the body.
+// anonymousAllowed says whether it lists {} and has a body: then the credential may be a token in the body.
 func anonymousAllowed(op servertest.Operation) bool {
+	return op.Operation.RequestBody != nil && listsNone(op)
+}
+
+// isOptional says whether it lists {} and has no body: then a request without a valid credential is accepted too.
+func isOptional(op servertest.Operation) bool {
+	return op.Operation.RequestBody == nil && listsNone(op)
+}
+
+func listsNone(op servertest.Operation) bool {
 	return slices.ContainsFunc(op.Security, func(r openapi3.SecurityRequirement) bool { return len(r) == 0 })
 }
 
