@@ -94,7 +94,7 @@ func TestControl12UniformLoginFailure(t *testing.T) {
 		active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
 		setActive(t, s, inactive, false)
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", unverified.ID)
-		s.Login(deleted, accounts.BodyTokens).Do(http.MethodPost, "/accounts/profile/delete", object{"password": deleted.Password}).Want(t, http.StatusNoContent, "")
+		deleteAccount(s.Login(deleted, accounts.BodyTokens)).Want(t, http.StatusNoContent, "")
 		pending := address(newName())
 		register(t, s, 1, object{"email": pending, "password": password})
 		sessions := s.Database.Count(t, "SELECT COUNT(*) FROM sessions")

@@ -19,6 +19,7 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
 	"example.com/accounts/server/token/tokentest"
 )
 
@@ -254,5 +255,13 @@ func csrfOf(t *testing.T, c *servertest.Client) string {
 	if c.CSRF != "" {
 		return c.CSRF
 	}
-	return c.Copy().Do(http.MethodGet, "/accounts/session", nil).Want(t, http.StatusOK, "").Text("csrf_token")
+	secret, err := token.ParseSecret(servertest.SecretKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := token.NewKeyRing([]token.Secret{secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring.CSRF(uuid.UUID(sessionID(t, c)))
 }
