@@ -485,7 +485,7 @@ func TestControl85BadParameters(t *testing.T) {
 				for _, value := range values {
 					refused(value)
 				}
-				if good := goodValue(p); p.In != openapi3.ParameterInPath {
+				if good := goodValue(p); p.In != openapi3.ParameterInPath && p.Name != "If-None-Match" { // which is a list
 					refused(good, good)
 					refused(good, values[0])
 					refused(values[0], good)
