@@ -115,7 +115,7 @@ func judgeProblem(r *Response) error {
 		return fmt.Errorf("a problem of another status")
 	case r.Text("request_id") != r.Header.Get("X-Request-Id"):
 		return fmt.Errorf("a problem of another request")
-	case r.Text("type") != "urn:accounts:problem:"+r.Code():
+	case !strings.HasSuffix(r.Text("type"), "/problems/"+r.Code()):
 		return fmt.Errorf("a problem of another type")
 	}
 	return nil
