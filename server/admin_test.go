@@ -438,7 +438,7 @@ func TestControl78UpdateUser(t *testing.T) {
 		s.asUna.Profile().Want(t, http.StatusOK, "") // the sessions go on
 		s.wantAudit(s.sam,
 			fmt.Sprintf("username_changed %d username %s>%s", s.una.ID, s.una.Username, name),
-			fmt.Sprintf("profile_changed %d first_name Ada>Una, last_name Lovelace>, locale null>ko", s.una.ID))
+			fmt.Sprintf("profile_changed %d first_name Ada>Una, last_name Lovelace>null, locale null>ko", s.una.ID))
 		before := s.Database.Dump(t)
 		edit(s.asSam, s.una, object{"username": name, "email": s.una.Email, "first_name": "Una", "is_active": true}).Want(t, http.StatusOK, "")
 		edit(s.asSam, s.una, object{}).Want(t, http.StatusOK, "")
@@ -527,7 +527,7 @@ func TestControl76DeactivationEndsEverything(t *testing.T) {
 		edit(s.asSam, s.una, object{"is_active": true}).Want(t, http.StatusOK, "")
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusOK, "")
-		s.wantAudit(s.sam, fmt.Sprintf("deactivated %d", s.una.ID), fmt.Sprintf("profile_changed %d locale null>ko", s.una.ID), fmt.Sprintf("activated %d", s.una.ID))
+		s.wantAudit(s.sam, fmt.Sprintf("deactivated %d is_active true>false", s.una.ID), fmt.Sprintf("profile_changed %d locale null>ko", s.una.ID), fmt.Sprintf("activated %d is_active false>true", s.una.ID))
 	})
 }
 
