@@ -3601,7 +3601,7 @@ type ListEventsParams struct {
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
 	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-	// tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+	// tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
 	// long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
 	// value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`

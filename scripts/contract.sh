@@ -6,8 +6,8 @@
 #   contract.sh release     make openapi.yaml the released one; api/CHANGELOG.md
 #                           must have an entry of its version
 #
-# What counts as breaking is said in api/CHANGELOG.md. scripts/oasdiff.txt adds to
-# what oasdiff by itself takes for it: what our clients and generators rest on.
+# "Compatibility" in openapi.yaml says what is breaking. scripts/oasdiff.txt adds to
+# what oasdiff reports as breaking by itself.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."

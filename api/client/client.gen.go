@@ -3602,7 +3602,7 @@ type ListEventsParams struct {
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
 	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-	// tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+	// tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
 	// long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
 	// value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
@@ -4258,7 +4258,7 @@ type ClientInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -4279,7 +4279,7 @@ type ClientInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -5151,7 +5151,7 @@ func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequ
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -5182,7 +5182,7 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -7972,7 +7972,7 @@ type ClientWithResponsesInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -7993,7 +7993,7 @@ type ClientWithResponsesInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -12169,7 +12169,7 @@ func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, bo
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -12196,7 +12196,7 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
