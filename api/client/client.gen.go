@@ -4326,7 +4326,8 @@ type ClientInterface interface {
 	//
 	// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 	// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-	// changed, and no token is issued.
+	// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+	// sends none here, because an expired access token would hide its session.
 	//
 	// Corresponds with GET /accounts/session (the `GetSession` operationId).
 	GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5259,7 +5260,8 @@ func (c *Client) Register(ctx context.Context, body RegisterJSONRequestBody, req
 //
 // The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 // or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-// changed, and no token is issued.
+// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+// sends none here, because an expired access token would hide its session.
 //
 // Corresponds with GET /accounts/session (the `GetSession` operationId).
 func (c *Client) GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8040,7 +8042,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 	// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-	// changed, and no token is issued.
+	// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+	// sends none here, because an expired access token would hide its session.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -12261,7 +12264,8 @@ func (c *ClientWithResponses) RegisterWithResponse(ctx context.Context, body Reg
 //
 // The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 // or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-// changed, and no token is issued.
+// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+// sends none here, because an expired access token would hide its session.
 //
 // Returns a wrapper object for the known response body format(s).
 //
