@@ -10,7 +10,7 @@ import (
 // Code is a problem code of the contract (ProblemCode).
 type Code string
 
-// The codes of this package. Package server adds those of HTTP itself (body_too_large, method_not_allowed …).
+// The codes that rules give. The server adds those of HTTP itself (not_found for a route, body_too_large …).
 const (
 	CredentialsMissing Code = "credentials_missing"
 	AccessInvalid      Code = "access_invalid"
@@ -36,13 +36,13 @@ const (
 	ServiceUnavailable Code = "service_unavailable"
 )
 
-// ErrBusy is the cause of a ServiceUnavailable when too many passwords are being hashed.
+// ErrBusy is the cause of an Unavailable when too many passwords are being hashed.
 var ErrBusy = credentials.ErrBusy
 
 // Error is what a rule answers. The message is the code; the cause is for the log alone.
 type Error struct {
 	Code       Code
-	RetryAfter time.Duration // with ServiceUnavailable and RateLimited
+	RetryAfter time.Duration // with Unavailable and RateLimited
 	Field      string        // with ValidationFailed: the member at fault
 	Reason     string        // with ValidationFailed: a FieldErrorCode of the contract
 	Cause      error
