@@ -32,6 +32,7 @@ function otherwise<Result>(code: never, instead: Result): Result {
 /** What a sign-in form says. Every code of the operation is named; a new one is a compile error. */
 export function loginMessage(problem: LoginProblem): string {
   const { code } = problem;
+  const detail: string = problem.detail; // after the switch, the problem is of the type never
   switch (code) {
     case "credentials_invalid":
       return "The username or the password is wrong.";
@@ -50,7 +51,7 @@ export function loginMessage(problem: LoginProblem): string {
     case "service_unavailable":
       return "Please try again in a moment.";
     default:
-      return otherwise(code, problem.detail);
+      return otherwise(code, detail);
   }
 }
 
