@@ -161,8 +161,8 @@ func (c UserChange) columns(u User) map[string]any {
 // ChangeUser changes a user and adds the events, in one transaction. Activation and deactivation
 // invalidate every open link.
 //
-// The write is guarded by the values that the caller read. Errors: ErrNotFound if one of them has
-// changed since, ErrConflict if the username is taken, ErrLastSuperuser, *OverBudget if there are
+// The write is guarded by the version that the caller read. Errors: ErrNotFound if the user has been
+// changed since, has signed in for the first time, or has lost all sessions, ErrConflict if the username is taken, ErrLastSuperuser, *OverBudget if there are
 // too many mails to the new address.
 func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...Event) error {
 	set := c.columns(u)
@@ -176,9 +176,8 @@ func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...
 				return err
 			}
 		}
-		err := changeUser(tx, set, events, `id = ? AND session_epoch = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?
-			AND username = ? AND email = ? AND (last_login IS NULL) = ?`,
-			u.ID, u.SessionEpoch, u.IsActive, u.IsStaff, u.IsSuperuser, u.Username, u.Email, u.LastLogin == nil)
+		err := changeUser(tx, set, events, "id = ? AND version = ? AND session_epoch = ? AND (last_login IS NULL) = ?",
+			u.ID, u.Version, u.SessionEpoch, u.LastLogin == nil)
 		if err != nil {
 			return err
 		}

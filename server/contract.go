@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -20,8 +21,9 @@ import (
 
 // contract is openapi.yaml made ready for requests: the operations by route, and the document as it is served.
 type contract struct {
-	operations map[string]*operation // by method, blank and gin's path
-	json, yaml []byte
+	operations map[string]*operation // by method, blank and gin's path; HEAD is the operation of GET
+	json, yaml cacheable
+	version    string // info.version
 }
 
 // operation is an operation of the contract.
@@ -30,6 +32,8 @@ type operation struct {
 	route    *routers.Route
 	security security
 	maxBody  int // bytes; 0 if the operation has no body
+
+	deprecation map[string]string // headers
 }
 
 // pages are the routes for people, beside the contract.
@@ -40,20 +44,30 @@ func loadContract(cfg config.Config) (*contract, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server: the contract: %w", err)
 	}
-	k := &contract{operations: map[string]*operation{}}
+	k := &contract{operations: map[string]*operation{}, version: doc.Info.Version}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			security, err := readSecurity(doc, op)
+			o, err := readOperation(doc, op)
 			if err != nil {
 				return nil, fmt.Errorf("server: the contract: %s: %w", op.OperationID, err)
 			}
-			k.operations[method+" "+ginPath(path)] = &operation{
-				id: op.OperationID, security: security, maxBody: bodyLimit(op),
-				route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+			o.route = &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op}
+			k.operations[method+" "+ginPath(path)] = o
+			if method == http.MethodGet {
+				k.operations[http.MethodHead+" "+ginPath(path)] = o
 			}
 		}
 	}
 	return k, k.render(doc, cfg)
+}
+
+func readOperation(doc *openapi3.T, op *openapi3.Operation) (*operation, error) {
+	security, err := readSecurity(doc, op)
+	if err != nil {
+		return nil, err
+	}
+	deprecation, err := readDeprecation(op)
+	return &operation{id: op.OperationID, security: security, maxBody: bodyLimit(op), deprecation: deprecation}, err
 }
 
 // ginPath turns /a/{b} into /a/:b.
@@ -61,17 +75,20 @@ func ginPath(path string) string {
 	return strings.NewReplacer("{", ":", "}", "").Replace(path)
 }
 
-// render makes the document that is served: with the server's own URL and the cookie names in force, so that what
-// clients read is what runs.
-func (k *contract) render(doc *openapi3.T, cfg config.Config) (err error) {
+// render makes the document that is served: with the server's own URL, the cookie names in force and the minimum length
+// of passwords, so that what clients read is what runs. Requests are validated against the same document.
+func (k *contract) render(doc *openapi3.T, cfg config.Config) error {
 	names := cookieNamesFor(cfg)
 	doc.Servers[0].URL = cfg.PublicURL
 	doc.Components.SecuritySchemes[schemeAccessCookie].Value.Name = names.access
 	doc.Components.SecuritySchemes[schemeRefreshCookie].Value.Name = names.refresh
-	if k.json, err = doc.MarshalJSON(); err != nil {
+	doc.Components.Schemas["NewPassword"].Value.MinLength = uint64(cfg.PasswordMinLength)
+	asJSON, err := doc.MarshalJSON()
+	if err != nil {
 		return err
 	}
-	k.yaml, err = toYAML(k.json)
+	asYAML, err := toYAML(asJSON)
+	k.json, k.yaml = newCacheable("application/json", asJSON), newCacheable("application/yaml", asYAML)
 	return err
 }
 
@@ -123,8 +140,21 @@ func (s *Server) findOperation(c *gin.Context) {
 		s.problem(c, problemOf(codeResourceNotFound))
 		return
 	}
-	callOf(c).operation = s.contract.operations[c.Request.Method+" "+c.FullPath()]
+	operation := s.contract.operations[c.Request.Method+" "+c.FullPath()]
+	callOf(c).operation = operation
+	for name, value := range operation.deprecation {
+		c.Header(name, value)
+	}
+	joinLines(c.Request.Header, "If-None-Match")
 	c.Next()
+}
+
+// joinLines makes one line of a header that is a list and may be sent as several (RFC 9110, section 5.3). The validator
+// and the generated binding reject a parameter that occurs twice.
+func joinLines(h http.Header, name string) {
+	if lines := h.Values(name); len(lines) > 1 {
+		h.Set(name, strings.Join(lines, ", "))
+	}
 }
 
 // spelledOut: a path with escapes for what needs none, such as /accounts%2Flogin, would be routed here and still pass

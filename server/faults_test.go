@@ -360,7 +360,7 @@ func TestControl81And84HashingIsBounded(t *testing.T) {
 		signIn(s, ada.Username, password).Want(t, http.StatusOK, "")
 		changePassword(c, password, otherPassword).Want(t, http.StatusOK, "")
 		verify(s, verification, password).Want(t, http.StatusOK, "")
-		confirmReset(s, reset, otherPassword).Want(t, http.StatusOK, "")
+		confirmReset(s, reset, otherPassword).Want(t, http.StatusNoContent, "")
 	})
 }
 

@@ -320,7 +320,7 @@ func TestLegacyTokensAreRefused(t *testing.T) {
 			},
 			"the password set by an operator": func(u servertest.User) string { setPassword(t, s, u); return simpleToken(u) },
 			"the account deleted": func(u servertest.User) string {
-				s.Login(u, accounts.Hybrid).Do(http.MethodPost, "/accounts/profile/delete", object{"password": u.Password}).Want(t, 204, "")
+				deleteAccount(s.Login(u, accounts.Hybrid)).Want(t, 204, "")
 				return simpleToken(u)
 			},
 			"revoked in the old service before the import": func(u servertest.User) string { raw := simpleToken(u); blacklist(t, s, u, raw); return raw },

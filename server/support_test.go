@@ -259,5 +259,5 @@ func csrfOf(t *testing.T, c *servertest.Client) string {
 	if c.CSRF != "" {
 		return c.CSRF
 	}
-	return c.Copy().Do(http.MethodGet, "/accounts/csrf", nil).Want(t, http.StatusOK, "").Text("csrf_token")
+	return c.Copy().Do(http.MethodGet, "/accounts/session", nil).Want(t, http.StatusOK, "").Text("csrf_token")
 }

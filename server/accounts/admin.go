@@ -45,7 +45,7 @@ func (f UserFilter) exact(q *models.UserQuery) bool {
 			continue
 		}
 		name := newLoginName(*each.given)
-		if !name.possible {
+		if !name.possible || each.norm == &q.Email && !strings.Contains(name.norm, "@") { // as of users without an address
 			return false
 		}
 		*each.norm = name.norm

@@ -93,7 +93,7 @@ func (s *Service) noteLogin(in LoginInput, name loginName, err error) {
 	switch {
 	case errors.Is(err, refuse(CredentialsInvalid)):
 		s.note(n, models.EventLoginFailed, name.norm, in.Client.Network())
-	case isOver(err, loginOfAccount, loginOfKnown, passwordsOfUser):
+	case errors.Is(err, refuse(RateLimited)) && isOver(err, loginOfAccount, loginOfKnown, passwordsOfUser):
 		s.note(n, models.EventRateLimited, name.norm)
 	}
 }

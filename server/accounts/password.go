@@ -97,6 +97,7 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 	if err := s.spend(ctx, append(verified, failure)...); err != nil {
 		return 0, err
 	}
+	counted := s.now()
 	for i, hash := range hashes {
 		ok, _, err := s.hasher.Verify(ctx, client.networks(), hash, password)
 		switch {
@@ -108,6 +109,7 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 			return i, s.refund(ctx, failure)
 		}
 	}
+	s.settleGuesses(ctx, counted, failure)
 	return 0, passwordWrong(field)
 }
 

@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// Upper bounds of a password. Both hold: 256 code points of four bytes each are
-// just 1024 bytes.
+// Upper bounds of a password, in code points and in bytes. Both hold: 256 code points of four bytes each are just 1024
+// bytes.
 const (
-	maxCodePoints = 256
-	maxBytes      = 1024
+	MaxLength = 256
+	MaxBytes  = 1024
 )
 
 // Codes of a PolicyError, and the one of a password that [Breached] contains.
@@ -42,7 +42,7 @@ func (e *PolicyError) Error() string { return "credentials: password " + e.Code 
 //
 // It returns nil or a *PolicyError.
 func CheckPolicy(password string, minLength int, words ...string) error {
-	if len(password) > maxBytes {
+	if len(password) > MaxBytes {
 		return &PolicyError{CodeTooLong}
 	}
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
@@ -51,7 +51,7 @@ func CheckPolicy(password string, minLength int, words ...string) error {
 	switch n := utf8.RuneCountInString(password); {
 	case n < minLength:
 		return &PolicyError{CodeTooShort}
-	case n > maxCodePoints:
+	case n > MaxLength:
 		return &PolicyError{CodeTooLong}
 	}
 	if lower := strings.ToLower(password); isCommon(lower, words) || isPattern(lower, minLength) {
