@@ -293,7 +293,7 @@ async function request(form, { email }) {
 async function hint() {
   const place = document.querySelector('[data-text="reset.hint"]');
   if (place === null) return;
-  say(place, "reset.hint", {});
+  say(place, "reset.hint", { minimum: "…" }); // as long as the number, so that nothing moves
   const response = await fetch("../accounts/settings", { redirect: "error", signal: AbortSignal.timeout(30_000) }).catch(() => null);
   const answer = response?.ok ? await response.json().catch(() => ({})) : {};
   say(place, "reset.hint", { minimum: answer.settings?.password?.min_length });
