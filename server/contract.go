@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
 )
 
@@ -31,13 +32,21 @@ type operation struct {
 	id       string
 	route    *routers.Route
 	security security
-	maxBody  int // bytes; 0 if the operation has no body
+	maxBody  int                       // bytes; 0 if the operation has no body
+	values   map[string]accounts.Value // the members of the body that have a rule, by name
 
 	deprecation map[string]string // headers
 }
 
-// pages are the routes for people, beside the contract.
-var pages = []string{"/docs/", "/pages/", "/demo/", "/console/"}
+// pages are the routes that are not in the contract: pages for people. One that ends in / includes all paths below it.
+var pages = []string{"/console", "/console/", "/demo", "/demo/", "/docs", "/docs/", "/pages/", "/problems/"}
+
+// isPage reports whether a route is one of the pages.
+func isPage(route string) bool {
+	return slices.ContainsFunc(pages, func(page string) bool {
+		return route == page || strings.HasSuffix(page, "/") && strings.HasPrefix(route, page)
+	})
+}
 
 func loadContract(cfg config.Config) (*contract, error) {
 	doc, err := api.GetSpec()
@@ -67,7 +76,7 @@ func readOperation(doc *openapi3.T, op *openapi3.Operation) (*operation, error) 
 		return nil, err
 	}
 	deprecation, err := readDeprecation(op)
-	return &operation{id: op.OperationID, security: security, maxBody: bodyLimit(op), deprecation: deprecation}, err
+	return &operation{id: op.OperationID, security: security, maxBody: bodyLimit(op), values: valuesOf(op), deprecation: deprecation}, err
 }
 
 // ginPath turns /a/{b} into /a/:b.
@@ -118,7 +127,7 @@ func (k *contract) matches(routes gin.RoutesInfo) error {
 	var faults []error
 	seen := map[string]bool{}
 	for _, r := range routes {
-		if slices.ContainsFunc(pages, func(prefix string) bool { return strings.HasPrefix(r.Path+"/", prefix) }) {
+		if isPage(r.Path) {
 			continue
 		}
 		key := r.Method + " " + r.Path

@@ -28,7 +28,8 @@ type Options struct {
 type Server struct {
 	Options
 	contract *contract
-	settings cacheable // the answer of getSettings
+	settings cacheable            // the answer of getSettings
+	problems map[string]cacheable // the answers of listProblems, by language
 	cookies  cookieNames
 	cors     gin.HandlerFunc
 	origins  *http.CrossOriginProtection
@@ -53,8 +54,12 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	problems, err := problemCatalogs()
+	if err != nil {
+		return nil, err
+	}
 	return &Server{
-		Options: o, contract: contract, settings: settings, cookies: cookieNamesFor(o.Config), cors: corsFor(o.Config.CORSOrigins), origins: origins,
+		Options: o, contract: contract, settings: settings, problems: problems, cookies: cookieNamesFor(o.Config), cors: corsFor(o.Config.CORSOrigins), origins: origins,
 		loopback: loopbackOrigins(o.Config),
 	}, nil
 }
@@ -127,6 +132,7 @@ func (s *Server) mountPages(engine *gin.Engine) {
 		}
 	}
 	mount(web.Pages(fail), "/pages/*path")
+	mount(web.Problems(problemPages(), fail), "/problems/*path") // always, because every error links to them
 	if s.Config.Docs {
 		mount(web.Docs(fail), "/docs", "/docs/*path")
 	}

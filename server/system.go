@@ -52,11 +52,9 @@ func transports() (list []api.TokenTransport) {
 	return list
 }
 
-func (h handlers) ListProblems(context.Context, api.ListProblemsRequestObject) (api.ListProblemsResponseObject, error) {
-	return nil, errNotBuilt
+func (h handlers) ListProblems(_ context.Context, r api.ListProblemsRequestObject) (api.ListProblemsResponseObject, error) {
+	return h.problems[accounts.Language(orEmpty(r.Params.Locale))].answer(r.Params.IfNoneMatch), nil
 }
-
-var errNotBuilt = errors.New("not built")
 
 func (h handlers) GetSigningKeys(context.Context, api.GetSigningKeysRequestObject) (api.GetSigningKeysResponseObject, error) {
 	return signingKeys(jwks(h.Service.JWKS())), nil

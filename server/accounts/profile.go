@@ -20,14 +20,13 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 		c.Username = nil
 	}
 	change := models.ProfileChange{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale}
+	var username error
 	if c.Username != nil {
-		norm, err := newName(*c.Username)
-		if err != nil {
-			return UserDetail{}, err
-		}
+		var norm string
+		norm, username = newName(*c.Username)
 		change.UsernameNorm = &norm
 	}
-	if err := newNames(c.FirstName, c.LastName); err != nil {
+	if err := allFaults(username, newNames(c.FirstName, c.LastName)); err != nil {
 		return UserDetail{}, err
 	}
 	ctx, cancel := deadline(ctx)
@@ -46,7 +45,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	if err := s.forUser(p).UpdateProfile(ctx, p.User.ID, change, renamed); err != nil {
 		switch {
 		case errors.Is(err, models.ErrConflict): // a username is public, so this gives nothing away
-			return UserDetail{}, refuse(UsernameTaken)
+			return UserDetail{}, usernameConflict()
 		case errors.Is(err, models.ErrNotFound):
 			return UserDetail{}, refuse(SessionRevoked)
 		}

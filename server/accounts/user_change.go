@@ -35,7 +35,7 @@ func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserC
 		}
 		err = s.forStaff(p).ChangeUser(ctx, u, w.change, w.events...)
 		if errors.Is(err, models.ErrConflict) { // the address is not changed here
-			return refuse(UsernameTaken)
+			return usernameConflict()
 		}
 		return s.limitedOr(err)
 	})
@@ -70,14 +70,14 @@ func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c User
 	if err := w.roles(p, u, say); err != nil {
 		return w, err
 	}
-	if err := w.names(u, say); err != nil {
-		return w, err
-	}
+	names := w.names(u, say)
+	var email error
 	if w.after.Email != u.Email {
-		if err := s.wishEmail(ctx, p, u, &w, client); err != nil {
-			return w, err
-		}
+		email = s.wishEmail(ctx, p, u, &w, client)
 		say(models.EventEmailChangeRequested, "to %s", mail.Mask(w.after.Email))
+	}
+	if err := allFaults(names, email); err != nil {
+		return w, err
 	}
 	w.activity(u, say)
 	return w, nil
@@ -136,12 +136,10 @@ func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *
 	if err != nil {
 		return err
 	}
-	other, err := s.store.UserByEmail(ctx, norm)
-	switch {
-	case err == nil && other.ID != u.ID:
-		return refuse(EmailTaken)
-	case err != nil && !errors.Is(err, models.ErrNotFound):
-		return storeError(err)
+	if taken, err := s.isTaken(ctx, s.store.UserByEmail, norm, u.ID); err != nil {
+		return err
+	} else if taken {
+		return s.conflictOfEmail(ctx, u, w.change.UsernameNorm)
 	}
 	change := s.emailChange(u, w.after.Email, norm, client)
 	change.Token.ActorID = &p.User.ID
@@ -156,16 +154,40 @@ func mayHaveSignedIn(u models.User) bool {
 	return u.LastLogin != nil || u.ImportedEpoch != nil || credentials.IsUsable(u.Password)
 }
 
+// conflictOfEmail returns the conflict of an address, and of the new username if another user has that too.
+func (s *Service) conflictOfEmail(ctx context.Context, u models.User, usernameNorm *string) error {
+	if usernameNorm == nil {
+		return emailConflict()
+	}
+	taken, err := s.isTaken(ctx, s.store.UserByUsername, *usernameNorm, u.ID)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return allFaults(usernameConflict(), emailConflict())
+	}
+	return emailConflict()
+}
+
 // names are the members that people are called by. Those that change must be well-formed; what came from elsewhere may
 // stay as it is.
-func (w *wish) names(u models.User, say sayEvent) (err error) {
-	if w.after.Username != u.Username {
-		if w.after.UsernameNorm, err = newName(w.after.Username); err != nil {
-			return err
-		}
-		w.change.Username, w.change.UsernameNorm = &w.after.Username, &w.after.UsernameNorm
-		say(models.EventUsernameChanged, "%s to %s", short(u.Username), short(w.after.Username))
+func (w *wish) names(u models.User, say sayEvent) error {
+	return allFaults(w.username(u, say), w.personal(u, say))
+}
+
+func (w *wish) username(u models.User, say sayEvent) (err error) {
+	if w.after.Username == u.Username {
+		return nil
 	}
+	if w.after.UsernameNorm, err = newName(w.after.Username); err != nil {
+		return err
+	}
+	w.change.Username, w.change.UsernameNorm = &w.after.Username, &w.after.UsernameNorm
+	say(models.EventUsernameChanged, "%s to %s", short(u.Username), short(w.after.Username))
+	return nil
+}
+
+func (w *wish) personal(u models.User, say sayEvent) error {
 	if w.after.FirstName != u.FirstName || w.after.LastName != u.LastName {
 		if err := newNames(&w.after.FirstName, &w.after.LastName); err != nil {
 			return err

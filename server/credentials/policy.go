@@ -23,7 +23,8 @@ const (
 
 // PolicyError says which rule a new password breaks. It never holds the password.
 type PolicyError struct {
-	Code string // CodeTooShort, CodeTooLong, CodeInvalidFormat or CodeCommon
+	Code             string // CodeTooShort, CodeTooLong, CodeInvalidFormat or CodeCommon
+	Minimum, Maximum int    // the bound of CodeTooShort or CodeTooLong in code points, or 0
 }
 
 func (e *PolicyError) Error() string { return "credentials: password " + e.Code }
@@ -42,20 +43,20 @@ func (e *PolicyError) Error() string { return "credentials: password " + e.Code 
 //
 // It returns nil or a *PolicyError.
 func CheckPolicy(password string, minLength int, words ...string) error {
-	if len(password) > MaxBytes {
-		return &PolicyError{CodeTooLong}
+	if len(password) > MaxBytes { // and so more than MaxLength
+		return &PolicyError{Code: CodeTooLong, Maximum: MaxLength}
 	}
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
-		return &PolicyError{CodeInvalidFormat}
+		return &PolicyError{Code: CodeInvalidFormat}
 	}
 	switch n := utf8.RuneCountInString(password); {
 	case n < minLength:
-		return &PolicyError{CodeTooShort}
+		return &PolicyError{Code: CodeTooShort, Minimum: minLength}
 	case n > MaxLength:
-		return &PolicyError{CodeTooLong}
+		return &PolicyError{Code: CodeTooLong, Maximum: MaxLength}
 	}
 	if lower := strings.ToLower(password); isCommon(lower, words) || isPattern(lower, minLength) {
-		return &PolicyError{CodeCommon}
+		return &PolicyError{Code: CodeCommon}
 	}
 	return nil
 }
