@@ -26,7 +26,7 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error
 	if u.Password, err = s.hasher.Hash(ctx, credentials.Network{}, n.Password); err != nil {
 		return u, hashError(err)
 	}
-	err = s.store.CreateUser(ctx, &u, s.byOperator(models.EventRegistered, u))
+	err = s.store.CreateUser(ctx, &u, s.byOperator(models.EventRegistered, u.ID, grantedRoles(u), ""))
 	if errors.Is(err, models.ErrConflict) {
 		return u, s.taken(ctx, u)
 	}
@@ -99,7 +99,7 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 			return err
 		}
 		budgets := ownBudgets(u)
-		return s.store.SetPassword(ctx, u, hash, budgets, s.byOperator(models.EventPasswordChanged, u))
+		return s.store.SetPassword(ctx, u, hash, budgets, s.byOperator(models.EventPasswordChanged, u.ID, nil, ""))
 	})
 }
 
@@ -111,12 +111,13 @@ func (s *Service) SetActive(ctx context.Context, username string, active bool) e
 		kind = models.EventActivated
 	}
 	return s.changeUser(ctx, username, func(u models.User) error {
-		return s.store.SetActive(ctx, u, active, s.byOperator(kind, u))
+		return s.store.SetActive(ctx, u, active, s.byOperator(kind, u.ID, activeChange(u.IsActive, active), ""))
 	})
 }
 
-func (s *Service) byOperator(kind models.EventKind, u models.User) models.Event {
-	return s.event(kind, u.ID, Client{}, "by an operator")
+// byOperator returns an event without a request, which marks it as the operator's.
+func (s *Service) byOperator(kind models.EventKind, userID int64, changes models.Changes, detail string) models.Event {
+	return changing(s.event(kind, userID, Client{}, detail), changes)
 }
 
 // changeUser changes the user of that name.

@@ -85,12 +85,19 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 	if err != nil {
 		return u, err
 	}
-	_, err = s.comparePassword(ctx, client, guess(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u)), field, password, u.Password)
-	if err == nil {
-		err = s.spend(ctx, s.passwordRight(u))
-	}
-	s.notePassword(p, client, err)
+	err = s.compareOwnPassword(ctx, u, field, password, client)
+	s.notePassword(s.eventIn(p.Session.ID, "", u.ID, client, ""), client, err)
 	return u, err
+}
+
+// compareOwnPassword verifies the present password of a user within the limits of the user and the
+// client. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
+func (s *Service) compareOwnPassword(ctx context.Context, u models.User, field, password string, client Client) error {
+	failure := guess(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u))
+	if _, err := s.comparePassword(ctx, client, failure, field, password, u.Password); err != nil {
+		return err
+	}
+	return s.spend(ctx, s.passwordRight(u))
 }
 
 // userOf reads the principal's user with the password hash. Errors: SessionRevoked, ServiceUnavailable.
@@ -238,7 +245,7 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	}, func(u models.User) error {
 		r = s.passwordReset(t, u, hash, client)
 		r.Budgets = budgets
-		err := s.store.ResetPassword(ctx, r, s.event(models.EventPasswordReset, u.ID, client, "by a link"))
+		err := s.store.ResetPassword(ctx, r, s.event(models.EventPasswordReset, u.ID, client, ""))
 		return resolved(err, func() bool { return s.wasUsed(ctx, t, r.Now) })
 	})
 	if err != nil {

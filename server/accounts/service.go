@@ -75,6 +75,7 @@ type Service struct {
 	schemaOK  atomic.Bool
 	spent     spentBudgets
 	notes     notes
+	eventIDs  models.EventIDs
 	heartbeat heartbeat
 
 	legacyUntil time.Time

@@ -320,7 +320,7 @@ func (s *Service) RevokeAllSessions(ctx context.Context, p Principal, keepCurren
 	var err error
 	if keepCurrent {
 		err = s.forUser(p).KeepOnly(ctx, p.Session.ID, p.User.ID, p.User.SessionEpoch, s.now(),
-			s.eventIn(p.Session.ID, models.EventSessionsRevoked, p.User.ID, client, "all but this one"))
+			s.eventIn(p.Session.ID, models.EventSessionsRevoked, p.User.ID, client, "all other sessions"))
 	} else {
 		err = s.forUser(p).RevokeAllSessions(ctx, p.User.ID, p.User.SessionEpoch, s.eventIn(p.Session.ID, models.EventSessionsRevoked, p.User.ID, client, ""))
 	}

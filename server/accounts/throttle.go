@@ -50,8 +50,9 @@ const (
 	renamesOfUser   = "username_user"
 	exportsOfUser   = "export_user"
 	gracedOfUser    = "refresh_graced_user"
-	mailsTo         = "mail_" // and the group of kinds
-	resets          = "reset" // a group
+	profileOfUser   = "profile_user" // events, not changes
+	mailsTo         = "mail_"        // and the group of kinds
+	resets          = "reset"        // a group
 	mailsOfStaff    = "mail_staff_member"
 	requestsOf      = "_client"
 )

@@ -3,9 +3,6 @@ package accounts
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
@@ -64,8 +61,8 @@ func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c User
 	w.after.Username, w.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
 	w.after.FirstName, w.after.LastName, w.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
 	w.after.IsActive, w.after.IsStaff, w.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
-	say := func(kind models.EventKind, format string, args ...any) {
-		w.events = append(w.events, s.byStaff(p, kind, u.ID, client, fmt.Sprintf(format, args...)))
+	say := func(kind models.EventKind, changes models.Changes, detail string) {
+		w.events = append(w.events, changing(s.byStaff(p, kind, u.ID, client, detail), changes))
 	}
 	if err := w.roles(p, u, say); err != nil {
 		return w, err
@@ -74,7 +71,7 @@ func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c User
 	var email error
 	if w.after.Email != u.Email {
 		email = s.wishEmail(ctx, p, u, &w, client)
-		say(models.EventEmailChangeRequested, "to %s", mail.Mask(w.after.Email))
+		say(models.EventEmailChangeRequested, nil, "to "+mail.Mask(w.after.Email))
 	}
 	if err := allFaults(names, email); err != nil {
 		return w, err
@@ -87,7 +84,8 @@ func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c User
 // stolen from an ordinary user must not become a superuser's. It also cancels a pending change of
 // address, which a staff member may have started while the user was an ordinary one.
 func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
-	if rolesOf(w.after) == rolesOf(u) {
+	changes := roleChanges(u, w.after)
+	if len(changes) == 0 {
 		return nil
 	}
 	if !p.User.IsSuperuser {
@@ -102,26 +100,26 @@ func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
 	}
 	w.change.IsStaff, w.change.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
 	w.change.RevokeAllSessions, w.change.EndEmailChanges = more, more
-	say(models.EventRolesChanged, "%s to %s", rolesOf(u), rolesOf(w.after))
+	say(models.EventRolesChanged, changes, "")
 	return nil
 }
 
 // activity plans an activation or a deactivation. Each ends every session of the user: deactivation
 // takes effect at once, and activation revives no session.
 func (w *wish) activity(u models.User, say sayEvent) {
-	switch {
-	case w.after.IsActive == u.IsActive:
+	if w.after.IsActive == u.IsActive {
 		return
-	case w.after.IsActive:
-		say(models.EventActivated, "")
-	default:
-		say(models.EventDeactivated, "")
 	}
+	kind := models.EventDeactivated
+	if w.after.IsActive {
+		kind = models.EventActivated
+	}
+	say(kind, activeChange(u.IsActive, w.after.IsActive), "")
 	w.change.IsActive, w.change.RevokeAllSessions = &w.after.IsActive, true
 }
 
 // sayEvent adds an event to a change.
-type sayEvent = func(kind models.EventKind, format string, args ...any)
+type sayEvent = func(kind models.EventKind, changes models.Changes, detail string)
 
 // wishEmail starts a change of address. It takes effect when the new mailbox confirms it.
 //
@@ -183,7 +181,7 @@ func (w *wish) username(u models.User, say sayEvent) (err error) {
 		return err
 	}
 	w.change.Username, w.change.UsernameNorm = &w.after.Username, &w.after.UsernameNorm
-	say(models.EventUsernameChanged, "%s to %s", short(u.Username), short(w.after.Username))
+	say(models.EventUsernameChanged, usernameChange(u, w.after), "")
 	return nil
 }
 
@@ -193,11 +191,12 @@ func (w *wish) personal(u models.User, say sayEvent) error {
 			return err
 		}
 		w.change.FirstName, w.change.LastName = &w.after.FirstName, &w.after.LastName
-		say(models.EventProfileChanged, "%s to %s", short(fullName(u)), short(fullName(w.after)))
 	}
 	if w.after.Locale != u.Locale {
 		w.change.Locale = &w.after.Locale
-		say(models.EventProfileChanged, "language %s to %s", u.Locale, w.after.Locale)
+	}
+	if changes := profileChanges(u, w.after); len(changes) > 0 {
+		say(models.EventProfileChanged, changes, "")
 	}
 	return nil
 }
@@ -207,26 +206,4 @@ func or[T any](wanted *T, present T) T {
 		return *wanted
 	}
 	return present
-}
-
-// fullName is quoted: it may be empty, and hold any words.
-func fullName(u models.User) string {
-	return strconv.Quote(strings.TrimSpace(u.FirstName + " " + u.LastName))
-}
-
-const maxShort = 100 // two of them fit into an event
-
-func short(s string) string { return firstOf(s, maxShort) }
-
-// rolesOf names the roles of a user.
-func rolesOf(u models.User) string {
-	switch {
-	case u.IsStaff && u.IsSuperuser:
-		return "staff and superuser"
-	case u.IsSuperuser:
-		return "superuser"
-	case u.IsStaff:
-		return "staff"
-	}
-	return "no role"
 }

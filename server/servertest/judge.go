@@ -241,12 +241,14 @@ type Operation struct {
 	Security         openapi3.SecurityRequirements
 }
 
-// Operations are all of them, in a fixed order.
-func Operations() []Operation {
+// Operations returns all operations of the contract, in a fixed order.
+func Operations() []Operation { return operationsOf(Contract()) }
+
+func operationsOf(doc *openapi3.T) []Operation {
 	var list []Operation
-	for path, item := range Contract().Paths.Map() {
+	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			o := Operation{ID: op.OperationID, Method: method, Path: path, Operation: op, Security: Contract().Security}
+			o := Operation{ID: op.OperationID, Method: method, Path: path, Operation: op, Security: doc.Security}
 			if op.Security != nil {
 				o.Security = *op.Security
 			}
@@ -263,6 +265,21 @@ func Operations() []Operation {
 	}
 	slices.SortFunc(list, func(a, b Operation) int { return strings.Compare(a.Path+a.Method, b.Path+b.Method) })
 	return list
+}
+
+// Codes returns the problem codes that the contract lists for a status of the operation.
+func (o Operation) Codes(status string) []string {
+	response := o.Operation.Responses.Value(status)
+	if response == nil || response.Value.Content["application/problem+json"] == nil {
+		return nil
+	}
+	var codes []string
+	for _, part := range response.Value.Content["application/problem+json"].Schema.Value.AllOf {
+		if code := part.Value.Properties["code"]; code != nil && part.Ref == "" {
+			codes = append(codes, enumOf(code.Value)...)
+		}
+	}
+	return codes
 }
 
 // Main runs the tests of a package and prints the coverage of the contract. When the whole package was run on all
