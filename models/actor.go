@@ -92,5 +92,5 @@ func removesActor(set map[string]any) bool {
 // is about to be removed could move another superuser's account to a mailbox of their own, and take
 // that account over after the removal.
 func endStartedChanges(tx *gorm.DB, actor any, now time.Time) error {
-	return endTokens(tx, now, "actor_id = ?", actor)
+	return endEmailChanges(tx, now, "actor_id = ?", actor)
 }

@@ -155,18 +155,22 @@ func (c UserChange) columns(u User) map[string]any {
 	if c.RevokeAllSessions {
 		set["session_epoch"] = u.SessionEpoch + 1
 	}
+	if c.EmailChange != nil { // the pending address is visible
+		set["version"] = gorm.Expr("version + 1")
+	}
 	return set
 }
 
 // ChangeUser changes a user and adds the events, in one transaction. Activation and deactivation
 // invalidate every open link.
 //
-// The write is guarded by the values that the caller read. Errors: ErrNotFound if one of them has
-// changed since, ErrConflict if the username is taken, ErrLastSuperuser, *OverBudget if there are
+// The write is guarded by the version of the user that the caller read, and by what a login and a
+// revocation change. It is also guarded by the names and roles, because a replica of an older release
+// does not count versions. Errors: ErrNotFound if one of these values has changed since, ErrConflict if the username is taken, ErrLastSuperuser, *OverBudget if there are
 // too many mails to the new address.
 func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...Event) error {
 	set := c.columns(u)
-	if len(set) == 0 && c.EmailChange == nil {
+	if len(set) == 0 {
 		return nil
 	}
 	set["claims"] = gorm.Expr("claims + 1")
@@ -176,9 +180,9 @@ func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...
 				return err
 			}
 		}
-		err := changeUser(tx, set, events, `id = ? AND session_epoch = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?
+		err := changeUser(tx, set, events, `id = ? AND version = ? AND session_epoch = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?
 			AND username = ? AND email = ? AND (last_login IS NULL) = ?`,
-			u.ID, u.SessionEpoch, u.IsActive, u.IsStaff, u.IsSuperuser, u.Username, u.Email, u.LastLogin == nil)
+			u.ID, u.Version, u.SessionEpoch, u.IsActive, u.IsStaff, u.IsSuperuser, u.Username, u.Email, u.LastLogin == nil)
 		if err != nil {
 			return err
 		}
@@ -200,7 +204,7 @@ func (s *Store) afterChange(tx *gorm.DB, u User, c UserChange) error {
 		}
 	}
 	if c.EndEmailChanges {
-		if err := endEmailChanges(tx, s.db.NowFunc(), u.ID); err != nil {
+		if err := endEmailChanges(tx, s.db.NowFunc(), "user_id = ?", u.ID); err != nil {
 			return err
 		}
 	}

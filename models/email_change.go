@@ -21,17 +21,16 @@ type EmailChange struct {
 // the user must not learn that others have requested mails to that address. Without a mail, the
 // link of an earlier change to the same address stays valid. Errors: *OverBudget for Limits.
 //
-// It claims the user and compares the password with the one that was just verified: a change that
-// was started with an old password must not outlive the reset that recovered the account. Errors:
-// ErrNotFound if the password has changed.
+// The epoch of the user is compared with the one that was read: a change that was started before the
+// account was recovered must not outlive the recovery. Every new password moves the epoch. Errors:
+// ErrNotFound if the epoch has changed or the user is inactive.
 func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, events ...Event) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
 		t := c.Token
 		if err := spendAll(tx, t.CreatedAt, c.Limits); err != nil {
 			return err
 		}
-		err = claim(tx, events, "id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password)
-		if err != nil {
+		if err := newVersion(tx, events, "id = ? AND session_epoch = ? AND is_active", u.ID, u.SessionEpoch); err != nil {
 			return err
 		}
 		if queued, err = addMail(tx, c.Mail, c.Mails); err != nil {
@@ -43,6 +42,47 @@ func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, event
 		return addMails(tx, c.Notices)
 	})
 	return queued, err
+}
+
+// ResendEmailChange replaces the token of a pending change with c.Token and queues its mail, in one
+// transaction with the rate limits. It reports whether the mail was queued. Without a mail, the old
+// token stays valid.
+//
+// It writes the row of the old token, and not only the new one. If the staff member who started the
+// change is removed at the same moment, the removal either ends the old token first, or waits for
+// this transaction and finds the new token.
+//
+// Errors: *OverBudget for Limits; ErrNotFound if the pending token is used or expired, the user's
+// epoch has changed, or the user is inactive.
+func (s *Store) ResendEmailChange(ctx context.Context, u User, pending OneTimeToken, c EmailChange) (queued bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
+		t := c.Token
+		if err := spendAll(tx, t.CreatedAt, c.Limits); err != nil {
+			return err
+		}
+		if err := claim(tx, nil, "id = ? AND session_epoch = ? AND is_active", u.ID, u.SessionEpoch); err != nil {
+			return err
+		}
+		if queued, err = addMail(tx, c.Mail, c.Mails); err != nil || !queued {
+			return err
+		}
+		if err := consume(tx, pending, t.CreatedAt); err != nil {
+			return err
+		}
+		return tx.Create(&t).Error
+	})
+	return queued, err
+}
+
+// CancelEmailChange ends a pending change of address, with the events. Errors: ErrNotFound if it is
+// not pending anymore; then nothing is written, not even the guard of an actor.
+func (s *Store) CancelEmailChange(ctx context.Context, pending OneTimeToken, now time.Time, events ...Event) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if err := newVersion(tx, events, "id = ? AND is_active", pending.UserID); err != nil {
+			return err
+		}
+		return consume(tx, pending, now)
+	})
 }
 
 // startEmailChange queues the mail of a change within its limits, and stores the token. Errors: *OverBudget.
@@ -75,26 +115,39 @@ func replaceEmailChange(tx *gorm.DB, t OneTimeToken, keep bool) error {
 	return tx.Create(&t).Error
 }
 
-// ChangeEmail consumes the token and puts its address into force. Every other open token of the user
-// ends, because it was sent to the old address.
+// ConfirmEmailChange puts the address of the token into force and consumes the token. Every other
+// open token of the user ends, because it was sent to the old address.
 //
-// Errors: ErrNotFound if the token is used or expired, or the user is inactive; ErrConflict if another
-// user has the address.
-func (s *Store) ChangeEmail(ctx context.Context, t OneTimeToken, now time.Time, events ...Event) error {
+// The user's password is compared with the one that was read: the caller has just verified it.
+// Errors: ErrNotFound if the password has changed, the user is inactive, or the token is used or
+// expired; ErrConflict if another user has the address.
+func (s *Store) ConfirmEmailChange(ctx context.Context, u User, t OneTimeToken, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := consume(tx, t, now); err != nil {
-			return err
-		}
 		err := changeUser(tx, map[string]any{"email": t.Email, "email_norm": t.EmailNorm, "email_verified_at": now}, events,
-			"id = ? AND is_active", t.UserID)
+			"id = ? AND password = ? AND is_active", t.UserID, u.Password)
 		if err != nil {
 			return err
 		}
-		return endTokens(tx, now, "user_id = ?", t.UserID)
+		if err := endTokens(tx, now, "user_id = ? AND id <> ?", t.UserID, t.ID); err != nil {
+			return err
+		}
+		return consume(tx, t, now)
 	})
 }
 
-// endEmailChanges invalidates the links that confirm a new address of the user.
-func endEmailChanges(tx *gorm.DB, now time.Time, userID int64) error {
-	return endTokens(tx, now, "user_id = ? AND purpose = ?", userID, PurposeEmailChange)
+// endEmailChanges invalidates the links of the pending changes of address that match. Their users
+// get a new version, because the pending address is part of what users and staff see.
+func endEmailChanges(tx *gorm.DB, now time.Time, where string, args ...any) error {
+	ended := tx.Model(&OneTimeToken{}).Where("purpose = ? AND used_at IS NULL", PurposeEmailChange).Where(where, args...).
+		Updates(map[string]any{"used_at": now})
+	if ended.Error != nil || ended.RowsAffected == 0 {
+		return ended.Error
+	}
+	var users []int64 // of those that have just ended, and had not expired before
+	err := tx.Model(&OneTimeToken{}).Where("purpose = ? AND used_at = ? AND expires_at > ?", PurposeEmailChange, now, now).Where(where, args...).
+		Distinct().Order("user_id").Pluck("user_id", &users).Error
+	if err != nil || len(users) == 0 {
+		return err
+	}
+	return tx.Model(&User{}).Where("id IN ?", users).Updates(map[string]any{"version": gorm.Expr("version + 1")}).Error
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"gorm.io/gorm/schema"
 
 	"example.com/accounts/models"
@@ -48,15 +49,31 @@ func TestMigrateFromNothing(t *testing.T) {
 	})
 }
 
-// undoNewestMigration undoes what it did; it changes with each migration.
-func (f *fixture) undoNewestMigration() {
+// undo is what undoes each of the latest migrations. A new migration needs an entry.
+var undo = map[int64][]string{
+	16: {"ALTER TABLE users DROP COLUMN search"},
+	17: {"DROP INDEX one_time_tokens_actor", "ALTER TABLE one_time_tokens DROP COLUMN actor_id"},
+	18: {"ALTER TABLE users DROP COLUMN version"},
+	19: {"ALTER TABLE events DROP COLUMN changes"},
+	20: nil, // the old names of kinds; see TestEventKindsAreRenamed
+}
+
+// undoMigrations undoes a migration and all later ones.
+func (f *fixture) undoMigrations(first int64) {
 	f.t.Helper()
-	if f.db.Engine == servertest.MySQL {
-		f.db.Exec(f.t, "ALTER TABLE one_time_tokens DROP KEY one_time_tokens_actor, DROP COLUMN actor_id")
-		return
+	for version := f.db.Count(f.t, "SELECT MAX(version_id) FROM goose_db_version"); version >= first; version-- {
+		statements, known := undo[version]
+		if !known {
+			f.t.Fatalf("undo has no entry for migration %d", version)
+		}
+		for _, statement := range statements {
+			if f.db.Engine == servertest.MySQL && strings.HasPrefix(statement, "DROP INDEX") {
+				continue // it goes with its column
+			}
+			f.db.Exec(f.t, statement)
+		}
+		f.db.Exec(f.t, "DELETE FROM goose_db_version WHERE version_id = ?", version)
 	}
-	f.db.Exec(f.t, "DROP INDEX one_time_tokens_actor")
-	f.db.Exec(f.t, "ALTER TABLE one_time_tokens DROP COLUMN actor_id")
 }
 
 // An older schema is seen as one, and brought up to date from where it is; a newer one is left alone.
@@ -64,8 +81,7 @@ func TestMigrateOldAndNew(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		f := newFixture(t, e)
 		needed := f.db.Count(t, "SELECT MAX(version_id) FROM goose_db_version")
-		f.undoNewestMigration()
-		f.db.Exec(t, "DELETE FROM goose_db_version WHERE version_id = ?", needed)
+		f.undoMigrations(needed)
 		v, err := f.Schema(t.Context())
 		if ok(t, err); v.OK() || v.Current != needed-1 {
 			t.Errorf("schema %+v", v)
@@ -84,6 +100,39 @@ func TestMigrateOldAndNew(t *testing.T) {
 		n, err = f.Migrate(t.Context())
 		if ok(t, err); n != 0 {
 			t.Errorf("%d migrations on a newer schema", n)
+		}
+	})
+}
+
+// The kinds of events that version 1 of the contract renamed are renamed in old rows. The other
+// kinds stay, and users of an older release begin with version 0.
+func TestEventKindsAreRenamed(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		f.undoMigrations(18)
+		renamed := map[string]string{
+			"session_ended": models.EventSessionRevoked, "sessions_ended": models.EventSessionsRevoked,
+			"names_changed": models.EventProfileChanged, "unthrottled": models.EventLoginLimitReset,
+			models.EventLogin: models.EventLogin, models.EventRegistered: models.EventRegistered,
+		}
+		want := map[models.ID]string{}
+		for old, kind := range renamed {
+			id := models.ID(uuid.Must(uuid.NewV7()))
+			f.db.Exec(t, "INSERT INTO events (id, user_id, kind, detail, ip, user_agent, created_at) VALUES (?, ?, ?, '', '', '', ?)", id, f.user.ID, old, now())
+			want[id] = kind
+		}
+		_, err := f.Migrate(t.Context())
+		ok(t, err)
+		list, err := f.Events(t.Context(), models.EventQuery{Limit: 100})
+		ok(t, err)
+		got := map[models.ID]string{}
+		for _, e := range list {
+			got[e.ID] = e.Kind
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("kinds (- want, + got):\n%s", diff)
+		}
+		if u := f.reload(f.user); u.Version != 0 {
+			t.Errorf("version %d", u.Version)
 		}
 	})
 }

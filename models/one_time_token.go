@@ -307,6 +307,12 @@ func claim(tx *gorm.DB, events []Event, where string, args ...any) error {
 	return changeUser(tx, map[string]any{"claims": gorm.Expr("claims + 1")}, events, where, args...)
 }
 
+// newVersion gives a user whose row stays as it is a new version, because what users and staff see of
+// the user in other tables changes. It locks the user as claim does.
+func newVersion(tx *gorm.DB, events []Event, where string, args ...any) error {
+	return changeUser(tx, map[string]any{"version": gorm.Expr("version + 1")}, events, where, args...)
+}
+
 // consume is the one use of a token: a conditional UPDATE in the transaction that has the effect.
 func consume(tx *gorm.DB, t OneTimeToken, now time.Time) error {
 	return one(tx.Model(&OneTimeToken{}).Where("id = ? AND used_at IS NULL AND expires_at > ?", t.ID, now).Updates(map[string]any{"used_at": now}))

@@ -30,6 +30,7 @@ var unguarded = map[string]string{
 	"CreateSession":   "of the new hash of a password: somebody else's wins",
 	"deleteOwnEvents": "there may be none",
 	"keepSuperuser":   "how many there are is asked next",
+	"endEmailChanges": "the user may have been deleted in the same transaction",
 	"Refund":          "what has ended needs no refund",
 	"releaseLease":    "a lease that was lost is not ours to release",
 }

@@ -67,14 +67,12 @@ func (s *Store) clockGuard(now time.Time, tolerance time.Duration) (string, []an
 }
 
 const sessionColumns = `s.id, s.user_id, s.epoch, s.generation, s.rotated_at, s.created_at, s.idle_expires_at, s.expires_at,
-	s.attempt, s.revoked_at, s.revoke_reason, s.transport, s.user_agent, s.ip, s.last_used_at, s.authenticated_at,
-	u.id, u.username, u.email, u.first_name, u.last_name, u.is_active, u.is_staff, u.is_superuser, u.email_verified_at,
-	u.session_epoch, u.last_login, u.date_joined, u.locale`
+	s.attempt, s.revoked_at, s.revoke_reason, s.transport, s.user_agent, s.ip, s.last_used_at, s.authenticated_at`
 
 // Session reads a session and its user in one statement. On Galera the read is causal. The user comes without the
 // password hash. ErrNotFound.
 func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
-	query := "SELECT " + sessionColumns
+	query := "SELECT " + sessionColumns + ", " + shownColumns
 	if s.mysql {
 		query += ", UTC_TIMESTAMP(6)"
 	}
@@ -84,13 +82,10 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 		return Live{}, err
 	}
 	var l Live
-	u := &l.User
-	columns := []any{
+	columns := append([]any{
 		&l.ID, &l.UserID, &l.Epoch, &l.Generation, &l.RotatedAt, &l.CreatedAt, &l.IdleExpiresAt, &l.ExpiresAt,
 		&l.Attempt, &l.RevokedAt, &l.RevokeReason, &l.Transport, &l.UserAgent, &l.IP, &l.LastUsedAt, &l.AuthenticatedAt,
-		&u.ID, &u.Username, &u.Email, &u.FirstName, &u.LastName, &u.IsActive, &u.IsStaff, &u.IsSuperuser, &u.EmailVerifiedAt,
-		&u.SessionEpoch, &u.LastLogin, &u.DateJoined, &u.Locale,
-	}
+	}, l.User.shown()...)
 	if s.mysql {
 		columns = append(columns, &l.DBNow)
 	}
@@ -152,7 +147,7 @@ func noteLogin(tx *gorm.DB, n Session, where string, args ...any) error {
 	if err != nil || !first {
 		return err
 	}
-	return endEmailChanges(tx, n.CreatedAt, n.UserID)
+	return endEmailChanges(tx, n.CreatedAt, "user_id = ?", n.UserID)
 }
 
 func (s *Store) beginSession(tx *gorm.DB, n Session, limit int, tolerance time.Duration, events []Event) error {

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -26,7 +27,7 @@ type User struct {
 	IsSuperuser     bool
 	EmailVerifiedAt *time.Time
 	SessionEpoch    int64
-	Version         int64  // grows with each change that is visible in the profile, but not with a login
+	Version         int64  // grows with each change of what users and staff see, but not with logins and revocations; see changesVersion
 	Claims          int64  // grows with what must not happen beside another change of the user
 	ImportedEpoch   *int64 // of an imported user the SessionEpoch it came with: until that grows, tokens of the old service may be good
 	LastLogin       *time.Time
@@ -74,6 +75,43 @@ func (s *Store) user(ctx context.Context, where string, value any) (User, error)
 	return u, translate(err)
 }
 
+// shownColumns are the columns of a user u that are read with every request. The password hash is not
+// one of them. (*User).shown are their destinations.
+const shownColumns = `u.id, u.username, u.email, u.first_name, u.last_name, u.is_active, u.is_staff, u.is_superuser, u.email_verified_at,
+	u.session_epoch, u.last_login, u.date_joined, u.locale`
+
+func (u *User) shown() []any {
+	return []any{
+		&u.ID, &u.Username, &u.Email, &u.FirstName, &u.LastName, &u.IsActive, &u.IsStaff, &u.IsSuperuser, &u.EmailVerifiedAt,
+		&u.SessionEpoch, &u.LastLogin, &u.DateJoined, &u.Locale,
+	}
+}
+
+// Profile is what users and staff see of a user. The user comes without the password hash.
+type Profile struct {
+	User         User
+	HasPassword  bool   // same rule as credentials.IsUsable
+	PendingEmail string // the address of a pending change, or empty
+}
+
+// Profile reads a user's profile in one prepared statement. Errors: ErrNotFound.
+func (s *Store) Profile(ctx context.Context, id int64, now time.Time) (Profile, error) {
+	stmt, err := s.hot.get(ctx, s.readPool(), `SELECT `+shownColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch,
+		u.password <> '' AND u.password NOT LIKE '!%',
+		(SELECT t.email FROM one_time_tokens t WHERE t.user_id = u.id AND t.purpose = '`+PurposeEmailChange+`' AND t.used_at IS NULL AND t.expires_at > ?
+			ORDER BY t.created_at DESC, t.id DESC LIMIT 1)
+		FROM users u WHERE u.id = ?`)
+	if err != nil {
+		return Profile{}, err
+	}
+	var p Profile
+	var pending sql.NullString
+	err = stmt.QueryRowContext(ctx, now, id).Scan(append(p.User.shown(),
+		&p.User.UsernameNorm, &p.User.EmailNorm, &p.User.Version, &p.User.ImportedEpoch, &p.HasPassword, &pending)...)
+	p.PendingEmail = pending.String
+	return p, translate(err)
+}
+
 // UserByID finds a user. ErrNotFound.
 func (s *Store) UserByID(ctx context.Context, id int64) (User, error) {
 	return s.user(ctx, "id = ?", id)
@@ -101,27 +139,22 @@ func setGiven[T any](set map[string]any, given map[string]*T) {
 	}
 }
 
-// UpdateProfile changes a user's own data. A change of the username adds the event, whose detail is
-// the old username. Errors: ErrConflict if the username is taken, ErrNotFound if there is no such
+// UpdateProfile changes a user's own data, and adds the events that eventsOf returns for the user
+// before the change. Errors: ErrConflict if the username is taken, ErrNotFound if there is no such
 // user.
-func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, renamed Event) error {
+func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, eventsOf func(before User) []Event) error {
 	set := c.columns()
 	if len(set) == 0 {
 		return nil
 	}
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		var events []Event
-		if c.Username != nil {
-			var u User // locked: of two changes at the same moment the second says what the first has made
-			if err := translate(tx.Clauses(clause.Locking{Strength: "UPDATE"}).Select("username").Where("id = ?", id).Take(&u).Error); err != nil {
-				return err
-			}
-			if u.Username != *c.Username {
-				renamed.Detail = "was " + u.Username
-				events = append(events, renamed)
-			}
+		var before User // locked: of two changes at the same time, the second one replaces what the first one has stored
+		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Select("id", "username", "first_name", "last_name", "locale").
+			Where("id = ?", id).Take(&before).Error
+		if err != nil {
+			return translate(err)
 		}
-		return changeUser(tx, set, events, "id = ?", id)
+		return changeUser(tx, set, eventsOf(before), "id = ?", id)
 	})
 }
 
@@ -130,7 +163,7 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, re
 // keeps what another user has requested, such as a change to this address, the events of what staff
 // did to the user, and the id of an imported user.
 //
-// Errors: ErrNotFound if the epoch, the password or a role has changed since u was read;
+// Errors: ErrNotFound if the epoch, the state or a role has changed since u was read;
 // ErrLastSuperuser.
 func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
@@ -153,11 +186,13 @@ func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events .
 	})
 }
 
-// deleteAsRead deletes the row of a user. Its guards include the roles, because keepSuperuser has not
-// counted a user who became a superuser in the meantime.
+// deleteAsRead deletes the row of a user. Its guards include the epoch, which every new password
+// moves: a deletion that was requested before the account was recovered must not follow the recovery.
+// They include the roles, because keepSuperuser has not counted a user who became a superuser in the
+// meantime.
 func deleteAsRead(tx *gorm.DB, u User) error {
-	return one(tx.Where("id = ? AND session_epoch = ? AND password = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?",
-		u.ID, u.SessionEpoch, u.Password, u.IsActive, u.IsStaff, u.IsSuperuser).Delete(&User{}))
+	return one(tx.Where("id = ? AND session_epoch = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?",
+		u.ID, u.SessionEpoch, u.IsActive, u.IsStaff, u.IsSuperuser).Delete(&User{}))
 }
 
 // deleteBelongings deletes the rows of a user in other tables, and those of the user's address that
@@ -268,7 +303,10 @@ func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, a
 	return addEvents(tx, events)
 }
 
-// changesVersion reports whether a change is visible in the profile. Locks and revocations are not.
+// changesVersion reports whether a change of these columns is one of what users and staff see of a
+// user: the names, the address and whether it is verified, the language, the password, the state and
+// the roles. Locks, logins and revocations are not. The pending address is in another table; see
+// newVersion and endEmailChanges. A pending change that expires gives no new version.
 func changesVersion(set map[string]any) bool {
 	for column := range set {
 		switch column {

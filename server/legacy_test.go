@@ -264,6 +264,12 @@ func TestLegacyCookieBesideOurs(t *testing.T) {
 			continue
 		}
 		r := send(s.Anonymous(), exampleOf(t, op), servertest.Cookie(oldCookie, raw), servertest.Header("X-CSRFToken", "of Django"))
+		if op.ID == "getSession" { // whose answer is always 200
+			if r.Want(t, http.StatusOK, ""); r.JSON["session"] != nil {
+				t.Errorf("it is a session: %s", r.Raw)
+			}
+			continue
+		}
 		r.Want(t, http.StatusUnauthorized, "credentials_missing")
 	}
 	byOldCookie(s, raw).Want(t, http.StatusOK, "")
@@ -320,7 +326,7 @@ func TestLegacyTokensAreRefused(t *testing.T) {
 			},
 			"the password set by an operator": func(u servertest.User) string { setPassword(t, s, u); return simpleToken(u) },
 			"the account deleted": func(u servertest.User) string {
-				s.Login(u, accounts.Hybrid).Do(http.MethodPost, "/accounts/profile/delete", object{"password": u.Password}).Want(t, 204, "")
+				deleteAccount(s.Login(u, accounts.Hybrid)).Want(t, 204, "")
 				return simpleToken(u)
 			},
 			"revoked in the old service before the import": func(u servertest.User) string { raw := simpleToken(u); blacklist(t, s, u, raw); return raw },

@@ -110,6 +110,15 @@ func wantField(t *testing.T, r *servertest.Response, pointer, code string) {
 	}
 }
 
+// wantAccepted checks that an answer is a 202 that says so, and nothing else.
+func wantAccepted(t *testing.T, r *servertest.Response) {
+	t.Helper()
+	r.Want(t, http.StatusAccepted, "")
+	if len(r.JSON) != 1 || r.JSON["status"] != "accepted" || len(r.Cookies()) != 0 {
+		t.Errorf("%s, cookies %v", r.Raw, r.Cookies())
+	}
+}
+
 // nothing asks for an answer that holds no body, cookie or credential.
 func nothing(t *testing.T, r *servertest.Response) {
 	t.Helper()

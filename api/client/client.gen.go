@@ -1247,13 +1247,12 @@ type BodyTooLargeProblemCode string
 
 // ChangeEmailRequest The new address.
 type ChangeEmailRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email Email `json:"email"`
+	Email NewEmail `json:"email"`
 }
 
 // ChangePasswordRequest The present password and the new one.
@@ -1424,19 +1423,14 @@ type CurrentSession struct {
 // Example: eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
 type Cursor = string
 
-// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-// account keeps working.
+// Email A bare address such as `ada@example.com`. The address of an existing account keeps working.
 //
 // Example: ada@example.com
 type Email = string
 
 // EmailRequest The address to send a mail to.
 type EmailRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
-	//
+	// Email A bare address such as `ada@example.com`. The address of an existing account keeps working.
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
@@ -1761,13 +1755,12 @@ type HealthStatus string
 
 // InviteUserRequest The user to invite.
 type InviteUserRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email Email `json:"email"`
+	Email NewEmail `json:"email"`
 
 	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
 	//
@@ -2097,6 +2090,12 @@ type NameTakenProblem struct {
 //
 // Example: username_taken
 type NameTakenProblemCode string
+
+// NewEmail A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+//
+// Example: ada@example.com
+type NewEmail = string
 
 // NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
 // `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
@@ -2643,13 +2642,12 @@ type RegisterForbiddenProblemCode string
 
 // RegisterRequest A new account.
 type RegisterRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email Email `json:"email"`
+	Email NewEmail `json:"email"`
 
 	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
 	//
@@ -3159,13 +3157,12 @@ type UpdateProfileRequest struct {
 
 // UpdateUserRequest The members to change. Absent members stay as they are.
 type UpdateUserRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email *Email `json:"email,omitempty"`
+	Email *NewEmail `json:"email,omitempty"`
 
 	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
 	//
@@ -3583,7 +3580,7 @@ type ValidationFailed = ValidationFailedProblem
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Kind Only events of these kinds. Repeat the parameter for several kinds.
+	// Kind Only events of these kinds. Repeat the parameter for several kinds, each once.
 	Kind *EventKindQuery `form:"kind,omitempty" json:"kind,omitempty"`
 
 	// CreatedFrom Only events at or after this time.
@@ -3637,7 +3634,7 @@ type ListAllEventsParams struct {
 	// ActorID Only what this staff member did to other users.
 	ActorID *UserID `form:"actor_id,omitempty" json:"actor_id,omitempty"`
 
-	// Kind Only events of these kinds. Repeat the parameter for several kinds.
+	// Kind Only events of these kinds. Repeat the parameter for several kinds, each once.
 	Kind *EventKindQuery `form:"kind,omitempty" json:"kind,omitempty"`
 
 	// CreatedFrom Only events at or after this time.
@@ -3671,7 +3668,7 @@ type ListUsersParams struct {
 	EmailVerified *bool `form:"email_verified,omitempty" json:"email_verified,omitempty"`
 
 	// Role Only users with one of these roles. `superuser`: superusers. `staff`: staff members who are not superusers.
-	// `none`: all others. Repeat the parameter for several roles.
+	// `none`: all others. Repeat the parameter for several roles, each once.
 	Role *[]UserRole `form:"role,omitempty" json:"role,omitempty"`
 
 	// Sort The order; with a hyphen it is descending. Users who never logged in count as the earliest.

@@ -74,6 +74,9 @@ func (g *generator) parameters(t *rapid.T, op servertest.Operation, p *plan) {
 			continue
 		}
 		q := param{name: r.Value.Name, in: r.Value.In, values: []any{g.value(t, r.Value.Name, r.Value.Schema.Value, !chance(t, 2, 3), op)}}
+		if list, ok := q.values[0].([]any); ok { // each item is a parameter of its own
+			q.values = list
+		}
 		if r.Value.In != openapi3.ParameterInPath && chance(t, 1, 12) {
 			q.values = append(q.values, g.value(t, r.Value.Name, r.Value.Schema.Value, chance(t, 1, 2), op))
 		}

@@ -129,8 +129,10 @@ func (f *fuzzer) judgePrivacy(r *request, a *answer) string {
 		return ""
 	}
 	said := string(a.Raw)
-	if typed, ok := a.JSON["new_email"].(string); ok { // what the user asked for may be somebody else's
-		said = strings.Replace(said, typed, "", 1)
+	if u, ok := a.JSON["user"].(map[string]any); ok { // the address that the user asked for may be another user's
+		if pending, ok := u["pending_email"].(string); ok {
+			said = strings.Replace(said, `"pending_email":"`+pending, "", 1)
+		}
 	}
 	for _, u := range f.world.users {
 		if !u.gone && strings.Contains(said, u.email) && !f.mine(r, a, u.id) && !strings.Contains(r.raw, u.email) {

@@ -21,11 +21,11 @@ const (
 	maxWords       = 5 // of a search; each is compared with every user
 )
 
-// UserDetail is a user as staff sees it.
+// UserDetail is a user as the user and staff see it. User has no password hash.
 type UserDetail struct {
 	User         models.User
 	HasPassword  bool
-	Throttled    bool
+	Throttled    bool   // only for staff
 	PendingEmail string // the address of a pending change, or empty
 }
 
@@ -45,7 +45,7 @@ func (f UserFilter) exact(q *models.UserQuery) bool {
 			continue
 		}
 		name := newLoginName(*each.given)
-		if !name.possible {
+		if !name.possible || each.norm == &q.Email && !strings.Contains(name.norm, "@") { // as of users without an address
 			return false
 		}
 		*each.norm = name.norm
@@ -78,38 +78,27 @@ func (s *Service) FindUsers(ctx context.Context, f UserFilter, q models.UserQuer
 	return users, next, nil
 }
 
-// User is one user. Errors: ResourceNotFound, ServiceUnavailable.
+// User returns a user as staff sees it. Errors: ResourceNotFound, ServiceUnavailable.
 func (s *Service) User(ctx context.Context, id int64) (UserDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	u, err := s.userByID(ctx, id)
-	if err != nil {
-		return UserDetail{}, err
+	d, err := s.profile(ctx, id)
+	if errors.Is(err, models.ErrNotFound) {
+		return d, refuse(ResourceNotFound)
 	}
-	return s.detail(ctx, u)
+	if err == nil {
+		d.Throttled, err = s.isThrottled(ctx, d.User)
+	}
+	return d, storeError(err)
 }
 
-// profile adds what the user's owner sees to a user that was read with the password.
-func (s *Service) profile(ctx context.Context, u models.User) (UserDetail, error) {
-	change, err := s.store.PendingEmailChange(ctx, u.ID, s.now())
-	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		return UserDetail{}, storeError(err)
-	}
-	return UserDetail{User: u, HasPassword: credentials.IsUsable(u.Password), PendingEmail: change.Email}, nil
-}
-
-func (s *Service) detail(ctx context.Context, u models.User) (UserDetail, error) {
+// isThrottled reports whether a rate limit keeps the user from logging in or from changing the account.
+func (s *Service) isThrottled(ctx context.Context, u models.User) (bool, error) {
 	limit := s.settings.LoginFailuresPerAccount
-	throttled, err := s.store.UsedUp(ctx, s.now(), bounded([]models.Spending{
+	return s.store.UsedUp(ctx, s.now(), bounded([]models.Spending{
 		use(limit, loginOfAccount, u.UsernameNorm), use(limit, loginOfAccount, u.EmailNorm), use(limit, passwordOfUser, subjectOf(u)),
 		use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u)),
 	})...)
-	if err != nil {
-		return UserDetail{}, storeError(err)
-	}
-	d, err := s.profile(ctx, u)
-	d.Throttled = throttled
-	return d, err
 }
 
 func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
@@ -129,7 +118,7 @@ func (s *Service) managed(ctx context.Context, p Principal, id int64) (models.Us
 	return u, err
 }
 
-// byStaff is an event that names who did it.
+// byStaff returns an event that names the staff member who caused it.
 func (s *Service) byStaff(p Principal, kind models.EventKind, userID int64, client Client, detail string) models.Event {
 	e := s.event(kind, userID, client, detail)
 	e.ActorID = &p.User.ID
@@ -159,7 +148,8 @@ func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, cl
 	withUsername(&u)
 	m := s.mailTo(u, mail.Invitation, client)
 	m.ExpiresAt = m.CreatedAt.Add(invitationLife)
-	err := s.forStaff(p).AddInvitation(ctx, &u, m, s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventInvited, 0, client, rolesOf(u)))
+	invited := changing(s.byStaff(p, models.EventInvited, 0, client, ""), grantedRoles(u))
+	err := s.forStaff(p).AddInvitation(ctx, &u, m, s.staffMailLimits(p, u.EmailNorm), invited)
 	if errors.Is(err, models.ErrConflict) {
 		return UserDetail{}, s.taken(ctx, u)
 	}
@@ -167,7 +157,7 @@ func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, cl
 		return UserDetail{}, s.limited(err)
 	}
 	s.wakeMail()
-	return s.detail(ctx, u)
+	return s.User(ctx, u.ID)
 }
 
 // invited reports whether the user of an invitation has been stored, and reads the user if so. The
@@ -188,7 +178,8 @@ func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client 
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.change(ctx, p, id, func(u models.User) error {
-		err := s.forStaff(p).DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client), s.byStaff(p, models.EventDeleted, id, client, rolesOf(u)))
+		deleted := changing(s.byStaff(p, models.EventDeleted, id, client, ""), lostRoles(u))
+		err := s.forStaff(p).DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client), deleted)
 		return resolved(err, func() bool { return s.isGone(ctx, id) })
 	})
 	if err == nil {
@@ -212,13 +203,13 @@ func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id 
 		if !u.IsActive || u.Email == "" {
 			return refuse(UserUnreachable)
 		}
-		kind, life := mail.Reset, s.settings.ResetTTL
+		kind, life, detail := mail.Reset, s.settings.ResetTTL, ""
 		if !credentials.IsUsable(u.Password) {
-			kind, life = mail.Invitation, invitationLife
+			kind, life, detail = mail.Invitation, invitationLife, "an invitation"
 		}
 		m := s.mailTo(u, kind, client)
 		m.ExpiresAt = m.CreatedAt.Add(life)
-		err := s.forStaff(p).AddUserMail(ctx, u, m, s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, string(kind)))
+		err := s.forStaff(p).AddUserMail(ctx, u, m, s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, detail))
 		return s.limitedOr(err)
 	})
 	if err == nil {
@@ -302,8 +293,8 @@ func (s *Service) RevokeUserSession(ctx context.Context, p Principal, id int64, 
 	return storeError(err)
 }
 
-// ListAllEvents are the newest events of all users that fit; next is what to give as Before for the next page, or zero.
-// Errors: ServiceUnavailable.
+// ListAllEvents returns the newest events of all users that match the query. next is the event before
+// which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
 func (s *Service) ListAllEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 )
 
@@ -20,14 +21,13 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 		c.Username = nil
 	}
 	change := models.ProfileChange{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale}
+	var username error
 	if c.Username != nil {
-		norm, err := newName(*c.Username)
-		if err != nil {
-			return UserDetail{}, err
-		}
+		var norm string
+		norm, username = newName(*c.Username)
 		change.UsernameNorm = &norm
 	}
-	if err := newNames(c.FirstName, c.LastName); err != nil {
+	if err := allFaults(username, newNames(c.FirstName, c.LastName)); err != nil {
 		return UserDetail{}, err
 	}
 	ctx, cancel := deadline(ctx)
@@ -42,11 +42,10 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 			return UserDetail{}, err
 		}
 	}
-	renamed := s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, "")
-	if err := s.forUser(p).UpdateProfile(ctx, p.User.ID, change, renamed); err != nil {
+	if err := s.forUser(p).UpdateProfile(ctx, p.User.ID, change, s.profileEvents(ctx, p, c, client)); err != nil {
 		switch {
 		case errors.Is(err, models.ErrConflict): // a username is public, so this gives nothing away
-			return UserDetail{}, refuse(UsernameTaken)
+			return UserDetail{}, usernameConflict()
 		case errors.Is(err, models.ErrNotFound):
 			return UserDetail{}, refuse(SessionRevoked)
 		}
@@ -55,15 +54,44 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	return s.Profile(ctx, p)
 }
 
+// profileEvents returns a function that returns the events of a user's change of the own profile.
+// Changes of the username are limited. Those of the names and of the language are not, so the number
+// of their events is: a change above the limit is made without an event.
+func (s *Service) profileEvents(ctx context.Context, p Principal, c ProfileChange, client Client) func(before models.User) []models.Event {
+	record := len(profileChanges(p.User, c.applied(p.User))) > 0 && s.mayRecord(ctx, p.User, profileOfUser)
+	return func(before models.User) (events []models.Event) {
+		after := c.applied(before)
+		if changes := usernameChange(before, after); len(changes) > 0 {
+			events = append(events, changing(s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, ""), changes))
+		}
+		if changes := profileChanges(before, after); len(changes) > 0 && record {
+			events = append(events, changing(s.eventIn(p.Session.ID, models.EventProfileChanged, p.User.ID, client, ""), changes))
+		}
+		return events
+	}
+}
+
+// applied returns the user after the change.
+func (c ProfileChange) applied(u models.User) models.User {
+	u.Username, u.FirstName, u.LastName, u.Locale = or(c.Username, u.Username), or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
+	return u
+}
+
 // Profile returns the principal's user as stored now. Errors: SessionRevoked, ServiceUnavailable.
 func (s *Service) Profile(ctx context.Context, p Principal) (UserDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	u, err := s.userOf(ctx, p)
-	if err != nil {
-		return UserDetail{}, err
+	d, err := s.profile(ctx, p.User.ID)
+	if errors.Is(err, models.ErrNotFound) { // deleted since the request was authenticated
+		return d, refuse(SessionRevoked)
 	}
-	return s.profile(ctx, u)
+	return d, storeError(err)
+}
+
+// profile reads what users and staff see of a user. Errors: models.ErrNotFound.
+func (s *Service) profile(ctx context.Context, id int64) (UserDetail, error) {
+	found, err := s.store.Profile(ctx, id, s.now())
+	return UserDetail{User: found.User, HasPassword: found.HasPassword, PendingEmail: found.PendingEmail}, err
 }
 
 // DeleteAccount removes the principal's user permanently. The contract requires a recent
@@ -114,8 +142,10 @@ func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error
 }
 
 // ChangeEmail sends a link to the new address and a notice to the present one. The contract requires
-// a recent authentication. The present address stays in force until the link is confirmed. Whether the new one has an account already is found out when the mail is
-// sent, and told to its owner alone. Errors: ValidationFailed, SessionRevoked, RateLimited, ServiceUnavailable.
+// a recent authentication. The present address stays in force until the link is confirmed.
+//
+// Whether another user has the new address is found out when the mail is sent, and only the owner of
+// that address is told. Errors: ValidationFailed, SessionRevoked, RateLimited, ServiceUnavailable.
 func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, client Client) error {
 	norm, err := newEmail(email)
 	if err != nil {
@@ -139,18 +169,57 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, cl
 	return s.queued(queued, err)
 }
 
-// CancelEmailChange ends the pending change of the principal's address. Errors: SessionRevoked, ServiceUnavailable.
+// CancelEmailChange ends the pending change of the principal's address, also one that a staff member
+// has started. It does nothing if no change is pending. Errors: SessionRevoked, ServiceUnavailable.
 func (s *Service) CancelEmailChange(ctx context.Context, p Principal, client Client) error {
-	return errNotBuilt
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err := s.withPendingEmail(ctx, p, func(_ models.User, pending models.OneTimeToken) error {
+		return s.forUser(p).CancelEmailChange(ctx, pending, s.now(),
+			s.eventIn(p.Session.ID, models.EventEmailChangeCanceled, p.User.ID, client, "to "+mail.Mask(pending.Email)))
+	})
+	if errors.Is(err, refuse(ResourceNotFound)) {
+		return nil
+	}
+	return err
 }
 
-// ResendEmailChange sends the mail of the pending change again. Errors: ResourceNotFound if no change is pending,
-// SessionRevoked, RateLimited, ServiceUnavailable.
+// ResendEmailChange sends a new link to the pending address, which replaces the older one. The mail
+// counts for the same rate limits as one of ChangeEmail, so that nobody gets more mails by it.
+//
+// A change that a staff member has started stays that staff member's: it still ends with the staff
+// member's role and sessions. Errors: ResourceNotFound if no change is pending, SessionRevoked,
+// RateLimited, ServiceUnavailable.
 func (s *Service) ResendEmailChange(ctx context.Context, p Principal, client Client) error {
-	return errNotBuilt
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	var queued bool
+	err := s.withPendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) (err error) {
+		change := s.emailChange(u, pending.Email, pending.EmailNorm, client)
+		change.Token.ActorID = pending.ActorID
+		change.Mails, change.Notices = s.mailBudget(mail.EmailChange, pending.EmailNorm), nil
+		queued, err = s.forUser(p).ResendEmailChange(ctx, u, pending, change)
+		return s.limitedOr(err)
+	})
+	return s.queued(queued, err)
 }
 
-var errNotBuilt = errors.New("not built")
+// withPendingEmail makes a guarded change of the principal's pending change of address. Errors:
+// ResourceNotFound if no change is pending, SessionRevoked, ServiceUnavailable.
+func (s *Service) withPendingEmail(ctx context.Context, p Principal, change func(models.User, models.OneTimeToken) error) error {
+	var pending models.OneTimeToken
+	return guarded(func() (models.User, error) {
+		u, err := s.userOf(ctx, p)
+		if err != nil {
+			return u, err
+		}
+		pending, err = s.store.PendingEmailChange(ctx, u.ID, s.now())
+		if errors.Is(err, models.ErrNotFound) {
+			return u, refuse(ResourceNotFound)
+		}
+		return u, storeError(err)
+	}, func(u models.User) error { return change(u, pending) })
+}
 
 // emailChange prepares a pending change of a user's address: a link to the new address, and a
 // notice to the present one. Such changes are limited, because each new address may be a stranger's
@@ -170,22 +239,79 @@ func (s *Service) emailChange(u models.User, email, norm string, client Client) 
 	return models.EmailChange{Token: t, Mail: link, Notices: notices, Limits: []models.Spending{use(limit, changesOfUser, subjectOf(u))}}
 }
 
-// ConfirmEmailChange puts the new address into force. Errors: LinkInvalid (also if somebody else has the address by
-// now), RateLimited, ServiceUnavailable.
+// ConfirmEmailChange puts the new address into force. It takes the token of the link that was sent
+// there, and the password of the user who changes the address.
+//
+// The threat: a stranger starts a change of the stranger's own account to the address of a victim, and
+// the victim opens the link. Without the password, that click would verify the address for the
+// stranger's account. Users without a password, such as invited ones, confirm with the token alone.
+//
+// The token is verified first, so that a caller without one learns nothing about a user, and consumed
+// last, so that a wrong password does not use it up. Guesses at the password count as those of a
+// signed-in user do: a holder of many links gets no more of them.
+//
+// Errors: LinkInvalid (also if another user has the address by now), ValidationFailed (required,
+// password_wrong), RateLimited, ServiceUnavailable.
 func (s *Service) ConfirmEmailChange(ctx context.Context, value, password string, client Client) error {
-	if err := s.spend(ctx, s.confirmation(client)...); err != nil {
+	uses := s.confirmation(client)
+	if err := s.spend(ctx, uses...); err != nil {
 		return err
 	}
-	t, err := s.openToken(ctx, models.PurposeEmailChange, value)
+	t, u, err := s.confirming(ctx, value)
 	if err != nil {
 		return err
+	}
+	if err := s.confirmByPassword(ctx, u, password, client); err != nil {
+		return s.unjudged(ctx, err, uses...)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	now := s.now()
-	err = s.store.ChangeEmail(ctx, t, now, s.event(models.EventEmailChanged, t.UserID, client, "to "+mail.Mask(t.Email)))
-	if errors.Is(err, models.ErrNotFound) || errors.Is(err, models.ErrConflict) {
+	err = s.store.ConfirmEmailChange(ctx, u, t, now, s.event(models.EventEmailChanged, t.UserID, client, "to "+mail.Mask(t.Email)))
+	err = resolved(err, func() bool { return s.wasUsed(ctx, t, now) })
+	switch {
+	case errors.Is(err, models.ErrConflict):
 		return refuse(LinkInvalid)
+	case errors.Is(err, models.ErrNotFound):
+		return s.confirmedMeanwhile(ctx, value)
 	}
-	return storeError(resolved(err, func() bool { return s.wasUsed(ctx, t, now) }))
+	return storeError(err)
+}
+
+// confirming returns the open token of a change of address and its user. Errors: LinkInvalid,
+// ServiceUnavailable.
+func (s *Service) confirming(ctx context.Context, value string) (models.OneTimeToken, models.User, error) {
+	t, err := s.openToken(ctx, models.PurposeEmailChange, value)
+	if err != nil {
+		return t, models.User{}, err
+	}
+	u, err := s.store.UserByID(ctx, t.UserID)
+	if errors.Is(err, models.ErrNotFound) || err == nil && !u.IsActive {
+		return t, u, refuse(LinkInvalid)
+	}
+	return t, u, storeError(err)
+}
+
+// confirmByPassword verifies the password of the user of a link, if the user has one. Errors:
+// ValidationFailed (required, password_wrong), RateLimited, ServiceUnavailable.
+func (s *Service) confirmByPassword(ctx context.Context, u models.User, password string, client Client) error {
+	if !credentials.IsUsable(u.Password) {
+		return nil
+	}
+	if password == "" {
+		return invalid("password", "required")
+	}
+	err := s.compareOwnPassword(ctx, u, "password", password, client)
+	s.notePassword(s.event("", u.ID, client, ""), client, err)
+	return err
+}
+
+// confirmedMeanwhile is the answer to a confirmation that found another user or token than the one
+// that the password was verified for. If the link is still open, only the hash is another, renewed by
+// a login at the same moment: the same request may be made again.
+func (s *Service) confirmedMeanwhile(ctx context.Context, value string) error {
+	if _, _, err := s.confirming(ctx, value); err != nil {
+		return err
+	}
+	return unavailable(errors.New("the user changed meanwhile"))
 }

@@ -861,12 +861,16 @@ export interface components {
             refresh_token?: string;
         };
         /**
-         * @description A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-         *     mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-         *     account keeps working.
+         * @description A bare address such as `ada@example.com`. The address of an existing account keeps working.
          * @example ada@example.com
          */
         Email: string;
+        /**
+         * @description A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+         *     scripts, such as Latin and Cyrillic, because it could imitate another domain.
+         * @example ada@example.com
+         */
+        NewEmail: string;
         /**
          * Format: password
          * @description A new password, exactly as entered. The operator can set another minimum length, which the served contract and
@@ -908,7 +912,7 @@ export interface components {
         Locale: string;
         /** @description A new account. */
         RegisterRequest: {
-            email: components["schemas"]["Email"];
+            email: components["schemas"]["NewEmail"];
             password: components["schemas"]["NewPassword"];
             username?: components["schemas"]["Username"];
             first_name?: components["schemas"]["PersonName"];
@@ -936,7 +940,7 @@ export interface components {
         };
         /** @description The new address. */
         ChangeEmailRequest: {
-            email: components["schemas"]["Email"];
+            email: components["schemas"]["NewEmail"];
         };
         /** @description The token of the mail, and the password of the user who changes the address. */
         ConfirmEmailChangeRequest: {
@@ -971,7 +975,7 @@ export interface components {
         };
         /** @description The user to invite. */
         InviteUserRequest: {
-            email: components["schemas"]["Email"];
+            email: components["schemas"]["NewEmail"];
             username?: components["schemas"]["Username"];
             first_name?: components["schemas"]["PersonName"];
             last_name?: components["schemas"]["PersonName"];
@@ -991,7 +995,7 @@ export interface components {
         };
         /** @description The members to change. Absent members stay as they are. */
         UpdateUserRequest: {
-            email?: components["schemas"]["Email"];
+            email?: components["schemas"]["NewEmail"];
             username?: components["schemas"]["Username"];
             first_name?: components["schemas"]["PersonName"];
             last_name?: components["schemas"]["PersonName"];
@@ -2460,7 +2464,7 @@ export interface components {
          */
         CursorQuery: components["schemas"]["Cursor"];
         /**
-         * @description Only events of these kinds. Repeat the parameter for several kinds.
+         * @description Only events of these kinds. Repeat the parameter for several kinds, each once.
          * @example [
          *       "login_failed",
          *       "rate_limited"
@@ -3258,7 +3262,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Only events of these kinds. Repeat the parameter for several kinds.
+                 * @description Only events of these kinds. Repeat the parameter for several kinds, each once.
                  * @example [
                  *       "login_failed",
                  *       "rate_limited"
@@ -3657,7 +3661,7 @@ export interface operations {
                 email_verified?: boolean;
                 /**
                  * @description Only users with one of these roles. `superuser`: superusers. `staff`: staff members who are not superusers.
-                 *     `none`: all others. Repeat the parameter for several roles.
+                 *     `none`: all others. Repeat the parameter for several roles, each once.
                  * @example [
                  *       "staff",
                  *       "superuser"
@@ -4214,7 +4218,7 @@ export interface operations {
                  */
                 actor_id?: components["schemas"]["UserId"];
                 /**
-                 * @description Only events of these kinds. Repeat the parameter for several kinds.
+                 * @description Only events of these kinds. Repeat the parameter for several kinds, each once.
                  * @example [
                  *       "login_failed",
                  *       "rate_limited"

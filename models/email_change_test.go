@@ -1,0 +1,340 @@
+package models_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+)
+
+// pendingChange starts a change of the user's address to a new one, by a staff member unless actor is
+// nil.
+func (f *fixture) pendingChange(u models.User, actor *int64) models.OneTimeToken {
+	f.t.Helper()
+	t := newToken(models.PurposeEmailChange, u, now())
+	t.Email, t.EmailNorm, t.ActorID = "New-"+u.Email, "new-"+u.EmailNorm, actor
+	ok(f.t, f.addEmailChange(f.reload(u), t))
+	return t
+}
+
+// successor is a token that replaces the one given.
+func successor(t models.OneTimeToken) models.OneTimeToken {
+	next := newToken(t.Purpose, models.User{ID: t.UserID, Email: t.Email, EmailNorm: t.EmailNorm}, now())
+	next.ActorID = t.ActorID
+	return next
+}
+
+func event(kind models.EventKind, userID int64) models.Event {
+	return models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: userID, Kind: kind, CreatedAt: now()}
+}
+
+// The profile has what the tables have, and no password hash.
+func TestProfile(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		bob := f.newUser("bob")
+		f.pendingChange(bob, nil)
+		want := func(u models.User, hasPassword bool, pending string) {
+			t.Helper()
+			got, err := f.Profile(t.Context(), u.ID, now())
+			ok(t, err)
+			u = f.reload(u)
+			u.Password, u.Claims, u.Search = "", 0, nil
+			if diff := cmp.Diff(models.Profile{User: u, HasPassword: hasPassword, PendingEmail: pending}, got); diff != "" {
+				t.Errorf("profile (- want, + got):\n%s", diff)
+			}
+		}
+		want(f.user, true, "")
+		want(bob, true, "New-"+bob.Email)
+		f.db.Exec(t, "UPDATE users SET imported_epoch = 7, last_login = ?, email_verified_at = ?, is_staff = ?, locale = 'ko', version = 9 WHERE id = ?", now(), now(), true, f.user.ID)
+		want(f.user, true, "")
+		for _, unusable := range []string{"", "!", "!invited"} {
+			f.db.Exec(t, "UPDATE users SET password = ? WHERE id = ?", unusable, f.user.ID)
+			want(f.user, false, "")
+		}
+		pending := f.pendingChange(f.user, nil)
+		want(f.user, false, pending.Email)
+		f.pendingChange(f.user, nil) // the newest counts
+		want(f.user, false, pending.Email)
+		f.db.Exec(t, "UPDATE one_time_tokens SET expires_at = ? WHERE user_id = ?", now().Add(-time.Second), f.user.ID)
+		want(f.user, false, "")
+		if _, err := f.Profile(t.Context(), 12345, now()); !errors.Is(err, models.ErrNotFound) {
+			t.Errorf("a user who does not exist: %v", err)
+		}
+	})
+}
+
+// Several cancellations at once end the change once, with one event.
+func TestCancelEmailChangeOnce(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		for range 5 {
+			pending := f.pendingChange(f.user, nil)
+			before := f.reload(f.user).Version
+			canceled := f.together(4, func(s *models.Store, _ int) error {
+				return s.CancelEmailChange(context.Background(), pending, now(), event(models.EventEmailChangeCanceled, f.user.ID))
+			})
+			if canceled != 1 || f.isOpen(pending) {
+				t.Errorf("%d of them canceled it, open: %v", canceled, f.isOpen(pending))
+			}
+			if got := f.reload(f.user).Version; got != before+1 {
+				t.Errorf("version %d after %d", got, before)
+			}
+		}
+		if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE kind = ?", models.EventEmailChangeCanceled); n != 5 {
+			t.Errorf("%d events for 5 changes", n)
+		}
+	})
+}
+
+// A resent change of a staff member does not outlive the staff member's removal, whichever is first.
+func TestResentChangeEndsWithItsActor(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		for range 20 {
+			boss := f.newUser("boss" + uuid.NewString()[:8])
+			pending := f.pendingChange(f.user, &boss.ID)
+			next := successor(pending)
+			u := f.reload(f.user)
+			var both sync.WaitGroup
+			both.Go(func() {
+				_, err := f.ResendEmailChange(context.Background(), u, pending, models.EmailChange{Token: next, Mail: newMail(now())})
+				if err != nil && !errors.Is(err, models.ErrNotFound) {
+					t.Errorf("resend: %v (%v)", err, models.Cause(err))
+				}
+			})
+			both.Go(func() {
+				if err := f.RevokeAllSessions(context.Background(), boss.ID, boss.SessionEpoch); err != nil {
+					t.Errorf("removal: %v (%v)", err, models.Cause(err))
+				}
+			})
+			both.Wait()
+			if n := f.db.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL AND actor_id = ?", boss.ID); n != 0 {
+				t.Fatalf("%d links of the removed staff member are open", n)
+			}
+		}
+	})
+}
+
+// A resent link replaces the one before; without a mail, that one stays. A link that has ended is not
+// revived.
+func TestResendEmailChange(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		pending := f.pendingChange(f.user, nil)
+		next := successor(pending)
+		u := f.reload(f.user)
+		limit := models.Spending{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "mails", Limit: 1, Per: time.Hour}
+		resend := func(t2 models.OneTimeToken, of models.OneTimeToken) (bool, error) {
+			return f.ResendEmailChange(t.Context(), u, of, models.EmailChange{Token: t2, Mail: newMail(now()), Mails: limit})
+		}
+		queued, err := resend(next, pending)
+		if ok(t, err); !queued || f.isOpen(pending) || !f.isOpen(next) {
+			t.Errorf("queued %v, open: the old link %v, the new one %v", queued, f.isOpen(pending), f.isOpen(next))
+		}
+		queued, err = resend(successor(next), next)
+		if ok(t, err); queued || !f.isOpen(next) {
+			t.Errorf("over the limit: queued %v, the link is open %v", queued, f.isOpen(next))
+		}
+		limit = models.Spending{}
+		for name, end := range map[string]func(){
+			"replaced":     func() {},
+			"canceled":     func() { ok(t, f.CancelEmailChange(t.Context(), next, now())) },
+			"another password": func() { ok(t, f.SetPassword(t.Context(), f.reload(f.user), "new", nil)) },
+		} {
+			end()
+			before := f.db.Dump(t)
+			if _, err := resend(successor(pending), pending); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
+				t.Errorf("%s: %v, or something was written", name, err)
+			}
+		}
+	})
+}
+
+// A confirmation is guarded by the password that was verified, and consumes the token last.
+func TestConfirmEmailChangeIsGuarded(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		pending, other := f.pendingChange(f.user, nil), f.reset(now())
+		u := f.reload(f.user)
+		f.db.Exec(t, "UPDATE users SET password = 'renewed' WHERE id = ?", u.ID)
+		before := f.db.Dump(t)
+		if err := f.ConfirmEmailChange(t.Context(), u, pending, now()); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
+			t.Errorf("another password: %v, or something was written", err)
+		}
+		u = f.reload(f.user)
+		bob := f.newUser("bob")
+		f.db.Exec(t, "UPDATE users SET email_norm = ? WHERE id = ?", pending.EmailNorm, bob.ID)
+		before = f.db.Dump(t)
+		if err := f.ConfirmEmailChange(t.Context(), u, pending, now()); !errors.Is(err, models.ErrConflict) || f.db.Dump(t) != before {
+			t.Errorf("a taken address: %v, or something was written", err)
+		}
+		f.db.Exec(t, "UPDATE users SET email_norm = email WHERE id = ?", bob.ID)
+		ok(t, f.ConfirmEmailChange(t.Context(), u, pending, now()))
+		if got := f.reload(f.user); got.EmailNorm != pending.EmailNorm || got.EmailVerifiedAt == nil || f.isOpen(other) || f.isOpen(pending) {
+			t.Errorf("%+v; open: the reset %v, the change %v", got, f.isOpen(other), f.isOpen(pending))
+		}
+		before = f.db.Dump(t)
+		if err := f.ConfirmEmailChange(t.Context(), f.reload(f.user), pending, now()); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
+			t.Errorf("again: %v, or something was written", err)
+		}
+	})
+}
+
+// versioned is a write and whether it gives the user a new version.
+type versioned struct {
+	grows bool
+	do    func(f *fixture, u models.User) error
+}
+
+// The version of a user grows with every change of what users and staff see, whoever makes it, and
+// with nothing else.
+func TestVersionGrowsWithVisibleChanges(t *testing.T) {
+	text, yes, no := "Other", true, false
+	staff := func(c models.UserChange) func(f *fixture, u models.User) error {
+		return func(f *fixture, u models.User) error { return f.ChangeUser(f.t.Context(), u, c) }
+	}
+	profile := func(c models.ProfileChange) func(f *fixture, u models.User) error {
+		return func(f *fixture, u models.User) error {
+			return f.UpdateProfile(f.t.Context(), u.ID, c, event(models.EventUsernameChanged, u.ID))
+		}
+	}
+	login := func(f *fixture, u models.User) error {
+		return f.CreateSession(f.t.Context(), newSession(u, now()), u.Password, "", 50, tolerance)
+	}
+	boss := func(f *fixture) models.User { return f.reload(models.User{UsernameNorm: "boss"}) }
+	for name, w := range map[string]versioned{
+		"the user's username": {true, profile(models.ProfileChange{Username: &text, UsernameNorm: &text})},
+		"the user's names":    {true, profile(models.ProfileChange{FirstName: &text})},
+		"the user's language": {true, profile(models.ProfileChange{Locale: &text})},
+		"no change":           {false, profile(models.ProfileChange{})},
+		"the user's password": {true, func(f *fixture, u models.User) error {
+			n := newSession(u, now())
+			n.Epoch++
+			return f.ChangePassword(f.t.Context(), u, "new", n, tolerance, nil)
+		}},
+		"a pending address": {true, func(f *fixture, u models.User) error {
+			return f.addEmailChange(u, newToken(models.PurposeEmailChange, u, now()))
+		}},
+		"a canceled address": {true, func(f *fixture, u models.User) error {
+			return f.CancelEmailChange(f.t.Context(), pendingOf(f, u), now())
+		}},
+		"a resent link": {false, func(f *fixture, u models.User) error {
+			pending := pendingOf(f, u)
+			_, err := f.ResendEmailChange(f.t.Context(), u, pending, models.EmailChange{Token: successor(pending), Mail: newMail(now())})
+			return err
+		}},
+		"a confirmed address": {true, func(f *fixture, u models.User) error {
+			return f.ConfirmEmailChange(f.t.Context(), u, pendingOf(f, u), now())
+		}},
+		"a verified address": {true, func(f *fixture, u models.User) error {
+			t := newToken(models.PurposeVerify, u, now())
+			f.insert(t)
+			return f.VerifyUser(f.t.Context(), t, now())
+		}},
+		"a password by a link": {true, func(f *fixture, u models.User) error {
+			return f.ResetPassword(f.t.Context(), models.PasswordReset{Token: f.resetOf(u, now()), Hash: "new", Now: now(), Notice: newMail(now())})
+		}},
+		"names by staff":    {true, staff(models.UserChange{ProfileChange: models.ProfileChange{LastName: &text}})},
+		"a role by staff":   {true, staff(models.UserChange{IsStaff: &yes, RevokeAllSessions: true, EndEmailChanges: true})},
+		"a state by staff":  {true, staff(models.UserChange{IsActive: &no, RevokeAllSessions: true})},
+		"no change (staff)": {false, staff(models.UserChange{})},
+		"a pending address by staff": {true, func(f *fixture, u models.User) error {
+			return f.ChangeUser(f.t.Context(), u, models.UserChange{EmailChange: &models.EmailChange{Token: newToken(models.PurposeEmailChange, u, now()), Mail: newMail(now())}})
+		}},
+		"the operator's password":                   {true, func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new", nil) }},
+		"the operator's state":                      {true, func(f *fixture, u models.User) error { return f.SetActive(f.t.Context(), u, false) }},
+		"a first login that ends a pending address": {true, login},
+		"a removed staff member, whose change of the address ends": {true, func(f *fixture, _ models.User) error {
+			return f.RevokeAllSessions(f.t.Context(), boss(f).ID, boss(f).SessionEpoch)
+		}},
+		"a deleted staff member, whose change of the address ends": {true, func(f *fixture, _ models.User) error {
+			return f.DeleteUser(f.t.Context(), boss(f), nil)
+		}},
+
+		"a second login": {false, func(f *fixture, u models.User) error {
+			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
+			return login(f, u)
+		}},
+		"a first login after a pending address expired": {false, func(f *fixture, u models.User) error {
+			f.db.Exec(f.t, "UPDATE one_time_tokens SET expires_at = ? WHERE user_id = ?", now().Add(-time.Hour), u.ID)
+			return login(f, u)
+		}},
+		"a login that renews the hash": {false, func(f *fixture, u models.User) error {
+			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
+			return f.CreateSession(f.t.Context(), newSession(u, now()), u.Password, "renewed", 50, tolerance)
+		}},
+		"an event, such as a failed login": {false, func(f *fixture, u models.User) error {
+			return f.AddEvents(f.t.Context(), event(models.EventLoginFailed, u.ID))
+		}},
+		"a mail by staff": {false, func(f *fixture, u models.User) error {
+			return f.AddUserMail(f.t.Context(), u, newMail(now()), nil)
+		}},
+		"a reset rate limit": {false, func(f *fixture, u models.User) error { return f.FillUp(f.t.Context(), u, nil) }},
+		"all sessions":       {false, func(f *fixture, u models.User) error { return f.RevokeAllSessions(f.t.Context(), u.ID, u.SessionEpoch) }},
+		"all other sessions": {false, func(f *fixture, u models.User) error {
+			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
+			s := f.login(u)
+			return f.KeepOnly(f.t.Context(), s.ID, u.ID, u.SessionEpoch, now())
+		}},
+		"a write of the user's own session": {false, func(f *fixture, u models.User) error {
+			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
+			s, bob := f.login(u), f.newUser("bob")
+			return f.As(models.Actor{Session: s.ID, User: u.ID, At: now()}).FillUp(f.t.Context(), bob, nil)
+		}},
+		"another superuser": {false, func(f *fixture, u models.User) error {
+			f.db.Exec(f.t, "UPDATE users SET is_superuser = ?", true)
+			return f.ChangeUser(f.t.Context(), f.reload(f.newUser("bob")), models.UserChange{IsSuperuser: &no})
+		}},
+		"the search text": {false, func(f *fixture, u models.User) error {
+			f.db.Exec(f.t, "UPDATE users SET search = NULL")
+			_, err := f.RefreshSearch(f.t.Context(), 0, 100)
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, f *fixture) {
+				b := f.newUser("boss")
+				f.pendingChange(f.user, &b.ID)
+				before := f.reload(f.user)
+				ok(t, w.do(f, before))
+				after, err := f.UserByID(t.Context(), before.ID)
+				if ok(t, err); (after.Version > before.Version) != w.grows || after.Version < before.Version {
+					t.Errorf("version %d after %d", after.Version, before.Version)
+				}
+			})
+		})
+	}
+}
+
+func pendingOf(f *fixture, u models.User) models.OneTimeToken {
+	f.t.Helper()
+	t, err := f.PendingEmailChange(f.t.Context(), u.ID, now())
+	ok(f.t, err)
+	return t
+}
+
+// insert stores a token as it is.
+func (f *fixture) insert(t models.OneTimeToken) {
+	f.t.Helper()
+	f.db.Exec(f.t, `INSERT INTO one_time_tokens (id, purpose, hash, user_id, email, email_norm, username, first_name, last_name, locale, password, created_at, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, '', '', '', '', '', ?, ?)`, t.ID[:], t.Purpose, t.Hash, t.UserID, t.Email, t.EmailNorm, t.CreatedAt, t.ExpiresAt)
+}
+
+// Of several changes that were decided on one version, one is made.
+func TestChangeUserIsGuardedByTheVersion(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		for round := range 20 {
+			u := f.reload(f.user)
+			made := f.together(4, func(s *models.Store, i int) error {
+				name := fmt.Sprint(round, " ", i)
+				return s.ChangeUser(context.Background(), u, models.UserChange{ProfileChange: models.ProfileChange{FirstName: &name}})
+			})
+			if made != 1 {
+				t.Fatalf("round %d: %d changes were made", round, made)
+			}
+		}
+	})
+}
