@@ -71,6 +71,8 @@ func TestControl87OnlyEnforceableSecurity(t *testing.T) {
 		{"unknown as an alternative", false, append(requirement("bearerAuth"), requirement("oauth2")...)},
 		{"two credentials at once", false, requirement("bearerAuth", "accessCookie")},
 		{"CSRF alone", false, requirement("csrfToken")},
+		{"an optional refresh cookie", true, append(requirement("refreshCookie"), openapi3.SecurityRequirement{})},
+		{"an optional access token", false, append(requirement("bearerAuth"), openapi3.SecurityRequirement{})},
 		{"another spelling", false, requirement("BearerAuth")},
 	} {
 		err := server.ReadSecurity(&openapi3.T{}, &openapi3.Operation{Security: &c.op})
@@ -114,7 +116,8 @@ func TestControl87OnlyEnforceableSecurity(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-// What is served is openapi.yaml with the server's URL and the cookie names in force, in both spellings.
+// What is served is openapi.yaml with the server's URL, the cookie names in force and the minimum length of passwords, in
+// both spellings.
 func TestServedContract(t *testing.T) {
 	file, err := os.ReadFile("../openapi.yaml")
 	if err != nil {
@@ -124,12 +127,14 @@ func TestServedContract(t *testing.T) {
 		"http://localhost:8080":    {"access", "refreshtoken"},
 		"https://accounts.example": {"__Host-access", "__Host-refreshtoken"},
 	} {
-		s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_PUBLIC_URL=" + public}})
+		s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_PUBLIC_URL=" + public, "ACCOUNTS_PASSWORD_MIN_LENGTH=15"}})
 		want := decodeYAML(t, file)
 		want["servers"].([]any)[0].(map[string]any)["url"] = public
 		schemes := want["components"].(map[string]any)["securitySchemes"].(map[string]any)
 		schemes["accessCookie"].(map[string]any)["name"] = cookies[0]
 		schemes["refreshCookie"].(map[string]any)["name"] = cookies[1]
+		newPassword := want["components"].(map[string]any)["schemas"].(map[string]any)["NewPassword"].(map[string]any)
+		newPassword["minLength"] = 15.
 
 		r := s.Anonymous().Do(http.MethodGet, "/openapi.json", nil).Want(t, http.StatusOK, "")
 		if diff := cmp.Diff(want, r.JSON); diff != "" {
@@ -162,12 +167,15 @@ func decodeYAML(t *testing.T, text []byte) map[string]any {
 	return plain
 }
 
-// dropDefaults removes "required: false", which the library does not write.
+// dropDefaults removes "required: false" and "example: null", which the library does not write.
 func dropDefaults(v any) {
 	switch v := v.(type) {
 	case map[string]any:
 		if v["required"] == false {
 			delete(v, "required")
+		}
+		if example, ok := v["example"]; ok && example == nil {
+			delete(v, "example")
 		}
 		for _, each := range v {
 			dropDefaults(each)

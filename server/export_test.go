@@ -25,6 +25,18 @@ func (s *Server) Forget(key string) func() {
 // Promise adds an operation that nobody has written.
 func (s *Server) Promise(key string) { s.contract.operations[key] = &operation{id: "promised"} }
 
+// Deprecate marks an operation as `deprecated: true` with these extensions.
+func (s *Server) Deprecate(key string, extensions map[string]any) (err error) {
+	s.contract.operations[key].deprecation, err = readDeprecation(&openapi3.Operation{Deprecated: true, Extensions: extensions})
+	return err
+}
+
+// ReadDeprecation is the reading of an operation's deprecation at start.
+func ReadDeprecation(op *openapi3.Operation) error {
+	_, err := readDeprecation(op)
+	return err
+}
+
 // ReadSecurity is the reading of an operation's security at start.
 func ReadSecurity(doc *openapi3.T, op *openapi3.Operation) error {
 	_, err := readSecurity(doc, op)
