@@ -3711,7 +3711,7 @@ type GetOpenapiYamlParams struct {
 
 // ListProblemsParams defines parameters for ListProblems.
 type ListProblemsParams struct {
-	// Locale The language of `message` (BCP 47). A language that the server does not have gets English.
+	// Locale The language of `message` (BCP 47); `ko-KR` gets `ko`. A language that the server does not have gets English.
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 
 	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
