@@ -67,7 +67,7 @@ const tab = (v, name) => v.page.locator(`[data-tab=${name}]`).click();
 /** The newest entry of the list for a method and path: its status and what it carried. */
 async function wired(v, line) {
   const entry = v.page.locator("#wire > li").filter({ has: v.page.locator(".path").getByText(line, { exact: true }) }).first();
-  await entry.locator(".status.good, .status.bad, .status.calm").waitFor();
+  await entry.locator(".status.good, .status.bad").waitFor();
   return { status: await entry.locator(".status").innerText(), carried: (await entry.locator(".chips li").allTextContents()).sort() };
 }
 
@@ -79,17 +79,17 @@ async function carries(v, line, wanted, what) {
 // ---------------------------------------------------------------- what a newcomer does
 
 async function arrive(v) {
-  allow(v, 401, "csrf");
   await v.page.goto(`${v.server.origin}/demo/`);
   await v.page.locator("#signup").waitFor();
-  await v.page.locator("#wire .status.calm").waitFor(); // is there a session?
+  check((await wired(v, "GET /accounts/session")).status === "200", `${v.view.name}: no session is no fault`);
+  await sees(v, "At least 12 characters, such as", "the minimum length");
   await still(v, "start");
   await shot(v, "start");
   await submit(v, "signup");
   check(await v.page.evaluate(() => document.activeElement.id) === "signup-email", `${v.view.name}: the focus is on the first empty field`);
   await submit(v, "signup", { email: v.email, username: v.username, password: "short" });
   allow(v, 422, "register");
-  await sees(v, "This is too short.", "sign up");
+  await sees(v, "This is too short: at least 12 characters.", "sign up");
   await shot(v, "refused");
 }
 
@@ -102,8 +102,8 @@ async function signUp(v) {
   check(printed === `${v.server.origin}/pages/verify#token=${token}`, `${v.view.name}: the command prints ${printed}`);
   await shot(v, "mail");
   await submit(v, "verify", { token: "nothing of the kind" });
-  allow(v, 400, "email/verify");
-  await sees(v, "This link is not good any more", "verify");
+  allow(v, 422, "email/verify");
+  await sees(v, "This link is no longer valid", "verify");
   await submit(v, "verify", { token: ` ${printed}&lang=en ` });
   await sees(v, `Hello, ${v.username}`, "verify");
   check(await v.page.evaluate(() => document.activeElement.matches("#inside h1")), `${v.view.name}: the focus is on the new heading`);
