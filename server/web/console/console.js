@@ -2176,9 +2176,10 @@ function fillDetails() {
   mark();
 }
 function mark() {
-  const typed2 = Object.fromEntries(names.map((name) => [name, control(name).value]));
-  const changed = Object.keys(changes(typed2)).length > 0;
-  if (changed) drafts.set(id2, typed2);
+  const before = saved();
+  const typed2 = names.map((name) => [name, control(name).value]).filter(([name, value]) => value !== before[name]);
+  const changed = typed2.length > 0;
+  if (changed) drafts.set(id2, Object.fromEntries(typed2));
   else drafts.delete(id2);
   byId("details-undo").hidden = !changed;
   byId("details-hint").hidden = !changed;
@@ -2193,9 +2194,9 @@ var details2 = onSubmit("details", async (typed2) => {
   return patch(changed);
 }, ({ data }) => {
   if (!data) return;
-  const asked = drafts.get(data.user.id)?.["email"] ?? "";
+  const asked = drafts.get(data.user.id)?.["email"] ?? null;
   drafts.delete(data.user.id);
-  changedTo(data.user, asked === (data.user.email ?? "") ? texts.saved : texts.savedAddress(asked));
+  changedTo(data.user, asked === null || asked === data.user.email ? texts.saved : texts.savedAddress(asked));
 });
 async function patch(body2) {
   const params = { ...path(), header: { "If-Match": `"${shown3?.version}"` } };

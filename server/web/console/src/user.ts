@@ -193,9 +193,10 @@ function fillDetails(): void {
 }
 
 function mark(): void {
-  const typed = Object.fromEntries(names.map((name) => [name, control(name).value]));
-  const changed = Object.keys(changes(typed)).length > 0;
-  if (changed) drafts.set(id, typed);
+  const before = saved();
+  const typed = names.map((name) => [name, control(name).value] as const).filter(([name, value]) => value !== before[name]);
+  const changed = typed.length > 0;
+  if (changed) drafts.set(id, Object.fromEntries(typed)); // nothing else: another field may be changed by somebody else
   else drafts.delete(id);
   byId("details-undo").hidden = !changed;
   byId("details-hint").hidden = !changed;
@@ -211,9 +212,9 @@ const details = onSubmit("details", async (typed) => {
   return patch(changed);
 }, ({ data }) => {
   if (!data) return;
-  const asked = drafts.get(data.user.id)?.["email"] ?? "";
+  const asked = drafts.get(data.user.id)?.["email"] ?? null;
   drafts.delete(data.user.id);
-  changedTo(data.user, asked === (data.user.email ?? "") ? texts.saved : texts.savedAddress(asked));
+  changedTo(data.user, asked === null || asked === data.user.email ? texts.saved : texts.savedAddress(asked));
 });
 
 /**
