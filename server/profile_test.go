@@ -141,7 +141,7 @@ func TestExport(t *testing.T) {
 		if len(sessions) != 1 || sessions[0].(object)["id"] != c.SessionID || sessions[0].(object)["current"] != true {
 			t.Errorf("sessions %v", sessions)
 		}
-		if len(events) != 4 || events[1].(object)["kind"] != "refresh_reused" || r.JSON["user"].(object)["locale"] != "ko" {
+		if len(events) != 5 || events[0].(object)["kind"] != "profile_changed" || events[2].(object)["kind"] != "refresh_reused" || r.JSON["user"].(object)["locale"] != "ko" {
 			t.Errorf("events %v, user %v", events, r.JSON["user"])
 		}
 		if r.Header.Get("Cache-Control") != "no-store" {

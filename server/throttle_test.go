@@ -60,8 +60,9 @@ func TestControl14And15GuessesAtAnAccount(t *testing.T) {
 		}
 		stranger := post(s, "/accounts/login", object{"username": u.Username, "password": u.Password}, from("198.51.100.2"))
 		if wait := wantLimited(t, stranger); wait < 14*time.Minute || wait > 15*time.Minute {
-			t.Errorf("the first 429 has Retry-After %v", wait)
+			t.Errorf("Retry-After %v at once", wait)
 		}
+		judged(t, s)
 		right := post(s, "/accounts/login", object{"username": u.Username, "password": u.Password}, from("198.51.100.1"))
 		wrong := post(s, "/accounts/login", object{"username": u.Username, "password": "a wrong one"}, from("198.51.100.1"))
 		if wait := wantLimited(t, right); wait < 14*time.Minute || wait > 15*time.Minute || alike(right) != alike(wrong) {
@@ -102,8 +103,8 @@ func TestControl14RightLoginsAtOnce(t *testing.T) {
 					if r.Status == http.StatusOK {
 						return
 					}
-					lost := r.Status == http.StatusServiceUnavailable // as long as the others are being verified
-					if !lost || r.Header.Get("Retry-After") != "1" {
+					lost := r.Status == http.StatusServiceUnavailable // too often against the others, on a cluster
+					if r.Status != http.StatusTooManyRequests && !lost || r.Header.Get("Retry-After") != "1" {
 						t.Errorf("status %d, Retry-After %q", r.Status, r.Header.Get("Retry-After"))
 						return
 					}
