@@ -129,7 +129,10 @@ func (sc scenario) shown(p place) []string {
 // but not its credential.
 func (w *world) verdict(op servertest.Operation, sc scenario) string {
 	code := w.code(op, sc)
-	if code != "" && code != "request_malformed" && isOptional(op) {
+	switch {
+	case sc.query != "" && (code == "" || isOptional(op)): // it names parameters that no operation has
+		return "request_malformed"
+	case code != "" && isOptional(op):
 		return signedOut
 	}
 	return code
@@ -139,8 +142,6 @@ func (w *world) code(op servertest.Operation, sc scenario) string {
 	switch {
 	case sc.foreign && unsafeMethod(op.Method):
 		return "csrf_failed"
-	case sc.query != "": // of parameters that no operation has
-		return "request_malformed"
 	case len(op.Security) == 0:
 		return ""
 	case anonymousAllowed(op) && len(sc.body) > 0:
