@@ -374,7 +374,8 @@ func TestOldNamesAreNoFault(t *testing.T) {
 		wantInvalid(t, "user", edit(s.asRoot.Copy(), s.una, with(old, object{"email": oldEmail, "locale": "x"})), "/locale format_invalid")
 		wantInvalid(t, "another user", edit(s.asRoot.Copy(), s.sam, with(old, object{"locale": "x"})), "/locale format_invalid", "/username format_invalid", "/first_name format_invalid")
 		wantInvalid(t, "no user", s.asRoot.Copy().Do(http.MethodPatch, "/admin/users/999999", with(old, object{"locale": "x"})), "/locale format_invalid", "/username format_invalid", "/first_name format_invalid")
-		edit(s.asRoot, s.una, with(old, object{"email": oldEmail})).Want(t, http.StatusOK, "")
+		edit(s.asRoot, s.una, with(old, object{"email": oldEmail, "last_name": "King"})).Want(t, http.StatusOK, "")
+		patch(s.asUna, with(old, object{"last_name": "Lovelace"})).Want(t, http.StatusOK, "")
 
 		// Nor is an address that a mail is to be sent to, or a name to log in with.
 		for _, path := range []string{"/accounts/password/reset", "/accounts/email/resend"} {
