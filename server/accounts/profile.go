@@ -27,7 +27,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 		norm, username = newName(*c.Username)
 		change.UsernameNorm = &norm
 	}
-	if err := allFaults(username, newNames(c.FirstName, c.LastName)); err != nil {
+	if err := allFaults(username, newNames(changed(p.User.FirstName, c.FirstName), changed(p.User.LastName, c.LastName))); err != nil {
 		return UserDetail{}, err
 	}
 	ctx, cancel := deadline(ctx)
