@@ -64,6 +64,9 @@ func TestProfile(t *testing.T) {
 		want(f.user, false, pending.Email)
 		f.db.Exec(t, "UPDATE one_time_tokens SET expires_at = ? WHERE user_id = ?", now().Add(-time.Second), f.user.ID)
 		want(f.user, false, "")
+		bobs := pendingOf(f, bob)
+		ok(t, f.CancelEmailChange(t.Context(), bobs, now()))
+		want(bob, true, "")
 		if _, err := f.Profile(t.Context(), 12345, now()); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a user who does not exist: %v", err)
 		}
