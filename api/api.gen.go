@@ -1246,13 +1246,12 @@ type BodyTooLargeProblemCode string
 
 // ChangeEmailRequest The new address.
 type ChangeEmailRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email Email `json:"email"`
+	Email NewEmail `json:"email"`
 }
 
 // ChangePasswordRequest The present password and the new one.
@@ -1423,19 +1422,14 @@ type CurrentSession struct {
 // Example: eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
 type Cursor = string
 
-// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-// account keeps working.
+// Email A bare address such as `ada@example.com`. The address of an existing account keeps working.
 //
 // Example: ada@example.com
 type Email = string
 
 // EmailRequest The address to send a mail to.
 type EmailRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
-	//
+	// Email A bare address such as `ada@example.com`. The address of an existing account keeps working.
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
@@ -1760,13 +1754,12 @@ type HealthStatus string
 
 // InviteUserRequest The user to invite.
 type InviteUserRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email Email `json:"email"`
+	Email NewEmail `json:"email"`
 
 	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
 	//
@@ -2096,6 +2089,12 @@ type NameTakenProblem struct {
 //
 // Example: username_taken
 type NameTakenProblemCode string
+
+// NewEmail A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+//
+// Example: ada@example.com
+type NewEmail = string
 
 // NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
 // `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
@@ -2642,13 +2641,12 @@ type RegisterForbiddenProblemCode string
 
 // RegisterRequest A new account.
 type RegisterRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email Email `json:"email"`
+	Email NewEmail `json:"email"`
 
 	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
 	//
@@ -3158,13 +3156,12 @@ type UpdateProfileRequest struct {
 
 // UpdateUserRequest The members to change. Absent members stay as they are.
 type UpdateUserRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email *Email `json:"email,omitempty"`
+	Email *NewEmail `json:"email,omitempty"`
 
 	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
 	//
@@ -3582,7 +3579,7 @@ type ValidationFailed = ValidationFailedProblem
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Kind Only events of these kinds. Repeat the parameter for several kinds.
+	// Kind Only events of these kinds. Repeat the parameter for several kinds, each once.
 	Kind *EventKindQuery `form:"kind,omitempty" json:"kind,omitempty"`
 
 	// CreatedFrom Only events at or after this time.
@@ -3601,7 +3598,7 @@ type ListEventsParams struct {
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
 	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-	// tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+	// tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
 	// long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
 	// value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
@@ -3636,7 +3633,7 @@ type ListAllEventsParams struct {
 	// ActorID Only what this staff member did to other users.
 	ActorID *UserID `form:"actor_id,omitempty" json:"actor_id,omitempty"`
 
-	// Kind Only events of these kinds. Repeat the parameter for several kinds.
+	// Kind Only events of these kinds. Repeat the parameter for several kinds, each once.
 	Kind *EventKindQuery `form:"kind,omitempty" json:"kind,omitempty"`
 
 	// CreatedFrom Only events at or after this time.
@@ -3670,7 +3667,7 @@ type ListUsersParams struct {
 	EmailVerified *bool `form:"email_verified,omitempty" json:"email_verified,omitempty"`
 
 	// Role Only users with one of these roles. `superuser`: superusers. `staff`: staff members who are not superusers.
-	// `none`: all others. Repeat the parameter for several roles.
+	// `none`: all others. Repeat the parameter for several roles, each once.
 	Role *[]UserRole `form:"role,omitempty" json:"role,omitempty"`
 
 	// Sort The order; with a hyphen it is descending. Users who never logged in count as the earliest.
@@ -3713,7 +3710,7 @@ type GetOpenapiYamlParams struct {
 
 // ListProblemsParams defines parameters for ListProblems.
 type ListProblemsParams struct {
-	// Locale The language of `message` (BCP 47). A language that the server does not have gets English.
+	// Locale The language of `message` (BCP 47); `ko-KR` gets `ko`. A language that the server does not have gets English.
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 
 	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.

@@ -42,54 +42,24 @@ const (
 	EventDeleted              EventKind = "deleted"
 )
 
-// Event is a line of the security log: what happened to whom, without secrets. A write that an event tells of takes it
-// along in its transaction: neither is there without the other.
+// Event is an entry of the security log: what happened to a user, without secrets. An event of a
+// write is stored in the transaction of that write, so that neither exists without the other.
 type Event struct {
-	ID        ID `gorm:"primaryKey"` // of version 7, and so in the order in which they happened
+	ID        ID `gorm:"primaryKey"` // see EventIDs
 	UserID    int64
-	ActorID   *int64 // who did it, if that is a member of staff and not the user
+	ActorID   *int64 // the staff member who caused it, or nil
 	SessionID *ID
-	RequestID *ID
+	RequestID *ID // nil for what the operator did
 	Kind      EventKind
-	Detail    string // a few words for people, such as "2 generations old"
+	Changes   Changes `gorm:"type:text"`
+	Detail    string  // a few words for people, such as "2 generations old"
 	IP        string
 	UserAgent string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
-}
 
-// EventQuery says which events; nil and empty members ask for nothing.
-type EventQuery struct {
-	UserID, ActorID *int64
-	Kinds           []EventKind
-	From, Until     time.Time // from the one, before the other
-	Before          ID
-	Limit           int
-}
-
-// Events are the newest events that fit.
-func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
-	query := s.reads.WithContext(ctx)
-	if q.UserID != nil {
-		query = query.Where("user_id = ?", *q.UserID)
-	}
-	if q.ActorID != nil {
-		query = query.Where("actor_id = ?", *q.ActorID)
-	}
-	if len(q.Kinds) > 0 {
-		query = query.Where("kind IN ?", q.Kinds)
-	}
-	if !q.From.IsZero() {
-		query = query.Where("created_at >= ?", q.From)
-	}
-	if !q.Until.IsZero() {
-		query = query.Where("created_at < ?", q.Until)
-	}
-	if q.Before != (ID{}) {
-		query = query.Where("id < ?", q.Before)
-	}
-	var list []Event
-	err := query.Order("id DESC").Limit(q.Limit).Find(&list).Error
-	return list, translate(err)
+	// The present usernames of the user and of the staff member, or nil. Only Store.Events sets them.
+	Username      *string `gorm:"->"`
+	ActorUsername *string `gorm:"->"`
 }
 
 // AddEvents writes events that belong to no other write. It skips events of users who are gone, and
@@ -128,13 +98,14 @@ func (s *Store) DeleteOldEvents(ctx context.Context, before time.Time, limit int
 	return s.deleteOld(ctx, &Event{}, "created_at < ?", before, limit)
 }
 
-// deleteOwnEvents removes those of a user who leaves. What staff did stays: who has taken an account over must not hide
-// that by removing it. The words go, since they name the user.
+// deleteOwnEvents removes the events of a deleted user. What staff members did stays, so that a staff
+// member cannot take an account over and hide that by deleting it. Its details and changes are
+// cleared, because they may name the user.
 func deleteOwnEvents(tx *gorm.DB, userID int64) error {
 	if err := tx.Where("user_id = ? AND (actor_id IS NULL OR actor_id = user_id)", userID).Delete(&Event{}).Error; err != nil {
 		return err
 	}
-	return tx.Model(&Event{}).Where("user_id = ?", userID).Updates(map[string]any{"detail": ""}).Error
+	return tx.Model(&Event{}).Where("user_id = ?", userID).Updates(map[string]any{"detail": "", "changes": nil}).Error
 }
 
 func addEvents(tx *gorm.DB, events []Event) error {

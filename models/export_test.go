@@ -76,3 +76,9 @@ func SearchText(u User) string { return searchText(u) }
 
 // Fold returns the form in which texts are searched.
 func Fold(text string) string { return fold(text) }
+
+// EventsSQL returns the statement of Events.
+func (s *Store) EventsSQL(ctx context.Context, q EventQuery) (string, []any) {
+	dry := s.named(s.reads.WithContext(ctx).Session(&gorm.Session{DryRun: true}), q).Find(&[]Event{}).Statement
+	return dry.SQL.String(), dry.Vars
+}

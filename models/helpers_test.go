@@ -144,3 +144,6 @@ func queryRows(t testing.TB, db *servertest.Database, query string, args ...any)
 	ok(t, result.Err())
 	return rows
 }
+
+// noEvents adds no events to a change of a profile.
+func noEvents(models.User) []models.Event { return nil }

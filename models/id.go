@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"fmt"
 
@@ -24,3 +25,6 @@ func (id *ID) Scan(src any) error {
 }
 
 func (id ID) String() string { return uuid.UUID(id).String() }
+
+// compare orders ids as the databases do.
+func (id ID) compare(other ID) int { return bytes.Compare(id[:], other[:]) }

@@ -41,7 +41,7 @@ func TestControl204SearchIsTheSameOnEveryEngine(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for i, c := range searchCases {
 			u := f.newUser(fmt.Sprint("p", i))
-			ok(t, f.UpdateProfile(t.Context(), u.ID, models.ProfileChange{LastName: &c.name}, models.Event{}))
+			ok(t, f.UpdateProfile(t.Context(), u.ID, models.ProfileChange{LastName: &c.name}, noEvents))
 		}
 		for i, c := range searchCases {
 			for _, word := range c.words {
@@ -132,7 +132,7 @@ func TestControl204EveryWriteKeepsTheSearch(t *testing.T) {
 				return f.CompleteRegistration(ctx, stored(token(*u, models.PurposeVerify, u.EmailNorm)), u, now())
 			}},
 			{"UpdateProfile", func() error {
-				return f.UpdateProfile(ctx, bob.ID, models.ProfileChange{FirstName: &name, Username: &name, UsernameNorm: &name}, loginFailed(bob.ID))
+				return f.UpdateProfile(ctx, bob.ID, models.ProfileChange{FirstName: &name, Username: &name, UsernameNorm: &name}, noEvents)
 			}},
 			{"ChangeUser", func() error {
 				u, err := f.UserByID(ctx, bob.ID)
@@ -211,7 +211,7 @@ func TestControl204SearchOfLongWordsIsBounded(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		long := strings.Repeat("\ufdfa", 150) // 18 letters each
 		u := f.newUser("long")
-		ok(t, f.UpdateProfile(t.Context(), u.ID, models.ProfileChange{LastName: &long}, models.Event{}))
+		ok(t, f.UpdateProfile(t.Context(), u.ID, models.ProfileChange{LastName: &long}, noEvents))
 		f.finds(long, "long")
 		f.finds(strings.Repeat("\ufdfa", 100)+"x", "long")
 		f.finds(strings.Repeat("\ufdfa", 10)+"x", "")

@@ -11,6 +11,7 @@ import (
 )
 
 // Throttle counts what was done of a budget in the window that its first use opened. The id is a hash of whose it is.
+// LastAt is the time of the last use, or an earlier time if that use is a guess that [Store.SettleGuesses] has settled.
 type Throttle struct {
 	ID     ID `gorm:"primaryKey"`
 	Kind   string
@@ -28,11 +29,15 @@ type Spending struct {
 	Per, Pause, Flight time.Duration
 }
 
-// OverBudget says that a budget is used up, and when there is something in it again.
+// OverBudget is the limit that rejects a request, and until when. If a request exceeds several limits, it is the one
+// that rejects it for the longest time.
 type OverBudget struct {
 	ID    ID
 	Kind  string
 	Until time.Time
+	// InFlight means that guesses which are being verified use up the limit. Some of them may be refunded in a moment, so
+	// whether the limit is exceeded is not known yet.
+	InFlight bool
 }
 
 func (o *OverBudget) Error() string { return "models: the budget is used up" }
@@ -48,12 +53,40 @@ func (s *Store) Spend(ctx context.Context, now time.Time, list ...Spending) erro
 func spendAll(tx *gorm.DB, now time.Time, list []Spending) error {
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b Spending) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	for _, each := range list {
-		if err := spend(tx, now, each); err != nil {
+	for i, each := range list {
+		err := spend(tx, now, each)
+		var over *OverBudget
+		if errors.As(err, &over) {
+			return longest(tx, now, over, list[i+1:])
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// longest returns the limit that rejects a request for the longest time: over or one of the rest, of which nothing has
+// been spent.
+func longest(tx *gorm.DB, now time.Time, over *OverBudget, rest []Spending) error {
+	ids := make([]ID, 0, len(rest))
+	for _, each := range rest {
+		ids = append(ids, each.ID)
+	}
+	var found []Throttle
+	if err := tx.Where("id IN ?", ids).Find(&found).Error; err != nil {
+		return translate(err)
+	}
+	for _, each := range rest {
+		i := slices.IndexFunc(found, func(t Throttle) bool { return t.ID == each.ID })
+		if i < 0 || each.Limit == 0 {
+			continue
+		}
+		if other := exceeded(found[i], each, now); other != nil && other.Until.After(over.Until) {
+			over = other
+		}
+	}
+	return over
 }
 
 func spend(tx *gorm.DB, now time.Time, b Spending) error {
@@ -79,18 +112,47 @@ func spend(tx *gorm.DB, now time.Time, b Spending) error {
 	if err != nil {
 		return err
 	}
-	over := &OverBudget{b.ID, b.Kind, found.LastAt.Add(b.Pause)}
+	if over := exceeded(found, b, now); over != nil {
+		return over
+	}
+	return ErrTransient // refunded since the update
+}
+
+const inFlight = time.Second
+
+// exceeded returns by which limit a use is rejected now, or nil.
+func exceeded(t Throttle, b Spending, now time.Time) *OverBudget {
+	over := &OverBudget{ID: b.ID, Kind: b.Kind, Until: t.LastAt.Add(b.Pause)}
 	switch {
-	case found.Hits < b.Limit:
-	case now.Before(found.LastAt.Add(b.Flight)): // many at once; some of them may be given back in a moment
-		over.Until = now.Add(inFlight)
-	case found.EndsAt.After(over.Until):
-		over.Until = found.EndsAt
+	case t.Hits < b.Limit, !t.EndsAt.After(now): // the pause alone counts
+		if !over.Until.After(now) {
+			return nil
+		}
+	case b.Flight > 0 && now.Before(t.LastAt.Add(b.Flight)):
+		over.Until, over.InFlight = now.Add(inFlight), true
+	case t.EndsAt.After(over.Until):
+		over.Until = t.EndsAt
 	}
 	return over
 }
 
-const inFlight = time.Second
+// SettleGuesses notes that guesses which were spent until the time given turned out to be wrong, where no later one has
+// been spent. A limit that they use up is then known to be exceeded: see OverBudget.InFlight. Until then, and if a server
+// stops before, the limit counts as in flight for Spending.Flight.
+func (s *Store) SettleGuesses(ctx context.Context, spent time.Time, list ...Spending) error {
+	leave, err := s.share.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	usedUp := s.db.WithContext(ctx).Session(&gorm.Session{NewDB: true})
+	for _, each := range list {
+		usedUp = usedUp.Or("id = ? AND hits >= ? AND last_at BETWEEN ? AND ?", each.ID, each.Limit, spent.Add(-each.Flight), spent)
+	}
+	return retry(ctx, func() error {
+		return s.db.WithContext(ctx).Model(&Throttle{}).Where(usedUp).Update("last_at", time.Unix(0, 0).UTC()).Error
+	})
+}
 
 // Refund gives back one use of each of these budgets.
 func (s *Store) Refund(ctx context.Context, now time.Time, ids ...ID) error {

@@ -139,27 +139,22 @@ func setGiven[T any](set map[string]any, given map[string]*T) {
 	}
 }
 
-// UpdateProfile changes a user's own data. A change of the username adds the event, whose detail is
-// the old username. Errors: ErrConflict if the username is taken, ErrNotFound if there is no such
+// UpdateProfile changes a user's own data, and adds the events that eventsOf returns for the user
+// before the change. Errors: ErrConflict if the username is taken, ErrNotFound if there is no such
 // user.
-func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, renamed Event) error {
+func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, eventsOf func(before User) []Event) error {
 	set := c.columns()
 	if len(set) == 0 {
 		return nil
 	}
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		var events []Event
-		if c.Username != nil {
-			var u User // locked: of two changes at the same moment the second says what the first has made
-			if err := translate(tx.Clauses(clause.Locking{Strength: "UPDATE"}).Select("username").Where("id = ?", id).Take(&u).Error); err != nil {
-				return err
-			}
-			if u.Username != *c.Username {
-				renamed.Detail = "was " + u.Username
-				events = append(events, renamed)
-			}
+		var before User // locked: of two changes at the same time, the second one replaces what the first one has stored
+		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Select("id", "username", "first_name", "last_name", "locale").
+			Where("id = ?", id).Take(&before).Error
+		if err != nil {
+			return translate(err)
 		}
-		return changeUser(tx, set, events, "id = ?", id)
+		return changeUser(tx, set, eventsOf(before), "id = ?", id)
 	})
 }
 

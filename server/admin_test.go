@@ -62,16 +62,37 @@ func (s staffed) audit(query string) (list []object) {
 	return list
 }
 
-// wantAudit compares kind, target, actor and detail of what a member of staff did.
+// wantAudit compares kind, user and changes of what a staff member did: "username_changed 4 username ada>countess".
 func (s staffed) wantAudit(actor servertest.User, want ...string) {
 	s.t.Helper()
 	var got []string
 	for _, e := range s.audit(fmt.Sprint("&actor_id=", actor.ID)) {
-		got = append(got, strings.TrimSpace(fmt.Sprintf("%v %.0f %v", e["kind"], e["user_id"], e["detail"])))
+		if e["actor"] != "staff" || e["actor_id"] != float64(actor.ID) {
+			s.t.Errorf("caused by %v %v", e["actor"], e["actor_id"])
+		}
+		got = append(got, strings.TrimSpace(fmt.Sprintf("%v %.0f %s", e["kind"], e["user_id"], changesOf(e))))
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		s.t.Errorf("what user %d did (-want +got):\n%s", actor.ID, diff)
 	}
+}
+
+// changesOf returns the changes of an event as a text, sorted by field. None is null.
+func changesOf(event object) string {
+	var list []string
+	for _, each := range event["changes"].([]any) {
+		value := func(member string) any { return or(each.(object)[member], "null") }
+		list = append(list, fmt.Sprintf("%v %v>%v", each.(object)["field"], value("before"), value("after")))
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+func or(value, otherwise any) any {
+	if value == nil {
+		return otherwise
+	}
+	return value
 }
 
 // ------------------------------------------------------------------ finding
@@ -110,7 +131,7 @@ func TestControl77SearchIsLiteral(t *testing.T) {
 				t.Errorf("%q finds %q, want %q", query, got, want)
 			}
 		}
-		for _, query := range []string{"q=%ff", "q=%00", "q=a%00b", "q=", "sort=password", "sort=id%3Bdrop", "sort=(select+sleep(3))", "sort=-", "sort=ID", "limit=101", "limit=0", "limit=1e9", "is_active=1", "is_staff=TRUE", "password=x", "q=a&q=b", "after=%2B%2B", "after=AAAA"} {
+		for _, query := range []string{"q=%ff", "q=%00", "q=a%00b", "q=", "sort=password", "sort=id%3Bdrop", "sort=(select+sleep(3))", "sort=-", "sort=ID", "limit=101", "limit=0", "limit=1e9", "is_active=1", "email_verified=TRUE", "email_verified=", "role=", "role=admin", "role=staff,none", "role=Staff", "role=staff&role=staff", "role=none&role=staff&role=superuser&role=none", "is_staff=true", "verified=true", "after=AAAA", "password=x", "q=a&q=b", "email=a@b.example&email=c@d.example", "username=", "email=", "email=%00ab", "cursor=%2B%2B", "cursor=AAAA", "cursor="} {
 			s.asSam.Copy().Do(http.MethodGet, "/admin/users?"+query, nil).Want(t, http.StatusBadRequest, "request_malformed")
 		}
 	})
@@ -128,18 +149,20 @@ func TestFilters(t *testing.T) {
 			return names
 		}
 		for query, want := range map[string][]string{
-			"":                              names(s.root, s.boss, s.sam, s.una),
-			"is_active=true":                names(s.root, s.sam, s.una),
-			"is_active=false":               names(s.boss),
-			"is_staff=true":                 names(s.root, s.boss, s.sam),
-			"is_staff=false":                names(s.una),
-			"verified=false":                names(s.una),
-			"verified=true&is_active=true":  names(s.root, s.sam),
-			"verified=true&is_staff=false":  nil,
-			"q=" + s.sam.Email[:9]:          names(s.sam),
-			"sort=-id&limit=2":              names(s.una, s.sam),
-			"is_staff=true&sort=-id":        names(s.sam, s.boss, s.root),
-			"is_active=true&q=nobody%20has": nil,
+			"":                                   names(s.root, s.boss, s.sam, s.una),
+			"is_active=true":                     names(s.root, s.sam, s.una),
+			"is_active=false":                    names(s.boss),
+			"role=superuser":                     names(s.root, s.boss),
+			"role=staff":                         names(s.sam),
+			"role=none":                          names(s.una),
+			"role=none&role=superuser":           names(s.root, s.boss, s.una),
+			"email_verified=false":               names(s.una),
+			"email_verified=true&is_active=true": names(s.root, s.sam),
+			"email_verified=true&role=none":      nil,
+			"q=" + s.sam.Email[:9]:               names(s.sam),
+			"sort=-id&limit=2":                   names(s.una, s.sam),
+			"role=superuser&role=staff&sort=-id": names(s.sam, s.boss, s.root),
+			"is_active=true&q=nobody%20has":      nil,
 		} {
 			if got := listed(t, s.asSam.Do(http.MethodGet, "/admin/users?"+query, nil)); !slices.Equal(got, want) {
 				t.Errorf("%s: %q, want %q", query, got, want)
@@ -182,20 +205,20 @@ func TestControl77PagesOfUsers(t *testing.T) {
 				if page == 1 { // behind what was read already
 					s.Database.Exec(t, "DELETE FROM users WHERE username = ?", names[0])
 				}
-				next, more := r.JSON["next"].(string)
+				next, more := r.JSON["next_cursor"].(string)
 				if !more {
 					break
 				}
 				if page > 20 {
 					t.Fatal("the pages have no end")
 				}
-				query.Set("after", next)
+				query.Set("cursor", next)
 				if other != "" {
-					find(s.asSam.Copy(), url.Values{"sort": {sort}, "after": {other}}).Want(t, http.StatusBadRequest, "request_malformed")
+					find(s.asSam.Copy(), url.Values{"sort": {sort}, "cursor": {other}}).Want(t, http.StatusBadRequest, "request_malformed")
 				}
 				other = ""
 			}
-			other = query.Get("after")
+			other = query.Get("cursor")
 			for name, n := range seen {
 				if n != 1 {
 					t.Errorf("%s: %s is on %d pages", sort, name, n)
@@ -232,14 +255,21 @@ func TestControl77MadeUpCursors(t *testing.T) {
 			`{"s":"date_joined","d":false,"i":-9223372036854775808,"t":"\u0000'"}`: http.StatusOK,
 			`null`: http.StatusBadRequest,
 		} {
-			find(s.asSam.Copy(), url.Values{"sort": {"date_joined"}, "after": {base64.RawURLEncoding.EncodeToString([]byte(place))}}).Want(t, status, "")
+			find(s.asSam.Copy(), url.Values{"sort": {"date_joined"}, "cursor": {base64.RawURLEncoding.EncodeToString([]byte(place))}}).Want(t, status, "")
 		}
 		all := url.Values{} // what the contract shows works
 		for _, op := range servertest.Operations() {
 			for _, p := range op.Operation.Parameters {
-				if op.ID == "listUsers" {
-					all.Set(p.Value.Name, fmt.Sprint(p.Value.Example))
+				if op.ID != "listUsers" {
+					continue
 				}
+				if list, ok := p.Value.Example.([]any); ok { // repeated
+					for _, value := range list {
+						all.Add(p.Value.Name, fmt.Sprint(value))
+					}
+					continue
+				}
+				all.Set(p.Value.Name, fmt.Sprint(p.Value.Example))
 			}
 		}
 		find(s.asSam.Copy(), all).Want(t, http.StatusOK, "")
@@ -257,7 +287,7 @@ func TestControl73StaffManagesOrdinaryUsers(t *testing.T) {
 		for _, target := range []servertest.User{s.root, s.boss, s.sam} {
 			for _, try := range []example{
 				{http.MethodPatch, at(target, ""), object{"first_name": "Eve"}}, {http.MethodPatch, at(target, ""), object{"is_active": false}}, {http.MethodPatch, at(target, ""), object{}},
-				{http.MethodPost, at(target, "/delete"), nil}, {http.MethodPost, at(target, "/password_reset"), nil}, {http.MethodPost, at(target, "/unthrottle"), nil},
+				{http.MethodDelete, at(target, ""), nil}, {http.MethodPost, at(target, "/password_reset"), nil}, {http.MethodDelete, at(target, "/login_limit"), nil},
 				{http.MethodDelete, at(target, "/sessions"), nil}, {http.MethodDelete, at(target, "/sessions/"+session), nil},
 			} {
 				send(s.asSam.Copy(), try).Want(t, http.StatusForbidden, "role_required")
@@ -278,8 +308,8 @@ func TestControl73StaffManagesOrdinaryUsers(t *testing.T) {
 		edit(s.asRoot, s.sam, object{"is_superuser": false, "is_staff": false}).Want(t, http.StatusOK, "")
 		s.asSam.Do(http.MethodGet, "/admin/users", nil).Want(t, http.StatusForbidden, "role_required")
 		s.asSam.Profile().Want(t, http.StatusOK, "") // what an ordinary user may
-		s.wantAudit(s.root, fmt.Sprintf(`roles_changed %d staff to staff and superuser`, s.sam.ID), fmt.Sprintf(`names_changed %d "Ada Lovelace" to "Sam Lovelace"`, s.sam.ID),
-			fmt.Sprintf(`roles_changed %d staff and superuser to no role`, s.sam.ID))
+		s.wantAudit(s.root, fmt.Sprintf("roles_changed %d is_superuser false>true", s.sam.ID), fmt.Sprintf("profile_changed %d first_name Ada>Sam", s.sam.ID),
+			fmt.Sprintf("roles_changed %d is_staff true>false, is_superuser true>false", s.sam.ID))
 	})
 }
 
@@ -299,7 +329,7 @@ func TestControl73NoRoleWithoutAVerifiedAddress(t *testing.T) {
 		invited := servertest.User{User: stored(t, s.Server, email)}
 		edit(s.asRoot, invited, object{"is_staff": true, "is_superuser": true}).Want(t, http.StatusOK, "")
 		// Who has not come yet does not manage anything.
-		s.asRoot.Do(http.MethodPost, at(s.boss, "/delete"), nil).Want(t, http.StatusNoContent, "")
+		s.asRoot.Do(http.MethodDelete, at(s.boss, ""), nil).Want(t, http.StatusNoContent, "")
 		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "superuser_last")
 	})
 }
@@ -317,7 +347,7 @@ func TestControl72And73RecentPassword(t *testing.T) {
 			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
 			c.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "") // reading goes on, and what can do no harm
 			c.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, "")
-			c.Do(http.MethodPost, at(s.root, "/unthrottle"), nil).Want(t, http.StatusForbidden, "reauth_required") // guesses without end
+			c.Do(http.MethodDelete, at(s.root, "/login_limit"), nil).Want(t, http.StatusForbidden, "reauth_required") // guesses without end
 			wantField(t, show(c, "a wrong password"), "/password", "password_wrong")
 			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
 			if r := show(c, s.root.Password).Want(t, http.StatusOK, ""); r.JSON["expires_in"] != float64(600) || len(r.Cookies()) != 0 {
@@ -351,7 +381,7 @@ func TestControl60And78Invite(t *testing.T) {
 		r := s.asSam.Do(http.MethodPost, "/admin/users", object{"email": email, "username": name, "first_name": "Grace", "locale": "ko"}).Want(t, http.StatusCreated, "")
 		u := servertest.User{User: stored(t, s.Server, email), Password: otherPassword}
 		user := r.JSON["user"].(object)
-		if r.JSON["has_password"] != false || r.JSON["locale"] != "ko" || user["email_verified"] != false || user["is_active"] != true || user["is_staff"] != false || user["username"] != name {
+		if user["has_password"] != false || user["locale"] != "ko" || user["last_name"] != "" || user["pending_email"] != nil || user["email_verified"] != false || user["is_active"] != true || user["is_staff"] != false || user["username"] != name {
 			t.Errorf("the answer says %s", r.Raw)
 		}
 		for _, guess := range []string{"", "!", u.User.Password, otherPassword} {
@@ -363,16 +393,16 @@ func TestControl60And78Invite(t *testing.T) {
 		if m.Kind != mail.Invitation || m.Locale != "ko" || m.Name != "" || m.ValidFor != 72*time.Hour {
 			t.Errorf("the mail is %+v", m)
 		}
-		confirmReset(s.Server, servertest.Token(t, m), otherPassword).Want(t, http.StatusOK, "")
+		confirmReset(s.Server, servertest.Token(t, m), otherPassword).Want(t, http.StatusNoContent, "")
 		profile := profileOf(t, s.Login(u, accounts.Hybrid).Profile())
 		if profile["email_verified"] != true {
 			t.Errorf("the link proves the address: %v", profile)
 		}
-		if r := s.asSam.Do(http.MethodGet, at(u, ""), nil).Want(t, http.StatusOK, ""); r.JSON["has_password"] != true {
+		if r := s.asSam.Do(http.MethodGet, at(u, ""), nil).Want(t, http.StatusOK, ""); r.JSON["user"].(object)["has_password"] != true {
 			t.Errorf("the answer says %s", r.Raw)
 		}
 		s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": address(newName()), "is_staff": true}).Want(t, http.StatusCreated, "")
-		s.wantAudit(s.sam, fmt.Sprintf("invited %d no role", u.ID))
+		s.wantAudit(s.sam, fmt.Sprintf("invited %d", u.ID))
 		for body, code := range map[*object]string{
 			{"email": shouted(email)}: "email_taken", {"email": address(newName()), "username": strings.ToUpper(name)}: "username_taken", {"email": s.una.Email, "username": name}: "username_taken",
 		} {
@@ -395,18 +425,19 @@ func TestControl78UpdateUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()
 		r := edit(s.asSam, s.una, object{"username": name, "first_name": "Una", "last_name": "", "locale": "ko"}).Want(t, http.StatusOK, "")
-		want := object{"id": float64(s.una.ID), "username": name, "email": s.una.Email, "first_name": "Una", "last_name": "", "is_active": true, "is_staff": false, "is_superuser": false, "email_verified": true}
+		want := object{"id": float64(s.una.ID), "username": name, "email": s.una.Email, "first_name": "Una", "last_name": "", "is_active": true, "is_staff": false, "is_superuser": false, "email_verified": true,
+			"locale": "ko", "has_password": true, "pending_email": nil, "throttled": false}
 		got := r.JSON["user"].(object)
-		delete(got, "date_joined")
-		delete(got, "last_login")
-		if diff := gocmp.Diff(want, got); diff != "" || r.JSON["locale"] != "ko" {
-			t.Errorf("locale %v (-want +got):\n%s", r.JSON["locale"], diff)
+		for _, member := range []string{"date_joined", "last_login", "version"} {
+			delete(got, member)
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("the user (-want +got):\n%s", diff)
 		}
 		s.asUna.Profile().Want(t, http.StatusOK, "") // the sessions go on
 		s.wantAudit(s.sam,
-			fmt.Sprintf("username_changed %d %s to %s", s.una.ID, s.una.Username, name),
-			fmt.Sprintf(`names_changed %d "Ada Lovelace" to "Una"`, s.una.ID),
-			fmt.Sprintf("names_changed %d language  to ko", s.una.ID))
+			fmt.Sprintf("username_changed %d username %s>%s", s.una.ID, s.una.Username, name),
+			fmt.Sprintf("profile_changed %d first_name Ada>Una, last_name Lovelace>null, locale null>ko", s.una.ID))
 		before := s.Database.Dump(t)
 		edit(s.asSam, s.una, object{"username": name, "email": s.una.Email, "first_name": "Una", "is_active": true}).Want(t, http.StatusOK, "")
 		edit(s.asSam, s.una, object{}).Want(t, http.StatusOK, "")
@@ -418,7 +449,7 @@ func TestControl78UpdateUser(t *testing.T) {
 			wantField(t, edit(s.asRoot, s.una, body), pointer, "format_invalid")
 		}
 		unchanged(t, s.Server, before)
-		for _, path := range []string{"/admin/users/9007199254740992", "/admin/users/999999"} {
+		for _, path := range []string{"/admin/users/9007199254740991", "/admin/users/999999"} {
 			s.asSam.Do(http.MethodPatch, path, object{"first_name": "x"}).Want(t, http.StatusNotFound, "resource_not_found")
 		}
 	})
@@ -454,14 +485,23 @@ func TestControl78ChangesAtTheSameMoment(t *testing.T) {
 func TestUserDoesNotSeeWhoSheIsManagedBy(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		edit(s.asSam, s.una, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
-		s.asSam.Do(http.MethodPost, at(s.una, "/unthrottle"), nil).Want(t, http.StatusNoContent, "")
+		s.asSam.Do(http.MethodDelete, at(s.una, "/login_limit"), nil).Want(t, http.StatusNoContent, "")
 		events := eventsOf(t, s.Server, s.asUna)
-		for i, detail := range []string{"by staff", `by staff: "Ada Lovelace" to "Una Lovelace"`} {
-			if e := events[i]; e["detail"] != detail || e["ip"] != "" || e["user_agent"] != "" || e["request_id"] != nil {
-				t.Errorf("she sees %v", e)
+		for i, kind := range []string{"login_limit_reset", "profile_changed"} {
+			e := events[i]
+			if e["kind"] != kind || e["actor"] != "staff" {
+				t.Errorf("event %d is %v", i, e)
+			}
+			for _, member := range []string{"actor_id", "actor_username", "ip", "user_agent", "request_id", "session_id"} {
+				if e[member] != nil {
+					t.Errorf("she sees %s: %v", member, e)
+				}
 			}
 		}
-		if e := s.audit("&kind=unthrottled")[0]; e["ip"] != "127.0.0.1" || e["request_id"] == nil {
+		if got := changesOf(events[1]); got != "first_name Ada>Una" {
+			t.Errorf("she sees the changes %s", got)
+		}
+		if e := s.audit("&kind=login_limit_reset")[0]; e["ip"] != "127.0.0.1" || e["request_id"] == nil || e["actor_username"] != s.sam.Username || e["username"] != s.una.Username {
 			t.Errorf("staff sees %v", e)
 		}
 	})
@@ -476,7 +516,7 @@ func TestControl76DeactivationEndsEverything(t *testing.T) {
 		}
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
-		confirmReset(s.Server, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmReset(s.Server, reset, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		if r := s.asSam.Do(http.MethodGet, at(s.una, "/sessions"), nil).Want(t, http.StatusOK, ""); len(r.JSON["sessions"].([]any)) != 0 {
 			t.Errorf("sessions %s", r.Raw)
 		}
@@ -486,7 +526,7 @@ func TestControl76DeactivationEndsEverything(t *testing.T) {
 		edit(s.asSam, s.una, object{"is_active": true}).Want(t, http.StatusOK, "")
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusOK, "")
-		s.wantAudit(s.sam, fmt.Sprintf("deactivated %d", s.una.ID), fmt.Sprintf("names_changed %d language  to ko", s.una.ID), fmt.Sprintf("activated %d", s.una.ID))
+		s.wantAudit(s.sam, fmt.Sprintf("deactivated %d is_active true>false", s.una.ID), fmt.Sprintf("profile_changed %d locale null>ko", s.una.ID), fmt.Sprintf("activated %d is_active false>true", s.una.ID))
 	})
 }
 
@@ -512,7 +552,7 @@ func TestStaffEndsItself(t *testing.T) {
 
 func TestControl76DeleteUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
-		nothing(t, s.asSam.Do(http.MethodPost, at(s.una, "/delete"), nil).Want(t, http.StatusNoContent, ""))
+		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusNoContent, ""))
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		for _, table := range []string{"sessions", "one_time_tokens"} {
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?", s.una.ID); n != 0 {
@@ -520,22 +560,22 @@ func TestControl76DeleteUser(t *testing.T) {
 			}
 		}
 		wantMails(t, s.Server, s.una.Email, mail.AccountDeleted)
-		s.wantAudit(s.sam, fmt.Sprintf("deleted %d no role", s.una.ID))
+		s.wantAudit(s.sam, fmt.Sprintf("deleted %d", s.una.ID))
 		if list := s.audit(fmt.Sprint("&user_id=", s.una.ID)); len(list) != 1 {
 			t.Errorf("events of a user who is gone: %v", list)
 		}
-		for _, again := range []example{{http.MethodPost, at(s.una, "/delete"), nil}, {http.MethodGet, at(s.una, ""), nil}, {http.MethodGet, at(s.una, "/sessions"), nil}, {http.MethodDelete, at(s.una, "/sessions"), nil},
-			{http.MethodPost, at(s.una, "/password_reset"), nil}, {http.MethodPost, at(s.una, "/unthrottle"), nil}, {http.MethodDelete, at(s.una, "/sessions/"+s.asSam.SessionID), nil}} {
+		for _, again := range []example{{http.MethodDelete, at(s.una, ""), nil}, {http.MethodGet, at(s.una, ""), nil}, {http.MethodGet, at(s.una, "/sessions"), nil}, {http.MethodDelete, at(s.una, "/sessions"), nil},
+			{http.MethodPost, at(s.una, "/password_reset"), nil}, {http.MethodDelete, at(s.una, "/login_limit"), nil}, {http.MethodDelete, at(s.una, "/sessions/"+s.asSam.SessionID), nil}} {
 			send(s.asSam, again).Want(t, http.StatusNotFound, "resource_not_found")
 		}
-		s.asRoot.Do(http.MethodPost, at(s.boss, "/delete"), nil).Want(t, http.StatusNoContent, "")
+		s.asRoot.Do(http.MethodDelete, at(s.boss, ""), nil).Want(t, http.StatusNoContent, "")
 		settle(t, s.Server)
 		before := s.Database.Dump(t)
-		s.asRoot.Do(http.MethodPost, at(s.root, "/delete"), nil).Want(t, http.StatusConflict, "superuser_last")
+		s.asRoot.Do(http.MethodDelete, at(s.root, ""), nil).Want(t, http.StatusConflict, "superuser_last")
 		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "superuser_last")
 		edit(s.asRoot, s.root, object{"is_active": false, "first_name": "x"}).Want(t, http.StatusConflict, "superuser_last")
 		unchanged(t, s.Server, before)
-		s.asRoot.Copy().Do(http.MethodPost, "/accounts/profile/delete", object{"password": s.root.Password}).Want(t, http.StatusConflict, "superuser_last")
+		deleteAccount(s.asRoot.Copy()).Want(t, http.StatusConflict, "superuser_last")
 		if err := s.Service.SetActive(t.Context(), s.root.Username, false); err == nil {
 			t.Error("an operator has deactivated the last superuser")
 		}
@@ -547,11 +587,11 @@ func TestControl76DeleteUser(t *testing.T) {
 
 func TestSendPasswordReset(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
-		nothing(t, s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusAccepted, ""))
+		wantAccepted(t, s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil))
 		token := linkToken(t, s.Server, s.una.Email, 1, mail.Reset)
 		s.asUna.Profile().Want(t, http.StatusOK, "") // until it is used nothing changes
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusOK, "")
-		confirmReset(s.Server, token, otherPassword).Want(t, http.StatusOK, "")
+		confirmReset(s.Server, token, otherPassword).Want(t, http.StatusNoContent, "")
 		s.asUna.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 
 		email := address(newName())
@@ -563,9 +603,9 @@ func TestSendPasswordReset(t *testing.T) {
 		if life := s.Mails.To(email)[1].ValidFor; life != 72*time.Hour {
 			t.Errorf("the second invitation is good for %v", life)
 		}
-		confirmReset(s.Server, first, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
-		confirmReset(s.Server, second, otherPassword).Want(t, http.StatusOK, "")
-		s.wantAudit(s.sam, fmt.Sprintf("password_reset_sent %d reset", s.una.ID), fmt.Sprintf("invited %d no role", invited.ID), fmt.Sprintf("password_reset_sent %d invitation", invited.ID))
+		confirmReset(s.Server, first, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+		confirmReset(s.Server, second, otherPassword).Want(t, http.StatusNoContent, "")
+		s.wantAudit(s.sam, fmt.Sprintf("password_reset_sent %d", s.una.ID), fmt.Sprintf("invited %d", invited.ID), fmt.Sprintf("password_reset_sent %d", invited.ID))
 
 		s.Database.Exec(t, "UPDATE users SET email = '', email_norm = '#1' WHERE id = ?", s.una.ID)
 		s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusConflict, "user_unreachable")
@@ -581,14 +621,14 @@ func TestSendPasswordResetHasABudget(t *testing.T) {
 		for _, status := range []int{http.StatusAccepted, http.StatusAccepted, http.StatusTooManyRequests} {
 			s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, status, "")
 		}
-		s.wantAudit(s.sam, fmt.Sprintf("password_reset_sent %d reset", s.una.ID), fmt.Sprintf("password_reset_sent %d reset", s.una.ID))
+		s.wantAudit(s.sam, fmt.Sprintf("password_reset_sent %d", s.una.ID), fmt.Sprintf("password_reset_sent %d", s.una.ID))
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=2/1h")
 }
 
-func TestUnthrottle(t *testing.T) {
+func TestResetLoginLimit(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		throttled := func() any {
-			return s.asSam.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "").JSON["throttled"]
+			return s.asSam.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "").JSON["user"].(object)["throttled"]
 		}
 		for what, try := range map[string]func(password string) *servertest.Response{
 			"the address": func(password string) *servertest.Response { // of networks that are not known
@@ -611,14 +651,14 @@ func TestUnthrottle(t *testing.T) {
 			if throttled() != true {
 				t.Errorf("%s: not throttled, it says", what)
 			}
-			nothing(t, s.asSam.Do(http.MethodPost, at(s.una, "/unthrottle"), nil).Want(t, http.StatusNoContent, ""))
+			nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/login_limit"), nil).Want(t, http.StatusNoContent, ""))
 			if throttled() != false {
 				t.Errorf("%s: still throttled, it says", what)
 			}
 			try(s.una.Password).Want(t, http.StatusOK, "")
 		}
-		unthrottled := fmt.Sprintf("unthrottled %d", s.una.ID)
-		s.wantAudit(s.sam, unthrottled, unthrottled, unthrottled)
+		reset := fmt.Sprintf("login_limit_reset %d", s.una.ID)
+		s.wantAudit(s.sam, reset, reset, reset)
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
@@ -650,8 +690,8 @@ func TestSessionsOfAUser(t *testing.T) {
 			t.Errorf("sessions %v", got)
 		}
 		s.asSam.Profile().Want(t, http.StatusOK, "")
-		s.wantAudit(s.sam, fmt.Sprintf("session_ended %d", s.una.ID), fmt.Sprintf("sessions_ended %d", s.una.ID))
-		if e := s.audit("&kind=session_ended"); e[0]["session_id"] != s.asUna.SessionID {
+		s.wantAudit(s.sam, fmt.Sprintf("session_revoked %d", s.una.ID), fmt.Sprintf("sessions_revoked %d", s.una.ID))
+		if e := s.audit("&kind=session_revoked"); e[0]["session_id"] != s.asUna.SessionID {
 			t.Errorf("which session has ended? %v", e)
 		}
 	})
@@ -676,11 +716,11 @@ func TestEventsOfAll(t *testing.T) {
 		for query := "?limit=3"; ; {
 			r := s.asSam.Do(http.MethodGet, "/admin/events"+query, nil).Want(t, http.StatusOK, "")
 			paged = append(paged, r.JSON["events"].([]any)...)
-			next, more := r.JSON["next"].(string)
+			next, more := r.JSON["next_cursor"].(string)
 			if !more {
 				break
 			}
-			query = "?limit=3&before=" + next
+			query = "?limit=3&cursor=" + next
 		}
 		slices.Reverse(paged)
 		for i := range paged {
@@ -688,7 +728,7 @@ func TestEventsOfAll(t *testing.T) {
 				t.Fatalf("page by page they are %v", paged)
 			}
 		}
-		for _, query := range []string{"limit=101", "kind=nothing", "user_id=0", "user_id=x", "actor_id=-1", "before=x", "username=x"} {
+		for _, query := range []string{"limit=101", "kind=nothing", "user_id=0", "user_id=x", "actor_id=-1", "cursor=x", "before=x", "username=x"} {
 			s.asSam.Copy().Do(http.MethodGet, "/admin/events?"+query, nil).Want(t, http.StatusBadRequest, "request_malformed")
 		}
 	})

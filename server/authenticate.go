@@ -84,6 +84,9 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 		}
 		s.alternatives = append(s.alternatives, a)
 	}
+	if s.optional && !s.lists(accounts.RefreshCookie) { // its credential would be required after all; see authenticate
+		return s, errors.New("an optional credential on an operation that does not list the refresh cookie")
+	}
 	if err := s.readCrossSite(op); err != nil {
 		return s, err
 	}
@@ -131,7 +134,8 @@ const workTime = 2500 * time.Millisecond
 //
 // Where the contract lists the refresh cookie, the operation is about the session itself: expiry and liveness are
 // then decided by its rule, which must accept what is elsewhere refused (an expired token logs out). Everywhere else
-// the credential is turned into a principal, which reads the session's row.
+// the credential is turned into a principal, which reads the session's row. An optional credential that is missing or
+// rejected leaves the call unauthenticated.
 func (s *Server) authenticate(c *gin.Context) {
 	call := callOf(c)
 	wants := call.operation.security

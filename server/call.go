@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"strings"
 	"time"
@@ -47,7 +48,7 @@ func callOf(ctx context.Context) *call {
 const maxUserAgent = 256
 
 func (s *Server) beginCall(c *gin.Context) {
-	id := uuid.Must(uuid.NewV7())
+	id := requestID(c.Request.Header)
 	call := &call{
 		id: id.String(), received: s.Now(),
 		client: accounts.Client{
@@ -59,6 +60,20 @@ func (s *Server) beginCall(c *gin.Context) {
 	c.Request = c.Request.WithContext(context.WithValue(ctx, callKey{}, call))
 	c.Header("X-Request-Id", call.id)
 	c.Next()
+}
+
+// requestID returns the client's X-Request-Id if there is exactly one and it is a lower-case UUID, and a new one if not.
+//
+// Security: the client chooses the value, so it can occur twice and proves nothing. It is written to the log, to problems
+// and to events, in no column that must be unique, and nothing is decided by it. The nil UUID is rejected: an event with
+// that id would look like an event without a request, which is the operator's.
+func requestID(h http.Header) uuid.UUID {
+	if values := h.Values("X-Request-Id"); len(values) == 1 {
+		if id, err := uuid.Parse(values[0]); err == nil && id != uuid.Nil && id.String() == values[0] {
+			return id
+		}
+	}
+	return uuid.Must(uuid.NewV7())
 }
 
 // withNetwork makes the database count the writes of a request for its client's network.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -15,13 +16,15 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
 )
 
 // contract is openapi.yaml made ready for requests: the operations by route, and the document as it is served.
 type contract struct {
-	operations map[string]*operation // by method, blank and gin's path
-	json, yaml []byte
+	operations map[string]*operation // by method, blank and gin's path; HEAD is the operation of GET
+	json, yaml cacheable
+	version    string // info.version
 }
 
 // operation is an operation of the contract.
@@ -29,31 +32,51 @@ type operation struct {
 	id       string
 	route    *routers.Route
 	security security
-	maxBody  int // bytes; 0 if the operation has no body
+	maxBody  int                       // bytes; 0 if the operation has no body
+	values   map[string]accounts.Value // the members of the body that have a rule, by name
+
+	deprecation map[string]string // headers
 }
 
-// pages are the routes for people, beside the contract.
-var pages = []string{"/docs/", "/pages/", "/demo/", "/console/"}
+// pages are the routes that are not in the contract: pages for people. One that ends in / includes all paths below it.
+var pages = []string{"/console", "/console/", "/demo", "/demo/", "/docs", "/docs/", "/pages/", "/problems/"}
+
+// isPage reports whether a route is one of the pages.
+func isPage(route string) bool {
+	return slices.ContainsFunc(pages, func(page string) bool {
+		return route == page || strings.HasSuffix(page, "/") && strings.HasPrefix(route, page)
+	})
+}
 
 func loadContract(cfg config.Config) (*contract, error) {
 	doc, err := api.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("server: the contract: %w", err)
 	}
-	k := &contract{operations: map[string]*operation{}}
+	k := &contract{operations: map[string]*operation{}, version: doc.Info.Version}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			security, err := readSecurity(doc, op)
+			o, err := readOperation(doc, op)
 			if err != nil {
 				return nil, fmt.Errorf("server: the contract: %s: %w", op.OperationID, err)
 			}
-			k.operations[method+" "+ginPath(path)] = &operation{
-				id: op.OperationID, security: security, maxBody: bodyLimit(op),
-				route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+			o.route = &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op}
+			k.operations[method+" "+ginPath(path)] = o
+			if method == http.MethodGet {
+				k.operations[http.MethodHead+" "+ginPath(path)] = o
 			}
 		}
 	}
 	return k, k.render(doc, cfg)
+}
+
+func readOperation(doc *openapi3.T, op *openapi3.Operation) (*operation, error) {
+	security, err := readSecurity(doc, op)
+	if err != nil {
+		return nil, err
+	}
+	deprecation, err := readDeprecation(op)
+	return &operation{id: op.OperationID, security: security, maxBody: bodyLimit(op), values: valuesOf(op), deprecation: deprecation}, err
 }
 
 // ginPath turns /a/{b} into /a/:b.
@@ -61,17 +84,20 @@ func ginPath(path string) string {
 	return strings.NewReplacer("{", ":", "}", "").Replace(path)
 }
 
-// render makes the document that is served: with the server's own URL and the cookie names in force, so that what
-// clients read is what runs.
-func (k *contract) render(doc *openapi3.T, cfg config.Config) (err error) {
+// render makes the document that is served: with the server's own URL, the cookie names in force and the minimum length
+// of passwords, so that what clients read is what runs. Requests are validated against the same document.
+func (k *contract) render(doc *openapi3.T, cfg config.Config) error {
 	names := cookieNamesFor(cfg)
 	doc.Servers[0].URL = cfg.PublicURL
 	doc.Components.SecuritySchemes[schemeAccessCookie].Value.Name = names.access
 	doc.Components.SecuritySchemes[schemeRefreshCookie].Value.Name = names.refresh
-	if k.json, err = doc.MarshalJSON(); err != nil {
+	doc.Components.Schemas["NewPassword"].Value.MinLength = uint64(cfg.PasswordMinLength)
+	asJSON, err := doc.MarshalJSON()
+	if err != nil {
 		return err
 	}
-	k.yaml, err = toYAML(k.json)
+	asYAML, err := toYAML(asJSON)
+	k.json, k.yaml = newCacheable("application/json", asJSON), newCacheable("application/yaml", asYAML)
 	return err
 }
 
@@ -101,7 +127,7 @@ func (k *contract) matches(routes gin.RoutesInfo) error {
 	var faults []error
 	seen := map[string]bool{}
 	for _, r := range routes {
-		if slices.ContainsFunc(pages, func(prefix string) bool { return strings.HasPrefix(r.Path+"/", prefix) }) {
+		if isPage(r.Path) {
 			continue
 		}
 		key := r.Method + " " + r.Path
@@ -123,8 +149,21 @@ func (s *Server) findOperation(c *gin.Context) {
 		s.problem(c, problemOf(codeResourceNotFound))
 		return
 	}
-	callOf(c).operation = s.contract.operations[c.Request.Method+" "+c.FullPath()]
+	operation := s.contract.operations[c.Request.Method+" "+c.FullPath()]
+	callOf(c).operation = operation
+	for name, value := range operation.deprecation {
+		c.Header(name, value)
+	}
+	joinLines(c.Request.Header, "If-None-Match")
 	c.Next()
+}
+
+// joinLines makes one line of a header that is a list and may be sent as several (RFC 9110, section 5.3). The validator
+// and the generated binding reject a parameter that occurs twice.
+func joinLines(h http.Header, name string) {
+	if lines := h.Values(name); len(lines) > 1 {
+		h.Set(name, strings.Join(lines, ", "))
+	}
 }
 
 // spelledOut: a path with escapes for what needs none, such as /accounts%2Flogin, would be routed here and still pass

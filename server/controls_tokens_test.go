@@ -69,10 +69,10 @@ func TestControl20OneTokenOnePurpose(t *testing.T) {
 	tokens := map[string]string{
 		"access": c.Access, "refresh": c.Refresh, "access cookie": accessOf(cookies), "refresh cookie": refreshOf(cookies), "csrf": cookies.CSRF,
 		"verify": register(t, s, 1, object{"email": address(newName()), "password": password}),
-		"change": requestEmailChange(t, s, c, address(newName()), u.Password, 1), "reset": requestReset(t, s, u.Email, 2),
+		"change": requestEmailChange(t, s, c, address(newName()), 1), "reset": requestReset(t, s, u.Email, 2),
 	}
 	csrf := servertest.Header("X-CSRFToken", cookies.CSRF)
-	link, credential, forgery := verdict{400, "link_invalid"}, verdict{401, ""}, verdict{403, "csrf_failed"}
+	link, credential, forgery := verdict{422, "link_invalid"}, verdict{401, ""}, verdict{403, "csrf_failed"}
 	doors := map[string]struct {
 		own  []string // by name; a transport's token at another transport's place is asked elsewhere
 		want verdict
@@ -91,7 +91,7 @@ func TestControl20OneTokenOnePurpose(t *testing.T) {
 		"logout": {[]string{"refresh"}, credential, func(v string) *servertest.Response { return post(s, "/accounts/logout", object{"refresh_token": v}) }},
 		"verify": {[]string{"verify"}, link, func(v string) *servertest.Response { return verify(s, v, password) }},
 		"reset":  {[]string{"reset"}, link, func(v string) *servertest.Response { return confirmReset(s, v, otherPassword) }},
-		"change": {[]string{"change"}, link, func(v string) *servertest.Response { return confirmEmail(s, v) }},
+		"change": {[]string{"change"}, link, func(v string) *servertest.Response { return confirmEmail(s, v, u.Password) }},
 		"CSRF header": {[]string{"csrf"}, forgery, func(v string) *servertest.Response {
 			return cookies.Copy().RefreshTokens(servertest.Header("X-CSRFToken", v))
 		}},

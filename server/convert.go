@@ -62,13 +62,22 @@ func sessions(list []models.Session, current models.ID) []api.Session {
 func event(e models.Event) api.Event {
 	return api.Event{
 		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: timestamp(e.CreatedAt), UserID: e.UserID,
-		Actor: actor(e), ActorID: userIDOrNull(actorID(e)), Changes: []api.EventChange{}, Detail: textOrNull(e.Detail),
+		Username: textOrNull(orEmpty(e.Username)), Actor: actor(e), ActorID: userIDOrNull(actorID(e)), ActorUsername: textOrNull(orEmpty(actorUsername(e))),
+		Changes: changes(e.Changes), Detail: textOrNull(e.Detail),
 		SessionID: idOrNull(e.SessionID), IP: textOrNull(e.IP), UserAgent: textOrNull(e.UserAgent), RequestID: idOrNull(e.RequestID),
 	}
 }
 
-// ownEvent converts an event as its user sees it: without the name of a staff member and where that
-// staff member works.
+func changes(list models.Changes) []api.EventChange {
+	changes := make([]api.EventChange, 0, len(list))
+	for _, each := range list {
+		changes = append(changes, api.EventChange{Field: each.Field, Before: textOrNull(orEmpty(each.Before)), After: textOrNull(orEmpty(each.After))})
+	}
+	return changes
+}
+
+// ownEvent converts an event as its user sees it: without the id and the name of a staff member, and
+// without where the staff member's request came from.
 func ownEvent(e models.Event) api.Event {
 	shown := event(e)
 	if shown.Actor == api.EventActorStaff {
@@ -78,12 +87,13 @@ func ownEvent(e models.Event) api.Event {
 	return shown
 }
 
-// actor returns who caused an event. An event without a request comes from the operator or the server itself.
+// actor returns who caused an event. An event without a request comes from the operator or the server
+// itself. Earlier versions did not store the request, but they did store its address.
 func actor(e models.Event) api.EventActor {
 	switch {
 	case e.ActorID != nil && *e.ActorID != e.UserID:
 		return api.EventActorStaff
-	case e.RequestID == nil:
+	case e.RequestID == nil && e.IP == "":
 		return api.EventActorOperator
 	}
 	return api.EventActorSelf
@@ -95,6 +105,17 @@ func actorID(e models.Event) *int64 {
 		return e.ActorID
 	case api.EventActorSelf:
 		return &e.UserID
+	case api.EventActorOperator:
+	}
+	return nil
+}
+
+func actorUsername(e models.Event) *string {
+	switch actor(e) {
+	case api.EventActorStaff:
+		return e.ActorUsername
+	case api.EventActorSelf:
+		return e.Username
 	case api.EventActorOperator:
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
 )
 
 const (
@@ -46,7 +47,7 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 		return nil
 	}
 	if c.Request.ContentLength > limit {
-		return problemOf(codeBodyTooLarge)
+		return bodyTooLarge(limit)
 	}
 	// io.ReadAll allocates only for what has arrived: a client cannot reserve memory by declaring a
 	// length.
@@ -55,7 +56,7 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return problemOf(codeBodyTooLarge)
+		return bodyTooLarge(limit)
 	case err != nil:
 		return malformed(err)
 	case len(raw) == 0 && !call.operation.route.Operation.RequestBody.Value.Required:
@@ -70,6 +71,11 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 	c.Request.Body = io.NopCloser(bytes.NewReader(raw))
 	c.Request.ContentLength = int64(len(raw))
 	return nil
+}
+
+// bodyTooLarge names the limit in bytes.
+func bodyTooLarge(limit int64) error {
+	return problemOf(codeBodyTooLarge, faultError(nil, accounts.FieldFault{Reason: string(api.FieldErrorCodeTooLong), Maximum: int(limit)}))
 }
 
 // isJSON asks for application/json in UTF-8, said once and not compressed. A form or text/plain is what a foreign

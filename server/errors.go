@@ -32,43 +32,6 @@ const (
 	codeServiceUnavailable   = accounts.ServiceUnavailable
 )
 
-// kinds is the one table from a code to what a client sees of it. The texts are fixed: nothing that was submitted and
-// nothing that a library said ever gets into an answer.
-var kinds = map[accounts.Code]struct {
-	status        int
-	title, detail string
-}{
-	codeRequestMalformed:        {400, "Malformed request", "The request body or a parameter cannot be read."},
-	codeCredentialsMissing:      {401, "Credentials missing", "The request has no credential that this operation accepts."},
-	accounts.CredentialsInvalid: {401, "Wrong credentials", "The username or the password is wrong, or the account is deactivated or its email address is not verified."},
-	accounts.AccessInvalid:      {401, "Access token not valid", "The access token is not authentic, or was presented through a different transport than its session's."},
-	accounts.AccessExpired:      {401, "Access token expired", "The access token has expired. Refresh it."},
-	accounts.RefreshInvalid:     {401, "Refresh credential not valid", "The refresh credential is not authentic, or was presented through a different transport than its session's."},
-	accounts.RefreshReused:      {401, "Refresh token reused", "This refresh token was replaced some time ago, so it may have been stolen. The session has been revoked. Log in again."},
-	accounts.SessionExpired:     {401, "Session expired", "The session has expired. Log in again."},
-	accounts.SessionRevoked:     {401, "Session revoked", "The session has been revoked. Log in again."},
-	codeCSRFFailed:              {403, "Cross-site request rejected", "The header X-CSRFToken is missing or does not belong to this session: GET /accounts/session answers it. Or the page is of an origin that is not in the server's ACCOUNTS_CORS_ORIGINS."},
-	codeTransportUnusable:       {403, "Cookies do not work across sites", `This page is of another site than the API, and browsers do not send the session's cookies across sites. Use "token_transport":"body", or put the API behind a reverse proxy of the page's own site.`},
-	accounts.RegistrationClosed: {403, "Registration is closed", "The operator of this service creates new accounts."},
-	accounts.RoleRequired:       {403, "Role required", "This operation requires a role that your user does not have."},
-	accounts.ReauthRequired:     {403, "Recent authentication required", "This operation requires a recent authentication. Call POST /accounts/reauthenticate and repeat the request."},
-	codeResourceNotFound:        {404, "Not found", "There is nothing at this path, or it is not yours."},
-	codeMethodNotAllowed:        {405, "Method not allowed", "This path does not accept this method. The header Allow lists the methods that it accepts."},
-	accounts.UsernameTaken:      {409, "Username taken", "Another user has this username. Choose another one."},
-	accounts.EmailTaken:         {409, "Email address taken", "Another user has this email address."},
-	accounts.EmailUnverified:    {409, "Email address not verified", "The user's email address is not verified. Grant roles after that."},
-	accounts.SuperuserLast:      {409, "Last superuser", "This is the last active superuser, and nobody could manage this service without one. Create another one first."},
-	accounts.UserUnreachable:    {409, "User cannot be reached", "The user is deactivated or has no email address. Change that first."},
-	accounts.PreconditionFailed: {412, "Precondition failed", "The user has been changed since it was read. Read it again, and decide whether to repeat the change."},
-	codeBodyTooLarge:            {413, "Body too large", "The request body is longer than this operation allows. Send a shorter one."},
-	codeMediaTypeUnsupported:    {415, "Unsupported media type", `Send the body as "Content-Type: application/json", in UTF-8 and not compressed.`},
-	codeValidationFailed:        {422, "Validation failed", "The request has a field that is missing, unknown or not valid. The list errors names each."},
-	accounts.LinkInvalid:        {422, "Link not valid", "The link is unknown, has been used, has been replaced by a newer one, or has expired. Request a new one."},
-	accounts.RateLimited:        {429, "Too many requests", "There were too many of these requests. Wait as long as Retry-After says."},
-	codeServerFailed:            {500, "Internal server error", "The server failed. Its log has the cause under the request id."},
-	codeServiceUnavailable:      {503, "Service unavailable", "The service cannot answer right now. Try again as soon as Retry-After says."},
-}
-
 // problem is an error of the HTTP side.
 type problem struct {
 	code       accounts.Code
@@ -104,19 +67,13 @@ func problemFrom(err error) *problem {
 	return p
 }
 
-// ruleFields returns the fields that a rule names. A conflict names the field whose value is taken.
+// ruleFields returns the fields that a rule names.
 func ruleFields(rule *accounts.Error) []api.FieldError {
-	field, code := rule.Field, api.FieldErrorCode(rule.Reason)
-	switch rule.Code {
-	case accounts.UsernameTaken:
-		field, code = "username", api.FieldErrorCodeTaken
-	case accounts.EmailTaken:
-		field, code = "email", api.FieldErrorCodeTaken
+	var fields []api.FieldError
+	for _, fault := range rule.Fields {
+		fields = append(fields, faultError([]string{fault.Field}, fault))
 	}
-	if field == "" {
-		return nil
-	}
-	return []api.FieldError{memberError([]string{field}, code)}
+	return fields
 }
 
 // problem answers with an error, as application/problem+json (RFC 9457), and ends the request.

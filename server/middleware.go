@@ -94,15 +94,27 @@ func (s *Server) crossOriginRead(c *gin.Context) {
 	s.cors(c)
 }
 
+// Headers that pages of the configured origins may send and read. Pages with tracing send traceparent, tracestate and
+// baggage with every request; the server ignores them.
+var (
+	corsRequestHeaders = []string{
+		"Authorization", "Content-Type", "X-CSRFToken", "Refresh-Attempt", "If-Match", "If-None-Match", "X-Request-Id",
+		"traceparent", "tracestate", "baggage",
+	}
+	corsResponseHeaders = []string{
+		"Retry-After", "WWW-Authenticate", "X-Request-Id", "ETag", "Location", "Deprecation", "Sunset", "Link",
+	}
+)
+
 func corsFor(origins []string) gin.HandlerFunc {
 	if len(origins) == 0 {
 		return func(c *gin.Context) { c.Next() }
 	}
 	return cors.New(cors.Config{
 		AllowOrigins:     origins,
-		AllowMethods:     []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
-		AllowHeaders:     []string{"Authorization", "Content-Type", "X-CSRFToken", "Refresh-Attempt"},
-		ExposeHeaders:    []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"},
+		AllowMethods:     []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
+		AllowHeaders:     corsRequestHeaders,
+		ExposeHeaders:    corsResponseHeaders,
 		AllowCredentials: true,
 		MaxAge:           10 * time.Minute,
 	})

@@ -55,7 +55,7 @@ func TestControl58ChangePassword(t *testing.T) {
 		bystander := s.Login(s.NewUser(), transport)
 		reset := requestReset(t, s, u.Email, 1)
 		next := address(newName())
-		change := requestEmailChange(t, s, others[0], next, u.Password, 1)
+		change := requestEmailChange(t, s, others[0], next, 1)
 		c := s.Login(u, transport)
 		old := c.Copy()
 		likeLogin := shape(login(s.Anonymous(), u, transport))
@@ -71,8 +71,8 @@ func TestControl58ChangePassword(t *testing.T) {
 		bystander.Profile().Want(t, http.StatusOK, "")
 		signIn(s, u.Username, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, u.Username, otherPassword).Want(t, http.StatusOK, "")
-		confirmReset(s, reset, password).Want(t, http.StatusBadRequest, "link_invalid")
-		post(s, "/accounts/email/change/confirm", object{"token": change}).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmReset(s, reset, password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+		confirmEmail(s, change, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		wantMails(t, s, u.Email, mail.Reset, mail.EmailChangeNotice, mail.PasswordChanged)
 	})
 }
@@ -82,7 +82,7 @@ func TestControl58ChangePasswordRefuses(t *testing.T) {
 		c := s.Login(u, transport)
 		before, user := s.Database.Dump(t), stored(t, s, u.Email)
 		wantField(t, changePassword(c.Copy(), u.Password+"x", otherPassword), "/current_password", "password_wrong")
-		wantField(t, changePassword(c.Copy(), "x", "password1234"), "/current_password", "password_wrong") // a thief learns nothing of the rest
+		wantFields(t, changePassword(c.Copy(), "x", "password1234"), "/current_password password_wrong", "/new_password password_common")
 		for next, code := range map[string]string{"elevenchars": "too_short", strings.Repeat("z", 257): "too_long", "password1234": "password_common", u.Email: "password_common", "12345" + u.Username: "password_common"} {
 			wantField(t, changePassword(c.Copy(), u.Password, next), "/new_password", code)
 		}
@@ -132,30 +132,27 @@ func TestControl54And55And62ResetPassword(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, next := s.NewUser(), address(newName())
 		sessions := sessionsInEach(s, u)
-		change := requestEmailChange(t, s, sessions[0], next, u.Password, 1)
+		change := requestEmailChange(t, s, sessions[0], next, 1)
 		old := requestReset(t, s, u.Email, 2)
 		token := requestReset(t, s, u.Email, 3)
 		before := stored(t, s, u.Email)
-		confirmReset(s, old, otherPassword).Want(t, http.StatusBadRequest, "link_invalid") // the newer kills the older
+		confirmReset(s, old, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid") // the newer kills the older
 		for value, code := range map[string]string{"x": "too_short", "password1234": "password_common", u.Email: "password_common"} {
 			wantField(t, confirmReset(s, token, value), "/new_password", code) // and consumes nothing
 		}
 		if diff := cmp.Diff(before, stored(t, s, u.Email)); diff != "" {
 			t.Errorf("the user was changed:\n%s", diff)
 		}
-		sessions[0].Profile().Want(t, http.StatusOK, "") // asking for a mail ends nothing
-		r := confirmReset(s, token, otherPassword).Want(t, http.StatusOK, "")
-		if diff := cmp.Diff(object{"status": "ok"}, r.JSON); diff != "" || len(r.Cookies()) != 0 { // it signs nobody in
-			t.Errorf("%s, cookies %v", r.Raw, r.Cookies())
-		}
+		sessions[0].Profile().Want(t, http.StatusOK, "")                                    // asking for a mail ends nothing
+		nothing(t, confirmReset(s, token, otherPassword).Want(t, http.StatusNoContent, "")) // it does not sign the user in
 		wantEnded(t, sessions)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
 			t.Errorf("%d links are still open", n)
 		}
 		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, u.Email, otherPassword).Want(t, http.StatusOK, "")
-		confirmReset(s, token, password).Want(t, http.StatusBadRequest, "link_invalid")
-		post(s, "/accounts/email/change/confirm", object{"token": change}).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmReset(s, token, password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+		confirmEmail(s, change, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		signIn(s, u.Email, otherPassword).Want(t, http.StatusOK, "")
 		wantMails(t, s, u.Email, mail.EmailChangeNotice, mail.Reset, mail.Reset, mail.PasswordChanged)
 	})
@@ -168,7 +165,7 @@ func TestControl54LinksAreRandomAndStoredAsHashes(t *testing.T) {
 		for range 10 {
 			u := s.NewUser()
 			tokens = append(tokens, register(t, s, 1, object{"email": address(newName()), "password": password}),
-				requestReset(t, s, u.Email, 1), requestEmailChange(t, s, s.Login(u, accounts.BodyTokens), address(newName()), u.Password, 1))
+				requestReset(t, s, u.Email, 1), requestEmailChange(t, s, s.Login(u, accounts.BodyTokens), address(newName()), 1))
 			if m := s.Mails.To(u.Email)[0]; m.ValidFor <= 0 || m.ValidFor > time.Hour {
 				t.Errorf("a reset link for %v", m.ValidFor)
 			}
@@ -204,7 +201,7 @@ func TestControl53ResetRequestIsUniform(t *testing.T) {
 		register(t, s, 1, object{"email": pending, "password": password})
 		c, before := s.Login(active, accounts.Hybrid), stored(t, s, active.Email)
 		first := post(s, "/accounts/password/reset", object{"email": unknown}).Want(t, http.StatusAccepted, "")
-		nothing(t, first)
+		wantAccepted(t, first)
 		for _, email := range []string{active.Email, inactive.Email, pending, shouted(active.Email)} {
 			r := post(s, "/accounts/password/reset", object{"email": email}).Want(t, http.StatusAccepted, "")
 			if diff := cmp.Diff(alike(first), alike(r)); diff != "" {
@@ -233,11 +230,11 @@ func TestResetLinkOfAUserWhoIsDisabled(t *testing.T) {
 		token, orphan := requestReset(t, s, u.Email, 1), requestReset(t, s, gone.Email, 1)
 		settle(t, s)
 		setActive(t, s, u, false)
-		s.Login(gone, accounts.BodyTokens).Do(http.MethodPost, "/accounts/profile/delete", object{"password": gone.Password}).Want(t, http.StatusNoContent, "")
+		deleteAccount(s.Login(gone, accounts.BodyTokens)).Want(t, http.StatusNoContent, "")
 		settle(t, s)
 		before := s.Database.Dump(t)
-		confirmReset(s, token, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
-		confirmReset(s, orphan, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmReset(s, token, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+		confirmReset(s, orphan, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		unchanged(t, s, before)
 		setActive(t, s, u, true)
 		signIn(s, u.Email, u.Password).Want(t, http.StatusOK, "")
@@ -254,12 +251,12 @@ func TestControl54ParallelUsesOfAResetLink(t *testing.T) {
 		answers := parallel(n, func(i int) *servertest.Response {
 			return confirmReset(replicas[i%2], token, otherPassword+strings.Repeat("!", i))
 		})
-		if got := statuses(answers); got[http.StatusOK] != 1 || got[http.StatusBadRequest] != n-1 {
+		if got := statuses(answers); got[http.StatusNoContent] != 1 || got[http.StatusUnprocessableEntity] != n-1 {
 			t.Fatalf("answers by status: %v", got)
 		}
 		for i, r := range answers {
 			want := http.StatusUnauthorized
-			if r.Status == http.StatusOK {
+			if r.Status == http.StatusNoContent {
 				want = http.StatusOK
 			}
 			signIn(s, u.Email, otherPassword+strings.Repeat("!", i)).Want(t, want, "")
@@ -275,7 +272,7 @@ func TestControl56TokensHaveOnePurpose(t *testing.T) {
 		c := s.Login(u, accounts.BodyTokens)
 		tokens := map[string]string{
 			"verify": register(t, s, 1, object{"email": address(newName()), "password": password}),
-			"change": requestEmailChange(t, s, c, address(newName()), u.Password, 1),
+			"change": requestEmailChange(t, s, c, address(newName()), 1),
 			"reset":  requestReset(t, s, u.Email, 2), // after the notice of the change
 		}
 		settle(t, s)
@@ -284,7 +281,7 @@ func TestControl56TokensHaveOnePurpose(t *testing.T) {
 			"verify": func(token string) *servertest.Response { return verify(s, token, password) },
 			"reset":  func(token string) *servertest.Response { return confirmReset(s, token, otherPassword) },
 			"change": func(token string) *servertest.Response {
-				return post(s, "/accounts/email/change/confirm", object{"token": token})
+				return confirmEmail(s, token, u.Password)
 			},
 		}
 		for purpose, use := range confirm {
@@ -300,14 +297,16 @@ func TestControl56TokensHaveOnePurpose(t *testing.T) {
 				}
 			}
 			for _, token := range list {
-				if r := use(token); r.Code() != "link_invalid" {
+				if r := use(token); r.Code() != "link_invalid" && !isTooLong(r, "/token") {
 					t.Errorf("%s by %q: %d %s", purpose, token, r.Status, r.Code())
 				}
 			}
 		}
 		unchanged(t, s, before)
 		for _, purpose := range []string{"reset", "verify"} { // the reset ends the link of the change
-			confirm[purpose](tokens[purpose]).Want(t, http.StatusOK, "")
+			if r := confirm[purpose](tokens[purpose]); r.Status >= 300 {
+				t.Errorf("%s: %d %s", purpose, r.Status, r.Code())
+			}
 		}
 	})
 }
@@ -325,10 +324,10 @@ func TestControl56LinksBelongToTheirUser(t *testing.T) {
 		}
 		unchanged(t, s, before)
 		next := address(newName())
-		change := requestEmailChange(t, s, s.Login(thief, accounts.BodyTokens), next, thief.Password, 1)
-		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/email/change/confirm", object{"token": change}).Want(t, http.StatusOK, "")
+		change := requestEmailChange(t, s, s.Login(thief, accounts.BodyTokens), next, 1)
+		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/email/change/confirm", object{"token": change, "password": thief.Password}).Want(t, http.StatusNoContent, "")
 		own = requestReset(t, s, next, 2)
-		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/password/reset/confirm", object{"token": own, "new_password": otherPassword}).Want(t, http.StatusOK, "")
+		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/password/reset/confirm", object{"token": own, "new_password": otherPassword}).Want(t, http.StatusNoContent, "")
 		if u := profileOf(t, signIn(s, victim.Email, victim.Password)); u["id"] != float64(victim.ID) {
 			t.Errorf("user %v", u)
 		}
@@ -346,7 +345,7 @@ func TestControl56GuessesAtLinks(t *testing.T) {
 		judged := 0
 		for i := range 1000 {
 			r := confirmReset(s, fmt.Sprintf("%s%04d", own[:39], i), otherPassword)
-			if r.Status == http.StatusBadRequest {
+			if r.Status == http.StatusUnprocessableEntity {
 				judged++
 			} else {
 				wantLimited(t, r)
@@ -357,8 +356,14 @@ func TestControl56GuessesAtLinks(t *testing.T) {
 		}
 		wantLimited(t, confirmReset(s, own, otherPassword))
 		s.Clock.Advance(time.Minute)
-		confirmReset(s, own, otherPassword).Want(t, http.StatusOK, "") // nothing was used up
+		confirmReset(s, own, otherPassword).Want(t, http.StatusNoContent, "") // nothing was used up
 	}, "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=10/1m")
+}
+
+// isTooLong reports whether a request was rejected for one field alone, which is longer than the contract allows.
+func isTooLong(r *servertest.Response, pointer string) bool {
+	list, _ := r.JSON["errors"].([]any)
+	return r.Code() == "validation_failed" && len(list) == 1 && list[0].(object)["pointer"] == pointer && list[0].(object)["code"] == "too_long"
 }
 
 // lastBit is another spelling of the same bytes to a decoder that does not look at the bits that base64 leaves over.

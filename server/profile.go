@@ -55,7 +55,7 @@ func (h handlers) ListEvents(ctx context.Context, r api.ListEventsRequestObject)
 // eventQuery converts the filters that both lists of events have.
 func eventQuery(kinds *api.EventKindQuery, from, before *time.Time, cursor *api.Cursor, limit *api.Limit) (models.EventQuery, error) {
 	at, err := idIn(cursor)
-	q := models.EventQuery{From: or(from, time.Time{}), Until: or(before, time.Time{}), Before: models.ID(at), Limit: or(limit, defaultEvents)}
+	q := models.EventQuery{From: from, Until: before, Before: models.ID(at), Limit: or(limit, defaultEvents)}
 	for _, kind := range or(kinds, nil) {
 		q.Kinds = append(q.Kinds, string(kind))
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,18 +15,23 @@ import (
 )
 
 // requestEmailChange asks for a new address and answers with the token of the mail, which is the nth to it.
-func requestEmailChange(t *testing.T, s *servertest.Server, c *servertest.Client, next, password string, n int) string {
+func requestEmailChange(t *testing.T, s *servertest.Server, c *servertest.Client, next string, n int) string {
 	t.Helper()
-	nothing(t, changeEmail(c, next, password).Want(t, http.StatusAccepted, ""))
+	wantAccepted(t, changeEmail(c, next))
 	return linkToken(t, s, next, n, mail.EmailChange)
 }
 
-func changeEmail(c *servertest.Client, next, password string) *servertest.Response {
-	return c.Do(http.MethodPost, "/accounts/email/change", object{"email": next, "password": password})
+func changeEmail(c *servertest.Client, next string) *servertest.Response {
+	return c.Do(http.MethodPost, "/accounts/email/change", object{"email": next})
 }
 
-func confirmEmail(s *servertest.Server, token string) *servertest.Response {
-	return post(s, "/accounts/email/change/confirm", object{"token": token})
+// confirmEmail confirms a new address with the token of the mail and the password of the user.
+func confirmEmail(s *servertest.Server, token, password string, options ...servertest.Option) *servertest.Response {
+	return post(s, "/accounts/email/change/confirm", object{"token": token, "password": password}, options...)
+}
+
+func deleteAccount(c *servertest.Client) *servertest.Response {
+	return c.Do(http.MethodDelete, "/accounts/profile", nil)
 }
 
 func patch(c *servertest.Client, body object) *servertest.Response {
@@ -51,9 +57,20 @@ func TestUpdateProfile(t *testing.T) {
 		signIn(s, want["username"].(string), u.Password).Want(t, http.StatusOK, "")
 		signIn(s, u.Username, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		patch(c, object{"locale": "ko"}).Want(t, http.StatusOK, "")
+		if got := profileOf(t, patch(c, object{"first_name": "Ada"})); got["locale"] != "ko" { // absent is not null
+			t.Errorf("the language is %v", got["locale"])
+		}
 		requestReset(t, s, u.Email, 1)
 		if m := s.Mails.To(u.Email)[0]; m.Locale != "ko" {
 			t.Errorf("a mail in %q", m.Locale)
+		}
+		for range 2 { // to clear what is clear already is no error
+			if got := profileOf(t, patch(c, object{"locale": nil})); got["locale"] != nil {
+				t.Errorf("the language is %q", got["locale"])
+			}
+		}
+		if got, there := profileOf(t, c.Profile())["locale"]; got != nil || !there {
+			t.Errorf("the language is %v", got)
 		}
 	})
 }
@@ -67,8 +84,8 @@ func TestUpdateProfileRefuses(t *testing.T) {
 		value  any
 		code   string
 	}{
-		{"username", nil, "type_invalid"}, {"first_name", nil, "type_invalid"}, {"last_name", nil, "type_invalid"}, {"locale", nil, "type_invalid"},
-		{"username", "", "too_short"}, {"username", "a@b", "format_invalid"}, {"username", "a b", "format_invalid"}, {"username", "a\u202eb", "format_invalid"}, {"username", strings.Repeat("a", 151), "too_long"},
+		{"username", nil, "type_invalid"}, {"first_name", nil, "type_invalid"}, {"last_name", nil, "type_invalid"}, {"locale", 1, "type_invalid"},
+		{"username", "", "required"}, {"username", "a@b", "format_invalid"}, {"username", "a b", "format_invalid"}, {"username", "a\u202eb", "format_invalid"}, {"username", strings.Repeat("a", 151), "too_long"},
 		{"first_name", "a\x00b", "format_invalid"}, {"last_name", "a\r\nb", "format_invalid"}, {"first_name", strings.Repeat("a", 151), "too_long"}, {"locale", "x", "format_invalid"}, {"locale", "", "format_invalid"},
 		{"email", "x@example.com", "field_unknown"}, {"password", otherPassword, "field_unknown"}, {"is_staff", true, "field_unknown"}, {"is_superuser", true, "field_unknown"}, {"is_active", true, "field_unknown"},
 		{"id", 1, "field_unknown"}, {"email_verified", true, "field_unknown"}, {"date_joined", "2020-01-01T00:00:00Z", "field_unknown"}, {"session_epoch", 1, "field_unknown"},
@@ -124,8 +141,11 @@ func TestExport(t *testing.T) {
 		if len(sessions) != 1 || sessions[0].(object)["id"] != c.SessionID || sessions[0].(object)["current"] != true {
 			t.Errorf("sessions %v", sessions)
 		}
-		if len(events) != 4 || events[1].(object)["kind"] != "refresh_reused" || r.Text("locale") != "ko" {
-			t.Errorf("events %v, locale %q", events, r.Text("locale"))
+		if diff := cmp.Diff(c.Do(http.MethodGet, "/accounts/events", nil).Want(t, http.StatusOK, "").JSON["events"], r.JSON["events"]); diff != "" {
+			t.Errorf("events (-list +export):\n%s", diff)
+		}
+		if len(events) != 5 || events[0].(object)["kind"] != "profile_changed" || events[2].(object)["kind"] != "refresh_reused" || r.JSON["user"].(object)["locale"] != "ko" {
+			t.Errorf("events %v, user %v", events, r.JSON["user"])
 		}
 		if r.Header.Get("Cache-Control") != "no-store" {
 			t.Error("the answer may be stored")
@@ -146,16 +166,18 @@ func TestDeleteProfile(t *testing.T) {
 		others := sessionsInEach(s, u)
 		c := s.Login(u, transport)
 		reset := requestReset(t, s, u.Email, 1)
-		change := requestEmailChange(t, s, others[0], address(newName()), u.Password, 1)
+		change := requestEmailChange(t, s, others[0], address(newName()), 1)
 		s.Database.Exec(t, "UPDATE sessions SET generation = generation + 2 WHERE user_id = ? AND id = ?", u.ID, idBytes(t, others[3]))
 		settle(t, s)
+		outdated := s.Login(u, transport)
+		makeOld(t, s, outdated)
 		before := s.Database.Dump(t)
-		wantField(t, c.Copy().Do(http.MethodPost, "/accounts/profile/delete", object{"password": otherPassword}), "/password", "password_wrong")
+		deleteAccount(outdated).Want(t, http.StatusForbidden, "reauth_required")
 		unchanged(t, s, before)
 		others[3].Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "refresh_reused") // an event
 
 		old := c.Copy()
-		r := c.Do(http.MethodPost, "/accounts/profile/delete", object{"password": u.Password}).Want(t, http.StatusNoContent, "")
+		r := deleteAccount(c).Want(t, http.StatusNoContent, "")
 		for _, cookie := range r.Cookies() {
 			if cookie.MaxAge >= 0 || cookie.Value != "" {
 				t.Errorf("the cookie %s is set", cookie.Name)
@@ -164,10 +186,10 @@ func TestDeleteProfile(t *testing.T) {
 		if c.CookieValue("access")+c.CookieValue("refreshtoken")+c.CookieValue("csrftoken") != "" || transport != accounts.BodyTokens && len(r.Cookies()) == 0 {
 			t.Errorf("cookies are not cleared: %v", r.Cookies())
 		}
-		wantEnded(t, append(others, old))
+		wantEnded(t, append(others, old, outdated))
 		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
-		confirmReset(s, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid")
-		confirmEmail(s, change).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmReset(s, reset, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+		confirmEmail(s, change, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		for _, table := range []string{"sessions", "events", "one_time_tokens"} {
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?", u.ID); n != 0 {
 				t.Errorf("%d rows in %s", n, table)
@@ -194,9 +216,9 @@ func TestDeletionLeavesOthersAlone(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
 		u, other := s.NewUser(), s.NewUser()
-		changeEmail(s.Login(other, accounts.Hybrid), u.Email, other.Password).Want(t, http.StatusAccepted, "")
+		changeEmail(s.Login(other, accounts.Hybrid), u.Email).Want(t, http.StatusAccepted, "")
 		post(s, "/accounts/password/reset", object{"email": u.Email}).Want(t, http.StatusAccepted, "")
-		s.Login(u, accounts.Hybrid).Do(http.MethodPost, "/accounts/profile/delete", object{"password": u.Password}).Want(t, http.StatusNoContent, "")
+		deleteAccount(s.Login(u, accounts.Hybrid)).Want(t, http.StatusNoContent, "")
 		tokens, mails := "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ?", "SELECT COUNT(*) FROM outbox WHERE user_id = ?"
 		if n, m := s.Database.Count(t, tokens, other.ID), s.Database.Count(t, mails, other.ID); n != 1 || m != 2 {
 			t.Errorf("of the other user's change %d tokens and %d mails are left, want 1 and 2", n, m)
@@ -205,6 +227,12 @@ func TestDeletionLeavesOthersAlone(t *testing.T) {
 			t.Errorf("%d mails to the address, want the link of the other user and the notice of the deletion", n)
 		}
 	})
+}
+
+// makeOld makes the login of a session longer ago than what counts as recent.
+func makeOld(t *testing.T, s *servertest.Server, c *servertest.Client) {
+	t.Helper()
+	s.Database.Exec(t, "UPDATE sessions SET created_at = ? WHERE id = ?", time.Now().Add(-10*time.Minute-time.Second).UTC(), idBytes(t, c))
 }
 
 func idBytes(t *testing.T, c *servertest.Client) []byte {
@@ -218,15 +246,19 @@ func TestControl62And63And64ChangeEmail(t *testing.T) {
 		c, name := s.Login(u, transport), newName()
 		next := address("New." + name)
 		before := s.Database.Dump(t)
-		wantField(t, changeEmail(c, next, otherPassword), "/password", "password_wrong")
-		wantField(t, changeEmail(c, "nowhere", u.Password), "/email", "format_invalid")
+		wantField(t, changeEmail(c, "nowhere"), "/email", "format_invalid")
 		unchanged(t, s, before)
+		makeOld(t, s, c)
+		before = s.Database.Dump(t)
+		changeEmail(c, next).Want(t, http.StatusForbidden, "reauth_required")
+		unchanged(t, s, before)
+		c.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": u.Password}).Want(t, http.StatusOK, "")
 
-		older := requestEmailChange(t, s, c, address("older"+name), u.Password, 1)
+		older := requestEmailChange(t, s, c, address("older"+name), 1)
 		reset := requestReset(t, s, u.Email, 2)
-		token := requestEmailChange(t, s, c, next, u.Password, 1)
-		if got := profileOf(t, c.Profile())["email"]; got != u.Email {
-			t.Errorf("the address is %v before it is confirmed", got)
+		token := requestEmailChange(t, s, c, next, 1)
+		if got := profileOf(t, c.Profile()); got["email"] != u.Email || got["pending_email"] != next {
+			t.Errorf("the address is %v, pending %v, before it is confirmed", got["email"], got["pending_email"])
 		}
 		signIn(s, next, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, u.Email, u.Password).Want(t, http.StatusOK, "")
@@ -234,20 +266,17 @@ func TestControl62And63And64ChangeEmail(t *testing.T) {
 		if m := s.Mails.To(u.Email)[2]; m.NewEmail != next || m.Link != s.Config.ResetURL+"#lang=en" || m.ValidFor != 0 {
 			t.Errorf("notice %+v", m)
 		}
-		confirmEmail(s, older).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmEmail(s, older, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 
-		r := confirmEmail(s, token).Want(t, http.StatusOK, "")
-		if diff := cmp.Diff(object{"status": "ok"}, r.JSON); diff != "" || len(r.Cookies()) != 0 {
-			t.Errorf("%s, cookies %v", r.Raw, r.Cookies())
-		}
-		if got := profileOf(t, c.Profile()); got["email"] != next || got["email_verified"] != true || got["id"] != float64(u.ID) { // the session goes on
+		nothing(t, confirmEmail(s, token, u.Password).Want(t, http.StatusNoContent, ""))
+		if got := profileOf(t, c.Profile()); got["email"] != next || got["email_verified"] != true || got["pending_email"] != nil || got["id"] != float64(u.ID) { // the session goes on
 			t.Errorf("user %v", got)
 		}
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		signIn(s, strings.ToLower(next), u.Password).Want(t, http.StatusOK, "")
 		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
-		confirmEmail(s, token).Want(t, http.StatusBadRequest, "link_invalid")
-		confirmReset(s, reset, otherPassword).Want(t, http.StatusBadRequest, "link_invalid") // it went to the old address
+		confirmEmail(s, token, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+		confirmReset(s, reset, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid") // it went to the old address
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
 			t.Errorf("%d links are still open, and would be good again if the old address came back", n)
 		}
@@ -262,9 +291,9 @@ func TestControl63ChangeEmailToATakenAddress(t *testing.T) {
 		other, u := s.NewUser(), s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		free := address(newName())
-		first := changeEmail(c, free, u.Password).Want(t, http.StatusAccepted, "")
+		first := changeEmail(c, free).Want(t, http.StatusAccepted, "")
 		linkToken(t, s, free, 1, mail.EmailChange)
-		if diff := cmp.Diff(alike(first), alike(changeEmail(c, other.Email, u.Password))); diff != "" {
+		if diff := cmp.Diff(alike(first), alike(changeEmail(c, other.Email))); diff != "" {
 			t.Errorf("the answer differs (-free +taken):\n%s", diff)
 		}
 		wantMails(t, s, other.Email, mail.AlreadyRegistered)
@@ -273,12 +302,12 @@ func TestControl63ChangeEmailToATakenAddress(t *testing.T) {
 			t.Errorf("the owner of the address got the link %s", m.Link)
 		}
 		// Taken between request and confirmation.
-		token := requestEmailChange(t, s, c, free, u.Password, 2)
+		token := requestEmailChange(t, s, c, free, 2)
 		taker := register(t, s, 3, object{"email": free, "password": password})
 		verify(s, taker, password).Want(t, http.StatusOK, "")
 		settle(t, s)
 		before := s.Database.Dump(t)
-		confirmEmail(s, token).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmEmail(s, token, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		unchanged(t, s, before)
 		if got := profileOf(t, c.Profile())["email"]; got != u.Email {
 			t.Errorf("the address is %v", got)
@@ -289,11 +318,11 @@ func TestControl63ChangeEmailToATakenAddress(t *testing.T) {
 func TestChangeEmailOfADisabledUser(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
-		token := requestEmailChange(t, s, s.Login(u, accounts.Hybrid), address(newName()), u.Password, 1)
+		token := requestEmailChange(t, s, s.Login(u, accounts.Hybrid), address(newName()), 1)
 		settle(t, s)
 		setActive(t, s, u, false)
 		before := s.Database.Dump(t)
-		confirmEmail(s, token).Want(t, http.StatusBadRequest, "link_invalid")
+		confirmEmail(s, token, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		unchanged(t, s, before)
 	})
 }

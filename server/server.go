@@ -28,6 +28,8 @@ type Options struct {
 type Server struct {
 	Options
 	contract *contract
+	settings cacheable            // the answer of getSettings
+	problems map[string]cacheable // the answers of listProblems, by language
 	cookies  cookieNames
 	cors     gin.HandlerFunc
 	origins  *http.CrossOriginProtection
@@ -48,8 +50,16 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	settings, err := publicSettings(o.Config, contract.version)
+	if err != nil {
+		return nil, err
+	}
+	problems, err := problemCatalogs()
+	if err != nil {
+		return nil, err
+	}
 	return &Server{
-		Options: o, contract: contract, cookies: cookieNamesFor(o.Config), cors: corsFor(o.Config.CORSOrigins), origins: origins,
+		Options: o, contract: contract, settings: settings, problems: problems, cookies: cookieNamesFor(o.Config), cors: corsFor(o.Config.CORSOrigins), origins: origins,
 		loopback: loopbackOrigins(o.Config),
 	}, nil
 }
@@ -88,7 +98,7 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 		s.authenticate,
 		s.validate,
 	)
-	api.RegisterHandlersWithOptions(routes, api.NewStrictHandlerWithOptions(operations, []api.StrictMiddlewareFunc{ownContext}, api.StrictGinServerOptions{
+	api.RegisterHandlersWithOptions(withHead{routes}, api.NewStrictHandlerWithOptions(operations, []api.StrictMiddlewareFunc{ownContext}, api.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  s.problem,
 		HandlerErrorFunc:         s.problem,
 		ResponseErrorHandlerFunc: s.problem,
@@ -96,6 +106,15 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.problem(c, malformed(err)) },
 	})
 	return engine, s.contract.matches(engine.Routes())
+}
+
+// withHead answers HEAD wherever GET is (RFC 9110, section 9.3.2), by the same handlers: authentication, validation, limits
+// and logging are the same, and net/http leaves the body out.
+type withHead struct{ gin.IRouter }
+
+func (r withHead) GET(path string, handlers ...gin.HandlerFunc) gin.IRoutes {
+	r.HEAD(path, handlers...)
+	return r.IRouter.GET(path, handlers...)
 }
 
 // mountPages serves what is not in the contract: pages for people.
@@ -109,11 +128,11 @@ func (s *Server) mountPages(engine *gin.Engine) {
 	}
 	mount := func(handler http.Handler, paths ...string) {
 		for _, path := range paths {
-			engine.GET(path, gin.WrapH(handler))
-			engine.HEAD(path, gin.WrapH(handler))
+			withHead{engine}.GET(path, gin.WrapH(handler))
 		}
 	}
 	mount(web.Pages(fail), "/pages/*path")
+	mount(web.Problems(problemPages(), fail), "/problems/*path") // always, because every error links to them
 	if s.Config.Docs {
 		mount(web.Docs(fail), "/docs", "/docs/*path")
 	}

@@ -118,21 +118,7 @@ func send(c *servertest.Client, e example, options ...servertest.Option) *server
 }
 
 // codesOf are the problem codes that the contract lists for a status of an operation.
-func codesOf(op servertest.Operation, status string) []string {
-	response := op.Operation.Responses.Value(status)
-	if response == nil {
-		return nil
-	}
-	var codes []string
-	for _, part := range response.Value.Content["application/problem+json"].Schema.Value.AllOf {
-		if code := part.Value.Properties["code"]; code != nil && part.Ref == "" {
-			for _, value := range code.Value.Enum {
-				codes = append(codes, value.(string))
-			}
-		}
-	}
-	return codes
-}
+func codesOf(op servertest.Operation, status string) []string { return op.Codes(status) }
 
 func unsafeMethod(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
@@ -259,5 +245,5 @@ func csrfOf(t *testing.T, c *servertest.Client) string {
 	if c.CSRF != "" {
 		return c.CSRF
 	}
-	return c.Copy().Do(http.MethodGet, "/accounts/csrf", nil).Want(t, http.StatusOK, "").Text("csrf_token")
+	return c.Copy().Do(http.MethodGet, "/accounts/session", nil).Want(t, http.StatusOK, "").Text("csrf_token")
 }

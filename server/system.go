@@ -1,12 +1,14 @@
 package server
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 
 	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/config"
 )
 
 func (h handlers) CheckHealth(context.Context, api.CheckHealthRequestObject) (api.CheckHealthResponseObject, error) {
@@ -25,15 +27,34 @@ func (h handlers) CheckReadiness(ctx context.Context, _ api.CheckReadinessReques
 	return api.CheckReadiness200JSONResponse{Status: api.HealthStatusOk}, nil
 }
 
-func (h handlers) GetSettings(context.Context, api.GetSettingsRequestObject) (api.GetSettingsResponseObject, error) {
-	return nil, errNotBuilt
+func (h handlers) GetSettings(_ context.Context, r api.GetSettingsRequestObject) (api.GetSettingsResponseObject, error) {
+	return h.settings.answer(r.Params.IfNoneMatch), nil
 }
 
-func (h handlers) ListProblems(context.Context, api.ListProblemsRequestObject) (api.ListProblemsResponseObject, error) {
-	return nil, errNotBuilt
+// publicSettings renders the answer of GetSettings, which does not change while the server runs.
+func publicSettings(cfg config.Config, contractVersion string) (cacheable, error) {
+	settings := api.Settings{
+		Registration: api.SettingsRegistration(cfg.Registration), EmailVerification: api.SettingsEmailVerification(cfg.EmailVerification),
+		Password: api.PasswordSettings{
+			MinLength: cfg.PasswordMinLength, MaxLength: accounts.MaxPasswordLength, MaxBytes: accounts.MaxPasswordBytes,
+		},
+		Locales: accounts.Locales(), TokenTransports: transports(),
+		RecentAuthenticationSeconds: int(accounts.RecentAuthentication.Seconds()), ContractVersion: contractVersion,
+	}
+	body, err := json.Marshal(api.SettingsResult{Settings: settings})
+	return newCacheable("application/json", body), err
 }
 
-var errNotBuilt = errors.New("not built")
+func transports() (list []api.TokenTransport) {
+	for _, t := range []accounts.Transport{accounts.Hybrid, accounts.Cookies, accounts.ServerHeld, accounts.BodyTokens} {
+		list = append(list, api.TokenTransport(t))
+	}
+	return list
+}
+
+func (h handlers) ListProblems(_ context.Context, r api.ListProblemsRequestObject) (api.ListProblemsResponseObject, error) {
+	return h.problems[accounts.Language(orEmpty(r.Params.Locale))].answer(r.Params.IfNoneMatch), nil
+}
 
 func (h handlers) GetSigningKeys(context.Context, api.GetSigningKeysRequestObject) (api.GetSigningKeysResponseObject, error) {
 	return signingKeys(jwks(h.Service.JWKS())), nil
@@ -47,19 +68,10 @@ func (k signingKeys) VisitGetSigningKeysResponse(w http.ResponseWriter) error {
 	return api.GetSigningKeys200JSONResponse(k).VisitGetSigningKeysResponse(w)
 }
 
-func (h handlers) GetOpenapiJSON(context.Context, api.GetOpenapiJSONRequestObject) (api.GetOpenapiJSONResponseObject, error) {
-	return document(h.contract.json), nil
+func (h handlers) GetOpenapiJSON(_ context.Context, r api.GetOpenapiJSONRequestObject) (api.GetOpenapiJSONResponseObject, error) {
+	return h.contract.json.answer(r.Params.IfNoneMatch), nil
 }
 
-func (h handlers) GetOpenapiYaml(context.Context, api.GetOpenapiYamlRequestObject) (api.GetOpenapiYamlResponseObject, error) {
-	return api.GetOpenapiYaml200ApplicationYamlResponse{Body: bytes.NewReader(h.contract.yaml), ContentLength: int64(len(h.contract.yaml))}, nil
-}
-
-// document is the contract as it was rendered at the start, not encoded once more.
-type document []byte
-
-func (d document) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error {
-	w.Header().Set("Content-Type", "application/json")
-	_, err := w.Write(d)
-	return err
+func (h handlers) GetOpenapiYaml(_ context.Context, r api.GetOpenapiYamlRequestObject) (api.GetOpenapiYamlResponseObject, error) {
+	return h.contract.yaml.answer(r.Params.IfNoneMatch), nil
 }

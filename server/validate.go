@@ -2,10 +2,12 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,12 +26,14 @@ var requestOptions = &openapi3filter.Options{
 	AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
 	KeepValidatedValue: true, // the handler gets the value that was validated, not a second decoding
 	MultiError:         true,
+	// The library would replace null by the default. Handlers know the defaults.
+	SkipSettingDefaults: true,
 	SchemaValidationOptions: []openapi3.SchemaValidationOption{
 		openapi3.DisableSchemaErrorDetails(),
 	},
 }
 
-// validate holds the request against the contract's schemas.
+// validate holds the request against the contract's schemas. The answer names all of its faults.
 func (s *Server) validate(c *gin.Context) {
 	call := callOf(c)
 	if !call.decoded {
@@ -42,47 +46,98 @@ func (s *Server) validate(c *gin.Context) {
 	for _, p := range c.Params {
 		params[p.Key] = p.Value
 	}
-	if err := checkSpelling(call.operation.route.Operation, c.Request, params); err != nil {
+	faults, err := checkParameters(call.operation.route.Operation, c.Request, params)
+	if err != nil {
 		s.problem(c, err)
 		return
 	}
-	err := openapi3filter.ValidateRequest(c, &openapi3filter.RequestValidationInput{
+	err = openapi3filter.ValidateRequest(c, &openapi3filter.RequestValidationInput{
 		Request: c.Request, PathParams: params, Route: call.operation.route, Options: requestOptions,
 	})
-	if err != nil {
-		s.problem(c, refusal(err))
+	if err != nil || len(faults) > 0 {
+		s.problem(c, s.refusal(c, call, params, faults, err))
 		return
 	}
 	c.Next()
 }
 
-// checkSpelling refuses what the validator takes in several spellings: a parameter that is empty or comes twice, "1" or
-// "T" for true, "+2" for 2. Which of two values counts would be a guess.
-func checkSpelling(op *openapi3.Operation, r *http.Request, path map[string]string) error {
+// checkParameters finds what the validator does not see: unknown query parameters, and those that it accepts in several
+// spellings. A parameter that is empty or occurs twice is rejected, and "1" or "T" for true, and "+2" for 2, so that the
+// sender cannot choose which one counts.
+func checkParameters(op *openapi3.Operation, r *http.Request, path map[string]string) ([]api.FieldError, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
-	if known := queryParameters(op); len(known) > 0 {
-		if err != nil { // a part that cannot be read is dropped elsewhere, and keep_current with it
-			return malformed(err)
-		}
-		if !declared(known, query) {
-			return problemOf(codeRequestMalformed)
-		}
+	if err != nil { // a part that cannot be read is dropped elsewhere, and keep_current with it
+		return nil, malformed(err)
 	}
+	faults := unknownParameters(op, query)
 	for _, ref := range op.Parameters {
 		p := ref.Value
 		values := map[string][]string{
 			openapi3.ParameterInQuery: query[p.Name], openapi3.ParameterInHeader: r.Header.Values(p.Name), openapi3.ParameterInPath: {path[p.Name]},
 		}[p.In]
-		switch {
-		case len(values) == 0, p.Schema.Value.Type.Is(openapi3.TypeArray):
-		case len(values) > 1, !wellSpelled(p.Schema.Value, values[0]):
-			return problemOf(codeRequestMalformed, parameterError(p, api.FieldErrorCodeFormatInvalid))
+		if code, keyword := spellingFault(p.Schema.Value, values); code != "" {
+			faults = append(faults, bounded(parameterError(p, code), p.Schema.Value, keyword))
 		}
 	}
-	return nil
+	return faults, nil
 }
 
-// wellSpelled: the value is there, and in the one spelling that its type has.
+// unknownParameters names the query parameters that an operation does not have. A mistyped one would do something else
+// than the sender means.
+func unknownParameters(op *openapi3.Operation, query url.Values) (faults []api.FieldError) {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if len(faults) == maxFieldErrors {
+			break
+		}
+		if op.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) != nil {
+			continue
+		}
+		f := fieldError(api.FieldErrorCodeParameterUnknown)
+		if len(name) <= maxPointer && utf8.ValidString(name) { // the sender chooses it
+			f.Parameter = &name
+		}
+		faults = append(faults, f)
+	}
+	return faults
+}
+
+// spellingFault returns what is wrong with how often a parameter occurs and how its values are written, or "". The items
+// of a list are repeated parameters, each of them once. The second result is the keyword of the schema that is violated,
+// if it is one.
+func spellingFault(schema *openapi3.Schema, values []string) (code api.FieldErrorCode, keyword string) {
+	switch {
+	case len(values) == 0:
+		return "", ""
+	case schema.Type.Is(openapi3.TypeArray):
+		return listFault(schema.Items.Value, values), ""
+	case len(values) > 1:
+		return api.FieldErrorCodeParameterDuplicate, ""
+	case wellSpelled(schema, values[0]):
+		return "", ""
+	case schema.Type.Is(openapi3.TypeInteger) && longInteger.MatchString(values[0]):
+		if strings.HasPrefix(values[0], "-") {
+			return api.FieldErrorCodeOutOfRange, "minimum"
+		}
+		return api.FieldErrorCodeOutOfRange, "maximum"
+	}
+	return api.FieldErrorCodeFormatInvalid, ""
+}
+
+// listFault is spellingFault for the items of a list.
+func listFault(item *openapi3.Schema, values []string) api.FieldErrorCode {
+	if slices.ContainsFunc(values, func(value string) bool { return !wellSpelled(item, value) }) {
+		return api.FieldErrorCodeFormatInvalid
+	}
+	if distinct := slices.Compact(slices.Sorted(slices.Values(values))); len(distinct) < len(values) {
+		return api.FieldErrorCodeParameterDuplicate
+	}
+	return ""
+}
+
+// longInteger is an integer of so many digits that it may not fit into 64 bits.
+var longInteger = regexp.MustCompile(`^-?[1-9][0-9]{18,}$`)
+
+// wellSpelled reports whether the value is there, and in the one spelling that its type has.
 func wellSpelled(schema *openapi3.Schema, value string) bool {
 	switch {
 	case schema.Type.Is(openapi3.TypeBoolean):
@@ -95,41 +150,30 @@ func wellSpelled(schema *openapi3.Schema, value string) bool {
 	return value != "" && utf8.ValidString(value) && !strings.ContainsRune(value, 0)
 }
 
-// queryParameters are the names of those that an operation has. Where it has none, a query means nothing, whatever is
-// in it, and the contract has no 400 for it.
-func queryParameters(op *openapi3.Operation) (names []string) {
-	for _, p := range op.Parameters {
-		if p.Value.In == openapi3.ParameterInQuery {
-			names = append(names, p.Value.Name)
-		}
-	}
-	return names
-}
-
-// declared: where an operation has query parameters, another one is a mistyped one of them, and the request would do
-// something else than meant.
-func declared(known []string, query url.Values) bool {
-	for name := range query {
-		if !slices.Contains(known, name) {
-			return false
-		}
-	}
-	return true
-}
-
-// refusal turns a validation error into a problem: parameters are syntax (400), members of the body meaning (422).
-// Only pointer, field and reason are taken from it; its text holds what was submitted.
-func refusal(err error) *problem {
-	fields := fieldErrors(err)
-	for _, f := range fields {
-		if f.Parameter != nil {
-			return problemOf(codeRequestMalformed, fields...)
-		}
-	}
-	if len(fields) == 0 {
+// refusal turns the faults of the parameters and a validation error into a problem: parameters are syntax (400), members
+// of the body meaning (422). Only pointer, code and bounds are taken from the error; its text holds what was submitted.
+func (s *Server) refusal(ctx context.Context, call *call, path map[string]string, parameters []api.FieldError, err error) error {
+	faults := slices.Concat(parameters, besides(parameters, fieldErrors(err)))
+	if len(faults) == 0 {
 		return problemOf(codeRequestMalformed)
 	}
-	return problemOf(codeValidationFailed, fields...)
+	isParameter := func(f api.FieldError) bool { return f.Parameter != nil }
+	if len(parameters) > 0 || slices.ContainsFunc(faults, isParameter) {
+		return problemOf(codeRequestMalformed, faults[:min(len(faults), maxFieldErrors)]...)
+	}
+	values, err := s.valueErrors(ctx, call, path, faults)
+	if err != nil {
+		return err
+	}
+	faults = append(faults, values...)
+	return problemOf(codeValidationFailed, faults[:min(len(faults), maxFieldErrors)]...)
+}
+
+// besides returns the faults of the validator, without those of parameters that are known to be at fault.
+func besides(known, faults []api.FieldError) []api.FieldError {
+	return slices.DeleteFunc(faults, func(f api.FieldError) bool {
+		return f.Parameter != nil && slices.ContainsFunc(known, func(k api.FieldError) bool { return k.Parameter != nil && *k.Parameter == *f.Parameter })
+	})
 }
 
 const maxFieldErrors = 100
@@ -137,7 +181,25 @@ const maxFieldErrors = 100
 func fieldErrors(err error) []api.FieldError {
 	var list []api.FieldError
 	collect(err, nil, &list)
-	return list[:min(len(list), maxFieldErrors)]
+	return onePerPlace(list[:min(len(list), maxFieldErrors)])
+}
+
+// onePerPlace keeps the first error of each member and parameter: a text that is too long does not have the right form
+// either. Of members without a name, it keeps the first of each code.
+func onePerPlace(list []api.FieldError) []api.FieldError {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(list, func(f api.FieldError) bool {
+		place := string(f.Code)
+		switch {
+		case f.Pointer != nil:
+			place = "in the body: " + *f.Pointer
+		case f.Parameter != nil:
+			place = "parameter: " + *f.Parameter
+		}
+		again := seen[place]
+		seen[place] = true
+		return again
+	})
 }
 
 // collect stops when the list is long enough: a body of thousands of unknown members makes as many errors.
@@ -157,14 +219,14 @@ func collect(err error, parameter *openapi3.Parameter, list *[]api.FieldError) {
 			*list = append(*list, parameterError(e.Parameter, api.FieldErrorCodeFormatInvalid))
 		}
 	case *openapi3.SchemaError:
-		code := fieldCode(e.SchemaField)
+		code := fieldCode(e)
 		switch {
 		case parameter != nil:
-			*list = append(*list, parameterError(parameter, code))
+			*list = append(*list, bounded(parameterError(parameter, code), e.Schema, e.SchemaField))
 		case e.SchemaField == "properties", e.SchemaField == "additionalProperties":
 			*list = append(*list, unknownMembers(e, *list)...)
 		default:
-			*list = append(*list, memberError(e.JSONPointer(), code))
+			*list = append(*list, bounded(memberError(e.JSONPointer(), code), e.Schema, e.SchemaField))
 		}
 	}
 }
@@ -185,51 +247,28 @@ func unknownMembers(e *openapi3.SchemaError, known []api.FieldError) []api.Field
 	return list
 }
 
-func fieldCode(schemaField string) api.FieldErrorCode {
-	switch schemaField {
+// fieldCode returns the code of a schema error.
+func fieldCode(e *openapi3.SchemaError) api.FieldErrorCode {
+	switch e.SchemaField {
 	case "required":
 		return api.FieldErrorCodeRequired
 	case "type", "nullable":
 		return api.FieldErrorCodeTypeInvalid
-	case "minLength", "minItems", "minProperties":
+	case "minLength":
+		if e.Value == "" {
+			return api.FieldErrorCodeRequired
+		}
 		return api.FieldErrorCodeTooShort
-	case "maxLength", "maxItems", "maxProperties":
+	case "maxLength":
 		return api.FieldErrorCodeTooLong
-	case "enum", "minimum", "maximum", "multipleOf":
+	case "minItems", "minProperties":
+		return api.FieldErrorCodeTooFew
+	case "maxItems", "maxProperties":
+		return api.FieldErrorCodeTooMany
+	case "minimum", "maximum":
+		return api.FieldErrorCodeOutOfRange
+	case "enum", "multipleOf":
 		return api.FieldErrorCodeValueInvalid
 	}
 	return api.FieldErrorCodeFormatInvalid
-}
-
-var fieldDetails = map[api.FieldErrorCode]string{
-	api.FieldErrorCodeRequired:         "This member is required.",
-	api.FieldErrorCodeFieldUnknown:     "There is no such member.",
-	api.FieldErrorCodeFieldDuplicate:   "This member occurs twice.",
-	api.FieldErrorCodeTooShort:         "This is too short.",
-	api.FieldErrorCodeTooLong:          "This is too long.",
-	api.FieldErrorCodeFormatInvalid:    "This does not have the right form.",
-	api.FieldErrorCodeTypeInvalid:      "This is not of the right type.",
-	api.FieldErrorCodeValueInvalid:     "This is not one of the values allowed.",
-	api.FieldErrorCodePasswordCommon:   "This password is easy to guess: it is common, a pattern, or made from the account's own data or the name of the service. Choose another one.",
-	api.FieldErrorCodePasswordBreached: "This password is known from a data breach. Choose another one.",
-	api.FieldErrorCodePasswordWrong:    "This is not the right password.",
-}
-
-func parameterError(p *openapi3.Parameter, code api.FieldErrorCode) api.FieldError {
-	return api.FieldError{Parameter: &p.Name, Code: code, Detail: fieldDetails[code]}
-}
-
-const maxPointer = 200
-
-// memberError names a member by its JSON Pointer (RFC 6901). Names come from the sender too: an overlong one is left out.
-func memberError(path []string, code api.FieldErrorCode) api.FieldError {
-	f := api.FieldError{Code: code, Detail: fieldDetails[code]}
-	var pointer strings.Builder
-	for _, step := range path {
-		pointer.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
-	}
-	if text := pointer.String(); len(text) <= maxPointer {
-		f.Pointer = &text
-	}
-	return f
 }

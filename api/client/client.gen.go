@@ -1247,13 +1247,12 @@ type BodyTooLargeProblemCode string
 
 // ChangeEmailRequest The new address.
 type ChangeEmailRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email Email `json:"email"`
+	Email NewEmail `json:"email"`
 }
 
 // ChangePasswordRequest The present password and the new one.
@@ -1424,19 +1423,14 @@ type CurrentSession struct {
 // Example: eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
 type Cursor = string
 
-// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-// account keeps working.
+// Email A bare address such as `ada@example.com`. The address of an existing account keeps working.
 //
 // Example: ada@example.com
 type Email = string
 
 // EmailRequest The address to send a mail to.
 type EmailRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
-	//
+	// Email A bare address such as `ada@example.com`. The address of an existing account keeps working.
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
@@ -1761,13 +1755,12 @@ type HealthStatus string
 
 // InviteUserRequest The user to invite.
 type InviteUserRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email Email `json:"email"`
+	Email NewEmail `json:"email"`
 
 	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
 	//
@@ -2097,6 +2090,12 @@ type NameTakenProblem struct {
 //
 // Example: username_taken
 type NameTakenProblemCode string
+
+// NewEmail A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+//
+// Example: ada@example.com
+type NewEmail = string
 
 // NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
 // `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
@@ -2643,13 +2642,12 @@ type RegisterForbiddenProblemCode string
 
 // RegisterRequest A new account.
 type RegisterRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email Email `json:"email"`
+	Email NewEmail `json:"email"`
 
 	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
 	//
@@ -3159,13 +3157,12 @@ type UpdateProfileRequest struct {
 
 // UpdateUserRequest The members to change. Absent members stay as they are.
 type UpdateUserRequest struct {
-	// Email A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-	// mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-	// account keeps working.
+	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
 	//
 	//
 	// Example: ada@example.com
-	Email *Email `json:"email,omitempty"`
+	Email *NewEmail `json:"email,omitempty"`
 
 	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
 	//
@@ -3583,7 +3580,7 @@ type ValidationFailed = ValidationFailedProblem
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Kind Only events of these kinds. Repeat the parameter for several kinds.
+	// Kind Only events of these kinds. Repeat the parameter for several kinds, each once.
 	Kind *EventKindQuery `form:"kind,omitempty" json:"kind,omitempty"`
 
 	// CreatedFrom Only events at or after this time.
@@ -3602,7 +3599,7 @@ type ListEventsParams struct {
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
 	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-	// tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+	// tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
 	// long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
 	// value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
@@ -3637,7 +3634,7 @@ type ListAllEventsParams struct {
 	// ActorID Only what this staff member did to other users.
 	ActorID *UserID `form:"actor_id,omitempty" json:"actor_id,omitempty"`
 
-	// Kind Only events of these kinds. Repeat the parameter for several kinds.
+	// Kind Only events of these kinds. Repeat the parameter for several kinds, each once.
 	Kind *EventKindQuery `form:"kind,omitempty" json:"kind,omitempty"`
 
 	// CreatedFrom Only events at or after this time.
@@ -3671,7 +3668,7 @@ type ListUsersParams struct {
 	EmailVerified *bool `form:"email_verified,omitempty" json:"email_verified,omitempty"`
 
 	// Role Only users with one of these roles. `superuser`: superusers. `staff`: staff members who are not superusers.
-	// `none`: all others. Repeat the parameter for several roles.
+	// `none`: all others. Repeat the parameter for several roles, each once.
 	Role *[]UserRole `form:"role,omitempty" json:"role,omitempty"`
 
 	// Sort The order; with a hyphen it is descending. Users who never logged in count as the earliest.
@@ -3714,7 +3711,7 @@ type GetOpenapiYamlParams struct {
 
 // ListProblemsParams defines parameters for ListProblems.
 type ListProblemsParams struct {
-	// Locale The language of `message` (BCP 47). A language that the server does not have gets English.
+	// Locale The language of `message` (BCP 47); `ko-KR` gets `ko`. A language that the server does not have gets English.
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 
 	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
@@ -4258,7 +4255,7 @@ type ClientInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -4279,7 +4276,7 @@ type ClientInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -4326,7 +4323,8 @@ type ClientInterface interface {
 	//
 	// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 	// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-	// changed, and no token is issued.
+	// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+	// sends none here, because an expired access token would hide its session.
 	//
 	// Corresponds with GET /accounts/session (the `GetSession` operationId).
 	GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5151,7 +5149,7 @@ func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequ
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -5182,7 +5180,7 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -5259,7 +5257,8 @@ func (c *Client) Register(ctx context.Context, body RegisterJSONRequestBody, req
 //
 // The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 // or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-// changed, and no token is issued.
+// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+// sends none here, because an expired access token would hide its session.
 //
 // Corresponds with GET /accounts/session (the `GetSession` operationId).
 func (c *Client) GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7972,7 +7971,7 @@ type ClientWithResponsesInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -7993,7 +7992,7 @@ type ClientWithResponsesInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -8040,7 +8039,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 	// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-	// changed, and no token is issued.
+	// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+	// sends none here, because an expired access token would hide its session.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -12169,7 +12169,7 @@ func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, bo
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -12196,7 +12196,7 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -12261,7 +12261,8 @@ func (c *ClientWithResponses) RegisterWithResponse(ctx context.Context, body Reg
 //
 // The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 // or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-// changed, and no token is issued.
+// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+// sends none here, because an expired access token would hide its session.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -43,13 +43,13 @@ type fault struct {
 }
 
 var faults = map[string]fault{
-	"a status that is not documented": {"status is not supported", func(_ *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
+	"a status that is not documented": {"a status that the operation does not document", func(_ *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
 		return change(a.Code == http.StatusCreated || r.URL.Path == "/accounts/login" && a.Code == http.StatusOK, func() { a.Code = http.StatusCreated })
 	}},
 	"another member in an answer": {"against the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return replace(a, `{"user":{`, `{"user":{"password":"x",`)
 	}},
-	"another member in a problem": {"another member", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"another member in a problem": {`property "sql" is unsupported`, func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return a.Code == http.StatusConflict && replace(a, `{"code":`, `{"sql":"x","code":`)
 	}},
 	"a 401 without a challenge": {"against the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
@@ -71,7 +71,7 @@ var faults = map[string]fault{
 		return change(a.Code == http.StatusUnprocessableEntity, func() { f.world.s.Database.Exec(f.world.t, "UPDATE users SET last_login = last_login") })
 	}},
 	"a row of a reading": {"a GET with an INSERT of events", func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
-		return change(r.URL.Path == "/accounts/csrf" && a.Code == http.StatusOK, func() {
+		return change(r.URL.Path == "/accounts/session" && a.Code == http.StatusOK, func() {
 			f.world.s.Database.Exec(f.world.t, "INSERT INTO events (id, user_id, kind, detail, ip, user_agent, created_at) VALUES ('0123456789abcdef', 1, '', '', '', '', '2026-01-01')")
 		})
 	}},
@@ -83,7 +83,7 @@ var faults = map[string]fault{
 		return r.Method == http.MethodGet && replace(a, fmt.Sprintf(`"id":%d,`, u), fmt.Sprintf(`"id":%d,`, next))
 	}},
 	"an address of another user": {"shows an address of another user", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
-		return replace(a, `"detail":"There is nothing here.`, `"detail":"`+f.world.users[2].email)
+		return replace(a, `"detail":"There is nothing at this path`, `"detail":"`+f.world.users[2].email)
 	}},
 	"a session of another user": {"shows a session of another user", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return replace(a, `"detail":"The access token has expired.`, `"detail":"`+f.world.sessions[0].id)

@@ -35,7 +35,11 @@ func (g *generator) value(t *rapid.T, name string, schema *openapi3.Schema, good
 	case schema.Type.Is(openapi3.TypeInteger), schema.Type.Is(openapi3.TypeNumber):
 		return rapid.IntRange(int(orElse(schema.Min, -1000)), int(orElse(schema.Max, 1000))).Draw(t, name)
 	case schema.Type.Is(openapi3.TypeArray):
-		return []any{g.value(t, name, schema.Items.Value, true, op)}
+		var list []any
+		for range 1 + number(t, 3) {
+			list = append(list, g.value(t, name, schema.Items.Value, true, op))
+		}
+		return list
 	case schema.Type.Is(openapi3.TypeObject):
 		return g.object(t, schema, 0, op)
 	}
@@ -135,8 +139,12 @@ func (g *generator) fromWorld(t *rapid.T, name string, op servertest.Operation) 
 		return ref{refToken, number(t, 4)}, true
 	case "user_id", "actor_id":
 		return ref{refUser, 1 + number(t, 4)}, true
-	case "after": // the place of another list, or one that is made up
-		return sample(t, []string{"eyJzIjoiaWQiLCJkIjpmYWxzZSwiaSI6MX0", "eyJzIjoidXNlcm5hbWUiLCJkIjp0cnVlLCJpIjoxLCJ0IjoienEifQ", "AAAA", "e30"}), true
+	case "cursor": // of this list or another one, or made up
+		return sample(t, []string{"eyJzIjoiaWQiLCJkIjpmYWxzZSwiaSI6MX0", "eyJzIjoidXNlcm5hbWUiLCJkIjp0cnVlLCJpIjoxLCJ0IjoienEifQ", "_____________________w", "AAAAAAAAAAAAAAAAAAAAAA", "AAAA", "e30"}), true
+	case "If-Match":
+		return sample(t, []string{"*", `"0"`, `"1"`, `"2"`, `"3"`}), true
+	case "created_from", "created_before":
+		return sample(t, []string{"2020-01-01T00:00:00Z", "2999-12-31T23:59:59Z", "2026-02-29T00:00:00Z", "0000-01-01T00:00:00Z", "9999-12-31T23:59:60Z"}), true
 	case "session_id":
 		return ref{refSession, number(t, 6)}, true
 	case "refresh_token":

@@ -45,7 +45,7 @@ func (f UserFilter) exact(q *models.UserQuery) bool {
 			continue
 		}
 		name := newLoginName(*each.given)
-		if !name.possible {
+		if !name.possible || each.norm == &q.Email && !strings.Contains(name.norm, "@") { // as of users without an address
 			return false
 		}
 		*each.norm = name.norm
@@ -118,7 +118,7 @@ func (s *Service) managed(ctx context.Context, p Principal, id int64) (models.Us
 	return u, err
 }
 
-// byStaff is an event that names who did it.
+// byStaff returns an event that names the staff member who caused it.
 func (s *Service) byStaff(p Principal, kind models.EventKind, userID int64, client Client, detail string) models.Event {
 	e := s.event(kind, userID, client, detail)
 	e.ActorID = &p.User.ID
@@ -148,7 +148,8 @@ func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, cl
 	withUsername(&u)
 	m := s.mailTo(u, mail.Invitation, client)
 	m.ExpiresAt = m.CreatedAt.Add(invitationLife)
-	err := s.forStaff(p).AddInvitation(ctx, &u, m, s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventInvited, 0, client, rolesOf(u)))
+	invited := changing(s.byStaff(p, models.EventInvited, 0, client, ""), grantedRoles(u))
+	err := s.forStaff(p).AddInvitation(ctx, &u, m, s.staffMailLimits(p, u.EmailNorm), invited)
 	if errors.Is(err, models.ErrConflict) {
 		return UserDetail{}, s.taken(ctx, u)
 	}
@@ -177,7 +178,8 @@ func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client 
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.change(ctx, p, id, func(u models.User) error {
-		err := s.forStaff(p).DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client), s.byStaff(p, models.EventDeleted, id, client, rolesOf(u)))
+		deleted := changing(s.byStaff(p, models.EventDeleted, id, client, ""), lostRoles(u))
+		err := s.forStaff(p).DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client), deleted)
 		return resolved(err, func() bool { return s.isGone(ctx, id) })
 	})
 	if err == nil {
@@ -201,13 +203,13 @@ func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id 
 		if !u.IsActive || u.Email == "" {
 			return refuse(UserUnreachable)
 		}
-		kind, life := mail.Reset, s.settings.ResetTTL
+		kind, life, detail := mail.Reset, s.settings.ResetTTL, ""
 		if !credentials.IsUsable(u.Password) {
-			kind, life = mail.Invitation, invitationLife
+			kind, life, detail = mail.Invitation, invitationLife, "an invitation"
 		}
 		m := s.mailTo(u, kind, client)
 		m.ExpiresAt = m.CreatedAt.Add(life)
-		err := s.forStaff(p).AddUserMail(ctx, u, m, s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, string(kind)))
+		err := s.forStaff(p).AddUserMail(ctx, u, m, s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, detail))
 		return s.limitedOr(err)
 	})
 	if err == nil {
@@ -291,8 +293,8 @@ func (s *Service) RevokeUserSession(ctx context.Context, p Principal, id int64, 
 	return storeError(err)
 }
 
-// ListAllEvents are the newest events of all users that fit; next is what to give as Before for the next page, or zero.
-// Errors: ServiceUnavailable.
+// ListAllEvents returns the newest events of all users that match the query. next is the event before
+// which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
 func (s *Service) ListAllEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()

@@ -112,8 +112,8 @@ const (
 	Superuser Role = "superuser"
 )
 
-// recentAuthentication is for how long a password that was shown counts as recent (ASVS 7.5.3).
-const recentAuthentication = 10 * time.Minute
+// RecentAuthentication is how long a verified password counts as recent (ASVS 7.5.3).
+const RecentAuthentication = 10 * time.Minute
 
 // Permit says whether they may call what asks for the role, and for a recent password. The user is the one of
 // the row that was read for this request: who was demoted a moment ago is refused, whatever the token says.
@@ -122,7 +122,7 @@ func (p Principal) Permit(role Role, recent bool) error {
 	switch {
 	case role == Staff && !p.User.IsStaff && !p.User.IsSuperuser, role == Superuser && !p.User.IsSuperuser:
 		return refuse(RoleRequired)
-	case recent && p.At.Sub(authenticated(p.Session)) >= recentAuthentication:
+	case recent && p.At.Sub(authenticated(p.Session)) >= RecentAuthentication:
 		return refuse(ReauthRequired)
 	}
 	return nil

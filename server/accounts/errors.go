@@ -1,7 +1,9 @@
 package accounts
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.com/accounts/server/credentials"
@@ -43,16 +45,23 @@ var ErrBusy = credentials.ErrBusy
 type Error struct {
 	Code       Code
 	RetryAfter time.Duration // with Unavailable and RateLimited
-	Field      string        // with ValidationFailed: the member at fault
-	Reason     string        // with ValidationFailed: a FieldErrorCode of the contract
+	Fields     []FieldFault  // with ValidationFailed, UsernameTaken and EmailTaken: all members at fault
 	Cause      error
 }
 
+// FieldFault is what is wrong with one member of a request.
+type FieldFault struct {
+	Field            string
+	Reason           string // a FieldErrorCode of the contract
+	Minimum, Maximum int    // the bound that the value violates, or 0
+}
+
 func (e *Error) Error() string {
-	if e.Field != "" {
-		return fmt.Sprintf("%s: %s: %s", e.Code, e.Field, e.Reason)
+	text := string(e.Code)
+	for _, fault := range e.Fields {
+		text += fmt.Sprintf(": %s: %s", fault.Field, fault.Reason)
 	}
-	return string(e.Code)
+	return text
 }
 
 func (e *Error) Unwrap() error { return e.Cause }
@@ -64,6 +73,46 @@ func (e *Error) Is(target error) bool {
 }
 
 func refuse(code Code) error { return &Error{Code: code} }
+
+func invalid(field, reason string) error {
+	return &Error{Code: ValidationFailed, Fields: []FieldFault{{Field: field, Reason: reason}}}
+}
+
+// usernameConflict and emailConflict are the conflicts with another user.
+func usernameConflict() error {
+	return &Error{Code: UsernameTaken, Fields: []FieldFault{{Field: "username", Reason: "taken"}}}
+}
+
+func emailConflict() error {
+	return &Error{Code: EmailTaken, Fields: []FieldFault{{Field: "email", Reason: "taken"}}}
+}
+
+// allFaults combines the results of several checks of one request, so that one answer names all members at fault.
+//
+// An error that names no member, such as RoleRequired, comes first and stands alone. Otherwise the code is
+// ValidationFailed if one of the checks says so, and else that of the first error.
+func allFaults(errs ...error) error {
+	var all *Error
+	for _, err := range errs {
+		var rule *Error
+		switch {
+		case err == nil:
+		case !errors.As(err, &rule) || len(rule.Fields) == 0:
+			return err
+		case all == nil:
+			all = &Error{Code: rule.Code, Fields: slices.Clone(rule.Fields), Cause: rule.Cause}
+		default:
+			all.Fields = append(all.Fields, rule.Fields...)
+			if rule.Code == ValidationFailed {
+				all.Code = ValidationFailed
+			}
+		}
+	}
+	if all == nil { // a nil *Error in an error would not be nil
+		return nil
+	}
+	return all
+}
 
 // unavailable is an answer that promises nothing and takes nothing back: the same request may be made again.
 func unavailable(cause error) error {

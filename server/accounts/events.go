@@ -12,8 +12,8 @@ import (
 	"example.com/accounts/models"
 )
 
-// ListEvents are the newest events of the principal's user, of those before the one given if that is not zero; next
-// is what to give for the next page, or zero where there is none. Errors: ServiceUnavailable.
+// ListEvents returns the newest events of the principal's user that match the query. next is the
+// event before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
 func (s *Service) ListEvents(ctx context.Context, p Principal, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -21,7 +21,7 @@ func (s *Service) ListEvents(ctx context.Context, p Principal, q models.EventQue
 	return s.pageOfEvents(ctx, q)
 }
 
-// pageOfEvents asks for one more than the page has, to see whether there is a next one.
+// pageOfEvents reads one event more than the page has, to find out whether there is a next page.
 func (s *Service) pageOfEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
 	limit := q.Limit
 	q.Limit++
@@ -35,10 +35,13 @@ func (s *Service) pageOfEvents(ctx context.Context, q models.EventQuery) (list [
 	return list, next, nil
 }
 
-// event shapes a line of the security log. The detail names no address and no token.
+// event returns an event of a user that happens now. The detail is a few English words for people,
+// or empty if the kind and the changes say it all. It never has an email address, other than masked,
+// a password or a token.
 func (s *Service) event(kind models.EventKind, userID int64, client Client, detail string) models.Event {
-	e := models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: userID, Kind: kind, Detail: firstOf(detail, maxDetail),
-		IP: client.IP, UserAgent: client.UserAgent, CreatedAt: s.now()}
+	now := s.now()
+	e := models.Event{ID: s.eventIDs.New(now), UserID: userID, Kind: kind, Detail: firstOf(detail, maxDetail),
+		IP: client.IP, UserAgent: client.UserAgent, CreatedAt: now}
 	if client.RequestID != uuid.Nil {
 		id := models.ID(client.RequestID)
 		e.RequestID = &id
@@ -48,7 +51,7 @@ func (s *Service) event(kind models.EventKind, userID int64, client Client, deta
 
 const maxDetail = 255
 
-// firstOf are the first n characters.
+// firstOf returns the first n characters.
 func firstOf(s string, n int) string {
 	if r := []rune(s); len(r) > n {
 		return string(r[:n])
@@ -56,11 +59,25 @@ func firstOf(s string, n int) string {
 	return s
 }
 
-// eventIn is an event of a session.
+// eventIn returns an event of a session.
 func (s *Service) eventIn(session models.ID, kind models.EventKind, userID int64, client Client, detail string) models.Event {
 	e := s.event(kind, userID, client, detail)
 	e.SessionID = &session
 	return e
+}
+
+// changing returns the event with what it changed.
+func changing(e models.Event, changes models.Changes) models.Event {
+	e.Changes = changes
+	return e
+}
+
+// mayRecord reports whether the user is within the limit of events of a kind that a client can cause
+// as often as it likes. Without the limit, one client could fill the security log. If the database
+// does not answer, the event is recorded.
+func (s *Service) mayRecord(ctx context.Context, u models.User, kind string) bool {
+	err := s.spend(ctx, use(s.settings.RareActionsPerUser, kind, subjectOf(u)))
+	return !errors.Is(err, refuse(RateLimited))
 }
 
 // notes are events that come with no write of their own: what was refused. They are written together a moment later,
@@ -93,7 +110,7 @@ func (s *Service) noteLogin(in LoginInput, name loginName, err error) {
 	switch {
 	case errors.Is(err, refuse(CredentialsInvalid)):
 		s.note(n, models.EventLoginFailed, name.norm, in.Client.Network())
-	case isOver(err, loginOfAccount, loginOfKnown, passwordsOfUser):
+	case errors.Is(err, refuse(RateLimited)) && isOver(err, loginOfAccount, loginOfKnown, passwordsOfUser):
 		s.note(n, models.EventRateLimited, name.norm)
 	}
 }

@@ -20,16 +20,14 @@ const (
 )
 
 // newIdentity checks what a user is to be called, and sets the canonical forms. An empty username is for withUsername.
-func newIdentity(u *models.User) (err error) {
-	if u.EmailNorm, err = newEmail(u.Email); err != nil {
-		return err
-	}
+// Errors: ValidationFailed.
+func newIdentity(u *models.User) error {
+	var email, username error
+	u.EmailNorm, email = newEmail(u.Email)
 	if u.Username != "" {
-		if u.UsernameNorm, err = newName(u.Username); err != nil {
-			return err
-		}
+		u.UsernameNorm, username = newName(u.Username)
 	}
-	return newNames(&u.FirstName, &u.LastName)
+	return allFaults(email, username, newNames(&u.FirstName, &u.LastName))
 }
 
 // newName is the canonical form of a username that is to be one. Errors: ValidationFailed.
@@ -64,13 +62,14 @@ func anyEmail(address string) (string, error) {
 	return norm, nil
 }
 
-// newNames judges the names of a person that are given. Errors: ValidationFailed.
+// newNames checks those names of a person that are given. Errors: ValidationFailed.
 func newNames(first, last *string) error {
-	if first != nil && !isName(*first) {
-		return invalid("first_name", "format_invalid")
-	}
-	if last != nil && !isName(*last) {
-		return invalid("last_name", "format_invalid")
+	return allFaults(newPersonName("first_name", first), newPersonName("last_name", last))
+}
+
+func newPersonName(field string, name *string) error {
+	if name != nil && !isName(*name) {
+		return invalid(field, "format_invalid")
 	}
 	return nil
 }

@@ -396,7 +396,7 @@ func (p *importPlan) judge(w importWish) {
 	p.describe(&u, w.row)
 	p.password(&u, w.row.Password)
 	p.users = append(p.users, u)
-	p.events = append(p.events, p.i.s.event(models.EventRegistered, id, Client{}, "imported"))
+	p.events = append(p.events, p.i.s.byOperator(models.EventRegistered, id, grantedRoles(u), "imported"))
 	p.before.add(u)
 }
 

@@ -87,7 +87,7 @@ func (s *Service) exchangeAs(ctx context.Context, in RefreshInput, id models.ID)
 	}
 	err = s.store.ExchangeToken(ctx, models.OneTimeToken{
 		ID: id, Purpose: models.PurposeLegacyRefresh, Hash: c.Legacy.Identity[:], UserID: u.ID, CreatedAt: l.CreatedAt, ExpiresAt: c.Legacy.ExpiresAt, UsedAt: &l.CreatedAt,
-	}, l.Session, maxSessions, s.policy.tolerance(), s.eventIn(id, models.EventLogin, u.ID, in.Client, "with a session of the old service"))
+	}, l.Session, maxSessions, s.policy.tolerance(), s.eventIn(id, models.EventLogin, u.ID, in.Client, "with a refresh token of the Django service"))
 	switch {
 	case err == nil:
 		s.observe("legacy_exchanged")

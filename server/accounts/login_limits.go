@@ -1,7 +1,6 @@
 package accounts
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -19,6 +18,7 @@ const (
 type loginLimits struct {
 	guesses  []models.Spending // of the name and the client; refunded if the password was right
 	verified []models.Spending // of the client; refunded only if no password was verified
+	counted  time.Time         // when
 	known    time.Time         // until when the client's network is known for the name, or zero
 }
 
@@ -50,21 +50,25 @@ func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (log
 		own := guess(s.settings.LoginFailuresPerAccount, loginOfKnown, nameAndNetwork(name.norm, c))
 		accounts = []models.Spending{own, accounts[0]}
 	}
+	var over error
 	for _, account := range accounts {
 		l.guesses = append(slices.Clone(failures), account)
-		if err = s.spend(ctx, append(clients, account)...); !isOver(err, account.Kind) {
+		err := s.spend(ctx, append(clients, account)...)
+		if l.counted = s.now(); !isOver(err, account.Kind) {
 			return l, err
 		}
+		over = sooner(over, err)
 	}
 	// A 429 counts for the client too. Otherwise one client could poll an exhausted limit at no cost, and
 	// exhaust it again as soon as the owner has released it.
-	return l, cmp.Or(s.spend(ctx, failures...), err)
+	return l, later(s.spend(ctx, failures...), over)
 }
 
 // settleLogin refunds the limits according to the outcome of the verification.
 func (s *Service) settleLogin(ctx context.Context, l loginLimits, outcome error) error {
 	switch {
 	case errors.Is(outcome, refuse(CredentialsInvalid)):
+		s.settleGuesses(ctx, l.counted, l.guesses...)
 		return nil
 	case outcome == nil:
 		return s.refund(ctx, l.guesses...)

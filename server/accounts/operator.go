@@ -26,7 +26,7 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error
 	if u.Password, err = s.hasher.Hash(ctx, credentials.Network{}, n.Password); err != nil {
 		return u, hashError(err)
 	}
-	err = s.store.CreateUser(ctx, &u, s.byOperator(models.EventRegistered, u))
+	err = s.store.CreateUser(ctx, &u, s.byOperator(models.EventRegistered, u.ID, grantedRoles(u), ""))
 	if errors.Is(err, models.ErrConflict) {
 		return u, s.taken(ctx, u)
 	}
@@ -39,13 +39,12 @@ func (s *Service) newUser(n NewUser) (models.User, error) {
 		Username: n.Username, Email: n.Email, FirstName: n.FirstName, LastName: n.LastName,
 		IsActive: true, IsStaff: n.Superuser, IsSuperuser: n.Superuser, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch(),
 	}
+	var username error
 	if n.Username == "" { // an operator is not to be surprised by a generated one
-		return u, invalid("username", "format_invalid")
+		username = invalid("username", "required")
 	}
-	if err := newIdentity(&u); err != nil {
-		return u, err
-	}
-	return u, s.checkNewPassword(n.Password, u)
+	identity := newIdentity(&u) // first, because the password is compared with the names
+	return u, allFaults(username, identity, s.checkNewPassword(n.Password, u))
 }
 
 // newEpoch is where a user's epoch starts: 48 random bits, so that a user who is removed and added again (a restored
@@ -56,22 +55,31 @@ func newEpoch() int64 {
 	return int64(binary.BigEndian.Uint64(b[:]))
 }
 
-func invalid(field, reason string) error {
-	return &Error{Code: ValidationFailed, Field: field, Reason: reason}
+// taken says which of the two unique values another user has: one, or both.
+func (s *Service) taken(ctx context.Context, u models.User) error {
+	name, err := s.isTaken(ctx, s.store.UserByUsername, u.UsernameNorm, u.ID)
+	if err != nil {
+		return err
+	}
+	email, err := s.isTaken(ctx, s.store.UserByEmail, u.EmailNorm, u.ID)
+	switch {
+	case err != nil:
+		return err
+	case name && email:
+		return allFaults(usernameConflict(), emailConflict())
+	case name:
+		return usernameConflict()
+	}
+	return emailConflict() // or it was a moment ago
 }
 
-// taken says which of the two unique values it was.
-func (s *Service) taken(ctx context.Context, u models.User) error {
-	other, err := s.store.UserByUsername(ctx, u.UsernameNorm)
-	switch {
-	case err == nil && other.ID == u.ID: // the user's own
-		return refuse(EmailTaken)
-	case err == nil:
-		return refuse(UsernameTaken)
-	case errors.Is(err, models.ErrNotFound):
-		return refuse(EmailTaken)
+// isTaken reports whether a user other than the one with the id has the value.
+func (s *Service) isTaken(ctx context.Context, find func(context.Context, string) (models.User, error), value string, id int64) (bool, error) {
+	other, err := find(ctx, value)
+	if errors.Is(err, models.ErrNotFound) {
+		return false, nil
 	}
-	return storeError(err)
+	return err == nil && other.ID != id, storeError(err)
 }
 
 // Users calls f with every user, by id.
@@ -91,7 +99,7 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 			return err
 		}
 		budgets := ownBudgets(u)
-		return s.store.SetPassword(ctx, u, hash, budgets, s.byOperator(models.EventPasswordChanged, u))
+		return s.store.SetPassword(ctx, u, hash, budgets, s.byOperator(models.EventPasswordChanged, u.ID, nil, ""))
 	})
 }
 
@@ -103,12 +111,13 @@ func (s *Service) SetActive(ctx context.Context, username string, active bool) e
 		kind = models.EventActivated
 	}
 	return s.changeUser(ctx, username, func(u models.User) error {
-		return s.store.SetActive(ctx, u, active, s.byOperator(kind, u))
+		return s.store.SetActive(ctx, u, active, s.byOperator(kind, u.ID, activeChange(u.IsActive, active), ""))
 	})
 }
 
-func (s *Service) byOperator(kind models.EventKind, u models.User) models.Event {
-	return s.event(kind, u.ID, Client{}, "by an operator")
+// byOperator returns an event without a request, which marks it as the operator's.
+func (s *Service) byOperator(kind models.EventKind, userID int64, changes models.Changes, detail string) models.Event {
+	return changing(s.event(kind, userID, Client{}, detail), changes)
 }
 
 // changeUser changes the user of that name.

@@ -21,12 +21,7 @@ import (
 // or a replaced file must not switch the check off unnoticed. Logins are not affected. Errors:
 // ValidationFailed, ServiceUnavailable.
 func (s *Service) checkNewPassword(password string, u models.User) error {
-	err := credentials.CheckPolicy(password, s.settings.MinPassword, append(ownWords(u), s.settings.SiteNames...)...)
-	var refused *credentials.PolicyError
-	if errors.As(err, &refused) {
-		return invalid("password", refused.Code)
-	}
-	if err != nil || s.breached == nil {
+	if err := s.checkPolicy(password, u); err != nil || s.breached == nil {
 		return err
 	}
 	switch found, err := s.breached.Contains(password); {
@@ -36,6 +31,17 @@ func (s *Service) checkNewPassword(password string, u models.User) error {
 		return invalid("password", credentials.CodeBreached)
 	}
 	return nil
+}
+
+// checkPolicy checks a new password against the policy, the user's own data and the names of the service. Errors:
+// ValidationFailed.
+func (s *Service) checkPolicy(password string, u models.User) error {
+	err := credentials.CheckPolicy(password, s.settings.MinPassword, append(ownWords(u), s.settings.SiteNames...)...)
+	var refused *credentials.PolicyError
+	if errors.As(err, &refused) {
+		return &Error{Code: ValidationFailed, Fields: []FieldFault{{"password", refused.Code, refused.Minimum, refused.Maximum}}}
+	}
+	return err
 }
 
 // ownWords returns the names and the address of a user, whole and in parts.
@@ -51,10 +57,21 @@ func ownWords(u models.User) []string {
 // onField names another member of the request as the one at fault.
 func onField(field string, err error) error {
 	var rule *Error
-	if errors.As(err, &rule) && rule.Field != "" {
-		return &Error{Code: rule.Code, Field: field, Reason: rule.Reason, Cause: rule.Cause}
+	if !errors.As(err, &rule) || len(rule.Fields) == 0 {
+		return err
 	}
-	return err
+	on := &Error{Code: rule.Code, Cause: rule.Cause}
+	for _, fault := range rule.Fields {
+		fault.Field = field
+		on.Fields = append(on.Fields, fault)
+	}
+	return on
+}
+
+// isFieldFault reports whether an error names members of the request.
+func isFieldFault(err error) bool {
+	var rule *Error
+	return errors.As(err, &rule) && len(rule.Fields) > 0
 }
 
 // passwordWrong is what a signed-in user gets for a wrong present password: never a 401, on which clients refresh.
@@ -104,6 +121,7 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 	if err := s.spend(ctx, append(verified, failure)...); err != nil {
 		return 0, err
 	}
+	counted := s.now()
 	for i, hash := range hashes {
 		ok, _, err := s.hasher.Verify(ctx, client.networks(), hash, password)
 		switch {
@@ -115,6 +133,7 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 			return i, s.refund(ctx, failure)
 		}
 	}
+	s.settleGuesses(ctx, counted, failure)
 	return 0, passwordWrong(field)
 }
 
@@ -135,10 +154,10 @@ func (s *Service) overtaken(ctx context.Context, u models.User) error {
 // transport: nothing that existed before works. Errors: ValidationFailed, SessionRevoked, RateLimited, ServiceUnavailable.
 func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next string, client Client) (Tokens, models.User, error) {
 	u, err := s.confirmPassword(ctx, p, "current_password", current, client)
-	if err != nil {
+	if err != nil && !isFieldFault(err) {
 		return Tokens{}, u, err
 	}
-	if err := onField("new_password", s.checkNewPassword(next, u)); err != nil {
+	if err := allFaults(err, onField("new_password", s.checkNewPassword(next, u))); err != nil {
 		return Tokens{}, u, err
 	}
 	// Each change begins a session and sends a mail to the user's address, which may be a mailing
@@ -226,7 +245,7 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	}, func(u models.User) error {
 		r = s.passwordReset(t, u, hash, client)
 		r.Budgets = budgets
-		err := s.store.ResetPassword(ctx, r, s.event(models.EventPasswordReset, u.ID, client, "by a link"))
+		err := s.store.ResetPassword(ctx, r, s.event(models.EventPasswordReset, u.ID, client, ""))
 		return resolved(err, func() bool { return s.wasUsed(ctx, t, r.Now) })
 	})
 	if err != nil {

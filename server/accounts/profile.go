@@ -21,14 +21,13 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 		c.Username = nil
 	}
 	change := models.ProfileChange{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale}
+	var username error
 	if c.Username != nil {
-		norm, err := newName(*c.Username)
-		if err != nil {
-			return UserDetail{}, err
-		}
+		var norm string
+		norm, username = newName(*c.Username)
 		change.UsernameNorm = &norm
 	}
-	if err := newNames(c.FirstName, c.LastName); err != nil {
+	if err := allFaults(username, newNames(c.FirstName, c.LastName)); err != nil {
 		return UserDetail{}, err
 	}
 	ctx, cancel := deadline(ctx)
@@ -43,17 +42,39 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 			return UserDetail{}, err
 		}
 	}
-	renamed := s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, "")
-	if err := s.forUser(p).UpdateProfile(ctx, p.User.ID, change, renamed); err != nil {
+	if err := s.forUser(p).UpdateProfile(ctx, p.User.ID, change, s.profileEvents(ctx, p, c, client)); err != nil {
 		switch {
 		case errors.Is(err, models.ErrConflict): // a username is public, so this gives nothing away
-			return UserDetail{}, refuse(UsernameTaken)
+			return UserDetail{}, usernameConflict()
 		case errors.Is(err, models.ErrNotFound):
 			return UserDetail{}, refuse(SessionRevoked)
 		}
 		return UserDetail{}, s.unjudged(ctx, storeError(err), renames...)
 	}
 	return s.Profile(ctx, p)
+}
+
+// profileEvents returns a function that returns the events of a user's change of the own profile.
+// Changes of the username are limited. Those of the names and of the language are not, so the number
+// of their events is: a change above the limit is made without an event.
+func (s *Service) profileEvents(ctx context.Context, p Principal, c ProfileChange, client Client) func(before models.User) []models.Event {
+	record := len(profileChanges(p.User, c.applied(p.User))) > 0 && s.mayRecord(ctx, p.User, profileOfUser)
+	return func(before models.User) (events []models.Event) {
+		after := c.applied(before)
+		if changes := usernameChange(before, after); len(changes) > 0 {
+			events = append(events, changing(s.eventIn(p.Session.ID, models.EventUsernameChanged, p.User.ID, client, ""), changes))
+		}
+		if changes := profileChanges(before, after); len(changes) > 0 && record {
+			events = append(events, changing(s.eventIn(p.Session.ID, models.EventProfileChanged, p.User.ID, client, ""), changes))
+		}
+		return events
+	}
+}
+
+// applied returns the user after the change.
+func (c ProfileChange) applied(u models.User) models.User {
+	u.Username, u.FirstName, u.LastName, u.Locale = or(c.Username, u.Username), or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
+	return u
 }
 
 // Profile returns the principal's user as stored now. Errors: SessionRevoked, ServiceUnavailable.

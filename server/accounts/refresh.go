@@ -274,8 +274,8 @@ func (*refreshing) outcome(t Tokens, ok bool, err error) (Tokens, bool, error) {
 // still are: on a cluster its certification fails if the session was revoked meanwhile.
 func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, superseded bool) (Tokens, bool, error) {
 	var graced *models.Event
-	if superseded && r.in.Client.IP != l.IP && r.in.Client.UserAgent != l.UserAgent && r.mayNoteGrace(ctx, l.User) {
-		e := r.eventIn(l.ID, models.EventRefreshGraced, l.UserID, r.in.Client, "asked again from another address and another user agent")
+	if superseded && r.in.Client.IP != l.IP && r.in.Client.UserAgent != l.UserAgent && r.mayRecord(ctx, l.User, gracedOfUser) {
+		e := r.eventIn(l.ID, models.EventRefreshGraced, l.UserID, r.in.Client, "presented again from another address and another user agent")
 		graced = &e
 	}
 	ok, err := r.store.Touch(ctx, l.ID, l.Generation, now, r.policy.tolerance(), graced)
@@ -287,14 +287,6 @@ func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, 
 	return t, err == nil, err
 }
 
-// mayNoteGrace reports whether the user is within the limit of events of row 5: a client that
-// changes its address with each request could otherwise write one each time. If the database does
-// not answer, the event is written.
-func (r *refreshing) mayNoteGrace(ctx context.Context, u models.User) bool {
-	err := r.spend(ctx, use(r.settings.RareActionsPerUser, gracedOfUser, subjectOf(u)))
-	return !errors.Is(err, refuse(RateLimited))
-}
-
 // revoke is row 6. A request that was held up on its way, or whose caller has hung up, proves nothing about theft:
 // an honest client gave it up and asked again since. It changes nothing then.
 func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (Tokens, bool, error) {
@@ -304,8 +296,11 @@ func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (
 	if r.heldUp(r.in) {
 		return Tokens{}, true, unavailable(errHeldUp)
 	}
-	behind := l.Generation - r.in.Credential.Generation
-	event := r.eventIn(l.ID, models.EventRefreshReused, l.UserID, r.in.Client, fmt.Sprintf("a token %d generations old", behind))
+	age := "1 generation old"
+	if behind := l.Generation - r.in.Credential.Generation; behind != 1 {
+		age = fmt.Sprintf("%d generations old", behind)
+	}
+	event := r.eventIn(l.ID, models.EventRefreshReused, l.UserID, r.in.Client, "the refresh token was "+age)
 	ok, err := r.store.RevokeReused(ctx, l.ID, l.Generation, now, r.policy.tolerance(), event)
 	if err != nil || !ok {
 		return Tokens{}, false, err

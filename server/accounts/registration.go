@@ -66,10 +66,8 @@ func (s *Service) registrant(r Registration) (models.User, error) {
 	now := s.now()
 	u := models.User{Email: r.Email, Username: r.Username, FirstName: r.FirstName, LastName: r.LastName, Locale: r.Locale,
 		IsActive: true, DateJoined: now, SessionEpoch: newEpoch()}
-	if err := newIdentity(&u); err != nil {
-		return u, err
-	}
-	return u, s.checkNewPassword(r.Password, u)
+	identity := newIdentity(&u) // first, because the password is compared with the names
+	return u, allFaults(identity, s.checkNewPassword(r.Password, u))
 }
 
 // storeRegistration stores it also where there have been enough mails to the address: a stranger's registration must

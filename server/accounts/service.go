@@ -10,6 +10,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/mail"
 	"example.com/accounts/server/token"
 )
 
@@ -74,6 +75,7 @@ type Service struct {
 	schemaOK  atomic.Bool
 	spent     spentBudgets
 	notes     notes
+	eventIDs  models.EventIDs
 	heartbeat heartbeat
 
 	legacyUntil time.Time
@@ -131,6 +133,15 @@ const (
 	ServerHeld = token.ServerHeld
 	BodyTokens = token.Body
 )
+
+// Bounds of a new password that no setting changes, in characters and in bytes.
+const (
+	MaxPasswordLength = credentials.MaxLength
+	MaxPasswordBytes  = credentials.MaxBytes
+)
+
+// Locales returns the languages of mails and pages, the default first.
+func Locales() []string { return mail.Locales() }
 
 // JWKS is a JSON Web Key Set (RFC 7517).
 type JWKS = token.JWKS

@@ -237,7 +237,7 @@ func (s *Service) CurrentSession(ctx context.Context, c Credential) (CurrentSess
 		return CurrentSession{}, err
 	}
 	current := CurrentSession{ID: c.Session, ExpiresAt: l.ExpiresAt, Transport: token.Transport(l.Transport)}
-	if until := authenticated(l.Session).Add(recentAuthentication); until.After(at) {
+	if until := authenticated(l.Session).Add(RecentAuthentication); until.After(at) {
 		current.RecentUntil = &until
 	}
 	if current.Transport != token.Body {
@@ -281,7 +281,7 @@ func (s *Service) Reauthenticate(ctx context.Context, p Principal, password stri
 	if errors.Is(err, models.ErrNotFound) {
 		return 0, refuse(SessionRevoked)
 	}
-	return recentAuthentication, storeError(err)
+	return RecentAuthentication, storeError(err)
 }
 
 // ListSessions are the live sessions of the principal's user, newest first. The last use is rounded down to the
@@ -320,7 +320,7 @@ func (s *Service) RevokeAllSessions(ctx context.Context, p Principal, keepCurren
 	var err error
 	if keepCurrent {
 		err = s.forUser(p).KeepOnly(ctx, p.Session.ID, p.User.ID, p.User.SessionEpoch, s.now(),
-			s.eventIn(p.Session.ID, models.EventSessionsRevoked, p.User.ID, client, "all but this one"))
+			s.eventIn(p.Session.ID, models.EventSessionsRevoked, p.User.ID, client, "all other sessions"))
 	} else {
 		err = s.forUser(p).RevokeAllSessions(ctx, p.User.ID, p.User.SessionEpoch, s.eventIn(p.Session.ID, models.EventSessionsRevoked, p.User.ID, client, ""))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,8 +50,9 @@ const (
 	renamesOfUser   = "username_user"
 	exportsOfUser   = "export_user"
 	gracedOfUser    = "refresh_graced_user"
-	mailsTo         = "mail_" // and the group of kinds
-	resets          = "reset" // a group
+	profileOfUser   = "profile_user" // events, not changes
+	mailsTo         = "mail_"        // and the group of kinds
+	resets          = "reset"        // a group
 	mailsOfStaff    = "mail_staff_member"
 	requestsOf      = "_client"
 )
@@ -72,8 +74,9 @@ func guesses(list []models.Spending) []models.Spending {
 	return list
 }
 
-// guess returns a use of a limit that is refunded if the guess was right. If many guesses are being
-// verified at once, further ones are told to retry soon.
+// guess returns a use of a limit that is refunded if the guess was right. While so many guesses are being verified that
+// they use up the limit, further ones are rejected with ServiceUnavailable, because whether the limit is exceeded is not
+// known before that: a client must not be told to wait for a second and then for the rest of the window.
 func guess(b Budget, kind, subject string) models.Spending {
 	return guesses([]models.Spending{use(b, kind, subject)})[0]
 }
@@ -99,7 +102,7 @@ func (s *Service) passwordRight(u models.User) models.Spending {
 	return use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u))
 }
 
-// spend uses budgets before what they bound is done. Errors: RateLimited, ServiceUnavailable.
+// spend uses budgets before what they bound is done. Errors: RateLimited, ServiceUnavailable (see guess for one reason).
 func (s *Service) spend(ctx context.Context, list ...models.Spending) error {
 	list = bounded(list)
 	if len(list) == 0 {
@@ -149,6 +152,17 @@ func (s *Service) refund(ctx context.Context, list ...models.Spending) error {
 	return storeError(s.store.Refund(ctx, s.now(), idsOf(list)...))
 }
 
+// settleGuesses notes that guesses which have just been counted at the time given turned out to be wrong. An error is
+// ignored, because the guess was verified and counted: without the note, the next one may be told to retry soon.
+func (s *Service) settleGuesses(ctx context.Context, counted time.Time, list ...models.Spending) {
+	if list = bounded(list); len(list) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refundTime)
+	defer cancel()
+	_ = s.store.SettleGuesses(ctx, counted, list...)
+}
+
 // ownBudgets are those that keep a user from logging in and from changing the account.
 func ownBudgets(u models.User) []models.ID {
 	var off Budget
@@ -177,6 +191,9 @@ func idsOf(list []models.Spending) []models.ID {
 }
 
 func (s *Service) rateLimited(over *models.OverBudget) error {
+	if over.InFlight {
+		return unavailable(fmt.Errorf("%w: %w", ErrBusy, over))
+	}
 	s.observe("rate_limited")
 	return &Error{Code: RateLimited, RetryAfter: max(time.Second, over.Until.Sub(s.now())), Cause: over}
 }
@@ -185,6 +202,25 @@ func (s *Service) rateLimited(over *models.OverBudget) error {
 func isOver(err error, kinds ...string) bool {
 	var over *models.OverBudget
 	return errors.As(err, &over) && slices.Contains(kinds, over.Kind)
+}
+
+// sooner returns that of two rejections by limits after which a request can succeed sooner; a may be nil.
+func sooner(a, b error) error {
+	var first, second *models.OverBudget
+	if errors.As(a, &first) && errors.As(b, &second) && first.Until.Before(second.Until) {
+		return a
+	}
+	return b
+}
+
+// later returns that of two rejections by limits after which a request can succeed later. If a is another error, it is a;
+// it may be nil.
+func later(a, b error) error {
+	var first, second *models.OverBudget
+	if a == nil || errors.As(a, &first) && errors.As(b, &second) && first.Until.Before(second.Until) {
+		return b
+	}
+	return a
 }
 
 // unjudged gives back what was spent on a request that could not be carried out, because too many are or for a fault.
@@ -204,7 +240,10 @@ type spentBudgets struct {
 	over map[models.ID]spentUntil
 }
 
-type spentUntil struct{ budget, memory time.Time }
+type spentUntil struct {
+	budget, memory time.Time
+	inFlight       bool
+}
 
 const (
 	spentMemory = time.Second
@@ -216,7 +255,7 @@ func (b *spentBudgets) find(list []models.Spending, now time.Time) *models.OverB
 	defer b.mu.Unlock()
 	for _, each := range list {
 		if found, ok := b.over[each.ID]; ok && now.Before(found.memory) && now.Before(found.budget) {
-			return &models.OverBudget{ID: each.ID, Kind: each.Kind, Until: found.budget}
+			return &models.OverBudget{ID: each.ID, Kind: each.Kind, Until: found.budget, InFlight: found.inFlight}
 		}
 	}
 	return nil
@@ -228,5 +267,5 @@ func (b *spentBudgets) remember(over *models.OverBudget, now time.Time) {
 	if len(b.over) >= maxSpent || b.over == nil {
 		b.over = map[models.ID]spentUntil{} // what is forgotten is asked of the database
 	}
-	b.over[over.ID] = spentUntil{over.Until, now.Add(spentMemory)}
+	b.over[over.ID] = spentUntil{budget: over.Until, memory: now.Add(spentMemory), inFlight: over.InFlight}
 }

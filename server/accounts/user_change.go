@@ -3,9 +3,6 @@ package accounts
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
@@ -35,7 +32,7 @@ func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserC
 		}
 		err = s.forStaff(p).ChangeUser(ctx, u, w.change, w.events...)
 		if errors.Is(err, models.ErrConflict) { // the address is not changed here
-			return refuse(UsernameTaken)
+			return usernameConflict()
 		}
 		return s.limitedOr(err)
 	})
@@ -64,20 +61,20 @@ func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c User
 	w.after.Username, w.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
 	w.after.FirstName, w.after.LastName, w.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
 	w.after.IsActive, w.after.IsStaff, w.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
-	say := func(kind models.EventKind, format string, args ...any) {
-		w.events = append(w.events, s.byStaff(p, kind, u.ID, client, fmt.Sprintf(format, args...)))
+	say := func(kind models.EventKind, changes models.Changes, detail string) {
+		w.events = append(w.events, changing(s.byStaff(p, kind, u.ID, client, detail), changes))
 	}
 	if err := w.roles(p, u, say); err != nil {
 		return w, err
 	}
-	if err := w.names(u, say); err != nil {
-		return w, err
-	}
+	names := w.names(u, say)
+	var email error
 	if w.after.Email != u.Email {
-		if err := s.wishEmail(ctx, p, u, &w, client); err != nil {
-			return w, err
-		}
-		say(models.EventEmailChangeRequested, "to %s", mail.Mask(w.after.Email))
+		email = s.wishEmail(ctx, p, u, &w, client)
+		say(models.EventEmailChangeRequested, nil, "to "+mail.Mask(w.after.Email))
+	}
+	if err := allFaults(names, email); err != nil {
+		return w, err
 	}
 	w.activity(u, say)
 	return w, nil
@@ -87,7 +84,8 @@ func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c User
 // stolen from an ordinary user must not become a superuser's. It also cancels a pending change of
 // address, which a staff member may have started while the user was an ordinary one.
 func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
-	if rolesOf(w.after) == rolesOf(u) {
+	changes := roleChanges(u, w.after)
+	if len(changes) == 0 {
 		return nil
 	}
 	if !p.User.IsSuperuser {
@@ -102,26 +100,26 @@ func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
 	}
 	w.change.IsStaff, w.change.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
 	w.change.RevokeAllSessions, w.change.EndEmailChanges = more, more
-	say(models.EventRolesChanged, "%s to %s", rolesOf(u), rolesOf(w.after))
+	say(models.EventRolesChanged, changes, "")
 	return nil
 }
 
 // activity plans an activation or a deactivation. Each ends every session of the user: deactivation
 // takes effect at once, and activation revives no session.
 func (w *wish) activity(u models.User, say sayEvent) {
-	switch {
-	case w.after.IsActive == u.IsActive:
+	if w.after.IsActive == u.IsActive {
 		return
-	case w.after.IsActive:
-		say(models.EventActivated, "")
-	default:
-		say(models.EventDeactivated, "")
 	}
+	kind := models.EventDeactivated
+	if w.after.IsActive {
+		kind = models.EventActivated
+	}
+	say(kind, activeChange(u.IsActive, w.after.IsActive), "")
 	w.change.IsActive, w.change.RevokeAllSessions = &w.after.IsActive, true
 }
 
 // sayEvent adds an event to a change.
-type sayEvent = func(kind models.EventKind, format string, args ...any)
+type sayEvent = func(kind models.EventKind, changes models.Changes, detail string)
 
 // wishEmail starts a change of address. It takes effect when the new mailbox confirms it.
 //
@@ -136,12 +134,10 @@ func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *
 	if err != nil {
 		return err
 	}
-	other, err := s.store.UserByEmail(ctx, norm)
-	switch {
-	case err == nil && other.ID != u.ID:
-		return refuse(EmailTaken)
-	case err != nil && !errors.Is(err, models.ErrNotFound):
-		return storeError(err)
+	if taken, err := s.isTaken(ctx, s.store.UserByEmail, norm, u.ID); err != nil {
+		return err
+	} else if taken {
+		return s.conflictOfEmail(ctx, u, w.change.UsernameNorm)
 	}
 	change := s.emailChange(u, w.after.Email, norm, client)
 	change.Token.ActorID = &p.User.ID
@@ -156,26 +152,51 @@ func mayHaveSignedIn(u models.User) bool {
 	return u.LastLogin != nil || u.ImportedEpoch != nil || credentials.IsUsable(u.Password)
 }
 
+// conflictOfEmail returns the conflict of an address, and of the new username if another user has that too.
+func (s *Service) conflictOfEmail(ctx context.Context, u models.User, usernameNorm *string) error {
+	if usernameNorm == nil {
+		return emailConflict()
+	}
+	taken, err := s.isTaken(ctx, s.store.UserByUsername, *usernameNorm, u.ID)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return allFaults(usernameConflict(), emailConflict())
+	}
+	return emailConflict()
+}
+
 // names are the members that people are called by. Those that change must be well-formed; what came from elsewhere may
 // stay as it is.
-func (w *wish) names(u models.User, say sayEvent) (err error) {
-	if w.after.Username != u.Username {
-		if w.after.UsernameNorm, err = newName(w.after.Username); err != nil {
-			return err
-		}
-		w.change.Username, w.change.UsernameNorm = &w.after.Username, &w.after.UsernameNorm
-		say(models.EventUsernameChanged, "%s to %s", short(u.Username), short(w.after.Username))
+func (w *wish) names(u models.User, say sayEvent) error {
+	return allFaults(w.username(u, say), w.personal(u, say))
+}
+
+func (w *wish) username(u models.User, say sayEvent) (err error) {
+	if w.after.Username == u.Username {
+		return nil
 	}
+	if w.after.UsernameNorm, err = newName(w.after.Username); err != nil {
+		return err
+	}
+	w.change.Username, w.change.UsernameNorm = &w.after.Username, &w.after.UsernameNorm
+	say(models.EventUsernameChanged, usernameChange(u, w.after), "")
+	return nil
+}
+
+func (w *wish) personal(u models.User, say sayEvent) error {
 	if w.after.FirstName != u.FirstName || w.after.LastName != u.LastName {
 		if err := newNames(&w.after.FirstName, &w.after.LastName); err != nil {
 			return err
 		}
 		w.change.FirstName, w.change.LastName = &w.after.FirstName, &w.after.LastName
-		say(models.EventProfileChanged, "%s to %s", short(fullName(u)), short(fullName(w.after)))
 	}
 	if w.after.Locale != u.Locale {
 		w.change.Locale = &w.after.Locale
-		say(models.EventProfileChanged, "language %s to %s", u.Locale, w.after.Locale)
+	}
+	if changes := profileChanges(u, w.after); len(changes) > 0 {
+		say(models.EventProfileChanged, changes, "")
 	}
 	return nil
 }
@@ -185,26 +206,4 @@ func or[T any](wanted *T, present T) T {
 		return *wanted
 	}
 	return present
-}
-
-// fullName is quoted: it may be empty, and hold any words.
-func fullName(u models.User) string {
-	return strconv.Quote(strings.TrimSpace(u.FirstName + " " + u.LastName))
-}
-
-const maxShort = 100 // two of them fit into an event
-
-func short(s string) string { return firstOf(s, maxShort) }
-
-// rolesOf names the roles of a user.
-func rolesOf(u models.User) string {
-	switch {
-	case u.IsStaff && u.IsSuperuser:
-		return "staff and superuser"
-	case u.IsSuperuser:
-		return "superuser"
-	case u.IsStaff:
-		return "staff"
-	}
-	return "no role"
 }

@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// Upper bounds of a password. Both hold: 256 code points of four bytes each are
-// just 1024 bytes.
+// Upper bounds of a password, in code points and in bytes. Both hold: 256 code points of four bytes each are just 1024
+// bytes.
 const (
-	maxCodePoints = 256
-	maxBytes      = 1024
+	MaxLength = 256
+	MaxBytes  = 1024
 )
 
 // Codes of a PolicyError, and the one of a password that [Breached] contains.
@@ -23,7 +23,8 @@ const (
 
 // PolicyError says which rule a new password breaks. It never holds the password.
 type PolicyError struct {
-	Code string // CodeTooShort, CodeTooLong, CodeInvalidFormat or CodeCommon
+	Code             string // CodeTooShort, CodeTooLong, CodeInvalidFormat or CodeCommon
+	Minimum, Maximum int    // the bound of CodeTooShort or CodeTooLong in code points, or 0
 }
 
 func (e *PolicyError) Error() string { return "credentials: password " + e.Code }
@@ -42,20 +43,20 @@ func (e *PolicyError) Error() string { return "credentials: password " + e.Code 
 //
 // It returns nil or a *PolicyError.
 func CheckPolicy(password string, minLength int, words ...string) error {
-	if len(password) > maxBytes {
-		return &PolicyError{CodeTooLong}
+	if len(password) > MaxBytes { // and so more than MaxLength
+		return &PolicyError{Code: CodeTooLong, Maximum: MaxLength}
 	}
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
-		return &PolicyError{CodeInvalidFormat}
+		return &PolicyError{Code: CodeInvalidFormat}
 	}
 	switch n := utf8.RuneCountInString(password); {
 	case n < minLength:
-		return &PolicyError{CodeTooShort}
-	case n > maxCodePoints:
-		return &PolicyError{CodeTooLong}
+		return &PolicyError{Code: CodeTooShort, Minimum: minLength}
+	case n > MaxLength:
+		return &PolicyError{Code: CodeTooLong, Maximum: MaxLength}
 	}
 	if lower := strings.ToLower(password); isCommon(lower, words) || isPattern(lower, minLength) {
-		return &PolicyError{CodeCommon}
+		return &PolicyError{Code: CodeCommon}
 	}
 	return nil
 }

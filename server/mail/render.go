@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
+	"slices"
 	"strings"
 	texttemplate "text/template"
 	"time"
@@ -19,6 +20,9 @@ var templates embed.FS
 // locales are the primary subtags that have a templates/*.tmpl; the first is the
 // answer to every other.
 var locales = []string{"en", "ko"}
+
+// Locales returns the languages of messages (BCP 47), the default first.
+func Locales() []string { return slices.Clone(locales) }
 
 var (
 	sentences  = parseSentences()

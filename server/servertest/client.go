@@ -32,6 +32,7 @@ type Response struct {
 	Header http.Header
 	Raw    []byte
 	JSON   map[string]any // nil without a JSON object
+	Public string         // the server's public URL, or empty if the test does not know it
 }
 
 // Code is a problem's code.
@@ -132,7 +133,7 @@ func (c *Client) Try(method, path string, body any, options ...Option) (*Respons
 	if err != nil {
 		return nil, err
 	}
-	r := &Response{Status: answer.StatusCode, Header: answer.Header, Raw: raw}
+	r := &Response{Status: answer.StatusCode, Header: answer.Header, Raw: raw, Public: c.Server.Config.PublicURL}
 	_ = json.Unmarshal(raw, &r.JSON) // not every answer is an object
 	judge(c.t, request, r)
 	c.learn(r)

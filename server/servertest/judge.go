@@ -2,11 +2,14 @@ package servertest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -33,8 +36,9 @@ var Contract = sync.OnceValue(func() *openapi3.T {
 // The contract says of its YAML form that it is a text; the library would decode it.
 func init() { openapi3filter.RegisterBodyDecoder("application/yaml", openapi3filter.PlainBodyDecoder) }
 
+// router finds the operations of the closed contract.
 var router = sync.OnceValue(func() routers.Router {
-	r, err := legacy.NewRouter(Contract())
+	r, err := legacy.NewRouter(closedContract())
 	if err != nil {
 		panic(err)
 	}
@@ -52,12 +56,10 @@ var seen = struct {
 	pairs map[pair]int
 }{pairs: map[pair]int{}}
 
-// judge holds an answer against the contract: the status must be documented for its operation, and headers and body
-// must fit. An answer that belongs to no operation (404, 405) must be a Problem. Pages for people are left alone.
+// judge fails the test if an answer is not what the contract says. Pages for people are left alone.
 func judge(t testing.TB, request *http.Request, r *Response) {
 	t.Helper()
-	page := slices.ContainsFunc([]string{"/docs/", "/demo/", "/pages/", "/console/"}, func(prefix string) bool { return strings.HasPrefix(request.URL.Path+"/", prefix) })
-	if page && r.Status < 400 {
+	if r.Status < 400 && isPage(request.URL.Path) {
 		return
 	}
 	if err := Judge(request, r); err != nil {
@@ -65,70 +67,144 @@ func judge(t testing.TB, request *http.Request, r *Response) {
 	}
 }
 
-// Judge is the verdict on one answer, and notes it for the coverage report.
+// isPage reports whether a path leads to pages for people, which the contract does not describe.
+func isPage(path string) bool {
+	page := slices.ContainsFunc([]string{"/docs/", "/demo/", "/pages/", "/console/"}, func(prefix string) bool { return strings.HasPrefix(path+"/", prefix) })
+	return page || strings.HasPrefix(path, "/problems/")
+}
+
+// Judge compares an answer with the contract and counts it for the coverage report. The status must be documented for
+// the operation, and so must each header. The body must fit the closed form of its schema (see closedContract). HEAD is
+// judged like GET, without a body. An answer that belongs to no operation (404, 405) must be a Problem.
 func Judge(request *http.Request, r *Response) error {
 	if r.Status/100 != 2 && r.Header.Get("Set-Cookie") != "" {
-		return fmt.Errorf("a Set-Cookie: only a 2xx sets or clears cookies")
+		return errors.New("a Set-Cookie: only a 2xx sets or clears cookies")
+	}
+	if request.Method == http.MethodHead && len(r.Raw) > 0 {
+		return errors.New("an answer to HEAD with a body")
 	}
 	if err := judgeProblem(r); err != nil {
 		return err
 	}
-	clean := request.Clone(context.Background())
-	clean.URL.Host, clean.URL.Scheme, clean.Host = "", "", ""
-	route, params, err := router().FindRoute(clean)
-	// The library's router takes /a/ for /a, and also /a for /a/{b}.
-	sloppy := strings.HasSuffix(clean.URL.Path, "/") || slices.Contains(slices.Collect(maps.Values(params)), "")
-	if err != nil || sloppy || r.Status == http.StatusNotFound && strings.Contains(request.URL.EscapedPath(), "%") {
+	route, params := findRoute(request)
+	if route == nil || r.Status == http.StatusNotFound && strings.Contains(request.URL.EscapedPath(), "%") {
 		return judgeStray(r)
 	}
-	if r.Header.Get("X-Request-Id") == "" {
-		return fmt.Errorf("no X-Request-Id")
+	response := route.Operation.Responses.Status(r.Status)
+	if response == nil {
+		return errors.New("a status that the operation does not document")
+	}
+	if err := judgeHeaders(response.Value, r); err != nil {
+		return err
+	}
+	if request.Method == http.MethodHead {
+		return nil
 	}
 	seen.Lock()
 	seen.pairs[pair{route.Operation.OperationID, r.Status}]++
 	seen.Unlock()
+	if len(response.Value.Content) == 0 && len(r.Raw) > 0 {
+		return errors.New("a body that the operation does not document")
+	}
+	options := &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true}
+	options.WithCustomSchemaErrorFunc(func(err *openapi3.SchemaError) string { // without the schema, which is long
+		return fmt.Sprintf("/%s: %s", strings.Join(err.JSONPointer(), "/"), err.Reason)
+	})
 	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: clean, PathParams: params, Route: route},
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: request, PathParams: params, Route: route},
 		Status:                 r.Status, Header: r.Header, Body: io.NopCloser(bytes.NewReader(r.Raw)),
-		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+		Options: options,
 	})
 }
 
-// problemMembers are all that a problem may have: its schema leaves room, since the codes of each answer are added.
-var problemMembers = []string{"type", "title", "status", "detail", "code", "request_id", "errors"}
-
-// judgeProblem is what a schema cannot say: that the members of an error agree with the answer they are in.
-func judgeProblem(r *Response) error {
-	if r.Status < 400 || len(r.Raw) == 0 { // what needs a body is refused without one by its schema
-		return nil
+// findRoute returns the operation of a request and its path parameters, or nil if there is none. The operation of HEAD
+// is that of GET.
+func findRoute(request *http.Request) (*routers.Route, map[string]string) {
+	clean := request.Clone(context.Background())
+	clean.URL.Host, clean.URL.Scheme, clean.Host = "", "", ""
+	if clean.Method == http.MethodHead {
+		clean.Method = http.MethodGet
 	}
-	for name := range r.JSON {
-		if !slices.Contains(problemMembers, name) {
-			return fmt.Errorf("a problem with another member")
+	route, params, err := router().FindRoute(clean)
+	// The library's router takes /a/ for /a, and also /a for /a/{b}.
+	sloppy := strings.HasSuffix(clean.URL.Path, "/") || slices.Contains(slices.Collect(maps.Values(params)), "")
+	if err != nil || sloppy {
+		return nil, nil
+	}
+	return route, params
+}
+
+// generalHeaders may be in every answer, so no response of the contract documents them. The headers of CORS belong to
+// them too.
+var generalHeaders = []string{
+	"Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Vary", "Content-Security-Policy",
+	"Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy", "Referrer-Policy", "Strict-Transport-Security",
+	"X-Content-Type-Options", "X-Frame-Options",
+}
+
+// judgeHeaders rejects a header that the response does not document, and a response without a header that it documents.
+// Set-Cookie may be absent: a cookie is set when its value changes. So may Cache-Control in an error, because the
+// operations share the documents of their errors. ValidateResponse judges the values.
+func judgeHeaders(response *openapi3.Response, r *Response) error {
+	documented := map[string]bool{}
+	for name := range response.Headers {
+		name = http.CanonicalHeaderKey(name)
+		documented[name] = true
+		optional := name == "Set-Cookie" || name == "Cache-Control" && r.Status >= 400
+		if r.Header.Get(name) == "" && !optional {
+			return fmt.Errorf("no header %s, which the operation documents", name)
 		}
 	}
-	status, _ := r.JSON["status"].(float64)
-	switch {
-	case r.Header.Get("Content-Type") != "application/problem+json":
-		return fmt.Errorf("an error that is no problem: Content-Type %q", r.Header.Get("Content-Type"))
-	case int(status) != r.Status:
-		return fmt.Errorf("a problem of another status")
-	case r.Text("request_id") != r.Header.Get("X-Request-Id"):
-		return fmt.Errorf("a problem of another request")
-	case !strings.HasSuffix(r.Text("type"), "/problems/"+r.Code()):
-		return fmt.Errorf("a problem of another type")
+	for name := range r.Header {
+		if !documented[name] && !slices.Contains(generalHeaders, name) && !strings.HasPrefix(name, "Access-Control-") {
+			return fmt.Errorf("a header that the operation does not document: %s", name)
+		}
+	}
+	return judgeRequestID(r)
+}
+
+// isUUID matches the one spelling of a UUID that the server sends.
+var isUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString
+
+func judgeRequestID(r *Response) error {
+	if ids := r.Header.Values("X-Request-Id"); len(ids) != 1 || !isUUID(ids[0]) {
+		return fmt.Errorf("an X-Request-Id that is not one UUID: %q", ids)
 	}
 	return nil
 }
 
+// judgeProblem checks what a schema cannot say: the members of an error agree with the answer that they are in.
+func judgeProblem(r *Response) error {
+	if r.Status < 400 || len(r.Raw) == 0 { // the schema rejects an empty body where there must be one
+		return nil
+	}
+	status, _ := r.JSON["status"].(float64)
+	base, isType := strings.CutSuffix(r.Text("type"), "/problems/"+r.Code())
+	switch {
+	case r.Header.Get("Content-Type") != "application/problem+json":
+		return fmt.Errorf("an error that is no problem: Content-Type %q", r.Header.Get("Content-Type"))
+	case int(status) != r.Status:
+		return errors.New("a problem of another status")
+	case r.Text("request_id") != r.Header.Get("X-Request-Id"):
+		return errors.New("a problem of another request")
+	case !isType || base != cmp.Or(r.Public, base):
+		return errors.New("a problem of another type")
+	}
+	return nil
+}
+
+// judgeStray judges an answer that belongs to no operation.
 func judgeStray(r *Response) error {
 	if r.Status != http.StatusNotFound && r.Status != http.StatusMethodNotAllowed && r.Status != http.StatusForbidden && r.Status != http.StatusNoContent {
-		return fmt.Errorf("a status that no operation documents")
+		return errors.New("a status that no operation documents")
+	}
+	if err := judgeRequestID(r); err != nil {
+		return err
 	}
 	if len(r.Raw) == 0 { // HEAD, or a preflight
 		return nil
 	}
-	return Contract().Components.Schemas["Problem"].Value.VisitJSON(r.JSON, openapi3.VisitAsResponse())
+	return closedContract().Components.Schemas["Problem"].Value.VisitJSON(r.JSON, openapi3.VisitAsResponse())
 }
 
 // Coverage compares what the tests of this process have seen with what the contract documents. The first answer is
@@ -165,12 +241,14 @@ type Operation struct {
 	Security         openapi3.SecurityRequirements
 }
 
-// Operations are all of them, in a fixed order.
-func Operations() []Operation {
+// Operations returns all operations of the contract, in a fixed order.
+func Operations() []Operation { return operationsOf(Contract()) }
+
+func operationsOf(doc *openapi3.T) []Operation {
 	var list []Operation
-	for path, item := range Contract().Paths.Map() {
+	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			o := Operation{ID: op.OperationID, Method: method, Path: path, Operation: op, Security: Contract().Security}
+			o := Operation{ID: op.OperationID, Method: method, Path: path, Operation: op, Security: doc.Security}
 			if op.Security != nil {
 				o.Security = *op.Security
 			}
@@ -187,6 +265,21 @@ func Operations() []Operation {
 	}
 	slices.SortFunc(list, func(a, b Operation) int { return strings.Compare(a.Path+a.Method, b.Path+b.Method) })
 	return list
+}
+
+// Codes returns the problem codes that the contract lists for a status of the operation.
+func (o Operation) Codes(status string) []string {
+	response := o.Operation.Responses.Value(status)
+	if response == nil || response.Value.Content["application/problem+json"] == nil {
+		return nil
+	}
+	var codes []string
+	for _, part := range response.Value.Content["application/problem+json"].Schema.Value.AllOf {
+		if code := part.Value.Properties["code"]; code != nil && part.Ref == "" {
+			codes = append(codes, enumOf(code.Value)...)
+		}
+	}
+	return codes
 }
 
 // Main runs the tests of a package and prints the coverage of the contract. When the whole package was run on all

@@ -43,7 +43,7 @@ export interface paths {
          * @description Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
          *     enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
          *     `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-         *     A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+         *     A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
          *
          *     After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
          *     rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -102,7 +102,8 @@ export interface paths {
          *
          *     The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
          *     or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-         *     changed, and no token is issued.
+         *     changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+         *     sends none here, because an expired access token would hide its session.
          */
         get: operations["getSession"];
         put?: never;
@@ -861,12 +862,16 @@ export interface components {
             refresh_token?: string;
         };
         /**
-         * @description A bare address such as `ada@example.com`. A new address is rejected with `format_invalid` if a label of its domain
-         *     mixes scripts, such as Latin and Cyrillic, because it could imitate another domain. The address of an existing
-         *     account keeps working.
+         * @description A bare address such as `ada@example.com`. The address of an existing account keeps working.
          * @example ada@example.com
          */
         Email: string;
+        /**
+         * @description A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
+         *     scripts, such as Latin and Cyrillic, because it could imitate another domain.
+         * @example ada@example.com
+         */
+        NewEmail: string;
         /**
          * Format: password
          * @description A new password, exactly as entered. The operator can set another minimum length, which the served contract and
@@ -908,7 +913,7 @@ export interface components {
         Locale: string;
         /** @description A new account. */
         RegisterRequest: {
-            email: components["schemas"]["Email"];
+            email: components["schemas"]["NewEmail"];
             password: components["schemas"]["NewPassword"];
             username?: components["schemas"]["Username"];
             first_name?: components["schemas"]["PersonName"];
@@ -936,7 +941,7 @@ export interface components {
         };
         /** @description The new address. */
         ChangeEmailRequest: {
-            email: components["schemas"]["Email"];
+            email: components["schemas"]["NewEmail"];
         };
         /** @description The token of the mail, and the password of the user who changes the address. */
         ConfirmEmailChangeRequest: {
@@ -971,7 +976,7 @@ export interface components {
         };
         /** @description The user to invite. */
         InviteUserRequest: {
-            email: components["schemas"]["Email"];
+            email: components["schemas"]["NewEmail"];
             username?: components["schemas"]["Username"];
             first_name?: components["schemas"]["PersonName"];
             last_name?: components["schemas"]["PersonName"];
@@ -991,7 +996,7 @@ export interface components {
         };
         /** @description The members to change. Absent members stay as they are. */
         UpdateUserRequest: {
-            email?: components["schemas"]["Email"];
+            email?: components["schemas"]["NewEmail"];
             username?: components["schemas"]["Username"];
             first_name?: components["schemas"]["PersonName"];
             last_name?: components["schemas"]["PersonName"];
@@ -2164,8 +2169,8 @@ export interface components {
             };
         };
         /**
-         * @description The credential gives no access. After `access_expired` refresh; after `session_expired` and `session_revoked`
-         *     log in again.
+         * @description The credential gives no access. After `session_expired` and `session_revoked` log in again. After the other codes
+         *     refresh and repeat the request once; if the refresh is rejected too, log in again.
          */
         AccessRejected: {
             headers: {
@@ -2460,7 +2465,7 @@ export interface components {
          */
         CursorQuery: components["schemas"]["Cursor"];
         /**
-         * @description Only events of these kinds. Repeat the parameter for several kinds.
+         * @description Only events of these kinds. Repeat the parameter for several kinds, each once.
          * @example [
          *       "login_failed",
          *       "rate_limited"
@@ -2490,7 +2495,7 @@ export interface components {
         IfNoneMatch: string;
         /**
          * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-         *     tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+         *     tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
          *     long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
          *     value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
          * @example q83vEjRWeJCrze8SNFZ4kA
@@ -2582,7 +2587,7 @@ export interface operations {
             header?: {
                 /**
                  * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-                 *     tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+                 *     tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
                  *     long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
                  *     value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
                  * @example q83vEjRWeJCrze8SNFZ4kA
@@ -3258,7 +3263,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Only events of these kinds. Repeat the parameter for several kinds.
+                 * @description Only events of these kinds. Repeat the parameter for several kinds, each once.
                  * @example [
                  *       "login_failed",
                  *       "rate_limited"
@@ -3657,7 +3662,7 @@ export interface operations {
                 email_verified?: boolean;
                 /**
                  * @description Only users with one of these roles. `superuser`: superusers. `staff`: staff members who are not superusers.
-                 *     `none`: all others. Repeat the parameter for several roles.
+                 *     `none`: all others. Repeat the parameter for several roles, each once.
                  * @example [
                  *       "staff",
                  *       "superuser"
@@ -4214,7 +4219,7 @@ export interface operations {
                  */
                 actor_id?: components["schemas"]["UserId"];
                 /**
-                 * @description Only events of these kinds. Repeat the parameter for several kinds.
+                 * @description Only events of these kinds. Repeat the parameter for several kinds, each once.
                  * @example [
                  *       "login_failed",
                  *       "rate_limited"
@@ -4356,7 +4361,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The language of `message` (BCP 47). A language that the server does not have gets English.
+                 * @description The language of `message` (BCP 47); `ko-KR` gets `ko`. A language that the server does not have gets English.
                  * @example ko
                  */
                 locale?: components["schemas"]["Locale"];

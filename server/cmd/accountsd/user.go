@@ -205,13 +205,22 @@ func (a *app) explain(err error) error {
 	case accounts.SuperuserLast:
 		return errors.New("this is the last active superuser: make another one first")
 	case accounts.ValidationFailed:
-		return errors.New(a.explainField(rule.Field, rule.Reason))
+		return a.explainFields(rule.Fields)
 	default:
 	}
 	if rule.Cause != nil {
 		return fmt.Errorf("%s: %w", rule.Code, models.Cause(rule.Cause))
 	}
 	return err
+}
+
+// explainFields explains all faults of a request, one per line.
+func (a *app) explainFields(faults []accounts.FieldFault) error {
+	var list []error
+	for _, fault := range faults {
+		list = append(list, errors.New(a.explainField(fault.Field, fault.Reason)))
+	}
+	return errors.Join(list...)
 }
 
 func (a *app) explainField(field, reason string) string {

@@ -1,0 +1,44 @@
+package accounts
+
+import (
+	"errors"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/mail"
+)
+
+// Value is what a text of a request is to become. The names are those of the contract's schemas.
+type Value string
+
+// The values with rules that a schema cannot express. NewEmail and Username are for names that a user is going to have:
+// a name that a user already has may be older than the rule.
+const (
+	NewEmail    Value = "NewEmail"
+	NewPassword Value = "NewPassword"
+	Username    Value = "Username"
+	PersonName  Value = "PersonName"
+)
+
+// CheckValue returns what is wrong with a text, as far as that can be seen without the user, and nothing if it is
+// accepted. The operations check more, such as whether a password is made from the user's own names.
+func (s *Service) CheckValue(value Value, text string) []FieldFault {
+	var err error
+	switch value {
+	case NewEmail:
+		_, err = newEmail(text)
+	case Username:
+		_, err = newName(text)
+	case PersonName:
+		err = newPersonName("name", &text)
+	case NewPassword:
+		err = s.checkPolicy(text, models.User{})
+	}
+	var rule *Error
+	if errors.As(err, &rule) {
+		return rule.Fields
+	}
+	return nil
+}
+
+// Language returns the language of the texts for a reader of a locale; see [mail.Language].
+func Language(locale string) string { return mail.Language(locale) }

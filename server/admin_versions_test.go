@@ -1,0 +1,339 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+)
+
+// get reads a user and checks that the entity tag is the version.
+func (s staffed) get(u servertest.User) (user object, etag string) {
+	s.t.Helper()
+	r := s.asSam.Do(http.MethodGet, at(u, ""), nil).Want(s.t, http.StatusOK, "")
+	return r.JSON["user"].(object), wantETag(s.t, r)
+}
+
+// wantETag checks that the entity tag of an answer is the version of its user.
+func wantETag(t *testing.T, r *servertest.Response) string {
+	t.Helper()
+	etag := r.Header.Get("ETag")
+	if want := fmt.Sprintf(`"%.0f"`, r.JSON["user"].(object)["version"]); etag != want {
+		t.Errorf("ETag %s, want %s", etag, want)
+	}
+	return etag
+}
+
+// editIf changes a user if the version is the one that the entity tag names.
+func editIf(c *servertest.Client, u servertest.User, etag string, body object) *servertest.Response {
+	return c.Do(http.MethodPatch, at(u, ""), body, servertest.Header("If-Match", etag))
+}
+
+// Two staff members who have read the same version of a user do not overwrite each other's changes.
+func TestIfMatchKeepsTheChangesOfOthers(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		_, etag := s.get(s.una)
+		r := editIf(s.asSam, s.una, etag, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
+		next := wantETag(t, r)
+		if next == etag {
+			t.Errorf("the version is %s after a change too", next)
+		}
+		before := s.Database.Dump(t)
+		for _, body := range []object{{"first_name": "Uma"}, {"last_name": "Other"}, {"is_active": false}, {"email": address(newName())}, {}, {"username": s.sam.Username}} {
+			r := editIf(s.asRoot, s.una, etag, body).Want(t, http.StatusPreconditionFailed, "precondition_failed")
+			if r.Header.Get("ETag") != "" {
+				t.Errorf("the answer has the version %s, and could be repeated blindly", r.Header.Get("ETag"))
+			}
+		}
+		unchanged(t, s.Server, before)
+		if user, now := s.get(s.una); user["first_name"] != "Una" || now != next {
+			t.Errorf("%v, version %s, want %s", user, now, next)
+		}
+		editIf(s.asRoot, s.una, next, object{"first_name": "Uma"}).Want(t, http.StatusOK, "")
+		editIf(s.asRoot, s.una, "*", object{"first_name": "Una"}).Want(t, http.StatusOK, "")
+		edit(s.asRoot, s.una, object{"first_name": "Uma"}).Want(t, http.StatusOK, "")
+		_, etag = s.get(s.una)
+		if now := wantETag(t, editIf(s.asRoot, s.una, etag, object{"first_name": "Uma"}).Want(t, http.StatusOK, "")); now != etag {
+			t.Errorf("version %s after no change, want %s", now, etag)
+		}
+		// The precondition reveals nothing to a caller who may not change the user.
+		editIf(s.asSam, s.boss, `"999"`, object{"first_name": "x"}).Want(t, http.StatusForbidden, "role_required")
+		editIf(s.asUna, s.boss, `"999"`, object{"first_name": "x"}).Want(t, http.StatusForbidden, "role_required")
+		editIf(s.asSam, servertest.User{}, `"1"`, object{}).Want(t, http.StatusBadRequest, "request_malformed") // no id
+		s.asSam.Do(http.MethodPatch, "/admin/users/999999", object{}, servertest.Header("If-Match", `"1"`)).Want(t, http.StatusNotFound, "resource_not_found")
+	})
+}
+
+// Of changes at the same moment that name one version, one is made.
+func TestIfMatchAtTheSameMoment(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		const n = 8
+		for round := range 5 {
+			_, etag := s.get(s.una)
+			answers := parallel(n, func(i int) *servertest.Response {
+				return editIf(s.asRoot.Copy(), s.una, etag, object{"first_name": fmt.Sprintf("Una %d %d", round, i)})
+			})
+			got := statuses(answers)
+			if got[http.StatusOK] != 1 || got[http.StatusPreconditionFailed] != n-1 {
+				t.Fatalf("answers by status: %v", got)
+			}
+			won := slices.IndexFunc(answers, func(r *servertest.Response) bool { return r.Status == http.StatusOK })
+			if user, now := s.get(s.una); user["first_name"] != fmt.Sprintf("Una %d %d", round, won) || now != answers[won].Header.Get("ETag") {
+				t.Errorf("%v, version %s, want that of %s", user["first_name"], now, answers[won].Raw)
+			}
+		}
+	})
+}
+
+// What is no entity tag of a user, or more than one, is rejected: a precondition must not be lost by a slip.
+func TestIfMatchMalformed(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		_, etag := s.get(s.una)
+		bare := strings.Trim(etag, `"`)
+		before := s.Database.Dump(t)
+		for _, value := range []string{bare, `W/` + etag, etag + `, "999"`, `"` + bare, bare + `"`, `""`, `"x"`, `"-1"`, `"1.0"`, `" ` + bare + `"`, `'` + bare + `'`, "**", `"*"`, "*, *", `"12345678901234567"`, "x"} {
+			r := editIf(s.asRoot, s.una, value, object{"first_name": "Una"}).Want(t, http.StatusBadRequest, "request_malformed")
+			wantParameter(t, r, "If-Match")
+		}
+		for _, values := range [][]string{{etag, etag}, {etag, "*"}, {""}} {
+			r := s.asRoot.Do(http.MethodPatch, at(s.una, ""), object{"first_name": "Una"}, func(r *http.Request) { r.Header["If-Match"] = values })
+			wantParameter(t, r.Want(t, http.StatusBadRequest, "request_malformed"), "If-Match")
+		}
+		unchanged(t, s.Server, before)
+	})
+}
+
+// wantParameter checks that an answer names one parameter, and no field.
+func wantParameter(t *testing.T, r *servertest.Response, name string) {
+	t.Helper()
+	list, _ := r.JSON["errors"].([]any)
+	if len(list) != 1 || list[0].(object)["parameter"] != name || list[0].(object)["pointer"] != nil {
+		t.Errorf("errors %v, want one of the parameter %s", list, name)
+	}
+}
+
+// The version grows with each kind of change of the user, and with nothing else.
+func TestVersionOfAUser(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		_, last := s.get(s.una)
+		step := func(what string, moves bool, do func()) {
+			t.Helper()
+			do()
+			settle(t, s.Server)
+			flush(t, s.Server)
+			user, now := s.get(s.una)
+			if moves != (now != last) {
+				t.Errorf("%s: version %s after %s: %v", what, now, last, user)
+			}
+			var a, b int64
+			if _, err := fmt.Sscanf(last+now, `"%d""%d"`, &a, &b); err != nil || b < a {
+				t.Errorf("%s: version %s after %s", what, now, last)
+			}
+			last = now
+		}
+		ok := func(r *servertest.Response) {
+			t.Helper()
+			if r.Status >= 300 {
+				t.Fatalf("%d %s", r.Status, r.Raw)
+			}
+		}
+		u := s.una
+		c := s.Login(u, accounts.Hybrid)
+		step("logins", false, func() { s.Login(u, accounts.Cookies); c = s.Login(u, accounts.Hybrid) })
+		step("a failed login", false, func() { signIn(s.Server, u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "") })
+		step("a wrong password in a session", false, func() {
+			c.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": "a wrong one"}).Want(t, http.StatusUnprocessableEntity, "")
+		})
+		step("a reauthentication", false, func() { ok(c.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": u.Password})) })
+		step("a refresh", false, func() { s.Database.Age(t, rotation); ok(c.RefreshTokens()) })
+		step("reads", false, func() { ok(c.Profile()); ok(c.Do(http.MethodGet, "/accounts/profile/export", nil)); s.audit("") })
+		step("a logout", false, func() { ok(s.Login(u, accounts.BodyTokens).Logout()) })
+		step("a requested reset", false, func() { requestReset(t, s.Server, u.Email, 1) })
+		step("a reset limit", false, func() { ok(s.asSam.Do(http.MethodDelete, at(u, "/login_limit"), nil)) })
+		step("a change that changes nothing", false, func() { ok(edit(s.asSam, u, object{"first_name": "Ada", "is_active": true, "locale": nil})) })
+		step("a change of another user", false, func() { ok(edit(s.asRoot, s.sam, object{"first_name": "Sam"})) })
+		step("a change that is rejected", false, func() {
+			edit(s.asSam, u, object{"username": s.sam.Username, "first_name": "x"}).Want(t, http.StatusConflict, "")
+		})
+
+		for _, body := range []object{{"first_name": "Una"}, {"last_name": ""}, {"locale": "ko"}, {"locale": nil}, {"username": newName()}} {
+			step(fmt.Sprint("by staff ", body), true, func() { ok(edit(s.asSam, u, body)) })
+		}
+		for _, body := range []object{{"first_name": "Ida"}, {"last_name": "King"}, {"locale": "ko"}, {"username": newName()}} {
+			step(fmt.Sprint("by the user ", body), true, func() { ok(patch(c, body)) })
+		}
+		next := address(newName())
+		var link string
+		step("a requested change of address", true, func() { link = requestEmailChange(t, s.Server, c, next, 1) })
+		step("a confirmed change of address", true, func() { ok(confirmEmail(s.Server, link, u.Password)) })
+		step("a changed password", true, func() { ok(changePassword(c, u.Password, otherPassword)) })
+		step("a set password", true, func() {
+			ok(confirmReset(s.Server, linkToken(t, s.Server, next, mailsTo(s.Server, next, func() {
+				post(s.Server, "/accounts/password/reset", object{"email": next}).Want(t, http.StatusAccepted, "")
+			}), mail.Reset), password))
+		})
+		for _, body := range []object{{"is_active": false}, {"is_active": true}, {"is_staff": true}, {"is_superuser": true}, {"is_staff": false, "is_superuser": false}} {
+			step(fmt.Sprint("by a superuser ", body), true, func() { ok(edit(s.asRoot, u, body)) })
+		}
+		step("revoked sessions", false, func() { ok(s.asSam.Do(http.MethodDelete, at(u, "/sessions"), nil)) })
+	})
+}
+
+// mailsTo returns the number of mails to an address after f has requested one more.
+func mailsTo(s *servertest.Server, email string, f func()) int {
+	n := len(s.Mails.To(email))
+	f()
+	return n + 1
+}
+
+// The answer to an invitation says where the user is, and at which version.
+func TestInvitationSaysWhereTheUserIs(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		r := s.asSam.Do(http.MethodPost, "/admin/users", object{"email": address(newName())}).Want(t, http.StatusCreated, "")
+		etag := wantETag(t, r)
+		user := r.JSON["user"].(object)
+		if want := fmt.Sprintf("/admin/users/%.0f", user["id"]); r.Header.Get("Location") != want {
+			t.Errorf("Location %q, want %q", r.Header.Get("Location"), want)
+		}
+		if user["locale"] != nil || user["first_name"] != "" || user["last_login"] != nil || user["pending_email"] != nil {
+			t.Errorf("none is not null: %s", r.Raw)
+		}
+		found := s.asSam.Do(http.MethodGet, r.Header.Get("Location"), nil).Want(t, http.StatusOK, "")
+		if wantETag(t, found) != etag || string(found.Raw) != string(r.Raw) {
+			t.Errorf("there is %s, and not %s", found.Raw, r.Raw)
+		}
+		s.asSam.Do(http.MethodPatch, r.Header.Get("Location"), object{"first_name": "Grace"}, servertest.Header("If-Match", etag)).Want(t, http.StatusOK, "")
+		if r := s.asSam.Do(http.MethodPost, "/admin/users", object{"email": s.una.Email}).Want(t, http.StatusConflict, "email_taken"); r.Header.Get("Location")+r.Header.Get("ETag") != "" {
+			t.Errorf("a rejected invitation has the headers %v", r.Header)
+		}
+	})
+}
+
+// A username or an address finds its user in every spelling that works at login, and never another one by a part of it.
+func TestExactFilters(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		none := s.NewUser() // as imported: without an address
+		s.Database.Exec(t, "UPDATE users SET email = '', email_norm = ? WHERE id = ?", fmt.Sprint("#", none.ID), none.ID)
+		s.Database.Exec(t, "UPDATE users SET id = 1234 WHERE id = ?", none.ID)
+		s.Database.Exec(t, "UPDATE users SET email_norm = '#1234' WHERE id = 1234")
+		first := strings.ToUpper(s.una.Username[:1])
+		for _, each := range []struct {
+			query url.Values
+			want  []string
+		}{
+			{url.Values{"username": {s.una.Username}}, []string{s.una.Username}},
+			{url.Values{"username": {strings.ToUpper(s.una.Username)}}, []string{s.una.Username}},
+			{url.Values{"username": {fullwidth(s.una.Username)}}, []string{s.una.Username}},
+			{url.Values{"email": {s.una.Email}}, []string{s.una.Username}},
+			{url.Values{"email": {shouted(s.una.Email)}}, []string{s.una.Username}},
+			{url.Values{"email": {s.una.Email}, "username": {s.una.Username}, "role": {"none"}}, []string{s.una.Username}},
+			{url.Values{"email": {s.una.Email}, "username": {s.sam.Username}}, nil},
+			{url.Values{"email": {s.una.Email}, "role": {"staff"}}, nil},
+			{url.Values{"username": {s.una.Username[:len(s.una.Username)-1]}}, nil},
+			{url.Values{"username": {s.una.Username + "x"}}, nil},
+			{url.Values{"username": {first}}, nil},
+			{url.Values{"username": {s.una.Email}}, nil},
+			{url.Values{"email": {s.una.Username}}, nil},
+			{url.Values{"email": {"%@example.com"}}, nil},
+			{url.Values{"username": {"%"}}, nil},
+			{url.Values{"username": {"a b"}}, nil},
+			{url.Values{"email": {"no address"}}, nil},
+			{url.Values{"email": {"#1234"}}, nil},
+			{url.Values{"email": {"' OR ''='"}}, nil},
+		} {
+			r := find(s.asSam.Copy(), each.query)
+			if got := listed(t, r); !slices.Equal(got, each.want) || r.JSON["next_cursor"] != nil {
+				t.Errorf("%v finds %q, want %q", each.query, got, each.want)
+			}
+		}
+	})
+}
+
+// A language that is cleared, or was never chosen, is null everywhere, and never an empty text.
+func TestLocaleIsNullIfThereIsNone(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		everywhere := func(want any) {
+			t.Helper()
+			for where, user := range map[string]any{
+				"profile": s.asUna.Profile().JSON["user"],
+				"export":  s.asUna.Do(http.MethodGet, "/accounts/profile/export", nil).JSON["user"],
+				"login":   signIn(s.Server, s.una.Username, s.una.Password).JSON["user"],
+				"getUser": s.asSam.Do(http.MethodGet, at(s.una, ""), nil).JSON["user"],
+				"list":    find(s.asSam, url.Values{"username": {s.una.Username}}).JSON["users"].([]any)[0],
+			} {
+				if got, there := user.(object)["locale"]; !there || got != want {
+					t.Errorf("%s: locale %#v, want %v", where, got, want)
+				}
+			}
+		}
+		everywhere(nil)
+		edit(s.asSam, s.una, object{"locale": "ko"}).Want(t, http.StatusOK, "")
+		everywhere("ko")
+		for range 2 {
+			if r := edit(s.asSam, s.una, object{"locale": nil}).Want(t, http.StatusOK, ""); r.JSON["user"].(object)["locale"] != nil {
+				t.Errorf("%s", r.Raw)
+			}
+		}
+		everywhere(nil)
+		wantField(t, edit(s.asSam, s.una, object{"locale": ""}), "/locale", "format_invalid")
+		for _, member := range []string{"username", "first_name", "last_name", "email", "is_active", "is_staff", "is_superuser"} {
+			wantField(t, edit(s.asRoot, s.una, object{member: nil}), "/"+member, "type_invalid")
+		}
+		wantField(t, s.asSam.Do(http.MethodPost, "/admin/users", object{"email": address(newName()), "locale": nil}), "/locale", "type_invalid")
+	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=0")
+}
+
+// A deletion has no body, neither in the request nor in the answer, and needs a recent authentication.
+func TestDeleteUserNeedsRecentAuthentication(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		makeOld(t, s.Server, s.asSam)
+		before := s.Database.Dump(t)
+		s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusForbidden, "reauth_required")
+		s.asUna.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusForbidden, "role_required")
+		s.asSam.Do(http.MethodPost, at(s.una, "/delete"), nil).Want(t, http.StatusNotFound, "resource_not_found")
+		unchanged(t, s.Server, before)
+		s.asUna.Profile().Want(t, http.StatusOK, "")
+		s.asSam.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": s.sam.Password}).Want(t, http.StatusOK, "")
+		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusNoContent, ""))
+		s.asUna.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
+
+		// A superuser who deletes the own account loses the cookies with it.
+		c := s.Login(s.boss, accounts.Cookies)
+		r := c.Do(http.MethodDelete, at(s.boss, ""), nil).Want(t, http.StatusNoContent, "")
+		if len(r.Raw) != 0 || len(r.Cookies()) == 0 || c.CookieValue("access") != "" {
+			t.Errorf("%q, cookies %v", r.Raw, r.Cookies())
+		}
+	})
+}
+
+// A cursor continues the list that it comes from, in the same order only.
+func TestCursorBelongsToItsList(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		next := func(path string) string {
+			t.Helper()
+			cursor, _ := s.asSam.Do(http.MethodGet, path, nil).Want(t, http.StatusOK, "").JSON["next_cursor"].(string)
+			if cursor == "" {
+				t.Fatalf("%s has no other page", path)
+			}
+			return cursor
+		}
+		users, events := next("/admin/users?limit=1&sort=username"), next("/admin/events?limit=1")
+		for _, sort := range []string{"", "&sort=id", "&sort=-username", "&sort=email", "&sort=last_login"} {
+			r := s.asSam.Copy().Do(http.MethodGet, "/admin/users?limit=1&cursor="+users+sort, nil).Want(t, http.StatusBadRequest, "request_malformed")
+			wantParameter(t, r, "cursor")
+		}
+		for path, cursor := range map[string]string{"/admin/users?cursor=": events, "/admin/events?cursor=": users, "/accounts/events?cursor=": users, at(s.una, "/sessions?cursor="): users, "/accounts/sessions?cursor=": users} {
+			r := s.asSam.Copy().Do(http.MethodGet, path+cursor, nil).Want(t, http.StatusBadRequest, "request_malformed")
+			wantParameter(t, r, "cursor")
+		}
+		if got := listed(t, s.asSam.Do(http.MethodGet, "/admin/users?limit=1&sort=username&cursor="+users, nil)); len(got) != 1 {
+			t.Errorf("the second page has %q", got)
+		}
+	})
+}

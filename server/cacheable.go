@@ -1,0 +1,74 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"example.com/accounts/api"
+)
+
+// cacheable is a representation that is the same for every client: it is made once, may be cached for a minute, and is
+// revalidated by its ETag after that. Replicas with the same settings have the same ETag.
+type cacheable struct {
+	body              []byte
+	contentType, etag string
+}
+
+func newCacheable(contentType string, body []byte) cacheable {
+	sum := sha256.Sum256(body)
+	return cacheable{body: body, contentType: contentType, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+}
+
+// answer returns the answer to a request with this If-None-Match: 304 if the client has the representation, else 200.
+func (c cacheable) answer(ifNoneMatch *api.IfNoneMatch) cacheableAnswer {
+	return cacheableAnswer{c, ifNoneMatch != nil && hasTag(*ifNoneMatch, c.etag)}
+}
+
+// cacheableAnswer is the answer of every operation with the parameter If-None-Match.
+type cacheableAnswer struct {
+	cacheable
+	current bool // the client has it
+}
+
+func (a cacheableAnswer) write(w http.ResponseWriter) error {
+	h := w.Header()
+	h.Set("Cache-Control", "public, max-age=60")
+	h.Set("ETag", a.etag)
+	if a.current {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	h.Set("Content-Type", a.contentType)
+	h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	_, err := w.Write(a.body)
+	return err
+}
+
+func (a cacheableAnswer) VisitGetSettingsResponse(w http.ResponseWriter) error    { return a.write(w) }
+func (a cacheableAnswer) VisitListProblemsResponse(w http.ResponseWriter) error   { return a.write(w) }
+func (a cacheableAnswer) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error { return a.write(w) }
+func (a cacheableAnswer) VisitGetOpenapiYamlResponse(w http.ResponseWriter) error { return a.write(w) }
+
+// hasTag reports whether an If-None-Match matches an entity tag by the weak comparison (RFC 9110, section 13.1.2). A
+// list that cannot be read matches nothing from there on, so that the client gets the full answer.
+func hasTag(list, tag string) bool {
+	const blank, separators = " \t", " \t,"
+	if strings.Trim(list, blank) == "*" {
+		return true
+	}
+	for list = strings.TrimLeft(list, separators); list != ""; list = strings.TrimLeft(list, separators) {
+		opaque, quoted := strings.CutPrefix(strings.TrimPrefix(list, "W/"), `"`)
+		value, rest, closed := strings.Cut(opaque, `"`)
+		if !quoted || !closed {
+			return false
+		}
+		if `"`+value+`"` == tag {
+			return true
+		}
+		list = rest
+	}
+	return false
+}

@@ -1,0 +1,86 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
+)
+
+// fieldError is an error of a code that has no place yet.
+func fieldError(code api.FieldErrorCode) api.FieldError {
+	return api.FieldError{Code: code, Detail: fieldDetails[code]}
+}
+
+// parameterError names a parameter.
+func parameterError(p *openapi3.Parameter, code api.FieldErrorCode) api.FieldError {
+	f := fieldError(code)
+	f.Parameter = &p.Name
+	return f
+}
+
+// maxPointer bounds the names of members and parameters in an answer, in bytes.
+const maxPointer = 200
+
+// memberError names a member by its JSON Pointer (RFC 6901); an empty path is the whole body. The sender chooses the
+// names of unknown members, so a longer pointer is left out.
+func memberError(path []string, code api.FieldErrorCode) api.FieldError {
+	f := fieldError(code)
+	var pointer strings.Builder
+	for _, step := range path {
+		pointer.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
+	}
+	if text := pointer.String(); len(text) <= maxPointer {
+		f.Pointer = &text
+	}
+	return f
+}
+
+// faultError is the error of a member that a rule names.
+func faultError(path []string, fault accounts.FieldFault) api.FieldError {
+	f := memberError(path, api.FieldErrorCode(fault.Reason))
+	if fault.Minimum != 0 {
+		f.Minimum = &fault.Minimum
+	}
+	if fault.Maximum != 0 {
+		f.Maximum = &fault.Maximum
+	}
+	return f
+}
+
+// bounded adds the bound that a value violates: the value of a keyword of its schema.
+func bounded(f api.FieldError, schema *openapi3.Schema, keyword string) api.FieldError {
+	if f.Code == api.FieldErrorCodeRequired { // an empty text: how long it must be is another question
+		return f
+	}
+	switch keyword {
+	case "minLength":
+		f.Minimum = bound(&schema.MinLength)
+	case "maxLength":
+		f.Maximum = bound(schema.MaxLength)
+	case "minItems":
+		f.Minimum = bound(&schema.MinItems)
+	case "maxItems":
+		f.Maximum = bound(schema.MaxItems)
+	case "minProperties":
+		f.Minimum = bound(&schema.MinProps)
+	case "maxProperties":
+		f.Maximum = bound(schema.MaxProps)
+	case "minimum":
+		f.Minimum = bound(schema.Min)
+	case "maximum":
+		f.Maximum = bound(schema.Max)
+	}
+	return f
+}
+
+// bound converts a bound of a schema.
+func bound[T uint64 | float64](value *T) *int {
+	if value == nil {
+		return nil
+	}
+	n := int(*value)
+	return &n
+}

@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
+)
+
+// values are the schemas of the contract whose texts have rules that a schema cannot express.
+var values = []accounts.Value{accounts.NewEmail, accounts.NewPassword, accounts.PersonName, accounts.Username}
+
+// valuesOf returns the members of an operation's body that have one of these schemas.
+func valuesOf(op *openapi3.Operation) map[string]accounts.Value {
+	if op.RequestBody == nil {
+		return nil
+	}
+	members := map[string]accounts.Value{}
+	for name, property := range op.RequestBody.Value.Content["application/json"].Schema.Value.Properties {
+		value := accounts.Value(strings.TrimPrefix(property.Ref, "#/components/schemas/"))
+		if slices.Contains(values, value) {
+			members[name] = value
+		}
+	}
+	return members
+}
+
+// valueErrors checks the rules of the members that the schemas have no fault in. It is called for requests that are
+// rejected for other faults, so that their answer names all of them; the operations check all rules themselves.
+func (s *Server) valueErrors(ctx context.Context, call *call, path map[string]string, faults []api.FieldError) ([]api.FieldError, error) {
+	object, _ := call.body.(map[string]any)
+	var present map[string]string
+	var list []api.FieldError
+	for _, name := range slices.Sorted(maps.Keys(call.operation.values)) {
+		text, isText := object[name].(string)
+		if !isText || slices.ContainsFunc(faults, func(f api.FieldError) bool { return f.Pointer != nil && *f.Pointer == "/"+name }) {
+			continue
+		}
+		found := s.Service.CheckValue(call.operation.values[name], text)
+		if len(found) > 0 && present == nil {
+			var err error
+			if present, err = s.presentValues(ctx, call, path); err != nil {
+				return nil, err
+			}
+		}
+		if old, has := present[name]; has && old == text {
+			continue
+		}
+		for _, fault := range found {
+			list = append(list, faultError([]string{name}, fault))
+		}
+	}
+	return list, nil
+}
+
+// presentValues returns the names that a PATCH may repeat unchanged although they are older than a rule: those of the
+// user in the path, or of the caller. It is empty for other methods.
+func (s *Server) presentValues(ctx context.Context, call *call, path map[string]string) (map[string]string, error) {
+	if call.operation.route.Method != http.MethodPatch {
+		return map[string]string{}, nil
+	}
+	id := call.principal.User.ID
+	if text, has := path["user_id"]; has {
+		var err error
+		if id, err = strconv.ParseInt(text, 10, 64); err != nil {
+			return nil, malformed(err)
+		}
+	}
+	d, err := s.Service.User(ctx, id)
+	if errors.Is(err, &accounts.Error{Code: accounts.ResourceNotFound}) { // the body is rejected first
+		return map[string]string{}, nil
+	}
+	u := d.User
+	return map[string]string{"username": u.Username, "email": u.Email, "first_name": u.FirstName, "last_name": u.LastName}, err
+}
