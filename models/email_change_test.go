@@ -144,8 +144,8 @@ func TestResendEmailChange(t *testing.T) {
 		}
 		limit = models.Spending{}
 		for name, end := range map[string]func(){
-			"replaced":     func() {},
-			"canceled":     func() { ok(t, f.CancelEmailChange(t.Context(), next, now())) },
+			"replaced":         func() {},
+			"canceled":         func() { ok(t, f.CancelEmailChange(t.Context(), next, now())) },
 			"another password": func() { ok(t, f.SetPassword(t.Context(), f.reload(f.user), "new", nil)) },
 		} {
 			end()
