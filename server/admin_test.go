@@ -131,7 +131,7 @@ func TestControl77SearchIsLiteral(t *testing.T) {
 				t.Errorf("%q finds %q, want %q", query, got, want)
 			}
 		}
-		for _, query := range []string{"q=%ff", "q=%00", "q=a%00b", "q=", "sort=password", "sort=id%3Bdrop", "sort=(select+sleep(3))", "sort=-", "sort=ID", "limit=101", "limit=0", "limit=1e9", "is_active=1", "email_verified=TRUE", "email_verified=", "role=", "role=admin", "role=staff,none", "role=Staff", "role=staff&role=staff&role=staff&role=staff", "is_staff=true", "verified=true", "after=AAAA", "password=x", "q=a&q=b", "email=a@b.example&email=c@d.example", "username=", "email=", "email=%00ab", "cursor=%2B%2B", "cursor=AAAA", "cursor="} {
+		for _, query := range []string{"q=%ff", "q=%00", "q=a%00b", "q=", "sort=password", "sort=id%3Bdrop", "sort=(select+sleep(3))", "sort=-", "sort=ID", "limit=101", "limit=0", "limit=1e9", "is_active=1", "email_verified=TRUE", "email_verified=", "role=", "role=admin", "role=staff,none", "role=Staff", "role=staff&role=staff", "role=none&role=staff&role=superuser&role=none", "is_staff=true", "verified=true", "after=AAAA", "password=x", "q=a&q=b", "email=a@b.example&email=c@d.example", "username=", "email=", "email=%00ab", "cursor=%2B%2B", "cursor=AAAA", "cursor="} {
 			s.asSam.Copy().Do(http.MethodGet, "/admin/users?"+query, nil).Want(t, http.StatusBadRequest, "request_malformed")
 		}
 	})
@@ -156,7 +156,6 @@ func TestFilters(t *testing.T) {
 			"role=staff":                         names(s.sam),
 			"role=none":                          names(s.una),
 			"role=none&role=superuser":           names(s.root, s.boss, s.una),
-			"role=staff&role=staff":              names(s.sam),
 			"email_verified=false":               names(s.una),
 			"email_verified=true&is_active=true": names(s.root, s.sam),
 			"email_verified=true&role=none":      nil,

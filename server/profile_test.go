@@ -85,7 +85,7 @@ func TestUpdateProfileRefuses(t *testing.T) {
 		code   string
 	}{
 		{"username", nil, "type_invalid"}, {"first_name", nil, "type_invalid"}, {"last_name", nil, "type_invalid"}, {"locale", 1, "type_invalid"},
-		{"username", "", "too_short"}, {"username", "a@b", "format_invalid"}, {"username", "a b", "format_invalid"}, {"username", "a\u202eb", "format_invalid"}, {"username", strings.Repeat("a", 151), "too_long"},
+		{"username", "", "required"}, {"username", "a@b", "format_invalid"}, {"username", "a b", "format_invalid"}, {"username", "a\u202eb", "format_invalid"}, {"username", strings.Repeat("a", 151), "too_long"},
 		{"first_name", "a\x00b", "format_invalid"}, {"last_name", "a\r\nb", "format_invalid"}, {"first_name", strings.Repeat("a", 151), "too_long"}, {"locale", "x", "format_invalid"}, {"locale", "", "format_invalid"},
 		{"email", "x@example.com", "field_unknown"}, {"password", otherPassword, "field_unknown"}, {"is_staff", true, "field_unknown"}, {"is_superuser", true, "field_unknown"}, {"is_active", true, "field_unknown"},
 		{"id", 1, "field_unknown"}, {"email_verified", true, "field_unknown"}, {"date_joined", "2020-01-01T00:00:00Z", "field_unknown"}, {"session_epoch", 1, "field_unknown"},
