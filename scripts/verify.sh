@@ -22,6 +22,7 @@ lint       golangci-lint
 redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
 breaking   the contract breaks nobody who uses the released one
+mutations  each decision about the contract, broken on purpose, is caught by the linter, the form or oasdiff
 types      what openapi-typescript and hey-api make of the contract, and programs that use it, compile strictly
 client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser; demo and console are what their sources build
 model      the refresh protocol, checked exhaustively by spin, and broken on purpose
@@ -112,6 +113,8 @@ step_spectral() {
 
 step_breaking() { scripts/contract.sh breaking; }
 
+step_mutations() { node_tools && go run ./scripts/contract-mutations; }
+
 step_types() {
   node_tools &&
     scripts/node_modules/.bin/openapi-typescript openapi.yaml --output .cache/typescript/schema.d.ts &&
@@ -121,6 +124,7 @@ step_types() {
 }
 
 step_client() {
+  local bytes
   npm --prefix api/typescript ci --ignore-scripts --no-audit --no-fund --loglevel=error || return
   api/typescript/node_modules/.bin/openapi-typescript openapi.yaml --output .cache/typescript/client.ts >/dev/null &&
     cmp api/typescript/src/schema.ts .cache/typescript/client.ts ||
@@ -128,9 +132,11 @@ step_client() {
   scripts/build-web.sh .cache/typescript &&
     cmp server/web/demo/demo.js .cache/typescript/demo.js && cmp server/web/console/console.js .cache/typescript/console.js ||
     { echo 'a front end below server/web is not what its sources build: run make web'; return 1; }
-  npm --prefix api/typescript run --silent check && npm --prefix api/typescript run --silent build &&
-    echo "bytes, minified and gzipped: $(npm --prefix api/typescript run --silent size)" &&
-    make --silent build && node_tools && node scripts/browser/client.mjs
+  npm --prefix api/typescript run --silent check && npm --prefix api/typescript run --silent build || return
+  bytes=$(npm --prefix api/typescript run --silent size)
+  [ "$bytes" -lt 6500 ] || { echo "the client has $bytes bytes, minified and gzipped; its README promises less than 6500"; return 1; }
+  echo "bytes, minified and gzipped: $bytes"
+  make --silent build && node_tools && node scripts/browser/client.mjs
 }
 
 step_model() { scripts/model/check.sh; }

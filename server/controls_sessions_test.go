@@ -93,7 +93,7 @@ func TestControl71ReadsWriteNothing(t *testing.T) {
 			for range 250 {
 				c.Profile().Want(t, http.StatusOK, "")
 			}
-			for _, path := range []string{"/accounts/sessions", "/accounts/csrf", "/accounts/profile/export"} {
+			for _, path := range []string{"/accounts/sessions", "/accounts/session", "/accounts/profile/export"} {
 				c.Copy().Do(http.MethodGet, path, nil).Want(t, http.StatusOK, "")
 			}
 			unchanged(t, s, before)

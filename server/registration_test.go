@@ -386,7 +386,7 @@ func TestClosedRegistration(t *testing.T) {
 		closed := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_REGISTRATION=closed"}})
 		settle(t, s)
 		before := s.Database.Dump(t)
-		for _, body := range []object{{"email": address(newName()), "password": password}, {"email": email, "password": "password1234"}} {
+		for _, body := range []object{{"email": address(newName()), "password": password}, {"email": email, "password": otherPassword}} {
 			post(closed, "/accounts/register", body).Want(t, http.StatusForbidden, "registration_closed")
 		}
 		unchanged(t, s, before)
