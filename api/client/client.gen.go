@@ -1482,8 +1482,8 @@ type Event struct {
 	//
 	// | kind | meaning |
 	// |---|---|
-	// | `registered` | The user was created by a registration, an import or an operator. |
-	// | `invited` | The user was created by a staff member. |
+	// | `registered` | The user was created by a registration, an import or an operator; see `changes` for roles. |
+	// | `invited` | The user was created by a staff member; see `changes` for roles. |
 	// | `email_verified` | The user's address was verified. |
 	// | `login` | The user logged in. |
 	// | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
@@ -1499,7 +1499,7 @@ type Event struct {
 	// | `password_reset` | The password was set with the link of a mail. |
 	// | `password_reset_sent` | A staff member sent the user the mail to set a password. |
 	// | `username_changed` | The username was changed; see `changes`. |
-	// | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+	// | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
 	// | `email_change_requested` | A change of address was started; it waits for its confirmation. |
 	// | `email_change_canceled` | A pending change of address was canceled. |
 	// | `email_changed` | A new address was confirmed and is in force. |
@@ -1507,7 +1507,7 @@ type Event struct {
 	// | `deactivated` | The user was deactivated, and all sessions were revoked. |
 	// | `roles_changed` | A role was granted or removed; see `changes`. |
 	// | `login_limit_reset` | A staff member reset the user's login limit. |
-	// | `deleted` | A staff member deleted the user. |
+	// | `deleted` | A staff member deleted the user; see `changes` for roles. |
 	//
 	//
 	// Example: roles_changed
@@ -1572,8 +1572,8 @@ type EventID = openapi_types.UUID
 //
 // | kind | meaning |
 // |---|---|
-// | `registered` | The user was created by a registration, an import or an operator. |
-// | `invited` | The user was created by a staff member. |
+// | `registered` | The user was created by a registration, an import or an operator; see `changes` for roles. |
+// | `invited` | The user was created by a staff member; see `changes` for roles. |
 // | `email_verified` | The user's address was verified. |
 // | `login` | The user logged in. |
 // | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
@@ -1589,7 +1589,7 @@ type EventID = openapi_types.UUID
 // | `password_reset` | The password was set with the link of a mail. |
 // | `password_reset_sent` | A staff member sent the user the mail to set a password. |
 // | `username_changed` | The username was changed; see `changes`. |
-// | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+// | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
 // | `email_change_requested` | A change of address was started; it waits for its confirmation. |
 // | `email_change_canceled` | A pending change of address was canceled. |
 // | `email_changed` | A new address was confirmed and is in force. |
@@ -1597,7 +1597,7 @@ type EventID = openapi_types.UUID
 // | `deactivated` | The user was deactivated, and all sessions were revoked. |
 // | `roles_changed` | A role was granted or removed; see `changes`. |
 // | `login_limit_reset` | A staff member reset the user's login limit. |
-// | `deleted` | A staff member deleted the user. |
+// | `deleted` | A staff member deleted the user; see `changes` for roles. |
 //
 // Example: roles_changed
 type EventKind string

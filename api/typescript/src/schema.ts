@@ -1447,8 +1447,8 @@ export interface components {
          *
          *     | kind | meaning |
          *     |---|---|
-         *     | `registered` | The user was created by a registration, an import or an operator. |
-         *     | `invited` | The user was created by a staff member. |
+         *     | `registered` | The user was created by a registration, an import or an operator; see `changes` for roles. |
+         *     | `invited` | The user was created by a staff member; see `changes` for roles. |
          *     | `email_verified` | The user's address was verified. |
          *     | `login` | The user logged in. |
          *     | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
@@ -1464,7 +1464,7 @@ export interface components {
          *     | `password_reset` | The password was set with the link of a mail. |
          *     | `password_reset_sent` | A staff member sent the user the mail to set a password. |
          *     | `username_changed` | The username was changed; see `changes`. |
-         *     | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+         *     | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
          *     | `email_change_requested` | A change of address was started; it waits for its confirmation. |
          *     | `email_change_canceled` | A pending change of address was canceled. |
          *     | `email_changed` | A new address was confirmed and is in force. |
@@ -1472,7 +1472,7 @@ export interface components {
          *     | `deactivated` | The user was deactivated, and all sessions were revoked. |
          *     | `roles_changed` | A role was granted or removed; see `changes`. |
          *     | `login_limit_reset` | A staff member reset the user's login limit. |
-         *     | `deleted` | A staff member deleted the user. |
+         *     | `deleted` | A staff member deleted the user; see `changes` for roles. |
          * @example roles_changed
          * @enum {string}
          */
