@@ -55,7 +55,7 @@
     return request;
   }
 
-  // Only token answers (login, refresh and what answers like them) have expires_in.
+  // Only token answers (login, refresh and what answers like them) have expires_in and token_transport.
   // Whatever ends the session of this page clears its cookies: seen by csrftoken,
   // the one that scripts can read.
   function afterResponse(response) {
@@ -68,7 +68,7 @@
       if (typeof answer.csrf_token === "string") {
         lastCSRFToken = answer.csrf_token;
       }
-      if (typeof answer.expires_in === "number") {
+      if (typeof answer.expires_in === "number" && typeof answer.token_transport === "string") {
         signedIn(answer);
       }
     }
