@@ -14,6 +14,7 @@ root=$PWD at=$PWD/.cache/generators contract=$PWD/openapi.yaml
 export CGO_ENABLED=0
 if [ "${1:-}" = --contract ]; then contract=$(realpath "$2") || exit; shift 2; fi
 
+# axios: orval 7 does not compile with the types of axios 1.21, whatever the contract.
 packages='
 typescript@5.9.3
 openapi-typescript@7.13.0 openapi-fetch@0.17.0
@@ -45,7 +46,7 @@ strict() {
   [ -n "$(find "$1" -name '*.ts' -print -quit)" ] || { echo "nothing was generated in $1"; return 1; }
   cat >"$1/tsconfig.json" <<JSON
 {"compilerOptions": {"strict": true, "noEmit": true, "skipLibCheck": true, "target": "es2022", "lib": ["es2022", "dom", "dom.iterable"],
-  "module": "esnext", "moduleResolution": "bundler", "jsx": "react-jsx", "experimentalDecorators": true, "types": []}, "include": ["**/*.ts"]}
+  "module": "esnext", "moduleResolution": "bundler", "jsx": "react-jsx", "experimentalDecorators": true, "allowImportingTsExtensions": true, "types": []}, "include": ["**/*.ts"]}
 JSON
   bin tsc --project "$1" "${@:2}"
 }
