@@ -3598,7 +3598,7 @@ type ListEventsParams struct {
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
 	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-	// tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+	// tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
 	// long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
 	// value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
@@ -3710,7 +3710,7 @@ type GetOpenapiYamlParams struct {
 
 // ListProblemsParams defines parameters for ListProblems.
 type ListProblemsParams struct {
-	// Locale The language of `message` (BCP 47). A language that the server does not have gets English.
+	// Locale The language of `message` (BCP 47); `ko-KR` gets `ko`. A language that the server does not have gets English.
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 
 	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.

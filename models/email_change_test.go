@@ -198,7 +198,7 @@ func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 	}
 	profile := func(c models.ProfileChange) func(f *fixture, u models.User) error {
 		return func(f *fixture, u models.User) error {
-			return f.UpdateProfile(f.t.Context(), u.ID, c, event(models.EventUsernameChanged, u.ID))
+			return f.UpdateProfile(f.t.Context(), u.ID, c, noEvents)
 		}
 	}
 	login := func(f *fixture, u models.User) error {

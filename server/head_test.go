@@ -44,7 +44,7 @@ func TestHeadIsAnsweredLikeGet(t *testing.T) {
 	same := servertest.Header("X-Request-Id", "0198f6e5-c1a7-4c3e-9d55-0b1f1c2d3e4f")
 	tried := 0
 	for _, op := range servertest.Operations() {
-		if op.Method != http.MethodGet || op.ID == "listProblems" {
+		if op.Method != http.MethodGet {
 			continue
 		}
 		path := exampleOf(t, op).path

@@ -197,7 +197,7 @@ func (s *Service) ResendEmailChange(ctx context.Context, p Principal, client Cli
 	err := s.withPendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) (err error) {
 		change := s.emailChange(u, pending.Email, pending.EmailNorm, client)
 		change.Token.ActorID = pending.ActorID
-		change.Mails, change.Notices = s.mailBudget(mail.EmailChange, pending.EmailNorm), nil
+		change.Mails = s.mailBudget(mail.EmailChange, pending.EmailNorm)
 		queued, err = s.forUser(p).ResendEmailChange(ctx, u, pending, change)
 		return s.limitedOr(err)
 	})
