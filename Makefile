@@ -113,6 +113,10 @@ browser-proof: build ## eight tabs, restarts and thieves in a real browser, on h
 	@test -d scripts/node_modules || npm --prefix scripts ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@node scripts/browser/client.mjs --proof
 
+.PHONY: generators
+generators: ## compile the clients of every generator that people use, strictly (minutes; npm and Go modules)
+	@scripts/generators.sh
+
 .PHONY: fuzz
 fuzz: ## send N=100000 requests drawn from the contract (SEED=…, ENGINE=mysql)
 	$(if $(filter mysql,$(ENGINE)),scripts/with-mysql.sh --fast --) go run ./scripts/fuzz -n $(or $(N),100000) $(if $(SEED),-seed $(SEED)) -engine $(or $(ENGINE),sqlite)

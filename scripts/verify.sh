@@ -124,6 +124,7 @@ step_types() {
 }
 
 step_client() {
+  local bytes
   npm --prefix api/typescript ci --ignore-scripts --no-audit --no-fund --loglevel=error || return
   api/typescript/node_modules/.bin/openapi-typescript openapi.yaml --output .cache/typescript/client.ts >/dev/null &&
     cmp api/typescript/src/schema.ts .cache/typescript/client.ts ||
@@ -131,9 +132,11 @@ step_client() {
   scripts/build-web.sh .cache/typescript &&
     cmp server/web/demo/demo.js .cache/typescript/demo.js && cmp server/web/console/console.js .cache/typescript/console.js ||
     { echo 'a front end below server/web is not what its sources build: run make web'; return 1; }
-  npm --prefix api/typescript run --silent check && npm --prefix api/typescript run --silent build &&
-    echo "bytes, minified and gzipped: $(npm --prefix api/typescript run --silent size)" &&
-    make --silent build && node_tools && node scripts/browser/client.mjs
+  npm --prefix api/typescript run --silent check && npm --prefix api/typescript run --silent build || return
+  bytes=$(npm --prefix api/typescript run --silent size)
+  [ "$bytes" -lt 6500 ] || { echo "the client has $bytes bytes, minified and gzipped; its README promises less than 6500"; return 1; }
+  echo "bytes, minified and gzipped: $bytes"
+  make --silent build && node_tools && node scripts/browser/client.mjs
 }
 
 step_model() { scripts/model/check.sh; }

@@ -54,8 +54,8 @@ func breakOff(t *testing.T, s *servertest.Server, c *servertest.Client, happened
 	_ = conn.Close()
 }
 
-// GET, HEAD and OPTIONS of every path, whatever they bring along, change no row; where they are no operation, and HEAD not
-// that of a GET, they are refused.
+// GET, HEAD and OPTIONS of every path, whatever they bring along, change no row. Where they are no operation they are
+// rejected; HEAD is one wherever GET is.
 func TestControl44ReadsChangeNothing(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})

@@ -141,6 +141,9 @@ func TestExport(t *testing.T) {
 		if len(sessions) != 1 || sessions[0].(object)["id"] != c.SessionID || sessions[0].(object)["current"] != true {
 			t.Errorf("sessions %v", sessions)
 		}
+		if diff := cmp.Diff(c.Do(http.MethodGet, "/accounts/events", nil).Want(t, http.StatusOK, "").JSON["events"], r.JSON["events"]); diff != "" {
+			t.Errorf("events (-list +export):\n%s", diff)
+		}
 		if len(events) != 5 || events[0].(object)["kind"] != "profile_changed" || events[2].(object)["kind"] != "refresh_reused" || r.JSON["user"].(object)["locale"] != "ko" {
 			t.Errorf("events %v, user %v", events, r.JSON["user"])
 		}

@@ -486,7 +486,9 @@ func TestControl85BadParameters(t *testing.T) {
 					refused(value)
 				}
 				if good := goodValue(p); p.In != openapi3.ParameterInPath {
-					refused(good, good)
+					if p.Name != "If-None-Match" { // a list, which HTTP lets a client spread over several lines
+						refused(good, good)
+					}
 					refused(good, values[0])
 					refused(values[0], good)
 				}

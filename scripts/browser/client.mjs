@@ -87,14 +87,14 @@ async function inLeg(browser, name, run, more = {}) {
   if (!name.includes(process.env.LEGS ?? "")) return "";
   const began = now();
   const sites = await startSites(binary, name.split(" ")[0], more.settings ?? settings);
-  const leg = { name, sites, browser, contexts: [], refreshes: [], ends: [], csrf: 0, faults: [], figures: {} };
+  const leg = { name, sites, browser, contexts: [], refreshes: [], ends: [], asked: 0, faults: [], figures: {} };
   try {
     inviteUser(sites.server, ada);
     leg.context = await browser.newContext({ bypassCSP: true, ignoreHTTPSErrors: true });
     leg.contexts.push(leg.context);
     await leg.context.exposeBinding("reportEnd", (_source, reason) => leg.ends.push(reason));
     leg.context.on("response", async (response) => {
-      if (response.url().endsWith("/accounts/csrf")) leg.csrf++;
+      if (response.url().endsWith("/accounts/session")) leg.asked++;
       if (!response.url().endsWith("/accounts/refresh_token") || response.request().method() !== "POST") return;
       const seen = { at: now(), status: response.status(), attempt: response.request().headers()["refresh-attempt"] };
       leg.refreshes.push(seen);
@@ -186,7 +186,7 @@ async function inTabs(leg, transport, where) {
     const excused = restarting || away.some(([from, to]) => asked < to && now() > from);
     const bad = answers.filter((answer) => answer !== "200");
     count.failed += bad.length;
-    for (const answer of bad) if (!excused || !/^(50[234]|TypeError|Error: (refresh|csrf): status 50)/.test(answer)) leg.faults.push(answer);
+    for (const answer of bad) if (!excused || !/^(50[234]|TypeError|Error: (refresh|session): status 50)/.test(answer)) leg.faults.push(answer);
     if (!restarting) {
       await awake[Math.floor(Math.random() * awake.length)].reload();
       count.reloads++;
@@ -216,7 +216,7 @@ async function inTabs(leg, transport, where) {
   const rotations = generations(leg).size;
   assert.ok(rotations <= Math.ceil(seconds / rotation) + 1, `${rotations} rotations in ${seconds.toFixed(0)} s`);
   oneAttemptEach(asked, origins.length);
-  if (where === "same") assert.equal(leg.csrf, 0, "a page of the API's own host asked for what is in its cookie");
+  if (where === "same") assert.equal(leg.asked, 0, "a page of the API's own host asked for what is in its cookie");
 
   // A log-out in one tab reaches the others of its origin at once, and those of the other origin with the next answer.
   const group = (of) => pages.filter((page) => new URL(page.url()).origin === new URL(of.url()).origin);
@@ -572,7 +572,7 @@ async function inForeign(leg) {
   assert.match(server.log.slice(from), /"status":403.*"code":"csrf_failed"/);
 
   const stranger = await open(leg, elsewhere);
-  const sent = stranger.waitForRequest((request) => request.url().endsWith("/accounts/csrf"));
+  const sent = stranger.waitForRequest((request) => request.url().endsWith("/accounts/session"));
   assert.equal((await stranger.evaluate(() => accounts.restore())).status, "signed-out");
   assert.equal((await (await sent).allHeaders()).cookie, undefined, "a cookie went to another site's page");
   const refused = await stranger.evaluate(async (ada) => (await accounts.login({ username: ada.username, password: ada.password })).error, ada);

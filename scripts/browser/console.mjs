@@ -113,7 +113,6 @@ async function shot(v, name) {
 }
 
 async function arrive(v) {
-  allow(v, 401, "accounts/csrf");
   await v.page.goto(`${v.server.origin}/console/`);
   await v.page.locator("#signin").waitFor();
   await still(v, "sign-in");
@@ -239,7 +238,7 @@ async function look(v) {
   await page.locator("#invite-open").click();
   await shot(v, "invite");
   await page.keyboard.press("Escape");
-  await page.goto(`${server.origin}/console/?view=users&q=nobody+of+this+name&is_staff=true`);
+  await page.goto(`${server.origin}/console/?view=users&q=nobody+of+this+name&role=staff,superuser`);
   await sees(v, "Nobody fits");
   await still(v, "nobody");
   await shot(v, "nobody");
@@ -256,7 +255,7 @@ async function look(v) {
 
 async function work(v) {
   await newcomer(v);
-  for (const part of [search, pages, faults, edit, lookAlike, invite, remove, mails, roles, ends]) await part(v);
+  for (const part of [search, pages, faults, edit, twoEditors, log, unknowns, lookAlike, invite, remove, mails, roles, ends]) await part(v);
 }
 
 const open = (v, address) => v.page.goto(`${v.server.origin}/console/${address}`);
@@ -283,8 +282,8 @@ async function search(v) {
 
   await page.locator("[name=is_active]").selectOption("false");
   await until(v, "the deactivated", async () => (await page.locator("#users td.state .good").count()) === 0);
-  await page.locator("[name=verified]").selectOption("true");
-  await is(v, "filters in the address", [query(v).get("q"), query(v).get("is_active"), query(v).get("verified")], ["hopper.9", "false", "true"]);
+  await page.locator("[name=email_verified]").selectOption("true");
+  await is(v, "filters in the address", [query(v).get("q"), query(v).get("is_active"), query(v).get("email_verified")], ["hopper.9", "false", "true"]);
   await arrived(v);
   const found = await names(v);
   await page.reload();
@@ -293,7 +292,7 @@ async function search(v) {
   await is(v, "filter after a reload", page.locator("[name=is_active]").inputValue(), "false");
   await shot(v, "filters");
   await page.goBack();
-  await until(v, "the filter before", async () => (await page.locator("[name=verified]").inputValue()) === "");
+  await until(v, "the filter before", async () => (await page.locator("[name=email_verified]").inputValue()) === "");
   await page.locator("#q").fill("nobody of this name");
   await sees(v, "Nobody fits");
   await shot(v, "nobody");
@@ -344,10 +343,10 @@ async function pages(v) {
 async function faults(v) {
   const { page } = v;
   const busy = (route) => route.fulfill({ status: 503, headers: { "Content-Type": "application/problem+json", "Retry-After": "30" }, body: JSON.stringify({
-    type: "urn:accounts:problem:service_unavailable", title: "Temporarily unavailable", status: 503, detail: "The service cannot answer right now.", code: "service_unavailable", request_id: "x",
+    type: "http://localhost/problems/service_unavailable", title: "Temporarily unavailable", status: 503, detail: "The service cannot answer right now.", code: "service_unavailable", request_id: "x",
   }) });
   await page.route(/\/admin\/users\?/, busy);
-  await page.locator("#users-filters [name=is_staff]").selectOption("true");
+  await page.locator("#users-filters [name=role]").selectOption("superuser");
   await sees(v, "The server is busy. Please try again in 30 s.", "503");
   await shot(v, "busy");
   await page.unroute(/\/admin\/users\?/);
@@ -395,13 +394,112 @@ async function edit(v) {
   await sees(v, "Saved.");
   await is(v, "what is sent", page.evaluate(() => window.patched), { last_name: "Hopper", locale: "ko" });
   await until(v, "the new name", async () => (await page.locator("#user-badges").innerText()).includes("Hopper"));
-  await sees(v, "Name changed", "newest events");
+  await sees(v, "Profile changed", "newest events");
+  await sees(v, "Language: none → ko", "newest events");
   await page.locator("#all-events").click();
-  await until(v, "the events of one", async () => query(v).get("view") === "events" && (await page.locator("#events td.what").count()) > 2);
+  await until(v, "the events of one", async () => query(v).get("view") === "events" && (await page.locator("#events td.what").count()) === 2);
   await shot(v, "events-of-one");
   await is(v, "by whom", page.locator("#events td.by").first().textContent(), "you");
   await page.locator("#events td.by a").first().click();
   await page.locator("#user-name", { hasText: "root" }).waitFor();
+}
+
+/** Two members of staff change one user: the second one is told, and keeps what was typed. */
+async function twoEditors(v) {
+  const { page, server } = v;
+  await open(v, "?view=users&q=grace@harbour");
+  await page.getByRole("link", { name: "grace", exact: true }).click();
+  await page.locator("#user-name", { hasText: "grace" }).waitFor();
+  await page.locator("#details-locale").selectOption("");
+  sql(server, "UPDATE users SET first_name = 'Amazing', version = version + 1 WHERE username = 'grace';");
+  allow(v, 412, "admin/users/\\d+");
+  await page.locator("#details button[type=submit]").click();
+  await sees(v, "Somebody else has changed this in the meantime", "two editors");
+  await until(v, "the other's change", async () => (await page.locator("#details-first").inputValue()) === "Amazing");
+  await is(v, "what was typed", page.locator("#details-locale").inputValue(), "");
+  await shot(v, "two-editors");
+  await page.locator("#details button[type=submit]").click();
+  await sees(v, "Saved.", "two editors");
+  await is(v, "what is sent", page.evaluate(() => window.patched), { locale: null });
+  sql(server, "UPDATE users SET first_name = 'Elsewhere', version = version + 1 WHERE username = 'grace';");
+  await page.locator("#roles [name=is_staff]").check();
+  allow(v, 412, "admin/users/\\d+");
+  await page.locator("#roles button").click();
+  await sees(v, "Somebody else has changed this in the meantime", "roles of two editors");
+}
+
+/** The log: several kinds at once, and days. */
+async function log(v) {
+  const { page } = v;
+  await open(v, "?view=events");
+  await page.locator("#events td.what").first().waitFor();
+  await page.locator("#events-kinds summary").click();
+  await page.getByLabel("Profile changed").check();
+  await page.getByLabel("Deactivated").check();
+  await until(v, "two kinds", async () => query(v).get("kind") === "profile_changed,deactivated");
+  await page.locator("#events-list:not([aria-busy])").waitFor();
+  await is(v, "kinds in the list", page.locator("#events td.what").allTextContents().then((all) => [...new Set(all)].sort()), ["Deactivated", "Profile changed"]);
+  await is(v, "the menu says", page.locator("#kinds-chosen").textContent(), "2 kinds");
+  await is(v, "the user's name", page.locator("#events td.id a", { hasText: "grace" }).count().then((n) => n > 0), true);
+  await shot(v, "kinds");
+  await page.keyboard.press("Escape");
+  const day = (days) => new Date(Date.now() + days * 86_400_000).toLocaleDateString("sv");
+  await page.locator("[name=from]").fill(day(0));
+  await until(v, "the day in the address", async () => query(v).get("from") === day(0));
+  await page.locator("#events-list:not([aria-busy]) td.what").first().waitFor();
+  await page.locator("[name=to]").fill(day(-1));
+  await sees(v, "Nothing of the kind", "days");
+  await page.locator("[name=from]").fill(day(-2));
+  await until(v, "both days", async () => query(v).get("from") === day(-2));
+  await sees(v, "Nothing of the kind", "days");
+  await page.locator("[name=to]").fill(day(0));
+  await page.locator("#events-list:not([aria-busy]) td.what").first().waitFor();
+  await page.reload();
+  await page.locator("#events-list:not([aria-busy]) td.what").first().waitFor();
+  await is(v, "kinds after a reload", page.locator("#kinds input:checked").count(), 2);
+  await page.locator("#events-clear").click();
+  await until(v, "cleared", async () => query(v).get("kind") === null && query(v).get("from") === null);
+  await is(v, "the menu after clearing", page.locator("#kinds-chosen").textContent(), "Everything");
+}
+
+/** A newer server answers with values and members that this console does not know. */
+async function unknowns(v) {
+  const { page } = v;
+  const event = {
+    id: "01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d", kind: "passkey_added", created_at: "2026-11-22T09:30:00Z", user_id: 1, username: "root", actor: "robot_arm", actor_id: null,
+    actor_username: null, changes: [{ field: "shoe_size", before: null, after: "44", unit: "EU" }], detail: null, session_id: null, ip: null, user_agent: null, request_id: null, color: "red",
+  };
+  const known = { ...event, id: "01980f72-9a3b-7d10-8c44-5e1f2a3b4c5e", kind: "login", actor: "self" };
+  await page.route(/\/admin\/events\?/, (route) => route.fulfill({ json: { flavors: ["sweet"], events: [event, known], next_cursor: null, total: 2 } }));
+  await open(v, "?view=events");
+  await sees(v, "Passkey added", "an unknown kind");
+  await sees(v, "Robot arm", "an unknown actor");
+  await sees(v, "Shoe size: none → 44", "an unknown member");
+  await is(v, "events beside an unknown one", page.locator("#events td.what").count(), 2);
+  await shot(v, "unknown");
+  await page.unroute(/\/admin\/events\?/);
+
+  const problem = (status, more) => ({ status, headers: { "Content-Type": "application/problem+json" }, body: JSON.stringify({
+    type: "http://localhost/problems/x", title: "X", status, detail: "Feed the cat first.", request_id: "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f", ...more,
+  }) });
+  const answers = [
+    problem(409, { code: "cat_hungry" }),
+    problem(422, { code: "validation_failed", errors: [{ pointer: "/last_name", code: "too_salty", detail: "This has too much salt.", grams: 3 }] }),
+  ];
+  await page.route(/\/admin\/users\/\d+$/, (route) => (route.request().method() === "PATCH" ? route.fulfill(answers.shift()) : route.continue()));
+  await open(v, "?view=users&q=grace@harbour");
+  await page.getByRole("link", { name: "grace", exact: true }).click();
+  await page.locator("#user-name", { hasText: "grace" }).waitFor();
+  await page.locator("#details-last").fill("Brewster");
+  allow(v, 409, "admin/users/\\d+");
+  await page.locator("#details button[type=submit]").click();
+  await sees(v, "Feed the cat first.", "an unknown code");
+  allow(v, 422, "admin/users/\\d+");
+  await page.locator("#details button[type=submit]").click();
+  await sees(v, "This has too much salt.", "an unknown field code");
+  await is(v, "focus on the field of an unknown code", focused(v), "details-last");
+  await page.locator("#details-undo").click();
+  await page.unroute(/\/admin\/users\/\d+$/);
 }
 
 async function invite(v) {

@@ -19,6 +19,7 @@ import { check, conclude, inviteUser, launch, leave, link, shot as picture, star
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
 const shots = resolve(process.env.SHOTS ?? join(root, ".cache/shots"));
+const sqlite = join(root, ".cache/sqlite");
 const password = "nine green lamps over the harbour";
 const settings = {
   ACCOUNTS_ROTATION_INTERVAL: "1s", ACCOUNTS_MAILS_PER_RECIPIENT: "0", ACCOUNTS_REGISTRATIONS_PER_CLIENT: "0", ACCOUNTS_CONFIRMATIONS_PER_CLIENT: "0",
@@ -41,6 +42,10 @@ const views = [
   { name: "light-390", colorScheme: "light", width: 390, height: 844, transports: ["body"] },
   { name: "dark-390", colorScheme: "dark", width: 390, height: 844, transports: [], robbed: true },
 ].filter((view) => view.name.includes(process.env.VIEW ?? ""));
+
+/** The sessions of a user were opened long ago: the password has to be confirmed again. */
+const age = (server, username) => execFileSync(sqlite, [join(server.dataDir, "accounts.db")], { input: `UPDATE sessions
+  SET authenticated_at = '2020-01-01 00:00:00+00:00' WHERE user_id = (SELECT id FROM users WHERE username = '${username}');` });
 
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
@@ -67,7 +72,7 @@ const tab = (v, name) => v.page.locator(`[data-tab=${name}]`).click();
 /** The newest entry of the list for a method and path: its status and what it carried. */
 async function wired(v, line) {
   const entry = v.page.locator("#wire > li").filter({ has: v.page.locator(".path").getByText(line, { exact: true }) }).first();
-  await entry.locator(".status.good, .status.bad, .status.calm").waitFor();
+  await entry.locator(".status.good, .status.bad").waitFor();
   return { status: await entry.locator(".status").innerText(), carried: (await entry.locator(".chips li").allTextContents()).sort() };
 }
 
@@ -79,17 +84,17 @@ async function carries(v, line, wanted, what) {
 // ---------------------------------------------------------------- what a newcomer does
 
 async function arrive(v) {
-  allow(v, 401, "csrf");
   await v.page.goto(`${v.server.origin}/demo/`);
   await v.page.locator("#signup").waitFor();
-  await v.page.locator("#wire .status.calm").waitFor(); // is there a session?
+  check((await wired(v, "GET /accounts/session")).status === "200", `${v.view.name}: no session is no fault`);
+  await sees(v, "At least 12 characters, such as", "the minimum length");
   await still(v, "start");
   await shot(v, "start");
   await submit(v, "signup");
   check(await v.page.evaluate(() => document.activeElement.id) === "signup-email", `${v.view.name}: the focus is on the first empty field`);
   await submit(v, "signup", { email: v.email, username: v.username, password: "short" });
   allow(v, 422, "register");
-  await sees(v, "This is too short.", "sign up");
+  await sees(v, "This is too short: at least 12 characters.", "sign up");
   await shot(v, "refused");
 }
 
@@ -102,8 +107,8 @@ async function signUp(v) {
   check(printed === `${v.server.origin}/pages/verify#token=${token}`, `${v.view.name}: the command prints ${printed}`);
   await shot(v, "mail");
   await submit(v, "verify", { token: "nothing of the kind" });
-  allow(v, 400, "email/verify");
-  await sees(v, "This link is not good any more", "verify");
+  allow(v, 422, "email/verify");
+  await sees(v, "This link is no longer valid", "verify");
   await submit(v, "verify", { token: ` ${printed}&lang=en ` });
   await sees(v, `Hello, ${v.username}`, "verify");
   check(await v.page.evaluate(() => document.activeElement.matches("#inside h1")), `${v.view.name}: the focus is on the new heading`);
@@ -140,11 +145,89 @@ async function live(v) {
   for (const event of ["Account made", "Wrong password given", "Password changed", "A session ended"]) await sees(v, event, "security log");
   await shot(v, "events");
 
+  await strange(v);
+
   await page.locator("#clear").click();
   await sees(v, "Each request of this page will be listed here", "requests");
   await page.locator("#logout").click();
   await page.locator("#login").waitFor();
   check(!(await page.locator("#ended").isVisible()), `${v.view.name}: a log-out is no alarm`);
+}
+
+/** A newer server answers with values and members that the demo does not know. */
+async function strange(v) {
+  const { page } = v;
+  const event = {
+    id: "01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d", kind: "passkey_added", created_at: "2026-11-22T09:30:00Z", user_id: 1, username: "ada", actor: "self", actor_id: 1, actor_username: "ada",
+    changes: [{ field: "shoe_size", before: null, after: "44" }], detail: null, session_id: null, ip: null, user_agent: null, request_id: null, color: "red",
+  };
+  await page.route(/\/accounts\/events/, (route) => route.fulfill({ json: { flavors: [], events: [event, { ...event, kind: "login" }], next_cursor: null } }));
+  await tab(v, "events");
+  await sees(v, "Passkey added", "an unknown kind");
+  check(await page.locator("#events li").count() === 2, `${v.view.name}: an unknown kind takes the list away`);
+  await page.unroute(/\/accounts\/events/);
+  const headers = { "Content-Type": "application/problem+json" };
+  const problem = { type: "http://localhost/problems/x", title: "X", detail: "Feed the cat first.", request_id: "x" };
+  const answers = [
+    { status: 418, headers, body: JSON.stringify({ ...problem, status: 418, code: "cat_hungry" }) },
+    { status: 422, headers, body: JSON.stringify({ ...problem, status: 422, code: "validation_failed", errors: [{ pointer: "/last_name", code: "too_salty", detail: "This has too much salt." }] }) },
+  ];
+  await page.route(/\/accounts\/profile$/, (route) => (route.request().method() === "PATCH" ? route.fulfill(answers.shift()) : route.continue()));
+  await tab(v, "profile");
+  await page.locator("#profile:not([aria-busy])").waitFor();
+  allow(v, 418, "profile");
+  await submit(v, "profile");
+  await sees(v, "Feed the cat first.", "an unknown code");
+  allow(v, 422, "profile");
+  await submit(v, "profile");
+  await sees(v, "This has too much salt.", "an unknown field code");
+  await page.unroute(/\/accounts\/profile$/);
+}
+
+/** Changes the address: the password is asked for once it is no longer recent; the change waits, is sent again, and is canceled. */
+async function moves(v) {
+  const { page, server } = v;
+  const next = `countess-${v.view.name}@example.com`;
+  await tab(v, "profile");
+  await page.locator("#profile:not([aria-busy])").waitFor();
+  age(server, v.username);
+  allow(v, 403, "email/change");
+  await submit(v, "address", { email: next });
+  await page.locator("#prove[open]").waitFor();
+  await shot(v, "password-once-more");
+  await page.keyboard.type(password);
+  await page.keyboard.press("Enter");
+  await sees(v, `${next} is waiting for its confirmation.`, "change of address");
+  const first = await link(server, next, "email-change");
+  await page.locator("#pending-resend").click();
+  await sees(v, "Sent again: the older links no longer work.", "change of address");
+  const second = await link(server, next, "email-change");
+  check(first !== second, `${v.view.name}: the same link was sent again`);
+  await shot(v, "pending");
+  await page.locator("#pending-cancel").click();
+  await sees(v, "Canceled: the address stays as it is.", "change of address");
+  await page.locator("#pending").waitFor({ state: "hidden" });
+  check((await call(v, "email/change/confirm", { token: second, password })).body.code === "link_invalid", `${v.view.name}: a canceled change is confirmed`);
+}
+
+/** The account is deleted: its name is typed, and the password asked for once it is no longer recent. */
+async function vanish(v) {
+  const { page, server } = v;
+  await logIn(v, "hybrid", v.password);
+  await sees(v, "Hello, Ada", "deletion");
+  age(server, v.username);
+  await page.locator("#delete").click();
+  await page.keyboard.type(v.username);
+  await shot(v, "delete");
+  allow(v, 403, "profile");
+  await page.keyboard.press("Enter");
+  await page.locator("#prove[open]").waitFor();
+  await page.keyboard.type(v.password);
+  await page.keyboard.press("Enter");
+  await sees(v, "The account is deleted.", "deletion");
+  await page.locator("#login").waitFor();
+  check(!(await page.locator("#ended").isVisible()), `${v.view.name}: a deletion is no alarm`);
+  check((await call(v, "login", { username: v.username, password: v.password })).body.code === "credentials_invalid", `${v.view.name}: the user is still there`);
 }
 
 /** Logs in without a mouse. */
@@ -230,17 +313,36 @@ async function theft(v) {
 async function call(v, path, body) {
   const headers = { "Content-Type": "application/json", "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0" };
   const response = await fetch(`${v.server.origin}/accounts/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
-  return { status: response.status, body: await response.json() };
+  return { status: response.status, body: await response.json().catch(() => null) };
 }
 
 // ---------------------------------------------------------------- the run
 
 async function travel(v) {
-  for (const part of [live, everyTransport, ...(v.view.robbed ? [theft] : []), leave]) await part(v);
+  for (const part of [moves, live, everyTransport, ...(v.view.robbed ? [theft] : []), vanish, leave]) await part(v);
+}
+
+/** Where registration is closed, the page says so before anybody fills in a form; and the minimum is the operator's. */
+async function closed(browser) {
+  const server = await startServer(binary, { ACCOUNTS_REGISTRATION: "closed", ACCOUNTS_PASSWORD_MIN_LENGTH: "15" });
+  try {
+    for (const view of views.slice(0, 1)) {
+      const v = await visitor(browser, server, { ...view, name: `closed-${view.name}` });
+      await v.page.goto(`${server.origin}/demo/`);
+      await sees(v, "Registration is closed on this server", "closed");
+      check(!(await v.page.locator("#signup-email").isVisible()), `${v.view.name}: the form is offered`);
+      check(await v.page.locator("#password-new-hint").textContent() === "At least 15 characters.", `${v.view.name}: the minimum length`);
+      await shot(v, "start");
+      await leave(v);
+    }
+  } finally {
+    await stopServer(server);
+  }
 }
 
 async function main() {
   mkdirSync(shots, { recursive: true });
+  execFileSync("go", ["build", "-o", sqlite, "./scripts/sqlite"], { cwd: root, stdio: "inherit" });
   const server = await startServer(binary, settings);
   let browser;
   try {
@@ -255,6 +357,7 @@ async function main() {
       journeys.push(travel(v).catch((error) => check(false, `${view.name}: ${error}`)));
     }
     await Promise.all(journeys);
+    await closed(browser);
   } catch (error) {
     console.error(`--- the server's last lines\n${server.log.slice(-3000)}\n---`);
     throw error;

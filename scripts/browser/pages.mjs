@@ -116,11 +116,11 @@ async function leave(v) {
 
 const problem = (status, code, more = {}, headers = {}) => ({
   status, headers, contentType: "application/problem+json",
-  body: JSON.stringify({ type: `urn:accounts:problem:${code}`, title: "The kind of problem", status, detail: "…", code, request_id: "0198f6e5c1a7", ...more }),
+  body: JSON.stringify({ type: `http://localhost/problems/${code}`, title: "The kind of problem", status, detail: "What to do.", code, request_id: "0198f6e5c1a7", ...more }),
 });
-const field = (name, code) => problem(422, "validation_failed", { errors: [{ pointer: `/${name}`, code, detail: "…" }] });
+const field = (name, code, bounds = {}) => problem(422, "validation_failed", { errors: [{ pointer: `/${name}`, code, detail: `${code} in words`, ...bounds }] });
 const ok = (status, body) => ({ status, contentType: "application/json", body: body === undefined ? "" : JSON.stringify(body) });
-const stale = problem(400, "link_invalid");
+const stale = problem(422, "link_invalid");
 
 // answers makes the next POSTs to path get these answers, one each, and sees what they hold.
 async function answers(v, path, wanted, list) {
@@ -158,7 +158,8 @@ async function scriptedVerify(v) {
     field("password", "password_wrong"), problem(429, "rate_limited", {}, { "Retry-After": "37" }),
     problem(429, "rate_limited", {}, { "Retry-After": "600" }),
     problem(503, "service_unavailable", {}, { "Retry-After": "1" }), problem(503, "service_unavailable"), "lost",
-    problem(500, "server_failed"), ok(200, { user: { username: "ada" } }),
+    problem(500, "server_failed"), problem(418, "teapot_hot", { heat: 3 }), field("password", "too_salty"),
+    ok(200, { user: { username: "ada", pets: [] }, confetti: true }),
   ]);
   await submit(v, { password });
   await expect(v, "verify-wrong", "verify.title", "fault.password_wrong");
@@ -167,6 +168,7 @@ async function scriptedVerify(v) {
     ["seconds", "fault.limited", { wait: 37 }], ["minutes", "fault.limited", { wait: 600 }],
     ["busy", "fault.unavailable", { wait: 1 }], ["busy-moment", "fault.unavailable", { wait: NaN }],
     ["network", "fault.network"], ["other", "fault.other", { title: "The kind of problem", id: "0198f6e5c1a7" }],
+    ["unknown", "fault.unknown", { detail: "What to do." }], ["unknown-field", "fault.unknown", { detail: "too_salty in words" }],
   ]) {
     await submit(v, { password });
     await expect(v, `verify-${shot}`, "verify.title", key, values);
@@ -184,7 +186,7 @@ async function scriptedStale(v) {
   await focused(v, "h1", "a stale link");
   await submit(v, { email: "ada at home" });
   await expect(v, "verify-no-address", "stale.title", "fault.email_invalid");
-  await answers(v, "email/resend", { email: "ada@example.com" }, [field("email", "format_invalid"), ok(202)]);
+  await answers(v, "email/resend", { email: "ada@example.com" }, [field("email", "format_invalid"), ok(202, { status: "accepted" })]);
   await submit(v, { email: "ada@example.com" });
   await expect(v, "verify-refused-address", "stale.title", "fault.email_invalid");
   await submit(v, { email: "ada@example.com" });
@@ -196,21 +198,25 @@ async function scriptedStale(v) {
 async function scriptedReset(v) {
   await open(v, "reset");
   await expect(v, "reset-forgotten", "reset.forgotten.title", "reset.forgotten");
-  await answers(v, "password/reset", { email: "ada@example.com" }, [ok(202)]);
+  await answers(v, "password/reset", { email: "ada@example.com" }, [ok(202, { status: "accepted" })]);
   await submit(v, { email: "ada@example.com" });
   await expect(v, "reset-sent", "sent.title", "reset.sent", { email: "ada@example.com" });
 
   await open(v, "reset", secret);
-  await expect(v, "reset", "reset.title", "reset.hint");
+  await expect(v, "reset", "reset.title", "reset.hint", { minimum: 12 });
   await submit(v, { new_password: password, repeat: "nine green lamps" });
   await expect(v, "reset-mismatch", "reset.title", "fault.mismatch");
   await focused(v, "#repeat", "two passwords");
   await answers(v, "password/reset/confirm", { token: secret, new_password: password }, [
-    ...["too_short", "too_long", "password_common", "password_breached", "format_invalid"].map((code) => field("new_password", code)), ok(200, { status: "ok" }),
+    field("new_password", "too_short", { minimum: 20 }), field("new_password", "too_short"), field("new_password", "too_long", { maximum: 256 }),
+    ...["password_common", "password_breached", "format_invalid", "too_salty"].map((code) => field("new_password", code)), ok(204),
   ]);
-  for (const key of ["fault.too_short", "fault.too_long", "fault.password_common", "fault.password_breached", "fault.invalid"]) {
+  for (const [key, values] of [
+    ["fault.too_short", { minimum: 20 }], ["fault.too_short", {}], ["fault.too_long", { maximum: 256 }], ["fault.password_common"],
+    ["fault.password_breached"], ["fault.invalid"], ["fault.unknown", { detail: "too_salty in words" }],
+  ]) {
     await submit(v, { new_password: password, repeat: password });
-    await expect(v, key.replace("fault.", "reset-"), "reset.title", key);
+    await expect(v, key.replace("fault.", "reset-"), "reset.title", key, values);
     await focused(v, "#password", key);
   }
   await submit(v);
@@ -225,16 +231,33 @@ async function scriptedReset(v) {
 async function scriptedChange(v) {
   await open(v, "email-change");
   await expect(v, "change-missing", "change.missing.title", "change.missing");
-  await answers(v, "email/change/confirm", { token: secret }, [ok(200, { status: "ok" }), stale, field("token", "too_long")]);
+  const sent = { token: secret, password };
+  await answers(v, "email/change/confirm", sent, [
+    field("password", "password_wrong"), problem(429, "rate_limited", {}, { "Retry-After": "600" }), field("password", "too_salty"), ok(204), stale, field("token", "too_long"),
+  ]);
   await open(v, "email-change", secret);
-  await expect(v, "change", "change.title", "change.lead");
-  await submit(v);
+  await expect(v, "change", "change.title", "change.hint");
+  for (const [shot, key, values] of [
+    ["change-wrong", "fault.password_not_yours"], ["change-minutes", "fault.limited", { wait: 600 }], ["change-unknown", "fault.unknown", { detail: "too_salty in words" }],
+  ]) {
+    await submit(v, { password });
+    await expect(v, shot, "change.title", key, values);
+    if (shot !== "change-minutes") await focused(v, "#password", shot);
+  }
+  await submit(v, { password });
   await expect(v, "change-done", "change.done.title", "change.done");
   for (const shot of ["change-stale", "change-no-token"]) {
     await open(v, "email-change", secret);
-    await submit(v);
+    await submit(v, { password });
     await expect(v, shot, "stale.title", "change.stale");
   }
+  // Somebody who has no password yet leaves it empty, and somebody who has one is asked for it.
+  await answers(v, "email/change/confirm", { token: secret }, [field("password", "required"), ok(204)]);
+  await open(v, "email-change", secret);
+  await submit(v);
+  await expect(v, "change-needed", "change.title", "fault.password_needed");
+  await submit(v);
+  await expect(v, "change-without", "change.done.title", "change.done");
 }
 
 // What was typed and what was said stays when the language changes; a mail may name its own; show and hide; no mouse.
@@ -263,7 +286,7 @@ async function manners(v) {
   v.secrets.push(`${secret}2`);
   await page.waitForFunction(() => location.hash === "" && document.documentElement.lang === "en");
   check(await page.locator("#password").inputValue() === "", `${v.view.name}: another link begins anew`);
-  await answers(v, "password/reset/confirm", { token: `${secret}2`, new_password: password }, [ok(200, { status: "ok" })]);
+  await answers(v, "password/reset/confirm", { token: `${secret}2`, new_password: password }, [ok(204)]);
 
   await page.locator("[data-language=ko]").focus();
   await page.keyboard.press("Enter");
@@ -345,21 +368,27 @@ async function live(browser, server, view) {
   await open(v, "reset", second);
   allow(422, "password/reset/confirm");
   await submit(v, { new_password: "short", repeat: "short" });
-  await expect(v, "reset-too_short", "reset.title", "fault.too_short");
+  await expect(v, "reset-too_short", "reset.title", "fault.too_short", { minimum: 12 });
   const renewed = `${password}, again`;
   await submit(v, { new_password: renewed, repeat: renewed });
   await expect(v, "reset-done", "reset.done.title", "reset.done");
   await open(v, "reset", second);
-  allow(400, "password/reset/confirm");
+  allow(422, "password/reset/confirm");
   await submit(v, { new_password: renewed, repeat: renewed });
   await expect(v, "reset-stale", "stale.title", "reset.stale");
 
   const login = (name) => call(server, "login", { username: name, password: renewed, token_transport: "body" });
   const { access_token } = await must(200, login(username), "login with the new password");
   const next = `countess-${language}@example.com`;
-  await must(202, call(server, "email/change", { email: next, password: renewed }, access_token), "email/change");
+  await must(202, call(server, "email/change", { email: next }, access_token), "email/change");
   await open(v, "email-change", await link(server, next, "email-change"));
-  await submit(v);
+  allow(422, "email/change/confirm");
+  await submit(v, { password: "someone else's guess" });
+  await expect(v, "change-wrong", "change.title", "fault.password_not_yours");
+  allow(422, "email/change/confirm");
+  await submit(v, { password: "" });
+  await expect(v, "change-needed", "change.title", "fault.password_needed");
+  await submit(v, { password: renewed });
   await expect(v, "change-done", "change.done.title", "change.done");
   await must(200, login(next), "login with the new address");
   check(!v.secrets.some((token) => server.log.includes(token)), `${v.view.name}: a token is in the server's log`);

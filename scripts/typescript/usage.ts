@@ -8,6 +8,11 @@ import type { components, operations, paths } from "../../.cache/typescript/sche
 type Schemas = components["schemas"];
 type User = Schemas["User"];
 
+/** The message of a field, with the bound that it violates. */
+export function fieldMessage(error: Schemas["FieldError"]): string {
+  return error.code === "too_short" && error.minimum !== undefined ? `At least ${error.minimum} characters.` : error.detail;
+}
+
 /** The problem that an operation documents for a status. */
 type ProblemOf<Operation extends keyof operations, Status extends keyof operations[Operation]["responses"]> =
   operations[Operation]["responses"][Status] extends { content: { "application/problem+json": infer Problem } }
@@ -18,13 +23,16 @@ type ProblemOf<Operation extends keyof operations, Status extends keyof operatio
 type LoginProblem = ProblemOf<"login", 400 | 401 | 403 | 413 | 415 | 422 | 429 | 500 | 503>;
 type RefreshProblem = ProblemOf<"refreshToken", 400 | 401 | 403 | 413 | 415 | 422 | 500 | 503>;
 
-function unreachable(code: never): never {
-  throw new Error(`a code that the contract does not know: ${String(code)}`);
+/** Returns `instead`. `code` is of the type never if the switch before names every code; a newer server may answer with others. */
+function otherwise<Result>(code: never, instead: Result): Result {
+  void code;
+  return instead;
 }
 
 /** What a sign-in form says. Every code of the operation is named; a new one is a compile error. */
 export function loginMessage(problem: LoginProblem): string {
   const { code } = problem;
+  const detail: string = problem.detail; // after the switch, the problem is of the type never
   switch (code) {
     case "credentials_invalid":
       return "The username or the password is wrong.";
@@ -43,7 +51,7 @@ export function loginMessage(problem: LoginProblem): string {
     case "service_unavailable":
       return "Please try again in a moment.";
     default:
-      return unreachable(code);
+      return otherwise(code, detail);
   }
 }
 
@@ -68,7 +76,7 @@ export function afterRefresh(problem: RefreshProblem): "log in" | "log in and wa
     case "validation_failed":
       return "report";
     default:
-      return unreachable(code);
+      return otherwise(code, "report");
   }
 }
 

@@ -307,14 +307,18 @@ func TestResendEmailChangeIsLimited(t *testing.T) {
 		if n := len(s.Mails.To(victim)); n != 1 {
 			t.Errorf("%d mails in a minute", n)
 		}
-		for range 10 {
-			s.Clock.Advance(2 * time.Minute)
+		for range 5 {
 			c := s.Login(s.NewUser(), accounts.Hybrid)
-			c.Do(http.MethodPost, changePath, map[string]any{"email": victim}).Want(t, http.StatusAccepted, "")
-			s.Clock.Advance(2 * time.Minute)
-			c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusAccepted, "")
+			for _, path := range []string{changePath, resendPath} {
+				var body any
+				if path == changePath {
+					body = map[string]any{"email": victim}
+				}
+				s.Database.Exec(t, "UPDATE throttles SET last_at = ? WHERE kind LIKE 'mail%'", s.Clock.Now().Add(-2*time.Minute))
+				c.Do(http.MethodPost, path, body).Want(t, http.StatusAccepted, "")
+				settled(t, s.Database) // a link that is replaced before its mail is sent is not sent
+			}
 		}
-		settled(t, s.Database)
 		if n := len(s.Mails.To(victim)); n != 5 {
 			t.Errorf("%d mails in an hour", n)
 		}
@@ -332,6 +336,7 @@ func TestControl181ResentChangeEndsWithItsActor(t *testing.T) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		asBoss.Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"email": "moved@example.com"}).Want(t, http.StatusOK, "")
+		s.Mails.Wait(t, "moved@example.com", 1)
 		c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusAccepted, "")
 		link := servertest.Token(t, s.Mails.Wait(t, "moved@example.com", 2))
 		asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(boss.ID), map[string]any{"is_superuser": false}).Want(t, http.StatusOK, "")

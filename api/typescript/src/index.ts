@@ -7,10 +7,14 @@
 import createClient, { type Client } from "openapi-fetch";
 import type { components, operations, paths } from "./schema.js";
 import { codeOf, pause, retryAfter, Session, unavailable } from "./session.js";
-import type { Answer, EndReason, OpenPaths, RefreshTokenStorage, SignedIn, State, Transport } from "./types.js";
+import type {
+  Answer, EndReason, ItemOf, ListArguments, ListPath, OpenPaths, RefreshTokenStorage, SignedIn, State, Transport,
+} from "./types.js";
 
 export type { components, operations, paths } from "./schema.js";
-export type { Answer, CodeOf, EndReason, OpenPaths, ProblemOf, RefreshTokenStorage, SignedIn, State, StoredSession, Transport } from "./types.js";
+export type {
+  Answer, CodeOf, EndReason, ItemOf, ListOptions, ListPath, OpenPaths, ProblemOf, RefreshTokenStorage, SignedIn, State, StoredSession, Transport,
+} from "./types.js";
 
 type Schemas = components["schemas"];
 
@@ -29,6 +33,11 @@ export interface AccountsClient<T extends Transport> {
    * 401 or of a read after a 502, 503 or 504 are taken care of. A lost connection rejects the promise, as fetch does.
    */
   readonly api: Client<OpenPaths>;
+  /**
+   * Iterates over all items of a list, and requests a page whenever it needs one. A problem is thrown as a
+   * {@link ProblemError}; a lost connection is thrown as by fetch.
+   */
+  list<Path extends ListPath>(path: Path, ...options: ListArguments<Path>): AsyncGenerator<ItemOf<Path>, void, undefined>;
   readonly state: State;
   /** Calls the listener at each change of the state, also by another tab. The answer stops it. */
   onChange(listener: (state: State) => void): () => void;
@@ -48,6 +57,17 @@ export interface AccountsClient<T extends Transport> {
   accessToken(): Promise<string | null>;
   /** Stops timers and listeners. The session goes on. */
   close(): void;
+}
+
+/** A problem of the server where it cannot be returned: in an iteration over a list. */
+export class ProblemError extends Error {
+  override readonly name = "ProblemError";
+  constructor(
+    readonly problem: Schemas["Problem"],
+    readonly response: Response,
+  ) {
+    super(problem.detail ?? `status ${response.status}`); // a proxy may answer with something else
+  }
 }
 
 const safeMethods = ["GET", "HEAD", "OPTIONS"];
@@ -123,8 +143,8 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
   function endsOwnSession(request: Request, response: Response, seen: Session["tokens"]): boolean {
     if (response.status !== 204) return false;
     const { pathname, searchParams } = new URL(request.url);
-    if (pathname === "/accounts/profile/delete") return true;
     if (request.method !== "DELETE") return false;
+    if (pathname === "/accounts/profile") return true;
     return pathname === "/accounts/sessions" ? searchParams.get("keep_current") !== "true" : pathname === `/accounts/sessions/${seen?.session.id}`;
   }
 
@@ -144,8 +164,28 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
     return (response.ok ? { data: content, response } : { error: content, response }) as Answer<Operation, Data>;
   }
 
+  const api = createClient<paths>({ baseUrl: base, credentials, fetch: transmit }) as unknown as Client<OpenPaths>;
+
+  /** A page of any list. The types of `list` have checked the path and its parameters. */
+  type Page = { next_cursor: string | null } & Record<string, unknown>;
+  const readPage = api.GET as (path: string, options: object) => Promise<{ data?: Page; error?: Schemas["Problem"]; response: Response }>;
+
+  async function* list<Path extends ListPath>(path: Path, ...[options]: ListArguments<Path>): AsyncGenerator<ItemOf<Path>, void, undefined> {
+    const { path: segments, query, signal } = options ?? {};
+    const member = path.slice(path.lastIndexOf("/") + 1); // the answer may have other lists, which this version does not know
+    let cursor: string | null | undefined;
+    do {
+      const params = { path: segments, query: cursor ? { ...query, cursor } : query };
+      const { data, error, response } = await readPage(path, { params, signal });
+      if (!data) throw new ProblemError(error as Schemas["Problem"], response);
+      yield* data[member] as ItemOf<Path>[];
+      cursor = data.next_cursor;
+    } while (cursor);
+  }
+
   const client: AccountsClient<T> = {
-    api: createClient<paths>({ baseUrl: base, credentials, fetch: transmit }) as unknown as Client<OpenPaths>,
+    api,
+    list,
     get state() {
       return session.state;
     },

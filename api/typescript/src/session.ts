@@ -121,9 +121,9 @@ export class Session {
   /** Ends it: a logout, with what proves the session at that moment. */
   end(call: (stored: StoredSession | null) => Promise<Response>): Promise<Response> {
     return this.#tabs.exclusively(async () => {
-      if (this.hasCookies && !this.#tokens) await this.#askForCSRF(); // another page's session, perhaps
+      if (this.hasCookies && !this.#tokens) await this.#askForSession(); // another page's session, perhaps
       let response = await this.#patiently(async () => call(await this.#stored()));
-      if ((await codeOf(response)) === "csrf_failed" && (await this.#askForCSRF())) {
+      if ((await codeOf(response)) === "csrf_failed" && (await this.#askForSession())) {
         response = await call(await this.#stored());
       }
       if (response.status === 204 || response.status === 401) await this.ended("logged_out");
@@ -247,7 +247,7 @@ export class Session {
   /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
   async #renew(): Promise<void> {
     this.#csrf ||= this.#csrfCookie();
-    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !(await this.#askForCSRF())) return;
+    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !(await this.#askForSession())) return;
     if (this.#o.storage && !(await this.#stored())) {
       if (this.#state.status !== "signed-out") this.#forget(null);
       return;
@@ -259,7 +259,7 @@ export class Session {
     let response = await ask();
     if ((await codeOf(response)) === "csrf_failed") {
       // The cookies are those of another login: their own CSRF token, once.
-      if (!(await this.#askForCSRF())) return;
+      if (!(await this.#askForSession())) return;
       response = await ask();
     }
     const result = response.ok ? ((await response.json()) as Refreshed) : null;
@@ -311,21 +311,24 @@ export class Session {
     return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   }
 
-  /** Asks for the CSRF token of the session that the cookies hold. False: they hold none, and the client has none. */
-  async #askForCSRF(): Promise<boolean> {
+  /**
+   * Asks for the session that the cookies hold, and its CSRF token. Reports whether there is one. The answer does not say
+   * why an earlier session ended.
+   */
+  async #askForSession(): Promise<boolean> {
     const response = await this.#patiently(() =>
-      this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(times.answer) }),
+      this.#o.fetch(this.#o.url("/accounts/session"), { credentials: "include", signal: AbortSignal.timeout(times.answer) }),
     );
-    if (response.ok) {
-      this.#csrf = ((await response.json()) as { csrf_token: string }).csrf_token;
-      if (this.#tokens) this.#tokens = { ...this.#tokens, csrf: this.#csrf };
-      return true;
+    if (!response.ok) throw new Error(`session: status ${response.status}`);
+    const { session, csrf_token: csrf } = (await response.json()) as components["schemas"]["SessionResult"];
+    if (!session) {
+      if (this.#tokens) await this.ended("session_revoked");
+      else this.#forget(null);
+      return false;
     }
-    if (response.status !== 401) throw new Error(`csrf: status ${response.status}`);
-    const code = (await codeOf(response)) as EndReason;
-    if (this.#tokens) await this.ended(code);
-    else this.#forget(code === "credentials_missing" ? null : code);
-    return false;
+    this.#csrf = csrf ?? "";
+    if (this.#tokens) this.#tokens = { ...this.#tokens, csrf: this.#csrf };
+    return true;
   }
 
   async #stored(): Promise<StoredSession | null> {

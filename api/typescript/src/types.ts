@@ -44,7 +44,6 @@ export type OpenPaths = Omit<
   | "/accounts/login"
   | "/accounts/logout"
   | "/accounts/refresh_token"
-  | "/accounts/csrf"
   | "/accounts/email/verify"
   | "/accounts/password/change"
 >;
@@ -70,8 +69,37 @@ export interface RefreshTokenStorage {
   save(session: StoredSession | null): void | Promise<void>;
 }
 
-/** Why a session ended. `logged_out` was asked for, here or in another tab; the others are the codes of a 401. */
-export type EndReason = "logged_out" | Schemas["RefreshRefusedProblem"]["code"] | Schemas["CsrfRefusedProblem"]["code"];
+/**
+ * A list of the contract: its answers have `next_cursor`, and the items in a member that is named like the end of the path.
+ */
+export type ListPath = {
+  [Path in keyof OpenPaths]: PageOf<Path> extends { next_cursor: string | null } & Record<LastSegment<Path>, unknown[]> ? Path : never;
+}[keyof OpenPaths];
+
+type PageOf<Path extends keyof OpenPaths> = OpenPaths[Path] extends {
+  get: { responses: { 200: { content: { "application/json": infer Page } } } };
+}
+  ? Page
+  : never;
+
+type LastSegment<Path extends string> = Path extends `${string}/${infer Rest}` ? LastSegment<Rest> : Path;
+
+/** An item of a list. */
+export type ItemOf<Path extends ListPath> = PageOf<Path> extends Record<LastSegment<Path>, (infer Item)[]> ? Item : never;
+
+/** The parameters of a list: its path's, and in `query` the filters, the order, and `limit`, the items of one request. */
+export type ListOptions<Path extends ListPath> = ParametersOf<OpenPaths[Path]["get"]> & { signal?: AbortSignal };
+
+type ParametersOf<Operation> = Operation extends { parameters: infer Parameters extends { path?: unknown; query?: unknown } }
+  ? Pick<Parameters, "path" | "query">
+  : never;
+
+/** The arguments of `list` after the path. They can be left out if the path has no parameters. */
+export type ListArguments<Path extends ListPath> =
+  Record<string, never> extends ListOptions<Path> ? [options?: ListOptions<Path>] : [options: ListOptions<Path>];
+
+/** Why a session ended. `logged_out` was requested, here or in another tab; the others are the codes of a 401. */
+export type EndReason = "logged_out" | Schemas["RefreshRejectedProblem"]["code"];
 
 /** What the client knows of its session. */
 export type State =

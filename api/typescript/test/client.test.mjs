@@ -2,7 +2,7 @@
 // grace and hedy whose sessions are ended here. Its ACCOUNTS_ACCESS_TTL is 5s and its ACCOUNTS_ROTATION_INTERVAL 2s.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { createAccountsClient } from "../dist/index.js";
+import { createAccountsClient, ProblemError } from "../dist/index.js";
 import { times } from "../dist/session.js";
 
 const baseUrl = process.env.ACCOUNTS_URL;
@@ -253,6 +253,58 @@ describe("the client in Node", { concurrency: true }, () => {
     assert.equal(late.kept.session, null);
     client.close();
     late.client.close();
+  });
+
+  test("a list is read page by page, as far as it is needed, and members that are not known are ignored", async () => {
+    const { client, kept, paths } = await signedIn();
+    const queries = [];
+    const pages = [
+      { flavors: ["sweet"], events: [{ id: "1", kind: "login" }, { id: "2", kind: "passkey_added", color: "red" }], next_cursor: "abc" },
+      { events: [{ id: "3", kind: "logout" }], next_cursor: null },
+    ];
+    kept.fault = async (request) => {
+      if (new URL(request.url).pathname !== "/accounts/events") return null;
+      queries.push(new URL(request.url).search);
+      return Response.json(pages[request.url.includes("cursor=abc") ? 1 : 0]);
+    };
+    const seen = [];
+    for await (const event of client.list("/accounts/events", { query: { kind: ["login", "logout"], limit: 2 } })) seen.push(event.id);
+    assert.deepEqual(seen, ["1", "2", "3"]);
+    assert.deepEqual(queries, ["?kind=login&kind=logout&limit=2", "?kind=login&kind=logout&limit=2&cursor=abc"]);
+    for await (const event of client.list("/accounts/events")) if (event.id === "2") break;
+    assert.equal(paths("/accounts/events").length, 3, "a page was requested that nobody needed");
+    client.close();
+  });
+
+  test("a list of the server; a problem and a lost connection are thrown", async () => {
+    const { client, kept } = await signedIn();
+    const sessions = [];
+    for await (const session of client.list("/accounts/sessions", { query: { limit: 1 } })) sessions.push(session);
+    assert.ok(sessions.length >= 1);
+    assert.equal(sessions.filter((session) => session.current).length, 1);
+    assert.equal(new Set(sessions.map((session) => session.id)).size, sessions.length);
+    await assert.rejects(client.list("/admin/users").next(), (error) =>
+      error instanceof ProblemError && error.problem.code === "role_required" && error.response.status === 403);
+    await assert.rejects(client.list("/accounts/sessions", { query: { limit: 0 } }).next(), (error) =>
+      error.problem.code === "request_malformed" && error.problem.errors[0].parameter === "limit");
+    kept.fault = async () => {
+      throw new TypeError("no network");
+    };
+    await assert.rejects(client.list("/accounts/sessions").next(), TypeError);
+    client.close();
+  });
+
+  test("restore finds no session by an answer, and the session says until when a login is recent", async () => {
+    const { client } = await signedIn();
+    const { data } = await client.api.GET("/accounts/session");
+    assert.equal(data.session.id, client.state.session.id);
+    assert.equal(data.session.token_transport, "body");
+    assert.ok(Date.parse(data.session.recent_authentication_until) > Date.now());
+    assert.equal(data.csrf_token, null);
+    client.close();
+    const stranger = setUp().make();
+    assert.deepEqual((await stranger.api.GET("/accounts/session")).data, { session: null, csrf_token: null });
+    stranger.close();
   });
 
   test("a stolen token that is used later ends the session, and the client says so", async () => {

@@ -1,15 +1,20 @@
 // What the types let a front end say. It is compiled, never run; the lines under @ts-expect-error must not compile.
-import { createAccountsClient, type CodeOf, type components } from "../src/index.js";
+import { createAccountsClient, ProblemError, type CodeOf, type components } from "../src/index.js";
 
 const accounts = createAccountsClient({ baseUrl: "https://accounts.example.com" });
 export const ownOrigin = createAccountsClient(); // the API is on the page's own origin
 
-function unreachable(code: never): never {
-  throw new Error(`a code that the contract does not know: ${String(code)}`);
+/** Returns `instead`. `code` is of the type never if the switch before names every code, or it does not compile. */
+function unknown(code: never, instead: string): string {
+  void code;
+  return instead;
 }
 
-/** Every code of the operation is named: a new one is a compile error. */
-export function message(code: CodeOf<"login">): string {
+type Schemas = components["schemas"];
+
+/** Every code of the operation is named: a new one is a compile error. A code of a newer server is shown by its detail. */
+export function message(problem: Schemas["Problem"] & { code: CodeOf<"login"> }): string {
+  const { code } = problem;
   switch (code) {
     case "credentials_invalid":
       return "The username or the password is wrong.";
@@ -27,7 +32,7 @@ export function message(code: CodeOf<"login">): string {
     case "service_unavailable":
       return "Please try again in a moment.";
     default:
-      return unreachable(code);
+      return unknown(code, problem.detail);
   }
 }
 
@@ -45,18 +50,51 @@ export function incomplete(code: CodeOf<"revokeSession">): string {
     case "server_failed":
       return "Please log in again.";
     default:
-      // @ts-expect-error request_malformed and unavailable are left
-      return unreachable(code);
+      // @ts-expect-error request_malformed and service_unavailable are left
+      return unknown(code, "It did not work.");
   }
 }
 
-export async function signIn(username: string, password: string): Promise<components["schemas"]["User"] | string> {
+export async function signIn(username: string, password: string): Promise<Schemas["User"] | string> {
   const { data, error } = await accounts.login({ username, password });
-  if (error) return message(error.code);
+  if (error) return message(error);
   data.access_token.length;
   // @ts-expect-error the transport hybrid has none in its answers
   data.refresh_token.length;
   return data.user;
+}
+
+/** What a page reads before anybody has signed in. */
+export async function rules(): Promise<string> {
+  const { data } = await accounts.api.GET("/accounts/settings");
+  if (!data) return "";
+  const { registration, password } = data.settings;
+  return registration === "closed" ? "Nobody can sign up here." : `At least ${password.min_length} characters.`;
+}
+
+/** The boot of a page: `restore` finds the session, and the operation says until when a login counts as recent. */
+export async function boot(): Promise<string | null> {
+  const state = await accounts.restore();
+  if (state.status !== "signed-in") return null;
+  const { data } = await accounts.api.GET("/accounts/session");
+  return data?.session?.recent_authentication_until ?? null;
+}
+
+/** Lists: the type of the items follows from the path. */
+export async function lists(signal: AbortSignal): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const user of accounts.list("/admin/users", { query: { role: ["staff", "superuser"], limit: 100 }, signal })) {
+      names.push(user.username, user.email ?? "no address");
+      if (names.length > 1_000) break;
+    }
+    for await (const event of accounts.list("/accounts/events")) names.push(event.kind, ...event.changes.map((change) => change.field));
+    for await (const session of accounts.list("/admin/users/{user_id}/sessions", { path: { user_id: 42 } })) names.push(session.id);
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error; // no connection
+    names.push(error.problem.code);
+  }
+  return names;
 }
 
 export async function mustNotCompile(): Promise<void> {
@@ -70,6 +108,14 @@ export async function mustNotCompile(): Promise<void> {
   await accounts.api.POST("/accounts/login", { body: { username: "ada", password: "x" } });
   // @ts-expect-error a member that is required
   await accounts.login({ username: "ada" });
+  // @ts-expect-error no list
+  accounts.list("/accounts/profile");
+  // @ts-expect-error a parameter of the path that is required
+  accounts.list("/admin/users/{user_id}/sessions");
+  // @ts-expect-error no such filter
+  accounts.list("/admin/users", { query: { verified: true } });
+  // @ts-expect-error an item is a user, whose username is a text
+  for await (const user of accounts.list("/admin/users")) user.username.toFixed();
   // @ts-expect-error no such path
   await accounts.api.GET("/accounts/nobody");
   const { error } = await accounts.api.GET("/accounts/profile");

@@ -29,23 +29,30 @@ function when(time) {
 }
 
 // server/web/parts/words.ts
-function unreachable(code) {
-  throw new Error(`a code that the contract does not know: ${String(code)}`);
+function otherwise(value, instead2) {
+  void value;
+  return instead2;
+}
+function nameOf(value) {
+  const words = value.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 function explain(problem, response) {
   const code = problem.code;
   switch (code) {
-    case "invalid_credentials":
+    case "credentials_invalid":
       return "The name or the password is wrong, or the address is not verified yet.";
     case "validation_failed":
       return "Something in the form cannot be accepted.";
+    case "precondition_failed":
+      return "Somebody else has changed this in the meantime, so nothing was saved. Look at what it is now, and decide again.";
     case "username_taken":
       return "This username belongs to somebody else.";
     case "email_taken":
       return "This address belongs to another account.";
     case "email_unverified":
       return "The e-mail address is not verified, so nobody knows whose account this is. Roles come after that.";
-    case "last_superuser":
+    case "superuser_last":
       return "This is the last active superuser: nobody would be left to manage this service.";
     case "user_unreachable":
       return "No mail can help: the account is deactivated, or has no address. Change that first.";
@@ -54,12 +61,12 @@ function explain(problem, response) {
     case "reauth_required":
       return "This needs your password once more.";
     case "link_invalid":
-      return "This link is not good any more: it was used, replaced by a newer one, or is too old.";
+      return "This link is no longer valid: it was used, replaced by a newer one, or has expired.";
     case "registration_closed":
       return "This server lets nobody sign up; its operator makes the users.";
     case "rate_limited":
       return `Too many tries. Please wait ${patience(response)}.`;
-    case "unavailable":
+    case "service_unavailable":
       return `The server is busy. Please try again in ${patience(response)}.`;
     case "credentials_missing":
     case "access_invalid":
@@ -69,48 +76,59 @@ function explain(problem, response) {
     case "session_revoked":
     case "refresh_reused":
       return "You are not logged in any more.";
-    case "not_found":
+    case "resource_not_found":
       return "It is not there any more.";
     case "csrf_failed":
-    case "cross_site_transport":
+    case "transport_unusable":
       return "The server refuses cookies from this page. Has it been opened at another address than the server's?";
-    case "malformed_request":
+    case "request_malformed":
     case "method_not_allowed":
     case "body_too_large":
-    case "unsupported_media_type":
-    case "internal_error":
+    case "media_type_unsupported":
+    case "server_failed":
       return `That should not have happened. The server's log knows more under ${problem.request_id}.`;
     default:
-      return unreachable(code);
+      return otherwise(code, problem.detail);
   }
 }
 function patience(response) {
   const seconds = Number(response?.headers.get("Retry-After")) || 1;
-  return seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
+  return seconds <= 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
 }
-function explainField(code) {
+function explainField({ code, detail, minimum, maximum }) {
   switch (code) {
     case "required":
       return "This is needed.";
     case "too_short":
-      return "This is too short.";
+      return minimum === void 0 ? "This is too short." : `This is too short: at least ${minimum} characters.`;
     case "too_long":
-      return "This is too long.";
-    case "invalid_format":
-    case "invalid_type":
-    case "invalid_value":
+      return maximum === void 0 ? "This is too long." : `This is too long: at most ${maximum} characters.`;
+    case "too_few":
+      return minimum === void 0 ? "These are too few." : `These are too few: at least ${minimum}.`;
+    case "too_many":
+      return maximum === void 0 ? "These are too many." : `These are too many: at most ${maximum}.`;
+    case "out_of_range":
+      if (minimum === void 0) return maximum === void 0 ? "This is out of range." : `This may be at most ${maximum}.`;
+      return maximum === void 0 ? `This must be at least ${minimum}.` : `This must be between ${minimum} and ${maximum}.`;
+    case "format_invalid":
+    case "type_invalid":
+    case "value_invalid":
       return "This cannot be used.";
+    case "taken":
+      return "This belongs to somebody else. Choose another one.";
     case "password_common":
       return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
     case "password_breached":
       return "This password is known from a data breach, so attackers try it. Choose another one.";
     case "password_wrong":
       return "This is not the password.";
-    case "unknown_field":
-    case "duplicate_field":
+    case "field_unknown":
+    case "field_duplicate":
+    case "parameter_unknown":
+    case "parameter_duplicate":
       return "The server does not know this field.";
     default:
-      return unreachable(code);
+      return otherwise(code, detail);
   }
 }
 function farewell(reason) {
@@ -135,8 +153,6 @@ function farewell(reason) {
       };
     case "session_expired":
       return { title: "Your session has run out", text: "It was not used for long, or has reached its absolute end. Please log in again.", alarm: true };
-    case "access_invalid":
-    case "access_expired":
     case "refresh_invalid":
       return {
         title: "Your session cannot be continued",
@@ -144,10 +160,11 @@ function farewell(reason) {
         alarm: true
       };
     default:
-      return unreachable(reason);
+      return otherwise(reason, { title: "Your session has ended", text: "Please log in again.", alarm: true });
   }
 }
 function device(userAgent) {
+  if (userAgent === null) return "Unknown program";
   const first = (names2) => names2.find(([pattern]) => pattern.test(userAgent))?.[1];
   const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
   const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);
@@ -156,7 +173,6 @@ function device(userAgent) {
 }
 
 // server/web/parts/forms.ts
-var conflicts = { username_taken: "username", email_taken: "email" };
 function onSubmit(id3, act, done) {
   const form2 = byId(id3);
   form2.addEventListener("submit", (event) => {
@@ -166,8 +182,8 @@ function onSubmit(id3, act, done) {
     if (!complete(form2)) return;
     conceal(form2);
     form2.setAttribute("aria-busy", "true");
-    const fields = Object.fromEntries([...new FormData(form2)].map(([name, value]) => [name, String(value)]));
-    act(fields).then((result) => result && (result.error ? refuse(form2, result.error, result.response) : done(result, fields))).catch((error) => refuseForm(form2, lost(error))).finally(() => form2.removeAttribute("aria-busy"));
+    const fields2 = Object.fromEntries([...new FormData(form2)].map(([name, value]) => [name, String(value)]));
+    act(fields2).then((result) => result && (result.error ? refuse(form2, result.error, result.response) : done(result, fields2))).catch((error) => refuseForm(form2, lost(error))).finally(() => form2.removeAttribute("aria-busy"));
   });
   for (const button of form2.querySelectorAll(".peek")) {
     peek(button, false);
@@ -197,15 +213,12 @@ function complete(form2) {
 }
 function refuse(form2, problem, response) {
   let named = false;
-  const at = (name, text) => {
-    const control2 = form2.elements.namedItem(name);
-    if (!(control2 instanceof HTMLInputElement || control2 instanceof HTMLSelectElement)) return;
-    blame(control2, text);
+  for (const error of problem.errors ?? []) {
+    const control2 = form2.elements.namedItem((error.pointer ?? "").slice(1));
+    if (!(control2 instanceof HTMLInputElement || control2 instanceof HTMLSelectElement)) continue;
+    blame(control2, error.code === "taken" ? explain(problem) : explainField(error));
     named = true;
-  };
-  for (const { pointer, code } of problem.errors ?? []) at((pointer ?? "").slice(1), explainField(code));
-  const field = conflicts[problem.code];
-  if (field) at(field, explain(problem));
+  }
   if (named) focusFault(form2);
   else refuseForm(form2, explain(problem, response));
 }
@@ -232,204 +245,7 @@ function peek(button, open) {
   button.setAttribute("aria-label", "Show the password");
 }
 
-// server/web/console/src/words.ts
-var number = new Intl.NumberFormat("en-GB");
-var count = (n, one, many) => `${number.format(n)} ${n === 1 ? one : many}`;
-var span = (from, to) => from === to ? number.format(from) : `${number.format(from)}–${number.format(to)}`;
-var texts = {
-  title: (part2) => `${part2} – accounts console`,
-  users: "Users",
-  events: "Events",
-  signIn: "Sign in",
-  notStaff: "No member of staff",
-  outsider: (username) => `You are signed in as ${username}, who is not a member of staff. A superuser can change that.`,
-  unsavedLogout: { title: "Log out?", text: "There are changes that are not saved. They go with the log-out.", yes: "Log out" },
-  // lists
-  retry: "Try again",
-  clearFilters: "Clear the filters",
-  notRead: "This could not be read",
-  firstPage: "First page",
-  usersRange: (from, to, more) => from === 1 && !more ? count(to, "user", "users") : `Users ${span(from, to)}${more ? "" : ", the last"}`,
-  eventsRange: (from, to, more) => from === 1 && !more ? count(to, "event", "events") : `Events ${span(from, to)}${more ? "" : ", the oldest"}`,
-  somewhere: (rows) => `${number.format(rows)} on this page`,
-  noUsers: { title: "Nobody fits", text: "No user has all of this: try a shorter part of the name or the address, or fewer filters." },
-  noEvents: { title: "Nothing of the kind", text: "No event has all of this. Events are kept for a limited time." },
-  // a user, in a list and alone
-  active: "Active",
-  deactivated: "Deactivated",
-  staff: "Staff",
-  superuser: "Superuser",
-  verified: "Verified",
-  notVerified: "Not verified",
-  never: "Never",
-  noLocale: "None chosen: English",
-  throttled: "Login paused",
-  invited: "Invited, no password yet",
-  you: "You",
-  facts: {
-    id: "Id",
-    joined: "Joined",
-    login: "Last login",
-    verified: "E-mail verified",
-    domain: "E-mail domain in ASCII",
-    password: "Has a password",
-    throttled: "Login",
-    yes: "Yes",
-    no: "No",
-    paused: "Paused: too many wrong passwords",
-    open: "Open",
-    pending: "New address"
-  },
-  shown: (username, active) => `${username}, ${active ? "active" : "deactivated"}`,
-  hindered: "This is a member of staff: only superusers change members of staff. You can look.",
-  onlySuperusers: "Only superusers give and take roles.",
-  waiting: (email) => `${email}, waiting for confirmation`,
-  addressLocked: "This account may be in use, so only superusers can change its address.",
-  addressConfirmed: "The address changes when the new mailbox confirms it.",
-  noPassword: "Send invitation again",
-  resetMail: "Send reset mail",
-  activate: "Activate",
-  deactivate: "Deactivate",
-  gone: { title: "There is no such user", text: "It was deleted, or the address is wrong.", action: "To the users" },
-  // changes
-  nothingChanged: "Nothing has changed.",
-  unsaved: "Not saved yet.",
-  kept: (username) => `What you typed for ${username} is not saved. It waits there.`,
-  saved: "Saved.",
-  savedAddress: (email) => `Saved. A link was sent to ${email}: the address changes when it is confirmed.`,
-  rolesSaved: "The roles are saved.",
-  mailSent: (email) => `A mail to ${email} is on its way.`,
-  unthrottled: "The next login is judged again.",
-  activatedNow: (username) => `${username} is active again.`,
-  deactivatedNow: (username) => `${username} is deactivated, and every session has ended.`,
-  deletedNow: (username) => `${username} is deleted.`,
-  invitedNow: (email) => `Invited. A mail to ${email} is on its way.`,
-  sessionEnded: "Ended: its next request is refused.",
-  sessionsEnded: "All sessions have ended.",
-  othersEnded: "All your other sessions have ended.",
-  // questions
-  typeThis: (username) => `Type ${username} to go on.`,
-  notTyped: (username) => `This is not ${username}.`,
-  sureDeactivate: (username) => ({
-    title: `Deactivate ${username}?`,
-    yes: "Deactivate",
-    text: "All sessions end at once, and nobody can log in with this account until it is activated again."
-  }),
-  selfDeactivate: "This is your own account: you are logged out at once, and only another superuser can let you in again.",
-  sureDelete: (username) => ({
-    title: `Delete ${username}?`,
-    yes: "Delete for good",
-    text: "The account goes with its sessions and events, and its address is told so. Nothing brings it back."
-  }),
-  selfDelete: "This is your own account: you are logged out at once, for good.",
-  sureEndAll: (username) => ({ title: `End all sessions of ${username}?`, yes: "End all", text: "The devices have to log in again. What was not saved there may be lost." }),
-  sureEndOthers: { title: "End all your other sessions?", yes: "End the others", text: "Your other devices have to log in again. This session goes on." },
-  sureRoles: (username) => ({ title: `Make ${username} a superuser?`, yes: "Make a superuser", text: "Superusers manage everybody, members of staff and you included." }),
-  selfRoles: { title: "Give up your own role?", yes: "Give it up", text: "You lose what the role allows at once. Only another superuser can give it back." },
-  // sessions and events of a user
-  noSessions: "No live session: nobody is signed in with this account.",
-  sessionCount: (n) => `Sessions (${number.format(n)})`,
-  sessions: "Sessions",
-  end: "End",
-  endOf: (device2) => ` the session of ${device2}`,
-  endAll: "End all",
-  endOthers: "End all others",
-  thisOne: "this one",
-  since: "Since ",
-  used: ", last used ",
-  usedNow: ", used in the last hour",
-  noHappenings: "Nothing yet.",
-  by: "by ",
-  byYou: "you",
-  byOperator: "an operator",
-  bySelf: "the user",
-  bySomebody: "somebody"
-};
-function happening(kind) {
-  switch (kind) {
-    case "registered":
-      return { text: "Registered" };
-    case "email_verified":
-      return { text: "E-mail verified" };
-    case "login":
-      return { text: "Logged in" };
-    case "login_failed":
-      return { text: "Login failed", bad: true };
-    case "password_wrong":
-      return { text: "Wrong password", bad: true };
-    case "rate_limited":
-      return { text: "Too many tries", bad: true };
-    case "logout":
-      return { text: "Logged out" };
-    case "session_ended":
-      return { text: "Session ended" };
-    case "sessions_ended":
-      return { text: "Sessions ended" };
-    case "refresh_graced":
-      return { text: "Old token, from elsewhere", bad: true };
-    case "refresh_reused":
-      return { text: "Stolen token", bad: true };
-    case "password_changed":
-      return { text: "Password changed" };
-    case "password_reset":
-      return { text: "Password reset by mail" };
-    case "username_changed":
-      return { text: "Username changed" };
-    case "email_change_requested":
-      return { text: "New e-mail asked for" };
-    case "email_changed":
-      return { text: "E-mail changed" };
-    case "activated":
-      return { text: "Activated" };
-    case "deactivated":
-      return { text: "Deactivated" };
-    case "reauthenticated":
-      return { text: "Password once more" };
-    case "invited":
-      return { text: "Invited" };
-    case "names_changed":
-      return { text: "Name changed" };
-    case "roles_changed":
-      return { text: "Roles changed" };
-    case "password_reset_sent":
-      return { text: "Reset mail sent" };
-    case "unthrottled":
-      return { text: "Let in again" };
-    case "deleted":
-      return { text: "Deleted" };
-    default:
-      return unreachable(kind);
-  }
-}
-var kinds = [
-  "login",
-  "login_failed",
-  "password_wrong",
-  "rate_limited",
-  "logout",
-  "session_ended",
-  "sessions_ended",
-  "refresh_graced",
-  "refresh_reused",
-  "password_changed",
-  "password_reset",
-  "password_reset_sent",
-  "reauthenticated",
-  "unthrottled",
-  "registered",
-  "invited",
-  "email_verified",
-  "username_changed",
-  "names_changed",
-  "email_change_requested",
-  "email_changed",
-  "roles_changed",
-  "activated",
-  "deactivated",
-  "deleted"
-];
-
-// server/web/console/src/dialogs.ts
+// server/web/parts/dialogs.ts
 var waiting = /* @__PURE__ */ new Map();
 function shown(dialog2) {
   leave(dialog2, false);
@@ -464,7 +280,7 @@ async function sure(question) {
   byId("ask-warning").hidden = !question.warning;
   wanted = question.typed ?? "";
   byId("ask-typed").hidden = !wanted;
-  byId("ask-label").textContent = texts.typeThis(wanted);
+  byId("ask-label").textContent = `Type ${wanted} to go on.`;
   blame2("");
   askForm.reset();
   byId("ask-yes").textContent = question.yes;
@@ -480,7 +296,7 @@ function blame2(text) {
 askForm.addEventListener("submit", (event) => {
   event.preventDefault();
   if (wanted && typed.value.trim() !== wanted) {
-    blame2(texts.notTyped(wanted));
+    blame2(`This is not ${wanted}.`);
     typed.focus();
     return;
   }
@@ -527,10 +343,223 @@ document.addEventListener("click", (event) => {
   go(link2.getAttribute("href") ?? "");
 });
 
+// server/web/console/src/words.ts
+var number = new Intl.NumberFormat("en-GB");
+var count = (n, one, many) => `${number.format(n)} ${n === 1 ? one : many}`;
+var span = (from, to) => from === to ? number.format(from) : `${number.format(from)}–${number.format(to)}`;
+var texts = {
+  title: (part2) => `${part2} – accounts console`,
+  users: "Users",
+  events: "Events",
+  signIn: "Sign in",
+  notStaff: "No member of staff",
+  outsider: (username) => `You are signed in as ${username}, who is not a member of staff. A superuser can change that.`,
+  unsavedLogout: { title: "Log out?", text: "There are changes that are not saved. They go with the log-out.", yes: "Log out" },
+  // lists
+  retry: "Try again",
+  clearFilters: "Clear the filters",
+  notRead: "This could not be read",
+  firstPage: "First page",
+  usersRange: (from, to, more) => from === 1 && !more ? count(to, "user", "users") : `Users ${span(from, to)}${more ? "" : ", the last"}`,
+  eventsRange: (from, to, more) => from === 1 && !more ? count(to, "event", "events") : `Events ${span(from, to)}${more ? "" : ", the oldest"}`,
+  somewhere: (rows) => `${number.format(rows)} on this page`,
+  noUsers: { title: "Nobody fits", text: "No user has all of this: try a shorter part of the name or the address, or fewer filters." },
+  noEvents: { title: "Nothing of the kind", text: "No event has all of this. Events are kept for a limited time." },
+  kindsChosen: (titles) => titles.length === 0 ? "Everything" : titles.length === 1 ? titles[0] ?? "" : `${titles.length} kinds`,
+  // a user, in a list and alone
+  active: "Active",
+  deactivated: "Deactivated",
+  staff: "Staff",
+  superuser: "Superuser",
+  verified: "Verified",
+  notVerified: "Not verified",
+  never: "Never",
+  noAddress: "No address",
+  noLocale: "None chosen",
+  throttled: "Login paused",
+  invited: "Invited, no password yet",
+  you: "You",
+  facts: {
+    id: "Id",
+    joined: "Joined",
+    login: "Last login",
+    verified: "E-mail verified",
+    domain: "E-mail domain in ASCII",
+    password: "Has a password",
+    throttled: "Login",
+    yes: "Yes",
+    no: "No",
+    paused: "Paused: too many wrong passwords",
+    open: "Open",
+    pending: "New address"
+  },
+  shown: (username, active) => `${username}, ${active ? "active" : "deactivated"}`,
+  hindered: "This is a member of staff: only superusers change members of staff. You can look.",
+  onlySuperusers: "Only superusers give and take roles.",
+  waiting: (email) => `${email}, waiting for confirmation`,
+  addressLocked: "This account may be in use, so only superusers can change its address.",
+  addressConfirmed: "The address changes when the new mailbox confirms it.",
+  noPassword: "Send invitation again",
+  resetMail: "Send reset mail",
+  activate: "Activate",
+  deactivate: "Deactivate",
+  gone: { title: "There is no such user", text: "It was deleted, or the address is wrong.", action: "To the users" },
+  // changes
+  nothingChanged: "Nothing has changed.",
+  unsaved: "Not saved yet.",
+  kept: (username) => `What you typed for ${username} is not saved. It waits there.`,
+  saved: "Saved.",
+  savedAddress: (email) => `Saved. A link was sent to ${email}: the address changes when it is confirmed.`,
+  rolesSaved: "The roles are saved.",
+  mailSent: (email) => `A mail to ${email} is on its way.`,
+  unthrottled: "The next login is judged again.",
+  activatedNow: (username) => `${username} is active again.`,
+  deactivatedNow: (username) => `${username} is deactivated, and every session has ended.`,
+  deletedNow: (username) => `${username} is deleted.`,
+  invitedNow: (email) => `Invited. A mail to ${email} is on its way.`,
+  sessionEnded: "Ended: its next request is refused.",
+  sessionsEnded: "All sessions have ended.",
+  othersEnded: "All your other sessions have ended.",
+  // questions
+  sureDeactivate: (username) => ({
+    title: `Deactivate ${username}?`,
+    yes: "Deactivate",
+    text: "All sessions end at once, and nobody can log in with this account until it is activated again."
+  }),
+  selfDeactivate: "This is your own account: you are logged out at once, and only another superuser can let you in again.",
+  sureDelete: (username) => ({
+    title: `Delete ${username}?`,
+    yes: "Delete for good",
+    text: "The account goes with its sessions and events, and its address is told so. Nothing brings it back."
+  }),
+  selfDelete: "This is your own account: you are logged out at once, for good.",
+  sureEndAll: (username) => ({ title: `End all sessions of ${username}?`, yes: "End all", text: "The devices have to log in again. What was not saved there may be lost." }),
+  sureEndOthers: { title: "End all your other sessions?", yes: "End the others", text: "Your other devices have to log in again. This session goes on." },
+  sureRoles: (username) => ({ title: `Make ${username} a superuser?`, yes: "Make a superuser", text: "Superusers manage everybody, members of staff and you included." }),
+  selfRoles: { title: "Give up your own role?", yes: "Give it up", text: "You lose what the role allows at once. Only another superuser can give it back." },
+  // sessions and events of a user
+  noSessions: "No live session: nobody is signed in with this account.",
+  sessionCount: (n) => `Sessions (${number.format(n)})`,
+  sessions: "Sessions",
+  end: "End",
+  endOf: (device2) => ` the session of ${device2}`,
+  endAll: "End all",
+  endOthers: "End all others",
+  thisOne: "this one",
+  since: "Since ",
+  used: ", last used ",
+  usedNow: ", used in the last hour",
+  noHappenings: "Nothing yet.",
+  by: "by ",
+  byYou: "you",
+  byStaff: "a member of staff",
+  byOperator: "an operator",
+  bySelf: "the user",
+  bySomebody: "somebody"
+};
+function happening(kind) {
+  const name = kind;
+  switch (kind) {
+    case "registered":
+      return { text: "Registered" };
+    case "email_verified":
+      return { text: "E-mail verified" };
+    case "login":
+      return { text: "Logged in" };
+    case "login_failed":
+      return { text: "Login failed", bad: true };
+    case "password_wrong":
+      return { text: "Wrong password", bad: true };
+    case "rate_limited":
+      return { text: "Too many tries", bad: true };
+    case "logout":
+      return { text: "Logged out" };
+    case "session_revoked":
+      return { text: "Session ended" };
+    case "sessions_revoked":
+      return { text: "Sessions ended" };
+    case "refresh_graced":
+      return { text: "Old token, from elsewhere", bad: true };
+    case "refresh_reused":
+      return { text: "Stolen token", bad: true };
+    case "password_changed":
+      return { text: "Password changed" };
+    case "password_reset":
+      return { text: "Password reset by mail" };
+    case "username_changed":
+      return { text: "Username changed" };
+    case "email_change_requested":
+      return { text: "New e-mail asked for" };
+    case "email_change_canceled":
+      return { text: "New e-mail canceled" };
+    case "email_changed":
+      return { text: "E-mail changed" };
+    case "activated":
+      return { text: "Activated" };
+    case "deactivated":
+      return { text: "Deactivated" };
+    case "reauthenticated":
+      return { text: "Password once more" };
+    case "invited":
+      return { text: "Invited" };
+    case "profile_changed":
+      return { text: "Profile changed" };
+    case "roles_changed":
+      return { text: "Roles changed" };
+    case "password_reset_sent":
+      return { text: "Reset mail sent" };
+    case "login_limit_reset":
+      return { text: "Let in again" };
+    case "deleted":
+      return { text: "Deleted" };
+    default:
+      return otherwise(kind, { text: nameOf(name) });
+  }
+}
+var fields = { is_staff: "Staff", is_superuser: "Superuser", is_active: "Active", locale: "Language" };
+var fieldName = (field2) => Object.hasOwn(fields, field2) ? fields[field2] : nameOf(field2);
+function valueText(value) {
+  if (value === null) return "none";
+  if (value === "true" || value === "false") return value === "true" ? "yes" : "no";
+  return value === "" ? "empty" : value;
+}
+var kinds = [
+  "login",
+  "login_failed",
+  "password_wrong",
+  "rate_limited",
+  "logout",
+  "session_revoked",
+  "sessions_revoked",
+  "refresh_graced",
+  "refresh_reused",
+  "password_changed",
+  "password_reset",
+  "password_reset_sent",
+  "reauthenticated",
+  "login_limit_reset",
+  "registered",
+  "invited",
+  "email_verified",
+  "username_changed",
+  "profile_changed",
+  "email_change_requested",
+  "email_change_canceled",
+  "email_changed",
+  "roles_changed",
+  "activated",
+  "deactivated",
+  "deleted"
+];
+
 // server/web/console/src/list.ts
 var pageSize = 50;
 var typing = 250;
 var ghosts = 12;
+var cursor = "cursor";
+function several(text) {
+  return text ? text.split(",") : void 0;
+}
 function makeList(o) {
   const filters = byId(`${o.view}-filters`);
   const sheet = byId(`${o.view}-list`);
@@ -574,18 +603,18 @@ function makeList(o) {
       const name = head.dataset["sort"] ?? "";
       const begin2 = head.dataset["first"] ?? "";
       const sort = sorted() === begin2 + name ? begin2 ? name : `-${name}` : begin2 + name;
-      const select2 = filters.elements.namedItem("sort");
-      if (select2 instanceof HTMLSelectElement) select2.value = sort;
+      const select = filters.elements.namedItem("sort");
+      if (select instanceof HTMLSelectElement) select.value = sort;
       apply(false);
     });
   }
   const sorted = () => filters.elements.namedItem("sort")?.value ?? "";
-  on.addEventListener("click", () => turn(next ?? "", [...trail(), here().get(o.cursor) ?? ""]));
+  on.addEventListener("click", () => turn(next ?? "", [...trail(), here().get(cursor) ?? ""]));
   back.addEventListener("click", () => turn(trail().at(-1) ?? "", trail().slice(0, -1)));
   function turn(place2, behind) {
     const query = here();
-    query.delete(o.cursor);
-    if (place2) query.set(o.cursor, place2);
+    query.delete(cursor);
+    if (place2) query.set(cursor, place2);
     go(`?${query}`, { trail: behind });
     scrollTo(0, 0);
     byId(`${o.view}-title`).focus();
@@ -641,7 +670,7 @@ function makeList(o) {
   function fill2({ rows, next: more }) {
     next = more;
     const pages = trail().length;
-    const astray = pages === 0 && here().has(o.cursor);
+    const astray = pages === 0 && here().has(cursor);
     const from = pages * pageSize + 1;
     const words = astray ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
     body2.replaceChildren(...rows.map(o.row));
@@ -1306,9 +1335,9 @@ var Session = class {
   /** Ends it: a logout, with what proves the session at that moment. */
   end(call) {
     return this.#tabs.exclusively(async () => {
-      if (this.hasCookies && !this.#tokens) await this.#askForCSRF();
+      if (this.hasCookies && !this.#tokens) await this.#askForSession();
       let response = await this.#patiently(async () => call(await this.#stored()));
-      if (await codeOf(response) === "csrf_failed" && await this.#askForCSRF()) {
+      if (await codeOf(response) === "csrf_failed" && await this.#askForSession()) {
         response = await call(await this.#stored());
       }
       if (response.status === 204 || response.status === 401) await this.ended("logged_out");
@@ -1416,7 +1445,7 @@ var Session = class {
   /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
   async #renew() {
     this.#csrf ||= this.#csrfCookie();
-    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#askForCSRF()) return;
+    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#askForSession()) return;
     if (this.#o.storage && !await this.#stored()) {
       if (this.#state.status !== "signed-out") this.#forget(null);
       return;
@@ -1427,7 +1456,7 @@ var Session = class {
     const ask2 = () => this.#patiently(async () => this.#ask(sent = await this.#toSend()), () => givenUp = true);
     let response = await ask2();
     if (await codeOf(response) === "csrf_failed") {
-      if (!await this.#askForCSRF()) return;
+      if (!await this.#askForSession()) return;
       response = await ask2();
     }
     const result = response.ok ? await response.json() : null;
@@ -1462,7 +1491,7 @@ var Session = class {
   #ask(sent) {
     return this.#o.fetch(this.#o.url("/accounts/refresh_token"), {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-Refresh-Attempt": sent?.attempt ?? this.#cookieAttempt(), ...this.csrf() },
+      headers: { "Content-Type": "application/json", "Refresh-Attempt": sent?.attempt ?? this.#cookieAttempt(), ...this.csrf() },
       body: JSON.stringify(sent ? { refresh_token: sent.refreshToken } : {}),
       credentials: this.hasCookies ? "include" : "omit",
       signal: AbortSignal.timeout(times.answer)
@@ -1473,21 +1502,24 @@ var Session = class {
     if (!this.hasCookies || new URL(this.#o.url("/")).hostname !== location.hostname) return "";
     return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   }
-  /** Asks for the CSRF token of the session that the cookies hold. False: they hold none, and the client has none. */
-  async #askForCSRF() {
+  /**
+   * Asks for the session that the cookies hold, and its CSRF token. Reports whether there is one. The answer does not say
+   * why an earlier session ended.
+   */
+  async #askForSession() {
     const response = await this.#patiently(
-      () => this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(times.answer) })
+      () => this.#o.fetch(this.#o.url("/accounts/session"), { credentials: "include", signal: AbortSignal.timeout(times.answer) })
     );
-    if (response.ok) {
-      this.#csrf = (await response.json()).csrf_token;
-      if (this.#tokens) this.#tokens = { ...this.#tokens, csrf: this.#csrf };
-      return true;
+    if (!response.ok) throw new Error(`session: status ${response.status}`);
+    const { session: session2, csrf_token: csrf } = await response.json();
+    if (!session2) {
+      if (this.#tokens) await this.ended("session_revoked");
+      else this.#forget(null);
+      return false;
     }
-    if (response.status !== 401) throw new Error(`csrf: status ${response.status}`);
-    const code = await codeOf(response);
-    if (this.#tokens) await this.ended(code);
-    else this.#forget(code === "credentials_missing" ? null : code);
-    return false;
+    this.#csrf = csrf ?? "";
+    if (this.#tokens) this.#tokens = { ...this.#tokens, csrf: this.#csrf };
+    return true;
   }
   async #stored() {
     return await this.#o.storage?.load() ?? null;
@@ -1525,6 +1557,16 @@ function pause(milliseconds) {
 }
 
 // api/typescript/src/index.ts
+var ProblemError = class extends Error {
+  constructor(problem, response) {
+    super(problem.detail ?? `status ${response.status}`);
+    this.problem = problem;
+    this.response = response;
+  }
+  problem;
+  response;
+  name = "ProblemError";
+};
 var safeMethods = ["GET", "HEAD", "OPTIONS"];
 var longestWait = 1e4;
 function createAccountsClient(options = {}) {
@@ -1580,8 +1622,8 @@ function createAccountsClient(options = {}) {
   function endsOwnSession(request, response, seen2) {
     if (response.status !== 204) return false;
     const { pathname, searchParams } = new URL(request.url);
-    if (pathname === "/accounts/profile/delete") return true;
     if (request.method !== "DELETE") return false;
+    if (pathname === "/accounts/profile") return true;
     return pathname === "/accounts/sessions" ? searchParams.get("keep_current") !== "true" : pathname === `/accounts/sessions/${seen2?.session.id}`;
   }
   function post(path2, body2) {
@@ -1598,8 +1640,23 @@ function createAccountsClient(options = {}) {
     const content = response.status === 204 ? void 0 : await response.json();
     return response.ok ? { data: content, response } : { error: content, response };
   }
+  const api2 = createClient({ baseUrl: base, credentials, fetch: transmit });
+  const readPage = api2.GET;
+  async function* list(path2, ...[options2]) {
+    const { path: segments, query, signal } = options2 ?? {};
+    const member = path2.slice(path2.lastIndexOf("/") + 1);
+    let cursor2;
+    do {
+      const params = { path: segments, query: cursor2 ? { ...query, cursor: cursor2 } : query };
+      const { data, error, response } = await readPage(path2, { params, signal });
+      if (!data) throw new ProblemError(error, response);
+      yield* data[member];
+      cursor2 = data.next_cursor;
+    } while (cursor2);
+  }
   const client = {
-    api: createClient({ baseUrl: base, credentials, fetch: transmit }),
+    api: api2,
+    list,
     get state() {
       return session2.state;
     },
@@ -1642,14 +1699,70 @@ function createAccountsClient(options = {}) {
   return client;
 }
 
+// server/web/parts/proof.ts
+function prover(client, username) {
+  const prove = byId("prove");
+  const form2 = onSubmit("prove-form", ({ password = "" }) => client().api.POST("/accounts/reauthenticate", { body: { password } }), () => {
+    leave(prove, true);
+  });
+  async function showPassword() {
+    reset(form2);
+    byId("prove-username").value = username();
+    const answer = shown(prove);
+    byId("prove-password").focus();
+    return answer.finally(() => reset(form2));
+  }
+  let asking = null;
+  return async function proven2(call) {
+    for (; ; ) {
+      const result = await call();
+      if (result.error?.code !== "reauth_required") return result;
+      asking ??= showPassword().finally(() => asking = null);
+      if (!await asking) return null;
+    }
+  };
+}
+
+// server/web/parts/settings.ts
+async function readSettings(client) {
+  return client.api.GET("/accounts/settings").then(({ data }) => data?.settings ?? null, () => null);
+}
+function showSettings({ password, recent_authentication_seconds: recent }) {
+  for (const place2 of document.querySelectorAll("[data-min-length]")) place2.textContent = String(password.min_length);
+  for (const place2 of document.querySelectorAll("[data-recent]")) place2.textContent = String(Math.ceil(recent / 60));
+}
+var languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
+function languageName(locale) {
+  try {
+    return languages.of(locale) ?? locale;
+  } catch {
+    return locale;
+  }
+}
+function offerLanguages(id3, locales2, others = []) {
+  const options = locales2.map((locale) => {
+    const option = make("option", "", languageName(locale));
+    option.value = locale;
+    return option;
+  });
+  byId(id3).replaceChildren(...others, ...options);
+}
+
 // server/web/console/src/server.ts
 var accounts = createAccountsClient({ transport: "cookies" });
 var api = accounts.api;
 var me = null;
+var settings = null;
 var self = () => me;
 function become(user) {
   me = user;
 }
+var proven = prover(() => accounts, () => me?.username ?? "");
+async function learn() {
+  settings ??= await readSettings(accounts);
+  if (settings) showSettings(settings);
+}
+var locales = () => settings?.locales ?? [];
 function hindrance(user) {
   return (user.is_staff || user.is_superuser) && !me?.is_superuser ? "staff" : "";
 }
@@ -1685,7 +1798,6 @@ function link(to, text) {
   return element;
 }
 var userLink = (id3, text = `#${id3}`) => link(address("user", { id: id3 }), text);
-var actorLink = (id3) => userLink(id3, id3 === self()?.id ? texts.byYou : void 0);
 function press(className, text, act) {
   const button = make("button", className, text);
   button.type = "button";
@@ -1698,6 +1810,7 @@ function roleBadges(user) {
   return user.is_staff ? [badge(texts.staff, "role")] : [];
 }
 function asciiDomain(email) {
+  if (email === null) return "";
   const domain = email.slice(email.lastIndexOf("@") + 1);
   if (/^[\x20-\x7e]*$/.test(domain)) return "";
   try {
@@ -1708,7 +1821,7 @@ function asciiDomain(email) {
 }
 function userRow(user) {
   const ascii = asciiDomain(user.email);
-  const email = make("span", "email", user.email, ...ascii ? [" ", make("span", "muted ascii", ascii)] : []);
+  const email = make("span", user.email === null ? "email muted" : "email", user.email ?? texts.noAddress, ...ascii ? [" ", make("span", "muted ascii", ascii)] : []);
   const mark2 = user.email_verified ? make("span", "mark", "✓") : badge(texts.notVerified, "warm");
   if (user.email_verified) {
     mark2.title = texts.verified;
@@ -1716,7 +1829,7 @@ function userRow(user) {
   }
   return row(
     cell("name", userLink(user.id, user.username)),
-    cell("address", email, " ", mark2),
+    cell("address", email, ...user.email === null ? [] : [" ", mark2]),
     cell("person", fullName(user)),
     cell("state", badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad")),
     cell("role", ...roleBadges(user)),
@@ -1729,55 +1842,107 @@ function title(kind) {
   const { text, bad } = happening(kind);
   return make("span", bad ? "what bad" : "what", text);
 }
+function actorLink(id3, username) {
+  return userLink(id3, id3 === self()?.id ? texts.byYou : username ?? void 0);
+}
 function by(event) {
-  if (!event.ip) return texts.byOperator;
-  return happening(event.kind).bad ? texts.bySomebody : texts.bySelf;
+  if (event.actor === "staff" && event.actor_id !== null) return actorLink(event.actor_id, event.actor_username);
+  return make("span", "muted", actorText(event));
+}
+function actorText({ actor, kind }) {
+  const name = actor;
+  switch (actor) {
+    case "self":
+      return happening(kind).bad ? texts.bySomebody : texts.bySelf;
+    case "staff":
+      return texts.byStaff;
+    case "operator":
+      return texts.byOperator;
+    default:
+      return otherwise(actor, nameOf(name));
+  }
+}
+function details({ changes: changes2, detail }) {
+  const changed = changes2.map(({ field: field2, before, after }) => `${fieldName(field2)}: ${valueText(before)} → ${valueText(after)}`);
+  return [...changed, ...detail ? [detail] : []].join(" · ");
 }
 function eventRow(event) {
   return row(
     cell("time", ago(event.created_at)),
     cell("what", title(event.kind)),
-    cell("id", userLink(event.user_id)),
-    cell("by", event.actor_id ? actorLink(event.actor_id) : make("span", "muted", by(event))),
+    cell("id", userLink(event.user_id, event.username ?? void 0)),
+    cell("by", by(event)),
     cell("from", origin(event)),
-    cell("detail", event.detail)
+    cell("detail", details(event))
   );
 }
 function eventItem(event) {
-  const details2 = [ago(event.created_at)];
-  if (event.actor_id) details2.push(" · ", texts.by, actorLink(event.actor_id));
-  for (const text of [origin(event), event.detail]) if (text) details2.push(` · ${text}`);
-  return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...details2)));
+  const line = [ago(event.created_at)];
+  if (event.actor === "staff") line.push(" · ", texts.by, by(event));
+  for (const text of [origin(event), details(event)]) if (text) line.push(` · ${text}`);
+  return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...line)));
 }
 var used = (hour) => Date.now() - Date.parse(hour) < 36e5 ? [texts.usedNow] : [texts.used, ago(hour)];
 function sessionItem(session2, action) {
   const title2 = make("p", "row-title", device(session2.user_agent), ...session2.current ? [" ", badge(texts.thisOne, "good")] : []);
-  const details2 = make("p", "row-text", session2.ip, " · ", texts.since, when(session2.created_at), ...used(session2.last_used_at));
-  return make("li", "", make("div", "", title2, details2), ...action ? [action] : []);
+  const details3 = make("p", "row-text", ...session2.ip ? [session2.ip, " · "] : [], texts.since, when(session2.created_at), ...used(session2.last_used_at));
+  return make("li", "", make("div", "", title2, details3), ...action ? [action] : []);
 }
 
 // server/web/console/src/events.ts
-var select = document.querySelector("#events-filters [name=kind]");
-select?.append(...kinds.map((kind) => {
-  const option = make("option", "", happening(kind).text);
-  option.value = kind;
-  return option;
-}));
+var most = 20;
+var menu = byId("events-kinds");
+var field = document.querySelector("#events-filters [name=kind]");
+var boxes = kinds.map((kind) => {
+  const box2 = make("input", "");
+  box2.type = "checkbox";
+  box2.value = kind;
+  return box2;
+});
+byId("kinds").append(...boxes.map((box2) => make("label", "choice", box2, make("span", "", happening(box2.value).text))));
+function reflectKinds() {
+  const chosen = several(here().get("kind")) ?? [];
+  for (const box2 of boxes) {
+    box2.checked = chosen.includes(box2.value);
+    box2.disabled = !box2.checked && chosen.length >= most;
+  }
+  byId("kinds-chosen").textContent = texts.kindsChosen(chosen.map((kind) => happening(kind).text));
+}
+byId("kinds").addEventListener("change", () => {
+  field.value = boxes.filter((box2) => box2.checked).map((box2) => box2.value).join(",");
+  field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+});
+addEventListener("click", (event) => {
+  if (!menu.contains(event.target)) menu.open = false;
+});
+menu.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  menu.open = false;
+  menu.querySelector("summary")?.focus();
+});
 var id = (value) => Number(value) || void 0;
+function startOf(day, later = 0) {
+  const [, year, month, date] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(day ?? "") ?? [];
+  if (!year) return void 0;
+  return new Date(Number(year), Number(month) - 1, Number(date) + later).toISOString().replace(/\.\d+Z$/, "Z");
+}
 function eventsList(denied) {
   const read2 = async (query, signal) => {
+    reflectKinds();
     const { data, error, response } = await api.GET("/admin/events", { signal, params: { query: {
       limit: pageSize,
       ...present({
         user_id: id(query.get("user_id")),
         actor_id: id(query.get("actor_id")),
-        kind: query.get("kind") || void 0,
-        before: query.get("before") || void 0
+        kind: several(query.get("kind")),
+        created_from: startOf(query.get("from")),
+        created_before: startOf(query.get("to"), 1),
+        cursor: query.get("cursor") || void 0
       })
     } } });
-    return data ? { data: { rows: data.events, next: data.next }, response } : { error, response };
+    return data ? { data: { rows: data.events, next: data.next_cursor }, response } : { error, response };
   };
-  return makeList({ view: "events", cursor: "before", read: read2, row: eventRow, range: texts.eventsRange, nothing: texts.noEvents, denied });
+  return makeList({ view: "events", read: read2, row: eventRow, range: texts.eventsRange, nothing: texts.noEvents, denied });
 }
 
 // server/web/console/src/act.ts
@@ -1796,28 +1961,6 @@ async function perform(button, call, done) {
     button.removeAttribute("aria-busy");
   }
   if (fault2.textContent) fault2.scrollIntoView({ block: "nearest" });
-}
-
-// server/web/console/src/proof.ts
-var prove = byId("prove");
-var proveForm = onSubmit("prove-form", ({ password = "" }) => api.POST("/accounts/reauthenticate", { body: { password } }), () => {
-  leave(prove, true);
-});
-async function showPassword() {
-  reset(proveForm);
-  byId("prove-username").value = self()?.username ?? "";
-  const answer = shown(prove);
-  byId("prove-password").focus();
-  return answer.finally(() => reset(proveForm));
-}
-var asking = null;
-async function proven(call) {
-  for (; ; ) {
-    const result = await call();
-    if (result.error?.code !== "reauth_required") return result;
-    asking ??= showPassword().finally(() => asking = null);
-    if (!await asking) return null;
-  }
 }
 
 // server/web/parts/lists.ts
@@ -1913,8 +2056,8 @@ async function showUser() {
   try {
     const { data, error, response } = await api.GET("/admin/users/{user_id}", { params: path() });
     if (id2 !== wanted2) return;
-    if (data) fill(data);
-    else if (error?.code === "not_found") refuse2(texts.gone.title, texts.gone.text, null);
+    if (data) fill(data.user);
+    else if (error?.code === "resource_not_found") refuse2(texts.gone.title, texts.gone.text, null);
     else if (error) problem = explain(error, response);
     if (error?.code === "role_required") selfChanged();
   } catch (error) {
@@ -1925,7 +2068,7 @@ async function showUser() {
   if (problem) refuse2(texts.notRead, problem, () => void showUser());
 }
 var traces = () => {
-  void loadSessions(id2, own(), () => shown3 !== null && hindrance(shown3.user) !== "");
+  void loadSessions(id2, own(), () => shown3 !== null && hindrance(shown3) !== "");
   void loadHappenings(id2);
 };
 function refuse2(title2, text, again2) {
@@ -1954,41 +2097,42 @@ function forgetUser() {
   clean();
   id2 = 0;
 }
-function fill(result) {
-  if (!shown3) byId("heard").textContent = texts.shown(result.user.username, result.user.is_active);
-  shown3 = result;
-  const { user } = result;
+function fill(user) {
+  if (!shown3) byId("heard").textContent = texts.shown(user.username, user.is_active);
+  shown3 = user;
   body.hidden = false;
   instead.hidden = true;
   document.title = texts.title(user.username);
   byId("user-name").textContent = user.username;
-  byId("user-badges").replaceChildren(...badges(result));
-  byId("facts").replaceChildren(...facts(result));
+  byId("user-badges").replaceChildren(...badges(user));
+  byId("facts").replaceChildren(...facts(user));
   const why = hindrance(user) ? texts.hindered : "";
   byId("user-notice").textContent = why;
   byId("user-notice").hidden = !why;
   byId("activity").textContent = user.is_active ? texts.deactivate : texts.activate;
   byId("activity").classList.toggle("danger", user.is_active);
-  byId("send-mail").textContent = result.has_password ? texts.resetMail : texts.noPassword;
-  byId("unthrottle").hidden = !result.throttled;
-  const locked = (result.has_password || user.last_login !== null) && !self()?.is_superuser;
-  control("email").readOnly = locked;
+  byId("send-mail").textContent = user.has_password ? texts.resetMail : texts.noPassword;
+  byId("unthrottle").hidden = !user.throttled;
+  const locked = (user.has_password || user.last_login !== null) && !self()?.is_superuser;
+  const email = control("email");
+  email.readOnly = locked;
+  email.required = user.email !== null;
   byId("details-email-hint").textContent = locked ? texts.addressLocked : texts.addressConfirmed;
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
   for (const role of ["is_staff", "is_superuser"]) box(role).checked = user[role];
   fillDetails();
   able(!hindrance(user));
 }
-function badges({ user, has_password, throttled }) {
+function badges(user) {
   const all = [badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad"), ...roleBadges(user)];
   if (!user.email_verified) all.push(badge(texts.notVerified, "warm"));
-  if (!has_password) all.push(badge(texts.invited, "warm"));
-  if (throttled) all.push(badge(texts.throttled, "bad"));
+  if (!user.has_password) all.push(badge(texts.invited, "warm"));
+  if (user.throttled) all.push(badge(texts.throttled, "bad"));
   if (own()) all.push(badge(texts.you));
   const name = fullName(user);
   return name ? [make("span", "full", name), ...all] : all;
 }
-function facts({ user, has_password, throttled, pending_email }) {
+function facts(user) {
   const { facts: facts2 } = texts;
   const yes = (is) => is ? facts2.yes : facts2.no;
   const lines = [
@@ -1997,10 +2141,10 @@ function facts({ user, has_password, throttled, pending_email }) {
     [facts2.login, user.last_login ? ago(user.last_login) : texts.never],
     [facts2.verified, yes(user.email_verified)],
     ...asciiDomain(user.email) ? [[facts2.domain, asciiDomain(user.email)]] : [],
-    [facts2.password, yes(has_password)],
-    [facts2.throttled, throttled ? facts2.paused : facts2.open]
+    [facts2.password, yes(user.has_password)],
+    [facts2.throttled, user.throttled ? facts2.paused : facts2.open]
   ];
-  if (pending_email !== null) lines.push([facts2.pending, texts.waiting(pending_email)]);
+  if (user.pending_email !== null) lines.push([facts2.pending, texts.waiting(user.pending_email)]);
   return lines.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)));
 }
 function able(is) {
@@ -2015,63 +2159,70 @@ var form = byId("details");
 var control = (name) => form.elements.namedItem(name);
 var unsaved = () => drafts.size > 0;
 var forgetDrafts = () => drafts.clear();
-var leftUnsaved = () => drafts.has(id2) ? shown3?.user.username ?? "" : "";
-var saved = () => ({ ...pick(shown3?.user), locale: shown3?.locale ?? "" });
-var pick = (user) => ({ username: user?.username ?? "", email: user?.email ?? "", first_name: user?.first_name ?? "", last_name: user?.last_name ?? "" });
+var leftUnsaved = () => drafts.has(id2) ? shown3?.username ?? "" : "";
+var saved = () => Object.fromEntries(names.map((name) => [name, shown3?.[name] ?? ""]));
 function changes(typed2) {
   const before = saved();
-  return Object.fromEntries(names.flatMap((name) => typed2[name] === before[name] ? [] : [[name, typed2[name] ?? ""]]));
+  const changed = Object.fromEntries(names.flatMap((name) => typed2[name] === before[name] ? [] : [[name, typed2[name] ?? ""]]));
+  return "locale" in changed ? { ...changed, locale: changed.locale || null } : changed;
 }
 function fillDetails() {
   const values = { ...saved(), ...drafts.get(id2) };
-  const locale = control("locale");
-  for (const option of [...locale.options]) if (!["en", "ko"].includes(option.value)) option.remove();
   const present2 = saved()["locale"] ?? "";
-  if (!["en", "ko"].includes(present2)) locale.prepend(new Option(present2 || texts.noLocale, present2));
+  const others = [new Option(texts.noLocale, "")];
+  if (present2 && !locales().includes(present2)) others.push(new Option(languageName(present2), present2));
+  offerLanguages("details-locale", locales(), others);
   for (const name of names) control(name).value = values[name] ?? "";
   mark();
 }
 function mark() {
-  const typed2 = Object.fromEntries(names.map((name) => [name, control(name).value]));
-  const changed = Object.keys(changes(typed2)).length > 0;
-  if (changed) drafts.set(id2, typed2);
+  const before = saved();
+  const typed2 = names.map((name) => [name, control(name).value]).filter(([name, value]) => value !== before[name]);
+  const changed = typed2.length > 0;
+  if (changed) drafts.set(id2, Object.fromEntries(typed2));
   else drafts.delete(id2);
   byId("details-undo").hidden = !changed;
   byId("details-hint").hidden = !changed;
   byId("details-hint").textContent = texts.unsaved;
 }
-var details = onSubmit("details", async (typed2) => {
+var details2 = onSubmit("details", async (typed2) => {
   const changed = changes(typed2);
   if (Object.keys(changed).length === 0) {
     say(texts.nothingChanged);
     return null;
   }
-  return proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: changed }));
+  return patch(changed);
 }, ({ data }) => {
   if (!data) return;
-  const asked = drafts.get(data.user.id)?.["email"] ?? data.user.email;
+  const asked = drafts.get(data.user.id)?.["email"] ?? null;
   drafts.delete(data.user.id);
-  changedTo(data, asked === data.user.email ? texts.saved : texts.savedAddress(asked));
+  changedTo(data.user, asked === null || asked === data.user.email ? texts.saved : texts.savedAddress(asked));
 });
-details.addEventListener("input", () => shown3 && mark());
+async function patch(body2) {
+  const params = { ...path(), header: { "If-Match": `"${shown3?.version}"` } };
+  const result = await proven(() => api.PATCH("/admin/users/{user_id}", { params, body: body2 }));
+  if (result?.error?.code === "precondition_failed") void showUser();
+  return result;
+}
+details2.addEventListener("input", () => shown3 && mark());
 byId("details-undo").addEventListener("click", () => {
   drafts.delete(id2);
-  for (const text of details.querySelectorAll(".fault")) text.textContent = "";
-  for (const at of details.querySelectorAll("[aria-invalid]")) at.removeAttribute("aria-invalid");
+  for (const text of details2.querySelectorAll(".fault")) text.textContent = "";
+  for (const at of details2.querySelectorAll("[aria-invalid]")) at.removeAttribute("aria-invalid");
   fillDetails();
   control("username").focus();
 });
 addEventListener("beforeunload", (event) => unsaved() && event.preventDefault());
-function changedTo(result, text) {
+function changedTo(user, text) {
   say(text);
-  if (result.user.id !== id2) return;
-  fill(result);
+  if (user.id !== id2) return;
+  fill(user);
   traces();
   if (own()) selfChanged();
 }
 var box = (name) => byId("roles").querySelector(`[name=${name}]`);
 onSubmit("roles", async (ticked) => {
-  const user = shown3?.user;
+  const user = shown3;
   if (!user) return null;
   const wanted2 = { is_staff: "is_staff" in ticked, is_superuser: "is_superuser" in ticked };
   if (wanted2.is_staff === user.is_staff && wanted2.is_superuser === user.is_superuser) {
@@ -2081,26 +2232,26 @@ onSubmit("roles", async (ticked) => {
   const falls = user.is_superuser && !wanted2.is_superuser || user.is_staff && !wanted2.is_staff;
   if (own() && falls && !await sure(texts.selfRoles)) return null;
   if (!user.is_superuser && wanted2.is_superuser && !await sure(texts.sureRoles(user.username))) return null;
-  return proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: wanted2 }));
-}, ({ data }) => data && changedTo(data, texts.rolesSaved));
+  return patch(wanted2);
+}, ({ data }) => data && changedTo(data.user, texts.rolesSaved));
 var goodbye = async () => void await accounts.logout().catch(() => void 0);
 function onPress(name, act) {
   const button = byId(name);
-  button.addEventListener("click", () => shown3 && void act(button, shown3.user));
+  button.addEventListener("click", () => shown3 && void act(button, shown3));
 }
 onPress("activity", async (button, user) => {
   const off = user.is_active;
   if (off && !await sure({ ...texts.sureDeactivate(user.username), ...own() ? { warning: texts.selfDeactivate } : {} })) return;
-  await perform(button, () => proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: { is_active: !off } })), async ({ data }) => {
+  await perform(button, () => patch({ is_active: !off }), async ({ data }) => {
     if (off && own()) await goodbye();
-    else if (data) changedTo(data, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
+    else if (data) changedTo(data.user, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
   });
 });
 onPress("send-mail", (button, user) => perform(button, () => api.POST("/admin/users/{user_id}/password_reset", { params: path() }), () => {
-  say(texts.mailSent(user.email));
+  say(texts.mailSent(user.email ?? user.username));
   void loadHappenings(id2);
 }));
-onPress("unthrottle", (button) => perform(button, () => api.POST("/admin/users/{user_id}/unthrottle", { params: path() }), () => {
+onPress("unthrottle", (button) => perform(button, () => proven(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
   say(texts.unthrottled);
   byId("activity").focus();
   void showUser();
@@ -2108,7 +2259,7 @@ onPress("unthrottle", (button) => perform(button, () => api.POST("/admin/users/{
 onPress("delete", async (button, user) => {
   if (!await sure({ ...texts.sureDelete(user.username), typed: user.username, ...own() ? { warning: texts.selfDelete } : {} })) return;
   const mine = own();
-  await perform(button, () => proven(() => api.POST("/admin/users/{user_id}/delete", { params: path() })), async () => {
+  await perform(button, () => proven(() => api.DELETE("/admin/users/{user_id}", { params: path() })), async () => {
     drafts.delete(user.id);
     if (mine) return void await goodbye();
     go(address("users"), { replace: true });
@@ -2125,15 +2276,15 @@ function usersList(denied) {
       sort: query.get("sort") ?? "username",
       ...present({
         q: query.get("q") || void 0,
-        after: query.get("after") || void 0,
+        cursor: query.get("cursor") || void 0,
         is_active: flag(query.get("is_active")),
-        is_staff: flag(query.get("is_staff")),
-        verified: flag(query.get("verified"))
+        role: several(query.get("role")),
+        email_verified: flag(query.get("email_verified"))
       })
     } } });
-    return data ? { data: { rows: data.users, next: data.next }, response } : { error, response };
+    return data ? { data: { rows: data.users, next: data.next_cursor }, response } : { error, response };
   };
-  return makeList({ view: "users", cursor: "after", read: read2, row: userRow, range: texts.usersRange, nothing: texts.noUsers, denied });
+  return makeList({ view: "users", read: read2, row: userRow, range: texts.usersRange, nothing: texts.noUsers, denied });
 }
 var search = byId("q");
 document.addEventListener("keydown", (event) => {
@@ -2159,21 +2310,21 @@ byId("users").addEventListener("keydown", (event) => {
 var dialog = byId("invite-dialog");
 byId("invite-open").addEventListener("click", () => {
   byId("invite-roles").hidden = !self()?.is_superuser;
+  if (byId("invite-locale").options.length === 0) offerLanguages("invite-locale", locales());
   dialog.showModal();
   byId("invite-email").focus();
 });
-var invite = onSubmit("invite", ({ email = "", username = "", first_name = "", last_name = "", locale = "en", ...roles }) => proven(() => api.POST("/admin/users", { body: {
+var invite = onSubmit("invite", ({ email = "", username = "", first_name = "", last_name = "", locale = "", ...roles }) => proven(() => api.POST("/admin/users", { body: {
   email,
-  locale,
   is_staff: "is_staff" in roles,
   is_superuser: "is_superuser" in roles,
-  ...present({ username: username || void 0, first_name: first_name || void 0, last_name: last_name || void 0 })
+  ...present({ username: username || void 0, first_name: first_name || void 0, last_name: last_name || void 0, locale: locale || void 0 })
 } })), ({ data }) => {
   reset(invite);
   dialog.close();
   if (!data) return;
   go(address("user", { id: data.user.id }));
-  say(texts.invitedNow(data.user.email));
+  say(texts.invitedNow(data.user.email ?? ""));
 });
 var forgetInvitation = () => reset(invite);
 
@@ -2212,7 +2363,7 @@ async function enter() {
   const mine = session;
   let problem = "";
   try {
-    const { data, error, response } = await api.GET("/accounts/profile");
+    const [{ data, error, response }] = await Promise.all([api.GET("/accounts/profile"), learn()]);
     if (mine !== session) return;
     if (data) return meet(data.user, first);
     if (response.status === 401) return;

@@ -619,9 +619,9 @@ var Session = class {
   /** Ends it: a logout, with what proves the session at that moment. */
   end(call) {
     return this.#tabs.exclusively(async () => {
-      if (this.hasCookies && !this.#tokens) await this.#askForCSRF();
+      if (this.hasCookies && !this.#tokens) await this.#askForSession();
       let response = await this.#patiently(async () => call(await this.#stored()));
-      if (await codeOf(response) === "csrf_failed" && await this.#askForCSRF()) {
+      if (await codeOf(response) === "csrf_failed" && await this.#askForSession()) {
         response = await call(await this.#stored());
       }
       if (response.status === 204 || response.status === 401) await this.ended("logged_out");
@@ -729,7 +729,7 @@ var Session = class {
   /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
   async #renew() {
     this.#csrf ||= this.#csrfCookie();
-    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#askForCSRF()) return;
+    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#askForSession()) return;
     if (this.#o.storage && !await this.#stored()) {
       if (this.#state.status !== "signed-out") this.#forget(null);
       return;
@@ -737,11 +737,11 @@ var Session = class {
     const seen = this.#tokens;
     let givenUp = false;
     let sent = null;
-    const ask = () => this.#patiently(async () => this.#ask(sent = await this.#toSend()), () => givenUp = true);
-    let response = await ask();
+    const ask2 = () => this.#patiently(async () => this.#ask(sent = await this.#toSend()), () => givenUp = true);
+    let response = await ask2();
     if (await codeOf(response) === "csrf_failed") {
-      if (!await this.#askForCSRF()) return;
-      response = await ask();
+      if (!await this.#askForSession()) return;
+      response = await ask2();
     }
     const result = response.ok ? await response.json() : null;
     const stored = await this.#stored();
@@ -775,7 +775,7 @@ var Session = class {
   #ask(sent) {
     return this.#o.fetch(this.#o.url("/accounts/refresh_token"), {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-Refresh-Attempt": sent?.attempt ?? this.#cookieAttempt(), ...this.csrf() },
+      headers: { "Content-Type": "application/json", "Refresh-Attempt": sent?.attempt ?? this.#cookieAttempt(), ...this.csrf() },
       body: JSON.stringify(sent ? { refresh_token: sent.refreshToken } : {}),
       credentials: this.hasCookies ? "include" : "omit",
       signal: AbortSignal.timeout(times.answer)
@@ -786,21 +786,24 @@ var Session = class {
     if (!this.hasCookies || new URL(this.#o.url("/")).hostname !== location.hostname) return "";
     return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   }
-  /** Asks for the CSRF token of the session that the cookies hold. False: they hold none, and the client has none. */
-  async #askForCSRF() {
+  /**
+   * Asks for the session that the cookies hold, and its CSRF token. Reports whether there is one. The answer does not say
+   * why an earlier session ended.
+   */
+  async #askForSession() {
     const response = await this.#patiently(
-      () => this.#o.fetch(this.#o.url("/accounts/csrf"), { credentials: "include", signal: AbortSignal.timeout(times.answer) })
+      () => this.#o.fetch(this.#o.url("/accounts/session"), { credentials: "include", signal: AbortSignal.timeout(times.answer) })
     );
-    if (response.ok) {
-      this.#csrf = (await response.json()).csrf_token;
-      if (this.#tokens) this.#tokens = { ...this.#tokens, csrf: this.#csrf };
-      return true;
+    if (!response.ok) throw new Error(`session: status ${response.status}`);
+    const { session: session2, csrf_token: csrf } = await response.json();
+    if (!session2) {
+      if (this.#tokens) await this.ended("session_revoked");
+      else this.#forget(null);
+      return false;
     }
-    if (response.status !== 401) throw new Error(`csrf: status ${response.status}`);
-    const code = await codeOf(response);
-    if (this.#tokens) await this.ended(code);
-    else this.#forget(code === "credentials_missing" ? null : code);
-    return false;
+    this.#csrf = csrf ?? "";
+    if (this.#tokens) this.#tokens = { ...this.#tokens, csrf: this.#csrf };
+    return true;
   }
   async #stored() {
     return await this.#o.storage?.load() ?? null;
@@ -838,6 +841,16 @@ function pause(milliseconds) {
 }
 
 // api/typescript/src/index.ts
+var ProblemError = class extends Error {
+  constructor(problem, response) {
+    super(problem.detail ?? `status ${response.status}`);
+    this.problem = problem;
+    this.response = response;
+  }
+  problem;
+  response;
+  name = "ProblemError";
+};
 var safeMethods = ["GET", "HEAD", "OPTIONS"];
 var longestWait = 1e4;
 function createAccountsClient(options = {}) {
@@ -893,8 +906,8 @@ function createAccountsClient(options = {}) {
   function endsOwnSession(request, response, seen) {
     if (response.status !== 204) return false;
     const { pathname, searchParams } = new URL(request.url);
-    if (pathname === "/accounts/profile/delete") return true;
     if (request.method !== "DELETE") return false;
+    if (pathname === "/accounts/profile") return true;
     return pathname === "/accounts/sessions" ? searchParams.get("keep_current") !== "true" : pathname === `/accounts/sessions/${seen?.session.id}`;
   }
   function post(path, body) {
@@ -911,8 +924,23 @@ function createAccountsClient(options = {}) {
     const content = response.status === 204 ? void 0 : await response.json();
     return response.ok ? { data: content, response } : { error: content, response };
   }
+  const api = createClient({ baseUrl: base, credentials, fetch: transmit });
+  const readPage = api.GET;
+  async function* list2(path, ...[options2]) {
+    const { path: segments, query, signal } = options2 ?? {};
+    const member = path.slice(path.lastIndexOf("/") + 1);
+    let cursor;
+    do {
+      const params = { path: segments, query: cursor ? { ...query, cursor } : query };
+      const { data, error, response } = await readPage(path, { params, signal });
+      if (!data) throw new ProblemError(error, response);
+      yield* data[member];
+      cursor = data.next_cursor;
+    } while (cursor);
+  }
   const client = {
-    api: createClient({ baseUrl: base, credentials, fetch: transmit }),
+    api,
+    list: list2,
     get state() {
       return session2.state;
     },
@@ -983,6 +1011,315 @@ function when(time) {
   return element;
 }
 
+// server/web/parts/dialogs.ts
+var waiting = /* @__PURE__ */ new Map();
+function shown(dialog) {
+  leave(dialog, false);
+  return new Promise((done) => {
+    waiting.set(dialog, done);
+    dialog.showModal();
+  });
+}
+function leave(dialog, yes) {
+  const done = waiting.get(dialog);
+  waiting.delete(dialog);
+  dialog.close();
+  done?.(yes);
+}
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("close", () => dialog.open || leave(dialog, false));
+  for (const button2 of dialog.querySelectorAll("[data-cancel]")) button2.addEventListener("click", () => leave(dialog, false));
+}
+function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog")) leave(dialog, false);
+  for (const part2 of ["ask-title", "ask-text", "ask-warning", "ask-label"]) byId(part2).textContent = "";
+}
+var ask = byId("ask");
+var askForm = byId("ask-form");
+var typed = byId("ask-input");
+var fault = byId("ask-input-fault");
+var wanted = "";
+async function sure(question) {
+  byId("ask-title").textContent = question.title;
+  byId("ask-text").textContent = question.text;
+  byId("ask-warning").textContent = question.warning ?? "";
+  byId("ask-warning").hidden = !question.warning;
+  wanted = question.typed ?? "";
+  byId("ask-typed").hidden = !wanted;
+  byId("ask-label").textContent = `Type ${wanted} to go on.`;
+  blame("");
+  askForm.reset();
+  byId("ask-yes").textContent = question.yes;
+  const answer = shown(ask);
+  (wanted ? typed : ask.querySelector("[data-cancel]"))?.focus();
+  return answer;
+}
+function blame(text) {
+  fault.textContent = text;
+  if (text) typed.setAttribute("aria-invalid", "true");
+  else typed.removeAttribute("aria-invalid");
+}
+askForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (wanted && typed.value.trim() !== wanted) {
+    blame(`This is not ${wanted}.`);
+    typed.focus();
+    return;
+  }
+  leave(ask, true);
+});
+
+// server/web/parts/words.ts
+function otherwise(value, instead) {
+  void value;
+  return instead;
+}
+function nameOf(value) {
+  const words = value.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+function explain(problem, response) {
+  const code = problem.code;
+  switch (code) {
+    case "credentials_invalid":
+      return "The name or the password is wrong, or the address is not verified yet.";
+    case "validation_failed":
+      return "Something in the form cannot be accepted.";
+    case "precondition_failed":
+      return "Somebody else has changed this in the meantime, so nothing was saved. Look at what it is now, and decide again.";
+    case "username_taken":
+      return "This username belongs to somebody else.";
+    case "email_taken":
+      return "This address belongs to another account.";
+    case "email_unverified":
+      return "The e-mail address is not verified, so nobody knows whose account this is. Roles come after that.";
+    case "superuser_last":
+      return "This is the last active superuser: nobody would be left to manage this service.";
+    case "user_unreachable":
+      return "No mail can help: the account is deactivated, or has no address. Change that first.";
+    case "role_required":
+      return "Only superusers may do this.";
+    case "reauth_required":
+      return "This needs your password once more.";
+    case "link_invalid":
+      return "This link is no longer valid: it was used, replaced by a newer one, or has expired.";
+    case "registration_closed":
+      return "This server lets nobody sign up; its operator makes the users.";
+    case "rate_limited":
+      return `Too many tries. Please wait ${patience(response)}.`;
+    case "service_unavailable":
+      return `The server is busy. Please try again in ${patience(response)}.`;
+    case "credentials_missing":
+    case "access_invalid":
+    case "access_expired":
+    case "refresh_invalid":
+    case "session_expired":
+    case "session_revoked":
+    case "refresh_reused":
+      return "You are not logged in any more.";
+    case "resource_not_found":
+      return "It is not there any more.";
+    case "csrf_failed":
+    case "transport_unusable":
+      return "The server refuses cookies from this page. Has it been opened at another address than the server's?";
+    case "request_malformed":
+    case "method_not_allowed":
+    case "body_too_large":
+    case "media_type_unsupported":
+    case "server_failed":
+      return `That should not have happened. The server's log knows more under ${problem.request_id}.`;
+    default:
+      return otherwise(code, problem.detail);
+  }
+}
+function patience(response) {
+  const seconds = Number(response?.headers.get("Retry-After")) || 1;
+  return seconds <= 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
+}
+function explainField({ code, detail, minimum, maximum }) {
+  switch (code) {
+    case "required":
+      return "This is needed.";
+    case "too_short":
+      return minimum === void 0 ? "This is too short." : `This is too short: at least ${minimum} characters.`;
+    case "too_long":
+      return maximum === void 0 ? "This is too long." : `This is too long: at most ${maximum} characters.`;
+    case "too_few":
+      return minimum === void 0 ? "These are too few." : `These are too few: at least ${minimum}.`;
+    case "too_many":
+      return maximum === void 0 ? "These are too many." : `These are too many: at most ${maximum}.`;
+    case "out_of_range":
+      if (minimum === void 0) return maximum === void 0 ? "This is out of range." : `This may be at most ${maximum}.`;
+      return maximum === void 0 ? `This must be at least ${minimum}.` : `This must be between ${minimum} and ${maximum}.`;
+    case "format_invalid":
+    case "type_invalid":
+    case "value_invalid":
+      return "This cannot be used.";
+    case "taken":
+      return "This belongs to somebody else. Choose another one.";
+    case "password_common":
+      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
+    case "password_breached":
+      return "This password is known from a data breach, so attackers try it. Choose another one.";
+    case "password_wrong":
+      return "This is not the password.";
+    case "field_unknown":
+    case "field_duplicate":
+    case "parameter_unknown":
+    case "parameter_duplicate":
+      return "The server does not know this field.";
+    default:
+      return otherwise(code, detail);
+  }
+}
+function farewell(reason) {
+  switch (reason) {
+    case null:
+    case "credentials_missing":
+      return null;
+    // there was none
+    case "logged_out":
+      return { title: "Logged out", text: "The session has ended, on every replica and in every tab.", alarm: false };
+    case "refresh_reused":
+      return {
+        title: "Somebody else had your session",
+        text: "A refresh token was used a second time, long after it was replaced. That happens when somebody has a copy of it. Nobody can tell which of the two is you, so the server has ended the session for both. Log in again, look into the security log, and change your password if you do not know how the copy was made.",
+        alarm: true
+      };
+    case "session_revoked":
+      return {
+        title: "Your session was ended",
+        text: "From another device, by a new password, by an operator, or because somebody used a stolen copy of its tokens. Log in again: the security log says which.",
+        alarm: true
+      };
+    case "session_expired":
+      return { title: "Your session has run out", text: "It was not used for long, or has reached its absolute end. Please log in again.", alarm: true };
+    case "refresh_invalid":
+      return {
+        title: "Your session cannot be continued",
+        text: "The server does not accept its tokens: its keys or its address have changed, or its database is another one. Please log in again.",
+        alarm: true
+      };
+    default:
+      return otherwise(reason, { title: "Your session has ended", text: "Please log in again.", alarm: true });
+  }
+}
+function device(userAgent) {
+  if (userAgent === null) return "Unknown program";
+  const first = (names) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
+  const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
+  const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);
+  if (browser) return system ? `${browser} on ${system}` : browser;
+  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown program";
+}
+
+// server/web/parts/forms.ts
+function onSubmit(id, act, done) {
+  const form = byId(id);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (form.getAttribute("aria-busy") === "true") return;
+    clear(form);
+    if (!complete(form)) return;
+    conceal(form);
+    form.setAttribute("aria-busy", "true");
+    const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
+    act(fields).then((result) => result && (result.error ? refuse(form, result.error, result.response) : done(result, fields))).catch((error) => refuseForm(form, lost(error))).finally(() => form.removeAttribute("aria-busy"));
+  });
+  for (const button2 of form.querySelectorAll(".peek")) {
+    peek(button2, false);
+    button2.addEventListener("click", () => peek(button2, button2.getAttribute("aria-pressed") !== "true"));
+  }
+  return form;
+}
+function lost(error) {
+  if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
+  return "The server cannot be reached. Is it running? Nothing is lost: try again.";
+}
+function reset(form) {
+  form.reset();
+  clear(form);
+  conceal(form);
+}
+function clear(form) {
+  for (const fault2 of form.querySelectorAll(".fault")) fault2.textContent = "";
+  for (const input of form.querySelectorAll("input, select")) input.removeAttribute("aria-invalid");
+}
+function complete(form) {
+  for (const input of form.querySelectorAll("input")) {
+    if (input.validity.valueMissing) blame2(input, "This is needed.");
+    else if (!input.validity.valid) blame2(input, "This does not look like an e-mail address.");
+  }
+  return focusFault(form);
+}
+function refuse(form, problem, response) {
+  let named = false;
+  for (const error of problem.errors ?? []) {
+    const control = form.elements.namedItem((error.pointer ?? "").slice(1));
+    if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) continue;
+    blame2(control, error.code === "taken" ? explain(problem) : explainField(error));
+    named = true;
+  }
+  if (named) focusFault(form);
+  else refuseForm(form, explain(problem, response));
+}
+function refuseForm(form, text) {
+  const box = form.querySelector("[role=alert]");
+  if (box) box.textContent = text;
+}
+function blame2(input, text) {
+  byId(`${input.id}-fault`).textContent = text;
+  input.setAttribute("aria-invalid", "true");
+}
+function focusFault(form) {
+  const first = form.querySelector("[aria-invalid]");
+  first?.focus();
+  return first === null;
+}
+function conceal(form) {
+  for (const button2 of form.querySelectorAll(".peek")) peek(button2, false);
+}
+function peek(button2, open) {
+  for (const input of button2.form?.querySelectorAll("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
+  button2.textContent = open ? "Hide" : "Show";
+  button2.setAttribute("aria-pressed", String(open));
+  button2.setAttribute("aria-label", "Show the password");
+}
+
+// server/web/parts/proof.ts
+function prover(client, username2) {
+  const prove = byId("prove");
+  const form = onSubmit("prove-form", ({ password: password2 = "" }) => client().api.POST("/accounts/reauthenticate", { body: { password: password2 } }), () => {
+    leave(prove, true);
+  });
+  async function showPassword() {
+    reset(form);
+    byId("prove-username").value = username2();
+    const answer = shown(prove);
+    byId("prove-password").focus();
+    return answer.finally(() => reset(form));
+  }
+  let asking = null;
+  return async function proven2(call) {
+    for (; ; ) {
+      const result = await call();
+      if (result.error?.code !== "reauth_required") return result;
+      asking ??= showPassword().finally(() => asking = null);
+      if (!await asking) return null;
+    }
+  };
+}
+
+// server/web/parts/settings.ts
+async function readSettings(client) {
+  return client.api.GET("/accounts/settings").then(({ data }) => data?.settings ?? null, () => null);
+}
+function showSettings({ password: password2, recent_authentication_seconds: recent }) {
+  for (const place of document.querySelectorAll("[data-min-length]")) place.textContent = String(password2.min_length);
+  for (const place of document.querySelectorAll("[data-recent]")) place.textContent = String(Math.ceil(recent / 60));
+}
+var languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
+
 // server/web/demo/src/wire.ts
 var longest = 40;
 var list = byId("wire");
@@ -1020,7 +1357,7 @@ async function members(message) {
 function headers(request) {
   const carried = [];
   if (request.headers.has("Authorization")) carried.push({ name: "Authorization: Bearer" });
-  for (const name of ["X-CSRFToken", "X-Refresh-Attempt"]) if (request.headers.has(name)) carried.push({ name });
+  for (const name of ["X-CSRFToken", "Refresh-Attempt"]) if (request.headers.has(name)) carried.push({ name });
   return carried;
 }
 function hasCookies() {
@@ -1048,7 +1385,13 @@ function secrets(sent) {
 function purpose(method, path) {
   const at = `${method} ${path.replace("/accounts/", "").replace(/[0-9a-f-]{36}/, "{id}")}`;
   const purposes = {
-    "GET csrf": "Is there a session? Asked after each load.",
+    "GET session": "Is there a session? Asked after each load.",
+    "GET settings": "What the server allows",
+    "POST reauthenticate": "Confirm the password",
+    "POST email/change": "Change the address",
+    "POST email/change/resend": "Send the link to the new address again",
+    "DELETE email/change": "Cancel the change of the address",
+    "DELETE profile": "Delete the account",
     "POST refresh_token": "The client renews the tokens",
     "POST login": "Log in",
     "POST logout": "Log out",
@@ -1078,12 +1421,10 @@ function entryFor(request) {
   return {
     answered(number, milliseconds, problem) {
       status.textContent = String(number);
-      const none = pathname === "/accounts/csrf" && problem === "credentials_missing";
-      status.classList.add(number < 400 ? "good" : none ? "calm" : "bad");
+      status.classList.add(number < 400 ? "good" : "bad");
       time.textContent = `${milliseconds} ms`;
       if (problem) {
         code.textContent = problem;
-        code.classList.toggle("calm", none);
         item.querySelector(".purpose")?.append(" ", code);
       }
     },
@@ -1129,6 +1470,12 @@ var transport = transports.find((name) => name === localStorage.getItem(transpor
 var accounts = connect(transport);
 var tell = (state) => listeners.forEach((listener) => listener(state));
 accounts.onChange(tell);
+var settings = readSettings(accounts);
+var username = "";
+function become(name) {
+  username = name;
+}
+var proven = prover(() => accounts, () => username);
 var chosen = () => transport;
 var current = () => transport === "body" ? transport : inForce() ?? transport;
 function choose(next) {
@@ -1143,228 +1490,24 @@ function onChange(listener) {
   listeners.add(listener);
 }
 
-// server/web/parts/words.ts
-function unreachable(code) {
-  throw new Error(`a code that the contract does not know: ${String(code)}`);
-}
-function explain(problem, response) {
-  const code = problem.code;
-  switch (code) {
-    case "invalid_credentials":
-      return "The name or the password is wrong, or the address is not verified yet.";
-    case "validation_failed":
-      return "Something in the form cannot be accepted.";
-    case "username_taken":
-      return "This username belongs to somebody else.";
-    case "email_taken":
-      return "This address belongs to another account.";
-    case "email_unverified":
-      return "The e-mail address is not verified, so nobody knows whose account this is. Roles come after that.";
-    case "last_superuser":
-      return "This is the last active superuser: nobody would be left to manage this service.";
-    case "user_unreachable":
-      return "No mail can help: the account is deactivated, or has no address. Change that first.";
-    case "role_required":
-      return "Only superusers may do this.";
-    case "reauth_required":
-      return "This needs your password once more.";
-    case "link_invalid":
-      return "This link is not good any more: it was used, replaced by a newer one, or is too old.";
-    case "registration_closed":
-      return "This server lets nobody sign up; its operator makes the users.";
-    case "rate_limited":
-      return `Too many tries. Please wait ${patience(response)}.`;
-    case "unavailable":
-      return `The server is busy. Please try again in ${patience(response)}.`;
-    case "credentials_missing":
-    case "access_invalid":
-    case "access_expired":
-    case "refresh_invalid":
-    case "session_expired":
-    case "session_revoked":
-    case "refresh_reused":
-      return "You are not logged in any more.";
-    case "not_found":
-      return "It is not there any more.";
-    case "csrf_failed":
-    case "cross_site_transport":
-      return "The server refuses cookies from this page. Has it been opened at another address than the server's?";
-    case "malformed_request":
-    case "method_not_allowed":
-    case "body_too_large":
-    case "unsupported_media_type":
-    case "internal_error":
-      return `That should not have happened. The server's log knows more under ${problem.request_id}.`;
-    default:
-      return unreachable(code);
-  }
-}
-function patience(response) {
-  const seconds = Number(response?.headers.get("Retry-After")) || 1;
-  return seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
-}
-function explainField(code) {
-  switch (code) {
-    case "required":
-      return "This is needed.";
-    case "too_short":
-      return "This is too short.";
-    case "too_long":
-      return "This is too long.";
-    case "invalid_format":
-    case "invalid_type":
-    case "invalid_value":
-      return "This cannot be used.";
-    case "password_common":
-      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
-    case "password_breached":
-      return "This password is known from a data breach, so attackers try it. Choose another one.";
-    case "password_wrong":
-      return "This is not the password.";
-    case "unknown_field":
-    case "duplicate_field":
-      return "The server does not know this field.";
-    default:
-      return unreachable(code);
-  }
-}
-function farewell(reason) {
-  switch (reason) {
-    case null:
-    case "credentials_missing":
-      return null;
-    // there was none
-    case "logged_out":
-      return { title: "Logged out", text: "The session has ended, on every replica and in every tab.", alarm: false };
-    case "refresh_reused":
-      return {
-        title: "Somebody else had your session",
-        text: "A refresh token was used a second time, long after it was replaced. That happens when somebody has a copy of it. Nobody can tell which of the two is you, so the server has ended the session for both. Log in again, look into the security log, and change your password if you do not know how the copy was made.",
-        alarm: true
-      };
-    case "session_revoked":
-      return {
-        title: "Your session was ended",
-        text: "From another device, by a new password, by an operator, or because somebody used a stolen copy of its tokens. Log in again: the security log says which.",
-        alarm: true
-      };
-    case "session_expired":
-      return { title: "Your session has run out", text: "It was not used for long, or has reached its absolute end. Please log in again.", alarm: true };
-    case "access_invalid":
-    case "access_expired":
-    case "refresh_invalid":
-      return {
-        title: "Your session cannot be continued",
-        text: "The server does not accept its tokens: its keys or its address have changed, or its database is another one. Please log in again.",
-        alarm: true
-      };
-    default:
-      return unreachable(reason);
-  }
-}
-function device(userAgent) {
-  const first = (names) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
-  const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
-  const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);
-  if (browser) return system ? `${browser} on ${system}` : browser;
-  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown program";
-}
-
-// server/web/parts/forms.ts
-var conflicts = { username_taken: "username", email_taken: "email" };
-function onSubmit(id, act, done) {
-  const form = byId(id);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (form.getAttribute("aria-busy") === "true") return;
-    clear(form);
-    if (!complete(form)) return;
-    conceal(form);
-    form.setAttribute("aria-busy", "true");
-    const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
-    act(fields).then((result) => result && (result.error ? refuse(form, result.error, result.response) : done(result, fields))).catch((error) => refuseForm(form, lost(error))).finally(() => form.removeAttribute("aria-busy"));
-  });
-  for (const button2 of form.querySelectorAll(".peek")) {
-    peek(button2, false);
-    button2.addEventListener("click", () => peek(button2, button2.getAttribute("aria-pressed") !== "true"));
-  }
-  return form;
-}
-function lost(error) {
-  if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
-  return "The server cannot be reached. Is it running? Nothing is lost: try again.";
-}
-function reset(form) {
-  form.reset();
-  clear(form);
-  conceal(form);
-}
-function clear(form) {
-  for (const fault of form.querySelectorAll(".fault")) fault.textContent = "";
-  for (const input of form.querySelectorAll("input, select")) input.removeAttribute("aria-invalid");
-}
-function complete(form) {
-  for (const input of form.querySelectorAll("input")) {
-    if (input.validity.valueMissing) blame(input, "This is needed.");
-    else if (!input.validity.valid) blame(input, "This does not look like an e-mail address.");
-  }
-  return focusFault(form);
-}
-function refuse(form, problem, response) {
-  let named = false;
-  const at = (name, text) => {
-    const control = form.elements.namedItem(name);
-    if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) return;
-    blame(control, text);
-    named = true;
-  };
-  for (const { pointer, code } of problem.errors ?? []) at((pointer ?? "").slice(1), explainField(code));
-  const field = conflicts[problem.code];
-  if (field) at(field, explain(problem));
-  if (named) focusFault(form);
-  else refuseForm(form, explain(problem, response));
-}
-function refuseForm(form, text) {
-  const box = form.querySelector("[role=alert]");
-  if (box) box.textContent = text;
-}
-function blame(input, text) {
-  byId(`${input.id}-fault`).textContent = text;
-  input.setAttribute("aria-invalid", "true");
-}
-function focusFault(form) {
-  const first = form.querySelector("[aria-invalid]");
-  first?.focus();
-  return first === null;
-}
-function conceal(form) {
-  for (const button2 of form.querySelectorAll(".peek")) peek(button2, false);
-}
-function peek(button2, open) {
-  for (const input of button2.form?.querySelectorAll("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
-  button2.textContent = open ? "Hide" : "Show";
-  button2.setAttribute("aria-pressed", String(open));
-  button2.setAttribute("aria-label", "Show the password");
-}
-
 // server/web/parts/lists.ts
 async function fillList(list2, read, done, again) {
   if (list2.children.length === 0) list2.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
   list2.setAttribute("aria-busy", "true");
-  let fault = "";
+  let fault2 = "";
   try {
     const { data, error, response } = await read();
     if (data) list2.replaceChildren(...done(data));
-    else if (error) fault = explain(error, response);
+    else if (error) fault2 = explain(error, response);
   } catch (error) {
-    fault = lost(error);
+    fault2 = lost(error);
   }
   list2.removeAttribute("aria-busy");
-  if (!fault) return;
+  if (!fault2) return;
   const retry = make("button", "small", "Try again");
   retry.type = "button";
   retry.addEventListener("click", again);
-  list2.replaceChildren(make("li", "failed", make("p", "", fault), retry));
+  list2.replaceChildren(make("li", "failed", make("p", "", fault2), retry));
 }
 
 // server/web/demo/src/tabs.ts
@@ -1386,6 +1529,7 @@ function tabs(name, chosen2 = () => void 0) {
 
 // server/web/demo/src/words.ts
 function eventTitle(kind) {
+  const name = kind;
   switch (kind) {
     case "registered":
       return { text: "Account made" };
@@ -1401,9 +1545,9 @@ function eventTitle(kind) {
       return { text: "Too many tries", bad: true };
     case "logout":
       return { text: "Logged out" };
-    case "session_ended":
+    case "session_revoked":
       return { text: "A session ended" };
-    case "sessions_ended":
+    case "sessions_revoked":
       return { text: "Sessions ended by you" };
     case "refresh_graced":
       return { text: "Old token used from elsewhere", bad: true };
@@ -1417,6 +1561,8 @@ function eventTitle(kind) {
       return { text: "Username changed" };
     case "email_change_requested":
       return { text: "New address asked for" };
+    case "email_change_canceled":
+      return { text: "New address canceled" };
     case "email_changed":
       return { text: "Address changed" };
     case "activated":
@@ -1424,24 +1570,25 @@ function eventTitle(kind) {
     case "deactivated":
       return { text: "Account deactivated" };
     case "reauthenticated":
-      return { text: "Password shown once more" };
+      return { text: "Password confirmed" };
     case "invited":
       return { text: "Invited by the staff" };
-    case "names_changed":
-      return { text: "Name changed by the staff" };
+    case "profile_changed":
+      return { text: "Name or language changed" };
     case "roles_changed":
       return { text: "Roles changed" };
     case "password_reset_sent":
       return { text: "The staff sent a mail to set a password" };
-    case "unthrottled":
+    case "login_limit_reset":
       return { text: "The staff allowed another try" };
     case "deleted":
       return { text: "Account removed" };
     default:
-      return unreachable(kind);
+      return otherwise(kind, { text: nameOf(name) });
   }
 }
 function aboutTransport(transport2) {
+  const name = transport2;
   switch (transport2) {
     case "hybrid":
       return "The access token is in this page's memory; the refresh token is in a cookie that no script can read.";
@@ -1452,7 +1599,7 @@ function aboutTransport(transport2) {
     case "body":
       return "This page holds both tokens, and so does any script that gets into it. That is for apps, not for browsers.";
     default:
-      return unreachable(transport2);
+      return otherwise(transport2, `The server calls this transport ${name}.`);
   }
 }
 
@@ -1470,22 +1617,23 @@ function enter() {
 function renew() {
   byId("hello-lead").textContent = aboutTransport(current());
   void readProfile();
-  if (shown !== "profile") load(shown);
+  if (shown2 !== "profile") load(shown2);
 }
-function leave() {
-  for (const form of [profile, password]) reset(form);
+function leave2() {
+  for (const form of [profile, address, password]) reset(form);
+  become("");
   byId("who").textContent = "Not signed in";
   byId("hello").textContent = "Hello";
   for (const list2 of [sessions, events]) list2.replaceChildren();
 }
-var shown = "";
+var shown2 = "";
 function load(tab) {
-  shown = tab;
+  shown2 = tab;
   if (tab === "profile") void readProfile();
   else if (tab === "sessions") void readSessions();
   else if (tab === "events") void readEvents();
 }
-var profile = onSubmit("profile", ({ username = "", first_name = "", last_name = "" }) => accounts.api.PATCH("/accounts/profile", { body: { username, first_name, last_name } }), ({ data }) => {
+var profile = onSubmit("profile", ({ username: username2 = "", first_name = "", last_name = "" }) => accounts.api.PATCH("/accounts/profile", { body: { username: username2, first_name, last_name } }), ({ data }) => {
   if (data) fill(data.user);
   say("Saved.");
 });
@@ -1493,18 +1641,38 @@ var password = onSubmit("password", ({ current_password = "", new_password = "" 
   reset(password);
   say("The password is changed. All other sessions have ended.");
 });
+var address = onSubmit("address", ({ email = "" }) => proven(() => accounts.api.POST("/accounts/email/change", { body: { email } })), (_, { email = "" }) => {
+  reset(address);
+  say(`A link is on its way to ${email}.`);
+  void readProfile();
+});
+function onPending(id, call, done) {
+  const button2 = byId(id);
+  button2.addEventListener("click", () => void busy(button2, call, done).then(readProfile));
+}
+onPending("pending-resend", () => accounts.api.POST("/accounts/email/change/resend"), "Sent again: the older links no longer work.");
+onPending("pending-cancel", () => accounts.api.DELETE("/accounts/email/change"), "Canceled: the address stays as it is.");
+var remove = byId("delete");
+remove.addEventListener("click", () => void (async () => {
+  const username2 = byId("who").textContent ?? "";
+  const question = { title: `Delete ${username2}?`, text: "The account goes with its sessions and events. Nothing brings it back.", yes: "Delete", typed: username2 };
+  if (await sure(question)) await busy(remove, () => proven(() => accounts.api.DELETE("/accounts/profile")), "The account is deleted.");
+})());
 function fill(user) {
+  become(user.username);
   byId("who").textContent = user.username;
   byId("hello").textContent = `Hello, ${user.first_name || user.username}`;
   byId("profile-username").value = user.username;
   byId("profile-first").value = user.first_name;
   byId("profile-last").value = user.last_name;
   const facts = {
-    email: user.email,
+    email: user.email ?? "none",
     verified: user.email_verified ? "yes" : "no",
     joined: when(user.date_joined),
     login: user.last_login ? when(user.last_login) : "–"
   };
+  byId("pending").hidden = user.pending_email === null;
+  byId("pending-email").textContent = user.pending_email ?? "";
   for (const [name, value] of Object.entries(facts)) document.querySelector(`[data-fact=${name}]`)?.replaceChildren(value);
 }
 async function readProfile() {
@@ -1530,11 +1698,12 @@ function readSessions() {
 }
 function sessionRow(session2) {
   const title = [device(session2.user_agent), " ", make("span", "badge", session2.token_transport)];
-  if (session2.current) return row([...title, " ", make("span", "badge good", "this one")], ["Since ", when(session2.created_at), ` · ${session2.ip}`]);
+  const details = ["Since ", when(session2.created_at), ...session2.ip ? [` · ${session2.ip}`] : []];
+  if (session2.current) return row([...title, " ", make("span", "badge good", "this one")], details);
   const end = make("button", "small", "End", make("span", "quiet", ` the session of ${device(session2.user_agent)}`));
   end.type = "button";
   end.addEventListener("click", () => void endSession(session2.id, end));
-  return row(title, ["Since ", when(session2.created_at), ` · ${session2.ip}`], end);
+  return row(title, details, end);
 }
 async function endSession(id, button2) {
   await busy(button2, () => accounts.api.DELETE("/accounts/sessions/{session_id}", { params: { path: { session_id: id } } }), "Ended: its next request is refused.");
@@ -1548,29 +1717,34 @@ async function busy(button2, call, done) {
   if (button2.getAttribute("aria-busy") === "true") return;
   button2.setAttribute("aria-busy", "true");
   try {
-    const { error, response } = await call();
-    say(error ? explain(error, response) : done);
+    const result = await call();
+    if (result) say(result.error ? explain(result.error, result.response) : done);
   } catch (error) {
     say(lost(error));
   } finally {
     button2.removeAttribute("aria-busy");
   }
 }
-function readEvents(before) {
-  const read = () => accounts.api.GET("/accounts/events", { params: { query: { limit: 12, ...before ? { before } : {} } } });
-  return fillList(events, read, ({ events: all, next }) => {
-    older.hidden = next === null;
-    older.dataset["before"] = next ?? "";
+function readEvents(cursor) {
+  const read = () => accounts.api.GET("/accounts/events", { params: { query: { limit: 12, ...cursor ? { cursor } : {} } } });
+  return fillList(events, read, ({ events: all, next_cursor }) => {
+    older.hidden = next_cursor === null;
+    older.dataset["cursor"] = next_cursor ?? "";
     const rows = all.map(eventRow);
-    return before ? [...events.children, ...rows] : rows;
-  }, () => void readEvents(before));
+    return cursor ? [...events.children, ...rows] : rows;
+  }, () => void readEvents(cursor));
 }
 function eventRow(event) {
   const { text, bad } = eventTitle(event.kind);
   const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : "";
-  return row([text, ...bad ? [" ", make("span", "badge bad", "was it you?")] : []], [when(event.created_at), ...[where, event.detail].filter(Boolean).map((text2) => ` · ${text2}`)]);
+  const by = event.actor === "staff" ? "by the staff" : "";
+  const changed = event.changes.map(({ field, before, after }) => `${nameOf(field)}: ${before || "none"} → ${after || "none"}`);
+  return row(
+    [text, ...bad ? [" ", make("span", "badge bad", "was it you?")] : []],
+    [when(event.created_at), ...[by, where, ...changed, event.detail].filter(Boolean).map((text2) => ` · ${text2}`)]
+  );
 }
-older.addEventListener("click", () => void readEvents(older.dataset["before"]));
+older.addEventListener("click", () => void readEvents(older.dataset["cursor"]));
 for (const [id, keepCurrent] of [["others", true], ["everywhere", false]]) {
   const button2 = byId(id);
   button2.addEventListener("click", () => void endSessions(button2, keepCurrent));
@@ -1580,9 +1754,9 @@ for (const [id, keepCurrent] of [["others", true], ["everywhere", false]]) {
 var loginName = byId("login-username");
 var knownKey = "accounts demo known";
 var show3 = tabs("outside");
-var signup = onSubmit("signup", ({ email = "", username = "", password: password2 = "" }) => accounts.api.POST("/accounts/register", { body: { email, username, password: password2 } }), (_, { username = "", password: password2 = "" }) => {
+var signup = onSubmit("signup", ({ email = "", username: username2 = "", password: password2 = "" }) => accounts.api.POST("/accounts/register", { body: { email, username: username2, password: password2 } }), (_, { username: username2 = "", password: password2 = "" }) => {
   byId("verify-password").value = password2;
-  loginName.value = username;
+  loginName.value = username2;
   reset(signup);
   show3("verify");
   say("Signed up. Now open the mail.");
@@ -1592,9 +1766,9 @@ var verify = onSubmit("verify", ({ token = "", password: password2 = "" }) => ac
   reset(verify);
   if (data) say(`Verified. Welcome, ${data.user.username}!`);
 });
-var login = onSubmit("login", ({ username = "", password: password2 = "" }) => accounts.login({ username, password: password2 }), (_, { username = "" }) => {
+var login = onSubmit("login", ({ username: username2 = "", password: password2 = "" }) => accounts.login({ username: username2, password: password2 }), (_, { username: username2 = "" }) => {
   reset(login);
-  loginName.value = username;
+  loginName.value = username2;
   say("Logged in.");
 });
 function tokenIn(pasted) {
@@ -1609,7 +1783,7 @@ function enter2() {
   }
   show3(known ? "login" : "signup");
 }
-function leave2() {
+function leave3() {
   localStorage.setItem(knownKey, "yes");
   const name = loginName.value;
   for (const form of [signup, verify, login]) reset(form);
@@ -1622,6 +1796,12 @@ for (const radio of document.querySelectorAll("[name=transport]")) {
     if (next) choose(next);
   });
 }
+void settings.then((known) => {
+  if (!known) return;
+  showSettings(known);
+  byId("closed").hidden = known.registration !== "closed";
+  byId("signup-fields").hidden = known.registration === "closed";
+});
 byId("copy").addEventListener("click", () => {
   navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not let this page copy."));
 });
@@ -1675,13 +1855,13 @@ onChange(draw);
 setInterval(tick, 1e3);
 
 // server/web/demo/src/main.ts
-var shown2 = "";
+var shown3 = "";
 var session = "";
 function draw2(state) {
   const on = state.status === "signed-in";
-  if (state.status === "unknown" || state.status === shown2 && (!on || state.session.id === session)) return;
-  const before = shown2;
-  shown2 = state.status;
+  if (state.status === "unknown" || state.status === shown3 && (!on || state.session.id === session)) return;
+  const before = shown3;
+  shown3 = state.status;
   session = on ? state.session.id : "";
   byId("waiting").hidden = true;
   byId("stage").removeAttribute("aria-busy");
@@ -1691,10 +1871,11 @@ function draw2(state) {
   byId("ended").hidden = true;
   if (on) {
     if (before === "signed-in") return renew();
-    leave2();
+    leave3();
     enter();
   } else {
-    leave();
+    closeDialogs();
+    leave2();
     enter2();
     part(state);
   }

@@ -102,8 +102,8 @@ function entitle() {
 
 // ---------------------------------------------------------------- forms
 
-function refuse(input, key) {
-  say(document.getElementById(`${input.id}-fault`), key);
+function refuse(input, key, values) {
+  say(document.getElementById(`${input.id}-fault`), key, values);
   input.setAttribute("aria-invalid", "true");
 }
 
@@ -183,28 +183,41 @@ async function post(path, body) {
       redirect: "error",
       signal: AbortSignal.timeout(30_000),
     });
-    const answer = await response.json().catch(() => ({})); // a 202 has no body
-    return { status: response.status, answer, wait: Number.parseInt(response.headers.get("Retry-After"), 10) };
+    const answer = await response.json().catch(() => ({})); // a 204 has no body
+    return { status: response.status, done: response.ok, answer, wait: Number.parseInt(response.headers.get("Retry-After"), 10) };
   } catch {
-    return { status: 0, answer: {} };
+    return { status: 0, done: false, answer: {} };
   }
 }
 
-// explain says what no field is to blame for.
+// Problems that are a fault of this page or of the server. Their details are for programmers.
+const ours = ["request_malformed", "method_not_allowed", "resource_not_found", "body_too_large", "media_type_unsupported", "validation_failed",
+  "csrf_failed", "transport_unusable", "server_failed"];
+
+// explain says what no field is to blame for. A code of a newer server is explained by the problem's own detail.
 function explain(form, { status, answer, wait }) {
   if (status === 0) return refuseForm(form, "fault.network");
   if (status === 429) return refuseForm(form, "fault.limited", { wait });
   if (status === 503) return refuseForm(form, "fault.unavailable", { wait });
+  if (answer.code && answer.detail && !ours.includes(answer.code)) return refuseForm(form, "fault.unknown", { detail: answer.detail });
   return refuseForm(form, "fault.other", { title: answer.title ?? `HTTP ${status}`, id: answer.request_id });
 }
 
 // stale: unknown, used, expired, or no token at all by its form.
-function stale({ status, answer }) {
-  return (status === 400 && answer.code === "link_invalid") || fieldCode({ status, answer }, "token") !== undefined;
+function stale({ answer }) {
+  return answer.code === "link_invalid" || fieldError({ answer }, "token") !== undefined;
 }
 
-function fieldCode({ status, answer }, name) {
-  return status === 422 ? answer.errors?.find((error) => error.pointer === `/${name}`)?.code : undefined;
+// fieldError finds what the answer says of a field: its code, and the bound that was violated.
+function fieldError({ answer }, name) {
+  return answer.errors?.find((error) => error.pointer === `/${name}`);
+}
+
+// refuseField shows what is wrong with a field. A code of a newer server is explained by its own detail.
+function refuseField(input, error, known) {
+  if (Object.hasOwn(known, error.code)) refuse(input, known[error.code], error);
+  else refuse(input, "fault.unknown", error);
+  focusFault(input.form);
 }
 
 function done(form, values) {
@@ -228,36 +241,62 @@ function refused(form, result) {
 // verified is signed in in this browser; a transport with tokens in the body would leave a session that nobody holds.
 async function verify(form, { password }) {
   const result = await post("email/verify", { token, password, token_transport: "cookies" });
-  if (result.status === 200) return done(form, { username: result.answer.user.username });
-  if (fieldCode(result, "password") === undefined) return refused(form, result);
-  refuse(form.elements.password, "fault.password_wrong");
+  if (result.done) return done(form, { username: result.answer.user.username });
+  const error = fieldError(result, "password");
+  if (error === undefined) return refused(form, result);
+  refuseField(form.elements.password, error, { password_wrong: "fault.password_wrong", too_long: "fault.password_wrong" });
   form.elements.password.select();
 }
 
+// What the server says of a new password, and our words for it.
+const passwordFaults = {
+  too_short: "fault.too_short", too_long: "fault.too_long", password_common: "fault.password_common",
+  password_breached: "fault.password_breached", format_invalid: "fault.invalid", value_invalid: "fault.invalid",
+};
+
 async function reset(form, { new_password }) {
   const result = await post("password/reset/confirm", { token, new_password });
-  if (result.status === 200) return done(form);
-  const code = fieldCode(result, "new_password");
-  if (code === undefined) return refused(form, result);
-  const known = ["too_short", "too_long", "password_common", "password_breached"].includes(code);
-  refuse(form.elements.new_password, known ? `fault.${code}` : "fault.invalid");
-  focusFault(form);
+  if (result.done) return done(form);
+  const error = fieldError(result, "new_password");
+  if (error === undefined) return refused(form, result);
+  refuseField(form.elements.new_password, error, passwordFaults);
 }
 
-async function change(form) {
-  const result = await post("email/change/confirm", { token });
-  return result.status === 200 ? done(form) : refused(form, result);
+// The password keeps strangers from having an address verified for their account by a click of its owner.
+async function change(form, { password }) {
+  const result = await post("email/change/confirm", password === "" ? { token } : { token, password });
+  if (result.done) return done(form);
+  const error = fieldError(result, "password");
+  if (error === undefined) return refused(form, result);
+  refuseField(form.elements.password, error, {
+    password_wrong: "fault.password_not_yours", too_long: "fault.password_not_yours", required: "fault.password_needed",
+  });
+  form.elements.password.select();
 }
 
 async function request(form, { email }) {
   const result = await post(flow.request, { email });
-  if (result.status === 202) {
+  if (result.done) {
     empty(form);
     return show("sent", { lead: `${flow.form}.sent`, values: { email } });
   }
-  if (fieldCode(result, "email") === undefined) return explain(form, result);
-  refuse(form.elements.email, "fault.email_invalid");
-  focusFault(form);
+  const error = fieldError(result, "email");
+  if (error === undefined) return explain(form, result);
+  refuseField(form.elements.email, error, {
+    required: "fault.email", format_invalid: "fault.email_invalid", too_short: "fault.email_invalid", too_long: "fault.email_invalid",
+  });
+}
+
+// ---------------------------------------------------------------- the settings
+
+// hint says how long a password must be, as soon as that is known. Without an answer the server says it when a password is too short.
+async function hint() {
+  const place = document.querySelector('[data-text="reset.hint"]');
+  if (place === null) return;
+  say(place, "reset.hint", { minimum: "…" }); // as long as the number, so that nothing moves
+  const response = await fetch("../accounts/settings", { redirect: "error", signal: AbortSignal.timeout(30_000) }).catch(() => null);
+  const answer = response?.ok ? await response.json().catch(() => ({})) : {};
+  say(place, "reset.hint", { minimum: answer.settings?.password?.min_length });
 }
 
 // ---------------------------------------------------------------- the start
@@ -288,3 +327,4 @@ for (const form of document.forms) onSubmit(form, form.id === "request" ? reques
 // The same link opened once more in this tab is no new page to the browser, only a new fragment.
 window.addEventListener("hashchange", () => { if (location.hash !== "") begin(true); });
 begin(false);
+hint();

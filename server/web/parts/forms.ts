@@ -7,9 +7,6 @@ type Fields = Record<string, string>;
 export type Outcome = { error?: Problem; response: Response };
 type Control = HTMLInputElement | HTMLSelectElement;
 
-// Conflicts that are about one field.
-const conflicts: Partial<Record<Problem["code"], string>> = { username_taken: "username", email_taken: "email" };
-
 /** Sends a form by `act`. What the server refuses is shown in it; what it accepts goes to `done`. Null is a change of mind. */
 export function onSubmit<Result extends Outcome>(
   id: string, act: (fields: Fields) => Promise<Result | null>, done: (result: Result & { error?: never }, fields: Fields) => void,
@@ -65,15 +62,13 @@ function complete(form: HTMLFormElement): boolean {
 /** Shows a problem: at the fields it names, else above them. */
 function refuse(form: HTMLFormElement, problem: Problem, response: Response): void {
   let named = false;
-  const at = (name: string, text: string) => {
-    const control = form.elements.namedItem(name);
-    if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) return;
-    blame(control, text);
+  for (const error of problem.errors ?? []) {
+    const control = form.elements.namedItem((error.pointer ?? "").slice(1));
+    if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) continue;
+    // What is taken has better words in its problem: who has it.
+    blame(control, error.code === "taken" ? explain(problem) : explainField(error));
     named = true;
-  };
-  for (const { pointer, code } of problem.errors ?? []) at((pointer ?? "").slice(1), explainField(code));
-  const field = conflicts[problem.code];
-  if (field) at(field, explain(problem));
+  }
   if (named) focusFault(form);
   else refuseForm(form, explain(problem, response));
 }

@@ -1,13 +1,20 @@
-// What the contract's codes mean to a person. Each switch names every code: a new one does not compile until it has
-// words, here and in any other front end that is written like this.
+// What the contract's codes mean to a person. Each switch names every code, so that a new one does not compile until it has
+// words. A newer server may answer with codes that this page does not know: then its own words are shown.
 import type { components, EndReason } from "accounts-client";
 
 type Schemas = components["schemas"];
 export type Problem = Schemas["Problem"];
 
-/** Where a switch ends that names every code. */
-export function unreachable(code: never): never {
-  throw new Error(`a code that the contract does not know: ${String(code)}`);
+/** Returns `instead`. `value` is of the type never if the switch before names every value of this contract. */
+export function otherwise<Result>(value: never, instead: Result): Result {
+  void value;
+  return instead;
+}
+
+/** Returns the name of a value for people: "roles_changed" is "Roles changed". */
+export function nameOf(value: string): string {
+  const words = value.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** A problem as a sentence for the person who caused it, or can do nothing about it. */
@@ -18,6 +25,8 @@ export function explain(problem: Problem, response?: Response): string {
       return "The name or the password is wrong, or the address is not verified yet.";
     case "validation_failed":
       return "Something in the form cannot be accepted.";
+    case "precondition_failed":
+      return "Somebody else has changed this in the meantime, so nothing was saved. Look at what it is now, and decide again.";
     case "username_taken":
       return "This username belongs to somebody else.";
     case "email_taken":
@@ -33,7 +42,7 @@ export function explain(problem: Problem, response?: Response): string {
     case "reauth_required":
       return "This needs your password once more.";
     case "link_invalid":
-      return "This link is not good any more: it was used, replaced by a newer one, or is too old.";
+      return "This link is no longer valid: it was used, replaced by a newer one, or has expired.";
     case "registration_closed":
       return "This server lets nobody sign up; its operator makes the users.";
     case "rate_limited":
@@ -60,28 +69,37 @@ export function explain(problem: Problem, response?: Response): string {
     case "server_failed":
       return `That should not have happened. The server's log knows more under ${problem.request_id}.`;
     default:
-      return unreachable(code);
+      return otherwise(code, problem.detail);
   }
 }
 
 function patience(response?: Response): string {
   const seconds = Number(response?.headers.get("Retry-After")) || 1;
-  return seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
+  return seconds <= 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
 }
 
-/** What is wrong with one field. */
-export function explainField(code: Schemas["FieldErrorCode"]): string {
+/** What is wrong with one field, with the bound that it violates. */
+export function explainField({ code, detail, minimum, maximum }: Schemas["FieldError"]): string {
   switch (code) {
     case "required":
       return "This is needed.";
     case "too_short":
-      return "This is too short.";
+      return minimum === undefined ? "This is too short." : `This is too short: at least ${minimum} characters.`;
     case "too_long":
-      return "This is too long.";
+      return maximum === undefined ? "This is too long." : `This is too long: at most ${maximum} characters.`;
+    case "too_few":
+      return minimum === undefined ? "These are too few." : `These are too few: at least ${minimum}.`;
+    case "too_many":
+      return maximum === undefined ? "These are too many." : `These are too many: at most ${maximum}.`;
+    case "out_of_range":
+      if (minimum === undefined) return maximum === undefined ? "This is out of range." : `This may be at most ${maximum}.`;
+      return maximum === undefined ? `This must be at least ${minimum}.` : `This must be between ${minimum} and ${maximum}.`;
     case "format_invalid":
     case "type_invalid":
     case "value_invalid":
       return "This cannot be used.";
+    case "taken":
+      return "This belongs to somebody else. Choose another one.";
     case "password_common":
       return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
     case "password_breached":
@@ -90,9 +108,11 @@ export function explainField(code: Schemas["FieldErrorCode"]): string {
       return "This is not the password.";
     case "field_unknown":
     case "field_duplicate":
+    case "parameter_unknown":
+    case "parameter_duplicate":
       return "The server does not know this field.";
     default:
-      return unreachable(code);
+      return otherwise(code, detail);
   }
 }
 
@@ -128,8 +148,6 @@ export function farewell(reason: EndReason | null): Farewell | null {
       };
     case "session_expired":
       return { title: "Your session has run out", text: "It was not used for long, or has reached its absolute end. Please log in again.", alarm: true };
-    case "access_invalid":
-    case "access_expired":
     case "refresh_invalid":
       return {
         title: "Your session cannot be continued",
@@ -137,12 +155,13 @@ export function farewell(reason: EndReason | null): Farewell | null {
         alarm: true,
       };
     default:
-      return unreachable(reason);
+      return otherwise(reason, { title: "Your session has ended", text: "Please log in again.", alarm: true });
   }
 }
 
 /** "Firefox on Linux", as far as a User-Agent tells. */
-export function device(userAgent: string): string {
+export function device(userAgent: string | null): string {
+  if (userAgent === null) return "Unknown program";
   const first = (names: [RegExp, string][]) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
   const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
   const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);

@@ -1,32 +1,75 @@
 // The list of what happened, of all users.
-import { make } from "../../parts/dom.js";
-import { makeList, pageSize, type ListOptions } from "./list.js";
+import { byId, make } from "../../parts/dom.js";
+import { makeList, pageSize, several, type ListOptions } from "./list.js";
 import { eventRow } from "./rows.js";
 import { api, present, type Schemas } from "./server.js";
+import { here } from "./where.js";
 import { happening, kinds, texts } from "./words.js";
 
-type AdminEvent = Schemas["AdminEvent"];
+type Event = Schemas["Event"];
+type EventKind = Schemas["EventKind"];
 
-const select = document.querySelector<HTMLSelectElement>("#events-filters [name=kind]");
-select?.append(...kinds.map((kind) => {
-  const option = make("option", "", happening(kind).text);
-  option.value = kind;
-  return option;
-}));
+// ---------------------------------------------------------------- filters
+
+const most = 20; // kinds in one request, by the contract
+
+const menu = byId<HTMLDetailsElement>("events-kinds");
+const field = document.querySelector("#events-filters [name=kind]") as HTMLInputElement;
+const boxes = kinds.map((kind) => {
+  const box = make("input", "");
+  box.type = "checkbox";
+  box.value = kind;
+  return box;
+});
+byId("kinds").append(...boxes.map((box) => make("label", "choice", box, make("span", "", happening(box.value as EventKind).text))));
+
+/** Shows in the menu which kinds the address names. The hidden field is what the list reads. */
+function reflectKinds(): void {
+  const chosen: string[] = several(here().get("kind")) ?? [];
+  for (const box of boxes) {
+    box.checked = chosen.includes(box.value);
+    box.disabled = !box.checked && chosen.length >= most;
+  }
+  byId("kinds-chosen").textContent = texts.kindsChosen(chosen.map((kind) => happening(kind as EventKind).text));
+}
+
+byId("kinds").addEventListener("change", () => {
+  field.value = boxes.filter((box) => box.checked).map((box) => box.value).join(",");
+  field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+});
+
+addEventListener("click", (event) => {
+  if (!menu.contains(event.target as Node)) menu.open = false;
+});
+menu.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  menu.open = false;
+  menu.querySelector("summary")?.focus();
+});
 
 const id = (value: string | null) => Number(value) || undefined;
 
+/** The instant at which a day begins here, or another so many days later. */
+function startOf(day: string | null, later = 0): string | undefined {
+  const [, year, month, date] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(day ?? "") ?? [];
+  if (!year) return undefined;
+  return new Date(Number(year), Number(month) - 1, Number(date) + later).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+// ---------------------------------------------------------------- the list
+
 /** Takes over the list. */
 export function eventsList(denied: () => void) {
-  const read: ListOptions<AdminEvent>["read"] = async (query, signal) => {
+  const read: ListOptions<Event>["read"] = async (query, signal) => {
+    reflectKinds();
     const { data, error, response } = await api.GET("/admin/events", { signal, params: { query: {
       limit: pageSize,
       ...present({
-        user_id: id(query.get("user_id")), actor_id: id(query.get("actor_id")),
-        kind: (query.get("kind") || undefined) as Schemas["EventKind"] | undefined, before: query.get("before") || undefined,
+        user_id: id(query.get("user_id")), actor_id: id(query.get("actor_id")), kind: several<EventKind>(query.get("kind")),
+        created_from: startOf(query.get("from")), created_before: startOf(query.get("to"), 1), cursor: query.get("cursor") || undefined,
       }),
     } } });
-    return data ? { data: { rows: data.events, next: data.next }, response } : { error, response };
+    return data ? { data: { rows: data.events, next: data.next_cursor }, response } : { error, response };
   };
-  return makeList<AdminEvent>({ view: "events", cursor: "before", read, row: eventRow, range: texts.eventsRange, nothing: texts.noEvents, denied });
+  return makeList<Event>({ view: "events", read, row: eventRow, range: texts.eventsRange, nothing: texts.noEvents, denied });
 }

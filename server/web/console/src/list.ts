@@ -9,6 +9,12 @@ import { texts } from "./words.js";
 export const pageSize = 50;
 const typing = 250; // milliseconds without a key, after which what was typed is looked for
 const ghosts = 12;
+const cursor = "cursor"; // the name of the place in the address, and of the parameter
+
+/** The values of a filter that has several, as the address writes them: with commas. */
+export function several<Value extends string>(text: string | null): Value[] | undefined {
+  return text ? (text.split(",") as Value[]) : undefined;
+}
 
 export interface Page<Row> {
   rows: Row[];
@@ -17,8 +23,6 @@ export interface Page<Row> {
 
 export interface ListOptions<Row> {
   view: View;
-  /** The name of the place in the address, and of the parameter. */
-  cursor: "after" | "before";
   read: (query: URLSearchParams, signal: AbortSignal) => Promise<{ data?: Page<Row>; error?: Problem; response: Response }>;
   row: (row: Row) => HTMLTableRowElement;
   /** What is said of a page: from the first to the last, and whether more follow. */
@@ -87,13 +91,13 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
 
   const sorted = () => (filters.elements.namedItem("sort") as HTMLSelectElement | null)?.value ?? "";
 
-  on.addEventListener("click", () => turn(next ?? "", [...trail(), here().get(o.cursor) ?? ""]));
+  on.addEventListener("click", () => turn(next ?? "", [...trail(), here().get(cursor) ?? ""]));
   back.addEventListener("click", () => turn(trail().at(-1) ?? "", trail().slice(0, -1)));
 
   function turn(place: string, behind: string[]): void {
     const query = here();
-    query.delete(o.cursor);
-    if (place) query.set(o.cursor, place);
+    query.delete(cursor);
+    if (place) query.set(cursor, place);
     go(`?${query}`, { trail: behind });
     scrollTo(0, 0);
     byId(`${o.view}-title`).focus();
@@ -154,7 +158,7 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
   function fill({ rows, next: more }: Page<Row>): void {
     next = more;
     const pages = trail().length;
-    const astray = pages === 0 && here().has(o.cursor); // an address from elsewhere: which page it is nobody knows
+    const astray = pages === 0 && here().has(cursor); // an address from elsewhere: which page it is nobody knows
     const from = pages * pageSize + 1;
     const words = astray ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
     body.replaceChildren(...rows.map(o.row));

@@ -1,20 +1,19 @@
 // The console: a front end for members of staff, with api/typescript as its only way to the server.
 //
-//   where.ts    the address: which part, which filters     list.ts    a list of many pages
-//   server.ts   the client, and who is signed in           users.ts   the list of users, and invitations
-//   dialogs.ts  questions                                  events.ts  the list of events
-//   proof.ts    the password once more                     user.ts    one user
-//   rows.ts     users, sessions and events as elements     act.ts     what its buttons do
-//   words.ts    what is said                               traces.ts  its sessions and newest events
+//   where.ts    the address: which part, which filters     users.ts   the list of users, and invitations
+//   server.ts   the client, and who is signed in           events.ts  the list of events
+//   rows.ts     users, sessions and events as elements     user.ts    one user
+//   words.ts    what is said                               act.ts     what its buttons do
+//   list.ts     a list of many pages                       traces.ts  its sessions and newest events
 //
 // ../../parts has what it shares with the demo.
 import type { State } from "accounts-client";
 import { byId, say, unsay } from "../../parts/dom.js";
 import { lost, onSubmit, reset } from "../../parts/forms.js";
 import { explain, farewell } from "../../parts/words.js";
-import { closeDialogs, sure } from "./dialogs.js";
+import { closeDialogs, sure } from "../../parts/dialogs.js";
 import { eventsList } from "./events.js";
-import { accounts, api, become, self, type User } from "./server.js";
+import { accounts, api, become, learn, self, type User } from "./server.js";
 import { forgetDrafts, forgetUser, leftUnsaved, onSelfChange, showUser, unsaved } from "./user.js";
 import { forgetInvitation, usersList } from "./users.js";
 import { address, here, onMove, view } from "./where.js";
@@ -64,7 +63,7 @@ async function enter(): Promise<void> {
   const mine = session;
   let problem = "";
   try {
-    const { data, error, response } = await api.GET("/accounts/profile");
+    const [{ data, error, response }] = await Promise.all([api.GET("/accounts/profile"), learn()]);
     if (mine !== session) return;
     if (data) return meet(data.user, first);
     if (response.status === 401) return; // the client has told already

@@ -1,9 +1,11 @@
 // What a user, a session and an event look like, wherever they are shown.
 import { make, when } from "../../parts/dom.js";
-import { device } from "../../parts/words.js";
+import { device, nameOf, otherwise } from "../../parts/words.js";
 import { self, type Schemas, type User } from "./server.js";
 import { address } from "./where.js";
-import { happening, texts } from "./words.js";
+import { fieldName, happening, texts, valueText } from "./words.js";
+
+type Event = Schemas["Event"];
 
 const relative = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
 const units: [Intl.RelativeTimeFormatUnit, number][] = [["year", 31_557_600], ["month", 2_629_800], ["day", 86_400], ["hour", 3_600], ["minute", 60]];
@@ -44,7 +46,6 @@ export function link(to: string, text: string): HTMLAnchorElement {
 
 /** A link to a user's page. */
 export const userLink = (id: number, text = `#${id}`): HTMLAnchorElement => link(address("user", { id }), text);
-const actorLink = (id: number) => userLink(id, id === self()?.id ? texts.byYou : undefined);
 
 /** A button that does something at once. */
 export function press(className: string, text: string, act: (button: HTMLButtonElement) => void): HTMLButtonElement {
@@ -68,7 +69,8 @@ export function roleBadges(user: User): HTMLElement[] {
  * Letters of another script can look like Latin ones, and superusers grant roles by looking at an
  * address.
  */
-export function asciiDomain(email: string): string {
+export function asciiDomain(email: string | null): string {
+  if (email === null) return "";
   const domain = email.slice(email.lastIndexOf("@") + 1);
   if (/^[\x20-\x7e]*$/.test(domain)) return "";
   try {
@@ -81,7 +83,7 @@ export function asciiDomain(email: string): string {
 /** A user in the list. */
 export function userRow(user: User): HTMLTableRowElement {
   const ascii = asciiDomain(user.email);
-  const email = make("span", "email", user.email, ...(ascii ? [" ", make("span", "muted ascii", ascii)] : []));
+  const email = make("span", user.email === null ? "email muted" : "email", user.email ?? texts.noAddress, ...(ascii ? [" ", make("span", "muted ascii", ascii)] : []));
   const mark = user.email_verified ? make("span", "mark", "✓") : badge(texts.notVerified, "warm");
   if (user.email_verified) {
     mark.title = texts.verified;
@@ -89,7 +91,7 @@ export function userRow(user: User): HTMLTableRowElement {
   }
   return row(
     cell("name", userLink(user.id, user.username)),
-    cell("address", email, " ", mark),
+    cell("address", email, ...(user.email === null ? [] : [" ", mark])),
     cell("person", fullName(user)),
     cell("state", badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad")),
     cell("role", ...roleBadges(user)),
@@ -99,38 +101,59 @@ export function userRow(user: User): HTMLTableRowElement {
 }
 
 /** Where a request came from; an operator's command comes from nowhere. */
-const origin = (event: Schemas["Event"]): string => (event.ip ? `${device(event.user_agent)}, ${event.ip}` : "");
+const origin = (event: Event): string => (event.ip ? `${device(event.user_agent)}, ${event.ip}` : "");
 
 /** What happened, in red if it looks bad. */
-function title(kind: Schemas["EventKind"]): HTMLElement {
+function title(kind: Event["kind"]): HTMLElement {
   const { text, bad } = happening(kind);
   return make("span", bad ? "what bad" : "what", text);
 }
 
-/** Who did what no member of staff did. */
-function by(event: Schemas["Event"]): string {
-  if (!event.ip) return texts.byOperator;
-  return happening(event.kind).bad ? texts.bySomebody : texts.bySelf;
+/** The user or staff member with a name, or with the id if there is none any more. */
+function actorLink(id: number, username: string | null): HTMLAnchorElement {
+  return userLink(id, id === self()?.id ? texts.byYou : (username ?? undefined));
+}
+
+/** Who did it. */
+function by(event: Event): HTMLElement {
+  if (event.actor === "staff" && event.actor_id !== null) return actorLink(event.actor_id, event.actor_username);
+  return make("span", "muted", actorText(event));
+}
+
+function actorText({ actor, kind }: Event): string {
+  const name: string = actor;
+  switch (actor) {
+    case "self": return happening(kind).bad ? texts.bySomebody : texts.bySelf;
+    case "staff": return texts.byStaff;
+    case "operator": return texts.byOperator;
+    default: return otherwise(actor, nameOf(name));
+  }
+}
+
+/** What was changed, and what else there is to say. */
+function details({ changes, detail }: Event): string {
+  const changed = changes.map(({ field, before, after }) => `${fieldName(field)}: ${valueText(before)} → ${valueText(after)}`);
+  return [...changed, ...(detail ? [detail] : [])].join(" · ");
 }
 
 /** An event in the list. */
-export function eventRow(event: Schemas["AdminEvent"]): HTMLTableRowElement {
+export function eventRow(event: Event): HTMLTableRowElement {
   return row(
     cell("time", ago(event.created_at)),
     cell("what", title(event.kind)),
-    cell("id", userLink(event.user_id)),
-    cell("by", event.actor_id ? actorLink(event.actor_id) : make("span", "muted", by(event))),
+    cell("id", userLink(event.user_id, event.username ?? undefined)),
+    cell("by", by(event)),
     cell("from", origin(event)),
-    cell("detail", event.detail),
+    cell("detail", details(event)),
   );
 }
 
 /** An event on the page of its user. */
-export function eventItem(event: Schemas["AdminEvent"]): HTMLElement {
-  const details: (Node | string)[] = [ago(event.created_at)];
-  if (event.actor_id) details.push(" · ", texts.by, actorLink(event.actor_id));
-  for (const text of [origin(event), event.detail]) if (text) details.push(` · ${text}`);
-  return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...details)));
+export function eventItem(event: Event): HTMLElement {
+  const line: (Node | string)[] = [ago(event.created_at)];
+  if (event.actor === "staff") line.push(" · ", texts.by, by(event));
+  for (const text of [origin(event), details(event)]) if (text) line.push(` · ${text}`);
+  return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...line)));
 }
 
 /** When a session was used, which is known by the hour. */
@@ -139,6 +162,6 @@ const used = (hour: string): (Node | string)[] => (Date.now() - Date.parse(hour)
 /** A session on the page of its user. */
 export function sessionItem(session: Schemas["Session"], action: Node | null): HTMLElement {
   const title = make("p", "row-title", device(session.user_agent), ...(session.current ? [" ", badge(texts.thisOne, "good")] : []));
-  const details = make("p", "row-text", session.ip, " · ", texts.since, when(session.created_at), ...used(session.last_used_at));
+  const details = make("p", "row-text", ...(session.ip ? [session.ip, " · "] : []), texts.since, when(session.created_at), ...used(session.last_used_at));
   return make("li", "", make("div", "", title, details), ...(action ? [action] : []));
 }

@@ -3,7 +3,7 @@ import { byId, make, say } from "../../parts/dom.js";
 import { fillList } from "../../parts/lists.js";
 import { device } from "../../parts/words.js";
 import { perform } from "./act.js";
-import { sure } from "./dialogs.js";
+import { sure } from "../../parts/dialogs.js";
 import { eventItem, press, sessionItem } from "./rows.js";
 import { api, type Schemas } from "./server.js";
 import { address } from "./where.js";

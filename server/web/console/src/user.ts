@@ -1,17 +1,18 @@
 // The page of one user: what is known, what can be changed, and what cannot be taken back.
 import { byId, make, say, when } from "../../parts/dom.js";
 import { lost, onSubmit } from "../../parts/forms.js";
+import { languageName, offerLanguages } from "../../parts/settings.js";
 import { explain } from "../../parts/words.js";
 import { perform } from "./act.js";
-import { sure } from "./dialogs.js";
-import { proven } from "./proof.js";
+import { sure } from "../../parts/dialogs.js";
 import { ago, asciiDomain, badge, fullName, link, press, roleBadges } from "./rows.js";
-import { accounts, api, hindrance, self, type Schemas, type User } from "./server.js";
+import { accounts, api, hindrance, locales, proven, self, type Schemas } from "./server.js";
 import { loadHappenings, loadSessions, forgetTraces } from "./traces.js";
 import { address, go, here } from "./where.js";
 import { texts } from "./words.js";
 
-type Result = Schemas["AdminUserResult"];
+type User = Schemas["AdminUser"];
+type Changes = Schemas["UpdateUserRequest"];
 type Fields = Record<string, string>;
 
 const body = byId("user-body");
@@ -20,7 +21,7 @@ const fault = byId("user-fault");
 const names = ["username", "email", "first_name", "last_name", "locale"] as const;
 
 let id = 0;
-let shown: Result | null = null;
+let shown: User | null = null;
 let selfChanged: () => void = () => undefined;
 
 const own = () => id === self()?.id;
@@ -43,7 +44,7 @@ export async function showUser(): Promise<void> {
   try {
     const { data, error, response } = await api.GET("/admin/users/{user_id}", { params: path() });
     if (id !== wanted) return; // somebody else is shown by now
-    if (data) fill(data);
+    if (data) fill(data.user);
     else if (error?.code === "resource_not_found") refuse(texts.gone.title, texts.gone.text, null);
     else if (error) problem = explain(error, response);
     if (error?.code === "role_required") selfChanged();
@@ -56,7 +57,7 @@ export async function showUser(): Promise<void> {
 }
 
 const traces = () => {
-  void loadSessions(id, own(), () => shown !== null && hindrance(shown.user) !== "");
+  void loadSessions(id, own(), () => shown !== null && hindrance(shown) !== "");
   void loadHappenings(id);
 };
 
@@ -93,25 +94,26 @@ export function forgetUser(): void {
 
 // ---------------------------------------------------------------- what is known
 
-function fill(result: Result): void {
-  if (!shown) byId("heard").textContent = texts.shown(result.user.username, result.user.is_active);
-  shown = result;
-  const { user } = result;
+function fill(user: User): void {
+  if (!shown) byId("heard").textContent = texts.shown(user.username, user.is_active);
+  shown = user;
   body.hidden = false;
   instead.hidden = true;
   document.title = texts.title(user.username);
   byId("user-name").textContent = user.username;
-  byId("user-badges").replaceChildren(...badges(result));
-  byId("facts").replaceChildren(...facts(result));
+  byId("user-badges").replaceChildren(...badges(user));
+  byId("facts").replaceChildren(...facts(user));
   const why = hindrance(user) ? texts.hindered : "";
   byId("user-notice").textContent = why;
   byId("user-notice").hidden = !why;
   byId("activity").textContent = user.is_active ? texts.deactivate : texts.activate;
   byId("activity").classList.toggle("danger", user.is_active);
-  byId("send-mail").textContent = result.has_password ? texts.resetMail : texts.noPassword;
-  byId("unthrottle").hidden = !result.throttled;
-  const locked = (result.has_password || user.last_login !== null) && !self()?.is_superuser;
-  (control("email") as HTMLInputElement).readOnly = locked;
+  byId("send-mail").textContent = user.has_password ? texts.resetMail : texts.noPassword;
+  byId("unthrottle").hidden = !user.throttled;
+  const locked = (user.has_password || user.last_login !== null) && !self()?.is_superuser;
+  const email = control("email") as HTMLInputElement;
+  email.readOnly = locked;
+  email.required = user.email !== null;
   byId("details-email-hint").textContent = locked ? texts.addressLocked : texts.addressConfirmed;
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
   for (const role of ["is_staff", "is_superuser"] as const) box(role).checked = user[role];
@@ -119,17 +121,17 @@ function fill(result: Result): void {
   able(!hindrance(user));
 }
 
-function badges({ user, has_password, throttled }: Result): HTMLElement[] {
+function badges(user: User): HTMLElement[] {
   const all = [badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad"), ...roleBadges(user)];
   if (!user.email_verified) all.push(badge(texts.notVerified, "warm"));
-  if (!has_password) all.push(badge(texts.invited, "warm"));
-  if (throttled) all.push(badge(texts.throttled, "bad"));
+  if (!user.has_password) all.push(badge(texts.invited, "warm"));
+  if (user.throttled) all.push(badge(texts.throttled, "bad"));
   if (own()) all.push(badge(texts.you));
   const name = fullName(user);
   return name ? [make("span", "full", name), ...all] : all;
 }
 
-function facts({ user, has_password, throttled, pending_email }: Result): HTMLElement[] {
+function facts(user: User): HTMLElement[] {
   const { facts } = texts;
   const yes = (is: boolean) => (is ? facts.yes : facts.no);
   const lines: [string, Node | string][] = [
@@ -138,10 +140,10 @@ function facts({ user, has_password, throttled, pending_email }: Result): HTMLEl
     [facts.login, user.last_login ? ago(user.last_login) : texts.never],
     [facts.verified, yes(user.email_verified)],
     ...(asciiDomain(user.email) ? [[facts.domain, asciiDomain(user.email)] as [string, string]] : []),
-    [facts.password, yes(has_password)],
-    [facts.throttled, throttled ? facts.paused : facts.open],
+    [facts.password, yes(user.has_password)],
+    [facts.throttled, user.throttled ? facts.paused : facts.open],
   ];
-  if (pending_email !== null) lines.push([facts.pending, texts.waiting(pending_email)]);
+  if (user.pending_email !== null) lines.push([facts.pending, texts.waiting(user.pending_email)]);
   return lines.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)));
 }
 
@@ -168,30 +170,33 @@ export const unsaved = (): boolean => drafts.size > 0;
 export const forgetDrafts = (): void => drafts.clear();
 
 /** Whom somebody has just turned away from, with something typed that is not saved; or "". */
-export const leftUnsaved = (): string => (drafts.has(id) ? (shown?.user.username ?? "") : "");
+export const leftUnsaved = (): string => (drafts.has(id) ? (shown?.username ?? "") : "");
 
-const saved = (): Fields => ({ ...pick(shown?.user), locale: shown?.locale ?? "" });
-const pick = (user?: User): Fields => ({ username: user?.username ?? "", email: user?.email ?? "", first_name: user?.first_name ?? "", last_name: user?.last_name ?? "" });
+/** What the server has, as the controls show it: an empty text where there is nothing. */
+const saved = (): Fields => Object.fromEntries(names.map((name) => [name, shown?.[name] ?? ""]));
 
-function changes(typed: Fields): Fields {
+/** What of that was changed; no language is null. */
+function changes(typed: Fields): Changes {
   const before = saved();
-  return Object.fromEntries(names.flatMap((name) => (typed[name] === before[name] ? [] : [[name, typed[name] ?? ""]])));
+  const changed: Changes = Object.fromEntries(names.flatMap((name) => (typed[name] === before[name] ? [] : [[name, typed[name] ?? ""]])));
+  return "locale" in changed ? { ...changed, locale: changed.locale || null } : changed;
 }
 
 function fillDetails(): void {
   const values = { ...saved(), ...drafts.get(id) };
-  const locale = control("locale") as HTMLSelectElement;
-  for (const option of [...locale.options]) if (!["en", "ko"].includes(option.value)) option.remove();
   const present = saved()["locale"] ?? "";
-  if (!["en", "ko"].includes(present)) locale.prepend(new Option(present || texts.noLocale, present));
+  const others = [new Option(texts.noLocale, "")];
+  if (present && !locales().includes(present)) others.push(new Option(languageName(present), present));
+  offerLanguages("details-locale", locales(), others);
   for (const name of names) control(name).value = values[name] ?? "";
   mark();
 }
 
 function mark(): void {
-  const typed = Object.fromEntries(names.map((name) => [name, control(name).value]));
-  const changed = Object.keys(changes(typed)).length > 0;
-  if (changed) drafts.set(id, typed);
+  const before = saved();
+  const typed = names.map((name) => [name, control(name).value] as const).filter(([name, value]) => value !== before[name]);
+  const changed = typed.length > 0;
+  if (changed) drafts.set(id, Object.fromEntries(typed)); // nothing else: another field may be changed by somebody else
   else drafts.delete(id);
   byId("details-undo").hidden = !changed;
   byId("details-hint").hidden = !changed;
@@ -204,13 +209,24 @@ const details = onSubmit("details", async (typed) => {
     say(texts.nothingChanged);
     return null;
   }
-  return proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: changed }));
+  return patch(changed);
 }, ({ data }) => {
   if (!data) return;
-  const asked = drafts.get(data.user.id)?.["email"] ?? data.user.email;
+  const asked = drafts.get(data.user.id)?.["email"] ?? null;
   drafts.delete(data.user.id);
-  changedTo(data, asked === data.user.email ? texts.saved : texts.savedAddress(asked));
+  changedTo(data.user, asked === null || asked === data.user.email ? texts.saved : texts.savedAddress(asked));
 });
+
+/**
+ * Changes the user as it is shown. If somebody else has changed it since, nothing is changed, and the page shows the user as
+ * it is now; what was typed stays.
+ */
+async function patch(body: Changes) {
+  const params = { ...path(), header: { "If-Match": `"${shown?.version}"` } };
+  const result = await proven(() => api.PATCH("/admin/users/{user_id}", { params, body }));
+  if (result?.error?.code === "precondition_failed") void showUser();
+  return result;
+}
 
 details.addEventListener("input", () => shown && mark());
 byId("details-undo").addEventListener("click", () => {
@@ -223,10 +239,10 @@ byId("details-undo").addEventListener("click", () => {
 
 addEventListener("beforeunload", (event) => unsaved() && event.preventDefault());
 
-function changedTo(result: Result, text: string): void {
+function changedTo(user: User, text: string): void {
   say(text);
-  if (result.user.id !== id) return;
-  fill(result);
+  if (user.id !== id) return;
+  fill(user);
   traces();
   if (own()) selfChanged();
 }
@@ -236,7 +252,7 @@ function changedTo(result: Result, text: string): void {
 const box = (name: string) => byId("roles").querySelector(`[name=${name}]`) as HTMLInputElement;
 
 onSubmit("roles", async (ticked) => {
-  const user = shown?.user;
+  const user = shown;
   if (!user) return null;
   const wanted = { is_staff: "is_staff" in ticked, is_superuser: "is_superuser" in ticked };
   if (wanted.is_staff === user.is_staff && wanted.is_superuser === user.is_superuser) {
@@ -246,8 +262,8 @@ onSubmit("roles", async (ticked) => {
   const falls = (user.is_superuser && !wanted.is_superuser) || (user.is_staff && !wanted.is_staff);
   if (own() && falls && !(await sure(texts.selfRoles))) return null;
   if (!user.is_superuser && wanted.is_superuser && !(await sure(texts.sureRoles(user.username)))) return null;
-  return proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: wanted }));
-}, ({ data }) => data && changedTo(data, texts.rolesSaved));
+  return patch(wanted);
+}, ({ data }) => data && changedTo(data.user, texts.rolesSaved));
 
 // ---------------------------------------------------------------- at once
 
@@ -256,24 +272,24 @@ const goodbye = async (): Promise<void> => void (await accounts.logout().catch((
 
 function onPress(name: string, act: (button: HTMLButtonElement, user: User) => Promise<void>): void {
   const button = byId<HTMLButtonElement>(name);
-  button.addEventListener("click", () => shown && void act(button, shown.user));
+  button.addEventListener("click", () => shown && void act(button, shown));
 }
 
 onPress("activity", async (button, user) => {
   const off = user.is_active;
   if (off && !(await sure({ ...texts.sureDeactivate(user.username), ...(own() ? { warning: texts.selfDeactivate } : {}) }))) return;
-  await perform(button, () => proven(() => api.PATCH("/admin/users/{user_id}", { params: path(), body: { is_active: !off } })), async ({ data }) => {
+  await perform(button, () => patch({ is_active: !off }), async ({ data }) => {
     if (off && own()) await goodbye();
-    else if (data) changedTo(data, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
+    else if (data) changedTo(data.user, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
   });
 });
 
 onPress("send-mail", (button, user) => perform(button, () => api.POST("/admin/users/{user_id}/password_reset", { params: path() }), () => {
-  say(texts.mailSent(user.email));
+  say(texts.mailSent(user.email ?? user.username));
   void loadHappenings(id);
 }));
 
-onPress("unthrottle", (button) => perform(button, () => api.POST("/admin/users/{user_id}/unthrottle", { params: path() }), () => {
+onPress("unthrottle", (button) => perform(button, () => proven(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
   say(texts.unthrottled);
   byId("activity").focus(); // the button goes
   void showUser();
@@ -282,7 +298,7 @@ onPress("unthrottle", (button) => perform(button, () => api.POST("/admin/users/{
 onPress("delete", async (button, user) => {
   if (!(await sure({ ...texts.sureDelete(user.username), typed: user.username, ...(own() ? { warning: texts.selfDelete } : {}) }))) return;
   const mine = own();
-  await perform(button, () => proven(() => api.POST("/admin/users/{user_id}/delete", { params: path() })), async () => {
+  await perform(button, () => proven(() => api.DELETE("/admin/users/{user_id}", { params: path() })), async () => {
     drafts.delete(user.id);
     if (mine) return void (await goodbye());
     go(address("users"), { replace: true });

@@ -1,10 +1,10 @@
 // The list of users, and the way to invite one.
 import { byId, say } from "../../parts/dom.js";
 import { onSubmit, reset } from "../../parts/forms.js";
-import { makeList, pageSize, type ListOptions } from "./list.js";
-import { proven } from "./proof.js";
+import { offerLanguages } from "../../parts/settings.js";
+import { makeList, pageSize, several, type ListOptions } from "./list.js";
 import { userRow } from "./rows.js";
-import { api, present, self, type Schemas, type User } from "./server.js";
+import { api, locales, present, proven, self, type Schemas, type User } from "./server.js";
 import { address, go, here, view } from "./where.js";
 import { texts } from "./words.js";
 
@@ -17,13 +17,13 @@ export function usersList(denied: () => void) {
       limit: pageSize,
       sort: (query.get("sort") ?? "username") as Schemas["UserSort"],
       ...present({
-        q: query.get("q") || undefined, after: query.get("after") || undefined,
-        is_active: flag(query.get("is_active")), is_staff: flag(query.get("is_staff")), verified: flag(query.get("verified")),
+        q: query.get("q") || undefined, cursor: query.get("cursor") || undefined, is_active: flag(query.get("is_active")),
+        role: several<Schemas["UserRole"]>(query.get("role")), email_verified: flag(query.get("email_verified")),
       }),
     } } });
-    return data ? { data: { rows: data.users, next: data.next }, response } : { error, response };
+    return data ? { data: { rows: data.users, next: data.next_cursor }, response } : { error, response };
   };
-  return makeList<User>({ view: "users", cursor: "after", read, row: userRow, range: texts.usersRange, nothing: texts.noUsers, denied });
+  return makeList<User>({ view: "users", read, row: userRow, range: texts.usersRange, nothing: texts.noUsers, denied });
 }
 
 // ---------------------------------------------------------------- by the keyboard
@@ -61,20 +61,21 @@ const dialog = byId<HTMLDialogElement>("invite-dialog");
 
 byId("invite-open").addEventListener("click", () => {
   byId("invite-roles").hidden = !self()?.is_superuser;
+  if (byId<HTMLSelectElement>("invite-locale").options.length === 0) offerLanguages("invite-locale", locales());
   dialog.showModal();
   byId("invite-email").focus();
 });
 
-const invite = onSubmit("invite", ({ email = "", username = "", first_name = "", last_name = "", locale = "en", ...roles }) =>
+const invite = onSubmit("invite", ({ email = "", username = "", first_name = "", last_name = "", locale = "", ...roles }) =>
   proven(() => api.POST("/admin/users", { body: {
-    email, locale, is_staff: "is_staff" in roles, is_superuser: "is_superuser" in roles,
-    ...present({ username: username || undefined, first_name: first_name || undefined, last_name: last_name || undefined }),
+    email, is_staff: "is_staff" in roles, is_superuser: "is_superuser" in roles,
+    ...present({ username: username || undefined, first_name: first_name || undefined, last_name: last_name || undefined, locale: locale || undefined }),
   } })), ({ data }) => {
   reset(invite);
   dialog.close();
   if (!data) return;
   go(address("user", { id: data.user.id }));
-  say(texts.invitedNow(data.user.email));
+  say(texts.invitedNow(data.user.email ?? ""));
 });
 
 /** Forgets what was typed for somebody else. */

@@ -1,6 +1,6 @@
 // What the console's scripts say, in one place; what does not change is in index.html.
 import type { components } from "accounts-client";
-import { unreachable } from "../../parts/words.js";
+import { nameOf, otherwise } from "../../parts/words.js";
 
 type EventKind = components["schemas"]["EventKind"];
 
@@ -28,6 +28,8 @@ export const texts = {
   noUsers: { title: "Nobody fits", text: "No user has all of this: try a shorter part of the name or the address, or fewer filters." },
   noEvents: { title: "Nothing of the kind", text: "No event has all of this. Events are kept for a limited time." },
 
+  kindsChosen: (titles: string[]) => (titles.length === 0 ? "Everything" : titles.length === 1 ? (titles[0] ?? "") : `${titles.length} kinds`),
+
   // a user, in a list and alone
   active: "Active",
   deactivated: "Deactivated",
@@ -36,7 +38,8 @@ export const texts = {
   verified: "Verified",
   notVerified: "Not verified",
   never: "Never",
-  noLocale: "None chosen: English",
+  noAddress: "No address",
+  noLocale: "None chosen",
   throttled: "Login paused",
   invited: "Invited, no password yet",
   you: "You",
@@ -74,8 +77,6 @@ export const texts = {
   othersEnded: "All your other sessions have ended.",
 
   // questions
-  typeThis: (username: string) => `Type ${username} to go on.`,
-  notTyped: (username: string) => `This is not ${username}.`,
   sureDeactivate: (username: string) => ({
     title: `Deactivate ${username}?`, yes: "Deactivate",
     text: "All sessions end at once, and nobody can log in with this account until it is activated again.",
@@ -106,6 +107,7 @@ export const texts = {
   noHappenings: "Nothing yet.",
   by: "by ",
   byYou: "you",
+  byStaff: "a member of staff",
   byOperator: "an operator",
   bySelf: "the user",
   bySomebody: "somebody",
@@ -113,6 +115,7 @@ export const texts = {
 
 /** What happened, as those see it whom it did not happen to; and whether it looks bad. */
 export function happening(kind: EventKind): { text: string; bad?: true } {
+  const name: string = kind;
   switch (kind) {
     case "registered": return { text: "Registered" };
     case "email_verified": return { text: "E-mail verified" };
@@ -129,23 +132,36 @@ export function happening(kind: EventKind): { text: string; bad?: true } {
     case "password_reset": return { text: "Password reset by mail" };
     case "username_changed": return { text: "Username changed" };
     case "email_change_requested": return { text: "New e-mail asked for" };
+    case "email_change_canceled": return { text: "New e-mail canceled" };
     case "email_changed": return { text: "E-mail changed" };
     case "activated": return { text: "Activated" };
     case "deactivated": return { text: "Deactivated" };
     case "reauthenticated": return { text: "Password once more" };
     case "invited": return { text: "Invited" };
-    case "profile_changed": return { text: "Name changed" };
+    case "profile_changed": return { text: "Profile changed" };
     case "roles_changed": return { text: "Roles changed" };
     case "password_reset_sent": return { text: "Reset mail sent" };
     case "login_limit_reset": return { text: "Let in again" };
     case "deleted": return { text: "Deleted" };
-    default: return unreachable(kind);
+    default: return otherwise(kind, { text: nameOf(name) });
   }
+}
+
+const fields: Record<string, string> = { is_staff: "Staff", is_superuser: "Superuser", is_active: "Active", locale: "Language" };
+
+/** The name of a member that an event changed. */
+export const fieldName = (field: string): string => (Object.hasOwn(fields, field) ? (fields[field] as string) : nameOf(field));
+
+/** A value of such a member. */
+export function valueText(value: string | null): string {
+  if (value === null) return "none";
+  if (value === "true" || value === "false") return value === "true" ? "yes" : "no";
+  return value === "" ? "empty" : value;
 }
 
 /** Every kind, in the order in which they are offered. */
 export const kinds: readonly EventKind[] = [
   "login", "login_failed", "password_wrong", "rate_limited", "logout", "session_revoked", "sessions_revoked", "refresh_graced", "refresh_reused",
   "password_changed", "password_reset", "password_reset_sent", "reauthenticated", "login_limit_reset", "registered", "invited", "email_verified",
-  "username_changed", "profile_changed", "email_change_requested", "email_changed", "roles_changed", "activated", "deactivated", "deleted",
+  "username_changed", "profile_changed", "email_change_requested", "email_change_canceled", "email_changed", "roles_changed", "activated", "deactivated", "deleted",
 ];

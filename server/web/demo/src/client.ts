@@ -1,5 +1,7 @@
 // The client of this page: one at a time, for the transport that was chosen. Every request goes through `recorded`.
 import { createAccountsClient, type AccountsClient, type RefreshTokenStorage, type State, type StoredSession, type Transport } from "accounts-client";
+import { prover } from "../../parts/proof.js";
+import { readSettings, type Settings } from "../../parts/settings.js";
 import { inForce, recorded } from "./wire.js";
 
 export const transports: readonly Transport[] = ["hybrid", "cookies", "server_held", "body"];
@@ -27,6 +29,19 @@ let transport = transports.find((name) => name === localStorage.getItem(transpor
 export let accounts = connect(transport);
 const tell = (state: State) => listeners.forEach((listener) => listener(state));
 accounts.onChange(tell);
+
+/** The settings of the server, read once. */
+export const settings: Promise<Settings | null> = readSettings(accounts);
+
+let username = "";
+
+/** Remembers the name of the user, for programs that keep passwords. */
+export function become(name: string): void {
+  username = name;
+}
+
+/** Calls an operation, and asks for the password first where the server requires a recent authentication. */
+export const proven = prover(() => accounts, () => username);
 
 /** The transport that the next login asks for. */
 export const chosen = (): Transport => transport;

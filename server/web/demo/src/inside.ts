@@ -1,10 +1,11 @@
 // With a session: profile, password, the sessions of all devices, and the security log.
 import type { components } from "accounts-client";
-import { accounts, current } from "./client.js";
+import { accounts, become, current, proven } from "./client.js";
+import { sure } from "../../parts/dialogs.js";
 import { byId, make, say, when } from "../../parts/dom.js";
-import { lost, onSubmit, reset } from "../../parts/forms.js";
+import { lost, onSubmit, reset, type Outcome } from "../../parts/forms.js";
 import { fillList } from "../../parts/lists.js";
-import { device, explain, type Problem } from "../../parts/words.js";
+import { device, explain, nameOf } from "../../parts/words.js";
 import { tabs } from "./tabs.js";
 import { aboutTransport, eventTitle } from "./words.js";
 
@@ -32,7 +33,8 @@ export function renew(): void {
 
 /** Forgets whose account it was. */
 export function leave(): void {
-  for (const form of [profile, password]) reset(form);
+  for (const form of [profile, address, password]) reset(form);
+  become("");
   byId("who").textContent = "Not signed in";
   byId("hello").textContent = "Hello";
   for (const list of [sessions, events]) list.replaceChildren();
@@ -61,18 +63,42 @@ const password = onSubmit("password", ({ current_password = "", new_password = "
   say("The password is changed. All other sessions have ended.");
 });
 
-function fill(user: Schemas["User"]): void {
+const address = onSubmit("address", ({ email = "" }) => proven(() => accounts.api.POST("/accounts/email/change", { body: { email } })), (_, { email = "" }) => {
+  reset(address);
+  say(`A link is on its way to ${email}.`);
+  void readProfile();
+});
+
+function onPending(id: string, call: () => Promise<Outcome>, done: string): void {
+  const button = byId<HTMLButtonElement>(id);
+  button.addEventListener("click", () => void busy(button, call, done).then(readProfile));
+}
+
+onPending("pending-resend", () => accounts.api.POST("/accounts/email/change/resend"), "Sent again: the older links no longer work.");
+onPending("pending-cancel", () => accounts.api.DELETE("/accounts/email/change"), "Canceled: the address stays as it is.");
+
+const remove = byId<HTMLButtonElement>("delete");
+remove.addEventListener("click", () => void (async () => {
+  const username = byId("who").textContent ?? "";
+  const question = { title: `Delete ${username}?`, text: "The account goes with its sessions and events. Nothing brings it back.", yes: "Delete", typed: username };
+  if (await sure(question)) await busy(remove, () => proven(() => accounts.api.DELETE("/accounts/profile")), "The account is deleted.");
+})());
+
+function fill(user: Schemas["Profile"]): void {
+  become(user.username);
   byId("who").textContent = user.username;
   byId("hello").textContent = `Hello, ${user.first_name || user.username}`;
   byId<HTMLInputElement>("profile-username").value = user.username;
   byId<HTMLInputElement>("profile-first").value = user.first_name;
   byId<HTMLInputElement>("profile-last").value = user.last_name;
   const facts = {
-    email: user.email,
+    email: user.email ?? "none",
     verified: user.email_verified ? "yes" : "no",
     joined: when(user.date_joined),
     login: user.last_login ? when(user.last_login) : "–",
   };
+  byId("pending").hidden = user.pending_email === null;
+  byId("pending-email").textContent = user.pending_email ?? "";
   for (const [name, value] of Object.entries(facts)) document.querySelector(`[data-fact=${name}]`)?.replaceChildren(value);
 }
 
@@ -104,11 +130,12 @@ function readSessions(): Promise<void> {
 
 function sessionRow(session: Schemas["Session"]): HTMLElement {
   const title = [device(session.user_agent), " ", make("span", "badge", session.token_transport)];
-  if (session.current) return row([...title, " ", make("span", "badge good", "this one")], ["Since ", when(session.created_at), ` · ${session.ip}`]);
+  const details = ["Since ", when(session.created_at), ...(session.ip ? [` · ${session.ip}`] : [])];
+  if (session.current) return row([...title, " ", make("span", "badge good", "this one")], details);
   const end = make("button", "small", "End", make("span", "quiet", ` the session of ${device(session.user_agent)}`));
   end.type = "button";
   end.addEventListener("click", () => void endSession(session.id, end));
-  return row(title, ["Since ", when(session.created_at), ` · ${session.ip}`], end);
+  return row(title, details, end);
 }
 
 async function endSession(id: string, button: HTMLButtonElement): Promise<void> {
@@ -121,13 +148,13 @@ async function endSessions(button: HTMLButtonElement, keepCurrent: boolean): Pro
   if (keepCurrent) await readSessions();
 }
 
-/** A request of a button: it waits, and what came of it is said. */
-export async function busy(button: HTMLButtonElement, call: () => Promise<{ error?: Problem; response: Response }>, done: string): Promise<void> {
+/** A request of a button: it waits, and what came of it is said. Null is a change of mind. */
+export async function busy(button: HTMLButtonElement, call: () => Promise<Outcome | null>, done: string): Promise<void> {
   if (button.getAttribute("aria-busy") === "true") return;
   button.setAttribute("aria-busy", "true");
   try {
-    const { error, response } = await call();
-    say(error ? explain(error, response) : done);
+    const result = await call();
+    if (result) say(result.error ? explain(result.error, result.response) : done);
   } catch (error) {
     say(lost(error));
   } finally {
@@ -135,23 +162,26 @@ export async function busy(button: HTMLButtonElement, call: () => Promise<{ erro
   }
 }
 
-function readEvents(before?: string): Promise<void> {
-  const read = () => accounts.api.GET("/accounts/events", { params: { query: { limit: 12, ...(before ? { before } : {}) } } });
-  return fillList(events, read, ({ events: all, next }) => {
-    older.hidden = next === null;
-    older.dataset["before"] = next ?? "";
+function readEvents(cursor?: string): Promise<void> {
+  const read = () => accounts.api.GET("/accounts/events", { params: { query: { limit: 12, ...(cursor ? { cursor } : {}) } } });
+  return fillList(events, read, ({ events: all, next_cursor }) => {
+    older.hidden = next_cursor === null;
+    older.dataset["cursor"] = next_cursor ?? "";
     const rows = all.map(eventRow);
-    return before ? [...(events.children as Iterable<HTMLElement>), ...rows] : rows;
-  }, () => void readEvents(before));
+    return cursor ? [...(events.children as Iterable<HTMLElement>), ...rows] : rows;
+  }, () => void readEvents(cursor));
 }
 
 function eventRow(event: Schemas["Event"]): HTMLElement {
   const { text, bad } = eventTitle(event.kind);
   const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : ""; // an operator's has none
-  return row([text, ...(bad ? [" ", make("span", "badge bad", "was it you?")] : [])], [when(event.created_at), ...[where, event.detail].filter(Boolean).map((text) => ` · ${text}`)]);
+  const by = event.actor === "staff" ? "by the staff" : "";
+  const changed = event.changes.map(({ field, before, after }) => `${nameOf(field)}: ${before || "none"} → ${after || "none"}`);
+  return row([text, ...(bad ? [" ", make("span", "badge bad", "was it you?")] : [])],
+    [when(event.created_at), ...[by, where, ...changed, event.detail].filter(Boolean).map((text) => ` · ${text}`)]);
 }
 
-older.addEventListener("click", () => void readEvents(older.dataset["before"]));
+older.addEventListener("click", () => void readEvents(older.dataset["cursor"]));
 for (const [id, keepCurrent] of [["others", true], ["everywhere", false]] as const) {
   const button = byId<HTMLButtonElement>(id);
   button.addEventListener("click", () => void endSessions(button, keepCurrent));

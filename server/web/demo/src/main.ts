@@ -12,6 +12,7 @@ import { busy, enter as enterInside, leave as leaveInside, renew } from "./insid
 import { lost } from "../../parts/forms.js";
 import { enter as enterOutside, leave as leaveOutside } from "./outside.js";
 import "./session.js";
+import { closeDialogs } from "../../parts/dialogs.js";
 import { farewell } from "../../parts/words.js";
 
 let shown: State["status"] | "" = ""; // what the page shows
@@ -34,6 +35,7 @@ function draw(state: State): void {
     leaveOutside();
     enterInside();
   } else {
+    closeDialogs();
     leaveInside();
     enterOutside();
     part(state);

@@ -1,8 +1,9 @@
 // Without a session: sign up, verify, log in, and the choice of a transport.
 import type { Transport } from "accounts-client";
-import { accounts, choose, chosen, transports } from "./client.js";
+import { accounts, choose, chosen, settings, transports } from "./client.js";
 import { byId, say } from "../../parts/dom.js";
 import { onSubmit, reset } from "../../parts/forms.js";
+import { showSettings } from "../../parts/settings.js";
 import { tabs } from "./tabs.js";
 
 const loginName = byId<HTMLInputElement>("login-username");
@@ -63,6 +64,13 @@ for (const radio of document.querySelectorAll<HTMLInputElement>("[name=transport
     if (next) choose(next);
   });
 }
+
+void settings.then((known) => {
+  if (!known) return; // the server will say what it does not allow
+  showSettings(known);
+  byId("closed").hidden = known.registration !== "closed";
+  byId("signup-fields").hidden = known.registration === "closed";
+});
 
 byId("copy").addEventListener("click", () => {
   navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not let this page copy."));

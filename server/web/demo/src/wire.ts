@@ -82,7 +82,13 @@ function secrets(sent: Record<string, unknown>): Carried[] {
 function purpose(method: string, path: string): string {
   const at = `${method} ${path.replace("/accounts/", "").replace(/[0-9a-f-]{36}/, "{id}")}`;
   const purposes: Record<string, string> = {
-    "GET csrf": "Is there a session? Asked after each load.",
+    "GET session": "Is there a session? Asked after each load.",
+    "GET settings": "What the server allows",
+    "POST reauthenticate": "Confirm the password",
+    "POST email/change": "Change the address",
+    "POST email/change/resend": "Send the link to the new address again",
+    "DELETE email/change": "Cancel the change of the address",
+    "DELETE profile": "Delete the account",
     "POST refresh_token": "The client renews the tokens",
     "POST login": "Log in",
     "POST logout": "Log out",
@@ -113,12 +119,10 @@ function entryFor(request: Request) {
   return {
     answered(number: number, milliseconds: number, problem: string) {
       status.textContent = String(number);
-      const none = pathname === "/accounts/csrf" && problem === "credentials_missing"; // no session is no fault
-      status.classList.add(number < 400 ? "good" : none ? "calm" : "bad");
+      status.classList.add(number < 400 ? "good" : "bad");
       time.textContent = `${milliseconds} ms`;
       if (problem) {
         code.textContent = problem;
-        code.classList.toggle("calm", none);
         item.querySelector(".purpose")?.append(" ", code);
       }
     },

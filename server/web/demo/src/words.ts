@@ -1,11 +1,12 @@
 // What is said to a person about the own account.
 import type { components, Transport } from "accounts-client";
-import { unreachable } from "../../parts/words.js";
+import { nameOf, otherwise } from "../../parts/words.js";
 
 type Schemas = components["schemas"];
 
 /** A line of the security log. */
 export function eventTitle(kind: Schemas["EventKind"]): { text: string; bad?: true } {
+  const name: string = kind;
   switch (kind) {
     case "registered": return { text: "Account made" };
     case "email_verified": return { text: "Address verified" };
@@ -22,27 +23,29 @@ export function eventTitle(kind: Schemas["EventKind"]): { text: string; bad?: tr
     case "password_reset": return { text: "Password reset by mail" };
     case "username_changed": return { text: "Username changed" };
     case "email_change_requested": return { text: "New address asked for" };
+    case "email_change_canceled": return { text: "New address canceled" };
     case "email_changed": return { text: "Address changed" };
     case "activated": return { text: "Account activated" };
     case "deactivated": return { text: "Account deactivated" };
-    case "reauthenticated": return { text: "Password shown once more" };
+    case "reauthenticated": return { text: "Password confirmed" };
     case "invited": return { text: "Invited by the staff" };
-    case "profile_changed": return { text: "Name changed by the staff" };
+    case "profile_changed": return { text: "Name or language changed" };
     case "roles_changed": return { text: "Roles changed" };
     case "password_reset_sent": return { text: "The staff sent a mail to set a password" };
     case "login_limit_reset": return { text: "The staff allowed another try" };
     case "deleted": return { text: "Account removed" };
-    default: return unreachable(kind);
+    default: return otherwise(kind, { text: nameOf(name) });
   }
 }
 
 /** Where a transport keeps its tokens, in one sentence. */
 export function aboutTransport(transport: Transport): string {
+  const name: string = transport;
   switch (transport) {
     case "hybrid": return "The access token is in this page's memory; the refresh token is in a cookie that no script can read.";
     case "cookies": return "Both tokens are in cookies that no script can read.";
     case "server_held": return "The access token is in a cookie that no script can read; the refresh token has never left the server.";
     case "body": return "This page holds both tokens, and so does any script that gets into it. That is for apps, not for browsers.";
-    default: return unreachable(transport);
+    default: return otherwise(transport, `The server calls this transport ${name}.`);
   }
 }

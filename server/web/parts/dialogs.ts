@@ -1,6 +1,5 @@
 // Questions. Each is a <dialog>: the browser keeps the focus in it and brings it back afterwards, and Escape is a no.
-import { byId } from "../../parts/dom.js";
-import { texts } from "./words.js";
+import { byId } from "./dom.js";
 
 const waiting = new Map<HTMLDialogElement, (yes: boolean) => void>();
 
@@ -56,7 +55,7 @@ export async function sure(question: Question): Promise<boolean> {
   byId("ask-warning").hidden = !question.warning;
   wanted = question.typed ?? "";
   byId("ask-typed").hidden = !wanted;
-  byId("ask-label").textContent = texts.typeThis(wanted);
+  byId("ask-label").textContent = `Type ${wanted} to go on.`;
   blame("");
   askForm.reset();
   byId("ask-yes").textContent = question.yes;
@@ -74,7 +73,7 @@ function blame(text: string): void {
 askForm.addEventListener("submit", (event) => {
   event.preventDefault();
   if (wanted && typed.value.trim() !== wanted) {
-    blame(texts.notTyped(wanted));
+    blame(`This is not ${wanted}.`);
     typed.focus();
     return;
   }
