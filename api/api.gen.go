@@ -1194,7 +1194,7 @@ type AdminUser struct {
 	//
 	//
 	// Example: 7
-	Version int `json:"version"`
+	Version int64 `json:"version"`
 }
 
 // AdminUserResult A user as staff members see it.
