@@ -310,7 +310,9 @@ func TestEventsAreReadInTheOrderOfAnIndex(t *testing.T) {
 			for _, q := range queries {
 				q.Limit = 51
 				for _, step := range f.eventPlan(q) {
-					if !strings.Contains(step, index) || strings.Contains(step, "filesort") || strings.Contains(step, "TEMP B-TREE") {
+					ordered := strings.Contains(step, index) && !strings.Contains(step, "filesort") && !strings.Contains(step, "TEMP B-TREE")
+					fromStart := q.Until != nil && strings.HasPrefix(step, "ref ") // MariaDB would read all that came later, too
+					if !ordered || fromStart {
 						t.Errorf("%+v: %s, want the order of %s", q, step, index)
 					}
 				}
@@ -327,7 +329,7 @@ func (f *fixture) eventPlan(q models.EventQuery) (steps []string) {
 	if f.db.Engine == servertest.MySQL {
 		for _, row := range f.query("EXPLAIN "+query, args...) {
 			if row[2] == "events" {
-				steps = append(steps, strings.Join(row, " "))
+				steps = append(steps, strings.Join([]string{row[3], row[5], row[len(row)-1]}, " ")) // type, key, Extra
 			}
 		}
 	} else {
