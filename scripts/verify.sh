@@ -23,7 +23,7 @@ redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
 breaking   the contract breaks nobody who uses the released one
 mutations  each decision about the contract, broken on purpose, is caught by the linter, the form or oasdiff
-types      what openapi-typescript and hey-api make of the contract, and programs that use it, compile strictly
+types      what openapi-typescript, hey-api and orval make of the contract, and programs that use it, compile strictly
 client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser; demo and console are what their sources build
 model      the refresh protocol, checked exhaustively by spin, and broken on purpose
 swagger    the embedded Swagger UI is the published package
@@ -120,7 +120,9 @@ step_types() {
     scripts/node_modules/.bin/openapi-typescript openapi.yaml --output .cache/typescript/schema.d.ts &&
     scripts/node_modules/.bin/tsc --project scripts/typescript &&
     scripts/node_modules/.bin/openapi-ts --input openapi.yaml --output .cache/typescript/hey-api --no-log-file &&
-    scripts/node_modules/.bin/tsc --project scripts/typescript/tsconfig.hey-api.json
+    scripts/node_modules/.bin/tsc --project scripts/typescript/tsconfig.hey-api.json &&
+    scripts/node_modules/.bin/orval --config scripts/typescript/orval.config.cjs &&
+    scripts/node_modules/.bin/tsc --project scripts/typescript/tsconfig.orval.json
 }
 
 step_client() {
