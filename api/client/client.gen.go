@@ -1190,8 +1190,8 @@ type AdminUser struct {
 	// Example: ada
 	Username string `json:"username"`
 
-	// Version Grows with every change of the user's names, address, language, password, state or roles, but not with a login. In
-	// quotation marks it is the `ETag`.
+	// Version Grows with every change of the user's names, address, pending address, language, password, state or roles, but not
+	// with a login or when a pending change expires. In quotation marks it is the `ETag`.
 	//
 	//
 	// Example: 7

@@ -1397,8 +1397,8 @@ export interface components {
              */
             throttled: boolean;
             /**
-             * @description Grows with every change of the user's names, address, language, password, state or roles, but not with a login. In
-             *     quotation marks it is the `ETag`.
+             * @description Grows with every change of the user's names, address, pending address, language, password, state or roles, but not
+             *     with a login or when a pending change expires. In quotation marks it is the `ETag`.
              * @example 7
              */
             version: number;
@@ -2530,7 +2530,7 @@ export interface components {
         Location: string;
         /**
          * @description The version of the answer, in quotation marks. Of a user it is the member `version`, which changes with every change
-         *     of the user's names, address, language, password, state or roles, but not with a login.
+         *     of the user's names, address, pending address, language, password, state or roles, but not with a login.
          * @example "7"
          */
         ETag: string;
