@@ -1189,8 +1189,8 @@ type AdminUser struct {
 	// Example: ada
 	Username string `json:"username"`
 
-	// Version Grows with every change of the user's names, address, language, password, state or roles, but not with a login. In
-	// quotation marks it is the `ETag`.
+	// Version Grows with every change of the user's names, address, pending address, language, password, state or roles, but not
+	// with a login or when a pending change expires. In quotation marks it is the `ETag`.
 	//
 	//
 	// Example: 7
@@ -1444,12 +1444,12 @@ type Event struct {
 	// Example: staff
 	Actor EventActor `json:"actor"`
 
-	// ActorID The id of the user or staff member who caused the event. `null` for an operator, and for staff members in a user's own list.
+	// ActorID The id of the staff member who caused the event. `null` for other actors, and always in a user's own list.
 	//
 	// Example: 1
 	ActorID nullable.Nullable[int64] `json:"actor_id"`
 
-	// ActorUsername The present username of that user or staff member, or `null` if there is none.
+	// ActorUsername The present username of that staff member, or `null` if there is none.
 	//
 	// Example: grace
 	ActorUsername nullable.Nullable[string] `json:"actor_username"`
@@ -1527,12 +1527,12 @@ type Event struct {
 	// Example: Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
 	UserAgent nullable.Nullable[string] `json:"user_agent"`
 
-	// UserID The id of a user. The claim `sub` of an access token is this number in decimal.
+	// UserID The id of the user that the event is about, or `null` if it is about none.
 	//
 	// Example: 42
-	UserID UserID `json:"user_id"`
+	UserID nullable.Nullable[int64] `json:"user_id"`
 
-	// Username The present username of the user that the event is about, or `null` if the user has been deleted.
+	// Username The present username of that user, or `null` if the user has been deleted.
 	//
 	// Example: ada
 	Username nullable.Nullable[string] `json:"username"`
@@ -1546,17 +1546,17 @@ type EventActor string
 
 // EventChange What an event changed in one field. Passwords and email addresses are never recorded.
 type EventChange struct {
-	// After The value after as a text, or `null` if there is none.
+	// After The value after as a text, or `null` if there is none or it is not recorded.
 	//
 	// Example: true
 	After nullable.Nullable[string] `json:"after"`
 
-	// Before The value before as a text, or `null` if there was none. Booleans are `true` and `false`.
+	// Before The value before as a text, or `null` if there was none or it is not recorded. Booleans are `true` and `false`.
 	//
 	// Example: false
 	Before nullable.Nullable[string] `json:"before"`
 
-	// Field The name of the member of `User`.
+	// Field The name of the member of `User`. A dot is before the name of a member of an object in it.
 	//
 	// Example: is_staff
 	Field string `json:"field"`
@@ -1795,7 +1795,7 @@ type InviteUserRequest struct {
 	Username *Username `json:"username,omitempty"`
 }
 
-// Jwk A public key (RFC 7517, RFC 8037).
+// Jwk A public key (RFC 7517, RFC 8037). Which other members it has depends on `kty`; those of `OKP` are `crv` and `x`.
 type Jwk struct {
 	// Alg The algorithm of the signatures.
 	//
@@ -1805,7 +1805,7 @@ type Jwk struct {
 	// Crv The curve.
 	//
 	// Example: Ed25519
-	Crv JwkCrv `json:"crv"`
+	Crv *JwkCrv `json:"crv,omitempty"`
 
 	// Kid The id of the key, its thumbprint of RFC 7638.
 	//
@@ -1825,7 +1825,7 @@ type Jwk struct {
 	// X The public key, base64url.
 	//
 	// Example: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo
-	X string `json:"x"`
+	X *string `json:"x,omitempty"`
 }
 
 // JwkAlg The algorithm of the signatures.
@@ -3683,7 +3683,7 @@ type ListUsersParams struct {
 // UpdateUserParams defines parameters for UpdateUser.
 type UpdateUserParams struct {
 	// IfMatch The `ETag` of the user as it was read (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
-	// been changed since. `*` matches every version.
+	// been changed since. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 

@@ -63,7 +63,7 @@ func (h handlers) UpdateUser(ctx context.Context, r api.UpdateUserRequestObject)
 	call, in := callOf(ctx), r.Body
 	u, err := h.Service.UpdateUser(ctx, call.principal, r.UserID, accounts.UserChange{
 		Email: in.Email, Username: in.Username, FirstName: in.FirstName, LastName: in.LastName, Locale: orCleared(in.Locale),
-		IsActive: in.IsActive, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, IfVersion: versionIn(r.Params.IfMatch),
+		IsActive: in.IsActive, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, IfVersion: versionsIn(r.Params.IfMatch),
 	}, call.client)
 	if err != nil {
 		return nil, err
@@ -155,19 +155,17 @@ func (a invitedUser) VisitInviteUserResponse(w http.ResponseWriter) error {
 }
 
 // etagOf returns the entity tag of a user (RFC 9110, section 8.8.3).
-func etagOf(u api.AdminUser) string { return strconv.Quote(strconv.FormatInt(u.Version, 10)) }
+func etagOf(u api.AdminUser) string { return versionTag(u.Version) }
 
-// versionIn returns the version that If-Match requires, or nil if it accepts every version. The contract has checked its
-// form.
-func versionIn(ifMatch *api.IfMatch) *int64 {
+func versionTag(version int64) string { return strconv.Quote(strconv.FormatInt(version, 10)) }
+
+// versionsIn returns whether If-Match accepts a version, or nil if the request has none. Unlike RFC 9110, section 13.1.1, it
+// accepts weak tags: a proxy that compresses an answer makes its tag weak, and a version is a version all the same.
+func versionsIn(ifMatch *api.IfMatch) func(version int64) bool {
 	if ifMatch == nil {
 		return nil
 	}
-	version, err := strconv.ParseInt(strings.Trim(*ifMatch, `"`), 10, 64)
-	if err != nil { // *
-		return nil
-	}
-	return &version
+	return func(version int64) bool { return hasTag(*ifMatch, versionTag(version)) }
 }
 
 // updatedUser is a 200 that may end the caller's own session.

@@ -91,13 +91,29 @@ func TestIfMatchAtTheSameMoment(t *testing.T) {
 	})
 }
 
-// What is no entity tag of a user, or more than one, is rejected: a precondition must not be lost by a slip.
+// A list of tags matches by any of them, also if a proxy has made it weak. A tag that no user has matches none.
+func TestIfMatchOfAList(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		for value, status := range map[string]int{
+			"W/%s": http.StatusOK, `"999", %s`: http.StatusOK, `%s,W/"999"`: http.StatusOK, `"x" , W/%s`: http.StatusOK,
+			`"999"`: http.StatusPreconditionFailed, `""`: http.StatusPreconditionFailed, `"x"`: http.StatusPreconditionFailed, `"*"`: http.StatusPreconditionFailed,
+			`"-1"`: http.StatusPreconditionFailed, `"12345678901234567890"`: http.StatusPreconditionFailed, `W/"999", "998"`: http.StatusPreconditionFailed,
+		} {
+			_, etag := s.get(s.una)
+			if r := editIf(s.asRoot, s.una, strings.ReplaceAll(value, "%s", etag), object{"first_name": "Una"}); r.Status != status {
+				t.Errorf("If-Match: %s is answered with %d, want %d", value, r.Status, status)
+			}
+		}
+	})
+}
+
+// What is no list of entity tags is rejected: a precondition must not be lost by a slip.
 func TestIfMatchMalformed(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		_, etag := s.get(s.una)
 		bare := strings.Trim(etag, `"`)
 		before := s.Database.Dump(t)
-		for _, value := range []string{bare, `W/` + etag, etag + `, "999"`, `"` + bare, bare + `"`, `""`, `"x"`, `"-1"`, `"1.0"`, `" ` + bare + `"`, `'` + bare + `'`, "**", `"*"`, "*, *", `"12345678901234567"`, "x"} {
+		for _, value := range []string{bare, `w/` + etag, `W/ ` + etag, etag + etag, etag + `, x`, etag + ", *", `"` + bare, bare + `"`, `'` + bare + `'`, "**", "*, *", "x"} {
 			r := editIf(s.asRoot, s.una, value, object{"first_name": "Una"}).Want(t, http.StatusBadRequest, "request_malformed")
 			wantParameter(t, r, "If-Match")
 		}

@@ -52,7 +52,7 @@ func (a cacheableAnswer) VisitListProblemsResponse(w http.ResponseWriter) error 
 func (a cacheableAnswer) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error { return a.write(w) }
 func (a cacheableAnswer) VisitGetOpenapiYamlResponse(w http.ResponseWriter) error { return a.write(w) }
 
-// hasTag reports whether an If-None-Match matches an entity tag by the weak comparison (RFC 9110, section 13.1.2). A
+// hasTag reports whether an If-None-Match or an If-Match has an entity tag by the weak comparison (RFC 9110, section 8.8.3.2). A
 // list that cannot be read matches nothing from there on, so that the client gets the full answer.
 func hasTag(list, tag string) bool {
 	const blank, separators = " \t", " \t,"

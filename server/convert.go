@@ -60,12 +60,16 @@ func sessions(list []models.Session, current models.ID) []api.Session {
 
 // event converts an event as staff members see it.
 func event(e models.Event) api.Event {
-	return api.Event{
-		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: timestamp(e.CreatedAt), UserID: e.UserID,
-		Username: textOrNull(orEmpty(e.Username)), Actor: actor(e), ActorID: userIDOrNull(actorID(e)), ActorUsername: textOrNull(orEmpty(actorUsername(e))),
+	shown := api.Event{
+		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: timestamp(e.CreatedAt), UserID: userIDOrNull(&e.UserID),
+		Username: textOrNull(orEmpty(e.Username)), Actor: actor(e), ActorID: userIDOrNull(nil), ActorUsername: textOrNull(""),
 		Changes: changes(e.Changes), Detail: textOrNull(e.Detail),
 		SessionID: idOrNull(e.SessionID), IP: textOrNull(e.IP), UserAgent: textOrNull(e.UserAgent), RequestID: idOrNull(e.RequestID),
 	}
+	if shown.Actor == api.EventActorStaff {
+		shown.ActorID, shown.ActorUsername = userIDOrNull(e.ActorID), textOrNull(orEmpty(e.ActorUsername))
+	}
+	return shown
 }
 
 func changes(list models.Changes) []api.EventChange {
@@ -97,28 +101,6 @@ func actor(e models.Event) api.EventActor {
 		return api.EventActorOperator
 	}
 	return api.EventActorSelf
-}
-
-func actorID(e models.Event) *int64 {
-	switch actor(e) {
-	case api.EventActorStaff:
-		return e.ActorID
-	case api.EventActorSelf:
-		return &e.UserID
-	case api.EventActorOperator:
-	}
-	return nil
-}
-
-func actorUsername(e models.Event) *string {
-	switch actor(e) {
-	case api.EventActorStaff:
-		return e.ActorUsername
-	case api.EventActorSelf:
-		return e.Username
-	case api.EventActorOperator:
-	}
-	return nil
 }
 
 func events(list []models.Event, convert func(models.Event) api.Event) []api.Event {
@@ -184,7 +166,8 @@ func export(data accounts.Export, current models.ID) api.ProfileExport {
 func jwks(set accounts.JWKS) api.JwkSet {
 	keys := make([]api.Jwk, 0, len(set.Keys))
 	for _, k := range set.Keys {
-		keys = append(keys, api.Jwk{Kty: api.JwkKty(k.KeyType), Crv: api.JwkCrv(k.Curve), X: k.X, Kid: k.KeyID, Alg: api.JwkAlg(k.Algorithm), Use: api.JwkUse(k.Use)})
+		curve := api.JwkCrv(k.Curve)
+		keys = append(keys, api.Jwk{Kty: api.JwkKty(k.KeyType), Crv: &curve, X: &k.X, Kid: k.KeyID, Alg: api.JwkAlg(k.Algorithm), Use: api.JwkUse(k.Use)})
 	}
 	return api.JwkSet{Keys: keys}
 }

@@ -158,7 +158,7 @@ async function live(v) {
 async function strange(v) {
   const { page } = v;
   const event = {
-    id: "01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d", kind: "passkey_added", created_at: "2026-11-22T09:30:00Z", user_id: 1, username: "ada", actor: "self", actor_id: 1, actor_username: "ada",
+    id: "01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d", kind: "passkey_added", created_at: "2026-11-22T09:30:00Z", user_id: 1, username: "ada", actor: "self", actor_id: null, actor_username: null,
     changes: [{ field: "shoe_size", before: null, after: "44" }], detail: null, session_id: null, ip: null, user_agent: null, request_id: null, color: "red",
   };
   await page.route(/\/accounts\/events/, (route) => route.fulfill({ json: { flavors: [], events: [event, { ...event, kind: "login" }], next_cursor: null } }));

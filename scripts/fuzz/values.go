@@ -142,7 +142,7 @@ func (g *generator) fromWorld(t *rapid.T, name string, op servertest.Operation) 
 	case "cursor": // of this list or another one, or made up
 		return sample(t, []string{"eyJzIjoiaWQiLCJkIjpmYWxzZSwiaSI6MX0", "eyJzIjoidXNlcm5hbWUiLCJkIjp0cnVlLCJpIjoxLCJ0IjoienEifQ", "_____________________w", "AAAAAAAAAAAAAAAAAAAAAA", "AAAA", "e30"}), true
 	case "If-Match":
-		return sample(t, []string{"*", `"0"`, `"1"`, `"2"`, `"3"`}), true
+		return sample(t, []string{"*", `"0"`, `"1"`, `W/"2"`, `"3", "4"`}), true
 	case "created_from", "created_before":
 		return sample(t, []string{"2020-01-01T00:00:00Z", "2999-12-31T23:59:59Z", "2026-02-29T00:00:00Z", "0000-01-01T00:00:00Z", "9999-12-31T23:59:60Z"}), true
 	case "session_id":

@@ -85,15 +85,15 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 	if err != nil {
 		return u, err
 	}
-	err = s.compareOwnPassword(ctx, u, field, password, client)
+	err = s.compareOwnPassword(ctx, u, passwordOfUser, field, password, client)
 	s.notePassword(s.eventIn(p.Session.ID, "", u.ID, client, ""), client, err)
 	return u, err
 }
 
 // compareOwnPassword verifies the present password of a user within the limits of the user and the
-// client. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
-func (s *Service) compareOwnPassword(ctx context.Context, u models.User, field, password string, client Client) error {
-	failure := guess(s.settings.LoginFailuresPerAccount, passwordOfUser, subjectOf(u))
+// client. Wrong passwords count for the kind of limit given. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
+func (s *Service) compareOwnPassword(ctx context.Context, u models.User, limit, field, password string, client Client) error {
+	failure := guess(s.settings.LoginFailuresPerAccount, limit, subjectOf(u))
 	if _, err := s.comparePassword(ctx, client, failure, field, password, u.Password); err != nil {
 		return err
 	}

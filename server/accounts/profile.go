@@ -294,6 +294,9 @@ func (s *Service) confirming(ctx context.Context, value string) (models.OneTimeT
 
 // confirmByPassword verifies the password of the user of a link, if the user has one. Errors:
 // ValidationFailed (required, password_wrong), RateLimited, ServiceUnavailable.
+//
+// Links have a limit of their own for each user: a stranger who got the link, because the user
+// mistyped the address, must not be able to block the user's own password changes.
 func (s *Service) confirmByPassword(ctx context.Context, u models.User, password string, client Client) error {
 	if !credentials.IsUsable(u.Password) {
 		return nil
@@ -301,8 +304,8 @@ func (s *Service) confirmByPassword(ctx context.Context, u models.User, password
 	if password == "" {
 		return invalid("password", "required")
 	}
-	err := s.compareOwnPassword(ctx, u, "password", password, client)
-	s.notePassword(s.event("", u.ID, client, ""), client, err)
+	err := s.compareOwnPassword(ctx, u, passwordOfLink, "password", password, client)
+	s.notePassword(s.event("", u.ID, client, "with the link of an email change"), client, err)
 	return err
 }
 

@@ -13,7 +13,7 @@ import (
 type UserChange struct {
 	Email, Username, FirstName, LastName, Locale *string
 	IsActive, IsStaff, IsSuperuser               *bool
-	IfVersion                                    *int64 // change the user only if this is the version; nil: any
+	IfVersion                                    func(version int64) bool // whether to change the user of a version; nil: any
 }
 
 // UpdateUser changes a user. A member that already has the requested value is no change and leaves
@@ -23,7 +23,7 @@ func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserC
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.change(ctx, p, id, func(u models.User) error {
-		if c.IfVersion != nil && *c.IfVersion != u.Version {
+		if c.IfVersion != nil && !c.IfVersion(u.Version) {
 			return refuse(PreconditionFailed)
 		}
 		w, err := s.wishOf(ctx, p, u, c, client)

@@ -1397,8 +1397,8 @@ export interface components {
              */
             throttled: boolean;
             /**
-             * @description Grows with every change of the user's names, address, language, password, state or roles, but not with a login. In
-             *     quotation marks it is the `ETag`.
+             * @description Grows with every change of the user's names, address, pending address, language, password, state or roles, but not
+             *     with a login or when a pending change expires. In quotation marks it is the `ETag`.
              * @example 7
              */
             version: number;
@@ -1487,17 +1487,17 @@ export interface components {
         /** @description What an event changed in one field. Passwords and email addresses are never recorded. */
         EventChange: {
             /**
-             * @description The name of the member of `User`.
+             * @description The name of the member of `User`. A dot is before the name of a member of an object in it.
              * @example is_staff
              */
             field: string;
             /**
-             * @description The value before as a text, or `null` if there was none. Booleans are `true` and `false`.
+             * @description The value before as a text, or `null` if there was none or it is not recorded. Booleans are `true` and `false`.
              * @example false
              */
             before: string | null;
             /**
-             * @description The value after as a text, or `null` if there is none.
+             * @description The value after as a text, or `null` if there is none or it is not recorded.
              * @example true
              */
             after: string | null;
@@ -1512,20 +1512,24 @@ export interface components {
              * @example 2026-11-22T09:30:00Z
              */
             created_at: string;
-            user_id: components["schemas"]["UserId"];
             /**
-             * @description The present username of the user that the event is about, or `null` if the user has been deleted.
+             * @description The id of the user that the event is about, or `null` if it is about none.
+             * @example 42
+             */
+            user_id: number | null;
+            /**
+             * @description The present username of that user, or `null` if the user has been deleted.
              * @example ada
              */
             username: string | null;
             actor: components["schemas"]["EventActor"];
             /**
-             * @description The id of the user or staff member who caused the event. `null` for an operator, and for staff members in a user's own list.
+             * @description The id of the staff member who caused the event. `null` for other actors, and always in a user's own list.
              * @example 1
              */
             actor_id: number | null;
             /**
-             * @description The present username of that user or staff member, or `null` if there is none.
+             * @description The present username of that staff member, or `null` if there is none.
              * @example grace
              */
             actor_username: string | null;
@@ -1695,7 +1699,7 @@ export interface components {
              */
             status: "ok";
         };
-        /** @description A public key (RFC 7517, RFC 8037). */
+        /** @description A public key (RFC 7517, RFC 8037). Which other members it has depends on `kty`; those of `OKP` are `crv` and `x`. */
         Jwk: {
             /**
              * @description The type of the key.
@@ -1708,12 +1712,12 @@ export interface components {
              * @example Ed25519
              * @enum {string}
              */
-            crv: "Ed25519";
+            crv?: "Ed25519";
             /**
              * @description The public key, base64url.
              * @example 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo
              */
-            x: string;
+            x?: string;
             /**
              * @description The id of the key, its thumbprint of RFC 7638.
              * @example kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
@@ -2484,7 +2488,7 @@ export interface components {
         CreatedBefore: components["schemas"]["Timestamp"];
         /**
          * @description The `ETag` of the user as it was read (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
-         *     been changed since. `*` matches every version.
+         *     been changed since. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
          * @example "7"
          */
         IfMatch: string;
@@ -2526,7 +2530,7 @@ export interface components {
         Location: string;
         /**
          * @description The version of the answer, in quotation marks. Of a user it is the member `version`, which changes with every change
-         *     of the user's names, address, language, password, state or roles, but not with a login.
+         *     of the user's names, address, pending address, language, password, state or roles, but not with a login.
          * @example "7"
          */
         ETag: string;
@@ -3234,8 +3238,8 @@ export interface operations {
                      *           "kind": "refresh_graced",
                      *           "created_at": "2026-11-22T10:00:00Z",
                      *           "actor": "self",
-                     *           "actor_id": 42,
-                     *           "actor_username": "ada",
+                     *           "actor_id": null,
+                     *           "actor_username": null,
                      *           "user_id": 42,
                      *           "username": "ada",
                      *           "changes": [],
@@ -3313,8 +3317,8 @@ export interface operations {
                      *           "kind": "refresh_graced",
                      *           "created_at": "2026-11-22T10:00:00Z",
                      *           "actor": "self",
-                     *           "actor_id": 42,
-                     *           "actor_username": "ada",
+                     *           "actor_id": null,
+                     *           "actor_username": null,
                      *           "user_id": 42,
                      *           "username": "ada",
                      *           "changes": [],
@@ -3897,7 +3901,7 @@ export interface operations {
             header?: {
                 /**
                  * @description The `ETag` of the user as it was read (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
-                 *     been changed since. `*` matches every version.
+                 *     been changed since. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
                  * @example "7"
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];

@@ -1870,7 +1870,7 @@ function eventRow(event) {
   return row(
     cell("time", ago(event.created_at)),
     cell("what", title(event.kind)),
-    cell("id", userLink(event.user_id, event.username ?? void 0)),
+    cell("id", ...event.user_id === null ? [] : [userLink(event.user_id, event.username ?? void 0)]),
     cell("by", by(event)),
     cell("from", origin(event)),
     cell("detail", details(event))

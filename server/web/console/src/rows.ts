@@ -141,7 +141,7 @@ export function eventRow(event: Event): HTMLTableRowElement {
   return row(
     cell("time", ago(event.created_at)),
     cell("what", title(event.kind)),
-    cell("id", userLink(event.user_id, event.username ?? undefined)),
+    cell("id", ...(event.user_id === null ? [] : [userLink(event.user_id, event.username ?? undefined)])),
     cell("by", by(event)),
     cell("from", origin(event)),
     cell("detail", details(event)),
