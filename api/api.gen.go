@@ -1256,10 +1256,10 @@ type ChangeEmailRequest struct {
 
 // ChangePasswordRequest The present password and the new one.
 type ChangePasswordRequest struct {
-	// CurrentPassword The user's present password.
+	// CurrentPassword The user's present password. Required of every user who has one.
 	//
 	// Example: correct horse battery staple
-	CurrentPassword Password `json:"current_password"`
+	CurrentPassword *Password `json:"current_password,omitempty"`
 
 	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
 	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
@@ -1278,7 +1278,7 @@ type ConfirmEmailChangeRequest struct {
 	// Password The user's present password. Required of every user who has one.
 	//
 	// Example: correct horse battery staple
-	Password *string `json:"password,omitempty"`
+	Password *Password `json:"password,omitempty"`
 
 	// Token The token of the mail's link, which follows `#token=`.
 	//
@@ -2133,7 +2133,7 @@ type OpenapiDocument struct {
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// Password The user's present password.
+// Password The user's present password. Required of every user who has one.
 //
 // Example: correct horse battery staple
 type Password = string
@@ -2429,10 +2429,10 @@ type RateLimitedProblemCode string
 
 // ReauthenticateRequest The password of the signed-in user.
 type ReauthenticateRequest struct {
-	// Password The user's present password.
+	// Password The user's present password. Required of every user who has one.
 	//
 	// Example: correct horse battery staple
-	Password Password `json:"password"`
+	Password *Password `json:"password,omitempty"`
 }
 
 // Reauthenticated The password was verified.

@@ -37,6 +37,20 @@ func (s *Server) decodeFirst(c *gin.Context) {
 	c.Next()
 }
 
+// noBody rejects a body where the contract has none. Otherwise a client that confirms a deletion by a password, as many
+// services require it, would delete with a wrong one.
+func noBody(c *gin.Context, call *call) error {
+	if c.Request.ContentLength == 0 {
+		return nil
+	}
+	n, err := c.Request.Body.Read(make([]byte, 1))
+	if n == 0 && errors.Is(err, io.EOF) {
+		call.unread = false
+		return nil
+	}
+	return problemOf(codeRequestMalformed, memberError(nil, api.FieldErrorCodeFieldUnknown))
+}
+
 // decode reads the body of an operation that has one. It is the strict decoder, and it runs on the raw bytes: what
 // comes after it (the validator, the binder) each accept something that another one reads differently, such as
 // {"password":"a","password":"b"}, an invalid UTF-8 sequence or a second document behind the first.
@@ -44,7 +58,7 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 	call.decoded = true
 	limit := int64(call.operation.maxBody)
 	if limit == 0 {
-		return nil
+		return noBody(c, call)
 	}
 	if c.Request.ContentLength > limit {
 		return bodyTooLarge(limit)

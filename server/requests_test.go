@@ -575,3 +575,23 @@ func TestControl74Paths(t *testing.T) {
 	}
 	c.Profile().Want(t, http.StatusOK, "")
 }
+
+// An operation without a request body rejects one: a client that confirms a deletion by a password would otherwise delete
+// with a wrong one.
+func TestBodyWhereTheContractHasNone(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := s.Login(newAda(t, s), accounts.Hybrid)
+	for _, op := range servertest.Operations() {
+		if op.Operation.RequestBody != nil {
+			continue
+		}
+		e := exampleOf(t, op)
+		e.body = object{"password": "wrong wrong wrong"}
+		r := send(c.Copy(), e)
+		if !(op.Operation.Extensions["x-required-role"] != nil && r.Code() == "role_required") {
+			wantMalformed(t, op.ID, r, " field_unknown")
+		}
+	}
+	c.Profile().Want(t, http.StatusOK, "")
+	c.Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
+}

@@ -104,7 +104,7 @@ func (h handlers) GetSession(ctx context.Context, _ api.GetSessionRequestObject)
 
 func (h handlers) Reauthenticate(ctx context.Context, r api.ReauthenticateRequestObject) (api.ReauthenticateResponseObject, error) {
 	call := callOf(ctx)
-	life, err := h.Service.Reauthenticate(ctx, call.principal, r.Body.Password, call.client)
+	life, err := h.Service.Reauthenticate(ctx, call.principal, orEmpty(r.Body.Password), call.client)
 	return api.Reauthenticate200JSONResponse{ExpiresIn: int(life.Seconds())}, err
 }
 

@@ -99,7 +99,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, current, changed string) 
 		return nil, err
 	}
 	return a.begin(ctx, func() (*http.Response, error) {
-		return a.plain.ChangePassword(ctx, ChangePasswordRequest{CurrentPassword: current, NewPassword: changed}, func(_ context.Context, r *http.Request) error {
+		return a.plain.ChangePassword(ctx, ChangePasswordRequest{CurrentPassword: &current, NewPassword: changed}, func(_ context.Context, r *http.Request) error {
 			authorize(r, tokens)
 			return nil
 		})

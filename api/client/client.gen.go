@@ -1257,10 +1257,10 @@ type ChangeEmailRequest struct {
 
 // ChangePasswordRequest The present password and the new one.
 type ChangePasswordRequest struct {
-	// CurrentPassword The user's present password.
+	// CurrentPassword The user's present password. Required of every user who has one.
 	//
 	// Example: correct horse battery staple
-	CurrentPassword Password `json:"current_password"`
+	CurrentPassword *Password `json:"current_password,omitempty"`
 
 	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
 	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
@@ -1279,7 +1279,7 @@ type ConfirmEmailChangeRequest struct {
 	// Password The user's present password. Required of every user who has one.
 	//
 	// Example: correct horse battery staple
-	Password *string `json:"password,omitempty"`
+	Password *Password `json:"password,omitempty"`
 
 	// Token The token of the mail's link, which follows `#token=`.
 	//
@@ -2134,7 +2134,7 @@ type OpenapiDocument struct {
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// Password The user's present password.
+// Password The user's present password. Required of every user who has one.
 //
 // Example: correct horse battery staple
 type Password = string
@@ -2430,10 +2430,10 @@ type RateLimitedProblemCode string
 
 // ReauthenticateRequest The password of the signed-in user.
 type ReauthenticateRequest struct {
-	// Password The user's present password.
+	// Password The user's present password. Required of every user who has one.
 	//
 	// Example: correct horse battery staple
-	Password Password `json:"password"`
+	Password *Password `json:"password,omitempty"`
 }
 
 // Reauthenticated The password was verified.
@@ -3975,7 +3975,7 @@ type ClientInterface interface {
 	//
 	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
 	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-	// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
+	// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3986,7 +3986,7 @@ type ClientInterface interface {
 	//
 	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
 	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-	// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
+	// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4619,7 +4619,7 @@ func (c *Client) ChangeEmail(ctx context.Context, body ChangeEmailJSONRequestBod
 //
 // Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
 // user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
+// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4640,7 +4640,7 @@ func (c *Client) ConfirmEmailChangeWithBody(ctx context.Context, contentType str
 //
 // Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
 // user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
+// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7681,7 +7681,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
 	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-	// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
+	// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7692,7 +7692,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
 	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-	// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
+	// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -11729,7 +11729,7 @@ func (c *ClientWithResponses) ChangeEmailWithResponse(ctx context.Context, body 
 //
 // Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
 // user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
+// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11746,7 +11746,7 @@ func (c *ClientWithResponses) ConfirmEmailChangeWithBodyWithResponse(ctx context
 //
 // Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
 // user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-// of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
+// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

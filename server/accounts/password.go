@@ -85,6 +85,9 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 	if err != nil {
 		return u, err
 	}
+	if password == "" {
+		return u, invalid(field, "required")
+	}
 	err = s.compareOwnPassword(ctx, u, passwordOfUser, field, password, client)
 	s.notePassword(s.eventIn(p.Session.ID, "", u.ID, client, ""), client, err)
 	return u, err

@@ -382,7 +382,7 @@ export interface paths {
          * Confirm the new email address
          * @description Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
          *     user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-         *     of its owner. Only users who have no password yet, such as invited ones, leave it out. Sessions continue.
+         *     of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
          */
         post: operations["confirmEmailChange"];
         delete?: never;
@@ -885,7 +885,7 @@ export interface components {
         NewPassword: string;
         /**
          * Format: password
-         * @description The user's present password.
+         * @description The user's present password. Required of every user who has one.
          * @example correct horse battery staple
          */
         Password: string;
@@ -937,7 +937,7 @@ export interface components {
         };
         /** @description The password of the signed-in user. */
         ReauthenticateRequest: {
-            password: components["schemas"]["Password"];
+            password?: components["schemas"]["Password"];
         };
         /** @description The new address. */
         ChangeEmailRequest: {
@@ -946,16 +946,11 @@ export interface components {
         /** @description The token of the mail, and the password of the user who changes the address. */
         ConfirmEmailChangeRequest: {
             token: components["schemas"]["OneTimeToken"];
-            /**
-             * Format: password
-             * @description The user's present password. Required of every user who has one.
-             * @example correct horse battery staple
-             */
-            password?: string;
+            password?: components["schemas"]["Password"];
         };
         /** @description The present password and the new one. */
         ChangePasswordRequest: {
-            current_password: components["schemas"]["Password"];
+            current_password?: components["schemas"]["Password"];
             new_password: components["schemas"]["NewPassword"];
         };
         /** @description The token of the mail and the new password. */
