@@ -1194,7 +1194,7 @@ type AdminUser struct {
 	//
 	//
 	// Example: 7
-	Version int `json:"version"`
+	Version int64 `json:"version"`
 }
 
 // AdminUserResult A user as staff members see it.
@@ -1481,8 +1481,8 @@ type Event struct {
 	//
 	// | kind | meaning |
 	// |---|---|
-	// | `registered` | The user was created by a registration, an import or an operator. |
-	// | `invited` | The user was created by a staff member. |
+	// | `registered` | The user was created by a registration, an import or an operator; see `changes` for roles. |
+	// | `invited` | The user was created by a staff member; see `changes` for roles. |
 	// | `email_verified` | The user's address was verified. |
 	// | `login` | The user logged in. |
 	// | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
@@ -1498,7 +1498,7 @@ type Event struct {
 	// | `password_reset` | The password was set with the link of a mail. |
 	// | `password_reset_sent` | A staff member sent the user the mail to set a password. |
 	// | `username_changed` | The username was changed; see `changes`. |
-	// | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+	// | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
 	// | `email_change_requested` | A change of address was started; it waits for its confirmation. |
 	// | `email_change_canceled` | A pending change of address was canceled. |
 	// | `email_changed` | A new address was confirmed and is in force. |
@@ -1506,7 +1506,7 @@ type Event struct {
 	// | `deactivated` | The user was deactivated, and all sessions were revoked. |
 	// | `roles_changed` | A role was granted or removed; see `changes`. |
 	// | `login_limit_reset` | A staff member reset the user's login limit. |
-	// | `deleted` | A staff member deleted the user. |
+	// | `deleted` | A staff member deleted the user; see `changes` for roles. |
 	//
 	//
 	// Example: roles_changed
@@ -1571,8 +1571,8 @@ type EventID = openapi_types.UUID
 //
 // | kind | meaning |
 // |---|---|
-// | `registered` | The user was created by a registration, an import or an operator. |
-// | `invited` | The user was created by a staff member. |
+// | `registered` | The user was created by a registration, an import or an operator; see `changes` for roles. |
+// | `invited` | The user was created by a staff member; see `changes` for roles. |
 // | `email_verified` | The user's address was verified. |
 // | `login` | The user logged in. |
 // | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
@@ -1588,7 +1588,7 @@ type EventID = openapi_types.UUID
 // | `password_reset` | The password was set with the link of a mail. |
 // | `password_reset_sent` | A staff member sent the user the mail to set a password. |
 // | `username_changed` | The username was changed; see `changes`. |
-// | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+// | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
 // | `email_change_requested` | A change of address was started; it waits for its confirmation. |
 // | `email_change_canceled` | A pending change of address was canceled. |
 // | `email_changed` | A new address was confirmed and is in force. |
@@ -1596,7 +1596,7 @@ type EventID = openapi_types.UUID
 // | `deactivated` | The user was deactivated, and all sessions were revoked. |
 // | `roles_changed` | A role was granted or removed; see `changes`. |
 // | `login_limit_reset` | A staff member reset the user's login limit. |
-// | `deleted` | A staff member deleted the user. |
+// | `deleted` | A staff member deleted the user; see `changes` for roles. |
 //
 // Example: roles_changed
 type EventKind string
@@ -3598,7 +3598,7 @@ type ListEventsParams struct {
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
 	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-	// tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+	// tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
 	// long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
 	// value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
@@ -3710,7 +3710,7 @@ type GetOpenapiYamlParams struct {
 
 // ListProblemsParams defines parameters for ListProblems.
 type ListProblemsParams struct {
-	// Locale The language of `message` (BCP 47). A language that the server does not have gets English.
+	// Locale The language of `message` (BCP 47); `ko-KR` gets `ko`. A language that the server does not have gets English.
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 
 	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.

@@ -15,7 +15,7 @@ import (
 func TestDeleteUserAsJudged(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		f.db.Exec(t, "UPDATE users SET is_superuser = TRUE")
-		for i, change := range []string{"is_superuser = TRUE", "is_staff = TRUE", "is_active = FALSE"} {
+		for i, change := range []string{"is_superuser = TRUE", "is_staff = TRUE", "is_active = FALSE", "session_epoch = session_epoch + 1"} {
 			judged := f.newUser(fmt.Sprint("bob", i))
 			f.db.Exec(t, "UPDATE users SET "+change+" WHERE id = ?", judged.ID)
 			if err := f.DeleteUser(t.Context(), judged, nil); !errors.Is(err, models.ErrNotFound) {

@@ -46,7 +46,7 @@ func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, event
 
 // ResendEmailChange replaces the token of a pending change with c.Token and queues its mail, in one
 // transaction with the rate limits. It reports whether the mail was queued. Without a mail, the old
-// token stays valid.
+// token stays valid. The notices are not repeated.
 //
 // It writes the row of the old token, and not only the new one. If the staff member who started the
 // change is removed at the same moment, the removal either ends the old token first, or waits for

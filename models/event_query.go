@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -82,14 +81,17 @@ func (s *Store) newest(db *gorm.DB, q EventQuery) *gorm.DB {
 	if q.index() != "events_kind" || len(q.Kinds) == 1 {
 		return s.newestInIndex(db, q)
 	}
-	var parts []string
-	var ofKinds []any
+	var union *gorm.DB
 	for _, kind := range q.Kinds {
 		one := q
 		one.Kinds = []EventKind{kind}
-		parts, ofKinds = append(parts, "SELECT * FROM (?) AS of_kind"), append(ofKinds, s.newestInIndex(db, one))
+		if union == nil {
+			union = s.newestInIndex(db, one)
+			continue
+		}
+		union = db.Raw("SELECT * FROM (?) AS others UNION ALL SELECT * FROM (?) AS of_kind", union, s.newestInIndex(db, one))
 	}
-	return db.Raw(strings.Join(parts, " UNION ALL "), ofKinds...)
+	return union
 }
 
 // newestInIndex reads the rows in the order of one index, and so stops at the limit. MariaDB must be
@@ -97,7 +99,16 @@ func (s *Store) newest(db *gorm.DB, q EventQuery) *gorm.DB {
 func (s *Store) newestInIndex(db *gorm.DB, q EventQuery) *gorm.DB {
 	query := db.Model(&Event{})
 	if s.mysql {
-		query = query.Table("events FORCE INDEX (" + q.index() + ")")
+		switch q.index() {
+		case "events_actor":
+			query = query.Table("events FORCE INDEX (events_actor)")
+		case "events_user":
+			query = query.Table("events FORCE INDEX (events_user)")
+		case "events_kind":
+			query = query.Table("events FORCE INDEX (events_kind)")
+		default:
+			query = query.Table("events FORCE INDEX (PRIMARY)")
+		}
 	}
 	if q.UserID != nil {
 		query = query.Where("user_id = ?", *q.UserID)

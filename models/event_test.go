@@ -297,11 +297,11 @@ func TestEventsAreReadInTheOrderOfAnIndex(t *testing.T) {
 		at := now().Add(-time.Hour)
 		yesterday := at.Add(-24 * time.Hour)
 		somebodysEvents(t, f, yesterday, 500)
-		id := f.user.ID
+		id, other := f.user.ID, f.user.ID+1
 		for index, queries := range map[string][]models.EventQuery{
 			"PRIMARY":      {{}, {From: &at}, {Until: &at}},
 			"events_user":  {{UserID: &id}, {UserID: &id, Until: &at}, {UserID: &id, From: &yesterday, Until: &at}},
-			"events_actor": {{ActorID: &id}, {ActorID: &id, UserID: &id, Until: &at}},
+			"events_actor": {{ActorID: &id}, {ActorID: &id, UserID: &other, Until: &at}},
 			"events_kind": {
 				{Kinds: []models.EventKind{models.EventLogin}}, {Kinds: []models.EventKind{models.EventLogin}, Until: &at},
 				{Kinds: []models.EventKind{models.EventLogin, models.EventDeleted, models.EventLoginFailed}, Until: &at},

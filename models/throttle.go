@@ -145,13 +145,17 @@ func (s *Store) SettleGuesses(ctx context.Context, spent time.Time, list ...Spen
 		return err
 	}
 	defer leave()
-	usedUp := s.db.WithContext(ctx).Session(&gorm.Session{NewDB: true})
 	for _, each := range list {
-		usedUp = usedUp.Or("id = ? AND hits >= ? AND last_at BETWEEN ? AND ?", each.ID, each.Limit, spent.Add(-each.Flight), spent)
+		err := retry(ctx, func() error {
+			return s.db.WithContext(ctx).Model(&Throttle{}).
+				Where("id = ? AND hits >= ? AND last_at BETWEEN ? AND ?", each.ID, each.Limit, spent.Add(-each.Flight), spent).
+				Update("last_at", time.Unix(0, 0).UTC()).Error
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return retry(ctx, func() error {
-		return s.db.WithContext(ctx).Model(&Throttle{}).Where(usedUp).Update("last_at", time.Unix(0, 0).UTC()).Error
-	})
+	return nil
 }
 
 // Refund gives back one use of each of these budgets.

@@ -22,6 +22,7 @@ lint       golangci-lint
 redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
 breaking   the contract breaks nobody who uses the released one
+mutations  each decision about the contract, broken on purpose, is caught by the linter, the form or oasdiff
 types      what openapi-typescript, hey-api and orval make of the contract, and programs that use it, compile strictly
 client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser; demo and console are what their sources build
 model      the refresh protocol, checked exhaustively by spin, and broken on purpose
@@ -111,6 +112,8 @@ step_spectral() {
 }
 
 step_breaking() { scripts/contract.sh breaking; }
+
+step_mutations() { node_tools && go run ./scripts/contract-mutations; }
 
 step_types() {
   node_tools &&

@@ -155,7 +155,7 @@ func (a invitedUser) VisitInviteUserResponse(w http.ResponseWriter) error {
 }
 
 // etagOf returns the entity tag of a user (RFC 9110, section 8.8.3).
-func etagOf(u api.AdminUser) string { return strconv.Quote(strconv.Itoa(u.Version)) }
+func etagOf(u api.AdminUser) string { return strconv.Quote(strconv.FormatInt(u.Version, 10)) }
 
 // versionIn returns the version that If-Match requires, or nil if it accepts every version. The contract has checked its
 // form.

@@ -131,7 +131,7 @@ func TestControl77SearchIsLiteral(t *testing.T) {
 				t.Errorf("%q finds %q, want %q", query, got, want)
 			}
 		}
-		for _, query := range []string{"q=%ff", "q=%00", "q=a%00b", "q=", "sort=password", "sort=id%3Bdrop", "sort=(select+sleep(3))", "sort=-", "sort=ID", "limit=101", "limit=0", "limit=1e9", "is_active=1", "email_verified=TRUE", "email_verified=", "role=", "role=admin", "role=staff,none", "role=Staff", "role=staff&role=staff&role=staff&role=staff", "is_staff=true", "verified=true", "after=AAAA", "password=x", "q=a&q=b", "email=a@b.example&email=c@d.example", "username=", "email=", "email=%00ab", "cursor=%2B%2B", "cursor=AAAA", "cursor="} {
+		for _, query := range []string{"q=%ff", "q=%00", "q=a%00b", "q=", "sort=password", "sort=id%3Bdrop", "sort=(select+sleep(3))", "sort=-", "sort=ID", "limit=101", "limit=0", "limit=1e9", "is_active=1", "email_verified=TRUE", "email_verified=", "role=", "role=admin", "role=staff,none", "role=Staff", "role=staff&role=staff", "role=none&role=staff&role=superuser&role=none", "is_staff=true", "verified=true", "after=AAAA", "password=x", "q=a&q=b", "email=a@b.example&email=c@d.example", "username=", "email=", "email=%00ab", "cursor=%2B%2B", "cursor=AAAA", "cursor="} {
 			s.asSam.Copy().Do(http.MethodGet, "/admin/users?"+query, nil).Want(t, http.StatusBadRequest, "request_malformed")
 		}
 	})
@@ -156,7 +156,6 @@ func TestFilters(t *testing.T) {
 			"role=staff":                         names(s.sam),
 			"role=none":                          names(s.una),
 			"role=none&role=superuser":           names(s.root, s.boss, s.una),
-			"role=staff&role=staff":              names(s.sam),
 			"email_verified=false":               names(s.una),
 			"email_verified=true&is_active=true": names(s.root, s.sam),
 			"email_verified=true&role=none":      nil,
@@ -438,7 +437,7 @@ func TestControl78UpdateUser(t *testing.T) {
 		s.asUna.Profile().Want(t, http.StatusOK, "") // the sessions go on
 		s.wantAudit(s.sam,
 			fmt.Sprintf("username_changed %d username %s>%s", s.una.ID, s.una.Username, name),
-			fmt.Sprintf("profile_changed %d first_name Ada>Una, last_name Lovelace>, locale null>ko", s.una.ID))
+			fmt.Sprintf("profile_changed %d first_name Ada>Una, last_name Lovelace>null, locale null>ko", s.una.ID))
 		before := s.Database.Dump(t)
 		edit(s.asSam, s.una, object{"username": name, "email": s.una.Email, "first_name": "Una", "is_active": true}).Want(t, http.StatusOK, "")
 		edit(s.asSam, s.una, object{}).Want(t, http.StatusOK, "")
@@ -527,7 +526,7 @@ func TestControl76DeactivationEndsEverything(t *testing.T) {
 		edit(s.asSam, s.una, object{"is_active": true}).Want(t, http.StatusOK, "")
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusOK, "")
-		s.wantAudit(s.sam, fmt.Sprintf("deactivated %d", s.una.ID), fmt.Sprintf("profile_changed %d locale null>ko", s.una.ID), fmt.Sprintf("activated %d", s.una.ID))
+		s.wantAudit(s.sam, fmt.Sprintf("deactivated %d is_active true>false", s.una.ID), fmt.Sprintf("profile_changed %d locale null>ko", s.una.ID), fmt.Sprintf("activated %d is_active false>true", s.una.ID))
 	})
 }
 

@@ -95,14 +95,18 @@ func TestBrokenQueryEndsNothing(t *testing.T) {
 	c.Profile().Want(t, http.StatusOK, "")
 }
 
-// Where an operation has no parameters a query means nothing, also one that cannot be read: its contract knows no 400.
+// Where an operation has no parameters, a query is a mistake, and the answer says so.
 func TestQueryOfNoMeaning(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	for _, op := range servertest.Operations() {
-		if op.Method == http.MethodGet && len(op.Operation.Parameters) == 0 {
-			c.Do(op.Method, op.Path+"?next=%&;=%zz", nil).Want(t, http.StatusOK, "")
+		if op.Method != http.MethodGet || len(op.Operation.Parameters) > 0 {
+			continue
 		}
+		c.Do(op.Method, op.Path+"?next=%&;=%zz", nil).Want(t, http.StatusBadRequest, "request_malformed")
+		r := c.Do(op.Method, op.Path+"?next=x", nil).Want(t, http.StatusBadRequest, "request_malformed")
+		wantParameter(t, r, "next")
+		c.Do(op.Method, op.Path+"?", nil).Want(t, http.StatusOK, "")
 	}
 }
 

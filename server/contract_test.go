@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -71,6 +72,8 @@ func TestControl87OnlyEnforceableSecurity(t *testing.T) {
 		{"unknown as an alternative", false, append(requirement("bearerAuth"), requirement("oauth2")...)},
 		{"two credentials at once", false, requirement("bearerAuth", "accessCookie")},
 		{"CSRF alone", false, requirement("csrfToken")},
+		{"an optional refresh cookie", true, append(requirement("refreshCookie"), openapi3.SecurityRequirement{})},
+		{"an optional access token", false, append(requirement("bearerAuth"), openapi3.SecurityRequirement{})},
 		{"another spelling", false, requirement("BearerAuth")},
 	} {
 		err := server.ReadSecurity(&openapi3.T{}, &openapi3.Operation{Security: &c.op})
@@ -114,22 +117,27 @@ func TestControl87OnlyEnforceableSecurity(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-// What is served is openapi.yaml with the server's URL and the cookie names in force, in both spellings.
+// What is served is openapi.yaml with the server's URL, the cookie names in force and the operator's minimum length of
+// passwords, in both spellings.
 func TestServedContract(t *testing.T) {
 	file, err := os.ReadFile("../openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for public, cookies := range map[string][2]string{
-		"http://localhost:8080":    {"access", "refreshtoken"},
-		"https://accounts.example": {"__Host-access", "__Host-refreshtoken"},
+	for public, c := range map[string]struct {
+		cookies   [2]string
+		minLength int
+	}{
+		"http://localhost:8080":    {[2]string{"access", "refreshtoken"}, 12},
+		"https://accounts.example": {[2]string{"__Host-access", "__Host-refreshtoken"}, 9},
 	} {
-		s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_PUBLIC_URL=" + public}})
+		s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_PUBLIC_URL=" + public, fmt.Sprint("ACCOUNTS_PASSWORD_MIN_LENGTH=", c.minLength)}})
 		want := decodeYAML(t, file)
 		want["servers"].([]any)[0].(map[string]any)["url"] = public
 		schemes := want["components"].(map[string]any)["securitySchemes"].(map[string]any)
-		schemes["accessCookie"].(map[string]any)["name"] = cookies[0]
-		schemes["refreshCookie"].(map[string]any)["name"] = cookies[1]
+		schemes["accessCookie"].(map[string]any)["name"] = c.cookies[0]
+		schemes["refreshCookie"].(map[string]any)["name"] = c.cookies[1]
+		want["components"].(map[string]any)["schemas"].(map[string]any)["NewPassword"].(map[string]any)["minLength"] = float64(c.minLength)
 
 		r := s.Anonymous().Do(http.MethodGet, "/openapi.json", nil).Want(t, http.StatusOK, "")
 		if diff := cmp.Diff(want, r.JSON); diff != "" {
@@ -162,12 +170,15 @@ func decodeYAML(t *testing.T, text []byte) map[string]any {
 	return plain
 }
 
-// dropDefaults removes "required: false", which the library does not write.
+// dropDefaults removes "required: false" and "example: null", which the library does not write.
 func dropDefaults(v any) {
 	switch v := v.(type) {
 	case map[string]any:
 		if v["required"] == false {
 			delete(v, "required")
+		}
+		if example, has := v["example"]; has && example == nil {
+			delete(v, "example")
 		}
 		for _, each := range v {
 			dropDefaults(each)

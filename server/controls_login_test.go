@@ -63,7 +63,8 @@ func TestControl10CredentialsByPOSTAndJSON(t *testing.T) {
 		ask(http.StatusMethodNotAllowed, "", http.MethodHead, query, nil)
 		if op.Operation.RequestBody.Value.Required {
 			ask(http.StatusUnsupportedMediaType, "media_type_unsupported", e.method, query, nil)
-			ask(http.StatusUnprocessableEntity, "validation_failed", e.method, query, object{})
+			ask(http.StatusBadRequest, "request_malformed", e.method, query, object{})
+			ask(http.StatusUnprocessableEntity, "validation_failed", e.method, "", object{})
 		}
 		for kind, body := range map[string]string{
 			"application/x-www-form-urlencoded": form.Encode(), "text/plain": text(e.body), "text/plain;charset=UTF-8": text(e.body), w.FormDataContentType(): parts.String(), "": text(e.body),

@@ -58,7 +58,7 @@ func TestControl2And3And4NewPasswords(t *testing.T) {
 		name, code string
 		of         func(name string) any
 	}{
-		{"empty", "too_short", constant("")}, {"one", "too_short", constant("x")}, {"7", "too_short", constant(filler[:7])}, {"8", "too_short", constant(filler[:8])}, {"11", "too_short", constant(filler[:11])},
+		{"empty", "required", constant("")}, {"one", "too_short", constant("x")}, {"7", "too_short", constant(filler[:7])}, {"8", "too_short", constant(filler[:8])}, {"11", "too_short", constant(filler[:11])},
 		{"11 in 44 bytes", "too_short", constant("🔑🔒🗝🔐🔏🔓🛡⚙🧿🎲🎯")}, {"11 é", "too_short", constant("éèêëéèêëéèê")},
 		{"12", "", constant(filler[:12])}, {"64", "", constant(filler[:64])}, {"71", "", constant(filler[:71])}, {"72", "", constant(filler[:72])}, {"73", "", constant(filler[:73])},
 		{"255", "", constant(filler[:255])}, {"256", "", constant(filler[:256])}, {"257", "too_long", constant(filler[:257])}, {"1025 bytes", "too_long", constant(emoji + "x")}, {"1 kB", "too_long", constant(strings.Repeat("a", 1000))},

@@ -149,7 +149,7 @@ func adminUser(d accounts.UserDetail) api.AdminUserResult {
 	return api.AdminUserResult{User: api.AdminUser{
 		ID: u.ID, Username: u.Username, Email: u.Email, EmailVerified: u.EmailVerified, FirstName: u.FirstName, LastName: u.LastName, Locale: u.Locale,
 		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser, DateJoined: u.DateJoined, LastLogin: u.LastLogin,
-		HasPassword: u.HasPassword, PendingEmail: u.PendingEmail, Throttled: d.Throttled, Version: int(d.User.Version),
+		HasPassword: u.HasPassword, PendingEmail: u.PendingEmail, Throttled: d.Throttled, Version: d.User.Version,
 	}}
 }
 

@@ -52,8 +52,8 @@ func TestControl45Preflight(t *testing.T) {
 		got[name] = strings.Join(list, ",")
 	}
 	if diff := cmp.Diff(map[string]string{
-		"Allow-Origin": app, "Allow-Credentials": "true", "Max-Age": "600", "Allow-Methods": "delete,get,patch,post",
-		"Allow-Headers": "authorization,content-type,x-csrftoken,refresh-attempt",
+		"Allow-Origin": app, "Allow-Credentials": "true", "Max-Age": "600", "Allow-Methods": "delete,get,head,patch,post",
+		"Allow-Headers": "authorization,baggage,content-type,if-match,if-none-match,refresh-attempt,traceparent,tracestate,x-csrftoken,x-request-id",
 	}, got); diff != "" {
 		t.Errorf("preflight (-want +got):\n%s", diff)
 	}
@@ -73,7 +73,7 @@ func TestControl45CrossOriginReads(t *testing.T) {
 	s := atApp(t)
 	for _, op := range servertest.Operations() {
 		e := exampleOf(t, op)
-		want := map[string]string{"Allow-Origin": app, "Allow-Credentials": "true", "Expose-Headers": "Retry-After,Www-Authenticate,X-Request-Id"}
+		want := map[string]string{"Allow-Origin": app, "Allow-Credentials": "true", "Expose-Headers": "Retry-After,Www-Authenticate,X-Request-Id,Etag,Location,Deprecation,Sunset,Link"}
 		r := send(s.Anonymous(), e, servertest.Header("Origin", app))
 		if diff := cmp.Diff(want, corsHeaders(r)); diff != "" {
 			t.Errorf("%s %d (-want +got):\n%s", op.ID, r.Status, diff)

@@ -16,33 +16,35 @@ var errDeprecation = errors.New("`deprecated: true` needs x-deprecated-at and ca
 // readDeprecation returns the headers of a deprecated operation, or nil: Deprecation (RFC 9745), Sunset (RFC 8594) and
 // Link. An operation that is marked wrongly is an error, which stops the server.
 func readDeprecation(op *openapi3.Operation) (map[string]string, error) {
-	at, isDeprecated := op.Extensions["x-deprecated-at"].(string)
-	sunset, hasSunset := op.Extensions["x-sunset"].(string)
-	link, hasLink := op.Extensions["x-deprecation-link"].(string)
-	if isDeprecated != op.Deprecated || (hasSunset || hasLink) && !isDeprecated {
-		return nil, errDeprecation
-	}
 	headers := map[string]string{}
-	if isDeprecated {
-		since, err := time.Parse(time.RFC3339, at)
-		if err != nil {
+	for extension, set := range map[string]func(text string) error{
+		"x-deprecated-at": func(text string) error {
+			since, err := time.Parse(time.RFC3339, text)
+			headers["Deprecation"] = fmt.Sprintf("@%d", since.Unix())
+			return err
+		},
+		"x-sunset": func(text string) error {
+			end, err := time.Parse(time.RFC3339, text)
+			headers["Sunset"] = end.UTC().Format(http.TimeFormat)
+			return err
+		},
+		"x-deprecation-link": func(text string) error {
+			target, err := url.Parse(text)
+			if err == nil && !target.IsAbs() {
+				err = errDeprecation
+			}
+			headers["Link"] = fmt.Sprintf(`<%s>; rel="deprecation"`, target)
+			return err
+		},
+	} {
+		value, marked := op.Extensions[extension]
+		text, _ := value.(string)
+		if marked && (!op.Deprecated || set(text) != nil) {
 			return nil, errDeprecation
 		}
-		headers["Deprecation"] = fmt.Sprintf("@%d", since.Unix())
 	}
-	if hasSunset {
-		end, err := time.Parse(time.RFC3339, sunset)
-		if err != nil {
-			return nil, errDeprecation
-		}
-		headers["Sunset"] = end.UTC().Format(http.TimeFormat)
-	}
-	if hasLink {
-		target, err := url.Parse(link)
-		if err != nil || !target.IsAbs() {
-			return nil, errDeprecation
-		}
-		headers["Link"] = "<" + target.String() + `>; rel="deprecation"`
+	if op.Deprecated && headers["Deprecation"] == "" {
+		return nil, errDeprecation
 	}
 	return headers, nil
 }

@@ -111,6 +111,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", strconv.Itoa(max(1, int((p.retryAfter+time.Second-1)/time.Second))))
 	}
+	h.Set("Cache-Control", "no-store") // an error says something about now
 	h.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(kind.status)
 	if err := json.NewEncoder(w).Encode(body); err != nil {

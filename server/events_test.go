@@ -15,7 +15,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// The security log: what happened to an account is there, with the write that it tells of, and for its owner alone.
+// The security log: an event is stored with the write that it is about, and only its user and staff read it.
 
 // flush writes what waits to be written.
 func flush(t *testing.T, s *servertest.Server) {
@@ -69,15 +69,18 @@ func TestControl16And90EventsOfALife(t *testing.T) {
 		other.Logout().Want(t, http.StatusNoContent, "")
 		other.Logout().Want(t, http.StatusNoContent, "") // again: nothing happens any more
 		c.Do(http.MethodDelete, "/accounts/sessions/"+third.SessionID, nil).Want(t, http.StatusNoContent, "")
-		patch(c, object{"username": name, "first_name": "Ada"}).Want(t, http.StatusOK, "") // the same username is no change
+		for range 2 { // the same names are no change
+			patch(c, object{"username": name, "first_name": "Ada", "locale": "en"}).Want(t, http.StatusOK, "")
+		}
 		patch(c, object{"username": "new" + name}).Want(t, http.StatusOK, "")
-		changeEmail(c, moved).Want(t, http.StatusUnprocessableEntity, "")
+		c.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": "a wrong password"}).Want(t, http.StatusUnprocessableEntity, "")
+		flush(t, s)
 		confirmEmail(s, requestEmailChange(t, s, c, moved, 1), password).Want(t, http.StatusNoContent, "")
 		changePassword(c, password, otherPassword).Want(t, http.StatusOK, "")
 		signIn(s, moved, otherPassword).Want(t, http.StatusOK, "")
 		c.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, http.StatusNoContent, "")
 		c.Do(http.MethodDelete, "/accounts/sessions", nil).Want(t, http.StatusNoContent, "")
-		confirmReset(s, requestReset(t, s, moved, 3), password).Want(t, http.StatusOK, "")
+		confirmReset(s, requestReset(t, s, moved, 3), password).Want(t, http.StatusNoContent, "")
 		for _, active := range []bool{false, true} {
 			if err := s.Service.SetActive(context.Background(), "new"+name, active); err != nil {
 				t.Fatal(err)
@@ -85,7 +88,7 @@ func TestControl16And90EventsOfALife(t *testing.T) {
 		}
 		u.User = stored(t, s, moved)
 		c = s.Login(u, accounts.Hybrid)
-		events := wantEvents(t, s, c, "registered", "login", "login_failed", "login", "login", "login", "logout", "session_revoked", "username_changed",
+		events := wantEvents(t, s, c, "registered", "login", "login_failed", "login", "login", "login", "logout", "session_revoked", "profile_changed", "username_changed",
 			"password_wrong", "email_change_requested", "email_changed", "password_changed", "login", "sessions_revoked", "sessions_revoked", "password_reset",
 			"deactivated", "activated", "login")
 		slices.Reverse(events)
@@ -95,13 +98,25 @@ func TestControl16And90EventsOfALife(t *testing.T) {
 		if got := events[7]["session_id"]; got != third.SessionID {
 			t.Errorf("the session that was ended is %v, want %s", got, third.SessionID)
 		}
-		for i, want := range map[int]string{8: "was " + name, 10: "to m***@example.com", 11: "to m***@example.com", 14: "all but this one", 17: "by an operator"} {
-			if got := events[i]["detail"]; got != want {
-				t.Errorf("event %d has the detail %q, want %q", i, got, want)
+		details := map[int]string{11: "to m***@example.com", 12: "to m***@example.com", 15: "all other sessions"}
+		changes := map[int]string{8: "first_name null>Ada", 9: "username " + name + ">new" + name, 18: "is_active true>false", 19: "is_active false>true"}
+		for i, e := range events {
+			if got := or(e["detail"], ""); got != details[i] {
+				t.Errorf("event %d has the detail %q, want %q", i, got, details[i])
 			}
-		}
-		if got := events[17]; got["ip"] != "" || got["request_id"] != nil {
-			t.Errorf("what an operator did: %v", got)
+			if got := changesOf(e); got != changes[i] {
+				t.Errorf("event %d has the changes %q, want %q", i, got, changes[i])
+			}
+			actor, id, actorName := "self", any(float64(u.ID)), any("new"+name)
+			if i == 18 || i == 19 {
+				actor, id, actorName = "operator", nil, nil
+			}
+			if e["actor"] != actor || e["actor_id"] != id || e["actor_username"] != actorName || e["username"] != "new"+name {
+				t.Errorf("event %d was caused by %v %v %v, want %v %v %v", i, e["actor"], e["actor_id"], e["actor_username"], actor, id, actorName)
+			}
+			if (e["ip"] == nil) != (actor == "operator") || (e["request_id"] == nil) != (actor == "operator") {
+				t.Errorf("event %d by %s is of request %v from %v", i, actor, e["request_id"], e["ip"])
+			}
 		}
 	})
 }
@@ -162,7 +177,7 @@ func TestClientsBudgetIsNoEvent(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=3/15m")
 }
 
-// Changes of the username at the same moment: each says what it has replaced, so that the log can be followed.
+// Of concurrent changes of the username, each event has the username that it replaced.
 func TestRenamesAtOnce(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -175,14 +190,17 @@ func TestRenamesAtOnce(t *testing.T) {
 		if got := statuses(parallel(n, func(i int) *servertest.Response { return patch(c.Copy(), object{"username": names[i+1]}) })); got[http.StatusOK] != n {
 			t.Fatalf("answers by status: %v", got)
 		}
-		replaced := map[any]bool{"was " + profileOf(t, c.Profile())["username"].(string): true} // the last one by nobody
-		for _, e := range eventsOf(t, s, c) {
-			replaced[e["detail"]] = true
+		replacedBy := map[any]any{}
+		for _, e := range eventsOf(t, s, c)[:n] {
+			change := e["changes"].([]any)[0].(object)
+			replacedBy[change["before"]] = change["after"]
 		}
-		for _, name := range names {
-			if !replaced["was "+name] {
-				t.Errorf("no event says what became of %s", name)
-			}
+		var last any = u.Username
+		for range n {
+			last = replacedBy[last]
+		}
+		if last != profileOf(t, c.Profile())["username"] || len(replacedBy) != n {
+			t.Errorf("the events lead from %s to %v: %v", u.Username, last, replacedBy)
 		}
 	})
 }
@@ -214,20 +232,25 @@ func TestEventPages(t *testing.T) {
 				got = append(got, each.(object))
 			}
 			s.Login(u, accounts.BodyTokens)
-			next = r.JSON["next"]
-			path = fmt.Sprintf("/accounts/events?limit=2&before=%v", next)
+			next = r.JSON["next_cursor"]
+			path = fmt.Sprintf("/accounts/events?limit=2&cursor=%v", next)
 		}
 		if diff := cmp.Diff(want, got); diff != "" || len(want) != 7 || pages != 4 {
 			t.Errorf("%d pages (-one page +pages):\n%s", pages, diff)
 		}
-		// A place in somebody else's list is just a place.
-		r := stranger.Do(http.MethodGet, "/accounts/events?before="+want[0]["id"].(string), nil).Want(t, http.StatusOK, "")
+		// The cursor of another user's list gives access to none of that user's events.
+		cursor := c.Do(http.MethodGet, "/accounts/events?limit=1", nil).Want(t, http.StatusOK, "").JSON["next_cursor"].(string)
+		r := stranger.Do(http.MethodGet, "/accounts/events?cursor="+cursor, nil).Want(t, http.StatusOK, "")
 		for _, each := range r.JSON["events"].([]any) {
 			if slices.ContainsFunc(want, func(e object) bool { return e["id"] == each.(object)["id"] }) {
 				t.Errorf("a stranger reads %v", each)
 			}
 		}
-		for _, query := range []string{"limit=0", "limit=101", "limit=-1", "limit=1e9", "limit=2.0", "limit=02", "limit=", "limit=2&limit=3", "before=", "before=1", "before=" + want[0]["id"].(string) + "'--", "after=x", "user_id=1"} {
+		for _, query := range []string{"limit=0", "limit=101", "limit=-1", "limit=1e9", "limit=2.0", "limit=02", "limit=", "limit=2&limit=3",
+			"cursor=", "cursor=1", "cursor=" + want[0]["id"].(string), "cursor=" + cursor + "'--", "cursor=" + cursor + "&cursor=" + cursor,
+			"after=x", "before=x", "user_id=1", "actor_id=1", "kind=", "kind=nothing", "kind=login&kind=nothing", "kind=login,logout",
+			"created_from=", "created_from=2026-11-22", "created_from=2026-11-22T09:30:00.5Z", "created_before=2026-11-22T09:30:00%2B01:00", "created_before=now",
+			"created_before=2026-11-22T09:30:00Z&created_before=2026-11-23T09:30:00Z", "created_before=2026-13-22T09:30:00Z"} {
 			c.Do(http.MethodGet, "/accounts/events?"+query, nil).Want(t, http.StatusBadRequest, "request_malformed")
 		}
 	})
@@ -339,8 +362,8 @@ func TestEventsAreForgotten(t *testing.T) {
 			s.Login(u, accounts.BodyTokens)
 		}
 		left := s.Login(leaving, accounts.Hybrid)
-		left.Do(http.MethodPost, "/accounts/profile/delete", object{"password": "a wrong password"}).Want(t, http.StatusUnprocessableEntity, "")
-		left.Do(http.MethodPost, "/accounts/profile/delete", object{"password": leaving.Password}).Want(t, http.StatusNoContent, "")
+		left.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": "a wrong password"}).Want(t, http.StatusUnprocessableEntity, "")
+		deleteAccount(left).Want(t, http.StatusNoContent, "")
 		flush(t, s) // what waited about the wrong password
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ?", leaving.ID); n != 0 {
 			t.Errorf("%d events of a user who left", n)

@@ -7,6 +7,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
 )
 
 // HandlerOf is Handler over another implementation of the operations.
@@ -24,6 +25,18 @@ func (s *Server) Forget(key string) func() {
 
 // Promise adds an operation that nobody has written.
 func (s *Server) Promise(key string) { s.contract.operations[key] = &operation{id: "promised"} }
+
+// Deprecate marks an operation as `deprecated: true` with these extensions.
+func (s *Server) Deprecate(key string, extensions map[string]any) (err error) {
+	s.contract.operations[key].deprecation, err = readDeprecation(&openapi3.Operation{Deprecated: true, Extensions: extensions})
+	return err
+}
+
+// ReadDeprecation is the reading of an operation's deprecation at start.
+func ReadDeprecation(op *openapi3.Operation) error {
+	_, err := readDeprecation(op)
+	return err
+}
 
 // ReadSecurity is the reading of an operation's security at start.
 func ReadSecurity(doc *openapi3.T, op *openapi3.Operation) error {
@@ -48,3 +61,13 @@ const (
 	MaxConnections = maxConnections
 	MaxOfOneClient = maxOfOneClient
 )
+
+// ProblemDetail and FieldDetail return what the answers say about a code.
+func ProblemDetail(code string) string { return kinds[accounts.Code(code)].detail }
+
+func FieldDetail(code string) string { return fieldDetails[api.FieldErrorCode(code)] }
+
+// FieldCodeOf returns the field code and the bounds of the first fault of a value under a schema.
+func FieldCodeOf(schema *openapi3.Schema, value any) api.FieldError {
+	return fieldErrors(schema.VisitJSON(value, openapi3.MultiErrors()))[0]
+}

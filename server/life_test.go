@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -104,9 +105,21 @@ func settle(t *testing.T, s *servertest.Server) {
 // wantField asks for a 422 with one error, which names the member and what is wrong with it.
 func wantField(t *testing.T, r *servertest.Response, pointer, code string) {
 	t.Helper()
+	wantFields(t, r, pointer+" "+code)
+}
+
+// wantFields asks for a 422 with these errors, each a pointer and a code, in any order.
+func wantFields(t *testing.T, r *servertest.Response, want ...string) {
+	t.Helper()
+	var got []string
 	list, _ := r.Want(t, http.StatusUnprocessableEntity, "validation_failed").JSON["errors"].([]any)
-	if len(list) != 1 || list[0].(object)["pointer"] != pointer || list[0].(object)["code"] != code {
-		t.Errorf("errors %v, want %s at %s", list, code, pointer)
+	for _, each := range list {
+		got = append(got, fmt.Sprintf("%v %v", each.(object)["pointer"], each.(object)["code"]))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("errors %q, want %q", got, want)
 	}
 }
 

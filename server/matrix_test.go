@@ -125,8 +125,20 @@ func (sc scenario) shown(p place) []string {
 
 // ------------------------------------------------------------------ the model
 
-// verdict is the code with which the contract refuses, or empty.
+// verdict is the code with which the contract refuses, or empty. It is signedOut where the contract accepts the request
+// but not its credential.
 func (w *world) verdict(op servertest.Operation, sc scenario) string {
+	code := w.code(op, sc)
+	switch {
+	case sc.query != "" && (code == "" || isOptional(op)): // it names parameters that no operation has
+		return "request_malformed"
+	case code != "" && isOptional(op):
+		return signedOut
+	}
+	return code
+}
+
+func (w *world) code(op servertest.Operation, sc scenario) string {
 	switch {
 	case sc.foreign && unsafeMethod(op.Method):
 		return "csrf_failed"
@@ -204,7 +216,7 @@ func (w *world) judgeSession(op servertest.Operation, c credential, p place, inv
 	case c.ended:
 		code = "session_revoked"
 	}
-	if slices.Contains(codes, code) {
+	if code != "" && (slices.Contains(codes, code) || isOptional(op)) {
 		return code
 	}
 	return judgeRole(op, c)
@@ -336,7 +348,17 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 	t.Helper()
 	changes := written(t, w.s, &w.mark)
 	changed := len(changes) > 0
-	if want == "" {
+	if want == "" && sc.query != "" { // no operation has such parameters
+		r.Want(t, http.StatusBadRequest, "request_malformed")
+		if changed {
+			t.Errorf("%s: rejected, and yet %v", sc.name, changes)
+		}
+		return
+	}
+	if isOptional(op) && outcomeOf(op, r) != want {
+		t.Errorf("%s: %d %q, want %q", sc.name, r.Status, outcomeOf(op, r), want)
+	}
+	if want == "" || want == signedOut {
 		if isRefusal(r.Code()) || r.Status >= 500 || r.Code() == "request_malformed" {
 			t.Errorf("%s: %d %s, want it accepted", sc.name, r.Status, r.Code())
 		}
@@ -349,8 +371,11 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 		return
 	}
 	status := http.StatusUnauthorized
-	if want == "csrf_failed" || want == "role_required" || want == "reauth_required" {
+	switch want {
+	case "csrf_failed", "role_required", "reauth_required":
 		status = http.StatusForbidden
+	case "request_malformed":
+		status = http.StatusBadRequest
 	}
 	if r.Status != status || r.Code() != want {
 		t.Errorf("%s: %d %s, want %d %s", sc.name, r.Status, r.Code(), status, want)

@@ -85,7 +85,7 @@ func TestUpdateProfileRefuses(t *testing.T) {
 		code   string
 	}{
 		{"username", nil, "type_invalid"}, {"first_name", nil, "type_invalid"}, {"last_name", nil, "type_invalid"}, {"locale", 1, "type_invalid"},
-		{"username", "", "too_short"}, {"username", "a@b", "format_invalid"}, {"username", "a b", "format_invalid"}, {"username", "a\u202eb", "format_invalid"}, {"username", strings.Repeat("a", 151), "too_long"},
+		{"username", "", "required"}, {"username", "a@b", "format_invalid"}, {"username", "a b", "format_invalid"}, {"username", "a\u202eb", "format_invalid"}, {"username", strings.Repeat("a", 151), "too_long"},
 		{"first_name", "a\x00b", "format_invalid"}, {"last_name", "a\r\nb", "format_invalid"}, {"first_name", strings.Repeat("a", 151), "too_long"}, {"locale", "x", "format_invalid"}, {"locale", "", "format_invalid"},
 		{"email", "x@example.com", "field_unknown"}, {"password", otherPassword, "field_unknown"}, {"is_staff", true, "field_unknown"}, {"is_superuser", true, "field_unknown"}, {"is_active", true, "field_unknown"},
 		{"id", 1, "field_unknown"}, {"email_verified", true, "field_unknown"}, {"date_joined", "2020-01-01T00:00:00Z", "field_unknown"}, {"session_epoch", 1, "field_unknown"},
@@ -141,7 +141,10 @@ func TestExport(t *testing.T) {
 		if len(sessions) != 1 || sessions[0].(object)["id"] != c.SessionID || sessions[0].(object)["current"] != true {
 			t.Errorf("sessions %v", sessions)
 		}
-		if len(events) != 4 || events[1].(object)["kind"] != "refresh_reused" || r.JSON["user"].(object)["locale"] != "ko" {
+		if diff := cmp.Diff(c.Do(http.MethodGet, "/accounts/events", nil).Want(t, http.StatusOK, "").JSON["events"], r.JSON["events"]); diff != "" {
+			t.Errorf("events (-list +export):\n%s", diff)
+		}
+		if len(events) != 5 || events[0].(object)["kind"] != "profile_changed" || events[2].(object)["kind"] != "refresh_reused" || r.JSON["user"].(object)["locale"] != "ko" {
 			t.Errorf("events %v, user %v", events, r.JSON["user"])
 		}
 		if r.Header.Get("Cache-Control") != "no-store" {

@@ -94,7 +94,7 @@ func TestControl12UniformLoginFailure(t *testing.T) {
 		active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
 		setActive(t, s, inactive, false)
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", unverified.ID)
-		s.Login(deleted, accounts.BodyTokens).Do(http.MethodPost, "/accounts/profile/delete", object{"password": deleted.Password}).Want(t, http.StatusNoContent, "")
+		s.Login(deleted, accounts.BodyTokens).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
 		pending := address(newName())
 		register(t, s, 1, object{"email": pending, "password": password})
 		sessions := s.Database.Count(t, "SELECT COUNT(*) FROM sessions")
@@ -182,7 +182,7 @@ func TestLifeOfASession(t *testing.T) {
 		first, before := c.Copy(), s.Database.Dump(t)
 		c.Profile()
 		c.Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusOK, "")
-		c.Copy().Do(http.MethodGet, "/accounts/csrf", nil).Want(t, http.StatusOK, "")
+		c.Copy().Do(http.MethodGet, sessionPath, nil).Want(t, http.StatusOK, "")
 		unchanged(t, s, before) // reads write nothing (control 71)
 
 		c.RefreshTokens().Want(t, http.StatusOK, "")
@@ -241,7 +241,7 @@ func TestControl46And47And48Logout(t *testing.T) {
 			for _, dead := range []*servertest.Client{c, old} {
 				dead.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
 				dead.Copy().Profile().Want(t, http.StatusUnauthorized, "session_revoked")
-				dead.Copy().Do(http.MethodGet, "/accounts/csrf", nil).Want(t, http.StatusUnauthorized, "session_revoked")
+				wantSignedOut(t, "a revoked session", dead.Copy().Do(http.MethodGet, sessionPath, nil))
 			}
 		}
 		// The session is taken from the credential, never from a body (control 47).
@@ -289,19 +289,15 @@ func TestControl27ExpiredTokens(t *testing.T) {
 			c.Copy().Do(http.MethodGet, path, nil).Want(t, http.StatusUnauthorized, "access_expired")
 		}
 		c.Copy().Do(http.MethodDelete, "/accounts/sessions", nil).Want(t, http.StatusUnauthorized, "access_expired")
-		csrf, refresh := c.Copy().Do(http.MethodGet, "/accounts/csrf", nil), c.Copy().RefreshTokens()
+		current, refresh := c.Copy().Do(http.MethodGet, sessionPath, nil), c.Copy().RefreshTokens()
 		if transport == accounts.ServerHeld {
-			csrf.Want(t, http.StatusOK, "")
+			wantCurrent(t, "the expired handle", c, current)
 			refresh.Want(t, http.StatusOK, "")
 			expiredHandle(t, s, c)
 			s.Database.Exec(t, "UPDATE sessions SET idle_expires_at = ? WHERE user_id = ?", time.Now().UTC().Truncate(time.Second).Add(-time.Second), u.ID)
 			c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_expired") // its idle life
 		} else {
-			code := "access_expired" // an expired Bearer decides alone, also beside a good cookie
-			if transport == accounts.Cookies {
-				code = "session_expired"
-			}
-			csrf.Want(t, http.StatusUnauthorized, code)
+			wantSignedOut(t, "an expired token", current) // an expired Bearer decides alone, also beside a good cookie
 			refresh.Want(t, http.StatusUnauthorized, "session_expired")
 		}
 		c.Copy().Logout().Want(t, http.StatusNoContent, "")
@@ -362,7 +358,7 @@ func TestControl35And76UserDeactivated(t *testing.T) {
 
 		gone := s.NewUser()
 		sessions := sessionsInEach(s, gone)
-		s.Login(gone, transport).Do(http.MethodPost, "/accounts/profile/delete", object{"password": gone.Password}).Want(t, http.StatusNoContent, "")
+		s.Login(gone, transport).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
 		wantEnded(t, sessions)
 	})
 }

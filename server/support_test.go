@@ -19,6 +19,7 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
+	"example.com/accounts/server/token"
 	"example.com/accounts/server/token/tokentest"
 )
 
@@ -129,9 +130,30 @@ func takes(op servertest.Operation, scheme string) bool {
 	return slices.ContainsFunc(op.Security, func(r openapi3.SecurityRequirement) bool { _, ok := r[scheme]; return ok })
 }
 
-// anonymousAllowed says whether it lists {}: then the credential may be a token in the body.
+// anonymousAllowed reports whether the credential may be a token in the body: the operation lists {} and has a body.
 func anonymousAllowed(op servertest.Operation) bool {
+	return op.Operation.RequestBody != nil && listsNone(op)
+}
+
+// isOptional reports whether a missing or rejected credential means that the caller is signed out, which is no error:
+// the operation lists {} and has no body.
+func isOptional(op servertest.Operation) bool {
+	return op.Operation.RequestBody == nil && listsNone(op)
+}
+
+func listsNone(op servertest.Operation) bool {
 	return slices.ContainsFunc(op.Security, func(r openapi3.SecurityRequirement) bool { return len(r) == 0 })
+}
+
+// signedOut is the outcome of an operation with an optional credential that did not count; see outcomeOf.
+const signedOut = "signed_out"
+
+// outcomeOf returns the problem code of an answer, or signedOut if it says that the caller is signed out.
+func outcomeOf(op servertest.Operation, r *servertest.Response) string {
+	if session, ok := r.JSON["session"]; isOptional(op) && r.Status == http.StatusOK && ok && session == nil {
+		return signedOut
+	}
+	return r.Code()
 }
 
 var timeClaim = regexp.MustCompile(`"(iat|exp)":\d+`)
@@ -239,11 +261,21 @@ func sessionID(t *testing.T, c *servertest.Client) models.ID {
 	return models.ID(id)
 }
 
-// csrfOf is the CSRF token of a client's session; in the transport body nobody hands it out, but it exists.
+// csrfOf returns the CSRF token of a client's session. In the transport body no answer has it, but the server would
+// accept it.
 func csrfOf(t *testing.T, c *servertest.Client) string {
 	t.Helper()
-	if c.CSRF != "" {
-		return c.CSRF
+	secret, err := token.ParseSecret(servertest.SecretKey)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return c.Copy().Do(http.MethodGet, "/accounts/session", nil).Want(t, http.StatusOK, "").Text("csrf_token")
+	ring, err := token.NewKeyRing([]token.Secret{secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	csrf := ring.CSRF(uuid.UUID(sessionID(t, c)))
+	if c.CSRF != "" && c.CSRF != csrf {
+		t.Fatalf("the CSRF token is %q, not %q", c.CSRF, csrf)
+	}
+	return csrf
 }

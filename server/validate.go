@@ -26,6 +26,8 @@ var requestOptions = &openapi3filter.Options{
 	AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
 	KeepValidatedValue: true, // the handler gets the value that was validated, not a second decoding
 	MultiError:         true,
+	// The library would replace null by the default. Handlers know the defaults.
+	SkipSettingDefaults: true,
 	SchemaValidationOptions: []openapi3.SchemaValidationOption{
 		openapi3.DisableSchemaErrorDetails(),
 	},
@@ -179,7 +181,25 @@ const maxFieldErrors = 100
 func fieldErrors(err error) []api.FieldError {
 	var list []api.FieldError
 	collect(err, nil, &list)
-	return list[:min(len(list), maxFieldErrors)]
+	return onePerPlace(list[:min(len(list), maxFieldErrors)])
+}
+
+// onePerPlace keeps the first error of each member and parameter: a text that is too long does not have the right form
+// either. Of members without a name, it keeps the first of each code.
+func onePerPlace(list []api.FieldError) []api.FieldError {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(list, func(f api.FieldError) bool {
+		place := string(f.Code)
+		switch {
+		case f.Pointer != nil:
+			place = "in the body: " + *f.Pointer
+		case f.Parameter != nil:
+			place = "parameter: " + *f.Parameter
+		}
+		again := seen[place]
+		seen[place] = true
+		return again
+	})
 }
 
 // collect stops when the list is long enough: a body of thousands of unknown members makes as many errors.

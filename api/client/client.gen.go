@@ -1195,7 +1195,7 @@ type AdminUser struct {
 	//
 	//
 	// Example: 7
-	Version int `json:"version"`
+	Version int64 `json:"version"`
 }
 
 // AdminUserResult A user as staff members see it.
@@ -1482,8 +1482,8 @@ type Event struct {
 	//
 	// | kind | meaning |
 	// |---|---|
-	// | `registered` | The user was created by a registration, an import or an operator. |
-	// | `invited` | The user was created by a staff member. |
+	// | `registered` | The user was created by a registration, an import or an operator; see `changes` for roles. |
+	// | `invited` | The user was created by a staff member; see `changes` for roles. |
 	// | `email_verified` | The user's address was verified. |
 	// | `login` | The user logged in. |
 	// | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
@@ -1499,7 +1499,7 @@ type Event struct {
 	// | `password_reset` | The password was set with the link of a mail. |
 	// | `password_reset_sent` | A staff member sent the user the mail to set a password. |
 	// | `username_changed` | The username was changed; see `changes`. |
-	// | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+	// | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
 	// | `email_change_requested` | A change of address was started; it waits for its confirmation. |
 	// | `email_change_canceled` | A pending change of address was canceled. |
 	// | `email_changed` | A new address was confirmed and is in force. |
@@ -1507,7 +1507,7 @@ type Event struct {
 	// | `deactivated` | The user was deactivated, and all sessions were revoked. |
 	// | `roles_changed` | A role was granted or removed; see `changes`. |
 	// | `login_limit_reset` | A staff member reset the user's login limit. |
-	// | `deleted` | A staff member deleted the user. |
+	// | `deleted` | A staff member deleted the user; see `changes` for roles. |
 	//
 	//
 	// Example: roles_changed
@@ -1572,8 +1572,8 @@ type EventID = openapi_types.UUID
 //
 // | kind | meaning |
 // |---|---|
-// | `registered` | The user was created by a registration, an import or an operator. |
-// | `invited` | The user was created by a staff member. |
+// | `registered` | The user was created by a registration, an import or an operator; see `changes` for roles. |
+// | `invited` | The user was created by a staff member; see `changes` for roles. |
 // | `email_verified` | The user's address was verified. |
 // | `login` | The user logged in. |
 // | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
@@ -1589,7 +1589,7 @@ type EventID = openapi_types.UUID
 // | `password_reset` | The password was set with the link of a mail. |
 // | `password_reset_sent` | A staff member sent the user the mail to set a password. |
 // | `username_changed` | The username was changed; see `changes`. |
-// | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+// | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
 // | `email_change_requested` | A change of address was started; it waits for its confirmation. |
 // | `email_change_canceled` | A pending change of address was canceled. |
 // | `email_changed` | A new address was confirmed and is in force. |
@@ -1597,7 +1597,7 @@ type EventID = openapi_types.UUID
 // | `deactivated` | The user was deactivated, and all sessions were revoked. |
 // | `roles_changed` | A role was granted or removed; see `changes`. |
 // | `login_limit_reset` | A staff member reset the user's login limit. |
-// | `deleted` | A staff member deleted the user. |
+// | `deleted` | A staff member deleted the user; see `changes` for roles. |
 //
 // Example: roles_changed
 type EventKind string
@@ -3599,7 +3599,7 @@ type ListEventsParams struct {
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
 	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-	// tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+	// tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
 	// long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
 	// value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
@@ -3711,7 +3711,7 @@ type GetOpenapiYamlParams struct {
 
 // ListProblemsParams defines parameters for ListProblems.
 type ListProblemsParams struct {
-	// Locale The language of `message` (BCP 47). A language that the server does not have gets English.
+	// Locale The language of `message` (BCP 47); `ko-KR` gets `ko`. A language that the server does not have gets English.
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 
 	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
@@ -4255,7 +4255,7 @@ type ClientInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -4276,7 +4276,7 @@ type ClientInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -4323,7 +4323,8 @@ type ClientInterface interface {
 	//
 	// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 	// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-	// changed, and no token is issued.
+	// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+	// sends none here, because an expired access token would hide its session.
 	//
 	// Corresponds with GET /accounts/session (the `GetSession` operationId).
 	GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5148,7 +5149,7 @@ func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequ
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -5179,7 +5180,7 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -5256,7 +5257,8 @@ func (c *Client) Register(ctx context.Context, body RegisterJSONRequestBody, req
 //
 // The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 // or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-// changed, and no token is issued.
+// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+// sends none here, because an expired access token would hide its session.
 //
 // Corresponds with GET /accounts/session (the `GetSession` operationId).
 func (c *Client) GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7969,7 +7971,7 @@ type ClientWithResponsesInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -7990,7 +7992,7 @@ type ClientWithResponsesInterface interface {
 	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -8037,7 +8039,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 	// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-	// changed, and no token is issued.
+	// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+	// sends none here, because an expired access token would hide its session.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -12166,7 +12169,7 @@ func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, bo
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -12193,7 +12196,7 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 // Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
 // enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
 // `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -12258,7 +12261,8 @@ func (c *ClientWithResponses) RegisterWithResponse(ctx context.Context, body Reg
 //
 // The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
 // or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-// changed, and no token is issued.
+// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+// sends none here, because an expired access token would hide its session.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -153,7 +153,7 @@ func TestLostAnswerAndUnavailable(t *testing.T) {
 		switch number {
 		case 1:
 			return &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"2"}}, Body: io.NopCloser(strings.NewReader(
-				`{"type":"urn:accounts:problem:service_unavailable","title":"-","status":503,"detail":"-","code":"service_unavailable","request_id":"-"}`))}, nil
+				`{"type":"http://localhost/problems/service_unavailable","title":"-","status":503,"detail":"-","code":"service_unavailable","request_id":"0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"}`))}, nil
 		case 2:
 			return lose(send)
 		}
@@ -405,10 +405,10 @@ func TestOwnSessionEnds(t *testing.T) {
 		t.Error("still the old session")
 	}
 	must(t, profile(a))
-	ended, err := a.API.DeleteSessionWithResponse(ctx, w.tokens().SessionID)
+	ended, err := a.API.RevokeSessionWithResponse(ctx, w.tokens().SessionID)
 	must(t, client.Check(ended, err))
 	if w.tokens() != nil {
-		t.Error("the session was deleted and the storage holds it")
+		t.Error("the session was revoked and the storage holds it")
 	}
 	for path, call := range map[string]func() error{
 		"login":  func() error { _, err := a.API.LoginWithResponse(ctx, client.LoginRequest{}); return err },
@@ -421,6 +421,29 @@ func TestOwnSessionEnds(t *testing.T) {
 		if err := call(); err == nil || !strings.Contains(err.Error(), "call Accounts.") {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// The deletion of the account and a logout everywhere end the client's own session too.
+func TestOwnSessionEndsWithAccount(t *testing.T) {
+	w := newWorld(t)
+	a := w.loggedIn()
+	keep := true
+	answer, err := a.API.RevokeAllSessionsWithResponse(ctx, &client.RevokeAllSessionsParams{KeepCurrent: &keep})
+	must(t, client.Check(answer, err))
+	if w.tokens() == nil {
+		t.Error("a logout from all other sessions ended this one")
+	}
+	answer, err = a.API.RevokeAllSessionsWithResponse(ctx, nil)
+	must(t, client.Check(answer, err))
+	if w.tokens() != nil {
+		t.Error("all sessions were revoked and the storage holds one")
+	}
+	a = w.loggedIn()
+	deleted, err := a.API.DeleteAccountWithResponse(ctx)
+	must(t, client.Check(deleted, err))
+	if w.tokens() != nil {
+		t.Error("the account was deleted and the storage holds its session")
 	}
 }
 

@@ -1,11 +1,39 @@
 // Package client is a client of the accounts API for programs in Go: services,
 // desktop and command-line tools.
 //
-// [Accounts] keeps a session of the transport "body": it logs in, refreshes ahead of
-// time and after a 401, one refresh at a time, asks again after lost answers and
-// 503s, and never loses the session over it. Its API is the client that oapi-codegen
-// makes of the contract, with every call authorized. It does the same as
-// api/typescript for programs; server/accounts/refresh.go is the other side.
+// [Accounts] keeps a session of the transport "body". It logs in, refreshes ahead of
+// time and after a 401, one refresh at a time, and repeats requests after lost answers
+// and 503s without losing the session. [Accounts.API] is the client that oapi-codegen
+// generates from the contract, with every call authorized. api/typescript does the same
+// for front ends; server/accounts/refresh.go is the other side.
+//
+// # Lists
+//
+// Every list of the contract has an iterator, such as [Accounts.Users]:
+//
+//	for user, err := range accounts.Users(ctx, &client.ListUsersParams{Q: &text}) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(user.Username)
+//	}
+//
+// An iterator requests a page when the loop reaches it, with the limit and the filters of
+// the parameters, which may be nil. It begins at their cursor, if they have one. An error
+// is yielded once, with a zero value, and ends the iteration.
+//
+// # Unknown values
+//
+// Later versions of the server may answer with further members, problem codes, field
+// codes and kinds of events. This package ignores unknown members and keeps unknown
+// values as they are. A switch over a code or a kind needs a default: show the detail of
+// the problem, or the name of the kind.
+//
+// # Recent authentication
+//
+// Some operations require that the user has entered the password in the last ten minutes.
+// They fail with [ProblemCodeReauthRequired] otherwise. Ask the user for the password,
+// call API.ReauthenticateWithResponse and repeat the call.
 //
 // client.gen.go is generated; edit openapi.yaml and run `make generate`. The package
 // imports neither the server nor anything that the server is built on.

@@ -6,25 +6,47 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// ErrSignedOut means that the session has ended by a log-out, here or in another
-// program that shares the storage.
+// ErrSignedOut means that the session was ended by a logout, here or in another program
+// that shares the storage.
 var ErrSignedOut = errors.New("client: signed out")
 
-// Error is a problem that the server has answered with (RFC 9457). Its Code says
-// what went wrong; new codes may come, so a switch over it needs a default.
+// Error is a problem that the server has answered with (RFC 9457). Its Code says what went
+// wrong. Later versions of the server may have further codes, so a switch over it needs a
+// default that shows Detail.
 type Error struct {
 	Problem
-	// RetryAfter is how long to wait after a 429 or 503, if known.
+	// Errors names all fields and parameters at fault, with the bounds that they violate.
+	// It has the same elements as Problem.Errors, and is nil if there are none.
+	Errors []FieldError
+	// RetryAfter is how long to wait after a 429 or 503, or 0 if the answer does not say.
 	RetryAfter time.Duration
 }
 
-// Error says the status, the code, what happened, and how to ask for help.
+// Error returns the status, the code, what happened, the fields at fault, and the id of the
+// request.
 func (e *Error) Error() string {
-	return fmt.Sprintf("client: %d %s: %s (request %s)", e.Status, e.Code, e.Detail, e.RequestID)
+	var fields strings.Builder
+	for _, f := range e.Errors {
+		fmt.Fprintf(&fields, " %s: %s.", nameOf(f), f.Code)
+	}
+	return fmt.Sprintf("client: %d %s: %s%s (request %s)", e.Status, e.Code, e.Detail, fields.String(), e.RequestID)
+}
+
+// nameOf returns the parameter or the JSON pointer of a field error.
+func nameOf(f FieldError) string {
+	switch {
+	case f.Parameter != nil:
+		return *f.Parameter
+	case f.Pointer != nil && *f.Pointer != "":
+		return *f.Pointer
+	}
+	return "body"
 }
 
 // Answer is what every call that ends in WithResponse returns.
@@ -41,19 +63,39 @@ func Check(answer Answer, err error) error {
 	if err != nil || answer.StatusCode() < http.StatusBadRequest {
 		return err
 	}
-	return problemOf(answer.StatusCode(), answer.GetBody(), nil)
+	return problemOf(answer.StatusCode(), answer.GetBody(), headerOf(answer))
 }
 
-// problemOf is the error of an answer; a proxy's may be no problem.
+// headerOf returns the headers of an answer. The generated types have a field for them and
+// no method.
+func headerOf(answer Answer) http.Header {
+	if v := reflect.Indirect(reflect.ValueOf(answer)); v.Kind() == reflect.Struct {
+		if field := v.FieldByName("HTTPResponse"); field.IsValid() {
+			if response, _ := field.Interface().(*http.Response); response != nil {
+				return response.Header
+			}
+		}
+	}
+	return nil
+}
+
+// problemOf returns the error of an answer. The answer may come from a proxy and have no
+// problem in it.
 func problemOf(status int, body []byte, header http.Header) error {
 	e := &Error{RetryAfter: retryAfter(header)}
 	if err := json.Unmarshal(body, &e.Problem); err != nil || e.Code == "" || e.Status != status {
-		return fmt.Errorf("client: status %d", status)
+		return statusError(status)
+	}
+	if e.Problem.Errors != nil {
+		e.Errors = *e.Problem.Errors
 	}
 	return e
 }
 
-// codeOf is the code of a problem, or empty.
+// statusError returns the error of an answer that is not this server's.
+func statusError(status int) error { return fmt.Errorf("client: status %d", status) }
+
+// codeOf returns the code of a problem, or an empty one.
 func codeOf(err error) ProblemCode {
 	var e *Error
 	if errors.As(err, &e) {

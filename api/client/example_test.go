@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -35,6 +36,51 @@ func Example() {
 	// credentials_invalid
 	// Ada
 	// <nil>
+}
+
+func ExampleAccounts_Sessions() {
+	url, username, password, done := anAccountsServer()
+	defer done()
+	ctx := context.Background()
+
+	accounts, err := client.New(client.Options{BaseURL: url})
+	if err != nil {
+		panic(err)
+	}
+	if _, err := accounts.Login(ctx, username, password); err != nil {
+		panic(err)
+	}
+	for session, err := range accounts.Sessions(ctx, nil) {
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(session.TokenTransport, session.Current)
+	}
+	// Output: body true
+}
+
+func ExampleError() {
+	url, _, _, done := anAccountsServer()
+	defer done()
+	ctx := context.Background()
+
+	accounts, err := client.New(client.Options{BaseURL: url})
+	if err != nil {
+		panic(err)
+	}
+	registered, err := accounts.API.RegisterWithResponse(ctx, client.RegisterRequest{Email: "ada@example.com", Password: "too short"})
+	var problem *client.Error
+	if err := client.Check(registered, err); errors.As(err, &problem) {
+		switch problem.Code {
+		case client.ProblemCodeValidationFailed:
+			for _, field := range problem.Errors {
+				fmt.Println(*field.Pointer, field.Code)
+			}
+		default: // later versions have further codes
+			fmt.Println(problem.Detail)
+		}
+	}
+	// Output: /password too_short
 }
 
 // anAccountsServer is a real one, with a user.

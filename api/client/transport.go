@@ -130,17 +130,16 @@ func (a *Accounts) noteEnd(ctx context.Context, code ProblemCode, tokens *Tokens
 	_ = a.exclusively(ctx, func() error { return a.end(ctx, tokens, reason) })
 }
 
-// endsOwnSession: the user has ended it by an operation of another name.
+// endsOwnSession reports whether the request has ended the client's session without being a logout.
 func endsOwnSession(request *http.Request, answer *http.Response, tokens *Tokens) bool {
-	if answer.StatusCode != http.StatusNoContent {
+	if answer.StatusCode != http.StatusNoContent || request.Method != http.MethodDelete {
 		return false
 	}
-	switch path := request.URL.Path; request.Method {
-	case http.MethodPost:
-		return path == "/accounts/profile/delete"
-	case http.MethodDelete:
-		return path == "/accounts/sessions" && request.URL.Query().Get("keep_current") != "true" ||
-			path == "/accounts/sessions/"+tokens.SessionID.String()
+	switch request.URL.Path {
+	case "/accounts/profile", "/accounts/sessions/" + tokens.SessionID.String():
+		return true
+	case "/accounts/sessions":
+		return request.URL.Query().Get("keep_current") != "true"
 	}
 	return false
 }

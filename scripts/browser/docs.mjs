@@ -60,6 +60,12 @@ async function walk(page, view, transport, first) {
   check((profile.headers.authorization !== undefined) === bearer, `${title}: Authorization is ${bearer ? "" : "not "}sent with it`);
   if (first) await shot(page, `${view.name}-profile`, profile.block);
 
+  // Its answer has expires_in like a login's, but no tokens: the page keeps those that it has.
+  const reauthenticated = await operation(page, "session", "reauthenticate", "/accounts/reauthenticate", { password: credentials.password });
+  check(reauthenticated.status === 200, `${title}: reauthenticate answers ${reauthenticated.status}, expected 200`);
+  const again = await operation(page, "profile", "getProfile", "/accounts/profile");
+  check(again.status === 200, `${title}: profile after reauthenticate answers ${again.status}, expected 200`);
+
   const refresh = await operation(page, "session", "refreshToken", "/accounts/refresh_token");
   check(refresh.status === 200, `${title}: refresh_token answers ${refresh.status}, expected 200`);
   check(Boolean(refresh.headers["x-csrftoken"]), `${title}: X-CSRFToken is sent with it`);

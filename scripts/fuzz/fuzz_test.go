@@ -43,13 +43,13 @@ type fault struct {
 }
 
 var faults = map[string]fault{
-	"a status that is not documented": {"status is not supported", func(_ *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
+	"a status that is not documented": {"a status that the operation does not document", func(_ *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
 		return change(a.Code == http.StatusCreated || r.URL.Path == "/accounts/login" && a.Code == http.StatusOK, func() { a.Code = http.StatusCreated })
 	}},
 	"another member in an answer": {"against the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return replace(a, `{"user":{`, `{"user":{"password":"x",`)
 	}},
-	"another member in a problem": {"another member", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"another member in a problem": {`property "sql" is unsupported`, func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return a.Code == http.StatusConflict && replace(a, `{"code":`, `{"sql":"x","code":`)
 	}},
 	"a 401 without a challenge": {"against the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {

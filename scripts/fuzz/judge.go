@@ -41,6 +41,9 @@ func (f *fuzzer) verdict(r *request, a *answer) string {
 	case strings.Contains(a.log, `"level":"ERROR"`):
 		return "an error in the log"
 	}
+	if isPage(r, a) {
+		return ""
+	}
 	if err := servertest.Judge(r.http, a.Response); err != nil {
 		return "against the contract: " + firstLine(err)
 	}
@@ -50,6 +53,11 @@ func (f *fuzzer) verdict(r *request, a *answer) string {
 		}
 	}
 	return ""
+}
+
+// isPage reports whether an answer is a page for people: a slash behind the path of the problem codes leads to theirs.
+func isPage(r *request, a *answer) bool {
+	return strings.HasPrefix(r.http.URL.Path, "/problems/") && a.Status == http.StatusOK && len(a.changes) == 0
 }
 
 // firstLine names the place in the schema, and leaves out the value.

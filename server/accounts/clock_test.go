@@ -165,7 +165,7 @@ func TestControl71ReadingDoesNotProlong(t *testing.T) {
 			s.replicas[0].Clock.Advance(time.Minute)
 			c.Profile().Want(t, http.StatusOK, "")
 			c.Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusOK, "")
-			c.Do(http.MethodGet, "/accounts/csrf", nil).Want(t, http.StatusOK, "")
+			c.Do(http.MethodGet, "/accounts/session", nil).Want(t, http.StatusOK, "")
 		}
 	})
 }

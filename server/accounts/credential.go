@@ -115,7 +115,7 @@ const (
 // RecentAuthentication is how long a verified password counts as recent (ASVS 7.5.3).
 const RecentAuthentication = 10 * time.Minute
 
-// Permit says whether they may call what asks for the role, and for a recent password. The user is the one of
+// Permit says whether they may call what asks for the role, and for a recent authentication. The user is the one of
 // the row that was read for this request: who was demoted a moment ago is refused, whatever the token says.
 // Errors: RoleRequired, ReauthRequired.
 func (p Principal) Permit(role Role, recent bool) error {

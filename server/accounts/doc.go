@@ -18,7 +18,7 @@
 //
 //	row  presented                                                  answer                    change
 //	0    not authentic                                              refresh_invalid           none; the database is not queried
-//	8    the request may be older than M                            unavailable               none
+//	8    the request may be older than M                            service_unavailable       none
 //	0b   from another location than the session's transport uses    refresh_invalid           none
 //	2    no row, even if exp has passed                             session_revoked           none
 //	1    exp has passed, or the idle or absolute end of the session session_expired           none
@@ -29,7 +29,7 @@
 //	     of the rotation at any age
 //	6    older (but age < -M is row 8)                              refresh_reused            the session is revoked, one event
 //	7    gen > current (a failover lost commits)                    session_expired           none; not theft
-//	8    database error, clocks differ, commit outcome unknown      unavailable               none known; the token still works
+//	8    database error, clocks differ, commit outcome unknown      service_unavailable       none known; the token still works
 //
 // In the transport server_held the refresh credential is the access cookie. Its own exp does not
 // count in row 1.

@@ -31,7 +31,7 @@ func TestControl200ErasedDataLeavesTheFile(t *testing.T) {
 	for range 30 { // other users, so that the deletion leaves holes between their rows
 		s.NewUser()
 	}
-	c.Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": "another " + secret}).Want(t, http.StatusNoContent, "")
+	c.Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
 	s.Mails.Wait(t, address, 3) // the link, the notice of the change, and the mail about the deletion
 	s.StopMails()
 	must(t, s.Database.SQL.Close())
@@ -60,7 +60,7 @@ func TestControl200GoodbyeKeepsNoAddress(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		u := s.NewUser()
-		s.Login(u, token.Body).Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": u.Password}).Want(t, http.StatusNoContent, "")
+		s.Login(u, token.Body).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
 		s.Mails.Wait(t, u.Email, 1)
 		s.StopMails()
 		if dump := s.Database.Dump(t); strings.Contains(dump, u.Username) || !strings.Contains(dump, "outbox.kind=account_deleted") {

@@ -12,7 +12,7 @@ import (
 // Code is a problem code of the contract (ProblemCode).
 type Code string
 
-// The codes that rules give. The server adds those of HTTP itself (not_found for a route, body_too_large …).
+// The codes that rules give. The server adds those of HTTP itself (resource_not_found for a route, body_too_large …).
 const (
 	CredentialsMissing Code = "credentials_missing"
 	AccessInvalid      Code = "access_invalid"
@@ -38,13 +38,13 @@ const (
 	ServiceUnavailable Code = "service_unavailable"
 )
 
-// ErrBusy is the cause of an Unavailable when too many passwords are being hashed.
+// ErrBusy is the cause of a ServiceUnavailable when too many passwords are being hashed.
 var ErrBusy = credentials.ErrBusy
 
 // Error is what a rule answers. The message is the code; the cause is for the log alone.
 type Error struct {
 	Code       Code
-	RetryAfter time.Duration // with Unavailable and RateLimited
+	RetryAfter time.Duration // with ServiceUnavailable and RateLimited
 	Fields     []FieldFault  // with ValidationFailed, UsernameTaken and EmailTaken: all members at fault
 	Cause      error
 }

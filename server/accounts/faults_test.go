@@ -262,7 +262,7 @@ func TestLostCommitOfAReset(t *testing.T) {
 					wantUnavailable(t, r)
 					r = f.far.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", body)
 				}
-				r.Want(t, http.StatusOK, "")
+				r.Want(t, http.StatusNoContent, "")
 				f.far.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": u.Username, "password": "an entirely different one"}).Want(t, http.StatusOK, "")
 			})
 		}

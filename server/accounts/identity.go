@@ -67,6 +67,14 @@ func newNames(first, last *string) error {
 	return allFaults(newPersonName("first_name", first), newPersonName("last_name", last))
 }
 
+// changed returns the wanted name, or nil if it is the present one: that may be older than the rule.
+func changed(present string, wanted *string) *string {
+	if wanted == nil || *wanted == present {
+		return nil
+	}
+	return wanted
+}
+
 func newPersonName(field string, name *string) error {
 	if name != nil && !isName(*name) {
 		return invalid(field, "format_invalid")

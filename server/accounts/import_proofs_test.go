@@ -123,7 +123,7 @@ func TestControl182ImportedUserBecomesVerifiedByAReset(t *testing.T) {
 		}
 		requestReset(t, s, "ada@example.com")
 		link := servertest.Token(t, s.Mails.Wait(t, "ada@example.com", 1))
-		s.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", map[string]any{"token": link, "new_password": "a password of the owner"}).Want(t, http.StatusOK, "")
+		s.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", map[string]any{"token": link, "new_password": "a password of the owner"}).Want(t, http.StatusNoContent, "")
 		if userOf(t, s, 1).EmailVerifiedAt == nil {
 			t.Error("the reset by mail did not verify the address")
 		}

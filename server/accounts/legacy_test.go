@@ -72,7 +72,7 @@ func TestControl182FirstExchangeEndsAPendingChange(t *testing.T) {
 		r.Login(root, accounts.Hybrid).Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"email": moved}).Want(t, http.StatusOK, "")
 		link := servertest.Token(t, r.Mails.Wait(t, moved, 1))
 		exchange(r.Anonymous(), oldToken(u)).Want(t, http.StatusOK, "")
-		r.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": link}).Want(t, http.StatusBadRequest, "link_invalid")
+		r.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": link}).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 	})
 }
 

@@ -26,13 +26,12 @@ func TestControl197LostCommitIsResolved(t *testing.T) {
 				body := map[string]any{"email": "invited-" + u.Email, "username": "invited-" + u.Username}
 				return func() *servertest.Response { return asRoot.Do(http.MethodPost, "/admin/users", body) }, http.StatusCreated
 			},
-			"deletion of the own account": func(u servertest.User, c *servertest.Client) (func() *servertest.Response, int) {
-				body := map[string]any{"password": u.Password}
-				return func() *servertest.Response { return c.Do(http.MethodPost, "/accounts/profile/delete", body) }, http.StatusNoContent
+			"deletion of the own account": func(_ servertest.User, c *servertest.Client) (func() *servertest.Response, int) {
+				return func() *servertest.Response { return c.Do(http.MethodDelete, "/accounts/profile", nil) }, http.StatusNoContent
 			},
 			"deletion by staff": func(u servertest.User, _ *servertest.Client) (func() *servertest.Response, int) {
-				path := "/admin/users/" + decimal(u.ID) + "/delete"
-				return func() *servertest.Response { return asRoot.Do(http.MethodPost, path, nil) }, http.StatusNoContent
+				path := "/admin/users/" + decimal(u.ID)
+				return func() *servertest.Response { return asRoot.Do(http.MethodDelete, path, nil) }, http.StatusNoContent
 			},
 			"log-out everywhere": func(_ servertest.User, c *servertest.Client) (func() *servertest.Response, int) {
 				return func() *servertest.Response { return c.Do(http.MethodDelete, "/accounts/sessions", nil) }, http.StatusNoContent

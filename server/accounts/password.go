@@ -17,7 +17,7 @@ import (
 
 // checkNewPassword checks a new password against the policy, against the user's own data and the
 // names of the service, which attackers try first, and against the list of breached passwords (ASVS
-// 6.2.12). If the list cannot be read, every new password is rejected with Unavailable: a full disk
+// 6.2.12). If the list cannot be read, every new password is rejected with ServiceUnavailable: a full disk
 // or a replaced file must not switch the check off unnoticed. Logins are not affected. Errors:
 // ValidationFailed, ServiceUnavailable.
 func (s *Service) checkNewPassword(password string, u models.User) error {

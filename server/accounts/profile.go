@@ -27,7 +27,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 		norm, username = newName(*c.Username)
 		change.UsernameNorm = &norm
 	}
-	if err := allFaults(username, newNames(c.FirstName, c.LastName)); err != nil {
+	if err := allFaults(username, newNames(changed(p.User.FirstName, c.FirstName), changed(p.User.LastName, c.LastName))); err != nil {
 		return UserDetail{}, err
 	}
 	ctx, cancel := deadline(ctx)
@@ -197,7 +197,7 @@ func (s *Service) ResendEmailChange(ctx context.Context, p Principal, client Cli
 	err := s.withPendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) (err error) {
 		change := s.emailChange(u, pending.Email, pending.EmailNorm, client)
 		change.Token.ActorID = pending.ActorID
-		change.Mails, change.Notices = s.mailBudget(mail.EmailChange, pending.EmailNorm), nil
+		change.Mails = s.mailBudget(mail.EmailChange, pending.EmailNorm)
 		queued, err = s.forUser(p).ResendEmailChange(ctx, u, pending, change)
 		return s.limitedOr(err)
 	})

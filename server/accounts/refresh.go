@@ -116,7 +116,7 @@ const refreshTries = 6
 // decides. The resulting write is again one statement, guarded by the values that were read. If
 // anything fails, the answer is Unavailable and the same credential still works.
 //
-// A request that was held up is answered with Unavailable before anything else is checked, also
+// A request that was held up is answered with ServiceUnavailable before anything else is checked, also
 // with a legacy token.
 //
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been

@@ -101,7 +101,7 @@ func TestControl38ReuseAtOnce(t *testing.T) {
 		}
 		list, err := s.replicas[0].Store.Events(context.Background(), models.EventQuery{UserID: &s.user.ID, Limit: 9})
 		must(t, err)
-		if len(list) == 0 || *list[0].SessionID != id(r0) || list[0].Detail != "a token 3 generations old" || list[0].IP != "127.0.0.1" || list[0].UserAgent != "thief/1" {
+		if len(list) == 0 || *list[0].SessionID != id(r0) || list[0].Detail != "the refresh token was 3 generations old" || list[0].IP != "127.0.0.1" || list[0].UserAgent != "thief/1" {
 			t.Errorf("%+v", list)
 		}
 	})

@@ -32,7 +32,7 @@ const loginTries = 3
 // after the same work, so that the answer does not reveal which names exist. Each attempt is
 // counted before the password is verified, and refunded if it was right. Errors:
 // CredentialsInvalid, RateLimited (for a right password too, if the client or the user has had too
-// many), Unavailable (also if too many passwords are being hashed).
+// many), ServiceUnavailable (also if too many passwords are being hashed).
 func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
 	name := newLoginName(in.Name)
 	t, u, err := s.login(ctx, in, name)

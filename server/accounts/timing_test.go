@@ -95,7 +95,7 @@ func kindsOfNames(t *testing.T, s *servertest.Server) map[string]string {
 	active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
 	must(t, s.Service.SetActive(t.Context(), inactive.Username, false))
 	s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", unverified.ID)
-	s.Login(deleted, token.Body).Do(http.MethodPost, "/accounts/profile/delete", map[string]any{"password": deleted.Password}).Want(t, http.StatusNoContent, "")
+	s.Login(deleted, token.Body).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
 	pending := strings.Replace(s.NewUser().Username, "user", "wait", 1)
 	register(t, s, pending+"@example.com")
 	imported := active.Username + "-imported"

@@ -187,7 +187,7 @@ func (w *wish) username(u models.User, say sayEvent) (err error) {
 
 func (w *wish) personal(u models.User, say sayEvent) error {
 	if w.after.FirstName != u.FirstName || w.after.LastName != u.LastName {
-		if err := newNames(&w.after.FirstName, &w.after.LastName); err != nil {
+		if err := newNames(changed(u.FirstName, &w.after.FirstName), changed(u.LastName, &w.after.LastName)); err != nil {
 			return err
 		}
 		w.change.FirstName, w.change.LastName = &w.after.FirstName, &w.after.LastName

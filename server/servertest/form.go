@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -105,7 +106,7 @@ func (f *form) checkRequest(op Operation) {
 	for _, requirement := range op.Security {
 		_, access := requirement["accessCookie"]
 		_, refresh := requirement["refreshCookie"]
-		if _, csrf := requirement["csrfToken"]; (access || refresh) && !csrf && op.Method != "GET" {
+		if _, csrf := requirement["csrfToken"]; (access || refresh) && !csrf && op.Method != http.MethodGet {
 			f.fault("%s is a write with a cookie and without a CSRF token", op.ID)
 		}
 	}
@@ -117,7 +118,7 @@ var unpaged = []string{"JwkSet", "ProblemCatalog", "ProfileExport"}
 // checkList checks that an answer with an array is a page: of a schema …List, with next_cursor, for limit and cursor.
 func (f *form) checkList(op Operation) {
 	response := op.Operation.Responses.Status(200)
-	if op.Method != "GET" || response == nil || response.Value.Content["application/json"] == nil {
+	if op.Method != http.MethodGet || response == nil || response.Value.Content["application/json"] == nil {
 		return
 	}
 	ref := response.Value.Content["application/json"].Schema
@@ -227,7 +228,7 @@ func (f *form) checkTables() {
 	f.compare("the table of codes", namesOf(tableOf(f.doc.Info.Description, "| status | codes |", true)), enumOf(f.schema("ProblemCode")))
 	var writes []string
 	for _, op := range f.ops {
-		if op.Method != "GET" {
+		if op.Method != http.MethodGet {
 			writes = append(writes, op.ID)
 		}
 	}

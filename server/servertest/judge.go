@@ -143,15 +143,13 @@ var generalHeaders = []string{
 }
 
 // judgeHeaders rejects a header that the response does not document, and a response without a header that it documents.
-// Set-Cookie may be absent: a cookie is set when its value changes. So may Cache-Control in an error, because the
-// operations share the documents of their errors. ValidateResponse judges the values.
+// Set-Cookie may be absent: a cookie is set when its value changes. ValidateResponse judges the values.
 func judgeHeaders(response *openapi3.Response, r *Response) error {
 	documented := map[string]bool{}
 	for name := range response.Headers {
 		name = http.CanonicalHeaderKey(name)
 		documented[name] = true
-		optional := name == "Set-Cookie" || name == "Cache-Control" && r.Status >= 400
-		if r.Header.Get(name) == "" && !optional {
+		if r.Header.Get(name) == "" && name != "Set-Cookie" {
 			return fmt.Errorf("no header %s, which the operation documents", name)
 		}
 	}

@@ -59,7 +59,7 @@ func Problems(texts ProblemTexts, fail func(w http.ResponseWriter, r *http.Reque
 		assets["/problems/"+p.Code] = newAsset("problem.html", problemPage("problem.html", p), false)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if asset, ok := assets[r.URL.Path]; ok {
+		if asset, ok := assets[r.URL.EscapedPath()]; ok { // other spellings of a path are other paths
 			asset.serve(w, r, problemsPolicy)
 			return
 		}

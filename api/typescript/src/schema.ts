@@ -43,7 +43,7 @@ export interface paths {
          * @description Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
          *     enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
          *     `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-         *     A cookie needs `X-CSRFToken`. An `Authorization` header is ignored here.
+         *     A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
          *
          *     After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
          *     rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -102,7 +102,8 @@ export interface paths {
          *
          *     The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
          *     or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-         *     changed, and no token is issued.
+         *     changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
+         *     sends none here, because an expired access token would hide its session.
          */
         get: operations["getSession"];
         put?: never;
@@ -1446,8 +1447,8 @@ export interface components {
          *
          *     | kind | meaning |
          *     |---|---|
-         *     | `registered` | The user was created by a registration, an import or an operator. |
-         *     | `invited` | The user was created by a staff member. |
+         *     | `registered` | The user was created by a registration, an import or an operator; see `changes` for roles. |
+         *     | `invited` | The user was created by a staff member; see `changes` for roles. |
          *     | `email_verified` | The user's address was verified. |
          *     | `login` | The user logged in. |
          *     | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
@@ -1463,7 +1464,7 @@ export interface components {
          *     | `password_reset` | The password was set with the link of a mail. |
          *     | `password_reset_sent` | A staff member sent the user the mail to set a password. |
          *     | `username_changed` | The username was changed; see `changes`. |
-         *     | `profile_changed` | A first name, last name or language was changed; see `changes`. |
+         *     | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
          *     | `email_change_requested` | A change of address was started; it waits for its confirmation. |
          *     | `email_change_canceled` | A pending change of address was canceled. |
          *     | `email_changed` | A new address was confirmed and is in force. |
@@ -1471,7 +1472,7 @@ export interface components {
          *     | `deactivated` | The user was deactivated, and all sessions were revoked. |
          *     | `roles_changed` | A role was granted or removed; see `changes`. |
          *     | `login_limit_reset` | A staff member reset the user's login limit. |
-         *     | `deleted` | A staff member deleted the user. |
+         *     | `deleted` | A staff member deleted the user; see `changes` for roles. |
          * @example roles_changed
          * @enum {string}
          */
@@ -2168,8 +2169,8 @@ export interface components {
             };
         };
         /**
-         * @description The credential gives no access. After `access_expired` refresh; after `session_expired` and `session_revoked`
-         *     log in again.
+         * @description The credential gives no access. After `session_expired` and `session_revoked` log in again. After the other codes
+         *     refresh and repeat the request once; if the refresh is rejected too, log in again.
          */
         AccessRejected: {
             headers: {
@@ -2494,7 +2495,7 @@ export interface components {
         IfNoneMatch: string;
         /**
          * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-         *     tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+         *     tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
          *     long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
          *     value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
          * @example q83vEjRWeJCrze8SNFZ4kA
@@ -2586,7 +2587,7 @@ export interface operations {
             header?: {
                 /**
                  * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-                 *     tab, until an answer has a higher `generation`; then make a new value. With it, the client that lost an answer for a
+                 *     tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
                  *     long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
                  *     value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
                  * @example q83vEjRWeJCrze8SNFZ4kA
@@ -4360,7 +4361,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The language of `message` (BCP 47). A language that the server does not have gets English.
+                 * @description The language of `message` (BCP 47); `ko-KR` gets `ko`. A language that the server does not have gets English.
                  * @example ko
                  */
                 locale?: components["schemas"]["Locale"];

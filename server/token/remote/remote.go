@@ -30,6 +30,7 @@ type Options struct {
 // Verifier judges the access tokens of one accounts server. It fetches the keys
 // when it first needs them, and is safe for many goroutines.
 type Verifier struct {
+	issuer string
 	keys   *keys
 	tokens *token.Verifier
 }
@@ -58,7 +59,7 @@ func NewVerifier(o Options) (*Verifier, error) {
 		o.Now = time.Now //nolint:forbidigo // this is where it is injected
 	}
 	keys := &keys{url: o.KeysURL, client: &client, now: o.Now}
-	return &Verifier{keys: keys, tokens: token.NewVerifier(keys, o.Issuer, o.Now)}, nil
+	return &Verifier{issuer: o.Issuer, keys: keys, tokens: token.NewVerifier(keys, o.Issuer, o.Now)}, nil
 }
 
 func loopback(host string) bool {
@@ -92,12 +93,12 @@ func (v *Verifier) Require(next http.Handler) http.Handler {
 
 // Check is [Verifier.Require] for the middleware of a framework. It returns the
 // request with the claims in its context, or false after it has answered: 401 as
-// RFC 6750 has it, or 503 if there are no keys, with a problem (RFC 9457) whose
-// code is one of the accounts server's.
+// RFC 6750 has it, or 503 if there are no keys. The answer is a problem (RFC 9457)
+// with a code of the accounts server, whose type is the page there that explains it.
 func (v *Verifier) Check(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
-		answer(w, http.StatusUnauthorized, "credentials_missing", "Credentials missing", "The request carries no access token.")
+		v.answer(w, http.StatusUnauthorized, "credentials_missing", "Credentials missing", "The request has no access token.")
 		return r, false
 	}
 	claims, err := v.Access(r.Context(), bearer(values))
@@ -105,11 +106,11 @@ func (v *Verifier) Check(w http.ResponseWriter, r *http.Request) (*http.Request,
 	case err == nil:
 		return r.WithContext(context.WithValue(r.Context(), claimsKey{}, claims)), true
 	case errors.Is(err, ErrUnavailable):
-		answer(w, http.StatusServiceUnavailable, "service_unavailable", "Temporarily unavailable", "Access tokens cannot be judged right now. Try again shortly.")
+		v.answer(w, http.StatusServiceUnavailable, "service_unavailable", "Service unavailable", "Access tokens cannot be verified right now. Try again as soon as Retry-After says.")
 	case errors.Is(err, token.ErrExpired):
-		answer(w, http.StatusUnauthorized, "access_expired", "Access token expired", "The access token has expired. Refresh it.")
+		v.answer(w, http.StatusUnauthorized, "access_expired", "Access token expired", "The access token has expired. Refresh it.")
 	default:
-		answer(w, http.StatusUnauthorized, "access_invalid", "Access token not valid", "The access token is not authentic.")
+		v.answer(w, http.StatusUnauthorized, "access_invalid", "Access token not valid", "The access token is not authentic.")
 	}
 	return r, false
 }
@@ -134,7 +135,7 @@ func bearer(values []string) string {
 	return raw
 }
 
-func answer(w http.ResponseWriter, status int, code, title, detail string) {
+func (v *Verifier) answer(w http.ResponseWriter, status int, code, title, detail string) {
 	h := w.Header()
 	switch {
 	case status == http.StatusServiceUnavailable:
@@ -147,7 +148,7 @@ func answer(w http.ResponseWriter, status int, code, title, detail string) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	body := problem{Type: "urn:accounts:problem:" + code, Title: title, Status: status, Detail: detail, Code: code}
+	body := problem{Type: v.issuer + "/problems/" + code, Title: title, Status: status, Detail: detail, Code: code}
 	_ = json.NewEncoder(w).Encode(body) //nolint:errchkjson // the caller may be gone
 }
 

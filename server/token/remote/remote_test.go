@@ -89,7 +89,7 @@ func TestControl25And26Middleware(t *testing.T) {
 			Status                    int
 		}
 		must(t, json.Unmarshal(w.Body.Bytes(), &problem))
-		if w.Code != 401 || problem.Status != 401 || problem.Code != tc.code || problem.Type != "urn:accounts:problem:"+tc.code || problem.Title == "" || problem.Detail == "" {
+		if w.Code != 401 || problem.Status != 401 || problem.Code != tc.code || problem.Type != i.URL+"/problems/"+tc.code || problem.Title == "" || problem.Detail == "" {
 			t.Errorf("%s: %d %+v", tc.name, w.Code, problem)
 		}
 		if got := w.Header().Get("WWW-Authenticate"); got != tc.says {

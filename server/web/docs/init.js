@@ -55,9 +55,9 @@
     return request;
   }
 
-  // Only token answers (login, refresh and what answers like them) have expires_in and token_transport.
-  // Whatever ends the session of this page clears its cookies: seen by csrftoken,
-  // the one that scripts can read.
+  // Only token answers (login, refresh and what answers like them) have token_transport
+  // next to expires_in; reauthenticate has the latter alone. Whatever ends the session of
+  // this page clears its cookies: seen by csrftoken, the one that scripts can read.
   function afterResponse(response) {
     const target = here(response.url);
     if (target === null || !response.ok) {
@@ -68,7 +68,7 @@
       if (typeof answer.csrf_token === "string") {
         lastCSRFToken = answer.csrf_token;
       }
-      if (typeof answer.expires_in === "number" && typeof answer.token_transport === "string") {
+      if (typeof answer.token_transport === "string") {
         signedIn(answer);
       }
     }

@@ -1,0 +1,412 @@
+package accounts_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest"
+)
+
+const (
+	changePath  = "/accounts/email/change"
+	resendPath  = "/accounts/email/change/resend"
+	confirmPath = "/accounts/email/change/confirm"
+)
+
+// fieldCode is the code of the first field of a problem, with its pointer.
+func fieldCode(r *servertest.Response) string {
+	errors, _ := r.JSON["errors"].([]any)
+	if len(errors) == 0 {
+		return ""
+	}
+	first, _ := errors[0].(map[string]any)
+	return fmt.Sprint(first["pointer"], " ", first["code"])
+}
+
+// newSuperuser adds a superuser who is signed in.
+func newSuperuser(t *testing.T, s *servertest.Server) (servertest.User, *servertest.Client) {
+	t.Helper()
+	u := s.NewUser()
+	s.Database.Exec(t, "UPDATE users SET is_superuser = ? WHERE id = ?", true, u.ID)
+	return u, s.Login(u, accounts.Hybrid)
+}
+
+// startChange starts a change of the client's address and returns the token of its link.
+func startChange(t *testing.T, s *servertest.Server, c *servertest.Client, to string) string {
+	t.Helper()
+	c.Do(http.MethodPost, changePath, map[string]any{"email": to}).Want(t, http.StatusAccepted, "")
+	return servertest.Token(t, s.Mails.Wait(t, to, 1))
+}
+
+func pendingEmail(t *testing.T, c *servertest.Client) any {
+	t.Helper()
+	u, _ := c.Profile().Want(t, http.StatusOK, "").JSON["user"].(map[string]any)
+	return u["pending_email"]
+}
+
+// A stranger starts a change of the stranger's account to the address of a victim, who opens the
+// link. The victim does not know the stranger's password, so nothing is verified.
+func TestConfirmEmailChangeNeedsThePassword(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		stranger := s.NewUser()
+		link := startChange(t, s, s.Login(stranger, accounts.Hybrid), "victim@example.com")
+		confirm := func(body map[string]any) *servertest.Response {
+			return s.Anonymous().Do(http.MethodPost, confirmPath, body)
+		}
+		settled(t, s.Database)
+		before := s.Database.Dump(t)
+		for want, body := range map[string]map[string]any{
+			"/password required":       {"token": link},
+			"/password password_wrong": {"token": link, "password": "the victim's password"},
+		} {
+			if r := confirm(body).Want(t, http.StatusUnprocessableEntity, "validation_failed"); fieldCode(r) != want {
+				t.Errorf("got %s, want %s", fieldCode(r), want)
+			}
+		}
+		for _, password := range []string{"", stranger.Password, "the victim's password"} { // the same for every password
+			body := map[string]any{"token": "x" + link[1:]}
+			if password != "" {
+				body["password"] = password
+			}
+			confirm(body).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+		}
+		if after := s.Database.Dump(t); after != before {
+			t.Errorf("rows changed from\n%s\nto\n%s", before, after)
+		}
+		must(t, s.Service.FlushEvents(t.Context()))
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'password_wrong' AND user_id = ?", stranger.ID); n != 1 {
+			t.Errorf("%d events of a wrong password", n)
+		}
+		right := map[string]any{"token": link, "password": stranger.Password}
+		confirm(right).Want(t, http.StatusNoContent, "")
+		if u := userOf(t, s, stranger.ID); u.Email != "victim@example.com" || u.EmailVerifiedAt == nil {
+			t.Errorf("%+v", u)
+		}
+		confirm(right).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+	})
+}
+
+// An address that another user has taken since is no valid link, and the token is not used up.
+func TestConfirmEmailChangeOfATakenAddress(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		u, other := s.NewUser(), s.NewUser()
+		link := startChange(t, s, s.Login(u, accounts.Hybrid), "moved@example.com")
+		s.Database.Exec(t, "UPDATE users SET email_norm = 'moved@example.com' WHERE id = ?", other.ID)
+		body := map[string]any{"token": link, "password": u.Password}
+		s.Anonymous().Do(http.MethodPost, confirmPath, body).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+		s.Database.Exec(t, "UPDATE users SET email_norm = email WHERE id = ?", other.ID)
+		s.Anonymous().Do(http.MethodPost, confirmPath, body).Want(t, http.StatusNoContent, "")
+	})
+}
+
+// A user who was invited and has no password yet confirms with the token alone. Once a password is
+// set, the link of before does not work.
+func TestConfirmEmailChangeWithoutAPassword(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		_, asRoot := newSuperuser(t, s)
+		invited := func(name string) (id int64, link, invitation string) {
+			r := asRoot.Do(http.MethodPost, "/admin/users", map[string]any{"email": name + "@example.com"}).Want(t, http.StatusCreated, "")
+			user, _ := r.JSON["user"].(map[string]any)
+			number, _ := user["id"].(float64)
+			id = int64(number)
+			asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(id), map[string]any{"email": "new-" + name + "@example.com"}).Want(t, http.StatusOK, "")
+			return id, servertest.Token(t, s.Mails.Wait(t, "new-"+name+"@example.com", 1)), servertest.Token(t, s.Mails.Wait(t, name+"@example.com", 1))
+		}
+		id, link, _ := invited("ada")
+		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": link}).Want(t, http.StatusNoContent, "")
+		if u := userOf(t, s, id); u.Email != "new-ada@example.com" {
+			t.Errorf("%+v", u)
+		}
+		_, link, invitation := invited("bob")
+		s.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", map[string]any{"token": invitation, "new_password": secret}).Want(t, http.StatusNoContent, "")
+		for _, body := range []map[string]any{{"token": link}, {"token": link, "password": secret}} {
+			s.Anonymous().Do(http.MethodPost, confirmPath, body).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+		}
+	})
+}
+
+// Guesses by links count with those of the signed-in user, whatever the number of links. A right
+// password is given back.
+func TestConfirmEmailChangeLimitsGuesses(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e, Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m"}})
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		for i := range 5 {
+			to := fmt.Sprintf("right%d@example.com", i)
+			s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": startChange(t, s, c, to), "password": u.Password}).Want(t, http.StatusNoContent, "")
+		}
+		for i := range 2 {
+			link := startChange(t, s, c, fmt.Sprintf("wrong%d@example.com", i))
+			s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": link, "password": "a guess"}).Want(t, http.StatusUnprocessableEntity, "validation_failed")
+		}
+		c.Copy().Do(http.MethodPost, "/accounts/reauthenticate", map[string]any{"password": "a guess"}).Want(t, http.StatusUnprocessableEntity, "validation_failed")
+		link := startChange(t, s, c, "late@example.com")
+		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": link, "password": u.Password}).Want(t, http.StatusTooManyRequests, "rate_limited")
+		s.Clock.Advance(16 * time.Minute)
+		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": link, "password": u.Password}).Want(t, http.StatusNoContent, "")
+	})
+}
+
+// A login that renews the hash between the comparison and the write does not make the link invalid:
+// the same request works a moment later.
+func TestConfirmEmailChangeBesideARehash(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		var renew atomic.Pointer[func()] // called when the clock is read, the last time between the comparison and the write
+		clock := func() time.Time {
+			if f := renew.Load(); f != nil {
+				(*f)()
+			}
+			return time.Now()
+		}
+		s := servertest.Start(t, servertest.Options{Engine: e, Now: clock})
+		u := s.NewUser()
+		hashes := []string{userOf(t, s, u.ID).Password}
+		for range 20 { // more of the same password than a request reads the clock
+			hashes = append(hashes, userOf(t, s, s.NewUser().ID).Password)
+		}
+		link := startChange(t, s, s.Login(u, accounts.Hybrid), "moved@example.com")
+		s.StopMails()
+		var reads atomic.Int64
+		f := func() {
+			s.Database.Exec(t, "UPDATE users SET password = ? WHERE id = ?", hashes[int(reads.Add(1))%len(hashes)], u.ID)
+		}
+		renew.Store(&f)
+		err := s.Service.ConfirmEmailChange(t.Context(), link, u.Password, accounts.Client{})
+		renew.Store(nil)
+		if codeOf(err) != accounts.ServiceUnavailable {
+			t.Errorf("%v after %d reads of the clock", err, reads.Load())
+		}
+		must(t, s.Service.ConfirmEmailChange(t.Context(), link, u.Password, accounts.Client{}))
+	})
+}
+
+// A canceled change is not pending, and its links do not work. Canceling is idempotent, and recorded
+// only if something was pending.
+func TestCancelEmailChange(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		_, asRoot := newSuperuser(t, s)
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		canceled := func() int64 {
+			return s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'email_change_canceled' AND user_id = ? AND actor_id IS NULL", u.ID)
+		}
+		settled(t, s.Database)
+		before := s.Database.Dump(t)
+		c.Do(http.MethodDelete, changePath, nil).Want(t, http.StatusNoContent, "")
+		if after := s.Database.Dump(t); after != before {
+			t.Errorf("rows changed from\n%s\nto\n%s", before, after)
+		}
+		for i, start := range []func(to string) string{
+			func(to string) string { return startChange(t, s, c, to) },
+			func(to string) string {
+				asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"email": to}).Want(t, http.StatusOK, "")
+				return servertest.Token(t, s.Mails.Wait(t, to, 1))
+			},
+		} {
+			to := fmt.Sprintf("moved%d@example.com", i)
+			link := start(to)
+			if got := pendingEmail(t, c); got != to {
+				t.Errorf("pending is %v, want %s", got, to)
+			}
+			for range 2 {
+				c.Do(http.MethodDelete, changePath, nil).Want(t, http.StatusNoContent, "")
+			}
+			if got := pendingEmail(t, c); got != nil || canceled() != int64(i+1) {
+				t.Errorf("pending is %v after the end, %d events", got, canceled())
+			}
+			s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": link, "password": u.Password}).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+			c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusNotFound, "resource_not_found")
+		}
+	})
+}
+
+// A mail that waits when its change is canceled is not sent.
+func TestCancelEmailChangeDropsItsMail(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		held := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true})
+		u := held.NewUser()
+		c := held.Login(u, accounts.Hybrid)
+		c.Do(http.MethodPost, changePath, map[string]any{"email": "moved@example.com"}).Want(t, http.StatusAccepted, "")
+		c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusAccepted, "")
+		c.Do(http.MethodDelete, changePath, nil).Want(t, http.StatusNoContent, "")
+		s := servertest.Start(t, servertest.Options{Engine: e, Database: held.Database})
+		outcomes := settled(t, s.Database)
+		if outcomes[models.MailDropped] != 2 || len(s.Mails.To("moved@example.com")) != 0 {
+			t.Errorf("outcomes %v, mails %v", outcomes, s.Mails.To("moved@example.com"))
+		}
+	})
+}
+
+// The link of a resent mail replaces the one before. The notice to the present address is not
+// repeated.
+func TestResendEmailChange(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusNotFound, "resource_not_found")
+		first := startChange(t, s, c, "moved@example.com")
+		c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusAccepted, "")
+		second := servertest.Token(t, s.Mails.Wait(t, "moved@example.com", 2))
+		settled(t, s.Database)
+		notices := slices.DeleteFunc(s.Mails.To(u.Email), func(m mail.Message) bool { return m.Kind != mail.EmailChangeNotice })
+		if got := pendingEmail(t, c); got != "moved@example.com" || first == second || len(notices) != 1 {
+			t.Errorf("pending is %v, %d notices", got, len(notices))
+		}
+		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": first, "password": u.Password}).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": second, "password": u.Password}).Want(t, http.StatusNoContent, "")
+		c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusNotFound, "resource_not_found")
+	})
+}
+
+// Changes and resends together lead to no more mails to an address, and of a user, than changes
+// alone. A stranger's mailbox gets one mail a minute and five an hour, from however many users.
+func TestResendEmailChangeIsLimited(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e, Settings: []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}})
+		const victim = "victim@example.com"
+		for range 3 {
+			c := s.Login(s.NewUser(), accounts.Hybrid)
+			c.Do(http.MethodPost, changePath, map[string]any{"email": victim}).Want(t, http.StatusAccepted, "")
+			for range 4 {
+				c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusAccepted, "")
+			}
+			r := c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusTooManyRequests, "rate_limited")
+			if r.Header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+			c.Do(http.MethodPost, changePath, map[string]any{"email": victim}).Want(t, http.StatusTooManyRequests, "rate_limited")
+			if got := pendingEmail(t, c); got != victim {
+				t.Errorf("pending is %v", got)
+			}
+		}
+		settled(t, s.Database)
+		if n := len(s.Mails.To(victim)); n != 1 {
+			t.Errorf("%d mails in a minute", n)
+		}
+		for range 5 {
+			c := s.Login(s.NewUser(), accounts.Hybrid)
+			for _, path := range []string{changePath, resendPath} {
+				var body any
+				if path == changePath {
+					body = map[string]any{"email": victim}
+				}
+				s.Database.Exec(t, "UPDATE throttles SET last_at = ? WHERE kind LIKE 'mail%'", s.Clock.Now().Add(-2*time.Minute))
+				c.Do(http.MethodPost, path, body).Want(t, http.StatusAccepted, "")
+				settled(t, s.Database) // a link that is replaced before its mail is sent is not sent
+			}
+		}
+		if n := len(s.Mails.To(victim)); n != 5 {
+			t.Errorf("%d mails in an hour", n)
+		}
+	})
+}
+
+// A change that a staff member started stays that staff member's when the user has it resent: it
+// ends with the staff member's role.
+func TestControl181ResentChangeEndsWithItsActor(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		boss, asBoss := newSuperuser(t, s)
+		_, asRoot := newSuperuser(t, s)
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		asBoss.Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"email": "moved@example.com"}).Want(t, http.StatusOK, "")
+		s.Mails.Wait(t, "moved@example.com", 1)
+		c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusAccepted, "")
+		link := servertest.Token(t, s.Mails.Wait(t, "moved@example.com", 2))
+		asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(boss.ID), map[string]any{"is_superuser": false}).Want(t, http.StatusOK, "")
+		if got := pendingEmail(t, c); got != nil {
+			t.Errorf("pending is %v", got)
+		}
+		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": link, "password": u.Password}).Want(t, http.StatusUnprocessableEntity, "link_invalid")
+	})
+}
+
+// The profile shows whether the user has a password, the pending address and the language, which null
+// clears.
+func TestProfileShowsWhatIsStored(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		t.Parallel()
+		s := servertest.Start(t, servertest.Options{Engine: e})
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		patch := func(body map[string]any) map[string]any {
+			user, _ := c.Do(http.MethodPatch, "/accounts/profile", body).Want(t, http.StatusOK, "").JSON["user"].(map[string]any)
+			return user
+		}
+		if got := patch(map[string]any{"locale": "ko"}); got["locale"] != "ko" || got["has_password"] != true || got["pending_email"] != nil {
+			t.Errorf("%v", got)
+		}
+		startChange(t, s, c, "moved@example.com")
+		if got := patch(map[string]any{"first_name": "Ada"}); got["locale"] != "ko" || got["pending_email"] != "moved@example.com" {
+			t.Errorf("%v", got)
+		}
+		if got := patch(map[string]any{"locale": nil}); got["locale"] != nil || got["first_name"] != "Ada" {
+			t.Errorf("%v", got)
+		}
+		if stored := userOf(t, s, u.ID); stored.Locale != "" {
+			t.Errorf("the language %q is stored", stored.Locale)
+		}
+		s.Database.Exec(t, "UPDATE users SET password = ? WHERE id = ?", credentials.Unusable, u.ID)
+		if user, _ := c.Profile().JSON["user"].(map[string]any); user["has_password"] != false {
+			t.Errorf("%v", user)
+		}
+	})
+}
+
+// Of two changes at the same moment that require the same version, one is made and one is rejected
+// with 412.
+func TestIfMatchIsRaceProof(t *testing.T) {
+	eachSite(t, nil, func(t *testing.T, s *site) {
+		_, asRoot := newSuperuser(t, s.replicas[0])
+		path := "/admin/users/" + decimal(s.user.ID)
+		for round := range 50 {
+			tag := s.at(asRoot).Do(http.MethodGet, path, nil).Want(t, http.StatusOK, "").Header.Get("ETag")
+			var statuses [2]int
+			var tags [2]string
+			var both sync.WaitGroup
+			start := make(chan struct{})
+			for i := range 2 {
+				c := s.at(asRoot)
+				both.Go(func() {
+					<-start
+					r := c.Do(http.MethodPatch, path, map[string]any{"first_name": fmt.Sprint(round, " ", i)}, servertest.Header("If-Match", tag))
+					statuses[i], tags[i] = r.Status, r.Header.Get("ETag")
+					if r.Status != http.StatusOK && r.Code() != "precondition_failed" {
+						t.Errorf("round %d: %d %s", round, r.Status, r.Raw)
+					}
+				})
+			}
+			close(start)
+			both.Wait()
+			if statuses[0]+statuses[1] != http.StatusOK+http.StatusPreconditionFailed || slices.Contains(tags[:], tag) {
+				t.Fatalf("round %d: statuses %v, tags %v after %s", round, statuses, tags, tag)
+			}
+		}
+	})
+}

@@ -1,0 +1,166 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/servertest"
+)
+
+// Each 429 says after which time the same request succeeds: not before, and not later. The clock is moved, so this runs on
+// SQLite alone, whose clock the server is.
+func TestRetryAfterTellsTheTruth(t *testing.T) {
+	right := func(s *servertest.Server, u servertest.User) *servertest.Response {
+		return loginFrom(s, "192.0.2.9", u.Username, u.Password)
+	}
+	for name, c := range map[string]struct {
+		setting string
+		use     func(t *testing.T, s *servertest.Server, u servertest.User, c *servertest.Client) (request func() *servertest.Response)
+		success int
+	}{
+		"wrong passwords of a name": {"LOGIN_FAILURES_PER_ACCOUNT=2/15m", func(_ *testing.T, s *servertest.Server, u servertest.User, _ *servertest.Client) func() *servertest.Response {
+			loginFrom(s, "192.0.2.1", u.Username, "a wrong one")
+			loginFrom(s, "192.0.2.2", u.Username, "a wrong one")
+			return func() *servertest.Response { return right(s, u) }
+		}, http.StatusOK},
+		"wrong passwords of a client": {"LOGIN_FAILURES_PER_CLIENT=1/15m", func(_ *testing.T, s *servertest.Server, u servertest.User, _ *servertest.Client) func() *servertest.Response {
+			loginFrom(s, "192.0.2.9", newName(), "a wrong one")
+			return func() *servertest.Response { return right(s, u) }
+		}, http.StatusOK},
+		"passwords of a client": {"PASSWORDS_PER_CLIENT=2/15m", func(_ *testing.T, s *servertest.Server, u servertest.User, _ *servertest.Client) func() *servertest.Response {
+			right(s, u)
+			right(s, u)
+			return func() *servertest.Response { return right(s, u) }
+		}, http.StatusOK},
+		"right passwords of a user": {"PASSWORDS_PER_USER=2/1h", func(_ *testing.T, s *servertest.Server, u servertest.User, _ *servertest.Client) func() *servertest.Response {
+			right(s, u) // the client has signed in before
+			return func() *servertest.Response { return right(s, u) }
+		}, http.StatusOK},
+		"wrong passwords of a signed-in user": {"LOGIN_FAILURES_PER_ACCOUNT=1/4m", func(_ *testing.T, _ *servertest.Server, u servertest.User, c *servertest.Client) func() *servertest.Response {
+			again := func(password string) *servertest.Response {
+				c.RefreshTokens()
+				return c.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": password})
+			}
+			again("a wrong one")
+			return func() *servertest.Response { return again(u.Password) }
+		}, http.StatusOK},
+		"wrong passwords of a link": {"LOGIN_FAILURES_PER_ACCOUNT=1/15m", func(t *testing.T, s *servertest.Server, _ servertest.User, _ *servertest.Client) func() *servertest.Response {
+			token := register(t, s, 1, object{"email": address(newName()), "password": password})
+			verify(s, token, "a wrong one")
+			return func() *servertest.Response { return verify(s, token, password) }
+		}, http.StatusOK},
+		"registrations of a client": {"REGISTRATIONS_PER_CLIENT=1/1h", func(_ *testing.T, s *servertest.Server, _ servertest.User, _ *servertest.Client) func() *servertest.Response {
+			request := func() *servertest.Response {
+				return post(s, "/accounts/register", object{"email": address(newName()), "password": password})
+			}
+			request()
+			return request
+		}, http.StatusAccepted},
+		"confirmations of a client": {"CONFIRMATIONS_PER_CLIENT=1/1m", func(_ *testing.T, s *servertest.Server, _ servertest.User, _ *servertest.Client) func() *servertest.Response {
+			request := func() *servertest.Response {
+				return verify(s, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", password)
+			}
+			request()
+			return request
+		}, http.StatusUnprocessableEntity},
+		"exports of a user": {"RARE_ACTIONS_PER_USER=1/4m", func(_ *testing.T, _ *servertest.Server, _ servertest.User, c *servertest.Client) func() *servertest.Response {
+			request := func() *servertest.Response { return c.Do(http.MethodGet, "/accounts/profile/export", nil) }
+			request()
+			return request
+		}, http.StatusOK},
+		"usernames of a user": {"RARE_ACTIONS_PER_USER=1/4m", func(_ *testing.T, _ *servertest.Server, _ servertest.User, c *servertest.Client) func() *servertest.Response {
+			request := func() *servertest.Response { return patch(c, object{"username": newName()}) }
+			request()
+			return request
+		}, http.StatusOK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_" + c.setting, trusted}})
+			u := s.NewUser()
+			request := c.use(t, s, u, s.Login(u, accounts.Hybrid))
+			wait := wantLimited(t, request())
+			s.Clock.Advance(2 * time.Second) // what the server remembers is over
+			if again := wantLimited(t, request()); again > wait || again < wait-3*time.Second {
+				t.Errorf("Retry-After %v, and %v two seconds later", wait, again)
+			}
+			s.Clock.Advance(wait - 5*time.Second)
+			wantLimited(t, request())
+			s.Clock.Advance(3 * time.Second)
+			request().Want(t, c.success, "")
+		})
+	}
+}
+
+// While guesses are being verified that use up a limit, it is not known whether the next request can succeed in a moment or
+// in a quarter of an hour. That is a 503, so that the first 429 tells the truth, and no event of the account.
+func TestUndecidedLimitIsUnavailable(t *testing.T) {
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := s.NewUser()
+		c := s.Login(u, accounts.Hybrid)
+		login := func() *servertest.Response { return loginFrom(s, "192.0.2.9", u.Username, u.Password) }
+		again := func() *servertest.Response {
+			return c.Copy().Do(http.MethodPost, "/accounts/reauthenticate", object{"password": u.Password})
+		}
+		loginFrom(s, "192.0.2.1", u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
+		c.Copy().Do(http.MethodPost, "/accounts/reauthenticate", object{"password": "a wrong one"}).Want(t, http.StatusUnprocessableEntity, "validation_failed")
+		// Another replica verifies two more.
+		inFlight := func(ago time.Duration) {
+			s.Database.Exec(t, "UPDATE throttles SET hits = 3, last_at = ? WHERE kind IN ('login_account', 'password_user')", time.Now().UTC().Truncate(time.Microsecond).Add(-ago))
+		}
+		inFlight(0)
+		for _, request := range []func() *servertest.Response{login, again} {
+			if r := request().Want(t, http.StatusServiceUnavailable, "service_unavailable"); r.Header.Get("Retry-After") != "1" {
+				t.Errorf("Retry-After %s", r.Header.Get("Retry-After"))
+			}
+		}
+		flush(t, s)
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ? AND kind = 'rate_limited'", u.ID); n != 0 {
+			t.Errorf("%d events of a limit that is perhaps not exceeded", n)
+		}
+		inFlight(6 * time.Second) // it has stopped, and the guesses count
+		for _, request := range []func() *servertest.Response{login, again} {
+			if wait := wantLimited(t, request()); wait < 14*time.Minute {
+				t.Errorf("Retry-After %v", wait)
+			}
+		}
+	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
+}
+
+// Of several limits that a request exceeds, the one counts that rejects it for the longest time, whatever the order of
+// their ids is. Of the two limits of a name that its owner has, the one counts that is free sooner.
+func TestRetryAfterOfSeveralLimits(t *testing.T) {
+	ends := func(s *servertest.Server, kind string, in time.Duration) {
+		s.Database.Exec(t, "UPDATE throttles SET hits = 1000, last_at = ?, ends_at = ? WHERE kind = ?", time.Unix(0, 0).UTC(), time.Now().UTC().Truncate(time.Microsecond).Add(in), kind)
+	}
+	for i := range 8 { // the order of the ids is random
+		s := servertest.Start(t, servertest.Options{Settings: []string{
+			"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=5/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=100/15m", "ACCOUNTS_PASSWORDS_PER_CLIENT=100/15m", trusted,
+		}})
+		u := s.NewUser()
+		login := func(ip, password string) *servertest.Response { return loginFrom(s, ip, u.Username, password) }
+		owner, stranger := "192.0.2.1", fmt.Sprintf("198.51.100.%d", i)
+		login(owner, u.Password).Want(t, http.StatusOK, "")
+		for _, ip := range []string{owner, stranger} {
+			login(ip, "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
+		}
+		want := func(ip string, minutes time.Duration, limits map[string]time.Duration) {
+			t.Helper()
+			s.Clock.Advance(2 * time.Second) // for what the server remembers
+			for kind, in := range limits {
+				ends(s, kind, in*time.Minute)
+			}
+			if wait := wantLimited(t, login(ip, u.Password)); wait > minutes*time.Minute || wait < minutes*time.Minute-30*time.Second {
+				t.Errorf("%s with %v: Retry-After %v", ip, limits, wait)
+			}
+		}
+		want(stranger, 9, map[string]time.Duration{"login_account": 9, "login_client": 7, "passwords_client": 5})
+		want(stranger, 9, map[string]time.Duration{"login_account": 7, "login_client": 9, "passwords_client": 5})
+		want(stranger, 9, map[string]time.Duration{"login_account": 5, "login_client": 7, "passwords_client": 9})
+		want(owner, 8, map[string]time.Duration{"login_known": 8, "login_account": 11, "login_client": 3, "passwords_client": 2})
+		want(owner, 8, map[string]time.Duration{"login_known": 12, "login_account": 8, "login_client": 3, "passwords_client": 2})
+		want(owner, 9, map[string]time.Duration{"login_known": 7, "login_account": 8, "login_client": 9, "passwords_client": 2})
+	}
+}
