@@ -13,7 +13,7 @@ import (
 type UserChange struct {
 	Email, Username, FirstName, LastName, Locale *string
 	IsActive, IsStaff, IsSuperuser               *bool
-	IfVersion                                    *int64 // change the user only if this is the version; nil: any
+	IfVersion                                    *int64 // the version that the user must have; nil accepts any
 }
 
 // UpdateUser changes a user. A member that already has the requested value is no change and leaves
