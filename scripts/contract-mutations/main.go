@@ -40,7 +40,7 @@ func main() {
 	if err != nil || len(survivors) > 0 {
 		os.Exit(1)
 	}
-	fmt.Printf("all %d mutations are judged right\n", len(lintMutations)+len(formMutations)+len(breaks)+len(additions))
+	fmt.Printf("all %d mutations have the expected result\n", len(lintMutations)+len(formMutations)+len(breaks)+len(additions))
 }
 
 // check returns the mutations whose checks have the wrong result.
