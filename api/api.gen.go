@@ -971,7 +971,7 @@ func (e ValidationFailedProblemCode) Valid() bool {
 	}
 }
 
-// Accepted The request was accepted; the work continues by mail.
+// Accepted The result of a request whose work continues by mail.
 type Accepted struct {
 	// Status Always `accepted`.
 	//
@@ -986,17 +986,17 @@ type AcceptedStatus string
 
 // AccessRejectedProblem A problem with the code `credentials_missing`, `access_invalid`, `access_expired`, `session_expired` or `session_revoked`.
 type AccessRejectedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: credentials_missing
 	Code AccessRejectedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1014,35 +1014,35 @@ type AccessRejectedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// AccessRejectedProblemCode What went wrong.
+// AccessRejectedProblemCode The reason of the problem.
 //
 // Example: credentials_missing
 type AccessRejectedProblemCode string
 
-// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only present in `hybrid` and `body`. Keep it in memory.
 //
 // Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 type AccessToken = string
 
 // AdminForbiddenProblem A problem with the code `csrf_failed` or `role_required`.
 type AdminForbiddenProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code AdminForbiddenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1060,30 +1060,30 @@ type AdminForbiddenProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// AdminForbiddenProblemCode What went wrong.
+// AdminForbiddenProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type AdminForbiddenProblemCode string
 
 // AdminRecentAuthenticationRequiredProblem A problem with the code `csrf_failed`, `role_required` or `reauth_required`.
 type AdminRecentAuthenticationRequiredProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code AdminRecentAuthenticationRequiredProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1101,20 +1101,20 @@ type AdminRecentAuthenticationRequiredProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// AdminRecentAuthenticationRequiredProblemCode What went wrong.
+// AdminRecentAuthenticationRequiredProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type AdminRecentAuthenticationRequiredProblemCode string
 
-// AdminUser A user as staff members see it. `Profile` and what only staff members see.
+// AdminUser A user as staff members see it. Has the members of `Profile`, and those that only staff members see.
 type AdminUser struct {
-	// DateJoined When the user was created.
+	// DateJoined The time at which the user was created.
 	//
 	// Example: 2026-11-01T08:00:00Z
 	DateJoined time.Time `json:"date_joined"`
@@ -1124,7 +1124,7 @@ type AdminUser struct {
 	// Example: ada@example.com
 	Email nullable.Nullable[string] `json:"email"`
 
-	// EmailVerified Whether the user has proved to own the address.
+	// EmailVerified Whether the address has been verified to belong to the user.
 	//
 	// Example: true
 	EmailVerified bool `json:"email_verified"`
@@ -1159,7 +1159,7 @@ type AdminUser struct {
 	// Example: false
 	IsSuperuser bool `json:"is_superuser"`
 
-	// LastLogin When the user last logged in, or `null` if never.
+	// LastLogin The time of the user's last login, or `null` if there was none.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
@@ -1177,8 +1177,8 @@ type AdminUser struct {
 	// PendingEmail The address of a pending change, or `null` if no change is pending.
 	PendingEmail nullable.Nullable[string] `json:"pending_email"`
 
-	// Throttled Whether login is temporarily blocked because a rate limit of this user is exceeded, of wrong passwords or of right
-	// ones. Networks from which the user has signed in may still log in.
+	// Throttled Whether login is temporarily blocked because this user's rate limit of wrong or of right passwords is exceeded.
+	// Login from networks from which the user has signed in may still be possible.
 	//
 	//
 	// Example: false
@@ -1189,8 +1189,8 @@ type AdminUser struct {
 	// Example: ada
 	Username string `json:"username"`
 
-	// Version Grows with every change of the user's names, address, pending address, language, password, state or roles, but not
-	// with a login or when a pending change expires. In quotation marks it is the `ETag`.
+	// Version A number that grows with every change of the user's names, address, pending address, language, password, state or
+	// roles, but not with a login or when a pending change expires. The `ETag` is this number in quotation marks.
 	//
 	//
 	// Example: 7
@@ -1199,23 +1199,23 @@ type AdminUser struct {
 
 // AdminUserResult A user as staff members see it.
 type AdminUserResult struct {
-	// User A user as staff members see it. `Profile` and what only staff members see.
+	// User A user as staff members see it. Has the members of `Profile`, and those that only staff members see.
 	User AdminUser `json:"user"`
 }
 
 // BodyTooLargeProblem A problem with the code `body_too_large`.
 type BodyTooLargeProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: body_too_large
 	Code BodyTooLargeProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1233,21 +1233,21 @@ type BodyTooLargeProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// BodyTooLargeProblemCode What went wrong.
+// BodyTooLargeProblemCode The reason of the problem.
 //
 // Example: body_too_large
 type BodyTooLargeProblemCode string
 
 // ChangeEmailRequest The new address.
 type ChangeEmailRequest struct {
-	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
-	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+	// Email A new address, without a display name, such as `ada@example.com`. An address is rejected with `format_invalid` if a
+	// label of its domain mixes scripts, such as Latin and Cyrillic, because the domain could look like another one.
 	//
 	//
 	// Example: ada@example.com
@@ -1256,17 +1256,19 @@ type ChangeEmailRequest struct {
 
 // ChangePasswordRequest The present password and the new one.
 type ChangePasswordRequest struct {
-	// CurrentPassword The user's present password. Required of every user who has one.
+	// CurrentPassword The user's present password. Required if the user has one.
 	//
 	// Example: correct horse battery staple
 	CurrentPassword *Password `json:"current_password,omitempty"`
 
-	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
-	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
-	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
-	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
-	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
-	// rules about kinds of characters.
+	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which is in the served contract and
+	// in `GET /accounts/settings`. The maximum is 256 characters and 1024 bytes. There are no rules about kinds of
+	// characters.
+	//
+	// Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the account's
+	// own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`, and
+	// sequences such as `abcdefghijkl`. If the operator has configured a list of breached passwords, those are rejected
+	// with `password_breached`.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1275,7 +1277,7 @@ type ChangePasswordRequest struct {
 
 // ConfirmEmailChangeRequest The token of the mail, and the password of the user who changes the address.
 type ConfirmEmailChangeRequest struct {
-	// Password The user's present password. Required of every user who has one.
+	// Password The user's present password. Required if the user has one.
 	//
 	// Example: correct horse battery staple
 	Password *Password `json:"password,omitempty"`
@@ -1288,12 +1290,14 @@ type ConfirmEmailChangeRequest struct {
 
 // ConfirmPasswordResetRequest The token of the mail and the new password.
 type ConfirmPasswordResetRequest struct {
-	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
-	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
-	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
-	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
-	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
-	// rules about kinds of characters.
+	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which is in the served contract and
+	// in `GET /accounts/settings`. The maximum is 256 characters and 1024 bytes. There are no rules about kinds of
+	// characters.
+	//
+	// Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the account's
+	// own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`, and
+	// sequences such as `abcdefghijkl`. If the operator has configured a list of breached passwords, those are rejected
+	// with `password_breached`.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1307,17 +1311,17 @@ type ConfirmPasswordResetRequest struct {
 
 // CredentialsInvalidProblem A problem with the code `credentials_invalid`.
 type CredentialsInvalidProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: credentials_invalid
 	Code CredentialsInvalidProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1335,30 +1339,30 @@ type CredentialsInvalidProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// CredentialsInvalidProblemCode What went wrong.
+// CredentialsInvalidProblemCode The reason of the problem.
 //
 // Example: credentials_invalid
 type CredentialsInvalidProblemCode string
 
 // CsrfFailedProblem A problem with the code `csrf_failed`.
 type CsrfFailedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code CsrfFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1376,36 +1380,36 @@ type CsrfFailedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// CsrfFailedProblemCode What went wrong.
+// CsrfFailedProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type CsrfFailedProblemCode string
 
-// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+// CsrfToken The value of the header `X-CSRFToken` for this session. Only present in `hybrid`, `cookies` and `server_held`.
 //
 // Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
 type CsrfToken = string
 
 // CurrentSession The session of the caller, or `null` if the caller is not signed in.
 type CurrentSession struct {
-	// ExpiresAt When the session ends at the latest. A refresh does not move it.
+	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// ID The id of a session. Not a secret.
+	// ID The id of a session. It is not a secret.
 	//
 	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	ID SessionID `json:"id"`
 
-	// RecentAuthenticationUntil Until when operations with `x-recent-authentication` are accepted, or `null` if the user has to reauthenticate
-	// first.
+	// RecentAuthenticationUntil The time until which operations with `x-recent-authentication` are accepted, or `null` if the user must
+	// reauthenticate first.
 	//
 	//
 	// Example: 2026-11-22T09:40:00Z
@@ -1417,19 +1421,19 @@ type CurrentSession struct {
 	TokenTransport TokenTransport `json:"token_transport"`
 }
 
-// Cursor A position in a list. Opaque: use it as it is.
+// Cursor A position in a list. It is opaque: send it unchanged.
 //
 // Example: eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
 type Cursor = string
 
-// Email A bare address such as `ada@example.com`. The address of an existing account keeps working.
+// Email An address without a display name, such as `ada@example.com`. Addresses of existing accounts are always accepted.
 //
 // Example: ada@example.com
 type Email = string
 
 // EmailRequest The address to send a mail to.
 type EmailRequest struct {
-	// Email A bare address such as `ada@example.com`. The address of an existing account keeps working.
+	// Email An address without a display name, such as `ada@example.com`. Addresses of existing accounts are always accepted.
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
@@ -1437,8 +1441,8 @@ type EmailRequest struct {
 
 // Event An entry of the security log.
 type Event struct {
-	// Actor Who caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff member. `operator`: the
-	// operator, at the command line, or the server by itself.
+	// Actor The kind of actor that caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff
+	// member. `operator`: the operator, at the command line, or the server itself.
 	//
 	//
 	// Example: staff
@@ -1449,20 +1453,20 @@ type Event struct {
 	// Example: 1
 	ActorID nullable.Nullable[int64] `json:"actor_id"`
 
-	// ActorUsername The present username of that staff member, or `null` if there is none.
+	// ActorUsername The present username of that staff member, or `null` if `actor_id` is `null` or the staff member has been deleted.
 	//
 	// Example: grace
 	ActorUsername nullable.Nullable[string] `json:"actor_username"`
 
-	// Changes What was changed. Empty if the kind says it all.
+	// Changes The changed fields. Empty if the kind of event has none.
 	Changes []EventChange `json:"changes"`
 
-	// CreatedAt When it happened.
+	// CreatedAt The time of the event.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Detail A few English words for people, or `null` if the kind says it all.
+	// Detail Further details in a few English words for people, or `null` if there are none.
 	//
 	// Example: presented again from another address
 	Detail nullable.Nullable[string] `json:"detail"`
@@ -1472,12 +1476,12 @@ type Event struct {
 	// Example: 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
 	ID EventID `json:"id"`
 
-	// IP The client address of the request, or `null` if there was none.
+	// IP The client address of the request, or `null` if there was no request, and for staff members in a user's own list.
 	//
 	// Example: 203.0.113.7
 	IP nullable.Nullable[string] `json:"ip"`
 
-	// Kind What happened. Later versions may have further kinds.
+	// Kind The kind of an event. Later versions may have further kinds.
 	//
 	// | kind | meaning |
 	// |---|---|
@@ -1485,21 +1489,21 @@ type Event struct {
 	// | `invited` | The user was created by a staff member; see `changes` for roles. |
 	// | `email_verified` | The user's address was verified. |
 	// | `login` | The user logged in. |
-	// | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
-	// | `password_wrong` | A signed-in client entered a wrong password where an operation requires it. |
-	// | `rate_limited` | There were too many of the two above; further ones are rejected for a while. |
+	// | `login_failed` | A login with the user's name or address was rejected, because the password was wrong or the user may not log in. |
+	// | `password_wrong` | A signed-in client, or a client with a mailed link, sent a wrong password to an operation that requires the password. |
+	// | `rate_limited` | A login or a password of the user was rejected because a rate limit was exceeded. |
 	// | `logout` | The user logged out. |
 	// | `reauthenticated` | The user's password was verified again in a session. |
-	// | `session_revoked` | One session was revoked, by its user or a staff member, or as the oldest of too many. |
-	// | `sessions_revoked` | All sessions were revoked, or all others. |
-	// | `refresh_graced` | A superseded refresh token was presented in time, but from elsewhere. |
-	// | `refresh_reused` | A superseded refresh token was presented too late, and its session was revoked. |
+	// | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
+	// | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
+	// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+	// | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 	// | `password_changed` | The user changed the password. |
 	// | `password_reset` | The password was set with the link of a mail. |
-	// | `password_reset_sent` | A staff member sent the user the mail to set a password. |
+	// | `password_reset_sent` | A staff member sent the user a mail to set a password. |
 	// | `username_changed` | The username was changed; see `changes`. |
-	// | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
-	// | `email_change_requested` | A change of address was started; it waits for its confirmation. |
+	// | `profile_changed` | A first name, last name or language was changed; see `changes`. The number of recorded changes by the user is limited per hour. |
+	// | `email_change_requested` | A change of address was started. It is pending until it is confirmed. |
 	// | `email_change_canceled` | A pending change of address was canceled. |
 	// | `email_changed` | A new address was confirmed and is in force. |
 	// | `activated` | The user was activated. |
@@ -1512,7 +1516,7 @@ type Event struct {
 	// Example: roles_changed
 	Kind EventKind `json:"kind"`
 
-	// RequestID The `X-Request-Id` of the request, or `null` if there was none.
+	// RequestID The `X-Request-Id` of the request, or `null` if there was no request, and for staff members in a user's own list.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID nullable.Nullable[openapi_types.UUID] `json:"request_id"`
@@ -1522,41 +1526,41 @@ type Event struct {
 	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	SessionID nullable.Nullable[openapi_types.UUID] `json:"session_id"`
 
-	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it is not known. For a session, that of the last login or rotation.
 	//
 	// Example: Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
 	UserAgent nullable.Nullable[string] `json:"user_agent"`
 
-	// UserID The id of the user that the event is about, or `null` if it is about none.
+	// UserID The id of the user whom the event is about, or `null` if it is about no user.
 	//
 	// Example: 42
 	UserID nullable.Nullable[int64] `json:"user_id"`
 
-	// Username The present username of that user, or `null` if the user has been deleted.
+	// Username The present username of the user whom the event is about, or `null` if there is none.
 	//
 	// Example: ada
 	Username nullable.Nullable[string] `json:"username"`
 }
 
-// EventActor Who caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff member. `operator`: the
-// operator, at the command line, or the server by itself.
+// EventActor The kind of actor that caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff
+// member. `operator`: the operator, at the command line, or the server itself.
 //
 // Example: staff
 type EventActor string
 
-// EventChange What an event changed in one field. Passwords and email addresses are never recorded.
+// EventChange The change of one field. Passwords are never recorded, and email addresses only masked.
 type EventChange struct {
-	// After The value after as a text, or `null` if there is none or it is not recorded.
+	// After The value after the change as a string, or `null` if there is none or it is not recorded.
 	//
 	// Example: true
 	After nullable.Nullable[string] `json:"after"`
 
-	// Before The value before as a text, or `null` if there was none or it is not recorded. Booleans are `true` and `false`.
+	// Before The value before the change as a string, or `null` if there was none or it is not recorded. Booleans are `true` and `false`.
 	//
 	// Example: false
 	Before nullable.Nullable[string] `json:"before"`
 
-	// Field The name of the member of `User`. A dot is before the name of a member of an object in it.
+	// Field The name of the member of `User`. A dot separates the name of an object from the name of its member.
 	//
 	// Example: is_staff
 	Field string `json:"field"`
@@ -1567,7 +1571,7 @@ type EventChange struct {
 // Example: 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
 type EventID = openapi_types.UUID
 
-// EventKind What happened. Later versions may have further kinds.
+// EventKind The kind of an event. Later versions may have further kinds.
 //
 // | kind | meaning |
 // |---|---|
@@ -1575,21 +1579,21 @@ type EventID = openapi_types.UUID
 // | `invited` | The user was created by a staff member; see `changes` for roles. |
 // | `email_verified` | The user's address was verified. |
 // | `login` | The user logged in. |
-// | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
-// | `password_wrong` | A signed-in client entered a wrong password where an operation requires it. |
-// | `rate_limited` | There were too many of the two above; further ones are rejected for a while. |
+// | `login_failed` | A login with the user's name or address was rejected, because the password was wrong or the user may not log in. |
+// | `password_wrong` | A signed-in client, or a client with a mailed link, sent a wrong password to an operation that requires the password. |
+// | `rate_limited` | A login or a password of the user was rejected because a rate limit was exceeded. |
 // | `logout` | The user logged out. |
 // | `reauthenticated` | The user's password was verified again in a session. |
-// | `session_revoked` | One session was revoked, by its user or a staff member, or as the oldest of too many. |
-// | `sessions_revoked` | All sessions were revoked, or all others. |
-// | `refresh_graced` | A superseded refresh token was presented in time, but from elsewhere. |
-// | `refresh_reused` | A superseded refresh token was presented too late, and its session was revoked. |
+// | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
+// | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
+// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+// | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 // | `password_changed` | The user changed the password. |
 // | `password_reset` | The password was set with the link of a mail. |
-// | `password_reset_sent` | A staff member sent the user the mail to set a password. |
+// | `password_reset_sent` | A staff member sent the user a mail to set a password. |
 // | `username_changed` | The username was changed; see `changes`. |
-// | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
-// | `email_change_requested` | A change of address was started; it waits for its confirmation. |
+// | `profile_changed` | A first name, last name or language was changed; see `changes`. The number of recorded changes by the user is limited per hour. |
+// | `email_change_requested` | A change of address was started. It is pending until it is confirmed. |
 // | `email_change_canceled` | A pending change of address was canceled. |
 // | `email_changed` | A new address was confirmed and is in force. |
 // | `activated` | The user was activated. |
@@ -1610,21 +1614,21 @@ type EventList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+// ExpiresIn Seconds from now until the access token expires, rounded down. Present in all transports.
 //
 // Example: 300
 type ExpiresIn = int
 
-// FieldError What is wrong with one field of the body or one parameter.
+// FieldError The fault of one field of the body or of one parameter.
 type FieldError struct {
-	// Code What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+	// Code The reason why a field or a parameter is rejected, for programs. Later versions may have further codes.
 	//
 	// | code | meaning |
 	// |---|---|
 	// | `required` | The field is missing, or empty where it must not be. |
-	// | `field_unknown` | The operation has no such field. |
+	// | `field_unknown` | The operation has no field of this name. |
 	// | `field_duplicate` | The field occurs twice. |
-	// | `parameter_unknown` | The operation has no such parameter. |
+	// | `parameter_unknown` | The operation has no parameter of this name. |
 	// | `parameter_duplicate` | The parameter occurs twice. |
 	// | `too_short` | The text has fewer characters than `minimum`. |
 	// | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
@@ -1632,28 +1636,28 @@ type FieldError struct {
 	// | `too_many` | The list has more items than `maximum`. |
 	// | `out_of_range` | The number is below `minimum` or above `maximum`. |
 	// | `format_invalid` | The text does not have the form that the field requires. |
-	// | `type_invalid` | The value has another JSON type than the field requires. |
-	// | `value_invalid` | The value is not one of those allowed. |
+	// | `type_invalid` | The value does not have the JSON type that the field requires. |
+	// | `value_invalid` | The value is not one of the allowed values. |
 	// | `taken` | Another user has this value. |
 	// | `password_common` | The password is easy to guess. |
 	// | `password_breached` | The password is in a list of breached passwords. |
-	// | `password_wrong` | This is not the user's password. |
+	// | `password_wrong` | The password is not the user's password. |
 	//
 	//
 	// Example: too_short
 	Code FieldErrorCode `json:"code"`
 
-	// Detail An English sentence for people. Never contains what was submitted.
+	// Detail An English sentence for people. It never contains submitted data.
 	//
 	// Example: This is too short.
 	Detail string `json:"detail"`
 
-	// Maximum The upper bound that the value violates; in characters, items, bytes (the whole body) or as a number.
+	// Maximum The upper bound that the value violates. Depending on `code`, a number of characters, items or bytes (of the whole body), or a value.
 	//
 	// Example: 256
 	Maximum *int `json:"maximum,omitempty"`
 
-	// Minimum The lower bound that the value violates; in characters, items or as a number, depending on `code`.
+	// Minimum The lower bound that the value violates. Depending on `code`, a number of characters, a number of items or a value.
 	//
 	// Example: 12
 	Minimum *int `json:"minimum,omitempty"`
@@ -1663,20 +1667,20 @@ type FieldError struct {
 	// Example: keep_current
 	Parameter *string `json:"parameter,omitempty"`
 
-	// Pointer A JSON Pointer (RFC 6901) into the request body; the empty pointer is the whole body. Absent for a parameter.
+	// Pointer The field, as a JSON Pointer (RFC 6901) into the request body. The empty pointer is the whole body. Absent for a parameter.
 	//
 	// Example: /password
 	Pointer *string `json:"pointer,omitempty"`
 }
 
-// FieldErrorCode What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+// FieldErrorCode The reason why a field or a parameter is rejected, for programs. Later versions may have further codes.
 //
 // | code | meaning |
 // |---|---|
 // | `required` | The field is missing, or empty where it must not be. |
-// | `field_unknown` | The operation has no such field. |
+// | `field_unknown` | The operation has no field of this name. |
 // | `field_duplicate` | The field occurs twice. |
-// | `parameter_unknown` | The operation has no such parameter. |
+// | `parameter_unknown` | The operation has no parameter of this name. |
 // | `parameter_duplicate` | The parameter occurs twice. |
 // | `too_short` | The text has fewer characters than `minimum`. |
 // | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
@@ -1684,31 +1688,31 @@ type FieldError struct {
 // | `too_many` | The list has more items than `maximum`. |
 // | `out_of_range` | The number is below `minimum` or above `maximum`. |
 // | `format_invalid` | The text does not have the form that the field requires. |
-// | `type_invalid` | The value has another JSON type than the field requires. |
-// | `value_invalid` | The value is not one of those allowed. |
+// | `type_invalid` | The value does not have the JSON type that the field requires. |
+// | `value_invalid` | The value is not one of the allowed values. |
 // | `taken` | Another user has this value. |
 // | `password_common` | The password is easy to guess. |
 // | `password_breached` | The password is in a list of breached passwords. |
-// | `password_wrong` | This is not the user's password. |
+// | `password_wrong` | The password is not the user's password. |
 //
 // Example: too_short
 type FieldErrorCode string
 
-// FieldErrorDescription What a field code means.
+// FieldErrorDescription The explanation of a field code.
 type FieldErrorDescription struct {
-	// Cause When the server answers with this code, in English.
+	// Cause The situations in which the server answers with this code, in English.
 	//
 	// Example: The text has fewer characters than `minimum`.
 	Cause string `json:"cause"`
 
-	// Code What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+	// Code The reason why a field or a parameter is rejected, for programs. Later versions may have further codes.
 	//
 	// | code | meaning |
 	// |---|---|
 	// | `required` | The field is missing, or empty where it must not be. |
-	// | `field_unknown` | The operation has no such field. |
+	// | `field_unknown` | The operation has no field of this name. |
 	// | `field_duplicate` | The field occurs twice. |
-	// | `parameter_unknown` | The operation has no such parameter. |
+	// | `parameter_unknown` | The operation has no parameter of this name. |
 	// | `parameter_duplicate` | The parameter occurs twice. |
 	// | `too_short` | The text has fewer characters than `minimum`. |
 	// | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
@@ -1716,25 +1720,25 @@ type FieldErrorDescription struct {
 	// | `too_many` | The list has more items than `maximum`. |
 	// | `out_of_range` | The number is below `minimum` or above `maximum`. |
 	// | `format_invalid` | The text does not have the form that the field requires. |
-	// | `type_invalid` | The value has another JSON type than the field requires. |
-	// | `value_invalid` | The value is not one of those allowed. |
+	// | `type_invalid` | The value does not have the JSON type that the field requires. |
+	// | `value_invalid` | The value is not one of the allowed values. |
 	// | `taken` | Another user has this value. |
 	// | `password_common` | The password is easy to guess. |
 	// | `password_breached` | The password is in a list of breached passwords. |
-	// | `password_wrong` | This is not the user's password. |
+	// | `password_wrong` | The password is not the user's password. |
 	//
 	//
 	// Example: too_short
 	Code FieldErrorCode `json:"code"`
 
-	// Message What a page can tell its user. Translated.
+	// Message A sentence that a page can show to its users. In the language of `locale`.
 	//
 	// Example: This is too short.
 	Message string `json:"message"`
 }
 
-// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
-// has a higher one.
+// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
+// has a higher generation.
 //
 // Example: 3
 type Generation = int64
@@ -1754,14 +1758,14 @@ type HealthStatus string
 
 // InviteUserRequest The user to invite.
 type InviteUserRequest struct {
-	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
-	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+	// Email A new address, without a display name, such as `ada@example.com`. An address is rejected with `format_invalid` if a
+	// label of its domain mixes scripts, such as Latin and Cyrillic, because the domain could look like another one.
 	//
 	//
 	// Example: ada@example.com
 	Email NewEmail `json:"email"`
 
-	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// FirstName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
@@ -1776,19 +1780,19 @@ type InviteUserRequest struct {
 	// Example: false
 	IsSuperuser *bool `json:"is_superuser,omitempty"`
 
-	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// LastName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
+	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the supported ones; for any other one, mails are in English.
 	//
 	// Example: ko
 	Locale *Locale `json:"locale,omitempty"`
 
-	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
-	// that name.
+	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
+	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
+	// is compared as equal to that name.
 	//
 	//
 	// Example: ada
@@ -1807,7 +1811,7 @@ type Jwk struct {
 	// Example: Ed25519
 	Crv *JwkCrv `json:"crv,omitempty"`
 
-	// Kid The id of the key, its thumbprint of RFC 7638.
+	// Kid The id of the key: its thumbprint (RFC 7638).
 	//
 	// Example: kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
 	Kid string `json:"kid"`
@@ -1817,7 +1821,7 @@ type Jwk struct {
 	// Example: OKP
 	Kty JwkKty `json:"kty"`
 
-	// Use What the key is for.
+	// Use The purpose of the key.
 	//
 	// Example: sig
 	Use JwkUse `json:"use"`
@@ -1843,30 +1847,30 @@ type JwkCrv string
 // Example: OKP
 type JwkKty string
 
-// JwkUse What the key is for.
+// JwkUse The purpose of the key.
 //
 // Example: sig
 type JwkUse string
 
 // JwkSet A set of public keys (RFC 7517).
 type JwkSet struct {
-	// Keys The keys. The first one signs.
+	// Keys The keys. The first one signs new tokens.
 	Keys []Jwk `json:"keys"`
 }
 
 // LinkRejectedProblem A problem with the code `validation_failed` or `link_invalid`.
 type LinkRejectedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: validation_failed
 	Code LinkRejectedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1884,35 +1888,35 @@ type LinkRejectedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// LinkRejectedProblemCode What went wrong.
+// LinkRejectedProblemCode The reason of the problem.
 //
 // Example: validation_failed
 type LinkRejectedProblemCode string
 
-// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
+// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the supported ones; for any other one, mails are in English.
 //
 // Example: ko
 type Locale = string
 
 // LoginForbiddenProblem A problem with the code `csrf_failed` or `transport_unusable`.
 type LoginForbiddenProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code LoginForbiddenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1930,13 +1934,13 @@ type LoginForbiddenProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// LoginForbiddenProblemCode What went wrong.
+// LoginForbiddenProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type LoginForbiddenProblemCode string
@@ -1961,17 +1965,17 @@ type LoginRequest struct {
 
 // LogoutRejectedProblem A problem with the code `credentials_missing` or `refresh_invalid`.
 type LogoutRejectedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: credentials_missing
 	Code LogoutRejectedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1989,20 +1993,20 @@ type LogoutRejectedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// LogoutRejectedProblemCode What went wrong.
+// LogoutRejectedProblemCode The reason of the problem.
 //
 // Example: credentials_missing
 type LogoutRejectedProblemCode string
 
 // LogoutRequest The refresh token of the transport `body`; empty in the other transports.
 type LogoutRequest struct {
-	// RefreshToken A refresh token of the session, in the transport `body`. Cookies are ignored if it is present.
+	// RefreshToken A refresh token of the session, in the transport `body`. If it is present, cookies are ignored.
 	//
 	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	RefreshToken *string `json:"refresh_token,omitempty"`
@@ -2010,17 +2014,17 @@ type LogoutRequest struct {
 
 // MediaTypeUnsupportedProblem A problem with the code `media_type_unsupported`.
 type MediaTypeUnsupportedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: media_type_unsupported
 	Code MediaTypeUnsupportedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2038,30 +2042,30 @@ type MediaTypeUnsupportedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// MediaTypeUnsupportedProblemCode What went wrong.
+// MediaTypeUnsupportedProblemCode The reason of the problem.
 //
 // Example: media_type_unsupported
 type MediaTypeUnsupportedProblemCode string
 
 // NameTakenProblem A problem with the code `username_taken` or `email_taken`.
 type NameTakenProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: username_taken
 	Code NameTakenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2079,29 +2083,31 @@ type NameTakenProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// NameTakenProblemCode What went wrong.
+// NameTakenProblemCode The reason of the problem.
 //
 // Example: username_taken
 type NameTakenProblemCode string
 
-// NewEmail A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
-// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+// NewEmail A new address, without a display name, such as `ada@example.com`. An address is rejected with `format_invalid` if a
+// label of its domain mixes scripts, such as Latin and Cyrillic, because the domain could look like another one.
 //
 // Example: ada@example.com
 type NewEmail = string
 
-// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
-// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
-// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
-// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
-// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
-// rules about kinds of characters.
+// NewPassword A new password, exactly as entered. The operator can set another minimum length, which is in the served contract and
+// in `GET /accounts/settings`. The maximum is 256 characters and 1024 bytes. There are no rules about kinds of
+// characters.
+//
+// Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the account's
+// own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`, and
+// sequences such as `abcdefghijkl`. If the operator has configured a list of breached passwords, those are rejected
+// with `password_breached`.
 //
 // Example: correct horse battery staple
 type NewPassword = string
@@ -2133,7 +2139,7 @@ type OpenapiDocument struct {
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// Password The user's present password. Required of every user who has one.
+// Password The user's present password. Required if the user has one.
 //
 // Example: correct horse battery staple
 type Password = string
@@ -2156,24 +2162,24 @@ type PasswordSettings struct {
 	MinLength int `json:"min_length"`
 }
 
-// PersonName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+// PersonName A first or last name, without control characters and other hidden characters. May be empty.
 //
 // Example: Ada
 type PersonName = string
 
 // PreconditionFailedProblem A problem with the code `precondition_failed`.
 type PreconditionFailedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: precondition_failed
 	Code PreconditionFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2191,31 +2197,31 @@ type PreconditionFailedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// PreconditionFailedProblemCode What went wrong.
+// PreconditionFailedProblemCode The reason of the problem.
 //
 // Example: precondition_failed
 type PreconditionFailedProblemCode string
 
 // Problem An error (RFC 9457).
 type Problem struct {
-	// Code What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+	// Code The reason of a problem, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
 	//
 	//
 	// Example: validation_failed
 	Code ProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2233,7 +2239,7 @@ type Problem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
@@ -2244,7 +2250,7 @@ type ProblemCatalog struct {
 	// Fields The field codes.
 	Fields []FieldErrorDescription `json:"fields"`
 
-	// Locale The language of the messages.
+	// Locale The language of `message` in all items (BCP 47).
 	//
 	// Example: en
 	Locale string `json:"locale"`
@@ -2253,30 +2259,30 @@ type ProblemCatalog struct {
 	Problems []ProblemDescription `json:"problems"`
 }
 
-// ProblemCode What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+// ProblemCode The reason of a problem, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
 //
 // Example: validation_failed
 type ProblemCode string
 
-// ProblemDescription What a problem code means.
+// ProblemDescription The explanation of a problem code.
 type ProblemDescription struct {
-	// Cause When the server answers with this code, in English.
+	// Cause The situations in which the server answers with this code, in English.
 	//
 	// Example: The token of the link has expired.
 	Cause string `json:"cause"`
 
-	// Code What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+	// Code The reason of a problem, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
 	//
 	//
 	// Example: validation_failed
 	Code ProblemCode `json:"code"`
 
-	// Message What a page can tell its user. Translated.
+	// Message A sentence that a page can show to its users. In the language of `locale`.
 	//
 	// Example: This link is no longer valid. Request a new one.
 	Message string `json:"message"`
 
-	// Remedy What a client does then, in English.
+	// Remedy The recommended reaction of a client, in English.
 	//
 	// Example: Offer to send a new mail.
 	Remedy string `json:"remedy"`
@@ -2292,9 +2298,9 @@ type ProblemDescription struct {
 	Title string `json:"title"`
 }
 
-// Profile The signed-in user. `User` and what only its owner sees.
+// Profile The signed-in user. Has the members of `User`, and those that only the user and staff members see.
 type Profile struct {
-	// DateJoined When the user was created.
+	// DateJoined The time at which the user was created.
 	//
 	// Example: 2026-11-01T08:00:00Z
 	DateJoined time.Time `json:"date_joined"`
@@ -2304,7 +2310,7 @@ type Profile struct {
 	// Example: ada@example.com
 	Email nullable.Nullable[string] `json:"email"`
 
-	// EmailVerified Whether the user has proved to own the address.
+	// EmailVerified Whether the address has been verified to belong to the user.
 	//
 	// Example: true
 	EmailVerified bool `json:"email_verified"`
@@ -2339,7 +2345,7 @@ type Profile struct {
 	// Example: false
 	IsSuperuser bool `json:"is_superuser"`
 
-	// LastLogin When the user last logged in, or `null` if never.
+	// LastLogin The time of the user's last login, or `null` if there was none.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
@@ -2363,12 +2369,12 @@ type Profile struct {
 	Username string `json:"username"`
 }
 
-// ProfileExport What the service stores about a user.
+// ProfileExport The data that the service stores about a user.
 type ProfileExport struct {
 	// Events The newest thousand events, newest first; older ones are in `GET /accounts/events`.
 	Events []Event `json:"events"`
 
-	// ExportedAt When the data was read.
+	// ExportedAt The time at which the data was read.
 	//
 	// Example: 2026-11-22T10:30:00Z
 	ExportedAt time.Time `json:"exported_at"`
@@ -2376,29 +2382,29 @@ type ProfileExport struct {
 	// Sessions The live sessions.
 	Sessions []Session `json:"sessions"`
 
-	// User The signed-in user. `User` and what only its owner sees.
+	// User The signed-in user. Has the members of `User`, and those that only the user and staff members see.
 	User Profile `json:"user"`
 }
 
 // ProfileResult The signed-in user.
 type ProfileResult struct {
-	// User The signed-in user. `User` and what only its owner sees.
+	// User The signed-in user. Has the members of `User`, and those that only the user and staff members see.
 	User Profile `json:"user"`
 }
 
 // RateLimitedProblem A problem with the code `rate_limited`.
 type RateLimitedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: rate_limited
 	Code RateLimitedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2416,26 +2422,26 @@ type RateLimitedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RateLimitedProblemCode What went wrong.
+// RateLimitedProblemCode The reason of the problem.
 //
 // Example: rate_limited
 type RateLimitedProblemCode string
 
 // ReauthenticateRequest The password of the signed-in user.
 type ReauthenticateRequest struct {
-	// Password The user's present password. Required of every user who has one.
+	// Password The user's present password. Required if the user has one.
 	//
 	// Example: correct horse battery staple
 	Password *Password `json:"password,omitempty"`
 }
 
-// Reauthenticated The password was verified.
+// Reauthenticated The result of a reauthentication.
 type Reauthenticated struct {
 	// ExpiresIn Seconds from now for which operations with `x-recent-authentication` are accepted.
 	//
@@ -2445,17 +2451,17 @@ type Reauthenticated struct {
 
 // RecentAuthenticationRequiredProblem A problem with the code `csrf_failed` or `reauth_required`.
 type RecentAuthenticationRequiredProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code RecentAuthenticationRequiredProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2473,13 +2479,13 @@ type RecentAuthenticationRequiredProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RecentAuthenticationRequiredProblemCode What went wrong.
+// RecentAuthenticationRequiredProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type RecentAuthenticationRequiredProblemCode string
@@ -2489,24 +2495,24 @@ type RecentAuthenticationRequiredProblemCode string
 // Example: q83vEjRWeJCrze8SNFZ4kA
 type RefreshAttempt = string
 
-// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
 //
 // Example: 240
 type RefreshIn = int
 
 // RefreshRejectedProblem A problem with the code `credentials_missing`, `refresh_invalid`, `session_expired`, `session_revoked` or `refresh_reused`.
 type RefreshRejectedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: credentials_missing
 	Code RefreshRejectedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2524,26 +2530,26 @@ type RefreshRejectedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RefreshRejectedProblemCode What went wrong.
+// RefreshRejectedProblemCode The reason of the problem.
 //
 // Example: credentials_missing
 type RefreshRejectedProblemCode string
 
-// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+// RefreshToken The refresh token. Only present in `body`. Keep it in the platform's secure storage.
 //
 // Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 type RefreshToken = string
 
 // RefreshTokenRequest The refresh token of the transport `body`; empty in the other transports.
 type RefreshTokenRequest struct {
-	// RefreshToken The refresh token of the transport `body`, or one of the service that the user was imported from. Cookies are
-	// ignored if it is present.
+	// RefreshToken The refresh token of the transport `body`, or a refresh token of the service from which the user was imported.
+	// If it is present, cookies are ignored.
 	//
 	//
 	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
@@ -2552,39 +2558,39 @@ type RefreshTokenRequest struct {
 
 // Refreshed The current tokens of a session. Which members are present depends on the transport; see the table at the top.
 type Refreshed struct {
-	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only present in `hybrid` and `body`. Keep it in memory.
 	//
 	// Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	AccessToken *AccessToken `json:"access_token,omitempty"`
 
-	// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+	// CsrfToken The value of the header `X-CSRFToken` for this session. Only present in `hybrid`, `cookies` and `server_held`.
 	//
 	// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
 	CsrfToken *CsrfToken `json:"csrf_token,omitempty"`
 
-	// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+	// ExpiresIn Seconds from now until the access token expires, rounded down. Present in all transports.
 	//
 	// Example: 300
 	ExpiresIn ExpiresIn `json:"expires_in"`
 
-	// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
-	// has a higher one.
+	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
+	// has a higher generation.
 	//
 	//
 	// Example: 3
 	Generation Generation `json:"generation"`
 
-	// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+	// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
 	//
 	// Example: 240
 	RefreshIn RefreshIn `json:"refresh_in"`
 
-	// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+	// RefreshToken The refresh token. Only present in `body`. Keep it in the platform's secure storage.
 	//
 	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	RefreshToken *RefreshToken `json:"refresh_token,omitempty"`
 
-	// Session The session that the tokens belong to. In all transports.
+	// Session The session that the tokens belong to. Present in all transports.
 	Session SessionSummary `json:"session"`
 
 	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
@@ -2592,7 +2598,7 @@ type Refreshed struct {
 	// Example: hybrid
 	TokenTransport TokenTransport `json:"token_transport"`
 
-	// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+	// TokenType The type of the access token (RFC 6749). Only present in `hybrid` and `body`.
 	//
 	// Example: Bearer
 	TokenType *TokenType `json:"token_type,omitempty"`
@@ -2600,17 +2606,17 @@ type Refreshed struct {
 
 // RegisterForbiddenProblem A problem with the code `csrf_failed` or `registration_closed`.
 type RegisterForbiddenProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code RegisterForbiddenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2628,55 +2634,57 @@ type RegisterForbiddenProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RegisterForbiddenProblemCode What went wrong.
+// RegisterForbiddenProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type RegisterForbiddenProblemCode string
 
 // RegisterRequest A new account.
 type RegisterRequest struct {
-	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
-	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+	// Email A new address, without a display name, such as `ada@example.com`. An address is rejected with `format_invalid` if a
+	// label of its domain mixes scripts, such as Latin and Cyrillic, because the domain could look like another one.
 	//
 	//
 	// Example: ada@example.com
 	Email NewEmail `json:"email"`
 
-	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// FirstName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// LastName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
+	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the supported ones; for any other one, mails are in English.
 	//
 	// Example: ko
 	Locale *Locale `json:"locale,omitempty"`
 
-	// Password A new password, exactly as entered. The operator can set another minimum length, which the served contract and
-	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
-	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
-	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
-	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
-	// rules about kinds of characters.
+	// Password A new password, exactly as entered. The operator can set another minimum length, which is in the served contract and
+	// in `GET /accounts/settings`. The maximum is 256 characters and 1024 bytes. There are no rules about kinds of
+	// characters.
+	//
+	// Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the account's
+	// own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`, and
+	// sequences such as `abcdefghijkl`. If the operator has configured a list of breached passwords, those are rejected
+	// with `password_breached`.
 	//
 	//
 	// Example: correct horse battery staple
 	Password NewPassword `json:"password"`
 
-	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
-	// that name.
+	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
+	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
+	// is compared as equal to that name.
 	//
 	//
 	// Example: ada
@@ -2685,17 +2693,17 @@ type RegisterRequest struct {
 
 // RequestMalformedProblem A problem with the code `request_malformed`.
 type RequestMalformedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: request_malformed
 	Code RequestMalformedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2713,30 +2721,30 @@ type RequestMalformedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RequestMalformedProblemCode What went wrong.
+// RequestMalformedProblemCode The reason of the problem.
 //
 // Example: request_malformed
 type RequestMalformedProblemCode string
 
 // ResourceNotFoundProblem A problem with the code `resource_not_found`.
 type ResourceNotFoundProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: resource_not_found
 	Code ResourceNotFoundProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2754,30 +2762,30 @@ type ResourceNotFoundProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// ResourceNotFoundProblemCode What went wrong.
+// ResourceNotFoundProblemCode The reason of the problem.
 //
 // Example: resource_not_found
 type ResourceNotFoundProblemCode string
 
 // RoleRequiredProblem A problem with the code `role_required`.
 type RoleRequiredProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: role_required
 	Code RoleRequiredProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2795,30 +2803,30 @@ type RoleRequiredProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RoleRequiredProblemCode What went wrong.
+// RoleRequiredProblemCode The reason of the problem.
 //
 // Example: role_required
 type RoleRequiredProblemCode string
 
 // ServerFailedProblem A problem with the code `server_failed`.
 type ServerFailedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: server_failed
 	Code ServerFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2836,30 +2844,30 @@ type ServerFailedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// ServerFailedProblemCode What went wrong.
+// ServerFailedProblemCode The reason of the problem.
 //
 // Example: server_failed
 type ServerFailedProblemCode string
 
 // ServiceUnavailableProblem A problem with the code `service_unavailable`.
 type ServiceUnavailableProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: service_unavailable
 	Code ServiceUnavailableProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2877,20 +2885,20 @@ type ServiceUnavailableProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// ServiceUnavailableProblemCode What went wrong.
+// ServiceUnavailableProblemCode The reason of the problem.
 //
 // Example: service_unavailable
 type ServiceUnavailableProblemCode string
 
 // Session A live session.
 type Session struct {
-	// CreatedAt When the user logged in.
+	// CreatedAt The time at which the user logged in.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
@@ -2900,12 +2908,12 @@ type Session struct {
 	// Example: true
 	Current bool `json:"current"`
 
-	// ExpiresAt When the session ends at the latest.
+	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// ID The id of a session. Not a secret.
+	// ID The id of a session. It is not a secret.
 	//
 	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	ID SessionID `json:"id"`
@@ -2915,7 +2923,7 @@ type Session struct {
 	// Example: 203.0.113.7
 	IP nullable.Nullable[string] `json:"ip"`
 
-	// LastUsedAt The last login or refresh, rounded down to the hour.
+	// LastUsedAt The time of the last login or refresh, rounded down to the hour.
 	//
 	// Example: 2026-11-22T10:00:00Z
 	LastUsedAt time.Time `json:"last_used_at"`
@@ -2925,13 +2933,13 @@ type Session struct {
 	// Example: hybrid
 	TokenTransport TokenTransport `json:"token_transport"`
 
-	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it is not known. For a session, that of the last login or rotation.
 	//
 	// Example: Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
 	UserAgent nullable.Nullable[string] `json:"user_agent"`
 }
 
-// SessionID The id of a session. Not a secret.
+// SessionID The id of a session. It is not a secret.
 //
 // Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 type SessionID = openapi_types.UUID
@@ -2956,14 +2964,14 @@ type SessionResult struct {
 	Session nullable.Nullable[CurrentSession] `json:"session"`
 }
 
-// SessionSummary The session that the tokens belong to. In all transports.
+// SessionSummary The session that the tokens belong to. Present in all transports.
 type SessionSummary struct {
-	// ExpiresAt When the session ends at the latest. A refresh does not move it.
+	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// ID The id of a session. Not a secret.
+	// ID The id of a session. It is not a secret.
 	//
 	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	ID SessionID `json:"id"`
@@ -2976,7 +2984,7 @@ type Settings struct {
 	// Example: 1.0.0
 	ContractVersion string `json:"contract_version"`
 
-	// EmailVerification `required`: a user exists once the address is verified. `optional`: the user can log in at once.
+	// EmailVerification `required`: the user is created when the address is verified. `optional`: the user is created at registration and can log in at once.
 	//
 	// Example: required
 	EmailVerification SettingsEmailVerification `json:"email_verification"`
@@ -2989,7 +2997,7 @@ type Settings struct {
 	// Password The bounds of new passwords.
 	Password PasswordSettings `json:"password"`
 
-	// RecentAuthenticationSeconds How long a login or a reauthentication counts as recent, in seconds.
+	// RecentAuthenticationSeconds The time for which a login or a reauthentication counts as recent, in seconds.
 	//
 	// Example: 600
 	RecentAuthenticationSeconds int `json:"recent_authentication_seconds"`
@@ -2999,13 +3007,13 @@ type Settings struct {
 	// Example: open
 	Registration SettingsRegistration `json:"registration"`
 
-	// TokenTransports The transports that a login can choose.
+	// TokenTransports The transports that a client can choose at login.
 	//
 	// Example: ["hybrid","cookies","server_held","body"]
 	TokenTransports []TokenTransport `json:"token_transports"`
 }
 
-// SettingsEmailVerification `required`: a user exists once the address is verified. `optional`: the user can log in at once.
+// SettingsEmailVerification `required`: the user is created when the address is verified. `optional`: the user is created at registration and can log in at once.
 //
 // Example: required
 type SettingsEmailVerification string
@@ -3023,39 +3031,39 @@ type SettingsResult struct {
 
 // SignedIn A new session and its tokens. Which members are present depends on the transport; see the table at the top.
 type SignedIn struct {
-	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only present in `hybrid` and `body`. Keep it in memory.
 	//
 	// Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	AccessToken *AccessToken `json:"access_token,omitempty"`
 
-	// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+	// CsrfToken The value of the header `X-CSRFToken` for this session. Only present in `hybrid`, `cookies` and `server_held`.
 	//
 	// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
 	CsrfToken *CsrfToken `json:"csrf_token,omitempty"`
 
-	// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+	// ExpiresIn Seconds from now until the access token expires, rounded down. Present in all transports.
 	//
 	// Example: 300
 	ExpiresIn ExpiresIn `json:"expires_in"`
 
-	// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
-	// has a higher one.
+	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
+	// has a higher generation.
 	//
 	//
 	// Example: 3
 	Generation Generation `json:"generation"`
 
-	// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+	// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
 	//
 	// Example: 240
 	RefreshIn RefreshIn `json:"refresh_in"`
 
-	// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+	// RefreshToken The refresh token. Only present in `body`. Keep it in the platform's secure storage.
 	//
 	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	RefreshToken *RefreshToken `json:"refresh_token,omitempty"`
 
-	// Session The session that the tokens belong to. In all transports.
+	// Session The session that the tokens belong to. Present in all transports.
 	Session SessionSummary `json:"session"`
 
 	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
@@ -3063,7 +3071,7 @@ type SignedIn struct {
 	// Example: hybrid
 	TokenTransport TokenTransport `json:"token_transport"`
 
-	// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+	// TokenType The type of the access token (RFC 6749). Only present in `hybrid` and `body`.
 	//
 	// Example: Bearer
 	TokenType *TokenType `json:"token_type,omitempty"`
@@ -3074,17 +3082,17 @@ type SignedIn struct {
 
 // SuperuserLastProblem A problem with the code `superuser_last`.
 type SuperuserLastProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: superuser_last
 	Code SuperuserLastProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -3102,13 +3110,13 @@ type SuperuserLastProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// SuperuserLastProblemCode What went wrong.
+// SuperuserLastProblemCode The reason of the problem.
 //
 // Example: superuser_last
 type SuperuserLastProblemCode string
@@ -3123,31 +3131,31 @@ type Timestamp = time.Time
 // Example: hybrid
 type TokenTransport string
 
-// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+// TokenType The type of the access token (RFC 6749). Only present in `hybrid` and `body`.
 //
 // Example: Bearer
 type TokenType string
 
 // UpdateProfileRequest The members to change. Absent members stay as they are.
 type UpdateProfileRequest struct {
-	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// FirstName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// LastName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47), or `null` for none.
+	// Locale The language of mails (BCP 47), or `null` to clear it.
 	//
 	// Example: ko
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
-	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
-	// that name.
+	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
+	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
+	// is compared as equal to that name.
 	//
 	//
 	// Example: ada
@@ -3156,14 +3164,14 @@ type UpdateProfileRequest struct {
 
 // UpdateUserRequest The members to change. Absent members stay as they are.
 type UpdateUserRequest struct {
-	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
-	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+	// Email A new address, without a display name, such as `ada@example.com`. An address is rejected with `format_invalid` if a
+	// label of its domain mixes scripts, such as Latin and Cyrillic, because the domain could look like another one.
 	//
 	//
 	// Example: ada@example.com
 	Email *NewEmail `json:"email,omitempty"`
 
-	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// FirstName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
@@ -3183,19 +3191,19 @@ type UpdateUserRequest struct {
 	// Example: false
 	IsSuperuser *bool `json:"is_superuser,omitempty"`
 
-	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// LastName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47), or `null` for none.
+	// Locale The language of mails (BCP 47), or `null` to clear it.
 	//
 	// Example: ko
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
-	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
-	// that name.
+	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
+	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
+	// is compared as equal to that name.
 	//
 	//
 	// Example: ada
@@ -3204,7 +3212,7 @@ type UpdateUserRequest struct {
 
 // User A user.
 type User struct {
-	// DateJoined When the user was created.
+	// DateJoined The time at which the user was created.
 	//
 	// Example: 2026-11-01T08:00:00Z
 	DateJoined time.Time `json:"date_joined"`
@@ -3214,7 +3222,7 @@ type User struct {
 	// Example: ada@example.com
 	Email nullable.Nullable[string] `json:"email"`
 
-	// EmailVerified Whether the user has proved to own the address.
+	// EmailVerified Whether the address has been verified to belong to the user.
 	//
 	// Example: true
 	EmailVerified bool `json:"email_verified"`
@@ -3244,7 +3252,7 @@ type User struct {
 	// Example: false
 	IsSuperuser bool `json:"is_superuser"`
 
-	// LastLogin When the user last logged in, or `null` if never.
+	// LastLogin The time of the user's last login, or `null` if there was none.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
@@ -3267,17 +3275,17 @@ type User struct {
 
 // UserConflictProblem A problem with the code `username_taken`, `email_taken`, `superuser_last` or `email_unverified`.
 type UserConflictProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: username_taken
 	Code UserConflictProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -3295,13 +3303,13 @@ type UserConflictProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UserConflictProblemCode What went wrong.
+// UserConflictProblemCode The reason of the problem.
 //
 // Example: username_taken
 type UserConflictProblemCode string
@@ -3332,17 +3340,17 @@ type UserSort string
 
 // UserUnreachableProblem A problem with the code `user_unreachable`.
 type UserUnreachableProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: user_unreachable
 	Code UserUnreachableProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -3360,37 +3368,37 @@ type UserUnreachableProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UserUnreachableProblemCode What went wrong.
+// UserUnreachableProblemCode The reason of the problem.
 //
 // Example: user_unreachable
 type UserUnreachableProblemCode string
 
-// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
-// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
-// that name.
+// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
+// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
+// is compared as equal to that name.
 //
 // Example: ada
 type Username = string
 
 // UsernameTakenProblem A problem with the code `username_taken`.
 type UsernameTakenProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: username_taken
 	Code UsernameTakenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -3408,30 +3416,30 @@ type UsernameTakenProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UsernameTakenProblemCode What went wrong.
+// UsernameTakenProblemCode The reason of the problem.
 //
 // Example: username_taken
 type UsernameTakenProblemCode string
 
 // ValidationFailedProblem A problem with the code `validation_failed`.
 type ValidationFailedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: validation_failed
 	Code ValidationFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -3449,13 +3457,13 @@ type ValidationFailedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// ValidationFailedProblemCode What went wrong.
+// ValidationFailedProblemCode The reason of the problem.
 //
 // Example: validation_failed
 type ValidationFailedProblemCode string
@@ -3488,7 +3496,7 @@ type CreatedBefore = Timestamp
 // Example: 2026-11-22T09:30:00Z
 type CreatedFrom = Timestamp
 
-// CursorQuery A position in a list. Opaque: use it as it is.
+// CursorQuery A position in a list. It is opaque: send it unchanged.
 //
 // Example: eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
 type CursorQuery = Cursor
@@ -3510,7 +3518,7 @@ type Limit = int
 // Example: q83vEjRWeJCrze8SNFZ4kA
 type RefreshAttemptHeader = RefreshAttempt
 
-// SessionIDPath The id of a session. Not a secret.
+// SessionIDPath The id of a session. It is not a secret.
 //
 // Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 type SessionIDPath = SessionID
@@ -3597,16 +3605,16 @@ type ListEventsParams struct {
 
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
-	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-	// tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
-	// long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
-	// value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one session, from all tabs,
+	// until an answer has a higher `generation` or a new session begins. Then generate a new value. With the value, a
+	// client that lost an answer can get it again even much later (sleep, tunnel, outage). A thief who has only the token
+	// cannot. Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
 }
 
 // RevokeAllSessionsParams defines parameters for RevokeAllSessions.
 type RevokeAllSessionsParams struct {
-	// KeepCurrent Keep the session that makes this request.
+	// KeepCurrent Whether to keep the session that makes this request.
 	KeepCurrent *bool `form:"keep_current,omitempty" json:"keep_current,omitempty"`
 }
 
@@ -3621,7 +3629,7 @@ type ListSessionsParams struct {
 
 // GetSettingsParams defines parameters for GetSettings.
 type GetSettingsParams struct {
-	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
@@ -3630,7 +3638,7 @@ type ListAllEventsParams struct {
 	// UserID Only events of this user.
 	UserID *UserID `form:"user_id,omitempty" json:"user_id,omitempty"`
 
-	// ActorID Only what this staff member did to other users.
+	// ActorID Only events that this staff member caused for other users.
 	ActorID *UserID `form:"actor_id,omitempty" json:"actor_id,omitempty"`
 
 	// Kind Only events of these kinds. Repeat the parameter for several kinds, each once.
@@ -3651,7 +3659,7 @@ type ListAllEventsParams struct {
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Q A part of the username, the email address or the name.
+	// Q Words, each of which occurs in the username, the email address or a name.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
 	// Username Only the user with exactly this username, compared as at login.
@@ -3670,7 +3678,7 @@ type ListUsersParams struct {
 	// `none`: all others. Repeat the parameter for several roles, each once.
 	Role *[]UserRole `form:"role,omitempty" json:"role,omitempty"`
 
-	// Sort The order; with a hyphen it is descending. Users who never logged in count as the earliest.
+	// Sort The order, descending with a hyphen. By `last_login`, users who never logged in are the earliest.
 	Sort *UserSort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Limit The maximum number of items in the answer.
@@ -3682,8 +3690,8 @@ type ListUsersParams struct {
 
 // UpdateUserParams defines parameters for UpdateUser.
 type UpdateUserParams struct {
-	// IfMatch The `ETag` of the user as it was read (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
-	// been changed since. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
+	// IfMatch The `ETag` that came with the user (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
+	// been changed since then. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3698,22 +3706,22 @@ type ListUserSessionsParams struct {
 
 // GetOpenapiJSONParams defines parameters for GetOpenapiJSON.
 type GetOpenapiJSONParams struct {
-	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // GetOpenapiYamlParams defines parameters for GetOpenapiYaml.
 type GetOpenapiYamlParams struct {
-	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // ListProblemsParams defines parameters for ListProblems.
 type ListProblemsParams struct {
-	// Locale The language of `message` (BCP 47); `ko-KR` gets `ko`. A language that the server does not have gets English.
+	// Locale The language of `message` (BCP 47). `ko-KR` selects `ko`; an unsupported language selects English.
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 
-	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 

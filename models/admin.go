@@ -155,7 +155,7 @@ func (c UserChange) columns(u User) map[string]any {
 	if c.RevokeAllSessions {
 		set["session_epoch"] = u.SessionEpoch + 1
 	}
-	if c.EmailChange != nil { // the pending address is visible
+	if c.EmailChange != nil { // users and staff see the pending address
 		set["version"] = gorm.Expr("version + 1")
 	}
 	return set

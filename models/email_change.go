@@ -143,7 +143,7 @@ func endEmailChanges(tx *gorm.DB, now time.Time, where string, args ...any) erro
 	if ended.Error != nil || ended.RowsAffected == 0 {
 		return ended.Error
 	}
-	var users []int64 // of those that have just ended, and had not expired before
+	var users []int64 // the users of the changes that this call ends, without those that had expired
 	err := tx.Model(&OneTimeToken{}).Where("purpose = ? AND used_at = ? AND expires_at > ?", PurposeEmailChange, now, now).Where(where, args...).
 		Distinct().Order("user_id").Pluck("user_id", &users).Error
 	if err != nil || len(users) == 0 {

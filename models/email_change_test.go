@@ -192,7 +192,7 @@ type versioned struct {
 	do    func(f *fixture, u models.User) error
 }
 
-// The version of a user grows with every change of what users and staff see, whoever makes it, and
+// The version of a user grows with every change of data that users and staff see, by any actor, and
 // with nothing else.
 func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 	text, yes, no := "Other", true, false
@@ -326,7 +326,7 @@ func (f *fixture) insert(t models.OneTimeToken) {
 		VALUES (?, ?, ?, ?, ?, ?, '', '', '', '', '', ?, ?)`, t.ID[:], t.Purpose, t.Hash, t.UserID, t.Email, t.EmailNorm, t.CreatedAt, t.ExpiresAt)
 }
 
-// Of several changes that were decided on one version, one is made.
+// If several changes require the same version, one of them is made.
 func TestChangeUserIsGuardedByTheVersion(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for round := range 20 {

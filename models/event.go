@@ -47,9 +47,9 @@ const (
 type Event struct {
 	ID        ID `gorm:"primaryKey"` // see EventIDs
 	UserID    int64
-	ActorID   *int64 // the staff member who caused it, or nil
+	ActorID   *int64 // the staff member who caused the event, or nil
 	SessionID *ID
-	RequestID *ID // nil for what the operator did
+	RequestID *ID // nil for an event that the operator caused
 	Kind      EventKind
 	Changes   Changes `gorm:"type:text"`
 	Detail    string  // a few words for people, such as "2 generations old"
@@ -98,9 +98,9 @@ func (s *Store) DeleteOldEvents(ctx context.Context, before time.Time, limit int
 	return s.deleteOld(ctx, &Event{}, "created_at < ?", before, limit)
 }
 
-// deleteOwnEvents removes the events of a deleted user. What staff members did stays, so that a staff
-// member cannot take an account over and hide that by deleting it. Its details and changes are
-// cleared, because they may name the user.
+// deleteOwnEvents removes the events of a deleted user. Events that staff members caused stay, so
+// that a staff member cannot take over an account and then hide it by deleting the account. Their
+// details and changes are cleared, because they may name the user.
 func deleteOwnEvents(tx *gorm.DB, userID int64) error {
 	if err := tx.Where("user_id = ? AND (actor_id IS NULL OR actor_id = user_id)", userID).Delete(&Event{}).Error; err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// Change is what an event changed in one field. A value that is nil is none.
+// Change is the change of one field. Before or After is nil if there was or is no value.
 type Change struct {
 	Field  string  `json:"field"`
 	Before *string `json:"before"`

@@ -50,7 +50,7 @@ func firstID(at time.Time) (id ID) {
 // EventQuery says which events to list. Members that are nil or empty do not restrict the list.
 type EventQuery struct {
 	UserID  *int64
-	ActorID *int64 // only what this staff member did to other users
+	ActorID *int64 // only events that this staff member caused for other users
 	Kinds   []EventKind
 	From    *time.Time // only events at or after this time
 	Until   *time.Time // only events before this time
@@ -58,15 +58,15 @@ type EventQuery struct {
 	Limit   int
 }
 
-// Events returns the newest events that match, newest first, with the present usernames of those
-// whom they name.
+// Events returns the newest events that match, newest first, with the present usernames of their
+// users and staff members.
 func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	var list []Event
 	err := s.named(s.reads.WithContext(ctx), q).Find(&list).Error
 	return list, translate(err)
 }
 
-// named selects the events that match and the usernames.
+// named selects the matching events with the usernames.
 func (s *Store) named(db *gorm.DB, q EventQuery) *gorm.DB {
 	return db.Table("(?) AS events", s.newest(db, q)).
 		Select("events.*, users.username, actors.username AS actor_username").
@@ -75,8 +75,8 @@ func (s *Store) named(db *gorm.DB, q EventQuery) *gorm.DB {
 		Order("events.id DESC").Limit(q.Limit)
 }
 
-// newest selects the newest rows that match, and of several kinds the newest of each kind: no index
-// has the order of all of them.
+// newest selects the newest rows that match. For several kinds, it selects the newest rows of each
+// kind, because no index has the order of all of them.
 func (s *Store) newest(db *gorm.DB, q EventQuery) *gorm.DB {
 	if q.index() != "events_kind" || len(q.Kinds) == 1 {
 		return s.newestInIndex(db, q)
@@ -94,8 +94,9 @@ func (s *Store) newest(db *gorm.DB, q EventQuery) *gorm.DB {
 	return union
 }
 
-// newestInIndex reads the rows in the order of one index, and so stops at the limit. MariaDB must be
-// told to do so: it estimates that all events of a user cost as much as those before an id.
+// newestInIndex reads the rows in the order of one index, so that the query stops at the limit. For
+// MariaDB the index is forced, because MariaDB estimates that all events of a user cost as much as
+// those before an id.
 func (s *Store) newestInIndex(db *gorm.DB, q EventQuery) *gorm.DB {
 	query := db.Model(&Event{})
 	if s.mysql {
@@ -154,7 +155,8 @@ func (q EventQuery) inTime(query *gorm.DB) *gorm.DB {
 	return query
 }
 
-// sinceEpoch returns the time, or 1970 for an earlier one. Ids have no earlier times.
+// sinceEpoch returns the time, or the start of 1970 if the time is earlier, because ids have no
+// earlier times.
 func sinceEpoch(at time.Time) time.Time {
 	if epoch := time.Unix(0, 0).UTC(); at.Before(epoch) {
 		return epoch

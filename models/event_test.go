@@ -74,8 +74,8 @@ func TestControl200EventsDoNotOutliveTheirUser(t *testing.T) {
 	})
 }
 
-// The ids of events are in the order of their times, whatever the clock does, and have the
-// millisecond of the time in them.
+// The ids of events have the order of their times, even if the clock is moved, and contain the
+// millisecond of the time.
 func TestEventIDsAreInTheOrderOfTheirTimes(t *testing.T) {
 	var ids models.EventIDs
 	start := time.Date(2026, 11, 22, 9, 30, 0, 999_998_000, time.UTC)
@@ -144,8 +144,8 @@ func TestEventsKeepTheirChanges(t *testing.T) {
 	})
 }
 
-// A deleted user is named in no event: the own events are gone, what staff did has neither details
-// nor changes, and the names of those who are still there are their present ones.
+// No event names a deleted user: the user's own events are removed, those that staff caused have
+// neither details nor changes, and remaining users have their present names.
 func TestControl200EventsDoNotNameADeletedUser(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob, eve := f.newUser("bob"), f.newUser("eve")
@@ -192,8 +192,8 @@ func name(of *string) string {
 	return *of
 }
 
-// somebodysEvents stores n events of four users, two of whom are staff members, over two hours.
-func somebodysEvents(t *testing.T, f *fixture, start time.Time, n int) []models.Event {
+// someEvents stores n events of four users, two of whom are staff members, over two hours.
+func someEvents(t *testing.T, f *fixture, start time.Time, n int) []models.Event {
 	t.Helper()
 	users := []int64{f.user.ID, f.newUser("bob").ID, f.newUser("eve").ID, f.newUser("joe").ID}
 	kinds := []models.EventKind{models.EventLogin, models.EventLogin, models.EventLogin, models.EventLoginFailed, models.EventRolesChanged}
@@ -220,12 +220,12 @@ func matches(q models.EventQuery, e models.Event) bool {
 		(q.From == nil || !e.CreatedAt.Before(*q.From)) && (q.Until == nil || e.CreatedAt.Before(*q.Until))
 }
 
-// Any combination of filters lists what it says, in pages that neither repeat nor omit an event while
-// further events are written.
+// Any combination of filters lists exactly the matching events, in pages that neither repeat nor
+// omit an event while further events are written.
 func TestEventQueries(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		start := now().Add(-24 * time.Hour).Truncate(time.Second)
-		stored := somebodysEvents(t, f, start, 400)
+		stored := someEvents(t, f, start, 400)
 		later := loginFailed(f.user.ID)
 		for round := range 200 {
 			q := models.EventQuery{Limit: 1 + rand.IntN(60)}
@@ -296,7 +296,7 @@ func TestEventsAreReadInTheOrderOfAnIndex(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now().Add(-time.Hour)
 		yesterday := at.Add(-24 * time.Hour)
-		somebodysEvents(t, f, yesterday, 500)
+		someEvents(t, f, yesterday, 500)
 		id, other := f.user.ID, f.user.ID+1
 		for index, queries := range map[string][]models.EventQuery{
 			"PRIMARY":      {{}, {From: &at}, {Until: &at}},

@@ -307,8 +307,8 @@ func claim(tx *gorm.DB, events []Event, where string, args ...any) error {
 	return changeUser(tx, map[string]any{"claims": gorm.Expr("claims + 1")}, events, where, args...)
 }
 
-// newVersion gives a user whose row stays as it is a new version, because what users and staff see of
-// the user in other tables changes. It locks the user as claim does.
+// newVersion gives a user a new version without another change of the row, because data in another
+// table that users and staff see changes. It locks the user as claim does.
 func newVersion(tx *gorm.DB, events []Event, where string, args ...any) error {
 	return changeUser(tx, map[string]any{"version": gorm.Expr("version + 1")}, events, where, args...)
 }

@@ -29,14 +29,14 @@ type Spending struct {
 	Per, Pause, Flight time.Duration
 }
 
-// OverBudget is the limit that rejects a request, and until when. If a request exceeds several limits, it is the one
-// that rejects it for the longest time.
+// OverBudget is the exceeded limit and the time until which it rejects requests. If a request
+// exceeds several limits, it is the one with the latest time.
 type OverBudget struct {
 	ID    ID
 	Kind  string
 	Until time.Time
-	// InFlight means that guesses which are being verified use up the limit. Some of them may be refunded in a moment, so
-	// whether the limit is exceeded is not known yet.
+	// InFlight means that guesses which are still being verified use up the limit. Some of them may
+	// be refunded in a moment, so it is not known yet whether the limit is exceeded.
 	InFlight bool
 }
 

@@ -27,7 +27,7 @@ type User struct {
 	IsSuperuser     bool
 	EmailVerifiedAt *time.Time
 	SessionEpoch    int64
-	Version         int64  // grows with each change of what users and staff see, but not with logins and revocations; see changesVersion
+	Version         int64  // grows with each change that changesVersion or newVersion counts
 	Claims          int64  // grows with what must not happen beside another change of the user
 	ImportedEpoch   *int64 // of an imported user the SessionEpoch it came with: until that grows, tokens of the old service may be good
 	LastLogin       *time.Time
@@ -87,7 +87,7 @@ func (u *User) shown() []any {
 	}
 }
 
-// Profile is what users and staff see of a user. The user comes without the password hash.
+// Profile is the data of a user that users and staff see. User has no password hash.
 type Profile struct {
 	User         User
 	HasPassword  bool   // same rule as credentials.IsUsable
@@ -148,7 +148,7 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, ev
 		return nil
 	}
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		var before User // locked: of two changes at the same time, the second one replaces what the first one has stored
+		var before User // locked, so that of two concurrent changes the second sees what the first has stored
 		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Select("id", "username", "first_name", "last_name", "locale").
 			Where("id = ?", id).Take(&before).Error
 		if err != nil {
@@ -303,7 +303,7 @@ func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, a
 	return addEvents(tx, events)
 }
 
-// changesVersion reports whether a change of these columns is one of what users and staff see of a
+// changesVersion reports whether these columns have data that users and staff see of a
 // user: the names, the address and whether it is verified, the language, the password, the state and
 // the roles. Locks, logins and revocations are not. The pending address is in another table; see
 // newVersion and endEmailChanges. A pending change that expires gives no new version.

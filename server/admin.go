@@ -145,7 +145,7 @@ func (a readUser) VisitGetUserResponse(w http.ResponseWriter) error {
 	return api.GetUser200JSONResponse(a).VisitGetUserResponse(w)
 }
 
-// invitedUser is a 201 with the place and the version of the user.
+// invitedUser is a 201 with the path and the version of the user.
 type invitedUser api.AdminUserResult
 
 func (a invitedUser) VisitInviteUserResponse(w http.ResponseWriter) error {

@@ -70,7 +70,7 @@ func TestIfMatchKeepsTheChangesOfOthers(t *testing.T) {
 	})
 }
 
-// Of changes at the same moment that name one version, one is made.
+// If several changes at the same moment require the same version, one of them is made.
 func TestIfMatchAtTheSameMoment(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		const n = 8
@@ -208,8 +208,8 @@ func mailsTo(s *servertest.Server, email string, f func()) int {
 	return n + 1
 }
 
-// The answer to an invitation says where the user is, and at which version.
-func TestInvitationSaysWhereTheUserIs(t *testing.T) {
+// The answer to an invitation has the path of the user and the version.
+func TestInvitationHasLocationAndETag(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		r := s.asSam.Do(http.MethodPost, "/admin/users", object{"email": address(newName())}).Want(t, http.StatusCreated, "")
 		etag := wantETag(t, r)

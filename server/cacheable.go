@@ -30,7 +30,7 @@ func (c cacheable) answer(ifNoneMatch *api.IfNoneMatch) cacheableAnswer {
 // cacheableAnswer is the answer of every operation with the parameter If-None-Match.
 type cacheableAnswer struct {
 	cacheable
-	current bool // the client has it
+	current bool // whether the client already has the representation
 }
 
 func (a cacheableAnswer) write(w http.ResponseWriter) error {

@@ -64,9 +64,9 @@ func (s *Server) beginCall(c *gin.Context) {
 
 // requestID returns the client's X-Request-Id if there is exactly one and it is a lower-case UUID, and a new one if not.
 //
-// Security: the client chooses the value, so it can occur twice and proves nothing. It is written to the log, to problems
-// and to events, in no column that must be unique, and nothing is decided by it. The nil UUID is rejected: an event with
-// that id would look like an event without a request, which is the operator's.
+// Security: the client chooses the value, so it can occur twice and proves nothing. It is written to the log, to
+// problems and to events, but to no unique column, and no decision depends on it. The nil UUID is rejected, because an
+// event with that id would look like an event without a request, which is one of the operator.
 func requestID(h http.Header) uuid.UUID {
 	if values := h.Values("X-Request-Id"); len(values) == 1 {
 		if id, err := uuid.Parse(values[0]); err == nil && id != uuid.Nil && id.String() == values[0] {

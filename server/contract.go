@@ -85,7 +85,7 @@ func ginPath(path string) string {
 }
 
 // render makes the document that is served: with the server's own URL, the cookie names in force and the minimum length
-// of passwords, so that what clients read is what runs. Requests are validated against the same document.
+// of passwords, so that the document describes this server. Requests are validated against the same document.
 func (k *contract) render(doc *openapi3.T, cfg config.Config) error {
 	names := cookieNamesFor(cfg)
 	doc.Servers[0].URL = cfg.PublicURL
@@ -158,8 +158,8 @@ func (s *Server) findOperation(c *gin.Context) {
 	c.Next()
 }
 
-// joinLines makes one line of a header that is a list and may be sent as several (RFC 9110, section 5.3). The validator
-// and the generated binding reject a parameter that occurs twice.
+// joinLines joins the lines of a header that is a list and may be sent as several lines (RFC 9110, section 5.3). The
+// validator and the generated binding reject a parameter that occurs twice.
 func joinLines(h http.Header, name string) {
 	if lines := h.Values(name); len(lines) > 1 {
 		h.Set(name, strings.Join(lines, ", "))

@@ -117,8 +117,8 @@ func TestControl87OnlyEnforceableSecurity(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-// What is served is openapi.yaml with the server's URL, the cookie names in force and the operator's minimum length of
-// passwords, in both spellings.
+// The served contract is openapi.yaml with the server's URL, cookie names and minimum length of passwords, as JSON and
+// as YAML.
 func TestServedContract(t *testing.T) {
 	file, err := os.ReadFile("../openapi.yaml")
 	if err != nil {

@@ -54,8 +54,8 @@ func breakOff(t *testing.T, s *servertest.Server, c *servertest.Client, happened
 	_ = conn.Close()
 }
 
-// GET, HEAD and OPTIONS of every path, whatever they bring along, change no row. Where they are no operation they are
-// rejected; HEAD is one wherever GET is.
+// GET, HEAD and OPTIONS of every path change no row, with any headers. They are rejected where they are not an
+// operation; HEAD is one wherever GET is.
 func TestControl44ReadsChangeNothing(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})

@@ -81,7 +81,7 @@ func changes(list models.Changes) []api.EventChange {
 }
 
 // ownEvent converts an event as its user sees it: without the id and the name of a staff member, and
-// without where the staff member's request came from.
+// without the origin of the staff member's request.
 func ownEvent(e models.Event) api.Event {
 	shown := event(e)
 	if shown.Actor == api.EventActorStaff {
@@ -91,8 +91,8 @@ func ownEvent(e models.Event) api.Event {
 	return shown
 }
 
-// actor returns who caused an event. An event without a request comes from the operator or the server
-// itself. Earlier versions did not store the request, but they did store its address.
+// actor returns the kind of actor that caused an event. An event without a request comes from the operator or the
+// server itself. Earlier versions did not store the request, but they did store its address.
 func actor(e models.Event) api.EventActor {
 	switch {
 	case e.ActorID != nil && *e.ActorID != e.UserID:

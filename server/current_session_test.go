@@ -36,7 +36,7 @@ func carry(s *servertest.Server, pairs ...string) func() *servertest.Response {
 	}
 }
 
-// wantSignedOut asks for the one answer without a session, to the byte.
+// wantSignedOut checks that an answer is the one for callers without a session, byte by byte.
 func wantSignedOut(t *testing.T, name string, r *servertest.Response) {
 	t.Helper()
 	const signedOut = `{"csrf_token":null,"session":null}` + "\n"
@@ -45,7 +45,7 @@ func wantSignedOut(t *testing.T, name string, r *servertest.Response) {
 	}
 }
 
-// wantCurrent asks for the session of a client and returns the CSRF token.
+// wantCurrent checks that the answer has the session of a client, and returns the CSRF token.
 func wantCurrent(t *testing.T, name string, c *servertest.Client, r *servertest.Response) string {
 	t.Helper()
 	session, _ := r.JSON["session"].(object)
@@ -59,7 +59,7 @@ func wantCurrent(t *testing.T, name string, c *servertest.Client, r *servertest.
 }
 
 // Each credential of each transport says that the caller is signed in, each by itself. Nothing is written, no cookie is
-// set, and the CSRF token is good for a write.
+// set, and the CSRF token is accepted for a write.
 func TestGetSessionOfEachTransport(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -76,7 +76,7 @@ func TestGetSessionOfEachTransport(t *testing.T) {
 			},
 			accounts.Cookies: {
 				"both cookies": carry(s, "access", access, "refreshtoken", refresh), "access cookie": carry(s, "access", access), "refresh cookie": carry(s, "refreshtoken", refresh),
-				"an expired access cookie beside the refresh cookie": carry(s, "access", expired(access), "refreshtoken", refresh),
+				"an expired access cookie with the refresh cookie": carry(s, "access", expired(access), "refreshtoken", refresh),
 			},
 			accounts.ServerHeld: {"cookie": carry(s, "access", access), "expired cookie": carry(s, "access", expired(access)), "superseded cookie": carry(s, "access", accessOf(old))},
 			accounts.BodyTokens: {"Bearer": carry(s, "Authorization", "Bearer "+access), "scheme in lower case": carry(s, "Authorization", "bearer "+access)},
@@ -105,7 +105,8 @@ func TestGetSessionOfEachTransport(t *testing.T) {
 	})
 }
 
-// Whatever is no valid credential of a live session gets the same answer, which says nothing about users, and writes nothing.
+// Every credential that is not a valid one of a live session gets the same answer, which reveals nothing about users,
+// and nothing is written.
 func TestGetSessionWithoutAValidCredential(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
@@ -142,11 +143,11 @@ func TestGetSessionWithoutAValidCredential(t *testing.T) {
 			"two access cookies":                      {"access", accessOf(held), "access", accessOf(held)},
 			"the csrftoken cookie alone":              {"csrftoken", hybrid.CSRF},
 			"expired Bearer":                          {"Authorization", "Bearer " + expired(accessOf(hybrid))},
-			"expired Bearer beside a good cookie":     {"Authorization", "Bearer " + expired(accessOf(hybrid)), "refreshtoken", refreshOf(hybrid)},
+			"expired Bearer with a good cookie":       {"Authorization", "Bearer " + expired(accessOf(hybrid)), "refreshtoken", refreshOf(hybrid)},
 			"expired Bearer of body":                  {"Authorization", "Bearer " + expired(accessOf(body))},
 			"expired refresh cookie":                  {"refreshtoken", expired(refreshOf(hybrid))},
 			"expired access cookie of cookies":        {"access", expired(accessOf(cookies))},
-			"expired refresh beside a good access":    {"access", accessOf(cookies), "refreshtoken", expired(refreshOf(cookies))},
+			"expired refresh with a good access":      {"access", accessOf(cookies), "refreshtoken", expired(refreshOf(cookies))},
 			"a refresh token as Bearer":               {"Authorization", "Bearer " + refreshOf(hybrid)},
 			"a refresh token as access cookie":        {"access", refreshOf(cookies)},
 			"an access token as refresh cookie":       {"refreshtoken", accessOf(cookies)},
@@ -256,7 +257,8 @@ func TestGetSessionSaysHowLongTheAuthenticationIsRecent(t *testing.T) {
 	}
 }
 
-// Without the database it is unknown whether the caller is signed in: a page must not throw away its tokens for that.
+// Without the database the server cannot determine whether the caller is signed in. The answer is an error, so that a
+// page does not delete its tokens.
 func TestGetSessionWithoutADatabase(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)

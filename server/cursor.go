@@ -66,7 +66,7 @@ func idIn(cursor *api.Cursor) (uuid.UUID, error) {
 	return uuid.UUID(raw), nil
 }
 
-// cursorError is the answer to a cursor that no list of this order has issued.
+// cursorError is the error for a cursor that does not come from a list with this order.
 func cursorError() error {
 	name := "cursor"
 	return problemOf(codeRequestMalformed, api.FieldError{Parameter: &name, Code: api.FieldErrorCodeFormatInvalid, Detail: fieldDetails[api.FieldErrorCodeFormatInvalid]})

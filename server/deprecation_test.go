@@ -12,9 +12,9 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// An operation that the contract deprecates says so in every answer, also in errors, and in answers to HEAD. Others do
-// not.
-func TestDeprecatedOperationsSaySo(t *testing.T) {
+// Every answer of a deprecated operation has the headers, including errors and answers to HEAD. Answers of other
+// operations do not.
+func TestDeprecatedOperationsHaveTheHeaders(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	if err := s.Deprecate("GET /accounts/sessions", map[string]any{
 		"x-deprecated-at": "2026-11-22T00:00:00Z", "x-sunset": "2027-12-01T00:00:00+01:00", "x-deprecation-link": "https://accounts.example/docs/v2",
@@ -58,7 +58,7 @@ func TestDeprecatedOperationsSaySo(t *testing.T) {
 	}
 }
 
-func TestDeprecationThatSaysNothingStopsTheServer(t *testing.T) {
+func TestInconsistentDeprecationStopsTheServer(t *testing.T) {
 	const at = "2026-11-22T00:00:00Z"
 	for name, c := range map[string]struct {
 		ok, deprecated bool

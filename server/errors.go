@@ -67,7 +67,7 @@ func problemFrom(err error) *problem {
 	return p
 }
 
-// ruleFields returns the fields that a rule names.
+// ruleFields returns the errors of the fields that a rule rejects.
 func ruleFields(rule *accounts.Error) []api.FieldError {
 	var fields []api.FieldError
 	for _, fault := range rule.Fields {

@@ -277,8 +277,8 @@ func TestEventFilters(t *testing.T) {
 	})
 }
 
-// Of a deleted staff member the events of other users keep the id, and of a deleted user what staff
-// did is kept. Neither has a name in them.
+// If a staff member is deleted, the events of other users keep the staff member's id. If a user is
+// deleted, the events that staff caused are kept. None of them has a name.
 func TestControl200EventsNameNoDeletedUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		edit(s.asSam, s.una, object{"first_name": "Una", "username": newName()}).Want(t, http.StatusOK, "")

@@ -9,12 +9,12 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// fieldError is an error of a code that has no place yet.
+// fieldError returns an error with a code, but without a pointer or a parameter.
 func fieldError(code api.FieldErrorCode) api.FieldError {
 	return api.FieldError{Code: code, Detail: fieldDetails[code]}
 }
 
-// parameterError names a parameter.
+// parameterError returns the error of a parameter.
 func parameterError(p *openapi3.Parameter, code api.FieldErrorCode) api.FieldError {
 	f := fieldError(code)
 	f.Parameter = &p.Name
@@ -24,8 +24,8 @@ func parameterError(p *openapi3.Parameter, code api.FieldErrorCode) api.FieldErr
 // maxPointer bounds the names of members and parameters in an answer, in bytes.
 const maxPointer = 200
 
-// memberError names a member by its JSON Pointer (RFC 6901); an empty path is the whole body. The sender chooses the
-// names of unknown members, so a longer pointer is left out.
+// memberError returns the error of a member, with its JSON Pointer (RFC 6901); an empty path is the whole body. The
+// sender chooses the names of unknown members, so a longer pointer is left out.
 func memberError(path []string, code api.FieldErrorCode) api.FieldError {
 	f := fieldError(code)
 	var pointer strings.Builder
@@ -38,7 +38,7 @@ func memberError(path []string, code api.FieldErrorCode) api.FieldError {
 	return f
 }
 
-// faultError is the error of a member that a rule names.
+// faultError returns the error of a member that a rule rejects.
 func faultError(path []string, fault accounts.FieldFault) api.FieldError {
 	f := memberError(path, api.FieldErrorCode(fault.Reason))
 	if fault.Minimum != 0 {
@@ -52,7 +52,7 @@ func faultError(path []string, fault accounts.FieldFault) api.FieldError {
 
 // bounded adds the bound that a value violates: the value of a keyword of its schema.
 func bounded(f api.FieldError, schema *openapi3.Schema, keyword string) api.FieldError {
-	if f.Code == api.FieldErrorCodeRequired { // an empty text: how long it must be is another question
+	if f.Code == api.FieldErrorCodeRequired { // an empty text is reported as missing, without a minimum length
 		return f
 	}
 	switch keyword {

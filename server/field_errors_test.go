@@ -130,7 +130,7 @@ func manyKinds(n int) (filters []string) {
 	return filters
 }
 
-// What the present contract cannot produce is right too.
+// Bounds that the present contract cannot produce are tested too.
 func TestBoundsOfSchemas(t *testing.T) {
 	list := openapi3.NewArraySchema().WithItems(openapi3.NewStringSchema()).WithMinItems(2).WithMaxItems(3)
 	object := openapi3.NewObjectSchema().WithMinProperties(1).WithMaxProperties(1).WithAnyAdditionalProperties()
@@ -177,8 +177,8 @@ func TestMinimumLengthOfPasswordsIsTheOperators(t *testing.T) {
 	}
 }
 
-// Every operation rejects a parameter that it does not have, and names all of them. Who may call the operation is decided
-// first.
+// Every operation rejects the parameters that it does not have, and names all of them. The caller's permission is
+// checked first.
 func TestUnknownParameterOnEveryOperation(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
@@ -365,7 +365,7 @@ func rowsOf(t *testing.T, s *servertest.Server) string {
 	return strings.Join(counts, ", ")
 }
 
-// What a user is called already is no fault, even if nobody could choose it today: it may be sent back unchanged.
+// A name that a user already has is accepted unchanged, even if the rules do not allow it as a new name.
 func TestOldNamesAreNoFault(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		const oldName = "una of the old service"

@@ -108,7 +108,7 @@ func wantField(t *testing.T, r *servertest.Response, pointer, code string) {
 	wantFields(t, r, pointer+" "+code)
 }
 
-// wantFields asks for a 422 with these errors, each a pointer and a code, in any order.
+// wantFields checks that an answer is a 422 with these errors, each a pointer and a code, in any order.
 func wantFields(t *testing.T, r *servertest.Response, want ...string) {
 	t.Helper()
 	var got []string

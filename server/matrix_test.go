@@ -125,8 +125,8 @@ func (sc scenario) shown(p place) []string {
 
 // ------------------------------------------------------------------ the model
 
-// verdict is the code with which the contract refuses, or empty. It is signedOut where the contract accepts the request
-// but not its credential.
+// verdict returns the code with which the contract requires the request to be rejected, or an empty one. It is
+// signedOut where the contract accepts the request but not its credential.
 func (w *world) verdict(op servertest.Operation, sc scenario) string {
 	code := w.code(op, sc)
 	switch {

@@ -7,17 +7,17 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// problemKind is what the server knows about a problem code. The texts are fixed: nothing that was submitted, and
-// nothing that a library said, is in an answer.
+// problemKind describes a problem code. The texts are constants, so that no answer contains submitted data or the error
+// text of a library.
 type problemKind struct {
 	code          accounts.Code
 	status        int
 	title, detail string // of the answers
-	cause, remedy string // for developers: when the server answers so, and what a client does then
+	cause, remedy string // for developers: the situations in which the server answers so, and what to do about them
 	message       message
 }
 
-// fieldKind is what the server knows about a field code.
+// fieldKind describes a field code.
 type fieldKind struct {
 	code          api.FieldErrorCode
 	detail, cause string
@@ -27,7 +27,7 @@ type fieldKind struct {
 // message is a sentence for users, in each of the server's languages.
 type message struct{ en, ko string }
 
-// languages are those of accounts.Locales. The names are those that their readers use.
+// languages has the languages of accounts.Locales, each with its name in that language.
 var languages = []struct {
 	tag, name string
 	in        func(message) string
@@ -36,7 +36,7 @@ var languages = []struct {
 	{"ko", "한국어", func(m message) string { return m.ko }},
 }
 
-// The messages of what no user can mend.
+// The messages of several codes that users cannot correct by themselves.
 var (
 	pageFailed = message{"Something went wrong on this page. Reload it and try again.", "페이지에 문제가 생겼습니다. 새로 고친 뒤 다시 시도해 주세요."}
 	sessionBad = message{"Your session cannot be continued. Sign in again.", "세션을 계속할 수 없습니다. 다시 로그인해 주세요."}
@@ -47,19 +47,19 @@ var (
 var problemKinds = []problemKind{
 	{
 		codeRequestMalformed, 400, "Malformed request", "The request body or a parameter cannot be read.",
-		"The body is not one JSON document in UTF-8, has a field twice or is nested too deeply. Or a parameter is unknown, occurs twice, is empty or is not valid; `errors` then names all of them.",
-		"Correct the request. It is a fault of the client, so repeating the same request does not help.",
+		"The body is not one JSON document in UTF-8, has a field twice or is nested too deeply. Or a parameter is unknown, occurs twice, is empty or is not valid; `errors` then names all such parameters.",
+		"Correct the client. Repeating the same request does not help.",
 		pageFailed,
 	},
 	{
 		codeCredentialsMissing, 401, "Credentials missing", "The request has no credential that this operation accepts.",
-		"The request has neither the `Authorization` header nor the cookie that the operation accepts, or the credential belongs to another transport.",
+		"The request has neither the `Authorization` header nor the cookie that the operation accepts. Cookies of another transport do not count.",
 		"Refresh the session if there is one. Otherwise ask the user to sign in.",
 		message{"You are not signed in. Sign in and try again.", "로그인되어 있지 않습니다. 로그인한 뒤 다시 시도해 주세요."},
 	},
 	{
 		accounts.CredentialsInvalid, 401, "Wrong credentials", "The username or the password is wrong, or the account is deactivated or its email address is not verified.",
-		"A login was rejected. The answer is the same for an unknown user, a wrong password, a deactivated user and an unverified address, so that it does not tell which accounts exist.",
+		"A login was rejected. The answer is the same for an unknown user, a wrong password, a deactivated user and an unverified address, so that it does not reveal which accounts exist.",
 		"Ask the user to correct the username and the password. Offer to reset the password or to send the verification mail again.",
 		message{"The username or the password is wrong, or the email address is not verified yet.", "사용자 이름 또는 비밀번호가 올바르지 않거나 이메일 주소가 아직 인증되지 않았습니다."},
 	},
@@ -78,43 +78,43 @@ var problemKinds = []problemKind{
 	{
 		accounts.RefreshInvalid, 401, "Refresh credential not valid", "The refresh credential is not authentic, or was presented through a different transport than its session's.",
 		"The signature, the issuer or the form of the refresh credential is wrong, or it was presented through a different transport than its session's.",
-		"Forget the tokens and ask the user to sign in.",
+		"Delete the tokens and ask the user to sign in.",
 		sessionBad,
 	},
 	{
 		accounts.RefreshReused, 401, "Refresh token reused", "This refresh token was replaced some time ago, so it may have been stolen. The session has been revoked. Log in again.",
-		"A refresh token was presented long after it had been replaced. Either a thief or the owner has a copy of it, so the server has revoked the session.",
-		"Forget the tokens, tell the user what happened, and ask the user to sign in. Send `Refresh-Attempt` with every refresh if the client may be suspended for long.",
+		"A refresh token was presented long after it had been replaced. The token may have been copied, so the server has revoked the session.",
+		"Delete the tokens, tell the user what happened, and ask the user to sign in. Send `Refresh-Attempt` with every refresh if the client may be suspended for long.",
 		message{"Your session may have been copied, so it was ended to protect your account. Sign in again and check the recent activity of your account.", "다른 사람이 세션을 복사했을 수 있어 계정을 보호하기 위해 세션을 종료했습니다. 다시 로그인한 뒤 계정의 최근 활동을 확인해 주세요."},
 	},
 	{
 		accounts.SessionExpired, 401, "Session expired", "The session has expired. Log in again.",
 		"The session was not used for a long time, or has reached its maximum age.",
-		"Forget the tokens and ask the user to sign in.",
+		"Delete the tokens and ask the user to sign in.",
 		message{"Your session has expired. Sign in again.", "세션이 만료되었습니다. 다시 로그인해 주세요."},
 	},
 	{
 		accounts.SessionRevoked, 401, "Session revoked", "The session has been revoked. Log in again.",
 		"The user logged out, on this device or on another one, or changed the password. Or a staff member or the operator ended the session.",
-		"Forget the tokens and ask the user to sign in.",
+		"Delete the tokens and ask the user to sign in.",
 		message{"You have been signed out. Sign in again.", "로그아웃되었습니다. 다시 로그인해 주세요."},
 	},
 	{
-		codeCSRFFailed, 403, "Cross-site request rejected", "The header X-CSRFToken is missing or does not belong to this session: GET /accounts/session answers it. Or the page is of an origin that is not in the server's ACCOUNTS_CORS_ORIGINS.",
-		"A write that is authenticated by a cookie has no `X-CSRFToken`, or that of another session. Or the request comes from a page of a foreign origin.",
-		"Read `csrf_token` from `GET /accounts/session` and repeat the request once. If the page is of another origin, the operator has to add the origin to `ACCOUNTS_CORS_ORIGINS`.",
-		message{"It is not certain that this request comes from you. Reload the page and try again.", "본인이 보낸 요청인지 확인하지 못했습니다. 페이지를 새로 고친 뒤 다시 시도해 주세요."},
+		codeCSRFFailed, 403, "Cross-site request rejected", "The header X-CSRFToken is missing or does not belong to this session: GET /accounts/session returns the right one. Or the page is on an origin that is not in the server's ACCOUNTS_CORS_ORIGINS.",
+		"A write that is authenticated by a cookie has no `X-CSRFToken`, or that of another session. Or the request comes from a foreign origin, or a cookie authenticates a cross-site read that is marked `x-refuse-cross-site`.",
+		"Read `csrf_token` from `GET /accounts/session` and repeat the request once. If the page is on another origin than the API, the operator must add that origin to `ACCOUNTS_CORS_ORIGINS`.",
+		message{"The server could not confirm that this request comes from you. Reload the page and try again.", "본인이 보낸 요청인지 확인하지 못했습니다. 페이지를 새로 고친 뒤 다시 시도해 주세요."},
 	},
 	{
-		codeTransportUnusable, 403, "Cookies do not work across sites", `This page is of another site than the API, and browsers do not send the session's cookies across sites. Use "token_transport":"body", or put the API behind a reverse proxy of the page's own site.`,
-		"A page of another site asks for a session with cookies. The browser would never send these cookies back.",
-		`Log in with "token_transport":"body", or put the API behind a reverse proxy of the page's own site.`,
-		message{"Signing in does not work from this page, because it belongs to another site.", "이 페이지는 다른 사이트에 속해 있어 로그인할 수 없습니다."},
+		codeTransportUnusable, 403, "Cookies do not work across sites", `This page is on another site than the API, and browsers do not send the session's cookies across sites. Use "token_transport":"body", or put the API behind a reverse proxy on the page's own site.`,
+		"A page on another site than the API requests a session in a cookie transport. The browser would not send its cookies back.",
+		`Log in with "token_transport":"body", or put the API behind a reverse proxy on the page's own site.`,
+		message{"Signing in does not work from this page, because it is on another site.", "이 페이지는 다른 사이트에 속해 있어 로그인할 수 없습니다."},
 	},
 	{
-		accounts.RegistrationClosed, 403, "Registration is closed", "The operator of this service creates new accounts.",
-		"The operator has closed registration. `registration` of `GET /accounts/settings` says so.",
-		"Do not offer to sign up.",
+		accounts.RegistrationClosed, 403, "Registration is closed", "Registration is closed. Only staff members and the operator of this service create accounts.",
+		"The operator has closed registration. `registration` of `GET /accounts/settings` is then `closed`.",
+		"Do not offer registration.",
 		message{"You cannot sign up here. Ask the operator of this service for an account.", "이 서비스에서는 직접 가입할 수 없습니다. 서비스 운영자에게 계정을 요청해 주세요."},
 	},
 	{
@@ -125,62 +125,62 @@ var problemKinds = []problemKind{
 	},
 	{
 		accounts.ReauthRequired, 403, "Recent authentication required", "This operation requires a recent authentication. Call POST /accounts/reauthenticate and repeat the request.",
-		"The last login or reauthentication of this session is more than ten minutes ago. `recent_authentication_until` of `GET /accounts/session` says when that happens.",
+		"The last login or reauthentication of this session is more than ten minutes ago. `recent_authentication_until` of `GET /accounts/session` is the time from which that is so.",
 		"Ask the user for the password, call `POST /accounts/reauthenticate`, and repeat the request.",
 		message{"Enter your password once more to continue.", "계속하려면 비밀번호를 다시 입력해 주세요."},
 	},
 	{
-		codeResourceNotFound, 404, "Not found", "There is nothing at this path, or it is not yours.",
+		codeResourceNotFound, 404, "Not found", "The path or the resource does not exist, or the resource belongs to another user.",
 		"The path does not exist, the resource has been removed, or it belongs to another user.",
-		"Update what you show: the resource may have been removed. Check the path if the request never worked.",
+		"Update the page, because the resource may have been removed. If the request has never worked, check the path.",
 		message{"This does not exist, or you have no access to it.", "존재하지 않거나 접근 권한이 없습니다."},
 	},
 	{
 		codeMethodNotAllowed, 405, "Method not allowed", "This path does not accept this method. The header Allow lists the methods that it accepts.",
 		"The path exists, but not with this method.",
-		"Use a method of the header `Allow`.",
+		"Use one of the methods in the header `Allow`.",
 		pageFailed,
 	},
 	{
 		accounts.UsernameTaken, 409, "Username taken", "Another user has this username. Choose another one.",
-		"Another user has this username, or one that is compared as equal. `errors` names the field, and also the address if that is taken too.",
+		"Another user has this username, or one that is compared as equal. `errors` names the field. If the email address is taken too, `errors` also names that field.",
 		"Ask the user for another username.",
 		message{"Another user has this username. Choose another one.", "이미 사용 중인 사용자 이름입니다. 다른 이름을 정해 주세요."},
 	},
 	{
 		accounts.EmailTaken, 409, "Email address taken", "Another user has this email address.",
-		"Another user has this address. Only staff members are told: other callers would learn who has an account.",
+		"Another user has this address. Only staff members get this code, because it reveals which addresses have an account.",
 		"Find the user by `GET /admin/users?email=…`, or ask for another address.",
 		message{"Another account has this email address.", "다른 계정에서 사용 중인 이메일 주소입니다."},
 	},
 	{
-		accounts.EmailUnverified, 409, "Email address not verified", "The user's email address is not verified. Grant roles after that.",
-		"A role was to be granted to a user whose address is not verified, so that a stranger could have registered with it.",
+		accounts.EmailUnverified, 409, "Email address not verified", "The user's email address is not verified. Grant the role after the user has verified it.",
+		"A role was to be granted to a user whose address is not verified. A stranger may have registered with that address.",
 		"Grant the role after the user has verified the address.",
 		message{"The email address is not verified yet. A role can be granted after that.", "이메일 주소가 아직 인증되지 않았습니다. 인증된 뒤에 역할을 부여할 수 있습니다."},
 	},
 	{
-		accounts.SuperuserLast, 409, "Last superuser", "This is the last active superuser, and nobody could manage this service without one. Create another one first.",
+		accounts.SuperuserLast, 409, "Last superuser", "This is the last active superuser, and the service needs one. Make another user a superuser first.",
 		"The change would leave the service without an active superuser.",
 		"Make another user a superuser first.",
 		message{"This is the last active superuser. Make another user a superuser first.", "마지막 활성 최고 관리자입니다. 먼저 다른 사용자를 최고 관리자로 지정해 주세요."},
 	},
 	{
-		accounts.UserUnreachable, 409, "User cannot be reached", "The user is deactivated or has no email address. Change that first.",
+		accounts.UserUnreachable, 409, "User cannot be reached", "The user is deactivated or has no email address. Activate the user or enter an address first.",
 		"A mail was to be sent to a user who is deactivated or has no address.",
 		"Activate the user or enter an address first.",
 		message{"No mail can be sent to this user: the account is deactivated or has no email address.", "이 사용자에게는 메일을 보낼 수 없습니다. 계정이 비활성화되었거나 이메일 주소가 없습니다."},
 	},
 	{
 		accounts.PreconditionFailed, 412, "Precondition failed", "The user has been changed since it was read. Read it again, and decide whether to repeat the change.",
-		"The user does not have the version of `If-Match` anymore: another change came first.",
-		"Read the user again, show the difference, and repeat the change with the new `ETag` if it is still wanted.",
+		"The user's version is not the one in `If-Match`: another change came first.",
+		"Read the user again, show the difference, and repeat the change with the new `ETag` if it is still needed.",
 		message{"This has been changed in the meantime. Check the present state and try again.", "그사이 내용이 변경되었습니다. 현재 내용을 확인한 뒤 다시 시도해 주세요."},
 	},
 	{
 		codeBodyTooLarge, 413, "Body too large", "The request body is longer than this operation allows. Send a shorter one.",
-		"The body has more bytes than the longest valid one of this operation. `maximum` in `errors` is the limit in bytes.",
-		"Check the lengths of the values before sending them: the contract has them.",
+		"The body has more bytes than the longest valid body of this operation. `maximum` in `errors` is the limit in bytes.",
+		"Check the lengths of the values before sending them. The maximum lengths are in the contract.",
 		message{"This is too much text. Shorten it and try again.", "입력한 내용이 너무 깁니다. 줄여서 다시 시도해 주세요."},
 	},
 	{
@@ -190,9 +190,9 @@ var problemKinds = []problemKind{
 		pageFailed,
 	},
 	{
-		codeValidationFailed, 422, "Validation failed", "The request has a field that is missing, unknown or not valid. The list errors names each.",
-		"The body is JSON, but its fields are not what the operation requires. `errors` names all fields at fault, with the bounds that they violate.",
-		"Show the errors next to their fields: `pointer` is the field, and `code` says what is wrong.",
+		codeValidationFailed, 422, "Validation failed", "A field of the request is missing, unknown or not valid. The list errors names all fields at fault.",
+		"The body is JSON, but a field is missing, unknown or not valid. `errors` names all fields at fault, with the bounds that they violate.",
+		"Show each error next to its field: `pointer` is the field, and `code` is the reason.",
 		message{"Some of the fields are not valid. Correct them and try again.", "올바르지 않은 항목이 있습니다. 수정한 뒤 다시 시도해 주세요."},
 	},
 	{
@@ -202,21 +202,21 @@ var problemKinds = []problemKind{
 		message{"This link is no longer valid. Request a new one.", "더 이상 사용할 수 없는 링크입니다. 새 링크를 요청해 주세요."},
 	},
 	{
-		accounts.RateLimited, 429, "Too many requests", "There were too many of these requests. Wait as long as Retry-After says.",
-		"A rate limit is exceeded: too many failures of this name or client, or too many requests of this client or user.",
-		"Wait for the seconds of `Retry-After` and repeat the request. Tell the user how long that is.",
+		accounts.RateLimited, 429, "Too many requests", "There were too many of these requests. Try again after the seconds in Retry-After.",
+		"A rate limit is exceeded: too many wrong passwords for this name or from this client, or too many requests from this client or user.",
+		"Wait for the seconds in `Retry-After` and repeat the request. Show the user how long that is.",
 		message{"Too many attempts. Try again later.", "시도 횟수가 너무 많습니다. 잠시 후 다시 시도해 주세요."},
 	},
 	{
 		codeServerFailed, 500, "Internal server error", "The server failed. Its log has the cause under the request id.",
-		"A fault of the server.",
-		"Show `request_id`, so that the operator finds the cause in the log. Repeat a read later; for a write see *After a lost answer* in the contract.",
+		"The server could not process the request because of an internal error.",
+		"Show `request_id`, so that the operator can find the cause in the log. Repeat a read later. For a write, see the section “After a lost answer” of the contract.",
 		message{"Something went wrong on the server. Try again later.", "서버에 문제가 발생했습니다. 잠시 후 다시 시도해 주세요."},
 	},
 	{
-		codeServiceUnavailable, 503, "Service unavailable", "The service cannot answer right now. Try again as soon as Retry-After says.",
+		codeServiceUnavailable, 503, "Service unavailable", "The service cannot answer at the moment. Try again after the seconds in Retry-After.",
 		"The server is overloaded, shutting down, or cannot reach its database.",
-		"Wait for the seconds of `Retry-After` and repeat the request.",
+		"Wait for the seconds in `Retry-After` and repeat the request.",
 		message{"The server is busy. Try again in a moment.", "서버가 혼잡합니다. 잠시 후 다시 시도해 주세요."},
 	},
 }
@@ -228,9 +228,9 @@ var fieldKinds = []fieldKind{
 		api.FieldErrorCodeRequired, "This field is required.", "The field is missing, or empty where it must not be.",
 		message{"Fill in this field.", "이 항목을 입력해 주세요."},
 	},
-	{api.FieldErrorCodeFieldUnknown, "This operation has no field of this name.", "The operation has no such field.", pageFailed},
+	{api.FieldErrorCodeFieldUnknown, "This operation has no field of this name.", "The operation has no field of this name.", pageFailed},
 	{api.FieldErrorCodeFieldDuplicate, "This field occurs twice.", "The field occurs twice.", pageFailed},
-	{api.FieldErrorCodeParameterUnknown, "This operation has no parameter of this name.", "The operation has no such parameter.", pageFailed},
+	{api.FieldErrorCodeParameterUnknown, "This operation has no parameter of this name.", "The operation has no parameter of this name.", pageFailed},
 	{api.FieldErrorCodeParameterDuplicate, "This parameter occurs twice.", "The parameter occurs twice.", pageFailed},
 	{
 		api.FieldErrorCodeTooShort, "This is too short.", "The text has fewer characters than `minimum`.",
@@ -241,12 +241,12 @@ var fieldKinds = []fieldKind{
 		message{"This is too long.", "너무 깁니다."},
 	},
 	{
-		api.FieldErrorCodeTooFew, "These are too few.", "The list has fewer items than `minimum`.",
-		message{"These are too few.", "개수가 너무 적습니다."},
+		api.FieldErrorCodeTooFew, "There are too few items.", "The list has fewer items than `minimum`.",
+		message{"There are too few items.", "개수가 너무 적습니다."},
 	},
 	{
-		api.FieldErrorCodeTooMany, "These are too many.", "The list has more items than `maximum`.",
-		message{"These are too many.", "개수가 너무 많습니다."},
+		api.FieldErrorCodeTooMany, "There are too many items.", "The list has more items than `maximum`.",
+		message{"There are too many items.", "개수가 너무 많습니다."},
 	},
 	{
 		api.FieldErrorCodeOutOfRange, "This number is out of range.", "The number is below `minimum` or above `maximum`.",
@@ -257,16 +257,16 @@ var fieldKinds = []fieldKind{
 		message{"This does not have the right form.", "형식이 올바르지 않습니다."},
 	},
 	{
-		api.FieldErrorCodeTypeInvalid, "This is not of the right type.", "The value has another JSON type than the field requires.",
+		api.FieldErrorCodeTypeInvalid, "This is not of the right type.", "The value does not have the JSON type that the field requires.",
 		message{"This value cannot be used.", "사용할 수 없는 값입니다."},
 	},
 	{
-		api.FieldErrorCodeValueInvalid, "This is not one of the values allowed.", "The value is not one of those allowed.",
-		message{"This is not one of the possible values.", "선택할 수 없는 값입니다."},
+		api.FieldErrorCodeValueInvalid, "This is not one of the allowed values.", "The value is not one of the allowed values.",
+		message{"This is not one of the allowed values.", "선택할 수 없는 값입니다."},
 	},
 	{
-		api.FieldErrorCodeTaken, "Another user has this.", "Another user has this value.",
-		message{"Another user has this. Choose another one.", "다른 사용자가 사용 중입니다. 다른 값을 정해 주세요."},
+		api.FieldErrorCodeTaken, "Another user has this value.", "Another user has this value.",
+		message{"This is already in use. Choose another one.", "다른 사용자가 사용 중입니다. 다른 값을 정해 주세요."},
 	},
 	{
 		api.FieldErrorCodePasswordCommon, "This password is easy to guess: it is common, a pattern, or made from the account's own data or the name of the service. Choose another one.", "The password is easy to guess.",
@@ -274,10 +274,10 @@ var fieldKinds = []fieldKind{
 	},
 	{
 		api.FieldErrorCodePasswordBreached, "This password is known from a data breach. Choose another one.", "The password is in a list of breached passwords.",
-		message{"This password is known from a data breach of another website, so attackers try it. Choose another one.", "다른 웹사이트의 정보 유출로 알려진 비밀번호라 공격에 쓰일 수 있습니다. 다른 비밀번호를 정해 주세요."},
+		message{"This password is known from a data breach of another website, so attackers may try it. Choose another one.", "다른 웹사이트의 정보 유출로 알려진 비밀번호라 공격에 쓰일 수 있습니다. 다른 비밀번호를 정해 주세요."},
 	},
 	{
-		api.FieldErrorCodePasswordWrong, "This is not the right password.", "This is not the user's password.",
+		api.FieldErrorCodePasswordWrong, "This is not the right password.", "The password is not the user's password.",
 		message{"This is not the right password.", "비밀번호가 올바르지 않습니다."},
 	},
 }

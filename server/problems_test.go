@@ -63,7 +63,7 @@ func TestProblemsDescribeEveryCode(t *testing.T) {
 	}
 }
 
-func TestProblemsSpeakTheLanguageOfTheLocale(t *testing.T) {
+func TestProblemMessagesAreInTheLanguageOfTheLocale(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for query, want := range map[string]string{
 		"": "en", "?locale=en": "en", "?locale=en-GB": "en", "?locale=ko": "ko", "?locale=ko-KR": "ko", "?locale=KO": "ko", "?locale=ko-Kore-KR": "ko",

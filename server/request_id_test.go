@@ -70,8 +70,8 @@ func TestRequestIDCanOccurTwice(t *testing.T) {
 	})
 }
 
-// An event with the nil UUID would look like one of the operator.
-func TestNilRequestIDIsNoDisguise(t *testing.T) {
+// A request id that is the nil UUID is replaced, because its events would look like events of the operator.
+func TestNilRequestIDIsReplaced(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
 	post(s, "/accounts/login", object{"username": u.Username, "password": u.Password}, withIDs(uuid.Nil.String())).Want(t, http.StatusOK, "")

@@ -151,7 +151,7 @@ func members(schema *openapi3.Schema, good map[string]any) []badBody {
 		folded := folding.Replace(name) // encoding/json would take it for the name
 		list = append(list,
 			badBody{name: name + " twice", body: twice, status: malformed, code: "field_duplicate", pointer: "/" + name},
-			badBody{name: name + " in upper case beside it", body: upper, status: invalid, code: "field_unknown", pointer: "/" + strings.ToUpper(name)},
+			badBody{name: name + " in upper case too", body: upper, status: invalid, code: "field_unknown", pointer: "/" + strings.ToUpper(name)},
 			badBody{name: name + " in letters that fold", body: with2(good, folded, `"x"`), status: invalid, code: "field_unknown", pointer: "/" + folded})
 		if slices.Contains(schema.Required, name) {
 			list = append(list, badBody{name: name + " missing", body: without(good, name), status: invalid, code: "required", pointer: "/" + name})

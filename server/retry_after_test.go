@@ -10,9 +10,9 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// Each 429 says after which time the same request succeeds: not before, and not later. The clock is moved, so this runs on
-// SQLite alone, whose clock the server is.
-func TestRetryAfterTellsTheTruth(t *testing.T) {
+// The same request succeeds exactly after the Retry-After of a 429, and not before. The test moves the clock, so it
+// runs on SQLite only, which uses the clock of the server.
+func TestRetryAfterIsExact(t *testing.T) {
 	right := func(s *servertest.Server, u servertest.User) *servertest.Response {
 		return loginFrom(s, "192.0.2.9", u.Username, u.Password)
 	}
@@ -95,7 +95,7 @@ func TestRetryAfterTellsTheTruth(t *testing.T) {
 }
 
 // While guesses are being verified that use up a limit, it is not known whether the next request can succeed in a moment or
-// in a quarter of an hour. That is a 503, so that the first 429 tells the truth, and no event of the account.
+// in a quarter of an hour. The answer is then a 503, so that the first 429 is correct, and no event is recorded.
 func TestUndecidedLimitIsUnavailable(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -129,8 +129,8 @@ func TestUndecidedLimitIsUnavailable(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
-// Of several limits that a request exceeds, the one counts that rejects it for the longest time, whatever the order of
-// their ids is. Of the two limits of a name that its owner has, the one counts that is free sooner.
+// If a request exceeds several limits, Retry-After is that of the limit with the longest time, regardless of the order
+// of their ids. Of the two limits of a name that apply to its owner, it is that of the one that ends sooner.
 func TestRetryAfterOfSeveralLimits(t *testing.T) {
 	ends := func(s *servertest.Server, kind string, in time.Duration) {
 		s.Database.Exec(t, "UPDATE throttles SET hits = 1000, last_at = ?, ends_at = ? WHERE kind = ?", time.Unix(0, 0).UTC(), time.Now().UTC().Truncate(time.Microsecond).Add(in), kind)

@@ -108,8 +108,8 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 	return engine, s.contract.matches(engine.Routes())
 }
 
-// withHead answers HEAD wherever GET is (RFC 9110, section 9.3.2), by the same handlers: authentication, validation, limits
-// and logging are the same, and net/http leaves the body out.
+// withHead routes HEAD to the handlers of GET (RFC 9110, section 9.3.2). Authentication, validation, limits and logging
+// are the same, and net/http omits the body.
 type withHead struct{ gin.IRouter }
 
 func (r withHead) GET(path string, handlers ...gin.HandlerFunc) gin.IRoutes {

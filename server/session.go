@@ -120,8 +120,8 @@ func (h handlers) ListSessions(ctx context.Context, r api.ListSessionsRequestObj
 
 const defaultSessions = 50 // as the contract says
 
-// pageOfSessions returns the page of a list of sessions, newest first, that begins after the cursor. A session that has
-// ended since is still a place in the list, because ids grow with time.
+// pageOfSessions returns the page of a list of sessions, newest first, that begins after the cursor. The cursor stays
+// valid if its session has ended since, because ids grow with time.
 func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
 	after, err := idIn(cursor)
 	if err != nil {

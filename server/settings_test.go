@@ -36,7 +36,7 @@ func TestSettingsAreThoseOfTheOperator(t *testing.T) {
 	}
 }
 
-// The bounds that the settings show are those that the server enforces, whether the contract's own minimum is longer or
+// The settings have the bounds that the server enforces, both if the contract's own minimum is longer and if it is
 // shorter.
 func TestSettingsShowTheEnforcedBoundsOfPasswords(t *testing.T) {
 	const long = "qvxzjkwp mhtgrfbn 7294 ldyc ueoa isxq 5031 zpvk"

@@ -33,7 +33,7 @@ var requestOptions = &openapi3filter.Options{
 	},
 }
 
-// validate holds the request against the contract's schemas. The answer names all of its faults.
+// validate compares the request with the contract's schemas. The answer names all faults.
 func (s *Server) validate(c *gin.Context) {
 	call := callOf(c)
 	if !call.decoded {
@@ -82,8 +82,8 @@ func checkParameters(op *openapi3.Operation, r *http.Request, path map[string]st
 	return faults, nil
 }
 
-// unknownParameters names the query parameters that an operation does not have. A mistyped one would do something else
-// than the sender means.
+// unknownParameters returns the query parameters that an operation does not have. They are rejected, because a request
+// with a mistyped name would not do what the sender means.
 func unknownParameters(op *openapi3.Operation, query url.Values) (faults []api.FieldError) {
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if len(faults) == maxFieldErrors {
@@ -101,9 +101,9 @@ func unknownParameters(op *openapi3.Operation, query url.Values) (faults []api.F
 	return faults
 }
 
-// spellingFault returns what is wrong with how often a parameter occurs and how its values are written, or "". The items
-// of a list are repeated parameters, each of them once. The second result is the keyword of the schema that is violated,
-// if it is one.
+// spellingFault returns the code of a parameter that occurs too often or whose values are not well spelled, or "". The
+// items of a list are repeated parameters, each of them once. The second result is the keyword of the schema that is
+// violated, if it is one.
 func spellingFault(schema *openapi3.Schema, values []string) (code api.FieldErrorCode, keyword string) {
 	switch {
 	case len(values) == 0:
@@ -137,7 +137,7 @@ func listFault(item *openapi3.Schema, values []string) api.FieldErrorCode {
 // longInteger is an integer of so many digits that it may not fit into 64 bits.
 var longInteger = regexp.MustCompile(`^-?[1-9][0-9]{18,}$`)
 
-// wellSpelled reports whether the value is there, and in the one spelling that its type has.
+// wellSpelled reports whether the value is present and has the one spelling that its type permits.
 func wellSpelled(schema *openapi3.Schema, value string) bool {
 	switch {
 	case schema.Type.Is(openapi3.TypeBoolean):
@@ -169,7 +169,7 @@ func (s *Server) refusal(ctx context.Context, call *call, path map[string]string
 	return problemOf(codeValidationFailed, faults[:min(len(faults), maxFieldErrors)]...)
 }
 
-// besides returns the faults of the validator, without those of parameters that are known to be at fault.
+// besides returns the faults of the validator, except those of parameters that are already at fault.
 func besides(known, faults []api.FieldError) []api.FieldError {
 	return slices.DeleteFunc(faults, func(f api.FieldError) bool {
 		return f.Parameter != nil && slices.ContainsFunc(known, func(k api.FieldError) bool { return k.Parameter != nil && *k.Parameter == *f.Parameter })

@@ -33,8 +33,8 @@ func valuesOf(op *openapi3.Operation) map[string]accounts.Value {
 	return members
 }
 
-// valueErrors checks the rules of the members that the schemas have no fault in. It is called for requests that are
-// rejected for other faults, so that their answer names all of them; the operations check all rules themselves.
+// valueErrors checks the rules of the members that the schemas accept. It is called for requests that are rejected for
+// other faults, so that their answer names all faults. For other requests, the operations check all rules themselves.
 func (s *Server) valueErrors(ctx context.Context, call *call, path map[string]string, faults []api.FieldError) ([]api.FieldError, error) {
 	object, _ := call.body.(map[string]any)
 	var present map[string]string
@@ -75,7 +75,7 @@ func (s *Server) presentValues(ctx context.Context, call *call, path map[string]
 		}
 	}
 	d, err := s.Service.User(ctx, id)
-	if errors.Is(err, &accounts.Error{Code: accounts.ResourceNotFound}) { // the body is rejected first
+	if errors.Is(err, &accounts.Error{Code: accounts.ResourceNotFound}) { // the faults of the body are reported first
 		return map[string]string{}, nil
 	}
 	u := d.User

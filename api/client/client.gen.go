@@ -972,7 +972,7 @@ func (e ValidationFailedProblemCode) Valid() bool {
 	}
 }
 
-// Accepted The request was accepted; the work continues by mail.
+// Accepted The result of a request whose work continues by mail.
 type Accepted struct {
 	// Status Always `accepted`.
 	//
@@ -987,17 +987,17 @@ type AcceptedStatus string
 
 // AccessRejectedProblem A problem with the code `credentials_missing`, `access_invalid`, `access_expired`, `session_expired` or `session_revoked`.
 type AccessRejectedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: credentials_missing
 	Code AccessRejectedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1015,35 +1015,35 @@ type AccessRejectedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// AccessRejectedProblemCode What went wrong.
+// AccessRejectedProblemCode The reason of the problem.
 //
 // Example: credentials_missing
 type AccessRejectedProblemCode string
 
-// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only present in `hybrid` and `body`. Keep it in memory.
 //
 // Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 type AccessToken = string
 
 // AdminForbiddenProblem A problem with the code `csrf_failed` or `role_required`.
 type AdminForbiddenProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code AdminForbiddenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1061,30 +1061,30 @@ type AdminForbiddenProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// AdminForbiddenProblemCode What went wrong.
+// AdminForbiddenProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type AdminForbiddenProblemCode string
 
 // AdminRecentAuthenticationRequiredProblem A problem with the code `csrf_failed`, `role_required` or `reauth_required`.
 type AdminRecentAuthenticationRequiredProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code AdminRecentAuthenticationRequiredProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1102,20 +1102,20 @@ type AdminRecentAuthenticationRequiredProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// AdminRecentAuthenticationRequiredProblemCode What went wrong.
+// AdminRecentAuthenticationRequiredProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type AdminRecentAuthenticationRequiredProblemCode string
 
-// AdminUser A user as staff members see it. `Profile` and what only staff members see.
+// AdminUser A user as staff members see it. Has the members of `Profile`, and those that only staff members see.
 type AdminUser struct {
-	// DateJoined When the user was created.
+	// DateJoined The time at which the user was created.
 	//
 	// Example: 2026-11-01T08:00:00Z
 	DateJoined time.Time `json:"date_joined"`
@@ -1125,7 +1125,7 @@ type AdminUser struct {
 	// Example: ada@example.com
 	Email nullable.Nullable[string] `json:"email"`
 
-	// EmailVerified Whether the user has proved to own the address.
+	// EmailVerified Whether the address has been verified to belong to the user.
 	//
 	// Example: true
 	EmailVerified bool `json:"email_verified"`
@@ -1160,7 +1160,7 @@ type AdminUser struct {
 	// Example: false
 	IsSuperuser bool `json:"is_superuser"`
 
-	// LastLogin When the user last logged in, or `null` if never.
+	// LastLogin The time of the user's last login, or `null` if there was none.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
@@ -1178,8 +1178,8 @@ type AdminUser struct {
 	// PendingEmail The address of a pending change, or `null` if no change is pending.
 	PendingEmail nullable.Nullable[string] `json:"pending_email"`
 
-	// Throttled Whether login is temporarily blocked because a rate limit of this user is exceeded, of wrong passwords or of right
-	// ones. Networks from which the user has signed in may still log in.
+	// Throttled Whether login is temporarily blocked because this user's rate limit of wrong or of right passwords is exceeded.
+	// Login from networks from which the user has signed in may still be possible.
 	//
 	//
 	// Example: false
@@ -1190,8 +1190,8 @@ type AdminUser struct {
 	// Example: ada
 	Username string `json:"username"`
 
-	// Version Grows with every change of the user's names, address, pending address, language, password, state or roles, but not
-	// with a login or when a pending change expires. In quotation marks it is the `ETag`.
+	// Version A number that grows with every change of the user's names, address, pending address, language, password, state or
+	// roles, but not with a login or when a pending change expires. The `ETag` is this number in quotation marks.
 	//
 	//
 	// Example: 7
@@ -1200,23 +1200,23 @@ type AdminUser struct {
 
 // AdminUserResult A user as staff members see it.
 type AdminUserResult struct {
-	// User A user as staff members see it. `Profile` and what only staff members see.
+	// User A user as staff members see it. Has the members of `Profile`, and those that only staff members see.
 	User AdminUser `json:"user"`
 }
 
 // BodyTooLargeProblem A problem with the code `body_too_large`.
 type BodyTooLargeProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: body_too_large
 	Code BodyTooLargeProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1234,21 +1234,21 @@ type BodyTooLargeProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// BodyTooLargeProblemCode What went wrong.
+// BodyTooLargeProblemCode The reason of the problem.
 //
 // Example: body_too_large
 type BodyTooLargeProblemCode string
 
 // ChangeEmailRequest The new address.
 type ChangeEmailRequest struct {
-	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
-	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+	// Email A new address, without a display name, such as `ada@example.com`. An address is rejected with `format_invalid` if a
+	// label of its domain mixes scripts, such as Latin and Cyrillic, because the domain could look like another one.
 	//
 	//
 	// Example: ada@example.com
@@ -1257,17 +1257,19 @@ type ChangeEmailRequest struct {
 
 // ChangePasswordRequest The present password and the new one.
 type ChangePasswordRequest struct {
-	// CurrentPassword The user's present password. Required of every user who has one.
+	// CurrentPassword The user's present password. Required if the user has one.
 	//
 	// Example: correct horse battery staple
 	CurrentPassword *Password `json:"current_password,omitempty"`
 
-	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
-	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
-	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
-	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
-	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
-	// rules about kinds of characters.
+	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which is in the served contract and
+	// in `GET /accounts/settings`. The maximum is 256 characters and 1024 bytes. There are no rules about kinds of
+	// characters.
+	//
+	// Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the account's
+	// own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`, and
+	// sequences such as `abcdefghijkl`. If the operator has configured a list of breached passwords, those are rejected
+	// with `password_breached`.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1276,7 +1278,7 @@ type ChangePasswordRequest struct {
 
 // ConfirmEmailChangeRequest The token of the mail, and the password of the user who changes the address.
 type ConfirmEmailChangeRequest struct {
-	// Password The user's present password. Required of every user who has one.
+	// Password The user's present password. Required if the user has one.
 	//
 	// Example: correct horse battery staple
 	Password *Password `json:"password,omitempty"`
@@ -1289,12 +1291,14 @@ type ConfirmEmailChangeRequest struct {
 
 // ConfirmPasswordResetRequest The token of the mail and the new password.
 type ConfirmPasswordResetRequest struct {
-	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
-	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
-	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
-	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
-	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
-	// rules about kinds of characters.
+	// NewPassword A new password, exactly as entered. The operator can set another minimum length, which is in the served contract and
+	// in `GET /accounts/settings`. The maximum is 256 characters and 1024 bytes. There are no rules about kinds of
+	// characters.
+	//
+	// Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the account's
+	// own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`, and
+	// sequences such as `abcdefghijkl`. If the operator has configured a list of breached passwords, those are rejected
+	// with `password_breached`.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1308,17 +1312,17 @@ type ConfirmPasswordResetRequest struct {
 
 // CredentialsInvalidProblem A problem with the code `credentials_invalid`.
 type CredentialsInvalidProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: credentials_invalid
 	Code CredentialsInvalidProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1336,30 +1340,30 @@ type CredentialsInvalidProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// CredentialsInvalidProblemCode What went wrong.
+// CredentialsInvalidProblemCode The reason of the problem.
 //
 // Example: credentials_invalid
 type CredentialsInvalidProblemCode string
 
 // CsrfFailedProblem A problem with the code `csrf_failed`.
 type CsrfFailedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code CsrfFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1377,36 +1381,36 @@ type CsrfFailedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// CsrfFailedProblemCode What went wrong.
+// CsrfFailedProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type CsrfFailedProblemCode string
 
-// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+// CsrfToken The value of the header `X-CSRFToken` for this session. Only present in `hybrid`, `cookies` and `server_held`.
 //
 // Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
 type CsrfToken = string
 
 // CurrentSession The session of the caller, or `null` if the caller is not signed in.
 type CurrentSession struct {
-	// ExpiresAt When the session ends at the latest. A refresh does not move it.
+	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// ID The id of a session. Not a secret.
+	// ID The id of a session. It is not a secret.
 	//
 	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	ID SessionID `json:"id"`
 
-	// RecentAuthenticationUntil Until when operations with `x-recent-authentication` are accepted, or `null` if the user has to reauthenticate
-	// first.
+	// RecentAuthenticationUntil The time until which operations with `x-recent-authentication` are accepted, or `null` if the user must
+	// reauthenticate first.
 	//
 	//
 	// Example: 2026-11-22T09:40:00Z
@@ -1418,19 +1422,19 @@ type CurrentSession struct {
 	TokenTransport TokenTransport `json:"token_transport"`
 }
 
-// Cursor A position in a list. Opaque: use it as it is.
+// Cursor A position in a list. It is opaque: send it unchanged.
 //
 // Example: eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
 type Cursor = string
 
-// Email A bare address such as `ada@example.com`. The address of an existing account keeps working.
+// Email An address without a display name, such as `ada@example.com`. Addresses of existing accounts are always accepted.
 //
 // Example: ada@example.com
 type Email = string
 
 // EmailRequest The address to send a mail to.
 type EmailRequest struct {
-	// Email A bare address such as `ada@example.com`. The address of an existing account keeps working.
+	// Email An address without a display name, such as `ada@example.com`. Addresses of existing accounts are always accepted.
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
@@ -1438,8 +1442,8 @@ type EmailRequest struct {
 
 // Event An entry of the security log.
 type Event struct {
-	// Actor Who caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff member. `operator`: the
-	// operator, at the command line, or the server by itself.
+	// Actor The kind of actor that caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff
+	// member. `operator`: the operator, at the command line, or the server itself.
 	//
 	//
 	// Example: staff
@@ -1450,20 +1454,20 @@ type Event struct {
 	// Example: 1
 	ActorID nullable.Nullable[int64] `json:"actor_id"`
 
-	// ActorUsername The present username of that staff member, or `null` if there is none.
+	// ActorUsername The present username of that staff member, or `null` if `actor_id` is `null` or the staff member has been deleted.
 	//
 	// Example: grace
 	ActorUsername nullable.Nullable[string] `json:"actor_username"`
 
-	// Changes What was changed. Empty if the kind says it all.
+	// Changes The changed fields. Empty if the kind of event has none.
 	Changes []EventChange `json:"changes"`
 
-	// CreatedAt When it happened.
+	// CreatedAt The time of the event.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Detail A few English words for people, or `null` if the kind says it all.
+	// Detail Further details in a few English words for people, or `null` if there are none.
 	//
 	// Example: presented again from another address
 	Detail nullable.Nullable[string] `json:"detail"`
@@ -1473,12 +1477,12 @@ type Event struct {
 	// Example: 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
 	ID EventID `json:"id"`
 
-	// IP The client address of the request, or `null` if there was none.
+	// IP The client address of the request, or `null` if there was no request, and for staff members in a user's own list.
 	//
 	// Example: 203.0.113.7
 	IP nullable.Nullable[string] `json:"ip"`
 
-	// Kind What happened. Later versions may have further kinds.
+	// Kind The kind of an event. Later versions may have further kinds.
 	//
 	// | kind | meaning |
 	// |---|---|
@@ -1486,21 +1490,21 @@ type Event struct {
 	// | `invited` | The user was created by a staff member; see `changes` for roles. |
 	// | `email_verified` | The user's address was verified. |
 	// | `login` | The user logged in. |
-	// | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
-	// | `password_wrong` | A signed-in client entered a wrong password where an operation requires it. |
-	// | `rate_limited` | There were too many of the two above; further ones are rejected for a while. |
+	// | `login_failed` | A login with the user's name or address was rejected, because the password was wrong or the user may not log in. |
+	// | `password_wrong` | A signed-in client, or a client with a mailed link, sent a wrong password to an operation that requires the password. |
+	// | `rate_limited` | A login or a password of the user was rejected because a rate limit was exceeded. |
 	// | `logout` | The user logged out. |
 	// | `reauthenticated` | The user's password was verified again in a session. |
-	// | `session_revoked` | One session was revoked, by its user or a staff member, or as the oldest of too many. |
-	// | `sessions_revoked` | All sessions were revoked, or all others. |
-	// | `refresh_graced` | A superseded refresh token was presented in time, but from elsewhere. |
-	// | `refresh_reused` | A superseded refresh token was presented too late, and its session was revoked. |
+	// | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
+	// | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
+	// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+	// | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 	// | `password_changed` | The user changed the password. |
 	// | `password_reset` | The password was set with the link of a mail. |
-	// | `password_reset_sent` | A staff member sent the user the mail to set a password. |
+	// | `password_reset_sent` | A staff member sent the user a mail to set a password. |
 	// | `username_changed` | The username was changed; see `changes`. |
-	// | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
-	// | `email_change_requested` | A change of address was started; it waits for its confirmation. |
+	// | `profile_changed` | A first name, last name or language was changed; see `changes`. The number of recorded changes by the user is limited per hour. |
+	// | `email_change_requested` | A change of address was started. It is pending until it is confirmed. |
 	// | `email_change_canceled` | A pending change of address was canceled. |
 	// | `email_changed` | A new address was confirmed and is in force. |
 	// | `activated` | The user was activated. |
@@ -1513,7 +1517,7 @@ type Event struct {
 	// Example: roles_changed
 	Kind EventKind `json:"kind"`
 
-	// RequestID The `X-Request-Id` of the request, or `null` if there was none.
+	// RequestID The `X-Request-Id` of the request, or `null` if there was no request, and for staff members in a user's own list.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID nullable.Nullable[openapi_types.UUID] `json:"request_id"`
@@ -1523,41 +1527,41 @@ type Event struct {
 	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	SessionID nullable.Nullable[openapi_types.UUID] `json:"session_id"`
 
-	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it is not known. For a session, that of the last login or rotation.
 	//
 	// Example: Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
 	UserAgent nullable.Nullable[string] `json:"user_agent"`
 
-	// UserID The id of the user that the event is about, or `null` if it is about none.
+	// UserID The id of the user whom the event is about, or `null` if it is about no user.
 	//
 	// Example: 42
 	UserID nullable.Nullable[int64] `json:"user_id"`
 
-	// Username The present username of that user, or `null` if the user has been deleted.
+	// Username The present username of the user whom the event is about, or `null` if there is none.
 	//
 	// Example: ada
 	Username nullable.Nullable[string] `json:"username"`
 }
 
-// EventActor Who caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff member. `operator`: the
-// operator, at the command line, or the server by itself.
+// EventActor The kind of actor that caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff
+// member. `operator`: the operator, at the command line, or the server itself.
 //
 // Example: staff
 type EventActor string
 
-// EventChange What an event changed in one field. Passwords and email addresses are never recorded.
+// EventChange The change of one field. Passwords are never recorded, and email addresses only masked.
 type EventChange struct {
-	// After The value after as a text, or `null` if there is none or it is not recorded.
+	// After The value after the change as a string, or `null` if there is none or it is not recorded.
 	//
 	// Example: true
 	After nullable.Nullable[string] `json:"after"`
 
-	// Before The value before as a text, or `null` if there was none or it is not recorded. Booleans are `true` and `false`.
+	// Before The value before the change as a string, or `null` if there was none or it is not recorded. Booleans are `true` and `false`.
 	//
 	// Example: false
 	Before nullable.Nullable[string] `json:"before"`
 
-	// Field The name of the member of `User`. A dot is before the name of a member of an object in it.
+	// Field The name of the member of `User`. A dot separates the name of an object from the name of its member.
 	//
 	// Example: is_staff
 	Field string `json:"field"`
@@ -1568,7 +1572,7 @@ type EventChange struct {
 // Example: 01980f72-9a3b-7d10-8c44-5e1f2a3b4c5d
 type EventID = openapi_types.UUID
 
-// EventKind What happened. Later versions may have further kinds.
+// EventKind The kind of an event. Later versions may have further kinds.
 //
 // | kind | meaning |
 // |---|---|
@@ -1576,21 +1580,21 @@ type EventID = openapi_types.UUID
 // | `invited` | The user was created by a staff member; see `changes` for roles. |
 // | `email_verified` | The user's address was verified. |
 // | `login` | The user logged in. |
-// | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
-// | `password_wrong` | A signed-in client entered a wrong password where an operation requires it. |
-// | `rate_limited` | There were too many of the two above; further ones are rejected for a while. |
+// | `login_failed` | A login with the user's name or address was rejected, because the password was wrong or the user may not log in. |
+// | `password_wrong` | A signed-in client, or a client with a mailed link, sent a wrong password to an operation that requires the password. |
+// | `rate_limited` | A login or a password of the user was rejected because a rate limit was exceeded. |
 // | `logout` | The user logged out. |
 // | `reauthenticated` | The user's password was verified again in a session. |
-// | `session_revoked` | One session was revoked, by its user or a staff member, or as the oldest of too many. |
-// | `sessions_revoked` | All sessions were revoked, or all others. |
-// | `refresh_graced` | A superseded refresh token was presented in time, but from elsewhere. |
-// | `refresh_reused` | A superseded refresh token was presented too late, and its session was revoked. |
+// | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
+// | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
+// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+// | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 // | `password_changed` | The user changed the password. |
 // | `password_reset` | The password was set with the link of a mail. |
-// | `password_reset_sent` | A staff member sent the user the mail to set a password. |
+// | `password_reset_sent` | A staff member sent the user a mail to set a password. |
 // | `username_changed` | The username was changed; see `changes`. |
-// | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
-// | `email_change_requested` | A change of address was started; it waits for its confirmation. |
+// | `profile_changed` | A first name, last name or language was changed; see `changes`. The number of recorded changes by the user is limited per hour. |
+// | `email_change_requested` | A change of address was started. It is pending until it is confirmed. |
 // | `email_change_canceled` | A pending change of address was canceled. |
 // | `email_changed` | A new address was confirmed and is in force. |
 // | `activated` | The user was activated. |
@@ -1611,21 +1615,21 @@ type EventList struct {
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
 }
 
-// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+// ExpiresIn Seconds from now until the access token expires, rounded down. Present in all transports.
 //
 // Example: 300
 type ExpiresIn = int
 
-// FieldError What is wrong with one field of the body or one parameter.
+// FieldError The fault of one field of the body or of one parameter.
 type FieldError struct {
-	// Code What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+	// Code The reason why a field or a parameter is rejected, for programs. Later versions may have further codes.
 	//
 	// | code | meaning |
 	// |---|---|
 	// | `required` | The field is missing, or empty where it must not be. |
-	// | `field_unknown` | The operation has no such field. |
+	// | `field_unknown` | The operation has no field of this name. |
 	// | `field_duplicate` | The field occurs twice. |
-	// | `parameter_unknown` | The operation has no such parameter. |
+	// | `parameter_unknown` | The operation has no parameter of this name. |
 	// | `parameter_duplicate` | The parameter occurs twice. |
 	// | `too_short` | The text has fewer characters than `minimum`. |
 	// | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
@@ -1633,28 +1637,28 @@ type FieldError struct {
 	// | `too_many` | The list has more items than `maximum`. |
 	// | `out_of_range` | The number is below `minimum` or above `maximum`. |
 	// | `format_invalid` | The text does not have the form that the field requires. |
-	// | `type_invalid` | The value has another JSON type than the field requires. |
-	// | `value_invalid` | The value is not one of those allowed. |
+	// | `type_invalid` | The value does not have the JSON type that the field requires. |
+	// | `value_invalid` | The value is not one of the allowed values. |
 	// | `taken` | Another user has this value. |
 	// | `password_common` | The password is easy to guess. |
 	// | `password_breached` | The password is in a list of breached passwords. |
-	// | `password_wrong` | This is not the user's password. |
+	// | `password_wrong` | The password is not the user's password. |
 	//
 	//
 	// Example: too_short
 	Code FieldErrorCode `json:"code"`
 
-	// Detail An English sentence for people. Never contains what was submitted.
+	// Detail An English sentence for people. It never contains submitted data.
 	//
 	// Example: This is too short.
 	Detail string `json:"detail"`
 
-	// Maximum The upper bound that the value violates; in characters, items, bytes (the whole body) or as a number.
+	// Maximum The upper bound that the value violates. Depending on `code`, a number of characters, items or bytes (of the whole body), or a value.
 	//
 	// Example: 256
 	Maximum *int `json:"maximum,omitempty"`
 
-	// Minimum The lower bound that the value violates; in characters, items or as a number, depending on `code`.
+	// Minimum The lower bound that the value violates. Depending on `code`, a number of characters, a number of items or a value.
 	//
 	// Example: 12
 	Minimum *int `json:"minimum,omitempty"`
@@ -1664,20 +1668,20 @@ type FieldError struct {
 	// Example: keep_current
 	Parameter *string `json:"parameter,omitempty"`
 
-	// Pointer A JSON Pointer (RFC 6901) into the request body; the empty pointer is the whole body. Absent for a parameter.
+	// Pointer The field, as a JSON Pointer (RFC 6901) into the request body. The empty pointer is the whole body. Absent for a parameter.
 	//
 	// Example: /password
 	Pointer *string `json:"pointer,omitempty"`
 }
 
-// FieldErrorCode What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+// FieldErrorCode The reason why a field or a parameter is rejected, for programs. Later versions may have further codes.
 //
 // | code | meaning |
 // |---|---|
 // | `required` | The field is missing, or empty where it must not be. |
-// | `field_unknown` | The operation has no such field. |
+// | `field_unknown` | The operation has no field of this name. |
 // | `field_duplicate` | The field occurs twice. |
-// | `parameter_unknown` | The operation has no such parameter. |
+// | `parameter_unknown` | The operation has no parameter of this name. |
 // | `parameter_duplicate` | The parameter occurs twice. |
 // | `too_short` | The text has fewer characters than `minimum`. |
 // | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
@@ -1685,31 +1689,31 @@ type FieldError struct {
 // | `too_many` | The list has more items than `maximum`. |
 // | `out_of_range` | The number is below `minimum` or above `maximum`. |
 // | `format_invalid` | The text does not have the form that the field requires. |
-// | `type_invalid` | The value has another JSON type than the field requires. |
-// | `value_invalid` | The value is not one of those allowed. |
+// | `type_invalid` | The value does not have the JSON type that the field requires. |
+// | `value_invalid` | The value is not one of the allowed values. |
 // | `taken` | Another user has this value. |
 // | `password_common` | The password is easy to guess. |
 // | `password_breached` | The password is in a list of breached passwords. |
-// | `password_wrong` | This is not the user's password. |
+// | `password_wrong` | The password is not the user's password. |
 //
 // Example: too_short
 type FieldErrorCode string
 
-// FieldErrorDescription What a field code means.
+// FieldErrorDescription The explanation of a field code.
 type FieldErrorDescription struct {
-	// Cause When the server answers with this code, in English.
+	// Cause The situations in which the server answers with this code, in English.
 	//
 	// Example: The text has fewer characters than `minimum`.
 	Cause string `json:"cause"`
 
-	// Code What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+	// Code The reason why a field or a parameter is rejected, for programs. Later versions may have further codes.
 	//
 	// | code | meaning |
 	// |---|---|
 	// | `required` | The field is missing, or empty where it must not be. |
-	// | `field_unknown` | The operation has no such field. |
+	// | `field_unknown` | The operation has no field of this name. |
 	// | `field_duplicate` | The field occurs twice. |
-	// | `parameter_unknown` | The operation has no such parameter. |
+	// | `parameter_unknown` | The operation has no parameter of this name. |
 	// | `parameter_duplicate` | The parameter occurs twice. |
 	// | `too_short` | The text has fewer characters than `minimum`. |
 	// | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
@@ -1717,25 +1721,25 @@ type FieldErrorDescription struct {
 	// | `too_many` | The list has more items than `maximum`. |
 	// | `out_of_range` | The number is below `minimum` or above `maximum`. |
 	// | `format_invalid` | The text does not have the form that the field requires. |
-	// | `type_invalid` | The value has another JSON type than the field requires. |
-	// | `value_invalid` | The value is not one of those allowed. |
+	// | `type_invalid` | The value does not have the JSON type that the field requires. |
+	// | `value_invalid` | The value is not one of the allowed values. |
 	// | `taken` | Another user has this value. |
 	// | `password_common` | The password is easy to guess. |
 	// | `password_breached` | The password is in a list of breached passwords. |
-	// | `password_wrong` | This is not the user's password. |
+	// | `password_wrong` | The password is not the user's password. |
 	//
 	//
 	// Example: too_short
 	Code FieldErrorCode `json:"code"`
 
-	// Message What a page can tell its user. Translated.
+	// Message A sentence that a page can show to its users. In the language of `locale`.
 	//
 	// Example: This is too short.
 	Message string `json:"message"`
 }
 
-// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
-// has a higher one.
+// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
+// has a higher generation.
 //
 // Example: 3
 type Generation = int64
@@ -1755,14 +1759,14 @@ type HealthStatus string
 
 // InviteUserRequest The user to invite.
 type InviteUserRequest struct {
-	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
-	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+	// Email A new address, without a display name, such as `ada@example.com`. An address is rejected with `format_invalid` if a
+	// label of its domain mixes scripts, such as Latin and Cyrillic, because the domain could look like another one.
 	//
 	//
 	// Example: ada@example.com
 	Email NewEmail `json:"email"`
 
-	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// FirstName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
@@ -1777,19 +1781,19 @@ type InviteUserRequest struct {
 	// Example: false
 	IsSuperuser *bool `json:"is_superuser,omitempty"`
 
-	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// LastName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
+	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the supported ones; for any other one, mails are in English.
 	//
 	// Example: ko
 	Locale *Locale `json:"locale,omitempty"`
 
-	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
-	// that name.
+	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
+	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
+	// is compared as equal to that name.
 	//
 	//
 	// Example: ada
@@ -1808,7 +1812,7 @@ type Jwk struct {
 	// Example: Ed25519
 	Crv *JwkCrv `json:"crv,omitempty"`
 
-	// Kid The id of the key, its thumbprint of RFC 7638.
+	// Kid The id of the key: its thumbprint (RFC 7638).
 	//
 	// Example: kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
 	Kid string `json:"kid"`
@@ -1818,7 +1822,7 @@ type Jwk struct {
 	// Example: OKP
 	Kty JwkKty `json:"kty"`
 
-	// Use What the key is for.
+	// Use The purpose of the key.
 	//
 	// Example: sig
 	Use JwkUse `json:"use"`
@@ -1844,30 +1848,30 @@ type JwkCrv string
 // Example: OKP
 type JwkKty string
 
-// JwkUse What the key is for.
+// JwkUse The purpose of the key.
 //
 // Example: sig
 type JwkUse string
 
 // JwkSet A set of public keys (RFC 7517).
 type JwkSet struct {
-	// Keys The keys. The first one signs.
+	// Keys The keys. The first one signs new tokens.
 	Keys []Jwk `json:"keys"`
 }
 
 // LinkRejectedProblem A problem with the code `validation_failed` or `link_invalid`.
 type LinkRejectedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: validation_failed
 	Code LinkRejectedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1885,35 +1889,35 @@ type LinkRejectedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// LinkRejectedProblemCode What went wrong.
+// LinkRejectedProblemCode The reason of the problem.
 //
 // Example: validation_failed
 type LinkRejectedProblemCode string
 
-// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
+// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the supported ones; for any other one, mails are in English.
 //
 // Example: ko
 type Locale = string
 
 // LoginForbiddenProblem A problem with the code `csrf_failed` or `transport_unusable`.
 type LoginForbiddenProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code LoginForbiddenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1931,13 +1935,13 @@ type LoginForbiddenProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// LoginForbiddenProblemCode What went wrong.
+// LoginForbiddenProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type LoginForbiddenProblemCode string
@@ -1962,17 +1966,17 @@ type LoginRequest struct {
 
 // LogoutRejectedProblem A problem with the code `credentials_missing` or `refresh_invalid`.
 type LogoutRejectedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: credentials_missing
 	Code LogoutRejectedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -1990,20 +1994,20 @@ type LogoutRejectedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// LogoutRejectedProblemCode What went wrong.
+// LogoutRejectedProblemCode The reason of the problem.
 //
 // Example: credentials_missing
 type LogoutRejectedProblemCode string
 
 // LogoutRequest The refresh token of the transport `body`; empty in the other transports.
 type LogoutRequest struct {
-	// RefreshToken A refresh token of the session, in the transport `body`. Cookies are ignored if it is present.
+	// RefreshToken A refresh token of the session, in the transport `body`. If it is present, cookies are ignored.
 	//
 	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	RefreshToken *string `json:"refresh_token,omitempty"`
@@ -2011,17 +2015,17 @@ type LogoutRequest struct {
 
 // MediaTypeUnsupportedProblem A problem with the code `media_type_unsupported`.
 type MediaTypeUnsupportedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: media_type_unsupported
 	Code MediaTypeUnsupportedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2039,30 +2043,30 @@ type MediaTypeUnsupportedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// MediaTypeUnsupportedProblemCode What went wrong.
+// MediaTypeUnsupportedProblemCode The reason of the problem.
 //
 // Example: media_type_unsupported
 type MediaTypeUnsupportedProblemCode string
 
 // NameTakenProblem A problem with the code `username_taken` or `email_taken`.
 type NameTakenProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: username_taken
 	Code NameTakenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2080,29 +2084,31 @@ type NameTakenProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// NameTakenProblemCode What went wrong.
+// NameTakenProblemCode The reason of the problem.
 //
 // Example: username_taken
 type NameTakenProblemCode string
 
-// NewEmail A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
-// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+// NewEmail A new address, without a display name, such as `ada@example.com`. An address is rejected with `format_invalid` if a
+// label of its domain mixes scripts, such as Latin and Cyrillic, because the domain could look like another one.
 //
 // Example: ada@example.com
 type NewEmail = string
 
-// NewPassword A new password, exactly as entered. The operator can set another minimum length, which the served contract and
-// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
-// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
-// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
-// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
-// rules about kinds of characters.
+// NewPassword A new password, exactly as entered. The operator can set another minimum length, which is in the served contract and
+// in `GET /accounts/settings`. The maximum is 256 characters and 1024 bytes. There are no rules about kinds of
+// characters.
+//
+// Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the account's
+// own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`, and
+// sequences such as `abcdefghijkl`. If the operator has configured a list of breached passwords, those are rejected
+// with `password_breached`.
 //
 // Example: correct horse battery staple
 type NewPassword = string
@@ -2134,7 +2140,7 @@ type OpenapiDocument struct {
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// Password The user's present password. Required of every user who has one.
+// Password The user's present password. Required if the user has one.
 //
 // Example: correct horse battery staple
 type Password = string
@@ -2157,24 +2163,24 @@ type PasswordSettings struct {
 	MinLength int `json:"min_length"`
 }
 
-// PersonName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+// PersonName A first or last name, without control characters and other hidden characters. May be empty.
 //
 // Example: Ada
 type PersonName = string
 
 // PreconditionFailedProblem A problem with the code `precondition_failed`.
 type PreconditionFailedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: precondition_failed
 	Code PreconditionFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2192,31 +2198,31 @@ type PreconditionFailedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// PreconditionFailedProblemCode What went wrong.
+// PreconditionFailedProblemCode The reason of the problem.
 //
 // Example: precondition_failed
 type PreconditionFailedProblemCode string
 
 // Problem An error (RFC 9457).
 type Problem struct {
-	// Code What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+	// Code The reason of a problem, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
 	//
 	//
 	// Example: validation_failed
 	Code ProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2234,7 +2240,7 @@ type Problem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
@@ -2245,7 +2251,7 @@ type ProblemCatalog struct {
 	// Fields The field codes.
 	Fields []FieldErrorDescription `json:"fields"`
 
-	// Locale The language of the messages.
+	// Locale The language of `message` in all items (BCP 47).
 	//
 	// Example: en
 	Locale string `json:"locale"`
@@ -2254,30 +2260,30 @@ type ProblemCatalog struct {
 	Problems []ProblemDescription `json:"problems"`
 }
 
-// ProblemCode What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+// ProblemCode The reason of a problem, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
 //
 // Example: validation_failed
 type ProblemCode string
 
-// ProblemDescription What a problem code means.
+// ProblemDescription The explanation of a problem code.
 type ProblemDescription struct {
-	// Cause When the server answers with this code, in English.
+	// Cause The situations in which the server answers with this code, in English.
 	//
 	// Example: The token of the link has expired.
 	Cause string `json:"cause"`
 
-	// Code What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+	// Code The reason of a problem, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
 	//
 	//
 	// Example: validation_failed
 	Code ProblemCode `json:"code"`
 
-	// Message What a page can tell its user. Translated.
+	// Message A sentence that a page can show to its users. In the language of `locale`.
 	//
 	// Example: This link is no longer valid. Request a new one.
 	Message string `json:"message"`
 
-	// Remedy What a client does then, in English.
+	// Remedy The recommended reaction of a client, in English.
 	//
 	// Example: Offer to send a new mail.
 	Remedy string `json:"remedy"`
@@ -2293,9 +2299,9 @@ type ProblemDescription struct {
 	Title string `json:"title"`
 }
 
-// Profile The signed-in user. `User` and what only its owner sees.
+// Profile The signed-in user. Has the members of `User`, and those that only the user and staff members see.
 type Profile struct {
-	// DateJoined When the user was created.
+	// DateJoined The time at which the user was created.
 	//
 	// Example: 2026-11-01T08:00:00Z
 	DateJoined time.Time `json:"date_joined"`
@@ -2305,7 +2311,7 @@ type Profile struct {
 	// Example: ada@example.com
 	Email nullable.Nullable[string] `json:"email"`
 
-	// EmailVerified Whether the user has proved to own the address.
+	// EmailVerified Whether the address has been verified to belong to the user.
 	//
 	// Example: true
 	EmailVerified bool `json:"email_verified"`
@@ -2340,7 +2346,7 @@ type Profile struct {
 	// Example: false
 	IsSuperuser bool `json:"is_superuser"`
 
-	// LastLogin When the user last logged in, or `null` if never.
+	// LastLogin The time of the user's last login, or `null` if there was none.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
@@ -2364,12 +2370,12 @@ type Profile struct {
 	Username string `json:"username"`
 }
 
-// ProfileExport What the service stores about a user.
+// ProfileExport The data that the service stores about a user.
 type ProfileExport struct {
 	// Events The newest thousand events, newest first; older ones are in `GET /accounts/events`.
 	Events []Event `json:"events"`
 
-	// ExportedAt When the data was read.
+	// ExportedAt The time at which the data was read.
 	//
 	// Example: 2026-11-22T10:30:00Z
 	ExportedAt time.Time `json:"exported_at"`
@@ -2377,29 +2383,29 @@ type ProfileExport struct {
 	// Sessions The live sessions.
 	Sessions []Session `json:"sessions"`
 
-	// User The signed-in user. `User` and what only its owner sees.
+	// User The signed-in user. Has the members of `User`, and those that only the user and staff members see.
 	User Profile `json:"user"`
 }
 
 // ProfileResult The signed-in user.
 type ProfileResult struct {
-	// User The signed-in user. `User` and what only its owner sees.
+	// User The signed-in user. Has the members of `User`, and those that only the user and staff members see.
 	User Profile `json:"user"`
 }
 
 // RateLimitedProblem A problem with the code `rate_limited`.
 type RateLimitedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: rate_limited
 	Code RateLimitedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2417,26 +2423,26 @@ type RateLimitedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RateLimitedProblemCode What went wrong.
+// RateLimitedProblemCode The reason of the problem.
 //
 // Example: rate_limited
 type RateLimitedProblemCode string
 
 // ReauthenticateRequest The password of the signed-in user.
 type ReauthenticateRequest struct {
-	// Password The user's present password. Required of every user who has one.
+	// Password The user's present password. Required if the user has one.
 	//
 	// Example: correct horse battery staple
 	Password *Password `json:"password,omitempty"`
 }
 
-// Reauthenticated The password was verified.
+// Reauthenticated The result of a reauthentication.
 type Reauthenticated struct {
 	// ExpiresIn Seconds from now for which operations with `x-recent-authentication` are accepted.
 	//
@@ -2446,17 +2452,17 @@ type Reauthenticated struct {
 
 // RecentAuthenticationRequiredProblem A problem with the code `csrf_failed` or `reauth_required`.
 type RecentAuthenticationRequiredProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code RecentAuthenticationRequiredProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2474,13 +2480,13 @@ type RecentAuthenticationRequiredProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RecentAuthenticationRequiredProblemCode What went wrong.
+// RecentAuthenticationRequiredProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type RecentAuthenticationRequiredProblemCode string
@@ -2490,24 +2496,24 @@ type RecentAuthenticationRequiredProblemCode string
 // Example: q83vEjRWeJCrze8SNFZ4kA
 type RefreshAttempt = string
 
-// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
 //
 // Example: 240
 type RefreshIn = int
 
 // RefreshRejectedProblem A problem with the code `credentials_missing`, `refresh_invalid`, `session_expired`, `session_revoked` or `refresh_reused`.
 type RefreshRejectedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: credentials_missing
 	Code RefreshRejectedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2525,26 +2531,26 @@ type RefreshRejectedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RefreshRejectedProblemCode What went wrong.
+// RefreshRejectedProblemCode The reason of the problem.
 //
 // Example: credentials_missing
 type RefreshRejectedProblemCode string
 
-// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+// RefreshToken The refresh token. Only present in `body`. Keep it in the platform's secure storage.
 //
 // Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 type RefreshToken = string
 
 // RefreshTokenRequest The refresh token of the transport `body`; empty in the other transports.
 type RefreshTokenRequest struct {
-	// RefreshToken The refresh token of the transport `body`, or one of the service that the user was imported from. Cookies are
-	// ignored if it is present.
+	// RefreshToken The refresh token of the transport `body`, or a refresh token of the service from which the user was imported.
+	// If it is present, cookies are ignored.
 	//
 	//
 	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
@@ -2553,39 +2559,39 @@ type RefreshTokenRequest struct {
 
 // Refreshed The current tokens of a session. Which members are present depends on the transport; see the table at the top.
 type Refreshed struct {
-	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only present in `hybrid` and `body`. Keep it in memory.
 	//
 	// Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	AccessToken *AccessToken `json:"access_token,omitempty"`
 
-	// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+	// CsrfToken The value of the header `X-CSRFToken` for this session. Only present in `hybrid`, `cookies` and `server_held`.
 	//
 	// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
 	CsrfToken *CsrfToken `json:"csrf_token,omitempty"`
 
-	// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+	// ExpiresIn Seconds from now until the access token expires, rounded down. Present in all transports.
 	//
 	// Example: 300
 	ExpiresIn ExpiresIn `json:"expires_in"`
 
-	// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
-	// has a higher one.
+	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
+	// has a higher generation.
 	//
 	//
 	// Example: 3
 	Generation Generation `json:"generation"`
 
-	// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+	// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
 	//
 	// Example: 240
 	RefreshIn RefreshIn `json:"refresh_in"`
 
-	// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+	// RefreshToken The refresh token. Only present in `body`. Keep it in the platform's secure storage.
 	//
 	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	RefreshToken *RefreshToken `json:"refresh_token,omitempty"`
 
-	// Session The session that the tokens belong to. In all transports.
+	// Session The session that the tokens belong to. Present in all transports.
 	Session SessionSummary `json:"session"`
 
 	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
@@ -2593,7 +2599,7 @@ type Refreshed struct {
 	// Example: hybrid
 	TokenTransport TokenTransport `json:"token_transport"`
 
-	// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+	// TokenType The type of the access token (RFC 6749). Only present in `hybrid` and `body`.
 	//
 	// Example: Bearer
 	TokenType *TokenType `json:"token_type,omitempty"`
@@ -2601,17 +2607,17 @@ type Refreshed struct {
 
 // RegisterForbiddenProblem A problem with the code `csrf_failed` or `registration_closed`.
 type RegisterForbiddenProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: csrf_failed
 	Code RegisterForbiddenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2629,55 +2635,57 @@ type RegisterForbiddenProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RegisterForbiddenProblemCode What went wrong.
+// RegisterForbiddenProblemCode The reason of the problem.
 //
 // Example: csrf_failed
 type RegisterForbiddenProblemCode string
 
 // RegisterRequest A new account.
 type RegisterRequest struct {
-	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
-	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+	// Email A new address, without a display name, such as `ada@example.com`. An address is rejected with `format_invalid` if a
+	// label of its domain mixes scripts, such as Latin and Cyrillic, because the domain could look like another one.
 	//
 	//
 	// Example: ada@example.com
 	Email NewEmail `json:"email"`
 
-	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// FirstName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// LastName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
+	// Locale The language of mails (BCP 47). `GET /accounts/settings` lists the supported ones; for any other one, mails are in English.
 	//
 	// Example: ko
 	Locale *Locale `json:"locale,omitempty"`
 
-	// Password A new password, exactly as entered. The operator can set another minimum length, which the served contract and
-	// `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
-	// rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
-	// the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
-	// the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
-	// rules about kinds of characters.
+	// Password A new password, exactly as entered. The operator can set another minimum length, which is in the served contract and
+	// in `GET /accounts/settings`. The maximum is 256 characters and 1024 bytes. There are no rules about kinds of
+	// characters.
+	//
+	// Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the account's
+	// own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`, and
+	// sequences such as `abcdefghijkl`. If the operator has configured a list of breached passwords, those are rejected
+	// with `password_breached`.
 	//
 	//
 	// Example: correct horse battery staple
 	Password NewPassword `json:"password"`
 
-	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
-	// that name.
+	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
+	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
+	// is compared as equal to that name.
 	//
 	//
 	// Example: ada
@@ -2686,17 +2694,17 @@ type RegisterRequest struct {
 
 // RequestMalformedProblem A problem with the code `request_malformed`.
 type RequestMalformedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: request_malformed
 	Code RequestMalformedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2714,30 +2722,30 @@ type RequestMalformedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RequestMalformedProblemCode What went wrong.
+// RequestMalformedProblemCode The reason of the problem.
 //
 // Example: request_malformed
 type RequestMalformedProblemCode string
 
 // ResourceNotFoundProblem A problem with the code `resource_not_found`.
 type ResourceNotFoundProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: resource_not_found
 	Code ResourceNotFoundProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2755,30 +2763,30 @@ type ResourceNotFoundProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// ResourceNotFoundProblemCode What went wrong.
+// ResourceNotFoundProblemCode The reason of the problem.
 //
 // Example: resource_not_found
 type ResourceNotFoundProblemCode string
 
 // RoleRequiredProblem A problem with the code `role_required`.
 type RoleRequiredProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: role_required
 	Code RoleRequiredProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2796,30 +2804,30 @@ type RoleRequiredProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// RoleRequiredProblemCode What went wrong.
+// RoleRequiredProblemCode The reason of the problem.
 //
 // Example: role_required
 type RoleRequiredProblemCode string
 
 // ServerFailedProblem A problem with the code `server_failed`.
 type ServerFailedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: server_failed
 	Code ServerFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2837,30 +2845,30 @@ type ServerFailedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// ServerFailedProblemCode What went wrong.
+// ServerFailedProblemCode The reason of the problem.
 //
 // Example: server_failed
 type ServerFailedProblemCode string
 
 // ServiceUnavailableProblem A problem with the code `service_unavailable`.
 type ServiceUnavailableProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: service_unavailable
 	Code ServiceUnavailableProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -2878,20 +2886,20 @@ type ServiceUnavailableProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// ServiceUnavailableProblemCode What went wrong.
+// ServiceUnavailableProblemCode The reason of the problem.
 //
 // Example: service_unavailable
 type ServiceUnavailableProblemCode string
 
 // Session A live session.
 type Session struct {
-	// CreatedAt When the user logged in.
+	// CreatedAt The time at which the user logged in.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
@@ -2901,12 +2909,12 @@ type Session struct {
 	// Example: true
 	Current bool `json:"current"`
 
-	// ExpiresAt When the session ends at the latest.
+	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// ID The id of a session. Not a secret.
+	// ID The id of a session. It is not a secret.
 	//
 	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	ID SessionID `json:"id"`
@@ -2916,7 +2924,7 @@ type Session struct {
 	// Example: 203.0.113.7
 	IP nullable.Nullable[string] `json:"ip"`
 
-	// LastUsedAt The last login or refresh, rounded down to the hour.
+	// LastUsedAt The time of the last login or refresh, rounded down to the hour.
 	//
 	// Example: 2026-11-22T10:00:00Z
 	LastUsedAt time.Time `json:"last_used_at"`
@@ -2926,13 +2934,13 @@ type Session struct {
 	// Example: hybrid
 	TokenTransport TokenTransport `json:"token_transport"`
 
-	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+	// UserAgent The `User-Agent` of the request, at most 256 characters, or `null` if it is not known. For a session, that of the last login or rotation.
 	//
 	// Example: Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
 	UserAgent nullable.Nullable[string] `json:"user_agent"`
 }
 
-// SessionID The id of a session. Not a secret.
+// SessionID The id of a session. It is not a secret.
 //
 // Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 type SessionID = openapi_types.UUID
@@ -2957,14 +2965,14 @@ type SessionResult struct {
 	Session nullable.Nullable[CurrentSession] `json:"session"`
 }
 
-// SessionSummary The session that the tokens belong to. In all transports.
+// SessionSummary The session that the tokens belong to. Present in all transports.
 type SessionSummary struct {
-	// ExpiresAt When the session ends at the latest. A refresh does not move it.
+	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// ID The id of a session. Not a secret.
+	// ID The id of a session. It is not a secret.
 	//
 	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	ID SessionID `json:"id"`
@@ -2977,7 +2985,7 @@ type Settings struct {
 	// Example: 1.0.0
 	ContractVersion string `json:"contract_version"`
 
-	// EmailVerification `required`: a user exists once the address is verified. `optional`: the user can log in at once.
+	// EmailVerification `required`: the user is created when the address is verified. `optional`: the user is created at registration and can log in at once.
 	//
 	// Example: required
 	EmailVerification SettingsEmailVerification `json:"email_verification"`
@@ -2990,7 +2998,7 @@ type Settings struct {
 	// Password The bounds of new passwords.
 	Password PasswordSettings `json:"password"`
 
-	// RecentAuthenticationSeconds How long a login or a reauthentication counts as recent, in seconds.
+	// RecentAuthenticationSeconds The time for which a login or a reauthentication counts as recent, in seconds.
 	//
 	// Example: 600
 	RecentAuthenticationSeconds int `json:"recent_authentication_seconds"`
@@ -3000,13 +3008,13 @@ type Settings struct {
 	// Example: open
 	Registration SettingsRegistration `json:"registration"`
 
-	// TokenTransports The transports that a login can choose.
+	// TokenTransports The transports that a client can choose at login.
 	//
 	// Example: ["hybrid","cookies","server_held","body"]
 	TokenTransports []TokenTransport `json:"token_transports"`
 }
 
-// SettingsEmailVerification `required`: a user exists once the address is verified. `optional`: the user can log in at once.
+// SettingsEmailVerification `required`: the user is created when the address is verified. `optional`: the user is created at registration and can log in at once.
 //
 // Example: required
 type SettingsEmailVerification string
@@ -3024,39 +3032,39 @@ type SettingsResult struct {
 
 // SignedIn A new session and its tokens. Which members are present depends on the transport; see the table at the top.
 type SignedIn struct {
-	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+	// AccessToken A JWT (RFC 9068) for the header `Authorization`. Only present in `hybrid` and `body`. Keep it in memory.
 	//
 	// Example: eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	AccessToken *AccessToken `json:"access_token,omitempty"`
 
-	// CsrfToken The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+	// CsrfToken The value of the header `X-CSRFToken` for this session. Only present in `hybrid`, `cookies` and `server_held`.
 	//
 	// Example: 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
 	CsrfToken *CsrfToken `json:"csrf_token,omitempty"`
 
-	// ExpiresIn Seconds from now until the access token expires, rounded down. In all transports.
+	// ExpiresIn Seconds from now until the access token expires, rounded down. Present in all transports.
 	//
 	// Example: 300
 	ExpiresIn ExpiresIn `json:"expires_in"`
 
-	// Generation Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
-	// has a higher one.
+	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
+	// has a higher generation.
 	//
 	//
 	// Example: 3
 	Generation Generation `json:"generation"`
 
-	// RefreshIn Seconds from now after which a refresh will bring the next tokens. In all transports.
+	// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
 	//
 	// Example: 240
 	RefreshIn RefreshIn `json:"refresh_in"`
 
-	// RefreshToken The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+	// RefreshToken The refresh token. Only present in `body`. Keep it in the platform's secure storage.
 	//
 	// Example: eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
 	RefreshToken *RefreshToken `json:"refresh_token,omitempty"`
 
-	// Session The session that the tokens belong to. In all transports.
+	// Session The session that the tokens belong to. Present in all transports.
 	Session SessionSummary `json:"session"`
 
 	// TokenTransport How the tokens of a session are delivered; see the table at the top. The default is `hybrid`.
@@ -3064,7 +3072,7 @@ type SignedIn struct {
 	// Example: hybrid
 	TokenTransport TokenTransport `json:"token_transport"`
 
-	// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+	// TokenType The type of the access token (RFC 6749). Only present in `hybrid` and `body`.
 	//
 	// Example: Bearer
 	TokenType *TokenType `json:"token_type,omitempty"`
@@ -3075,17 +3083,17 @@ type SignedIn struct {
 
 // SuperuserLastProblem A problem with the code `superuser_last`.
 type SuperuserLastProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: superuser_last
 	Code SuperuserLastProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -3103,13 +3111,13 @@ type SuperuserLastProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// SuperuserLastProblemCode What went wrong.
+// SuperuserLastProblemCode The reason of the problem.
 //
 // Example: superuser_last
 type SuperuserLastProblemCode string
@@ -3124,31 +3132,31 @@ type Timestamp = time.Time
 // Example: hybrid
 type TokenTransport string
 
-// TokenType The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+// TokenType The type of the access token (RFC 6749). Only present in `hybrid` and `body`.
 //
 // Example: Bearer
 type TokenType string
 
 // UpdateProfileRequest The members to change. Absent members stay as they are.
 type UpdateProfileRequest struct {
-	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// FirstName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
 
-	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// LastName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47), or `null` for none.
+	// Locale The language of mails (BCP 47), or `null` to clear it.
 	//
 	// Example: ko
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
-	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
-	// that name.
+	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
+	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
+	// is compared as equal to that name.
 	//
 	//
 	// Example: ada
@@ -3157,14 +3165,14 @@ type UpdateProfileRequest struct {
 
 // UpdateUserRequest The members to change. Absent members stay as they are.
 type UpdateUserRequest struct {
-	// Email A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
-	// scripts, such as Latin and Cyrillic, because it could imitate another domain.
+	// Email A new address, without a display name, such as `ada@example.com`. An address is rejected with `format_invalid` if a
+	// label of its domain mixes scripts, such as Latin and Cyrillic, because the domain could look like another one.
 	//
 	//
 	// Example: ada@example.com
 	Email *NewEmail `json:"email,omitempty"`
 
-	// FirstName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// FirstName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	FirstName *PersonName `json:"first_name,omitempty"`
@@ -3184,19 +3192,19 @@ type UpdateUserRequest struct {
 	// Example: false
 	IsSuperuser *bool `json:"is_superuser,omitempty"`
 
-	// LastName A first or last name as people write it, without control characters and other hidden characters. May be empty.
+	// LastName A first or last name, without control characters and other hidden characters. May be empty.
 	//
 	// Example: Ada
 	LastName *PersonName `json:"last_name,omitempty"`
 
-	// Locale The language of mails (BCP 47), or `null` for none.
+	// Locale The language of mails (BCP 47), or `null` to clear it.
 	//
 	// Example: ko
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
-	// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
-	// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
-	// that name.
+	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
+	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
+	// is compared as equal to that name.
 	//
 	//
 	// Example: ada
@@ -3205,7 +3213,7 @@ type UpdateUserRequest struct {
 
 // User A user.
 type User struct {
-	// DateJoined When the user was created.
+	// DateJoined The time at which the user was created.
 	//
 	// Example: 2026-11-01T08:00:00Z
 	DateJoined time.Time `json:"date_joined"`
@@ -3215,7 +3223,7 @@ type User struct {
 	// Example: ada@example.com
 	Email nullable.Nullable[string] `json:"email"`
 
-	// EmailVerified Whether the user has proved to own the address.
+	// EmailVerified Whether the address has been verified to belong to the user.
 	//
 	// Example: true
 	EmailVerified bool `json:"email_verified"`
@@ -3245,7 +3253,7 @@ type User struct {
 	// Example: false
 	IsSuperuser bool `json:"is_superuser"`
 
-	// LastLogin When the user last logged in, or `null` if never.
+	// LastLogin The time of the user's last login, or `null` if there was none.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	LastLogin nullable.Nullable[time.Time] `json:"last_login"`
@@ -3268,17 +3276,17 @@ type User struct {
 
 // UserConflictProblem A problem with the code `username_taken`, `email_taken`, `superuser_last` or `email_unverified`.
 type UserConflictProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: username_taken
 	Code UserConflictProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -3296,13 +3304,13 @@ type UserConflictProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UserConflictProblemCode What went wrong.
+// UserConflictProblemCode The reason of the problem.
 //
 // Example: username_taken
 type UserConflictProblemCode string
@@ -3333,17 +3341,17 @@ type UserSort string
 
 // UserUnreachableProblem A problem with the code `user_unreachable`.
 type UserUnreachableProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: user_unreachable
 	Code UserUnreachableProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -3361,37 +3369,37 @@ type UserUnreachableProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UserUnreachableProblemCode What went wrong.
+// UserUnreachableProblemCode The reason of the problem.
 //
 // Example: user_unreachable
 type UserUnreachableProblemCode string
 
-// Username Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
-// with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
-// that name.
+// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
+// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
+// is compared as equal to that name.
 //
 // Example: ada
 type Username = string
 
 // UsernameTakenProblem A problem with the code `username_taken`.
 type UsernameTakenProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: username_taken
 	Code UsernameTakenProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -3409,30 +3417,30 @@ type UsernameTakenProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// UsernameTakenProblemCode What went wrong.
+// UsernameTakenProblemCode The reason of the problem.
 //
 // Example: username_taken
 type UsernameTakenProblemCode string
 
 // ValidationFailedProblem A problem with the code `validation_failed`.
 type ValidationFailedProblem struct {
-	// Code What went wrong.
+	// Code The reason of the problem.
 	//
 	// Example: validation_failed
 	Code ValidationFailedProblemCode `json:"code"`
 
-	// Detail What happened and what to do, in English.
+	// Detail An explanation of the problem and of what to do, in English.
 	//
-	// Example: There is nothing at this path, or it is not yours.
+	// Example: The path or the resource does not exist, or the resource belongs to another user.
 	Detail string `json:"detail"`
 
-	// Errors All fields and parameters at fault. Absent if none is.
+	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// RequestID The `X-Request-Id` of this answer.
@@ -3450,13 +3458,13 @@ type ValidationFailedProblem struct {
 	// Example: Not found
 	Title string `json:"title"`
 
-	// Type The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+	// Type The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
 	//
 	// Example: http://localhost:8080/problems/resource_not_found
 	Type string `json:"type"`
 }
 
-// ValidationFailedProblemCode What went wrong.
+// ValidationFailedProblemCode The reason of the problem.
 //
 // Example: validation_failed
 type ValidationFailedProblemCode string
@@ -3489,7 +3497,7 @@ type CreatedBefore = Timestamp
 // Example: 2026-11-22T09:30:00Z
 type CreatedFrom = Timestamp
 
-// CursorQuery A position in a list. Opaque: use it as it is.
+// CursorQuery A position in a list. It is opaque: send it unchanged.
 //
 // Example: eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
 type CursorQuery = Cursor
@@ -3511,7 +3519,7 @@ type Limit = int
 // Example: q83vEjRWeJCrze8SNFZ4kA
 type RefreshAttemptHeader = RefreshAttempt
 
-// SessionIDPath The id of a session. Not a secret.
+// SessionIDPath The id of a session. It is not a secret.
 //
 // Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 type SessionIDPath = SessionID
@@ -3598,16 +3606,16 @@ type ListEventsParams struct {
 
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
-	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-	// tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
-	// long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
-	// value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one session, from all tabs,
+	// until an answer has a higher `generation` or a new session begins. Then generate a new value. With the value, a
+	// client that lost an answer can get it again even much later (sleep, tunnel, outage). A thief who has only the token
+	// cannot. Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
 }
 
 // RevokeAllSessionsParams defines parameters for RevokeAllSessions.
 type RevokeAllSessionsParams struct {
-	// KeepCurrent Keep the session that makes this request.
+	// KeepCurrent Whether to keep the session that makes this request.
 	KeepCurrent *bool `form:"keep_current,omitempty" json:"keep_current,omitempty"`
 }
 
@@ -3622,7 +3630,7 @@ type ListSessionsParams struct {
 
 // GetSettingsParams defines parameters for GetSettings.
 type GetSettingsParams struct {
-	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
@@ -3631,7 +3639,7 @@ type ListAllEventsParams struct {
 	// UserID Only events of this user.
 	UserID *UserID `form:"user_id,omitempty" json:"user_id,omitempty"`
 
-	// ActorID Only what this staff member did to other users.
+	// ActorID Only events that this staff member caused for other users.
 	ActorID *UserID `form:"actor_id,omitempty" json:"actor_id,omitempty"`
 
 	// Kind Only events of these kinds. Repeat the parameter for several kinds, each once.
@@ -3652,7 +3660,7 @@ type ListAllEventsParams struct {
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Q A part of the username, the email address or the name.
+	// Q Words, each of which occurs in the username, the email address or a name.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
 	// Username Only the user with exactly this username, compared as at login.
@@ -3671,7 +3679,7 @@ type ListUsersParams struct {
 	// `none`: all others. Repeat the parameter for several roles, each once.
 	Role *[]UserRole `form:"role,omitempty" json:"role,omitempty"`
 
-	// Sort The order; with a hyphen it is descending. Users who never logged in count as the earliest.
+	// Sort The order, descending with a hyphen. By `last_login`, users who never logged in are the earliest.
 	Sort *UserSort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Limit The maximum number of items in the answer.
@@ -3683,8 +3691,8 @@ type ListUsersParams struct {
 
 // UpdateUserParams defines parameters for UpdateUser.
 type UpdateUserParams struct {
-	// IfMatch The `ETag` of the user as it was read (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
-	// been changed since. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
+	// IfMatch The `ETag` that came with the user (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
+	// been changed since then. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3699,22 +3707,22 @@ type ListUserSessionsParams struct {
 
 // GetOpenapiJSONParams defines parameters for GetOpenapiJSON.
 type GetOpenapiJSONParams struct {
-	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // GetOpenapiYamlParams defines parameters for GetOpenapiYaml.
 type GetOpenapiYamlParams struct {
-	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // ListProblemsParams defines parameters for ListProblems.
 type ListProblemsParams struct {
-	// Locale The language of `message` (BCP 47); `ko-KR` gets `ko`. A language that the server does not have gets English.
+	// Locale The language of `message` (BCP 47). `ko-KR` selects `ko`; an unsupported language selects English.
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 
-	// IfNoneMatch The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
@@ -3935,16 +3943,16 @@ type ClientInterface interface {
 
 	// GetSigningKeys Get the public keys of access tokens
 	//
-	// The JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes. Ignore keys and
-	// members that you do not know.
+	// Returns the JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
+	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The answer may be cached for five minutes. Ignore
+	// unknown keys and members.
 	//
 	// Corresponds with GET /.well-known/jwks.json (the `GetSigningKeys` operationId).
 	GetSigningKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CancelEmailChange Cancel the change of my email address
 	//
-	// The links of the pending change stop working. Does nothing if no change is pending.
+	// Cancels the pending change, so that its links stop working. Does nothing if no change is pending.
 	//
 	// Corresponds with DELETE /accounts/email/change (the `CancelEmailChange` operationId).
 	CancelEmailChange(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3952,8 +3960,8 @@ type ClientInterface interface {
 	// ChangeEmailWithBody Change my email address
 	//
 	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
-	// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
-	// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
+	// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
+	// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3963,8 +3971,8 @@ type ClientInterface interface {
 	// ChangeEmail Change my email address
 	//
 	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
-	// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
-	// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
+	// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
+	// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3973,9 +3981,10 @@ type ClientInterface interface {
 
 	// ConfirmEmailChangeWithBody Confirm the new email address
 	//
-	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
-	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-	// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
+	// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
+	// password of the user who changes the address. Without the password, strangers could verify an address for *their*
+	// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
+	// continue.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3984,9 +3993,10 @@ type ClientInterface interface {
 
 	// ConfirmEmailChange Confirm the new email address
 	//
-	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
-	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-	// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
+	// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
+	// password of the user who changes the address. Without the password, strangers could verify an address for *their*
+	// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
+	// continue.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3995,15 +4005,17 @@ type ClientInterface interface {
 
 	// ResendEmailChange Send the mail of my email change again
 	//
-	// Sends a new link to the pending address. The older links stop working. `404` means that no change is pending.
+	// Sends a new link to the pending address. The older links then stop working. If too many mails were sent to the
+	// address, no mail is sent and the older link stays valid. `404` means that no change is pending.
 	//
 	// Corresponds with POST /accounts/email/change/resend (the `ResendEmailChange` operationId).
 	ResendEmailChange(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResendVerificationWithBody Send the verification mail again
 	//
-	// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+	// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
+	// `503`, regardless of the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4012,8 +4024,9 @@ type ClientInterface interface {
 
 	// ResendVerification Send the verification mail again
 	//
-	// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+	// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
+	// `503`, regardless of the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4023,9 +4036,9 @@ type ClientInterface interface {
 	// VerifyEmailWithBody Verify the email address and log in
 	//
 	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
-	// password that was entered at registration. If the address was registered several times, the password selects the
-	// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
-	// same request is simply a login.
+	// password that was entered at registration. If the address was registered several times, the link of any of the mails
+	// works, and the password selects the registration. A wrong password does not use up the token. After a success,
+	// repeating the request logs in.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4035,9 +4048,9 @@ type ClientInterface interface {
 	// VerifyEmail Verify the email address and log in
 	//
 	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
-	// password that was entered at registration. If the address was registered several times, the password selects the
-	// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
-	// same request is simply a login.
+	// password that was entered at registration. If the address was registered several times, the link of any of the mails
+	// works, and the password selects the registration. A wrong password does not use up the token. After a success,
+	// repeating the request logs in.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4046,10 +4059,10 @@ type ClientInterface interface {
 
 	// ListEvents List my security events
 	//
-	// The security log of the signed-in user, newest first: logins and failed ones, revoked sessions, changes of passwords
-	// and addresses. Failures of one kind from one address are listed at most once a minute, and a moment after they
-	// happen. Events are kept for a limited time. An event that a staff member caused says so in `actor`, and has neither
-	// the staff member's name nor where the request came from.
+	// Returns the security log of the signed-in user, newest first: successful and failed logins, revoked sessions, changes
+	// of passwords and addresses, and more; see `EventKind`. Failures of one kind from one network are recorded at most once
+	// a minute, with a short delay. Events are kept for a limited time. If a staff member caused an event, `actor` is
+	// `staff`, and the members that identify the staff member or the request are `null`.
 	//
 	// Corresponds with GET /accounts/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4059,8 +4072,8 @@ type ClientInterface interface {
 	// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
 	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
-	// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
-	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+	// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
+	// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
 	// revokes the oldest.
 	//
 	// Takes any type of body and a specified content type.
@@ -4073,8 +4086,8 @@ type ClientInterface interface {
 	// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
 	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
-	// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
-	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+	// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
+	// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
 	// revokes the oldest.
 	//
 	// Takes a body of the `application/json` content type.
@@ -4084,12 +4097,12 @@ type ClientInterface interface {
 
 	// LogoutWithBody Log out
 	//
-	// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
+	// Revokes the session of the presented credential and clears its cookies. From then on the server rejects the session's
+	// access and refresh tokens everywhere. Present the credential as for `POST /accounts/refresh_token`. The server accepts:
 	//
-	// - any authentic refresh token of the session, also a superseded or an expired one, and
-	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
-	//   `cookies` it must not have expired, because the refresh token is there for that.
+	// - any authentic refresh token of the session, even if superseded or expired;
+	// - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
+	//   `cookies` it must not have expired; present the refresh token instead.
 	//
 	// The operation is idempotent.
 	//
@@ -4100,12 +4113,12 @@ type ClientInterface interface {
 
 	// Logout Log out
 	//
-	// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
+	// Revokes the session of the presented credential and clears its cookies. From then on the server rejects the session's
+	// access and refresh tokens everywhere. Present the credential as for `POST /accounts/refresh_token`. The server accepts:
 	//
-	// - any authentic refresh token of the session, also a superseded or an expired one, and
-	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
-	//   `cookies` it must not have expired, because the refresh token is there for that.
+	// - any authentic refresh token of the session, even if superseded or expired;
+	// - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
+	//   `cookies` it must not have expired; present the refresh token instead.
 	//
 	// The operation is idempotent.
 	//
@@ -4116,8 +4129,8 @@ type ClientInterface interface {
 
 	// ChangePasswordWithBody Change my password
 	//
-	// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
-	// same transport. A mail says that the password was changed.
+	// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+	// same transport. A mail informs the user of the change.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4126,8 +4139,8 @@ type ClientInterface interface {
 
 	// ChangePassword Change my password
 	//
-	// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
-	// same transport. A mail says that the password was changed.
+	// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+	// same transport. A mail informs the user of the change.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4136,9 +4149,10 @@ type ClientInterface interface {
 
 	// RequestPasswordResetWithBody Request a mail to set a new password
 	//
-	// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
-	// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+	// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
+	// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
+	// every request is rejected with `503`, regardless of the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4147,9 +4161,10 @@ type ClientInterface interface {
 
 	// RequestPasswordReset Request a mail to set a new password
 	//
-	// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
-	// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+	// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
+	// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
+	// every request is rejected with `503`, regardless of the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4161,10 +4176,10 @@ type ClientInterface interface {
 	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 	// sign the user in: log in with the new password.
 	//
-	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+	// If verification is optional, a stranger may have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
-	// Data of invited and imported users is kept.
+	// username with a generated one. The user can choose another username, or the old one, with
+	// `PATCH /accounts/profile`. The data of invited and imported users is kept.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4176,10 +4191,10 @@ type ClientInterface interface {
 	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 	// sign the user in: log in with the new password.
 	//
-	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+	// If verification is optional, a stranger may have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
-	// Data of invited and imported users is kept.
+	// username with a generated one. The user can choose another username, or the old one, with
+	// `PATCH /accounts/profile`. The data of invited and imported users is kept.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4188,23 +4203,23 @@ type ClientInterface interface {
 
 	// DeleteAccount Delete my account
 	//
-	// Removes the user with all sessions, events and open links, at once and permanently. A mail confirms it. The cookies
-	// are cleared.
+	// Removes the user with all sessions, events and open links, at once and permanently. The security log keeps what
+	// staff did to the user, without names. A mail confirms the deletion. The cookies are cleared.
 	//
 	// Corresponds with DELETE /accounts/profile (the `DeleteAccount` operationId).
 	DeleteAccount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetProfile Get my profile
 	//
-	// The signed-in user, as stored in the database now.
+	// Returns the signed-in user as stored in the database now.
 	//
 	// Corresponds with GET /accounts/profile (the `GetProfile` operationId).
 	GetProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateProfileWithBody Change my username, names or language
 	//
-	// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
-	// operations of their own.
+	// Absent members stay as they are. `"locale": null` clears the language. Use `POST /accounts/email/change` and
+	// `POST /accounts/password/change` for the email address and the password.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4213,8 +4228,8 @@ type ClientInterface interface {
 
 	// UpdateProfile Change my username, names or language
 	//
-	// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
-	// operations of their own.
+	// Absent members stay as they are. `"locale": null` clears the language. Use `POST /accounts/email/change` and
+	// `POST /accounts/password/change` for the email address and the password.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4223,17 +4238,17 @@ type ClientInterface interface {
 
 	// ExportProfile Export my data
 	//
-	// Everything that this service stores about the signed-in user, without secrets. The number of exports is limited. The
-	// server rejects a cross-site navigation that is authenticated by a cookie (`csrf_failed`), so that a link on another
-	// site cannot exhaust the limit.
+	// Returns the data that this service stores about the signed-in user: the profile, the live sessions and the newest
+	// thousand events. Secrets are left out. The number of exports is limited. The server rejects a cross-site navigation
+	// that is authenticated by a cookie (`csrf_failed`), so that a link on another site cannot exhaust the limit.
 	//
 	// Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
 	ExportProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReauthenticateWithBody Confirm my password
 	//
-	// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
-	// the next ten minutes in this session. A login has the same effect.
+	// Verifies the password of the signed-in user. For the next ten minutes, the server then accepts operations with
+	// `x-recent-authentication` in this session. A login has the same effect.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4242,8 +4257,8 @@ type ClientInterface interface {
 
 	// Reauthenticate Confirm my password
 	//
-	// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
-	// the next ten minutes in this session. A login has the same effect.
+	// Verifies the password of the signed-in user. For the next ten minutes, the server then accepts operations with
+	// `x-recent-authentication` in this session. A login has the same effect.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4252,19 +4267,23 @@ type ClientInterface interface {
 
 	// RefreshTokenWithBody Refresh the tokens
 	//
-	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
-	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
-	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
+	// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
+	// answer has the next one; before that, the generation stays the same. The refresh credential is:
+	//
+	// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
+	// - `server_held`: the cookie `__Host-access`, even if it has expired;
+	// - `body`: `refresh_token` in the body.
+	//
+	// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
 	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
-	// resumed after a pause.
+	// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+	// has just resumed after a pause.
 	//
-	// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
-	// operator sets. The guide to the Django import explains how.
+	// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
+	// until a time that the operator sets. The guide to the Django import explains how.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4273,19 +4292,23 @@ type ClientInterface interface {
 
 	// RefreshToken Refresh the tokens
 	//
-	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
-	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
-	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
+	// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
+	// answer has the next one; before that, the generation stays the same. The refresh credential is:
+	//
+	// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
+	// - `server_held`: the cookie `__Host-access`, even if it has expired;
+	// - `body`: `refresh_token` in the body.
+	//
+	// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
 	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
-	// resumed after a pause.
+	// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+	// has just resumed after a pause.
 	//
-	// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
-	// operator sets. The guide to the Django import explains how.
+	// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
+	// until a time that the operator sets. The guide to the Django import explains how.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4294,10 +4317,11 @@ type ClientInterface interface {
 
 	// RegisterWithBody Sign up
 	//
-	// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
-	// way. No user exists before the address is verified, unless the operator has made verification optional.
-	// If the requested `username` is taken by then, the server generates one, which the user can change later.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+	// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
+	// made verification optional. If another user has the requested `username` by then, the server generates one, which
+	// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
+	// regardless of the address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4306,10 +4330,11 @@ type ClientInterface interface {
 
 	// Register Sign up
 	//
-	// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
-	// way. No user exists before the address is verified, unless the operator has made verification optional.
-	// If the requested `username` is taken by then, the server generates one, which the user can change later.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+	// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
+	// made verification optional. If another user has the requested `username` by then, the server generates one, which
+	// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
+	// regardless of the address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4318,13 +4343,14 @@ type ClientInterface interface {
 
 	// GetSession Get the current session
 	//
-	// Says whether the caller is signed in, and gives the CSRF token. A page calls this first after it was loaded: it then
-	// has no access token, and if it is on another host than the API it cannot read the cookie `csrftoken`.
+	// Returns the session of the caller and its CSRF token. A page calls this first when it has been loaded. At that time
+	// it has no access token, and if it is on another host than the API, it cannot read the cookie `csrftoken`.
 	//
-	// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
-	// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-	// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
-	// sends none here, because an expired access token would hide its session.
+	// A missing or rejected credential is not an error: the answer is `200` with `"session": null`. That includes expired
+	// credentials and those of expired or revoked sessions. In `server_held` an expired access cookie is still accepted,
+	// because it is the refresh credential. Nothing is changed, and no token is issued. If the request has an
+	// `Authorization` header, the server ignores the cookies. A page should not send one, because with an expired access
+	// token the answer would be `"session": null`.
 	//
 	// Corresponds with GET /accounts/session (the `GetSession` operationId).
 	GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4339,39 +4365,39 @@ type ClientInterface interface {
 
 	// ListSessions List my sessions
 	//
-	// The live sessions of the signed-in user on all devices, newest first. A user has at most 50.
+	// Returns the live sessions of the signed-in user on all devices, newest first. A user has at most 50.
 	//
 	// Corresponds with GET /accounts/sessions (the `ListSessions` operationId).
 	ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RevokeSession Log out one of my sessions
 	//
-	// Revokes one session of the signed-in user, for instance of a lost device. The id of another user's session gets the
-	// same answer as one that does not exist. Revoking the caller's own session clears its cookies.
+	// Revokes one session of the signed-in user, for instance that of a lost device. The answer to the id of another
+	// user's session is the same as to an id that does not exist. Revoking the caller's own session clears its cookies.
 	//
 	// Corresponds with DELETE /accounts/sessions/{session_id} (the `RevokeSession` operationId).
 	RevokeSession(ctx context.Context, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSettings Get the public settings
 	//
-	// What a page must know before a user signs in: whether registration is open, the bounds of passwords, the languages.
-	// May be cached for a minute; send `If-None-Match` to revalidate.
+	// Returns the settings that a page needs before a user signs in: whether registration is open, the bounds of passwords,
+	// the languages. The answer may be cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Corresponds with GET /accounts/settings (the `GetSettings` operationId).
 	GetSettings(ctx context.Context, params *GetSettingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAllEvents List the security events of all users
 	//
-	// The security log of all users that matches all of the filters, newest first. Of a deleted user, only what staff did
-	// is kept, under the id alone.
+	// Returns the events of all users that match all of the filters, newest first. For a deleted user, only the events that
+	// staff caused are kept, with the user's id but without names.
 	//
 	// Corresponds with GET /admin/events (the `ListAllEvents` operationId).
 	ListAllEvents(ctx context.Context, params *ListAllEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUsers Find users
 	//
-	// The users that match all of the filters, in pages, by `id` unless `sort` says otherwise. Each word of `q` is
-	// searched in usernames, addresses and names, as a part of them and without regard to case.
+	// Returns the users that match all of the filters, ordered by `sort`, or by `id` without it. Each word of `q` must occur
+	// in the username, the email address or a name, regardless of case.
 	//
 	// Corresponds with GET /admin/users (the `ListUsers` operationId).
 	ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4379,8 +4405,8 @@ type ClientInterface interface {
 	// InviteUserWithBody Invite a user
 	//
 	// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
-	// page where the user sets a password. After that the user requests a link like someone who has forgotten the
-	// password. Only superusers can invite staff members.
+	// page where the user sets a password. After that, the user can request another link with
+	// `POST /accounts/password/reset`. Only superusers can invite staff members.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4390,8 +4416,8 @@ type ClientInterface interface {
 	// InviteUser Invite a user
 	//
 	// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
-	// page where the user sets a password. After that the user requests a link like someone who has forgotten the
-	// password. Only superusers can invite staff members.
+	// page where the user sets a password. After that, the user can request another link with
+	// `POST /accounts/password/reset`. Only superusers can invite staff members.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4400,17 +4426,17 @@ type ClientInterface interface {
 
 	// DeleteUser Delete a user
 	//
-	// Removes the user with all sessions, events and links, permanently, and tells the address so. The id is never used
-	// again. To keep a user out without deleting the account, deactivate it. The security log keeps what staff did to the
-	// user, without names.
+	// Removes the user with all sessions, events and open links, at once and permanently. A mail informs the user. The id is
+	// never used again. The security log keeps what staff did to the user, without names. To block a user without deleting
+	// the account, deactivate the user. Deleting the caller's own account clears its cookies.
 	//
 	// Corresponds with DELETE /admin/users/{user_id} (the `DeleteUser` operationId).
 	DeleteUser(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetUser Get a user
 	//
-	// The user, and whether login is temporarily blocked. `ETag` has the `version` of the user, for `If-Match` of
-	// `PATCH /admin/users/{user_id}`.
+	// Returns the user. `throttled` says whether login is temporarily blocked. `ETag` is the `version` of the user, for
+	// `If-Match` of `PATCH /admin/users/{user_id}`.
 	//
 	// Corresponds with GET /admin/users/{user_id} (the `GetUser` operationId).
 	GetUser(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4422,14 +4448,14 @@ type ClientInterface interface {
 	// each other's changes.
 	//
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
-	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
-	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-	// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
-	// sign-in, and when the staff member who started it loses all sessions, a role or the account.
+	// a notice to the present one. The present address stays in force until the change is confirmed with the link. Until
+	// then, `pending_email` is the new address. Only superusers can start a change for a user who has a password, has
+	// ever signed in, or was imported from another service. A change that a staff member started is canceled when the user
+	// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 	//
-	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
-	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
-	// superusers can change staff members or grant roles.
+	// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
+	// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
+	// at once; activation restores none. Only superusers can change staff members or grant roles.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4443,14 +4469,14 @@ type ClientInterface interface {
 	// each other's changes.
 	//
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
-	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
-	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-	// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
-	// sign-in, and when the staff member who started it loses all sessions, a role or the account.
+	// a notice to the present one. The present address stays in force until the change is confirmed with the link. Until
+	// then, `pending_email` is the new address. Only superusers can start a change for a user who has a password, has
+	// ever signed in, or was imported from another service. A change that a staff member started is canceled when the user
+	// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 	//
-	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
-	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
-	// superusers can change staff members or grant roles.
+	// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
+	// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
+	// at once; activation restores none. Only superusers can change staff members or grant roles.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4459,18 +4485,18 @@ type ClientInterface interface {
 
 	// ResetUserLoginLimit Reset the login limit of a user
 	//
-	// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
-	// clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess passwords
-	// without limit.
+	// Resets the rate limits of this user: those of wrong passwords, of right passwords, and of requested reset mails. The
+	// limits of clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess
+	// passwords without limit.
 	//
 	// Corresponds with DELETE /admin/users/{user_id}/login_limit (the `ResetUserLoginLimit` operationId).
 	ResetUserLoginLimit(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RequestUserPasswordReset Send a user the mail to set a password
 	//
-	// Sends the link of a forgotten password, or the invitation again if the user has no password yet. Nothing changes
-	// until the link is used: the present password works. At most five of these mails and invitations are sent to one
-	// address per hour. One staff member can cause at most 100 mails per hour.
+	// Sends the link for a forgotten password, or the invitation again if the user has no password yet. The present password
+	// stays valid until the link is used. By default, staff can send at most five such mails and invitations to one address
+	// per hour, and one staff member can send at most 100 mails per hour. Further requests are rejected with `429`.
 	//
 	// Corresponds with POST /admin/users/{user_id}/password_reset (the `RequestUserPasswordReset` operationId).
 	RequestUserPasswordReset(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4484,54 +4510,56 @@ type ClientInterface interface {
 
 	// ListUserSessions List a user's sessions
 	//
-	// The live sessions of the user, newest first. A user has at most 50.
+	// Returns the live sessions of the user, newest first. A user has at most 50.
 	//
 	// Corresponds with GET /admin/users/{user_id}/sessions (the `ListUserSessions` operationId).
 	ListUserSessions(ctx context.Context, userID UserIDPath, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RevokeUserSession Log out one session of a user
 	//
-	// Revokes one session of the user. The id of another user's session gets the same answer as one that does not exist.
+	// Revokes one session of the user. The answer to the id of another user's session is the same as to an id that does not
+	// exist. Revoking the caller's own session clears its cookies.
 	//
 	// Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `RevokeUserSession` operationId).
 	RevokeUserSession(ctx context.Context, userID UserIDPath, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CheckHealth Check whether the process is alive
 	//
-	// Answers 200 as long as the process can answer at all, and checks nothing else. Restart the process if this fails.
+	// Answers `200` as long as the process can answer requests, and checks nothing else. If this fails, restart the process.
 	//
 	// Corresponds with GET /healthz (the `CheckHealth` operationId).
 	CheckHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetOpenapiJSON Get this contract as JSON
 	//
-	// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
-	// a minute; send `If-None-Match` to revalidate.
+	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+	// cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Corresponds with GET /openapi.json (the `GetOpenapiJSON` operationId).
 	GetOpenapiJSON(ctx context.Context, params *GetOpenapiJSONParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetOpenapiYaml Get this contract as YAML
 	//
-	// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
-	// a minute; send `If-None-Match` to revalidate.
+	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+	// cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Corresponds with GET /openapi.yaml (the `GetOpenapiYaml` operationId).
 	GetOpenapiYaml(ctx context.Context, params *GetOpenapiYamlParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListProblems List the problem codes
 	//
-	// Explains every problem code and every field code, with a sentence that a page can show to users. Each code also has
-	// a page for developers at `/problems/{code}`, which is the `type` of its problems.
+	// Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
+	// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
+	// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Corresponds with GET /problems (the `ListProblems` operationId).
 	ListProblems(ctx context.Context, params *ListProblemsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CheckReadiness Check whether this replica should get traffic
 	//
-	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+	// Answers `200` if the database answers, its schema is current, this replica's clock agrees with the database's, a write
 	// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
-	// is full, requests that only read are still answered.
+	// is full, the server still answers requests that only read.
 	//
 	// Corresponds with GET /readyz (the `CheckReadiness` operationId).
 	CheckReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4539,9 +4567,9 @@ type ClientInterface interface {
 
 // GetSigningKeys Get the public keys of access tokens
 //
-// The JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes. Ignore keys and
-// members that you do not know.
+// Returns the JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
+// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The answer may be cached for five minutes. Ignore
+// unknown keys and members.
 //
 // Corresponds with GET /.well-known/jwks.json (the `GetSigningKeys` operationId).
 func (c *Client) GetSigningKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4558,7 +4586,7 @@ func (c *Client) GetSigningKeys(ctx context.Context, reqEditors ...RequestEditor
 
 // CancelEmailChange Cancel the change of my email address
 //
-// The links of the pending change stop working. Does nothing if no change is pending.
+// Cancels the pending change, so that its links stop working. Does nothing if no change is pending.
 //
 // Corresponds with DELETE /accounts/email/change (the `CancelEmailChange` operationId).
 func (c *Client) CancelEmailChange(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4576,8 +4604,8 @@ func (c *Client) CancelEmailChange(ctx context.Context, reqEditors ...RequestEdi
 // ChangeEmailWithBody Change my email address
 //
 // Sends a link to the new address and a notice to the present one. The present address stays in force until the new
-// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
-// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
+// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
+// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4597,8 +4625,8 @@ func (c *Client) ChangeEmailWithBody(ctx context.Context, contentType string, bo
 // ChangeEmail Change my email address
 //
 // Sends a link to the new address and a notice to the present one. The present address stays in force until the new
-// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
-// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
+// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
+// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4617,9 +4645,10 @@ func (c *Client) ChangeEmail(ctx context.Context, body ChangeEmailJSONRequestBod
 
 // ConfirmEmailChangeWithBody Confirm the new email address
 //
-// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
-// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
+// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
+// password of the user who changes the address. Without the password, strangers could verify an address for *their*
+// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
+// continue.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4638,9 +4667,10 @@ func (c *Client) ConfirmEmailChangeWithBody(ctx context.Context, contentType str
 
 // ConfirmEmailChange Confirm the new email address
 //
-// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
-// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
+// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
+// password of the user who changes the address. Without the password, strangers could verify an address for *their*
+// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
+// continue.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4659,7 +4689,8 @@ func (c *Client) ConfirmEmailChange(ctx context.Context, body ConfirmEmailChange
 
 // ResendEmailChange Send the mail of my email change again
 //
-// Sends a new link to the pending address. The older links stop working. `404` means that no change is pending.
+// Sends a new link to the pending address. The older links then stop working. If too many mails were sent to the
+// address, no mail is sent and the older link stays valid. `404` means that no change is pending.
 //
 // Corresponds with POST /accounts/email/change/resend (the `ResendEmailChange` operationId).
 func (c *Client) ResendEmailChange(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4676,8 +4707,9 @@ func (c *Client) ResendEmailChange(ctx context.Context, reqEditors ...RequestEdi
 
 // ResendVerificationWithBody Send the verification mail again
 //
-// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
+// `503`, regardless of the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4696,8 +4728,9 @@ func (c *Client) ResendVerificationWithBody(ctx context.Context, contentType str
 
 // ResendVerification Send the verification mail again
 //
-// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
+// `503`, regardless of the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4717,9 +4750,9 @@ func (c *Client) ResendVerification(ctx context.Context, body ResendVerification
 // VerifyEmailWithBody Verify the email address and log in
 //
 // Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
-// password that was entered at registration. If the address was registered several times, the password selects the
-// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
-// same request is simply a login.
+// password that was entered at registration. If the address was registered several times, the link of any of the mails
+// works, and the password selects the registration. A wrong password does not use up the token. After a success,
+// repeating the request logs in.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4739,9 +4772,9 @@ func (c *Client) VerifyEmailWithBody(ctx context.Context, contentType string, bo
 // VerifyEmail Verify the email address and log in
 //
 // Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
-// password that was entered at registration. If the address was registered several times, the password selects the
-// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
-// same request is simply a login.
+// password that was entered at registration. If the address was registered several times, the link of any of the mails
+// works, and the password selects the registration. A wrong password does not use up the token. After a success,
+// repeating the request logs in.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4760,10 +4793,10 @@ func (c *Client) VerifyEmail(ctx context.Context, body VerifyEmailJSONRequestBod
 
 // ListEvents List my security events
 //
-// The security log of the signed-in user, newest first: logins and failed ones, revoked sessions, changes of passwords
-// and addresses. Failures of one kind from one address are listed at most once a minute, and a moment after they
-// happen. Events are kept for a limited time. An event that a staff member caused says so in `actor`, and has neither
-// the staff member's name nor where the request came from.
+// Returns the security log of the signed-in user, newest first: successful and failed logins, revoked sessions, changes
+// of passwords and addresses, and more; see `EventKind`. Failures of one kind from one network are recorded at most once
+// a minute, with a short delay. Events are kept for a limited time. If a staff member caused an event, `actor` is
+// `staff`, and the members that identify the staff member or the request are `null`.
 //
 // Corresponds with GET /accounts/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4783,8 +4816,8 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 // Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
 // deactivated user and an unverified address all get the same `401` after the same time.
 //
-// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
-// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
+// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
 // revokes the oldest.
 //
 // Takes any type of body and a specified content type.
@@ -4807,8 +4840,8 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 // Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
 // deactivated user and an unverified address all get the same `401` after the same time.
 //
-// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
-// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
+// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
 // revokes the oldest.
 //
 // Takes a body of the `application/json` content type.
@@ -4828,12 +4861,12 @@ func (c *Client) Login(ctx context.Context, body LoginJSONRequestBody, reqEditor
 
 // LogoutWithBody Log out
 //
-// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
+// Revokes the session of the presented credential and clears its cookies. From then on the server rejects the session's
+// access and refresh tokens everywhere. Present the credential as for `POST /accounts/refresh_token`. The server accepts:
 //
-//   - any authentic refresh token of the session, also a superseded or an expired one, and
-//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
-//     `cookies` it must not have expired, because the refresh token is there for that.
+//   - any authentic refresh token of the session, even if superseded or expired;
+//   - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
+//     `cookies` it must not have expired; present the refresh token instead.
 //
 // The operation is idempotent.
 //
@@ -4854,12 +4887,12 @@ func (c *Client) LogoutWithBody(ctx context.Context, contentType string, body io
 
 // Logout Log out
 //
-// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
+// Revokes the session of the presented credential and clears its cookies. From then on the server rejects the session's
+// access and refresh tokens everywhere. Present the credential as for `POST /accounts/refresh_token`. The server accepts:
 //
-//   - any authentic refresh token of the session, also a superseded or an expired one, and
-//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
-//     `cookies` it must not have expired, because the refresh token is there for that.
+//   - any authentic refresh token of the session, even if superseded or expired;
+//   - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
+//     `cookies` it must not have expired; present the refresh token instead.
 //
 // The operation is idempotent.
 //
@@ -4880,8 +4913,8 @@ func (c *Client) Logout(ctx context.Context, body LogoutJSONRequestBody, reqEdit
 
 // ChangePasswordWithBody Change my password
 //
-// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
-// same transport. A mail says that the password was changed.
+// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+// same transport. A mail informs the user of the change.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4900,8 +4933,8 @@ func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string,
 
 // ChangePassword Change my password
 //
-// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
-// same transport. A mail says that the password was changed.
+// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+// same transport. A mail informs the user of the change.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4920,9 +4953,10 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 
 // RequestPasswordResetWithBody Request a mail to set a new password
 //
-// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
-// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
+// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
+// every request is rejected with `503`, regardless of the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4941,9 +4975,10 @@ func (c *Client) RequestPasswordResetWithBody(ctx context.Context, contentType s
 
 // RequestPasswordReset Request a mail to set a new password
 //
-// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
-// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
+// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
+// every request is rejected with `503`, regardless of the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4965,10 +5000,10 @@ func (c *Client) RequestPasswordReset(ctx context.Context, body RequestPasswordR
 // The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 // sign the user in: log in with the new password.
 //
-// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+// If verification is optional, a stranger may have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
-// Data of invited and imported users is kept.
+// username with a generated one. The user can choose another username, or the old one, with
+// `PATCH /accounts/profile`. The data of invited and imported users is kept.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4990,10 +5025,10 @@ func (c *Client) ConfirmPasswordResetWithBody(ctx context.Context, contentType s
 // The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 // sign the user in: log in with the new password.
 //
-// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+// If verification is optional, a stranger may have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
-// Data of invited and imported users is kept.
+// username with a generated one. The user can choose another username, or the old one, with
+// `PATCH /accounts/profile`. The data of invited and imported users is kept.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5012,8 +5047,8 @@ func (c *Client) ConfirmPasswordReset(ctx context.Context, body ConfirmPasswordR
 
 // DeleteAccount Delete my account
 //
-// Removes the user with all sessions, events and open links, at once and permanently. A mail confirms it. The cookies
-// are cleared.
+// Removes the user with all sessions, events and open links, at once and permanently. The security log keeps what
+// staff did to the user, without names. A mail confirms the deletion. The cookies are cleared.
 //
 // Corresponds with DELETE /accounts/profile (the `DeleteAccount` operationId).
 func (c *Client) DeleteAccount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5030,7 +5065,7 @@ func (c *Client) DeleteAccount(ctx context.Context, reqEditors ...RequestEditorF
 
 // GetProfile Get my profile
 //
-// The signed-in user, as stored in the database now.
+// Returns the signed-in user as stored in the database now.
 //
 // Corresponds with GET /accounts/profile (the `GetProfile` operationId).
 func (c *Client) GetProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5047,8 +5082,8 @@ func (c *Client) GetProfile(ctx context.Context, reqEditors ...RequestEditorFn) 
 
 // UpdateProfileWithBody Change my username, names or language
 //
-// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
-// operations of their own.
+// Absent members stay as they are. `"locale": null` clears the language. Use `POST /accounts/email/change` and
+// `POST /accounts/password/change` for the email address and the password.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5067,8 +5102,8 @@ func (c *Client) UpdateProfileWithBody(ctx context.Context, contentType string, 
 
 // UpdateProfile Change my username, names or language
 //
-// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
-// operations of their own.
+// Absent members stay as they are. `"locale": null` clears the language. Use `POST /accounts/email/change` and
+// `POST /accounts/password/change` for the email address and the password.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5087,9 +5122,9 @@ func (c *Client) UpdateProfile(ctx context.Context, body UpdateProfileJSONReques
 
 // ExportProfile Export my data
 //
-// Everything that this service stores about the signed-in user, without secrets. The number of exports is limited. The
-// server rejects a cross-site navigation that is authenticated by a cookie (`csrf_failed`), so that a link on another
-// site cannot exhaust the limit.
+// Returns the data that this service stores about the signed-in user: the profile, the live sessions and the newest
+// thousand events. Secrets are left out. The number of exports is limited. The server rejects a cross-site navigation
+// that is authenticated by a cookie (`csrf_failed`), so that a link on another site cannot exhaust the limit.
 //
 // Corresponds with GET /accounts/profile/export (the `ExportProfile` operationId).
 func (c *Client) ExportProfile(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5106,8 +5141,8 @@ func (c *Client) ExportProfile(ctx context.Context, reqEditors ...RequestEditorF
 
 // ReauthenticateWithBody Confirm my password
 //
-// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
-// the next ten minutes in this session. A login has the same effect.
+// Verifies the password of the signed-in user. For the next ten minutes, the server then accepts operations with
+// `x-recent-authentication` in this session. A login has the same effect.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5126,8 +5161,8 @@ func (c *Client) ReauthenticateWithBody(ctx context.Context, contentType string,
 
 // Reauthenticate Confirm my password
 //
-// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
-// the next ten minutes in this session. A login has the same effect.
+// Verifies the password of the signed-in user. For the next ten minutes, the server then accepts operations with
+// `x-recent-authentication` in this session. A login has the same effect.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5146,19 +5181,23 @@ func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequ
 
 // RefreshTokenWithBody Refresh the tokens
 //
-// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
-// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
-// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
+// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
+// answer has the next one; before that, the generation stays the same. The refresh credential is:
+//
+// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
+// - `server_held`: the cookie `__Host-access`, even if it has expired;
+// - `body`: `refresh_token` in the body.
+//
+// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
 // `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
-// resumed after a pause.
+// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+// has just resumed after a pause.
 //
-// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
-// operator sets. The guide to the Django import explains how.
+// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
+// until a time that the operator sets. The guide to the Django import explains how.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5177,19 +5216,23 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 
 // RefreshToken Refresh the tokens
 //
-// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
-// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
-// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
+// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
+// answer has the next one; before that, the generation stays the same. The refresh credential is:
+//
+// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
+// - `server_held`: the cookie `__Host-access`, even if it has expired;
+// - `body`: `refresh_token` in the body.
+//
+// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
 // `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
-// resumed after a pause.
+// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+// has just resumed after a pause.
 //
-// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
-// operator sets. The guide to the Django import explains how.
+// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
+// until a time that the operator sets. The guide to the Django import explains how.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5208,10 +5251,11 @@ func (c *Client) RefreshToken(ctx context.Context, params *RefreshTokenParams, b
 
 // RegisterWithBody Sign up
 //
-// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
-// way. No user exists before the address is verified, unless the operator has made verification optional.
-// If the requested `username` is taken by then, the server generates one, which the user can change later.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
+// made verification optional. If another user has the requested `username` by then, the server generates one, which
+// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
+// regardless of the address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5230,10 +5274,11 @@ func (c *Client) RegisterWithBody(ctx context.Context, contentType string, body 
 
 // Register Sign up
 //
-// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
-// way. No user exists before the address is verified, unless the operator has made verification optional.
-// If the requested `username` is taken by then, the server generates one, which the user can change later.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
+// made verification optional. If another user has the requested `username` by then, the server generates one, which
+// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
+// regardless of the address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5252,13 +5297,14 @@ func (c *Client) Register(ctx context.Context, body RegisterJSONRequestBody, req
 
 // GetSession Get the current session
 //
-// Says whether the caller is signed in, and gives the CSRF token. A page calls this first after it was loaded: it then
-// has no access token, and if it is on another host than the API it cannot read the cookie `csrftoken`.
+// Returns the session of the caller and its CSRF token. A page calls this first when it has been loaded. At that time
+// it has no access token, and if it is on another host than the API, it cannot read the cookie `csrftoken`.
 //
-// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
-// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
-// sends none here, because an expired access token would hide its session.
+// A missing or rejected credential is not an error: the answer is `200` with `"session": null`. That includes expired
+// credentials and those of expired or revoked sessions. In `server_held` an expired access cookie is still accepted,
+// because it is the refresh credential. Nothing is changed, and no token is issued. If the request has an
+// `Authorization` header, the server ignores the cookies. A page should not send one, because with an expired access
+// token the answer would be `"session": null`.
 //
 // Corresponds with GET /accounts/session (the `GetSession` operationId).
 func (c *Client) GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5293,7 +5339,7 @@ func (c *Client) RevokeAllSessions(ctx context.Context, params *RevokeAllSession
 
 // ListSessions List my sessions
 //
-// The live sessions of the signed-in user on all devices, newest first. A user has at most 50.
+// Returns the live sessions of the signed-in user on all devices, newest first. A user has at most 50.
 //
 // Corresponds with GET /accounts/sessions (the `ListSessions` operationId).
 func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5310,8 +5356,8 @@ func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, r
 
 // RevokeSession Log out one of my sessions
 //
-// Revokes one session of the signed-in user, for instance of a lost device. The id of another user's session gets the
-// same answer as one that does not exist. Revoking the caller's own session clears its cookies.
+// Revokes one session of the signed-in user, for instance that of a lost device. The answer to the id of another
+// user's session is the same as to an id that does not exist. Revoking the caller's own session clears its cookies.
 //
 // Corresponds with DELETE /accounts/sessions/{session_id} (the `RevokeSession` operationId).
 func (c *Client) RevokeSession(ctx context.Context, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5328,8 +5374,8 @@ func (c *Client) RevokeSession(ctx context.Context, sessionID SessionIDPath, req
 
 // GetSettings Get the public settings
 //
-// What a page must know before a user signs in: whether registration is open, the bounds of passwords, the languages.
-// May be cached for a minute; send `If-None-Match` to revalidate.
+// Returns the settings that a page needs before a user signs in: whether registration is open, the bounds of passwords,
+// the languages. The answer may be cached for a minute; send `If-None-Match` to revalidate.
 //
 // Corresponds with GET /accounts/settings (the `GetSettings` operationId).
 func (c *Client) GetSettings(ctx context.Context, params *GetSettingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5346,8 +5392,8 @@ func (c *Client) GetSettings(ctx context.Context, params *GetSettingsParams, req
 
 // ListAllEvents List the security events of all users
 //
-// The security log of all users that matches all of the filters, newest first. Of a deleted user, only what staff did
-// is kept, under the id alone.
+// Returns the events of all users that match all of the filters, newest first. For a deleted user, only the events that
+// staff caused are kept, with the user's id but without names.
 //
 // Corresponds with GET /admin/events (the `ListAllEvents` operationId).
 func (c *Client) ListAllEvents(ctx context.Context, params *ListAllEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5364,8 +5410,8 @@ func (c *Client) ListAllEvents(ctx context.Context, params *ListAllEventsParams,
 
 // ListUsers Find users
 //
-// The users that match all of the filters, in pages, by `id` unless `sort` says otherwise. Each word of `q` is
-// searched in usernames, addresses and names, as a part of them and without regard to case.
+// Returns the users that match all of the filters, ordered by `sort`, or by `id` without it. Each word of `q` must occur
+// in the username, the email address or a name, regardless of case.
 //
 // Corresponds with GET /admin/users (the `ListUsers` operationId).
 func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5383,8 +5429,8 @@ func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEdit
 // InviteUserWithBody Invite a user
 //
 // Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
-// page where the user sets a password. After that the user requests a link like someone who has forgotten the
-// password. Only superusers can invite staff members.
+// page where the user sets a password. After that, the user can request another link with
+// `POST /accounts/password/reset`. Only superusers can invite staff members.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5404,8 +5450,8 @@ func (c *Client) InviteUserWithBody(ctx context.Context, contentType string, bod
 // InviteUser Invite a user
 //
 // Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
-// page where the user sets a password. After that the user requests a link like someone who has forgotten the
-// password. Only superusers can invite staff members.
+// page where the user sets a password. After that, the user can request another link with
+// `POST /accounts/password/reset`. Only superusers can invite staff members.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5424,9 +5470,9 @@ func (c *Client) InviteUser(ctx context.Context, body InviteUserJSONRequestBody,
 
 // DeleteUser Delete a user
 //
-// Removes the user with all sessions, events and links, permanently, and tells the address so. The id is never used
-// again. To keep a user out without deleting the account, deactivate it. The security log keeps what staff did to the
-// user, without names.
+// Removes the user with all sessions, events and open links, at once and permanently. A mail informs the user. The id is
+// never used again. The security log keeps what staff did to the user, without names. To block a user without deleting
+// the account, deactivate the user. Deleting the caller's own account clears its cookies.
 //
 // Corresponds with DELETE /admin/users/{user_id} (the `DeleteUser` operationId).
 func (c *Client) DeleteUser(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5443,8 +5489,8 @@ func (c *Client) DeleteUser(ctx context.Context, userID UserIDPath, reqEditors .
 
 // GetUser Get a user
 //
-// The user, and whether login is temporarily blocked. `ETag` has the `version` of the user, for `If-Match` of
-// `PATCH /admin/users/{user_id}`.
+// Returns the user. `throttled` says whether login is temporarily blocked. `ETag` is the `version` of the user, for
+// `If-Match` of `PATCH /admin/users/{user_id}`.
 //
 // Corresponds with GET /admin/users/{user_id} (the `GetUser` operationId).
 func (c *Client) GetUser(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5466,14 +5512,14 @@ func (c *Client) GetUser(ctx context.Context, userID UserIDPath, reqEditors ...R
 // each other's changes.
 //
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
-// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
-// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
-// sign-in, and when the staff member who started it loses all sessions, a role or the account.
+// a notice to the present one. The present address stays in force until the change is confirmed with the link. Until
+// then, `pending_email` is the new address. Only superusers can start a change for a user who has a password, has
+// ever signed in, or was imported from another service. A change that a staff member started is canceled when the user
+// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 //
-// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
-// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
-// superusers can change staff members or grant roles.
+// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
+// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
+// at once; activation restores none. Only superusers can change staff members or grant roles.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5497,14 +5543,14 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserIDPath, para
 // each other's changes.
 //
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
-// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
-// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
-// sign-in, and when the staff member who started it loses all sessions, a role or the account.
+// a notice to the present one. The present address stays in force until the change is confirmed with the link. Until
+// then, `pending_email` is the new address. Only superusers can start a change for a user who has a password, has
+// ever signed in, or was imported from another service. A change that a staff member started is canceled when the user
+// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 //
-// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
-// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
-// superusers can change staff members or grant roles.
+// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
+// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
+// at once; activation restores none. Only superusers can change staff members or grant roles.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5523,9 +5569,9 @@ func (c *Client) UpdateUser(ctx context.Context, userID UserIDPath, params *Upda
 
 // ResetUserLoginLimit Reset the login limit of a user
 //
-// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
-// clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess passwords
-// without limit.
+// Resets the rate limits of this user: those of wrong passwords, of right passwords, and of requested reset mails. The
+// limits of clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess
+// passwords without limit.
 //
 // Corresponds with DELETE /admin/users/{user_id}/login_limit (the `ResetUserLoginLimit` operationId).
 func (c *Client) ResetUserLoginLimit(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5542,9 +5588,9 @@ func (c *Client) ResetUserLoginLimit(ctx context.Context, userID UserIDPath, req
 
 // RequestUserPasswordReset Send a user the mail to set a password
 //
-// Sends the link of a forgotten password, or the invitation again if the user has no password yet. Nothing changes
-// until the link is used: the present password works. At most five of these mails and invitations are sent to one
-// address per hour. One staff member can cause at most 100 mails per hour.
+// Sends the link for a forgotten password, or the invitation again if the user has no password yet. The present password
+// stays valid until the link is used. By default, staff can send at most five such mails and invitations to one address
+// per hour, and one staff member can send at most 100 mails per hour. Further requests are rejected with `429`.
 //
 // Corresponds with POST /admin/users/{user_id}/password_reset (the `RequestUserPasswordReset` operationId).
 func (c *Client) RequestUserPasswordReset(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5578,7 +5624,7 @@ func (c *Client) RevokeAllUserSessions(ctx context.Context, userID UserIDPath, r
 
 // ListUserSessions List a user's sessions
 //
-// The live sessions of the user, newest first. A user has at most 50.
+// Returns the live sessions of the user, newest first. A user has at most 50.
 //
 // Corresponds with GET /admin/users/{user_id}/sessions (the `ListUserSessions` operationId).
 func (c *Client) ListUserSessions(ctx context.Context, userID UserIDPath, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5595,7 +5641,8 @@ func (c *Client) ListUserSessions(ctx context.Context, userID UserIDPath, params
 
 // RevokeUserSession Log out one session of a user
 //
-// Revokes one session of the user. The id of another user's session gets the same answer as one that does not exist.
+// Revokes one session of the user. The answer to the id of another user's session is the same as to an id that does not
+// exist. Revoking the caller's own session clears its cookies.
 //
 // Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `RevokeUserSession` operationId).
 func (c *Client) RevokeUserSession(ctx context.Context, userID UserIDPath, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5612,7 +5659,7 @@ func (c *Client) RevokeUserSession(ctx context.Context, userID UserIDPath, sessi
 
 // CheckHealth Check whether the process is alive
 //
-// Answers 200 as long as the process can answer at all, and checks nothing else. Restart the process if this fails.
+// Answers `200` as long as the process can answer requests, and checks nothing else. If this fails, restart the process.
 //
 // Corresponds with GET /healthz (the `CheckHealth` operationId).
 func (c *Client) CheckHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5629,8 +5676,8 @@ func (c *Client) CheckHealth(ctx context.Context, reqEditors ...RequestEditorFn)
 
 // GetOpenapiJSON Get this contract as JSON
 //
-// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
-// a minute; send `If-None-Match` to revalidate.
+// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+// cached for a minute; send `If-None-Match` to revalidate.
 //
 // Corresponds with GET /openapi.json (the `GetOpenapiJSON` operationId).
 func (c *Client) GetOpenapiJSON(ctx context.Context, params *GetOpenapiJSONParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5647,8 +5694,8 @@ func (c *Client) GetOpenapiJSON(ctx context.Context, params *GetOpenapiJSONParam
 
 // GetOpenapiYaml Get this contract as YAML
 //
-// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
-// a minute; send `If-None-Match` to revalidate.
+// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+// cached for a minute; send `If-None-Match` to revalidate.
 //
 // Corresponds with GET /openapi.yaml (the `GetOpenapiYaml` operationId).
 func (c *Client) GetOpenapiYaml(ctx context.Context, params *GetOpenapiYamlParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5665,8 +5712,9 @@ func (c *Client) GetOpenapiYaml(ctx context.Context, params *GetOpenapiYamlParam
 
 // ListProblems List the problem codes
 //
-// Explains every problem code and every field code, with a sentence that a page can show to users. Each code also has
-// a page for developers at `/problems/{code}`, which is the `type` of its problems.
+// Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
+// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
+// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
 //
 // Corresponds with GET /problems (the `ListProblems` operationId).
 func (c *Client) ListProblems(ctx context.Context, params *ListProblemsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5683,9 +5731,9 @@ func (c *Client) ListProblems(ctx context.Context, params *ListProblemsParams, r
 
 // CheckReadiness Check whether this replica should get traffic
 //
-// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+// Answers `200` if the database answers, its schema is current, this replica's clock agrees with the database's, a write
 // succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
-// is full, requests that only read are still answered.
+// is full, the server still answers requests that only read.
 //
 // Corresponds with GET /readyz (the `CheckReadiness` operationId).
 func (c *Client) CheckReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7637,9 +7685,9 @@ type ClientWithResponsesInterface interface {
 
 	// GetSigningKeysWithResponse Get the public keys of access tokens
 	//
-	// The JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes. Ignore keys and
-	// members that you do not know.
+	// Returns the JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
+	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The answer may be cached for five minutes. Ignore
+	// unknown keys and members.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7648,7 +7696,7 @@ type ClientWithResponsesInterface interface {
 
 	// CancelEmailChangeWithResponse Cancel the change of my email address
 	//
-	// The links of the pending change stop working. Does nothing if no change is pending.
+	// Cancels the pending change, so that its links stop working. Does nothing if no change is pending.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7658,8 +7706,8 @@ type ClientWithResponsesInterface interface {
 	// ChangeEmailWithBodyWithResponse Change my email address
 	//
 	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
-	// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
-	// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
+	// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
+	// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7669,8 +7717,8 @@ type ClientWithResponsesInterface interface {
 	// ChangeEmailWithResponse Change my email address
 	//
 	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
-	// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
-	// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
+	// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
+	// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7679,9 +7727,10 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmEmailChangeWithBodyWithResponse Confirm the new email address
 	//
-	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
-	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-	// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
+	// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
+	// password of the user who changes the address. Without the password, strangers could verify an address for *their*
+	// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
+	// continue.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7690,9 +7739,10 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmEmailChangeWithResponse Confirm the new email address
 	//
-	// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
-	// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-	// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
+	// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
+	// password of the user who changes the address. Without the password, strangers could verify an address for *their*
+	// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
+	// continue.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7701,7 +7751,8 @@ type ClientWithResponsesInterface interface {
 
 	// ResendEmailChangeWithResponse Send the mail of my email change again
 	//
-	// Sends a new link to the pending address. The older links stop working. `404` means that no change is pending.
+	// Sends a new link to the pending address. The older links then stop working. If too many mails were sent to the
+	// address, no mail is sent and the older link stays valid. `404` means that no change is pending.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7710,8 +7761,9 @@ type ClientWithResponsesInterface interface {
 
 	// ResendVerificationWithBodyWithResponse Send the verification mail again
 	//
-	// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+	// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
+	// `503`, regardless of the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7720,8 +7772,9 @@ type ClientWithResponsesInterface interface {
 
 	// ResendVerificationWithResponse Send the verification mail again
 	//
-	// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+	// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
+	// `503`, regardless of the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7731,9 +7784,9 @@ type ClientWithResponsesInterface interface {
 	// VerifyEmailWithBodyWithResponse Verify the email address and log in
 	//
 	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
-	// password that was entered at registration. If the address was registered several times, the password selects the
-	// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
-	// same request is simply a login.
+	// password that was entered at registration. If the address was registered several times, the link of any of the mails
+	// works, and the password selects the registration. A wrong password does not use up the token. After a success,
+	// repeating the request logs in.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7743,9 +7796,9 @@ type ClientWithResponsesInterface interface {
 	// VerifyEmailWithResponse Verify the email address and log in
 	//
 	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
-	// password that was entered at registration. If the address was registered several times, the password selects the
-	// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
-	// same request is simply a login.
+	// password that was entered at registration. If the address was registered several times, the link of any of the mails
+	// works, and the password selects the registration. A wrong password does not use up the token. After a success,
+	// repeating the request logs in.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7754,10 +7807,10 @@ type ClientWithResponsesInterface interface {
 
 	// ListEventsWithResponse List my security events
 	//
-	// The security log of the signed-in user, newest first: logins and failed ones, revoked sessions, changes of passwords
-	// and addresses. Failures of one kind from one address are listed at most once a minute, and a moment after they
-	// happen. Events are kept for a limited time. An event that a staff member caused says so in `actor`, and has neither
-	// the staff member's name nor where the request came from.
+	// Returns the security log of the signed-in user, newest first: successful and failed logins, revoked sessions, changes
+	// of passwords and addresses, and more; see `EventKind`. Failures of one kind from one network are recorded at most once
+	// a minute, with a short delay. Events are kept for a limited time. If a staff member caused an event, `actor` is
+	// `staff`, and the members that identify the staff member or the request are `null`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7769,8 +7822,8 @@ type ClientWithResponsesInterface interface {
 	// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
 	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
-	// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
-	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+	// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
+	// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
 	// revokes the oldest.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7783,8 +7836,8 @@ type ClientWithResponsesInterface interface {
 	// Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
 	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
-	// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
-	// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+	// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
+	// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
 	// revokes the oldest.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -7794,12 +7847,12 @@ type ClientWithResponsesInterface interface {
 
 	// LogoutWithBodyWithResponse Log out
 	//
-	// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
+	// Revokes the session of the presented credential and clears its cookies. From then on the server rejects the session's
+	// access and refresh tokens everywhere. Present the credential as for `POST /accounts/refresh_token`. The server accepts:
 	//
-	// - any authentic refresh token of the session, also a superseded or an expired one, and
-	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
-	//   `cookies` it must not have expired, because the refresh token is there for that.
+	// - any authentic refresh token of the session, even if superseded or expired;
+	// - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
+	//   `cookies` it must not have expired; present the refresh token instead.
 	//
 	// The operation is idempotent.
 	//
@@ -7810,12 +7863,12 @@ type ClientWithResponsesInterface interface {
 
 	// LogoutWithResponse Log out
 	//
-	// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-	// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
+	// Revokes the session of the presented credential and clears its cookies. From then on the server rejects the session's
+	// access and refresh tokens everywhere. Present the credential as for `POST /accounts/refresh_token`. The server accepts:
 	//
-	// - any authentic refresh token of the session, also a superseded or an expired one, and
-	// - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
-	//   `cookies` it must not have expired, because the refresh token is there for that.
+	// - any authentic refresh token of the session, even if superseded or expired;
+	// - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
+	//   `cookies` it must not have expired; present the refresh token instead.
 	//
 	// The operation is idempotent.
 	//
@@ -7826,8 +7879,8 @@ type ClientWithResponsesInterface interface {
 
 	// ChangePasswordWithBodyWithResponse Change my password
 	//
-	// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
-	// same transport. A mail says that the password was changed.
+	// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+	// same transport. A mail informs the user of the change.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7836,8 +7889,8 @@ type ClientWithResponsesInterface interface {
 
 	// ChangePasswordWithResponse Change my password
 	//
-	// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
-	// same transport. A mail says that the password was changed.
+	// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+	// same transport. A mail informs the user of the change.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7846,9 +7899,10 @@ type ClientWithResponsesInterface interface {
 
 	// RequestPasswordResetWithBodyWithResponse Request a mail to set a new password
 	//
-	// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
-	// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+	// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
+	// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
+	// every request is rejected with `503`, regardless of the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7857,9 +7911,10 @@ type ClientWithResponsesInterface interface {
 
 	// RequestPasswordResetWithResponse Request a mail to set a new password
 	//
-	// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
-	// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+	// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
+	// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
+	// every request is rejected with `503`, regardless of the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7871,10 +7926,10 @@ type ClientWithResponsesInterface interface {
 	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 	// sign the user in: log in with the new password.
 	//
-	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+	// If verification is optional, a stranger may have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
-	// Data of invited and imported users is kept.
+	// username with a generated one. The user can choose another username, or the old one, with
+	// `PATCH /accounts/profile`. The data of invited and imported users is kept.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7886,10 +7941,10 @@ type ClientWithResponsesInterface interface {
 	// The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 	// sign the user in: log in with the new password.
 	//
-	// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+	// If verification is optional, a stranger may have registered with the user's address. A reset that verifies an
 	// address for the first time therefore clears the first name, the last name and the language, and replaces the
-	// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
-	// Data of invited and imported users is kept.
+	// username with a generated one. The user can choose another username, or the old one, with
+	// `PATCH /accounts/profile`. The data of invited and imported users is kept.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7898,8 +7953,8 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteAccountWithResponse Delete my account
 	//
-	// Removes the user with all sessions, events and open links, at once and permanently. A mail confirms it. The cookies
-	// are cleared.
+	// Removes the user with all sessions, events and open links, at once and permanently. The security log keeps what
+	// staff did to the user, without names. A mail confirms the deletion. The cookies are cleared.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7908,7 +7963,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetProfileWithResponse Get my profile
 	//
-	// The signed-in user, as stored in the database now.
+	// Returns the signed-in user as stored in the database now.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7917,8 +7972,8 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateProfileWithBodyWithResponse Change my username, names or language
 	//
-	// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
-	// operations of their own.
+	// Absent members stay as they are. `"locale": null` clears the language. Use `POST /accounts/email/change` and
+	// `POST /accounts/password/change` for the email address and the password.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7927,8 +7982,8 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateProfileWithResponse Change my username, names or language
 	//
-	// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
-	// operations of their own.
+	// Absent members stay as they are. `"locale": null` clears the language. Use `POST /accounts/email/change` and
+	// `POST /accounts/password/change` for the email address and the password.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7937,9 +7992,9 @@ type ClientWithResponsesInterface interface {
 
 	// ExportProfileWithResponse Export my data
 	//
-	// Everything that this service stores about the signed-in user, without secrets. The number of exports is limited. The
-	// server rejects a cross-site navigation that is authenticated by a cookie (`csrf_failed`), so that a link on another
-	// site cannot exhaust the limit.
+	// Returns the data that this service stores about the signed-in user: the profile, the live sessions and the newest
+	// thousand events. Secrets are left out. The number of exports is limited. The server rejects a cross-site navigation
+	// that is authenticated by a cookie (`csrf_failed`), so that a link on another site cannot exhaust the limit.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7948,8 +8003,8 @@ type ClientWithResponsesInterface interface {
 
 	// ReauthenticateWithBodyWithResponse Confirm my password
 	//
-	// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
-	// the next ten minutes in this session. A login has the same effect.
+	// Verifies the password of the signed-in user. For the next ten minutes, the server then accepts operations with
+	// `x-recent-authentication` in this session. A login has the same effect.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7958,8 +8013,8 @@ type ClientWithResponsesInterface interface {
 
 	// ReauthenticateWithResponse Confirm my password
 	//
-	// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
-	// the next ten minutes in this session. A login has the same effect.
+	// Verifies the password of the signed-in user. For the next ten minutes, the server then accepts operations with
+	// `x-recent-authentication` in this session. A login has the same effect.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7968,19 +8023,23 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshTokenWithBodyWithResponse Refresh the tokens
 	//
-	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
-	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
-	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
+	// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
+	// answer has the next one; before that, the generation stays the same. The refresh credential is:
+	//
+	// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
+	// - `server_held`: the cookie `__Host-access`, even if it has expired;
+	// - `body`: `refresh_token` in the body.
+	//
+	// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
 	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
-	// resumed after a pause.
+	// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+	// has just resumed after a pause.
 	//
-	// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
-	// operator sets. The guide to the Django import explains how.
+	// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
+	// until a time that the operator sets. The guide to the Django import explains how.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7989,19 +8048,23 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshTokenWithResponse Refresh the tokens
 	//
-	// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
-	// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
-	// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-	// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
+	// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
+	// answer has the next one; before that, the generation stays the same. The refresh credential is:
+	//
+	// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
+	// - `server_held`: the cookie `__Host-access`, even if it has expired;
+	// - `body`: `refresh_token` in the body.
+	//
+	// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
 	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-	// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
-	// resumed after a pause.
+	// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+	// has just resumed after a pause.
 	//
-	// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
-	// operator sets. The guide to the Django import explains how.
+	// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
+	// until a time that the operator sets. The guide to the Django import explains how.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8010,10 +8073,11 @@ type ClientWithResponsesInterface interface {
 
 	// RegisterWithBodyWithResponse Sign up
 	//
-	// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
-	// way. No user exists before the address is verified, unless the operator has made verification optional.
-	// If the requested `username` is taken by then, the server generates one, which the user can change later.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+	// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
+	// made verification optional. If another user has the requested `username` by then, the server generates one, which
+	// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
+	// regardless of the address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8022,10 +8086,11 @@ type ClientWithResponsesInterface interface {
 
 	// RegisterWithResponse Sign up
 	//
-	// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
-	// way. No user exists before the address is verified, unless the operator has made verification optional.
-	// If the requested `username` is taken by then, the server generates one, which the user can change later.
-	// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+	// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+	// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
+	// made verification optional. If another user has the requested `username` by then, the server generates one, which
+	// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
+	// regardless of the address.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8034,13 +8099,14 @@ type ClientWithResponsesInterface interface {
 
 	// GetSessionWithResponse Get the current session
 	//
-	// Says whether the caller is signed in, and gives the CSRF token. A page calls this first after it was loaded: it then
-	// has no access token, and if it is on another host than the API it cannot read the cookie `csrftoken`.
+	// Returns the session of the caller and its CSRF token. A page calls this first when it has been loaded. At that time
+	// it has no access token, and if it is on another host than the API, it cannot read the cookie `csrftoken`.
 	//
-	// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
-	// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-	// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
-	// sends none here, because an expired access token would hide its session.
+	// A missing or rejected credential is not an error: the answer is `200` with `"session": null`. That includes expired
+	// credentials and those of expired or revoked sessions. In `server_held` an expired access cookie is still accepted,
+	// because it is the refresh credential. Nothing is changed, and no token is issued. If the request has an
+	// `Authorization` header, the server ignores the cookies. A page should not send one, because with an expired access
+	// token the answer would be `"session": null`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8059,7 +8125,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListSessionsWithResponse List my sessions
 	//
-	// The live sessions of the signed-in user on all devices, newest first. A user has at most 50.
+	// Returns the live sessions of the signed-in user on all devices, newest first. A user has at most 50.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8068,8 +8134,8 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeSessionWithResponse Log out one of my sessions
 	//
-	// Revokes one session of the signed-in user, for instance of a lost device. The id of another user's session gets the
-	// same answer as one that does not exist. Revoking the caller's own session clears its cookies.
+	// Revokes one session of the signed-in user, for instance that of a lost device. The answer to the id of another
+	// user's session is the same as to an id that does not exist. Revoking the caller's own session clears its cookies.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8078,8 +8144,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetSettingsWithResponse Get the public settings
 	//
-	// What a page must know before a user signs in: whether registration is open, the bounds of passwords, the languages.
-	// May be cached for a minute; send `If-None-Match` to revalidate.
+	// Returns the settings that a page needs before a user signs in: whether registration is open, the bounds of passwords,
+	// the languages. The answer may be cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8088,8 +8154,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListAllEventsWithResponse List the security events of all users
 	//
-	// The security log of all users that matches all of the filters, newest first. Of a deleted user, only what staff did
-	// is kept, under the id alone.
+	// Returns the events of all users that match all of the filters, newest first. For a deleted user, only the events that
+	// staff caused are kept, with the user's id but without names.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8098,8 +8164,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListUsersWithResponse Find users
 	//
-	// The users that match all of the filters, in pages, by `id` unless `sort` says otherwise. Each word of `q` is
-	// searched in usernames, addresses and names, as a part of them and without regard to case.
+	// Returns the users that match all of the filters, ordered by `sort`, or by `id` without it. Each word of `q` must occur
+	// in the username, the email address or a name, regardless of case.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8109,8 +8175,8 @@ type ClientWithResponsesInterface interface {
 	// InviteUserWithBodyWithResponse Invite a user
 	//
 	// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
-	// page where the user sets a password. After that the user requests a link like someone who has forgotten the
-	// password. Only superusers can invite staff members.
+	// page where the user sets a password. After that, the user can request another link with
+	// `POST /accounts/password/reset`. Only superusers can invite staff members.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8120,8 +8186,8 @@ type ClientWithResponsesInterface interface {
 	// InviteUserWithResponse Invite a user
 	//
 	// Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
-	// page where the user sets a password. After that the user requests a link like someone who has forgotten the
-	// password. Only superusers can invite staff members.
+	// page where the user sets a password. After that, the user can request another link with
+	// `POST /accounts/password/reset`. Only superusers can invite staff members.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8130,9 +8196,9 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteUserWithResponse Delete a user
 	//
-	// Removes the user with all sessions, events and links, permanently, and tells the address so. The id is never used
-	// again. To keep a user out without deleting the account, deactivate it. The security log keeps what staff did to the
-	// user, without names.
+	// Removes the user with all sessions, events and open links, at once and permanently. A mail informs the user. The id is
+	// never used again. The security log keeps what staff did to the user, without names. To block a user without deleting
+	// the account, deactivate the user. Deleting the caller's own account clears its cookies.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8141,8 +8207,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetUserWithResponse Get a user
 	//
-	// The user, and whether login is temporarily blocked. `ETag` has the `version` of the user, for `If-Match` of
-	// `PATCH /admin/users/{user_id}`.
+	// Returns the user. `throttled` says whether login is temporarily blocked. `ETag` is the `version` of the user, for
+	// `If-Match` of `PATCH /admin/users/{user_id}`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8156,14 +8222,14 @@ type ClientWithResponsesInterface interface {
 	// each other's changes.
 	//
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
-	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
-	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-	// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
-	// sign-in, and when the staff member who started it loses all sessions, a role or the account.
+	// a notice to the present one. The present address stays in force until the change is confirmed with the link. Until
+	// then, `pending_email` is the new address. Only superusers can start a change for a user who has a password, has
+	// ever signed in, or was imported from another service. A change that a staff member started is canceled when the user
+	// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 	//
-	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
-	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
-	// superusers can change staff members or grant roles.
+	// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
+	// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
+	// at once; activation restores none. Only superusers can change staff members or grant roles.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8177,14 +8243,14 @@ type ClientWithResponsesInterface interface {
 	// each other's changes.
 	//
 	// A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
-	// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
-	// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-	// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
-	// sign-in, and when the staff member who started it loses all sessions, a role or the account.
+	// a notice to the present one. The present address stays in force until the change is confirmed with the link. Until
+	// then, `pending_email` is the new address. Only superusers can start a change for a user who has a password, has
+	// ever signed in, or was imported from another service. A change that a staff member started is canceled when the user
+	// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 	//
-	// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
-	// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
-	// superusers can change staff members or grant roles.
+	// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
+	// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
+	// at once; activation restores none. Only superusers can change staff members or grant roles.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8193,9 +8259,9 @@ type ClientWithResponsesInterface interface {
 
 	// ResetUserLoginLimitWithResponse Reset the login limit of a user
 	//
-	// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
-	// clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess passwords
-	// without limit.
+	// Resets the rate limits of this user: those of wrong passwords, of right passwords, and of requested reset mails. The
+	// limits of clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess
+	// passwords without limit.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8204,9 +8270,9 @@ type ClientWithResponsesInterface interface {
 
 	// RequestUserPasswordResetWithResponse Send a user the mail to set a password
 	//
-	// Sends the link of a forgotten password, or the invitation again if the user has no password yet. Nothing changes
-	// until the link is used: the present password works. At most five of these mails and invitations are sent to one
-	// address per hour. One staff member can cause at most 100 mails per hour.
+	// Sends the link for a forgotten password, or the invitation again if the user has no password yet. The present password
+	// stays valid until the link is used. By default, staff can send at most five such mails and invitations to one address
+	// per hour, and one staff member can send at most 100 mails per hour. Further requests are rejected with `429`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8224,7 +8290,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListUserSessionsWithResponse List a user's sessions
 	//
-	// The live sessions of the user, newest first. A user has at most 50.
+	// Returns the live sessions of the user, newest first. A user has at most 50.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8233,7 +8299,8 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeUserSessionWithResponse Log out one session of a user
 	//
-	// Revokes one session of the user. The id of another user's session gets the same answer as one that does not exist.
+	// Revokes one session of the user. The answer to the id of another user's session is the same as to an id that does not
+	// exist. Revoking the caller's own session clears its cookies.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8242,7 +8309,7 @@ type ClientWithResponsesInterface interface {
 
 	// CheckHealthWithResponse Check whether the process is alive
 	//
-	// Answers 200 as long as the process can answer at all, and checks nothing else. Restart the process if this fails.
+	// Answers `200` as long as the process can answer requests, and checks nothing else. If this fails, restart the process.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8251,8 +8318,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetOpenapiJSONWithResponse Get this contract as JSON
 	//
-	// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
-	// a minute; send `If-None-Match` to revalidate.
+	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+	// cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8261,8 +8328,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetOpenapiYamlWithResponse Get this contract as YAML
 	//
-	// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
-	// a minute; send `If-None-Match` to revalidate.
+	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+	// cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8271,8 +8338,9 @@ type ClientWithResponsesInterface interface {
 
 	// ListProblemsWithResponse List the problem codes
 	//
-	// Explains every problem code and every field code, with a sentence that a page can show to users. Each code also has
-	// a page for developers at `/problems/{code}`, which is the `type` of its problems.
+	// Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
+	// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
+	// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8281,9 +8349,9 @@ type ClientWithResponsesInterface interface {
 
 	// CheckReadinessWithResponse Check whether this replica should get traffic
 	//
-	// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+	// Answers `200` if the database answers, its schema is current, this replica's clock agrees with the database's, a write
 	// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
-	// is full, requests that only read are still answered.
+	// is full, the server still answers requests that only read.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -11661,9 +11729,9 @@ func (r CheckReadinessResponse) ContentType() string {
 
 // GetSigningKeysWithResponse Get the public keys of access tokens
 //
-// The JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes. Ignore keys and
-// members that you do not know.
+// Returns the JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
+// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The answer may be cached for five minutes. Ignore
+// unknown keys and members.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11678,7 +11746,7 @@ func (c *ClientWithResponses) GetSigningKeysWithResponse(ctx context.Context, re
 
 // CancelEmailChangeWithResponse Cancel the change of my email address
 //
-// The links of the pending change stop working. Does nothing if no change is pending.
+// Cancels the pending change, so that its links stop working. Does nothing if no change is pending.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11694,8 +11762,8 @@ func (c *ClientWithResponses) CancelEmailChangeWithResponse(ctx context.Context,
 // ChangeEmailWithBodyWithResponse Change my email address
 //
 // Sends a link to the new address and a notice to the present one. The present address stays in force until the new
-// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
-// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
+// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
+// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11711,8 +11779,8 @@ func (c *ClientWithResponses) ChangeEmailWithBodyWithResponse(ctx context.Contex
 // ChangeEmailWithResponse Change my email address
 //
 // Sends a link to the new address and a notice to the present one. The present address stays in force until the new
-// one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
-// answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
+// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
+// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11727,9 +11795,10 @@ func (c *ClientWithResponses) ChangeEmailWithResponse(ctx context.Context, body 
 
 // ConfirmEmailChangeWithBodyWithResponse Confirm the new email address
 //
-// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
-// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
+// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
+// password of the user who changes the address. Without the password, strangers could verify an address for *their*
+// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
+// continue.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11744,9 +11813,10 @@ func (c *ClientWithResponses) ConfirmEmailChangeWithBodyWithResponse(ctx context
 
 // ConfirmEmailChangeWithResponse Confirm the new email address
 //
-// Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
-// user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-// of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
+// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
+// password of the user who changes the address. Without the password, strangers could verify an address for *their*
+// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
+// continue.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11761,7 +11831,8 @@ func (c *ClientWithResponses) ConfirmEmailChangeWithResponse(ctx context.Context
 
 // ResendEmailChangeWithResponse Send the mail of my email change again
 //
-// Sends a new link to the pending address. The older links stop working. `404` means that no change is pending.
+// Sends a new link to the pending address. The older links then stop working. If too many mails were sent to the
+// address, no mail is sent and the older link stays valid. `404` means that no change is pending.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11776,8 +11847,9 @@ func (c *ClientWithResponses) ResendEmailChangeWithResponse(ctx context.Context,
 
 // ResendVerificationWithBodyWithResponse Send the verification mail again
 //
-// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
+// `503`, regardless of the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11792,8 +11864,9 @@ func (c *ClientWithResponses) ResendVerificationWithBodyWithResponse(ctx context
 
 // ResendVerificationWithResponse Send the verification mail again
 //
-// Always answers `202`. A mail is sent if a registration of this address waits for its verification.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
+// `503`, regardless of the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11809,9 +11882,9 @@ func (c *ClientWithResponses) ResendVerificationWithResponse(ctx context.Context
 // VerifyEmailWithBodyWithResponse Verify the email address and log in
 //
 // Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
-// password that was entered at registration. If the address was registered several times, the password selects the
-// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
-// same request is simply a login.
+// password that was entered at registration. If the address was registered several times, the link of any of the mails
+// works, and the password selects the registration. A wrong password does not use up the token. After a success,
+// repeating the request logs in.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11827,9 +11900,9 @@ func (c *ClientWithResponses) VerifyEmailWithBodyWithResponse(ctx context.Contex
 // VerifyEmailWithResponse Verify the email address and log in
 //
 // Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
-// password that was entered at registration. If the address was registered several times, the password selects the
-// registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
-// same request is simply a login.
+// password that was entered at registration. If the address was registered several times, the link of any of the mails
+// works, and the password selects the registration. A wrong password does not use up the token. After a success,
+// repeating the request logs in.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11844,10 +11917,10 @@ func (c *ClientWithResponses) VerifyEmailWithResponse(ctx context.Context, body 
 
 // ListEventsWithResponse List my security events
 //
-// The security log of the signed-in user, newest first: logins and failed ones, revoked sessions, changes of passwords
-// and addresses. Failures of one kind from one address are listed at most once a minute, and a moment after they
-// happen. Events are kept for a limited time. An event that a staff member caused says so in `actor`, and has neither
-// the staff member's name nor where the request came from.
+// Returns the security log of the signed-in user, newest first: successful and failed logins, revoked sessions, changes
+// of passwords and addresses, and more; see `EventKind`. Failures of one kind from one network are recorded at most once
+// a minute, with a short delay. Events are kept for a limited time. If a staff member caused an event, `actor` is
+// `staff`, and the members that identify the staff member or the request are `null`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11865,8 +11938,8 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 // Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
 // deactivated user and an unverified address all get the same `401` after the same time.
 //
-// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
-// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
+// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
 // revokes the oldest.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -11885,8 +11958,8 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 // Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
 // deactivated user and an unverified address all get the same `401` after the same time.
 //
-// A session cookie that is already in the request is never adopted: a login always starts a new session. In a
-// cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
+// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
 // revokes the oldest.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -11902,12 +11975,12 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, body LoginJ
 
 // LogoutWithBodyWithResponse Log out
 //
-// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
+// Revokes the session of the presented credential and clears its cookies. From then on the server rejects the session's
+// access and refresh tokens everywhere. Present the credential as for `POST /accounts/refresh_token`. The server accepts:
 //
-//   - any authentic refresh token of the session, also a superseded or an expired one, and
-//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
-//     `cookies` it must not have expired, because the refresh token is there for that.
+//   - any authentic refresh token of the session, even if superseded or expired;
+//   - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
+//     `cookies` it must not have expired; present the refresh token instead.
 //
 // The operation is idempotent.
 //
@@ -11924,12 +11997,12 @@ func (c *ClientWithResponses) LogoutWithBodyWithResponse(ctx context.Context, co
 
 // LogoutWithResponse Log out
 //
-// Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-// Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
+// Revokes the session of the presented credential and clears its cookies. From then on the server rejects the session's
+// access and refresh tokens everywhere. Present the credential as for `POST /accounts/refresh_token`. The server accepts:
 //
-//   - any authentic refresh token of the session, also a superseded or an expired one, and
-//   - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
-//     `cookies` it must not have expired, because the refresh token is there for that.
+//   - any authentic refresh token of the session, even if superseded or expired;
+//   - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
+//     `cookies` it must not have expired; present the refresh token instead.
 //
 // The operation is idempotent.
 //
@@ -11946,8 +12019,8 @@ func (c *ClientWithResponses) LogoutWithResponse(ctx context.Context, body Logou
 
 // ChangePasswordWithBodyWithResponse Change my password
 //
-// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
-// same transport. A mail says that the password was changed.
+// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+// same transport. A mail informs the user of the change.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11962,8 +12035,8 @@ func (c *ClientWithResponses) ChangePasswordWithBodyWithResponse(ctx context.Con
 
 // ChangePasswordWithResponse Change my password
 //
-// Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
-// same transport. A mail says that the password was changed.
+// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+// same transport. A mail informs the user of the change.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11978,9 +12051,10 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 
 // RequestPasswordResetWithBodyWithResponse Request a mail to set a new password
 //
-// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
-// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
+// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
+// every request is rejected with `503`, regardless of the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11995,9 +12069,10 @@ func (c *ClientWithResponses) RequestPasswordResetWithBodyWithResponse(ctx conte
 
 // RequestPasswordResetWithResponse Request a mail to set a new password
 //
-// Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
-// newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
+// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
+// every request is rejected with `503`, regardless of the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12015,10 +12090,10 @@ func (c *ClientWithResponses) RequestPasswordResetWithResponse(ctx context.Conte
 // The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 // sign the user in: log in with the new password.
 //
-// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+// If verification is optional, a stranger may have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
-// Data of invited and imported users is kept.
+// username with a generated one. The user can choose another username, or the old one, with
+// `PATCH /accounts/profile`. The data of invited and imported users is kept.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12036,10 +12111,10 @@ func (c *ClientWithResponses) ConfirmPasswordResetWithBodyWithResponse(ctx conte
 // The token of the link works once. The reset revokes every session of the user and every other open link. It does not
 // sign the user in: log in with the new password.
 //
-// Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+// If verification is optional, a stranger may have registered with the user's address. A reset that verifies an
 // address for the first time therefore clears the first name, the last name and the language, and replaces the
-// username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
-// Data of invited and imported users is kept.
+// username with a generated one. The user can choose another username, or the old one, with
+// `PATCH /accounts/profile`. The data of invited and imported users is kept.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12054,8 +12129,8 @@ func (c *ClientWithResponses) ConfirmPasswordResetWithResponse(ctx context.Conte
 
 // DeleteAccountWithResponse Delete my account
 //
-// Removes the user with all sessions, events and open links, at once and permanently. A mail confirms it. The cookies
-// are cleared.
+// Removes the user with all sessions, events and open links, at once and permanently. The security log keeps what
+// staff did to the user, without names. A mail confirms the deletion. The cookies are cleared.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12070,7 +12145,7 @@ func (c *ClientWithResponses) DeleteAccountWithResponse(ctx context.Context, req
 
 // GetProfileWithResponse Get my profile
 //
-// The signed-in user, as stored in the database now.
+// Returns the signed-in user as stored in the database now.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12085,8 +12160,8 @@ func (c *ClientWithResponses) GetProfileWithResponse(ctx context.Context, reqEdi
 
 // UpdateProfileWithBodyWithResponse Change my username, names or language
 //
-// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
-// operations of their own.
+// Absent members stay as they are. `"locale": null` clears the language. Use `POST /accounts/email/change` and
+// `POST /accounts/password/change` for the email address and the password.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12101,8 +12176,8 @@ func (c *ClientWithResponses) UpdateProfileWithBodyWithResponse(ctx context.Cont
 
 // UpdateProfileWithResponse Change my username, names or language
 //
-// Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
-// operations of their own.
+// Absent members stay as they are. `"locale": null` clears the language. Use `POST /accounts/email/change` and
+// `POST /accounts/password/change` for the email address and the password.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12117,9 +12192,9 @@ func (c *ClientWithResponses) UpdateProfileWithResponse(ctx context.Context, bod
 
 // ExportProfileWithResponse Export my data
 //
-// Everything that this service stores about the signed-in user, without secrets. The number of exports is limited. The
-// server rejects a cross-site navigation that is authenticated by a cookie (`csrf_failed`), so that a link on another
-// site cannot exhaust the limit.
+// Returns the data that this service stores about the signed-in user: the profile, the live sessions and the newest
+// thousand events. Secrets are left out. The number of exports is limited. The server rejects a cross-site navigation
+// that is authenticated by a cookie (`csrf_failed`), so that a link on another site cannot exhaust the limit.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12134,8 +12209,8 @@ func (c *ClientWithResponses) ExportProfileWithResponse(ctx context.Context, req
 
 // ReauthenticateWithBodyWithResponse Confirm my password
 //
-// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
-// the next ten minutes in this session. A login has the same effect.
+// Verifies the password of the signed-in user. For the next ten minutes, the server then accepts operations with
+// `x-recent-authentication` in this session. A login has the same effect.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12150,8 +12225,8 @@ func (c *ClientWithResponses) ReauthenticateWithBodyWithResponse(ctx context.Con
 
 // ReauthenticateWithResponse Confirm my password
 //
-// Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
-// the next ten minutes in this session. A login has the same effect.
+// Verifies the password of the signed-in user. For the next ten minutes, the server then accepts operations with
+// `x-recent-authentication` in this session. A login has the same effect.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12166,19 +12241,23 @@ func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, bo
 
 // RefreshTokenWithBodyWithResponse Refresh the tokens
 //
-// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
-// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
-// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
+// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
+// answer has the next one; before that, the generation stays the same. The refresh credential is:
+//
+// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
+// - `server_held`: the cookie `__Host-access`, even if it has expired;
+// - `body`: `refresh_token` in the body.
+//
+// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
 // `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
-// resumed after a pause.
+// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+// has just resumed after a pause.
 //
-// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
-// operator sets. The guide to the Django import explains how.
+// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
+// until a time that the operator sets. The guide to the Django import explains how.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12193,19 +12272,23 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 
 // RefreshTokenWithResponse Refresh the tokens
 //
-// Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
-// enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
-// `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-// A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
+// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
+// answer has the next one; before that, the generation stays the same. The refresh credential is:
+//
+// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
+// - `server_held`: the cookie `__Host-access`, even if it has expired;
+// - `body`: `refresh_token` in the body.
+//
+// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
 // `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-// server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
-// resumed after a pause.
+// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+// has just resumed after a pause.
 //
-// Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
-// operator sets. The guide to the Django import explains how.
+// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
+// until a time that the operator sets. The guide to the Django import explains how.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12220,10 +12303,11 @@ func (c *ClientWithResponses) RefreshTokenWithResponse(ctx context.Context, para
 
 // RegisterWithBodyWithResponse Sign up
 //
-// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
-// way. No user exists before the address is verified, unless the operator has made verification optional.
-// If the requested `username` is taken by then, the server generates one, which the user can change later.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
+// made verification optional. If another user has the requested `username` by then, the server generates one, which
+// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
+// regardless of the address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12238,10 +12322,11 @@ func (c *ClientWithResponses) RegisterWithBodyWithResponse(ctx context.Context, 
 
 // RegisterWithResponse Sign up
 //
-// Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
-// way. No user exists before the address is verified, unless the operator has made verification optional.
-// If the requested `username` is taken by then, the server generates one, which the user can change later.
-// While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
+// made verification optional. If another user has the requested `username` by then, the server generates one, which
+// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
+// regardless of the address.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12256,13 +12341,14 @@ func (c *ClientWithResponses) RegisterWithResponse(ctx context.Context, body Reg
 
 // GetSessionWithResponse Get the current session
 //
-// Says whether the caller is signed in, and gives the CSRF token. A page calls this first after it was loaded: it then
-// has no access token, and if it is on another host than the API it cannot read the cookie `csrftoken`.
+// Returns the session of the caller and its CSRF token. A page calls this first when it has been loaded. At that time
+// it has no access token, and if it is on another host than the API, it cannot read the cookie `csrftoken`.
 //
-// The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
-// or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-// changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
-// sends none here, because an expired access token would hide its session.
+// A missing or rejected credential is not an error: the answer is `200` with `"session": null`. That includes expired
+// credentials and those of expired or revoked sessions. In `server_held` an expired access cookie is still accepted,
+// because it is the refresh credential. Nothing is changed, and no token is issued. If the request has an
+// `Authorization` header, the server ignores the cookies. A page should not send one, because with an expired access
+// token the answer would be `"session": null`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12293,7 +12379,7 @@ func (c *ClientWithResponses) RevokeAllSessionsWithResponse(ctx context.Context,
 
 // ListSessionsWithResponse List my sessions
 //
-// The live sessions of the signed-in user on all devices, newest first. A user has at most 50.
+// Returns the live sessions of the signed-in user on all devices, newest first. A user has at most 50.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12308,8 +12394,8 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 
 // RevokeSessionWithResponse Log out one of my sessions
 //
-// Revokes one session of the signed-in user, for instance of a lost device. The id of another user's session gets the
-// same answer as one that does not exist. Revoking the caller's own session clears its cookies.
+// Revokes one session of the signed-in user, for instance that of a lost device. The answer to the id of another
+// user's session is the same as to an id that does not exist. Revoking the caller's own session clears its cookies.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12324,8 +12410,8 @@ func (c *ClientWithResponses) RevokeSessionWithResponse(ctx context.Context, ses
 
 // GetSettingsWithResponse Get the public settings
 //
-// What a page must know before a user signs in: whether registration is open, the bounds of passwords, the languages.
-// May be cached for a minute; send `If-None-Match` to revalidate.
+// Returns the settings that a page needs before a user signs in: whether registration is open, the bounds of passwords,
+// the languages. The answer may be cached for a minute; send `If-None-Match` to revalidate.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12340,8 +12426,8 @@ func (c *ClientWithResponses) GetSettingsWithResponse(ctx context.Context, param
 
 // ListAllEventsWithResponse List the security events of all users
 //
-// The security log of all users that matches all of the filters, newest first. Of a deleted user, only what staff did
-// is kept, under the id alone.
+// Returns the events of all users that match all of the filters, newest first. For a deleted user, only the events that
+// staff caused are kept, with the user's id but without names.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12356,8 +12442,8 @@ func (c *ClientWithResponses) ListAllEventsWithResponse(ctx context.Context, par
 
 // ListUsersWithResponse Find users
 //
-// The users that match all of the filters, in pages, by `id` unless `sort` says otherwise. Each word of `q` is
-// searched in usernames, addresses and names, as a part of them and without regard to case.
+// Returns the users that match all of the filters, ordered by `sort`, or by `id` without it. Each word of `q` must occur
+// in the username, the email address or a name, regardless of case.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12373,8 +12459,8 @@ func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, params 
 // InviteUserWithBodyWithResponse Invite a user
 //
 // Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
-// page where the user sets a password. After that the user requests a link like someone who has forgotten the
-// password. Only superusers can invite staff members.
+// page where the user sets a password. After that, the user can request another link with
+// `POST /accounts/password/reset`. Only superusers can invite staff members.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12390,8 +12476,8 @@ func (c *ClientWithResponses) InviteUserWithBodyWithResponse(ctx context.Context
 // InviteUserWithResponse Invite a user
 //
 // Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
-// page where the user sets a password. After that the user requests a link like someone who has forgotten the
-// password. Only superusers can invite staff members.
+// page where the user sets a password. After that, the user can request another link with
+// `POST /accounts/password/reset`. Only superusers can invite staff members.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12406,9 +12492,9 @@ func (c *ClientWithResponses) InviteUserWithResponse(ctx context.Context, body I
 
 // DeleteUserWithResponse Delete a user
 //
-// Removes the user with all sessions, events and links, permanently, and tells the address so. The id is never used
-// again. To keep a user out without deleting the account, deactivate it. The security log keeps what staff did to the
-// user, without names.
+// Removes the user with all sessions, events and open links, at once and permanently. A mail informs the user. The id is
+// never used again. The security log keeps what staff did to the user, without names. To block a user without deleting
+// the account, deactivate the user. Deleting the caller's own account clears its cookies.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12423,8 +12509,8 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, userID
 
 // GetUserWithResponse Get a user
 //
-// The user, and whether login is temporarily blocked. `ETag` has the `version` of the user, for `If-Match` of
-// `PATCH /admin/users/{user_id}`.
+// Returns the user. `throttled` says whether login is temporarily blocked. `ETag` is the `version` of the user, for
+// `If-Match` of `PATCH /admin/users/{user_id}`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12444,14 +12530,14 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 // each other's changes.
 //
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
-// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
-// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
-// sign-in, and when the staff member who started it loses all sessions, a role or the account.
+// a notice to the present one. The present address stays in force until the change is confirmed with the link. Until
+// then, `pending_email` is the new address. Only superusers can start a change for a user who has a password, has
+// ever signed in, or was imported from another service. A change that a staff member started is canceled when the user
+// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 //
-// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
-// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
-// superusers can change staff members or grant roles.
+// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
+// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
+// at once; activation restores none. Only superusers can change staff members or grant roles.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12471,14 +12557,14 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 // each other's changes.
 //
 // A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
-// a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
-// `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-// ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
-// sign-in, and when the staff member who started it loses all sessions, a role or the account.
+// a notice to the present one. The present address stays in force until the change is confirmed with the link. Until
+// then, `pending_email` is the new address. Only superusers can start a change for a user who has a password, has
+// ever signed in, or was imported from another service. A change that a staff member started is canceled when the user
+// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 //
-// A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
-// a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
-// superusers can change staff members or grant roles.
+// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
+// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
+// at once; activation restores none. Only superusers can change staff members or grant roles.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12493,9 +12579,9 @@ func (c *ClientWithResponses) UpdateUserWithResponse(ctx context.Context, userID
 
 // ResetUserLoginLimitWithResponse Reset the login limit of a user
 //
-// Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
-// clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess passwords
-// without limit.
+// Resets the rate limits of this user: those of wrong passwords, of right passwords, and of requested reset mails. The
+// limits of clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess
+// passwords without limit.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12510,9 +12596,9 @@ func (c *ClientWithResponses) ResetUserLoginLimitWithResponse(ctx context.Contex
 
 // RequestUserPasswordResetWithResponse Send a user the mail to set a password
 //
-// Sends the link of a forgotten password, or the invitation again if the user has no password yet. Nothing changes
-// until the link is used: the present password works. At most five of these mails and invitations are sent to one
-// address per hour. One staff member can cause at most 100 mails per hour.
+// Sends the link for a forgotten password, or the invitation again if the user has no password yet. The present password
+// stays valid until the link is used. By default, staff can send at most five such mails and invitations to one address
+// per hour, and one staff member can send at most 100 mails per hour. Further requests are rejected with `429`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12542,7 +12628,7 @@ func (c *ClientWithResponses) RevokeAllUserSessionsWithResponse(ctx context.Cont
 
 // ListUserSessionsWithResponse List a user's sessions
 //
-// The live sessions of the user, newest first. A user has at most 50.
+// Returns the live sessions of the user, newest first. A user has at most 50.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12557,7 +12643,8 @@ func (c *ClientWithResponses) ListUserSessionsWithResponse(ctx context.Context, 
 
 // RevokeUserSessionWithResponse Log out one session of a user
 //
-// Revokes one session of the user. The id of another user's session gets the same answer as one that does not exist.
+// Revokes one session of the user. The answer to the id of another user's session is the same as to an id that does not
+// exist. Revoking the caller's own session clears its cookies.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12572,7 +12659,7 @@ func (c *ClientWithResponses) RevokeUserSessionWithResponse(ctx context.Context,
 
 // CheckHealthWithResponse Check whether the process is alive
 //
-// Answers 200 as long as the process can answer at all, and checks nothing else. Restart the process if this fails.
+// Answers `200` as long as the process can answer requests, and checks nothing else. If this fails, restart the process.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12587,8 +12674,8 @@ func (c *ClientWithResponses) CheckHealthWithResponse(ctx context.Context, reqEd
 
 // GetOpenapiJSONWithResponse Get this contract as JSON
 //
-// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
-// a minute; send `If-None-Match` to revalidate.
+// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+// cached for a minute; send `If-None-Match` to revalidate.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12603,8 +12690,8 @@ func (c *ClientWithResponses) GetOpenapiJSONWithResponse(ctx context.Context, pa
 
 // GetOpenapiYamlWithResponse Get this contract as YAML
 //
-// With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
-// a minute; send `If-None-Match` to revalidate.
+// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+// cached for a minute; send `If-None-Match` to revalidate.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12619,8 +12706,9 @@ func (c *ClientWithResponses) GetOpenapiYamlWithResponse(ctx context.Context, pa
 
 // ListProblemsWithResponse List the problem codes
 //
-// Explains every problem code and every field code, with a sentence that a page can show to users. Each code also has
-// a page for developers at `/problems/{code}`, which is the `type` of its problems.
+// Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
+// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
+// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12635,9 +12723,9 @@ func (c *ClientWithResponses) ListProblemsWithResponse(ctx context.Context, para
 
 // CheckReadinessWithResponse Check whether this replica should get traffic
 //
-// 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+// Answers `200` if the database answers, its schema is current, this replica's clock agrees with the database's, a write
 // succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
-// is full, requests that only read are still answered.
+// is full, the server still answers requests that only read.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -5,7 +5,7 @@
 // time and after a 401, one refresh at a time, and repeats requests after lost answers
 // and 503s without losing the session. [Accounts.API] is the client that oapi-codegen
 // generates from the contract, with every call authorized. api/typescript does the same
-// for front ends; server/accounts/refresh.go is the other side.
+// for front ends; server/accounts/refresh.go is the server's part.
 //
 // # Lists
 //

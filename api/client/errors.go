@@ -16,9 +16,9 @@ import (
 // that shares the storage.
 var ErrSignedOut = errors.New("client: signed out")
 
-// Error is a problem that the server has answered with (RFC 9457). Its Code says what went
-// wrong. Later versions of the server may have further codes, so a switch over it needs a
-// default that shows Detail.
+// Error is a problem that the server has answered with (RFC 9457). Its Code is the reason.
+// Later versions of the server may have further codes, so a switch over it needs a default
+// that shows Detail.
 type Error struct {
 	Problem
 	// Errors names all fields and parameters at fault, with the bounds that they violate.

@@ -7,8 +7,8 @@ import (
 	"github.com/oapi-codegen/nullable"
 )
 
-// Sessions iterates over the live sessions of the signed-in user, newest first. See the package
-// documentation for what all lists have in common.
+// Sessions iterates over the live sessions of the signed-in user, newest first. The package
+// documentation describes the behavior of all lists.
 func (a *Accounts) Sessions(ctx context.Context, params *ListSessionsParams) iter.Seq2[Session, error] {
 	return list(params, func(p *ListSessionsParams) **CursorQuery { return &p.Cursor },
 		func(p *ListSessionsParams) (listAnswer[SessionList], error) {
@@ -96,8 +96,8 @@ func list[P, L, T any](
 	}
 }
 
-// listOf returns the page of an answer. An answer that succeeds without one is an error: it is a
-// proxy's.
+// listOf returns the page of an answer. A success without a page is an error, because it
+// comes from a proxy.
 func listOf[L any](answer listAnswer[L], err error) (*L, error) {
 	if err := Check(answer, err); err != nil {
 		return nil, err

@@ -124,7 +124,7 @@ func TestListPassesFiltersAndLimitToEveryPage(t *testing.T) {
 	}
 	want := []string{"q=a+b%26c&limit=2", "q=a+b%26c&limit=2&cursor=page2", "q=a+b%26c&limit=2&cursor=page3"}
 	if !slices.Equal(*queries, want) {
-		t.Errorf("asked for %q", *queries)
+		t.Errorf("requested %q", *queries)
 	}
 	if got := collect(t, list); len(got) != 6 || params.Cursor != nil {
 		t.Errorf("the second loop over the same list: %d users; the caller's cursor %v", len(got), params.Cursor)
@@ -132,7 +132,7 @@ func TestListPassesFiltersAndLimitToEveryPage(t *testing.T) {
 	*queries = nil
 	cursor := "page3"
 	if got := collect(t, a.Users(ctx, &client.ListUsersParams{Cursor: &cursor})); len(got) != 2 || (*queries)[0] != "cursor=page3" {
-		t.Errorf("from a cursor: %d users, asked for %q", len(got), *queries)
+		t.Errorf("from a cursor: %d users, requested %q", len(got), *queries)
 	}
 }
 
@@ -145,7 +145,7 @@ func TestListRequestsNoPageThatIsNotReached(t *testing.T) {
 		}
 	}
 	if !slices.Equal(*queries, []string{""}) {
-		t.Errorf("asked for %q", *queries)
+		t.Errorf("requested %q", *queries)
 	}
 }
 
@@ -212,7 +212,7 @@ func TestCanceledContextEndsList(t *testing.T) {
 		t.Error("the list goes on after its error")
 	}
 	if len(*queries) != 1 {
-		t.Errorf("asked for %q", *queries)
+		t.Errorf("requested %q", *queries)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Command contract-mutations proves that the guards of the contract work. It breaks each decision about the contract
-// in a copy of openapi.yaml, and fails if the guard of the decision does not object:
+// Command contract-mutations tests the checks of the contract. It breaks each decision about the contract in a copy of
+// openapi.yaml, and fails if the check of that decision does not report it. The checks are:
 //
 //   - spectral, with the rules of scripts/spectral.yaml;
 //   - the form, which the test TestContractForm checks;
@@ -10,8 +10,7 @@
 //
 //	go run ./scripts/contract-mutations
 //
-// What a server can do wrong with a good contract, such as a fraction of a second, is in the tests of the judge in
-// server/servertest.
+// Answers of a server that violate a good contract, such as a fraction of a second, are tested in server/servertest.
 package main
 
 import (
@@ -41,10 +40,10 @@ func main() {
 	if err != nil || len(survivors) > 0 {
 		os.Exit(1)
 	}
-	fmt.Printf("all %d mutations are judged right\n", len(lintMutations)+len(formMutations)+len(breaks)+len(additions))
+	fmt.Printf("all %d mutations have the expected result\n", len(lintMutations)+len(formMutations)+len(breaks)+len(additions))
 }
 
-// check returns the mutations that their guards judge wrongly.
+// check returns the mutations whose checks have the wrong result.
 func check(ctx context.Context) (survivors []string, err error) {
 	file, err := os.ReadFile("openapi.yaml")
 	if err != nil {
@@ -68,7 +67,7 @@ func check(ctx context.Context) (survivors []string, err error) {
 
 type checker struct {
 	contract string // the text of openapi.yaml
-	copy     string // the path of the mutated one
+	copy     string // the path of the mutated contract
 }
 
 // mutated returns the contract with the edits of a mutation.

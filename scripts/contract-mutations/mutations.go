@@ -3,28 +3,28 @@ package main
 // mutation breaks one decision in the text of the contract.
 type mutation struct {
 	name  string
-	want  string // the guard's rule or words; empty if the guard must accept the change
+	want  string // the rule or a part of the message; empty if the check must accept the change
 	path  string // spectral: part of the place that the rule reports
 	edits []edit
 }
 
-// edit replaces the first from behind the first after, or all of them.
+// edit replaces the first `from` that follows the first `after`, or every `from`.
 type edit struct {
 	after, from, to string
 	all             bool
 }
 
-// one is a mutation by one edit.
+// one returns a mutation with one edit.
 func one(name, want, after, from, to string) mutation {
 	return mutation{name: name, want: want, edits: []edit{{after: after, from: from, to: to}}}
 }
 
-// everywhere replaces all occurrences.
+// everywhere returns a mutation that replaces all occurrences.
 func everywhere(name, want, from, to string) mutation {
 	return mutation{name: name, want: want, edits: []edit{{from: from, to: to, all: true}}}
 }
 
-// at adds the place that spectral reports.
+// at adds to a mutation the place that spectral must report.
 func at(path string, m mutation) mutation {
 	m.path = path
 	return m
@@ -88,7 +88,7 @@ var formMutations = []mutation{
 	one("a member that staff members see otherwise", "AdminUser.email", "\n    AdminUser:\n", "email: {type: string, nullable: true,", "email: {type: string,"),
 	one("a write without a line for lost answers", "the table of lost answers", "| `reauthenticate`, `updateProfile` |", "`reauthenticate`, ", ""),
 	one("a write with two lines for lost answers", "the table of lost answers", "| `reauthenticate`, `updateProfile` |", "`reauthenticate`", "`reauthenticate`, `login`"),
-	one("an open request", "login: the body takes unknown members", "\n    LoginRequest:\n", "      additionalProperties: false\n", ""),
+	one("an open request", "login: the body accepts unknown members", "\n    LoginRequest:\n", "      additionalProperties: false\n", ""),
 }
 
 // breaks are changes that break programs written for version 1.

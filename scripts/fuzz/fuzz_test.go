@@ -83,7 +83,7 @@ var faults = map[string]fault{
 		return r.Method == http.MethodGet && replace(a, fmt.Sprintf(`"id":%d,`, u), fmt.Sprintf(`"id":%d,`, next))
 	}},
 	"an address of another user": {"shows an address of another user", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
-		return replace(a, `"detail":"There is nothing at this path`, `"detail":"`+f.world.users[2].email)
+		return replace(a, `"detail":"The path or the resource does not exist`, `"detail":"`+f.world.users[2].email)
 	}},
 	"a session of another user": {"shows a session of another user", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return replace(a, `"detail":"The access token has expired.`, `"detail":"`+f.world.sessions[0].id)

@@ -21,7 +21,7 @@ const (
 	maxWords       = 5 // of a search; each is compared with every user
 )
 
-// UserDetail is a user as the user and staff see it. User has no password hash.
+// UserDetail is the data of a user that the user and staff see. User has no password hash.
 type UserDetail struct {
 	User         models.User
 	HasPassword  bool
@@ -29,7 +29,7 @@ type UserDetail struct {
 	PendingEmail string // the address of a pending change, or empty
 }
 
-// UserFilter is how users are found by their names. Username and Email are compared as at login.
+// UserFilter filters users by their names. Username and Email are compared as at login.
 type UserFilter struct {
 	Text            string
 	Username, Email *string
@@ -78,7 +78,7 @@ func (s *Service) FindUsers(ctx context.Context, f UserFilter, q models.UserQuer
 	return users, next, nil
 }
 
-// User returns a user as staff sees it. Errors: ResourceNotFound, ServiceUnavailable.
+// User returns the data of a user that staff sees. Errors: ResourceNotFound, ServiceUnavailable.
 func (s *Service) User(ctx context.Context, id int64) (UserDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -109,7 +109,7 @@ func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
 	return u, storeError(err)
 }
 
-// managed is a user whom the principal may change. Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
+// managed returns a user that the principal may change. Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
 func (s *Service) managed(ctx context.Context, p Principal, id int64) (models.User, error) {
 	u, err := s.userByID(ctx, id)
 	if err == nil && (u.IsStaff || u.IsSuperuser) && !p.User.IsSuperuser {
@@ -172,8 +172,8 @@ func (s *Service) invited(ctx context.Context, u *models.User) bool {
 	return true
 }
 
-// DeleteUser removes a user for good, and tells the address so. Errors: ResourceNotFound, RoleRequired, SuperuserLast,
-// ServiceUnavailable.
+// DeleteUser removes a user permanently and queues a mail to the address. Errors: ResourceNotFound, RoleRequired,
+// SuperuserLast, ServiceUnavailable.
 func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -194,8 +194,8 @@ func (s *Service) isGone(ctx context.Context, id int64) bool {
 	return errors.Is(err, models.ErrNotFound)
 }
 
-// RequestUserPasswordReset sends a user the link of a forgotten password, or the invitation once more to one who has none yet.
-// Errors: ResourceNotFound, RoleRequired, UserUnreachable, RateLimited, ServiceUnavailable.
+// RequestUserPasswordReset sends a user the link for a forgotten password, or the invitation again if the user has no
+// password yet. Errors: ResourceNotFound, RoleRequired, UserUnreachable, RateLimited, ServiceUnavailable.
 func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -251,7 +251,7 @@ func (s *Service) ResetUserLoginLimit(ctx context.Context, p Principal, id int64
 	})
 }
 
-// ListUserSessions are the live sessions of a user, newest first. Errors: ResourceNotFound, ServiceUnavailable.
+// ListUserSessions returns the live sessions of a user, newest first. Errors: ResourceNotFound, ServiceUnavailable.
 func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()

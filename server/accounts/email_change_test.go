@@ -166,7 +166,7 @@ func TestConfirmEmailChangeLimitsGuesses(t *testing.T) {
 
 // A login that renews the hash between the comparison and the write does not make the link invalid:
 // the same request works a moment later.
-func TestConfirmEmailChangeBesideARehash(t *testing.T) {
+func TestConfirmEmailChangeDuringARehash(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		var renew atomic.Pointer[func()] // called when the clock is read, the last time between the comparison and the write
@@ -282,7 +282,7 @@ func TestResendEmailChange(t *testing.T) {
 }
 
 // Changes and resends together lead to no more mails to an address, and of a user, than changes
-// alone. A stranger's mailbox gets one mail a minute and five an hour, from however many users.
+// alone. A stranger's mailbox gets one mail a minute and five an hour, from any number of users.
 func TestResendEmailChangeIsLimited(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()

@@ -49,7 +49,7 @@ type Error struct {
 	Cause      error
 }
 
-// FieldFault is what is wrong with one member of a request.
+// FieldFault is the fault of one member of a request.
 type FieldFault struct {
 	Field            string
 	Reason           string // a FieldErrorCode of the contract
@@ -89,8 +89,8 @@ func emailConflict() error {
 
 // allFaults combines the results of several checks of one request, so that one answer names all members at fault.
 //
-// An error that names no member, such as RoleRequired, comes first and stands alone. Otherwise the code is
-// ValidationFailed if one of the checks says so, and else that of the first error.
+// If an error names no member, such as RoleRequired, allFaults returns that error alone. Otherwise the code is
+// ValidationFailed if one of the errors has it, or else the code of the first error.
 func allFaults(errs ...error) error {
 	var all *Error
 	for _, err := range errs {

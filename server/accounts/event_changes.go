@@ -12,7 +12,8 @@ import (
 const maxChangeValue = 150
 
 // changeOf returns the change of one field, or nothing if the values are the same. An empty value is
-// none. Email addresses are masked: an imported username can be one, and people enter them as names.
+// recorded as no value. Email addresses are masked, because an imported username can be one, and
+// people enter them as names.
 func changeOf(field, before, after string) models.Changes {
 	if before == after {
 		return nil

@@ -37,8 +37,8 @@ func recorded(t *testing.T, s *servertest.Server, userID int64) (list []string) 
 	return list
 }
 
-// What an operator does is recorded without a request. Its changes say which roles a new user has,
-// and nothing if the user was in that state before.
+// An event that the operator causes has no request. Its changes are the roles of a new user, and no
+// event is recorded if the user was in that state before.
 func TestEventsOfAnOperator(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})

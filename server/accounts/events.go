@@ -66,7 +66,7 @@ func (s *Service) eventIn(session models.ID, kind models.EventKind, userID int64
 	return e
 }
 
-// changing returns the event with what it changed.
+// changing returns the event with its changes.
 func changing(e models.Event, changes models.Changes) models.Event {
 	e.Changes = changes
 	return e
@@ -115,8 +115,8 @@ func (s *Service) noteLogin(in LoginInput, name loginName, err error) {
 	}
 }
 
-// notePassword records that a signed-in user, or the holder of a link, did not know the user's
-// password. The event has everything but its kind.
+// notePassword records a wrong password of a signed-in user or of the holder of a link, or that a
+// limit of such passwords is exceeded. The event is complete except for its kind.
 func (s *Service) notePassword(e models.Event, client Client, err error) {
 	n, subject := note{event: e}, subjectOf(models.User{ID: e.UserID})
 	switch {

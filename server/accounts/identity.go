@@ -67,7 +67,7 @@ func newNames(first, last *string) error {
 	return allFaults(newPersonName("first_name", first), newPersonName("last_name", last))
 }
 
-// changed returns the wanted name, or nil if it is the present one: that may be older than the rule.
+// changed returns the wanted name, or nil if the user already has it. A present name may be older than the rules.
 func changed(present string, wanted *string) *string {
 	if wanted == nil || *wanted == present {
 		return nil

@@ -55,7 +55,7 @@ func newEpoch() int64 {
 	return int64(binary.BigEndian.Uint64(b[:]))
 }
 
-// taken says which of the two unique values another user has: one, or both.
+// taken returns the conflict of the unique values that another user has: one of them, or both.
 func (s *Service) taken(ctx context.Context, u models.User) error {
 	name, err := s.isTaken(ctx, s.store.UserByUsername, u.UsernameNorm, u.ID)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Service) taken(ctx context.Context, u models.User) error {
 	case name:
 		return usernameConflict()
 	}
-	return emailConflict() // or it was a moment ago
+	return emailConflict() // or the conflict was resolved a moment ago
 }
 
 // isTaken reports whether a user other than the one with the id has the value.

@@ -55,8 +55,8 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 }
 
 // profileEvents returns a function that returns the events of a user's change of the own profile.
-// Changes of the username are limited. Those of the names and of the language are not, so the number
-// of their events is: a change above the limit is made without an event.
+// Changes of the username are limited. Changes of the names and of the language are not, but their
+// events are: a change above that limit is made without an event.
 func (s *Service) profileEvents(ctx context.Context, p Principal, c ProfileChange, client Client) func(before models.User) []models.Event {
 	record := len(profileChanges(p.User, c.applied(p.User))) > 0 && s.mayRecord(ctx, p.User, profileOfUser)
 	return func(before models.User) (events []models.Event) {
@@ -88,7 +88,7 @@ func (s *Service) Profile(ctx context.Context, p Principal) (UserDetail, error) 
 	return d, storeError(err)
 }
 
-// profile reads what users and staff see of a user. Errors: models.ErrNotFound.
+// profile reads the data of a user that users and staff see. Errors: models.ErrNotFound.
 func (s *Service) profile(ctx context.Context, id int64) (UserDetail, error) {
 	found, err := s.store.Profile(ctx, id, s.now())
 	return UserDetail{User: found.User, HasPassword: found.HasPassword, PendingEmail: found.PendingEmail}, err
@@ -144,8 +144,8 @@ func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error
 // ChangeEmail sends a link to the new address and a notice to the present one. The contract requires
 // a recent authentication. The present address stays in force until the link is confirmed.
 //
-// Whether another user has the new address is found out when the mail is sent, and only the owner of
-// that address is told. Errors: ValidationFailed, SessionRevoked, RateLimited, ServiceUnavailable.
+// Whether another user has the new address is checked when the mail is sent, and only the owner of
+// that address is informed. Errors: ValidationFailed, SessionRevoked, RateLimited, ServiceUnavailable.
 func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, client Client) error {
 	norm, err := newEmail(email)
 	if err != nil {
@@ -185,7 +185,7 @@ func (s *Service) CancelEmailChange(ctx context.Context, p Principal, client Cli
 }
 
 // ResendEmailChange sends a new link to the pending address, which replaces the older one. The mail
-// counts for the same rate limits as one of ChangeEmail, so that nobody gets more mails by it.
+// counts against the same rate limits as one of ChangeEmail, so that resending leads to no more mails.
 //
 // A change that a staff member has started stays that staff member's: it still ends with the staff
 // member's role and sessions. Errors: ResourceNotFound if no change is pending, SessionRevoked,
@@ -239,16 +239,16 @@ func (s *Service) emailChange(u models.User, email, norm string, client Client) 
 	return models.EmailChange{Token: t, Mail: link, Notices: notices, Limits: []models.Spending{use(limit, changesOfUser, subjectOf(u))}}
 }
 
-// ConfirmEmailChange puts the new address into force. It takes the token of the link that was sent
-// there, and the password of the user who changes the address.
+// ConfirmEmailChange puts the new address into force. It requires the token of the link that was sent
+// to the address, and the password of the user who changes the address.
 //
 // The threat: a stranger starts a change of the stranger's own account to the address of a victim, and
 // the victim opens the link. Without the password, that click would verify the address for the
 // stranger's account. Users without a password, such as invited ones, confirm with the token alone.
 //
 // The token is verified first, so that a caller without one learns nothing about a user, and consumed
-// last, so that a wrong password does not use it up. Guesses at the password count as those of a
-// signed-in user do: a holder of many links gets no more of them.
+// last, so that a wrong password does not use it up. Guesses at the password count like those of the
+// signed-in user, so that many links do not permit more guesses.
 //
 // Errors: LinkInvalid (also if another user has the address by now), ValidationFailed (required,
 // password_wrong), RateLimited, ServiceUnavailable.
@@ -309,9 +309,9 @@ func (s *Service) confirmByPassword(ctx context.Context, u models.User, password
 	return err
 }
 
-// confirmedMeanwhile is the answer to a confirmation that found another user or token than the one
-// that the password was verified for. If the link is still open, only the hash is another, renewed by
-// a login at the same moment: the same request may be made again.
+// confirmedMeanwhile returns the error of a confirmation whose user or token has changed since the
+// password was verified. If the link is still open, only the hash has changed, because a login at
+// the same moment renewed it. The client can then repeat the request.
 func (s *Service) confirmedMeanwhile(ctx context.Context, value string) error {
 	if _, _, err := s.confirming(ctx, value); err != nil {
 		return err

@@ -218,7 +218,7 @@ type CurrentSession struct {
 	ID          uuid.UUID
 	ExpiresAt   time.Time
 	Transport   token.Transport
-	RecentUntil *time.Time // until when the authentication counts as recent; nil if it does not
+	RecentUntil *time.Time // the time until which the authentication counts as recent; nil if it does not
 	CSRF        string     // empty in the transport body
 }
 
@@ -300,7 +300,8 @@ func (s *Service) sessionsOf(ctx context.Context, u models.User) ([]models.Sessi
 	return list, storeError(err)
 }
 
-// RevokeSession ends one session of the principal's user. ResourceNotFound: there is none, or it is somebody else's.
+// RevokeSession ends one session of the principal's user. ResourceNotFound: the session does not exist, or it is
+// another user's.
 func (s *Service) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()

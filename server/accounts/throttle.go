@@ -76,7 +76,7 @@ func guesses(list []models.Spending) []models.Spending {
 
 // guess returns a use of a limit that is refunded if the guess was right. While so many guesses are being verified that
 // they use up the limit, further ones are rejected with ServiceUnavailable, because whether the limit is exceeded is not
-// known before that: a client must not be told to wait for a second and then for the rest of the window.
+// known before that. Otherwise a client could get a Retry-After of a second, and then one of the rest of the window.
 func guess(b Budget, kind, subject string) models.Spending {
 	return guesses([]models.Spending{use(b, kind, subject)})[0]
 }
@@ -204,7 +204,7 @@ func isOver(err error, kinds ...string) bool {
 	return errors.As(err, &over) && slices.Contains(kinds, over.Kind)
 }
 
-// sooner returns that of two rejections by limits after which a request can succeed sooner; a may be nil.
+// sooner returns the one of two rejections that ends sooner; a may be nil.
 func sooner(a, b error) error {
 	var first, second *models.OverBudget
 	if errors.As(a, &first) && errors.As(b, &second) && first.Until.Before(second.Until) {
@@ -213,8 +213,7 @@ func sooner(a, b error) error {
 	return b
 }
 
-// later returns that of two rejections by limits after which a request can succeed later. If a is another error, it is a;
-// it may be nil.
+// later returns the one of two rejections that ends later. It returns a if that is another error; a may be nil.
 func later(a, b error) error {
 	var first, second *models.OverBudget
 	if a == nil || errors.As(a, &first) && errors.As(b, &second) && first.Until.Before(second.Until) {

@@ -7,7 +7,7 @@ import (
 	"example.com/accounts/server/mail"
 )
 
-// Value is what a text of a request is to become. The names are those of the contract's schemas.
+// Value is the kind of a text in a request. The names are those of the contract's schemas.
 type Value string
 
 // The values with rules that a schema cannot express. NewEmail and Username are for names that a user is going to have:
@@ -19,8 +19,8 @@ const (
 	PersonName  Value = "PersonName"
 )
 
-// CheckValue returns what is wrong with a text, as far as that can be seen without the user, and nothing if it is
-// accepted. The operations check more, such as whether a password is made from the user's own names.
+// CheckValue returns the faults of a text that can be found without the user, or nil. The operations check more, such
+// as whether a password is made from the user's own names.
 func (s *Service) CheckValue(value Value, text string) []FieldFault {
 	var err error
 	switch value {

@@ -11,8 +11,8 @@ import (
 
 // closedContract returns the contract with closed answers, read once.
 //
-// The contract leaves answers open, so that a later version may add members to them. The judge must not: it rejects
-// a member that the contract does not know. It also rejects an empty string where the contract has null for none, and
+// The contract leaves answers open, so that a later version may add members. The tests must be stricter: they reject
+// a member that the contract does not have. They also reject an empty string where the contract has null for none, and
 // a time that is not in whole seconds with Z. This holds for every schema that a response refers to at any depth.
 // Only a schema that says "additionalProperties: true" stays open.
 var closedContract = sync.OnceValue(func() *openapi3.T {

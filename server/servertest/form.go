@@ -83,7 +83,7 @@ func (f *form) checkResponse(op Operation, status int, response *openapi3.Respon
 	case status == 304:
 		want, headers = nil, []string{"ETag"}
 	default:
-		f.fault("%s answers %d: done is 200, 201, 202 or 204", op.ID, status)
+		f.fault("%s answers %d: a success is 200, 201, 202 or 204", op.ID, status)
 	}
 	if !slices.Equal(media, want) {
 		f.fault("%s %d has the bodies %q, not %q", op.ID, status, media, want)
@@ -100,7 +100,7 @@ func (f *form) checkRequest(op Operation) {
 	if op.Operation.RequestBody != nil {
 		schema := op.Operation.RequestBody.Value.Content["application/json"].Schema.Value
 		if schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has {
-			f.fault("%s: the body takes unknown members", op.ID)
+			f.fault("%s: the body accepts unknown members", op.ID)
 		}
 	}
 	for _, requirement := range op.Security {
@@ -112,7 +112,7 @@ func (f *form) checkRequest(op Operation) {
 	}
 }
 
-// unpaged are the answers that have an array and no pages. What they hold is bounded.
+// unpaged are the answers that have an array and no pages. Their arrays are bounded.
 var unpaged = []string{"JwkSet", "ProblemCatalog", "ProfileExport"}
 
 // checkList checks that an answer with an array is a page: of a schema …List, with next_cursor, for limit and cursor.
@@ -210,7 +210,7 @@ func enumOf(schema *openapi3.Schema) (names []string) {
 	return names
 }
 
-// compare adds a fault if two lists, without regard to order, are not the same.
+// compare adds a fault if two lists differ, regardless of their order.
 func (f *form) compare(what string, got, want []string) {
 	got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
 	if !slices.Equal(got, want) || len(want) == 0 {
@@ -276,12 +276,12 @@ func (f *form) checkCodes() {
 	f.compare("the codes of the operations", slices.Collect(maps.Keys(statuses)), enumOf(f.schema("ProblemCode")))
 	for _, code := range enumOf(f.schema("ProblemCode")) {
 		if !isProblemCode(code) {
-			f.fault("the code %s is no noun with one of the adjectives %s", code, adjectives)
+			f.fault("the code %s is not a noun with one of the adjectives %s", code, adjectives)
 		}
 	}
 	for _, code := range enumOf(f.schema("FieldErrorCode")) {
 		if !isFieldCode(code) {
-			f.fault("the field code %s has another grammar", code)
+			f.fault("the field code %s does not have the grammar of field codes", code)
 		}
 	}
 }
@@ -304,7 +304,7 @@ func (f *form) checkNames() {
 	} {
 		for _, name := range names {
 			if schemas[name] != nil {
-				f.fault("the %s %s is called like a schema", kind, name)
+				f.fault("the %s %s has the name of a schema", kind, name)
 			}
 		}
 	}

@@ -73,9 +73,9 @@ func isPage(path string) bool {
 	return page || strings.HasPrefix(path, "/problems/")
 }
 
-// Judge compares an answer with the contract and counts it for the coverage report. The status must be documented for
-// the operation, and so must each header. The body must fit the closed form of its schema (see closedContract). HEAD is
-// judged like GET, without a body. An answer that belongs to no operation (404, 405) must be a Problem.
+// Judge compares an answer with the contract and counts it for the coverage report. The status and each header must be
+// documented for the operation. The body must match the closed form of its schema (see closedContract). HEAD is treated
+// like GET, without a body. An answer that belongs to no operation (404, 405) must be a Problem.
 func Judge(request *http.Request, r *Response) error {
 	if r.Status/100 != 2 && r.Header.Get("Set-Cookie") != "" {
 		return errors.New("a Set-Cookie: only a 2xx sets or clears cookies")
@@ -117,8 +117,8 @@ func Judge(request *http.Request, r *Response) error {
 	})
 }
 
-// findRoute returns the operation of a request and its path parameters, or nil if there is none. The operation of HEAD
-// is that of GET.
+// findRoute returns the operation of a request and its path parameters, or nil if no operation matches. The operation
+// of HEAD is that of GET.
 func findRoute(request *http.Request) (*routers.Route, map[string]string) {
 	clean := request.Clone(context.Background())
 	clean.URL.Host, clean.URL.Scheme, clean.Host = "", "", ""
@@ -171,7 +171,7 @@ func judgeRequestID(r *Response) error {
 	return nil
 }
 
-// judgeProblem checks what a schema cannot say: the members of an error agree with the answer that they are in.
+// judgeProblem checks a rule that a schema cannot express: the members of a problem agree with their answer.
 func judgeProblem(r *Response) error {
 	if r.Status < 400 || len(r.Raw) == 0 { // the schema rejects an empty body where there must be one
 		return nil

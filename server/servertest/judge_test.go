@@ -12,8 +12,9 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// The contract judges every answer that a test client gets (see Client.Try). A judge that lets something pass would
-// make these tests worthless. So this test spoils good answers, one thing at a time, and the judge must object.
+// Every answer that a test client gets is compared with the contract (see Client.Try). A comparison that accepts a
+// wrong answer would make these tests worthless. So this test spoils good answers, one thing at a time, and each must
+// be rejected.
 
 // answer is a request and the status of its good answer.
 type answer struct {

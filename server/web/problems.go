@@ -11,10 +11,10 @@ import (
 //go:embed problems
 var problemFiles embed.FS
 
-// problemsPolicy is the Content-Security-Policy of the pages about problem codes: a text, a style sheet and an icon.
+// problemsPolicy is the Content-Security-Policy of the pages about problem codes. They load a style sheet and an icon.
 const problemsPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// ProblemTexts are what the pages about problem codes say.
+// ProblemTexts are the texts of the pages about problem codes.
 type ProblemTexts struct {
 	Problems []Problem
 	Fields   []ProblemField
@@ -45,7 +45,7 @@ var problemTemplates = template.Must(template.New("").Funcs(template.FuncMap{"sp
 //	/problems/        all problem codes and field codes
 //	/problems/{code}  one problem code
 //
-// The pages need no script. Caching, headers and fail are as with [Docs].
+// The pages have no script. Caching, headers and fail are the same as for [Docs].
 func Problems(texts ProblemTexts, fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
 	style, err := problemFiles.ReadFile("problems/style.css")
 	if err != nil {
@@ -59,7 +59,7 @@ func Problems(texts ProblemTexts, fail func(w http.ResponseWriter, r *http.Reque
 		assets["/problems/"+p.Code] = newAsset("problem.html", problemPage("problem.html", p), false)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if asset, ok := assets[r.URL.EscapedPath()]; ok { // other spellings of a path are other paths
+		if asset, ok := assets[r.URL.EscapedPath()]; ok { // not the decoded path: another spelling is another path
 			asset.serve(w, r, problemsPolicy)
 			return
 		}
@@ -82,7 +82,7 @@ type span struct {
 	Text string
 }
 
-// spans cuts a text at its backticks.
+// spans splits a text at its backticks.
 func spans(text string) (list []span) {
 	for i, part := range strings.Split(text, "`") {
 		if part != "" {

@@ -34,8 +34,8 @@ export interface AccountsClient<T extends Transport> {
    */
   readonly api: Client<OpenPaths>;
   /**
-   * Iterates over all items of a list, and requests a page whenever it needs one. A problem is thrown as a
-   * {@link ProblemError}; a lost connection is thrown as by fetch.
+   * Iterates over all items of a list, and requests each page when it is needed. Throws a {@link ProblemError} for a
+   * problem of the server, and the error of fetch for a lost connection.
    */
   list<Path extends ListPath>(path: Path, ...options: ListArguments<Path>): AsyncGenerator<ItemOf<Path>, void, undefined>;
   readonly state: State;
@@ -59,14 +59,14 @@ export interface AccountsClient<T extends Transport> {
   close(): void;
 }
 
-/** A problem of the server where it cannot be returned: in an iteration over a list. */
+/** A problem of the server, thrown by the iteration over a list, which cannot return it. */
 export class ProblemError extends Error {
   override readonly name = "ProblemError";
   constructor(
     readonly problem: Schemas["Problem"],
     readonly response: Response,
   ) {
-    super(problem.detail ?? `status ${response.status}`); // a proxy may answer with something else
+    super(problem.detail ?? `status ${response.status}`); // the answer of a proxy may have no detail
   }
 }
 
@@ -172,7 +172,7 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
 
   async function* list<Path extends ListPath>(path: Path, ...[options]: ListArguments<Path>): AsyncGenerator<ItemOf<Path>, void, undefined> {
     const { path: segments, query, signal } = options ?? {};
-    const member = path.slice(path.lastIndexOf("/") + 1); // the answer may have other lists, which this version does not know
+    const member = path.slice(path.lastIndexOf("/") + 1); // not any array: the answer of a newer server may have others
     let cursor: string | null | undefined;
     do {
       const params = { path: segments, query: cursor ? { ...query, cursor } : query };

@@ -18,8 +18,8 @@ export interface paths {
          * @description Starts a new session. `username` is the username or the email address. An unknown user, a wrong password, a
          *     deactivated user and an unverified address all get the same `401` after the same time.
          *
-         *     A session cookie that is already in the request is never adopted: a login always starts a new session. In a
-         *     cookie transport the cookies of the other transports are expired. A user has at most 50 sessions; a further login
+         *     A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
+         *     transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
          *     revokes the oldest.
          */
         post: operations["login"];
@@ -40,19 +40,23 @@ export interface paths {
         put?: never;
         /**
          * Refresh the tokens
-         * @description Exchanges the session's refresh credential for the current tokens: the next generation if the present one is old
-         *     enough, the same tokens before that. The refresh credential is the cookie `__Host-refreshtoken` (`hybrid`,
-         *     `cookies`), the cookie `__Host-access`, even when expired (`server_held`), or `refresh_token` in the body (`body`).
-         *     A cookie needs `X-CSRFToken`, and no body. An `Authorization` header is ignored here.
+         * @description Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
+         *     answer has the next one; before that, the generation stays the same. The refresh credential is:
+         *
+         *     - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
+         *     - `server_held`: the cookie `__Host-access`, even if it has expired;
+         *     - `body`: `refresh_token` in the body.
+         *
+         *     A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
          *
          *     After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
          *     rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
          *     `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-         *     server also answers `503` if it cannot tell how long ago the request was sent, for instance because it has just
-         *     resumed after a pause.
+         *     server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+         *     has just resumed after a pause.
          *
-         *     Where users were imported from a Django service, its refresh tokens can be exchanged once each, until a day that the
-         *     operator sets. The guide to the Django import explains how.
+         *     If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
+         *     until a time that the operator sets. The guide to the Django import explains how.
          */
         post: operations["refreshToken"];
         delete?: never;
@@ -72,12 +76,12 @@ export interface paths {
         put?: never;
         /**
          * Log out
-         * @description Revokes the session of the presented credential. From then on its access and refresh tokens are rejected everywhere.
-         *     Credentials are presented as for `POST /accounts/refresh_token`, and the cookies are cleared. The server accepts:
+         * @description Revokes the session of the presented credential and clears its cookies. From then on the server rejects the session's
+         *     access and refresh tokens everywhere. Present the credential as for `POST /accounts/refresh_token`. The server accepts:
          *
-         *     - any authentic refresh token of the session, also a superseded or an expired one, and
-         *     - an access token from the cookie `__Host-access`, also a superseded one. In `server_held` it may have expired; in
-         *       `cookies` it must not have expired, because the refresh token is there for that.
+         *     - any authentic refresh token of the session, even if superseded or expired;
+         *     - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
+         *       `cookies` it must not have expired; present the refresh token instead.
          *
          *     The operation is idempotent.
          */
@@ -97,13 +101,14 @@ export interface paths {
         };
         /**
          * Get the current session
-         * @description Says whether the caller is signed in, and gives the CSRF token. A page calls this first after it was loaded: it then
-         *     has no access token, and if it is on another host than the API it cannot read the cookie `csrftoken`.
+         * @description Returns the session of the caller and its CSRF token. A page calls this first when it has been loaded. At that time
+         *     it has no access token, and if it is on another host than the API, it cannot read the cookie `csrftoken`.
          *
-         *     The answer is always `200`. `session` is `null` if there is no credential, or if the credential is invalid, expired
-         *     or revoked. In `server_held` an expired access cookie still counts, because it is the refresh credential. Nothing is
-         *     changed, and no token is issued. An `Authorization` header is examined instead of the cookies, if there is one: a page
-         *     sends none here, because an expired access token would hide its session.
+         *     A missing or rejected credential is not an error: the answer is `200` with `"session": null`. That includes expired
+         *     credentials and those of expired or revoked sessions. In `server_held` an expired access cookie is still accepted,
+         *     because it is the refresh credential. Nothing is changed, and no token is issued. If the request has an
+         *     `Authorization` header, the server ignores the cookies. A page should not send one, because with an expired access
+         *     token the answer would be `"session": null`.
          */
         get: operations["getSession"];
         put?: never;
@@ -125,8 +130,8 @@ export interface paths {
         put?: never;
         /**
          * Confirm my password
-         * @description Verifies the password of the signed-in user, so that operations with `x-recent-authentication` are accepted for
-         *     the next ten minutes in this session. A login has the same effect.
+         * @description Verifies the password of the signed-in user. For the next ten minutes, the server then accepts operations with
+         *     `x-recent-authentication` in this session. A login has the same effect.
          */
         post: operations["reauthenticate"];
         delete?: never;
@@ -144,7 +149,7 @@ export interface paths {
         };
         /**
          * List my sessions
-         * @description The live sessions of the signed-in user on all devices, newest first. A user has at most 50.
+         * @description Returns the live sessions of the signed-in user on all devices, newest first. A user has at most 50.
          */
         get: operations["listSessions"];
         put?: never;
@@ -172,8 +177,8 @@ export interface paths {
         post?: never;
         /**
          * Log out one of my sessions
-         * @description Revokes one session of the signed-in user, for instance of a lost device. The id of another user's session gets the
-         *     same answer as one that does not exist. Revoking the caller's own session clears its cookies.
+         * @description Revokes one session of the signed-in user, for instance that of a lost device. The answer to the id of another
+         *     user's session is the same as to an id that does not exist. Revoking the caller's own session clears its cookies.
          */
         delete: operations["revokeSession"];
         options?: never;
@@ -192,10 +197,11 @@ export interface paths {
         put?: never;
         /**
          * Sign up
-         * @description Always answers `202` after the same time, whether or not the address has an account; one mail is sent either
-         *     way. No user exists before the address is verified, unless the operator has made verification optional.
-         *     If the requested `username` is taken by then, the server generates one, which the user can change later.
-         *     While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+         * @description Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+         *     too many were sent to the address. The user is created when the address is verified, or at once if the operator has
+         *     made verification optional. If another user has the requested `username` by then, the server generates one, which
+         *     the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
+         *     regardless of the address.
          */
         post: operations["register"];
         delete?: never;
@@ -216,9 +222,9 @@ export interface paths {
         /**
          * Verify the email address and log in
          * @description Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
-         *     password that was entered at registration. If the address was registered several times, the password selects the
-         *     registration: the link of any of the mails works. A wrong password does not use up the token. After a success, the
-         *     same request is simply a login.
+         *     password that was entered at registration. If the address was registered several times, the link of any of the mails
+         *     works, and the password selects the registration. A wrong password does not use up the token. After a success,
+         *     repeating the request logs in.
          */
         post: operations["verifyEmail"];
         delete?: never;
@@ -238,8 +244,9 @@ export interface paths {
         put?: never;
         /**
          * Send the verification mail again
-         * @description Always answers `202`. A mail is sent if a registration of this address waits for its verification.
-         *     While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+         * @description Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+         *     too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
+         *     `503`, regardless of the address.
          */
         post: operations["resendVerification"];
         delete?: never;
@@ -257,23 +264,23 @@ export interface paths {
         };
         /**
          * Get my profile
-         * @description The signed-in user, as stored in the database now.
+         * @description Returns the signed-in user as stored in the database now.
          */
         get: operations["getProfile"];
         put?: never;
         post?: never;
         /**
          * Delete my account
-         * @description Removes the user with all sessions, events and open links, at once and permanently. A mail confirms it. The cookies
-         *     are cleared.
+         * @description Removes the user with all sessions, events and open links, at once and permanently. The security log keeps what
+         *     staff did to the user, without names. A mail confirms the deletion. The cookies are cleared.
          */
         delete: operations["deleteAccount"];
         options?: never;
         head?: never;
         /**
          * Change my username, names or language
-         * @description Absent members stay as they are. `"locale": null` clears the language. The email address and the password have
-         *     operations of their own.
+         * @description Absent members stay as they are. `"locale": null` clears the language. Use `POST /accounts/email/change` and
+         *     `POST /accounts/password/change` for the email address and the password.
          */
         patch: operations["updateProfile"];
         trace?: never;
@@ -287,9 +294,9 @@ export interface paths {
         };
         /**
          * Export my data
-         * @description Everything that this service stores about the signed-in user, without secrets. The number of exports is limited. The
-         *     server rejects a cross-site navigation that is authenticated by a cookie (`csrf_failed`), so that a link on another
-         *     site cannot exhaust the limit.
+         * @description Returns the data that this service stores about the signed-in user: the profile, the live sessions and the newest
+         *     thousand events. Secrets are left out. The number of exports is limited. The server rejects a cross-site navigation
+         *     that is authenticated by a cookie (`csrf_failed`), so that a link on another site cannot exhaust the limit.
          */
         get: operations["exportProfile"];
         put?: never;
@@ -309,10 +316,10 @@ export interface paths {
         };
         /**
          * List my security events
-         * @description The security log of the signed-in user, newest first: logins and failed ones, revoked sessions, changes of passwords
-         *     and addresses. Failures of one kind from one address are listed at most once a minute, and a moment after they
-         *     happen. Events are kept for a limited time. An event that a staff member caused says so in `actor`, and has neither
-         *     the staff member's name nor where the request came from.
+         * @description Returns the security log of the signed-in user, newest first: successful and failed logins, revoked sessions, changes
+         *     of passwords and addresses, and more; see `EventKind`. Failures of one kind from one network are recorded at most once
+         *     a minute, with a short delay. Events are kept for a limited time. If a staff member caused an event, `actor` is
+         *     `staff`, and the members that identify the staff member or the request are `null`.
          */
         get: operations["listEvents"];
         put?: never;
@@ -335,13 +342,13 @@ export interface paths {
         /**
          * Change my email address
          * @description Sends a link to the new address and a notice to the present one. The present address stays in force until the new
-         *     one is confirmed; until then the profile shows it as `pending_email`. A new request replaces an earlier one. The
-         *     answer is `202` also if another user has the new address: only the owner of that mailbox learns so.
+         *     one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
+         *     one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
          */
         post: operations["changeEmail"];
         /**
          * Cancel the change of my email address
-         * @description The links of the pending change stop working. Does nothing if no change is pending.
+         * @description Cancels the pending change, so that its links stop working. Does nothing if no change is pending.
          */
         delete: operations["cancelEmailChange"];
         options?: never;
@@ -360,7 +367,8 @@ export interface paths {
         put?: never;
         /**
          * Send the mail of my email change again
-         * @description Sends a new link to the pending address. The older links stop working. `404` means that no change is pending.
+         * @description Sends a new link to the pending address. The older links then stop working. If too many mails were sent to the
+         *     address, no mail is sent and the older link stays valid. `404` means that no change is pending.
          */
         post: operations["resendEmailChange"];
         delete?: never;
@@ -380,9 +388,10 @@ export interface paths {
         put?: never;
         /**
          * Confirm the new email address
-         * @description Puts the new address into force. The request has the token of the link that was sent to it, and the password of the
-         *     user who changes the address. The password keeps strangers from verifying an address for *their* account by a click
-         *     of its owner. Only users who have no way to sign in yet, such as invited ones, leave it out. Sessions continue.
+         * @description Puts the new address into force. The request has the token of the link that was sent to the new address, and the
+         *     password of the user who changes the address. Without the password, strangers could verify an address for *their*
+         *     account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
+         *     continue.
          */
         post: operations["confirmEmailChange"];
         delete?: never;
@@ -402,8 +411,8 @@ export interface paths {
         put?: never;
         /**
          * Change my password
-         * @description Revokes **every** session of the user, including the caller's, and answers like a login: with a new session in the
-         *     same transport. A mail says that the password was changed.
+         * @description Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+         *     same transport. A mail informs the user of the change.
          */
         post: operations["changePassword"];
         delete?: never;
@@ -423,9 +432,10 @@ export interface paths {
         put?: never;
         /**
          * Request a mail to set a new password
-         * @description Always answers `202`, and nothing changes. A mail with a link is sent if the address has an active account. Only the
-         *     newest link works. The link of an invited user who has no password yet is valid at least as long as the invitation.
-         *     While too many mails of this kind wait to be sent, every request is rejected with `503`, whatever the address.
+         * @description Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+         *     an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
+         *     who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
+         *     every request is rejected with `503`, regardless of the address.
          */
         post: operations["requestPasswordReset"];
         delete?: never;
@@ -448,10 +458,10 @@ export interface paths {
          * @description The token of the link works once. The reset revokes every session of the user and every other open link. It does not
          *     sign the user in: log in with the new password.
          *
-         *     Where verification is optional, a stranger can have registered with the user's address. A reset that verifies an
+         *     If verification is optional, a stranger may have registered with the user's address. A reset that verifies an
          *     address for the first time therefore clears the first name, the last name and the language, and replaces the
-         *     username with a generated one. The user can choose another username, or the old one, by `PATCH /accounts/profile`.
-         *     Data of invited and imported users is kept.
+         *     username with a generated one. The user can choose another username, or the old one, with
+         *     `PATCH /accounts/profile`. The data of invited and imported users is kept.
          */
         post: operations["confirmPasswordReset"];
         delete?: never;
@@ -469,16 +479,16 @@ export interface paths {
         };
         /**
          * Find users
-         * @description The users that match all of the filters, in pages, by `id` unless `sort` says otherwise. Each word of `q` is
-         *     searched in usernames, addresses and names, as a part of them and without regard to case.
+         * @description Returns the users that match all of the filters, ordered by `sort`, or by `id` without it. Each word of `q` must occur
+         *     in the username, the email address or a name, regardless of case.
          */
         get: operations["listUsers"];
         put?: never;
         /**
          * Invite a user
          * @description Creates an active user without a password and sends an invitation. Its link is valid for three days and leads to the
-         *     page where the user sets a password. After that the user requests a link like someone who has forgotten the
-         *     password. Only superusers can invite staff members.
+         *     page where the user sets a password. After that, the user can request another link with
+         *     `POST /accounts/password/reset`. Only superusers can invite staff members.
          */
         post: operations["inviteUser"];
         delete?: never;
@@ -496,17 +506,17 @@ export interface paths {
         };
         /**
          * Get a user
-         * @description The user, and whether login is temporarily blocked. `ETag` has the `version` of the user, for `If-Match` of
-         *     `PATCH /admin/users/{user_id}`.
+         * @description Returns the user. `throttled` says whether login is temporarily blocked. `ETag` is the `version` of the user, for
+         *     `If-Match` of `PATCH /admin/users/{user_id}`.
          */
         get: operations["getUser"];
         put?: never;
         post?: never;
         /**
          * Delete a user
-         * @description Removes the user with all sessions, events and links, permanently, and tells the address so. The id is never used
-         *     again. To keep a user out without deleting the account, deactivate it. The security log keeps what staff did to the
-         *     user, without names.
+         * @description Removes the user with all sessions, events and open links, at once and permanently. A mail informs the user. The id is
+         *     never used again. The security log keeps what staff did to the user, without names. To block a user without deleting
+         *     the account, deactivate the user. Deleting the caller's own account clears its cookies.
          */
         delete: operations["deleteUser"];
         options?: never;
@@ -518,14 +528,14 @@ export interface paths {
          *     each other's changes.
          *
          *     A new `email` starts a pending change of address, as a user's own change does. A link is sent to the new address and
-         *     a notice to the present one. The present address stays in force until the new mailbox confirms the change, and
-         *     `pending_email` is the new one until then. Only superusers can start a change for a user who has a password, has
-         *     ever signed in, or was imported from another service. A change that staff started is canceled by the user's first
-         *     sign-in, and when the staff member who started it loses all sessions, a role or the account.
+         *     a notice to the present one. The present address stays in force until the change is confirmed with the link. Until
+         *     then, `pending_email` is the new address. Only superusers can start a change for a user who has a password, has
+         *     ever signed in, or was imported from another service. A change that a staff member started is canceled when the user
+         *     first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
          *
-         *     A granted role revokes the user's other sessions, so that it works only in sessions that begin after it, and cancels
-         *     a pending change of address. Deactivation revokes all sessions of the user at once; activation restores none. Only
-         *     superusers can change staff members or grant roles.
+         *     Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
+         *     sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
+         *     at once; activation restores none. Only superusers can change staff members or grant roles.
          */
         patch: operations["updateUser"];
         trace?: never;
@@ -541,9 +551,9 @@ export interface paths {
         put?: never;
         /**
          * Send a user the mail to set a password
-         * @description Sends the link of a forgotten password, or the invitation again if the user has no password yet. Nothing changes
-         *     until the link is used: the present password works. At most five of these mails and invitations are sent to one
-         *     address per hour. One staff member can cause at most 100 mails per hour.
+         * @description Sends the link for a forgotten password, or the invitation again if the user has no password yet. The present password
+         *     stays valid until the link is used. By default, staff can send at most five such mails and invitations to one address
+         *     per hour, and one staff member can send at most 100 mails per hour. Further requests are rejected with `429`.
          */
         post: operations["requestUserPasswordReset"];
         delete?: never;
@@ -564,9 +574,9 @@ export interface paths {
         post?: never;
         /**
          * Reset the login limit of a user
-         * @description Resets the rate limits of this user: of wrong passwords, of right ones, and of requested reset mails. The limits of
-         *     clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess passwords
-         *     without limit.
+         * @description Resets the rate limits of this user: those of wrong passwords, of right passwords, and of requested reset mails. The
+         *     limits of clients stay as they are. Requires recent authentication, so that a stolen session cannot be used to guess
+         *     passwords without limit.
          */
         delete: operations["resetUserLoginLimit"];
         options?: never;
@@ -583,7 +593,7 @@ export interface paths {
         };
         /**
          * List a user's sessions
-         * @description The live sessions of the user, newest first. A user has at most 50.
+         * @description Returns the live sessions of the user, newest first. A user has at most 50.
          */
         get: operations["listUserSessions"];
         put?: never;
@@ -610,7 +620,8 @@ export interface paths {
         post?: never;
         /**
          * Log out one session of a user
-         * @description Revokes one session of the user. The id of another user's session gets the same answer as one that does not exist.
+         * @description Revokes one session of the user. The answer to the id of another user's session is the same as to an id that does not
+         *     exist. Revoking the caller's own session clears its cookies.
          */
         delete: operations["revokeUserSession"];
         options?: never;
@@ -627,8 +638,8 @@ export interface paths {
         };
         /**
          * List the security events of all users
-         * @description The security log of all users that matches all of the filters, newest first. Of a deleted user, only what staff did
-         *     is kept, under the id alone.
+         * @description Returns the events of all users that match all of the filters, newest first. For a deleted user, only the events that
+         *     staff caused are kept, with the user's id but without names.
          */
         get: operations["listAllEvents"];
         put?: never;
@@ -648,8 +659,8 @@ export interface paths {
         };
         /**
          * Get the public settings
-         * @description What a page must know before a user signs in: whether registration is open, the bounds of passwords, the languages.
-         *     May be cached for a minute; send `If-None-Match` to revalidate.
+         * @description Returns the settings that a page needs before a user signs in: whether registration is open, the bounds of passwords,
+         *     the languages. The answer may be cached for a minute; send `If-None-Match` to revalidate.
          */
         get: operations["getSettings"];
         put?: never;
@@ -669,8 +680,9 @@ export interface paths {
         };
         /**
          * List the problem codes
-         * @description Explains every problem code and every field code, with a sentence that a page can show to users. Each code also has
-         *     a page for developers at `/problems/{code}`, which is the `type` of its problems.
+         * @description Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
+         *     users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
+         *     whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
          */
         get: operations["listProblems"];
         put?: never;
@@ -690,7 +702,7 @@ export interface paths {
         };
         /**
          * Check whether the process is alive
-         * @description Answers 200 as long as the process can answer at all, and checks nothing else. Restart the process if this fails.
+         * @description Answers `200` as long as the process can answer requests, and checks nothing else. If this fails, restart the process.
          */
         get: operations["checkHealth"];
         put?: never;
@@ -710,9 +722,9 @@ export interface paths {
         };
         /**
          * Check whether this replica should get traffic
-         * @description 200 if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+         * @description Answers `200` if the database answers, its schema is current, this replica's clock agrees with the database's, a write
          *     succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
-         *     is full, requests that only read are still answered.
+         *     is full, the server still answers requests that only read.
          */
         get: operations["checkReadiness"];
         put?: never;
@@ -732,9 +744,9 @@ export interface paths {
         };
         /**
          * Get the public keys of access tokens
-         * @description The JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-         *     `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). May be cached for five minutes. Ignore keys and
-         *     members that you do not know.
+         * @description Returns the JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
+         *     `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The answer may be cached for five minutes. Ignore
+         *     unknown keys and members.
          */
         get: operations["getSigningKeys"];
         put?: never;
@@ -754,8 +766,8 @@ export interface paths {
         };
         /**
          * Get this contract as JSON
-         * @description With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
-         *     a minute; send `If-None-Match` to revalidate.
+         * @description Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+         *     cached for a minute; send `If-None-Match` to revalidate.
          */
         get: operations["getOpenapiJson"];
         put?: never;
@@ -775,8 +787,8 @@ export interface paths {
         };
         /**
          * Get this contract as YAML
-         * @description With the server's own URL, the cookie names in force and the operator's minimum length of passwords. May be cached for
-         *     a minute; send `If-None-Match` to revalidate.
+         * @description Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+         *     cached for a minute; send `If-None-Match` to revalidate.
          */
         get: operations["getOpenapiYaml"];
         put?: never;
@@ -798,7 +810,7 @@ export interface components {
          */
         Timestamp: string;
         /**
-         * @description A position in a list. Opaque: use it as it is.
+         * @description A position in a list. It is opaque: send it unchanged.
          * @example eyJzIjoibGFzdF9sb2dpbiIsImQiOnRydWUsImkiOjQyLCJ3IjoiMjAyNi0xMS0yMlQwOTozMDowMFoifQ
          */
         Cursor: string;
@@ -820,7 +832,7 @@ export interface components {
         RefreshAttempt: string;
         /**
          * Format: uuid
-         * @description The id of a session. Not a secret.
+         * @description The id of a session. It is not a secret.
          * @example 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
          */
         SessionId: string;
@@ -847,8 +859,8 @@ export interface components {
         /** @description The refresh token of the transport `body`; empty in the other transports. */
         RefreshTokenRequest: {
             /**
-             * @description The refresh token of the transport `body`, or one of the service that the user was imported from. Cookies are
-             *     ignored if it is present.
+             * @description The refresh token of the transport `body`, or a refresh token of the service from which the user was imported.
+             *     If it is present, cookies are ignored.
              * @example eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
              */
             refresh_token?: string;
@@ -856,36 +868,38 @@ export interface components {
         /** @description The refresh token of the transport `body`; empty in the other transports. */
         LogoutRequest: {
             /**
-             * @description A refresh token of the session, in the transport `body`. Cookies are ignored if it is present.
+             * @description A refresh token of the session, in the transport `body`. If it is present, cookies are ignored.
              * @example eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
              */
             refresh_token?: string;
         };
         /**
-         * @description A bare address such as `ada@example.com`. The address of an existing account keeps working.
+         * @description An address without a display name, such as `ada@example.com`. Addresses of existing accounts are always accepted.
          * @example ada@example.com
          */
         Email: string;
         /**
-         * @description A new address: a bare one such as `ada@example.com`. Rejected with `format_invalid` if a label of its domain mixes
-         *     scripts, such as Latin and Cyrillic, because it could imitate another domain.
+         * @description A new address, without a display name, such as `ada@example.com`. An address is rejected with `format_invalid` if a
+         *     label of its domain mixes scripts, such as Latin and Cyrillic, because the domain could look like another one.
          * @example ada@example.com
          */
         NewEmail: string;
         /**
          * Format: password
-         * @description A new password, exactly as entered. The operator can set another minimum length, which the served contract and
-         *     `GET /accounts/settings` show; the maximum is 256 characters and 1024 bytes. Passwords that are easy to guess are
-         *     rejected with the field code `password_common`: common passwords, the account's own names and address, the names of
-         *     the service, simple variations of these, repetitions such as `abcabcabcabc`, and runs such as `abcdefghijkl`. Where
-         *     the operator has configured a list of breached passwords, those are rejected with `password_breached`. There are no
-         *     rules about kinds of characters.
+         * @description A new password, exactly as entered. The operator can set another minimum length, which is in the served contract and
+         *     in `GET /accounts/settings`. The maximum is 256 characters and 1024 bytes. There are no rules about kinds of
+         *     characters.
+         *
+         *     Passwords that are easy to guess are rejected with the field code `password_common`: common passwords, the account's
+         *     own names and address, the names of the service, simple variations of these, repetitions such as `abcabcabcabc`, and
+         *     sequences such as `abcdefghijkl`. If the operator has configured a list of breached passwords, those are rejected
+         *     with `password_breached`.
          * @example correct horse battery staple
          */
         NewPassword: string;
         /**
          * Format: password
-         * @description The user's present password. Required of every user who has one.
+         * @description The user's present password. Required if the user has one.
          * @example correct horse battery staple
          */
         Password: string;
@@ -895,19 +909,19 @@ export interface components {
          */
         OneTimeToken: string;
         /**
-         * @description Letters, digits and marks, without `@` and spaces, in one script (or those of Japanese, Chinese or Korean together
-         *     with Latin). Compared without regard to case and width. A name in other letters that looks like a Latin one counts as
-         *     that name.
+         * @description Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
+         *     Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
+         *     is compared as equal to that name.
          * @example ada
          */
         Username: string;
         /**
-         * @description A first or last name as people write it, without control characters and other hidden characters. May be empty.
+         * @description A first or last name, without control characters and other hidden characters. May be empty.
          * @example Ada
          */
         PersonName: string;
         /**
-         * @description The language of mails (BCP 47). `GET /accounts/settings` lists the languages; any other one gets English.
+         * @description The language of mails (BCP 47). `GET /accounts/settings` lists the supported ones; for any other one, mails are in English.
          * @example ko
          */
         Locale: string;
@@ -964,7 +978,7 @@ export interface components {
             first_name?: components["schemas"]["PersonName"];
             last_name?: components["schemas"]["PersonName"];
             /**
-             * @description The language of mails (BCP 47), or `null` for none.
+             * @description The language of mails (BCP 47), or `null` to clear it.
              * @example ko
              */
             locale?: string | null;
@@ -996,7 +1010,7 @@ export interface components {
             first_name?: components["schemas"]["PersonName"];
             last_name?: components["schemas"]["PersonName"];
             /**
-             * @description The language of mails (BCP 47), or `null` for none.
+             * @description The language of mails (BCP 47), or `null` to clear it.
              * @example ko
              */
             locale?: string | null;
@@ -1029,48 +1043,48 @@ export interface components {
          */
         UserSort: "id" | "-id" | "username" | "-username" | "email" | "-email" | "last_login" | "-last_login" | "date_joined" | "-date_joined";
         /**
-         * @description A JWT (RFC 9068) for the header `Authorization`. Only in the transports `hybrid` and `body`. Keep it in memory.
+         * @description A JWT (RFC 9068) for the header `Authorization`. Only present in `hybrid` and `body`. Keep it in memory.
          * @example eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
          */
         AccessToken: string;
         /**
-         * @description The refresh token. Only in the transport `body`. Keep it in the platform's secure storage.
+         * @description The refresh token. Only present in `body`. Keep it in the platform's secure storage.
          * @example eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6InJ0K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl
          */
         RefreshToken: string;
         /**
-         * @description The type of the access token (RFC 6749). Present with `access_token`, that is in `hybrid` and `body`.
+         * @description The type of the access token (RFC 6749). Only present in `hybrid` and `body`.
          * @example Bearer
          * @enum {string}
          */
         TokenType: "Bearer";
         /**
-         * @description Seconds from now until the access token expires, rounded down. In all transports.
+         * @description Seconds from now until the access token expires, rounded down. Present in all transports.
          * @example 300
          */
         ExpiresIn: number;
         /**
-         * @description Seconds from now after which a refresh will bring the next tokens. In all transports.
+         * @description Seconds from now after which a refresh answers with the next tokens. Present in all transports.
          * @example 240
          */
         RefreshIn: number;
         /**
-         * @description Grows by one with each rotation of the session's tokens. In all transports. Keep a `Refresh-Attempt` until an answer
-         *     has a higher one.
+         * @description The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
+         *     has a higher generation.
          * @example 3
          */
         Generation: number;
         /**
-         * @description The value of the header `X-CSRFToken` for this session. In `hybrid`, `cookies` and `server_held`.
+         * @description The value of the header `X-CSRFToken` for this session. Only present in `hybrid`, `cookies` and `server_held`.
          * @example 7sJ0wYdN4mZ0l3vV2mJr8Jm1yqv1n2m0sU9m6kq0x2E
          */
         CsrfToken: string;
-        /** @description The session that the tokens belong to. In all transports. */
+        /** @description The session that the tokens belong to. Present in all transports. */
         SessionSummary: {
             id: components["schemas"]["SessionId"];
             /**
              * Format: date-time
-             * @description When the session ends at the latest. A refresh does not move it.
+             * @description The time at which the session expires at the latest. A refresh does not change it.
              * @example 2026-12-22T09:30:00Z
              */
             expires_at: string;
@@ -1105,15 +1119,15 @@ export interface components {
             id: components["schemas"]["SessionId"];
             /**
              * Format: date-time
-             * @description When the session ends at the latest. A refresh does not move it.
+             * @description The time at which the session expires at the latest. A refresh does not change it.
              * @example 2026-12-22T09:30:00Z
              */
             expires_at: string;
             token_transport: components["schemas"]["TokenTransport"];
             /**
              * Format: date-time
-             * @description Until when operations with `x-recent-authentication` are accepted, or `null` if the user has to reauthenticate
-             *     first.
+             * @description The time until which operations with `x-recent-authentication` are accepted, or `null` if the user must
+             *     reauthenticate first.
              * @example 2026-11-22T09:40:00Z
              */
             recent_authentication_until: string | null;
@@ -1132,24 +1146,24 @@ export interface components {
             id: components["schemas"]["SessionId"];
             /**
              * Format: date-time
-             * @description When the user logged in.
+             * @description The time at which the user logged in.
              * @example 2026-11-22T09:30:00Z
              */
             created_at: string;
             /**
              * Format: date-time
-             * @description The last login or refresh, rounded down to the hour.
+             * @description The time of the last login or refresh, rounded down to the hour.
              * @example 2026-11-22T10:00:00Z
              */
             last_used_at: string;
             /**
              * Format: date-time
-             * @description When the session ends at the latest.
+             * @description The time at which the session expires at the latest. A refresh does not change it.
              * @example 2026-12-22T09:30:00Z
              */
             expires_at: string;
             /**
-             * @description The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+             * @description The `User-Agent` of the request, at most 256 characters, or `null` if it is not known. For a session, that of the last login or rotation.
              * @example Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
              */
             user_agent: string | null;
@@ -1171,7 +1185,7 @@ export interface components {
             sessions: components["schemas"]["Session"][];
             next_cursor: components["schemas"]["NextCursor"];
         };
-        /** @description The password was verified. */
+        /** @description The result of a reauthentication. */
         Reauthenticated: {
             /**
              * @description Seconds from now for which operations with `x-recent-authentication` are accepted.
@@ -1193,7 +1207,7 @@ export interface components {
              */
             email: string | null;
             /**
-             * @description Whether the user has proved to own the address.
+             * @description Whether the address has been verified to belong to the user.
              * @example true
              */
             email_verified: boolean;
@@ -1229,18 +1243,18 @@ export interface components {
             is_superuser: boolean;
             /**
              * Format: date-time
-             * @description When the user was created.
+             * @description The time at which the user was created.
              * @example 2026-11-01T08:00:00Z
              */
             date_joined: string;
             /**
              * Format: date-time
-             * @description When the user last logged in, or `null` if never.
+             * @description The time of the user's last login, or `null` if there was none.
              * @example 2026-11-22T09:30:00Z
              */
             last_login: string | null;
         };
-        /** @description The signed-in user. `User` and what only its owner sees. */
+        /** @description The signed-in user. Has the members of `User`, and those that only the user and staff members see. */
         Profile: {
             id: components["schemas"]["UserId"];
             /**
@@ -1254,7 +1268,7 @@ export interface components {
              */
             email: string | null;
             /**
-             * @description Whether the user has proved to own the address.
+             * @description Whether the address has been verified to belong to the user.
              * @example true
              */
             email_verified: boolean;
@@ -1290,13 +1304,13 @@ export interface components {
             is_superuser: boolean;
             /**
              * Format: date-time
-             * @description When the user was created.
+             * @description The time at which the user was created.
              * @example 2026-11-01T08:00:00Z
              */
             date_joined: string;
             /**
              * Format: date-time
-             * @description When the user last logged in, or `null` if never.
+             * @description The time of the user's last login, or `null` if there was none.
              * @example 2026-11-22T09:30:00Z
              */
             last_login: string | null;
@@ -1315,7 +1329,7 @@ export interface components {
         ProfileResult: {
             user: components["schemas"]["Profile"];
         };
-        /** @description A user as staff members see it. `Profile` and what only staff members see. */
+        /** @description A user as staff members see it. Has the members of `Profile`, and those that only staff members see. */
         AdminUser: {
             id: components["schemas"]["UserId"];
             /**
@@ -1329,7 +1343,7 @@ export interface components {
              */
             email: string | null;
             /**
-             * @description Whether the user has proved to own the address.
+             * @description Whether the address has been verified to belong to the user.
              * @example true
              */
             email_verified: boolean;
@@ -1365,13 +1379,13 @@ export interface components {
             is_superuser: boolean;
             /**
              * Format: date-time
-             * @description When the user was created.
+             * @description The time at which the user was created.
              * @example 2026-11-01T08:00:00Z
              */
             date_joined: string;
             /**
              * Format: date-time
-             * @description When the user last logged in, or `null` if never.
+             * @description The time of the user's last login, or `null` if there was none.
              * @example 2026-11-22T09:30:00Z
              */
             last_login: string | null;
@@ -1386,14 +1400,14 @@ export interface components {
              */
             pending_email: string | null;
             /**
-             * @description Whether login is temporarily blocked because a rate limit of this user is exceeded, of wrong passwords or of right
-             *     ones. Networks from which the user has signed in may still log in.
+             * @description Whether login is temporarily blocked because this user's rate limit of wrong or of right passwords is exceeded.
+             *     Login from networks from which the user has signed in may still be possible.
              * @example false
              */
             throttled: boolean;
             /**
-             * @description Grows with every change of the user's names, address, pending address, language, password, state or roles, but not
-             *     with a login or when a pending change expires. In quotation marks it is the `ETag`.
+             * @description A number that grows with every change of the user's names, address, pending address, language, password, state or
+             *     roles, but not with a login or when a pending change expires. The `ETag` is this number in quotation marks.
              * @example 7
              */
             version: number;
@@ -1408,11 +1422,11 @@ export interface components {
             users: components["schemas"]["User"][];
             next_cursor: components["schemas"]["NextCursor"];
         };
-        /** @description What the service stores about a user. */
+        /** @description The data that the service stores about a user. */
         ProfileExport: {
             /**
              * Format: date-time
-             * @description When the data was read.
+             * @description The time at which the data was read.
              * @example 2026-11-22T10:30:00Z
              */
             exported_at: string;
@@ -1422,7 +1436,7 @@ export interface components {
             /** @description The newest thousand events, newest first; older ones are in `GET /accounts/events`. */
             events: components["schemas"]["Event"][];
         };
-        /** @description The request was accepted; the work continues by mail. */
+        /** @description The result of a request whose work continues by mail. */
         Accepted: {
             /**
              * @description Always `accepted`.
@@ -1438,7 +1452,7 @@ export interface components {
          */
         EventId: string;
         /**
-         * @description What happened. Later versions may have further kinds.
+         * @description The kind of an event. Later versions may have further kinds.
          *
          *     | kind | meaning |
          *     |---|---|
@@ -1446,21 +1460,21 @@ export interface components {
          *     | `invited` | The user was created by a staff member; see `changes` for roles. |
          *     | `email_verified` | The user's address was verified. |
          *     | `login` | The user logged in. |
-         *     | `login_failed` | Somebody tried to log in with the user's name or address and a wrong password, or the user may not log in. |
-         *     | `password_wrong` | A signed-in client entered a wrong password where an operation requires it. |
-         *     | `rate_limited` | There were too many of the two above; further ones are rejected for a while. |
+         *     | `login_failed` | A login with the user's name or address was rejected, because the password was wrong or the user may not log in. |
+         *     | `password_wrong` | A signed-in client, or a client with a mailed link, sent a wrong password to an operation that requires the password. |
+         *     | `rate_limited` | A login or a password of the user was rejected because a rate limit was exceeded. |
          *     | `logout` | The user logged out. |
          *     | `reauthenticated` | The user's password was verified again in a session. |
-         *     | `session_revoked` | One session was revoked, by its user or a staff member, or as the oldest of too many. |
-         *     | `sessions_revoked` | All sessions were revoked, or all others. |
-         *     | `refresh_graced` | A superseded refresh token was presented in time, but from elsewhere. |
-         *     | `refresh_reused` | A superseded refresh token was presented too late, and its session was revoked. |
+         *     | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
+         *     | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
+         *     | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+         *     | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
          *     | `password_changed` | The user changed the password. |
          *     | `password_reset` | The password was set with the link of a mail. |
-         *     | `password_reset_sent` | A staff member sent the user the mail to set a password. |
+         *     | `password_reset_sent` | A staff member sent the user a mail to set a password. |
          *     | `username_changed` | The username was changed; see `changes`. |
-         *     | `profile_changed` | A first name, last name or language was changed; see `changes`. Of a user's own changes, only some in an hour are recorded. |
-         *     | `email_change_requested` | A change of address was started; it waits for its confirmation. |
+         *     | `profile_changed` | A first name, last name or language was changed; see `changes`. The number of recorded changes by the user is limited per hour. |
+         *     | `email_change_requested` | A change of address was started. It is pending until it is confirmed. |
          *     | `email_change_canceled` | A pending change of address was canceled. |
          *     | `email_changed` | A new address was confirmed and is in force. |
          *     | `activated` | The user was activated. |
@@ -1473,26 +1487,26 @@ export interface components {
          */
         EventKind: "registered" | "invited" | "email_verified" | "login" | "login_failed" | "password_wrong" | "rate_limited" | "logout" | "reauthenticated" | "session_revoked" | "sessions_revoked" | "refresh_graced" | "refresh_reused" | "password_changed" | "password_reset" | "password_reset_sent" | "username_changed" | "profile_changed" | "email_change_requested" | "email_change_canceled" | "email_changed" | "activated" | "deactivated" | "roles_changed" | "login_limit_reset" | "deleted";
         /**
-         * @description Who caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff member. `operator`: the
-         *     operator, at the command line, or the server by itself.
+         * @description The kind of actor that caused an event. `self`: the user, or a client that used the user's name. `staff`: a staff
+         *     member. `operator`: the operator, at the command line, or the server itself.
          * @example staff
          * @enum {string}
          */
         EventActor: "self" | "staff" | "operator";
-        /** @description What an event changed in one field. Passwords and email addresses are never recorded. */
+        /** @description The change of one field. Passwords are never recorded, and email addresses only masked. */
         EventChange: {
             /**
-             * @description The name of the member of `User`. A dot is before the name of a member of an object in it.
+             * @description The name of the member of `User`. A dot separates the name of an object from the name of its member.
              * @example is_staff
              */
             field: string;
             /**
-             * @description The value before as a text, or `null` if there was none or it is not recorded. Booleans are `true` and `false`.
+             * @description The value before the change as a string, or `null` if there was none or it is not recorded. Booleans are `true` and `false`.
              * @example false
              */
             before: string | null;
             /**
-             * @description The value after as a text, or `null` if there is none or it is not recorded.
+             * @description The value after the change as a string, or `null` if there is none or it is not recorded.
              * @example true
              */
             after: string | null;
@@ -1503,17 +1517,17 @@ export interface components {
             kind: components["schemas"]["EventKind"];
             /**
              * Format: date-time
-             * @description When it happened.
+             * @description The time of the event.
              * @example 2026-11-22T09:30:00Z
              */
             created_at: string;
             /**
-             * @description The id of the user that the event is about, or `null` if it is about none.
+             * @description The id of the user whom the event is about, or `null` if it is about no user.
              * @example 42
              */
             user_id: number | null;
             /**
-             * @description The present username of that user, or `null` if the user has been deleted.
+             * @description The present username of the user whom the event is about, or `null` if there is none.
              * @example ada
              */
             username: string | null;
@@ -1524,14 +1538,14 @@ export interface components {
              */
             actor_id: number | null;
             /**
-             * @description The present username of that staff member, or `null` if there is none.
+             * @description The present username of that staff member, or `null` if `actor_id` is `null` or the staff member has been deleted.
              * @example grace
              */
             actor_username: string | null;
-            /** @description What was changed. Empty if the kind says it all. */
+            /** @description The changed fields. Empty if the kind of event has none. */
             changes: components["schemas"]["EventChange"][];
             /**
-             * @description A few English words for people, or `null` if the kind says it all.
+             * @description Further details in a few English words for people, or `null` if there are none.
              * @example presented again from another address
              */
             detail: string | null;
@@ -1542,18 +1556,18 @@ export interface components {
              */
             session_id: string | null;
             /**
-             * @description The client address of the request, or `null` if there was none.
+             * @description The client address of the request, or `null` if there was no request, and for staff members in a user's own list.
              * @example 203.0.113.7
              */
             ip: string | null;
             /**
-             * @description The `User-Agent` of the request, at most 256 characters, or `null` if it had none. Of a session, that of the last login or rotation.
+             * @description The `User-Agent` of the request, at most 256 characters, or `null` if it is not known. For a session, that of the last login or rotation.
              * @example Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0
              */
             user_agent: string | null;
             /**
              * Format: uuid
-             * @description The `X-Request-Id` of the request, or `null` if there was none.
+             * @description The `X-Request-Id` of the request, or `null` if there was no request, and for staff members in a user's own list.
              * @example 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
              */
             request_id: string | null;
@@ -1591,7 +1605,7 @@ export interface components {
              */
             registration: "open" | "closed";
             /**
-             * @description `required`: a user exists once the address is verified. `optional`: the user can log in at once.
+             * @description `required`: the user is created when the address is verified. `optional`: the user is created at registration and can log in at once.
              * @example required
              * @enum {string}
              */
@@ -1606,7 +1620,7 @@ export interface components {
              */
             locales: string[];
             /**
-             * @description The transports that a login can choose.
+             * @description The transports that a client can choose at login.
              * @example [
              *       "hybrid",
              *       "cookies",
@@ -1616,7 +1630,7 @@ export interface components {
              */
             token_transports: components["schemas"]["TokenTransport"][];
             /**
-             * @description How long a login or a reauthentication counts as recent, in seconds.
+             * @description The time for which a login or a reauthentication counts as recent, in seconds.
              * @example 600
              */
             recent_authentication_seconds: number;
@@ -1630,7 +1644,7 @@ export interface components {
         SettingsResult: {
             settings: components["schemas"]["Settings"];
         };
-        /** @description What a problem code means. */
+        /** @description The explanation of a problem code. */
         ProblemDescription: {
             code: components["schemas"]["ProblemCode"];
             /**
@@ -1644,31 +1658,31 @@ export interface components {
              */
             title: string;
             /**
-             * @description When the server answers with this code, in English.
+             * @description The situations in which the server answers with this code, in English.
              * @example The token of the link has expired.
              */
             cause: string;
             /**
-             * @description What a client does then, in English.
+             * @description The recommended reaction of a client, in English.
              * @example Offer to send a new mail.
              */
             remedy: string;
             /**
-             * @description What a page can tell its user. Translated.
+             * @description A sentence that a page can show to its users. In the language of `locale`.
              * @example This link is no longer valid. Request a new one.
              */
             message: string;
         };
-        /** @description What a field code means. */
+        /** @description The explanation of a field code. */
         FieldErrorDescription: {
             code: components["schemas"]["FieldErrorCode"];
             /**
-             * @description When the server answers with this code, in English.
+             * @description The situations in which the server answers with this code, in English.
              * @example The text has fewer characters than `minimum`.
              */
             cause: string;
             /**
-             * @description What a page can tell its user. Translated.
+             * @description A sentence that a page can show to its users. In the language of `locale`.
              * @example This is too short.
              */
             message: string;
@@ -1676,7 +1690,7 @@ export interface components {
         /** @description All problem codes and field codes. */
         ProblemCatalog: {
             /**
-             * @description The language of the messages.
+             * @description The language of `message` in all items (BCP 47).
              * @example en
              */
             locale: string;
@@ -1714,7 +1728,7 @@ export interface components {
              */
             x?: string;
             /**
-             * @description The id of the key, its thumbprint of RFC 7638.
+             * @description The id of the key: its thumbprint (RFC 7638).
              * @example kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
              */
             kid: string;
@@ -1725,7 +1739,7 @@ export interface components {
              */
             alg: "EdDSA";
             /**
-             * @description What the key is for.
+             * @description The purpose of the key.
              * @example sig
              * @enum {string}
              */
@@ -1733,7 +1747,7 @@ export interface components {
         };
         /** @description A set of public keys (RFC 7517). */
         JwkSet: {
-            /** @description The keys. The first one signs. */
+            /** @description The keys. The first one signs new tokens. */
             keys: components["schemas"]["Jwk"][];
         };
         /** @description An OpenAPI document. */
@@ -1764,20 +1778,20 @@ export interface components {
             [key: string]: unknown;
         };
         /**
-         * @description What went wrong, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
+         * @description The reason of a problem, for programs. Every code has a page at `/problems/{code}`. Later versions may have further codes.
          * @example validation_failed
          * @enum {string}
          */
         ProblemCode: "request_malformed" | "credentials_missing" | "credentials_invalid" | "access_invalid" | "access_expired" | "refresh_invalid" | "refresh_reused" | "session_expired" | "session_revoked" | "csrf_failed" | "transport_unusable" | "registration_closed" | "role_required" | "reauth_required" | "resource_not_found" | "method_not_allowed" | "username_taken" | "email_taken" | "email_unverified" | "superuser_last" | "user_unreachable" | "precondition_failed" | "body_too_large" | "media_type_unsupported" | "validation_failed" | "link_invalid" | "rate_limited" | "server_failed" | "service_unavailable";
         /**
-         * @description What is wrong with a field or a parameter, for programs. Later versions may have further codes.
+         * @description The reason why a field or a parameter is rejected, for programs. Later versions may have further codes.
          *
          *     | code | meaning |
          *     |---|---|
          *     | `required` | The field is missing, or empty where it must not be. |
-         *     | `field_unknown` | The operation has no such field. |
+         *     | `field_unknown` | The operation has no field of this name. |
          *     | `field_duplicate` | The field occurs twice. |
-         *     | `parameter_unknown` | The operation has no such parameter. |
+         *     | `parameter_unknown` | The operation has no parameter of this name. |
          *     | `parameter_duplicate` | The parameter occurs twice. |
          *     | `too_short` | The text has fewer characters than `minimum`. |
          *     | `too_long` | The text has more characters than `maximum`, or the body more bytes. |
@@ -1785,20 +1799,20 @@ export interface components {
          *     | `too_many` | The list has more items than `maximum`. |
          *     | `out_of_range` | The number is below `minimum` or above `maximum`. |
          *     | `format_invalid` | The text does not have the form that the field requires. |
-         *     | `type_invalid` | The value has another JSON type than the field requires. |
-         *     | `value_invalid` | The value is not one of those allowed. |
+         *     | `type_invalid` | The value does not have the JSON type that the field requires. |
+         *     | `value_invalid` | The value is not one of the allowed values. |
          *     | `taken` | Another user has this value. |
          *     | `password_common` | The password is easy to guess. |
          *     | `password_breached` | The password is in a list of breached passwords. |
-         *     | `password_wrong` | This is not the user's password. |
+         *     | `password_wrong` | The password is not the user's password. |
          * @example too_short
          * @enum {string}
          */
         FieldErrorCode: "required" | "field_unknown" | "field_duplicate" | "parameter_unknown" | "parameter_duplicate" | "too_short" | "too_long" | "too_few" | "too_many" | "out_of_range" | "format_invalid" | "type_invalid" | "value_invalid" | "taken" | "password_common" | "password_breached" | "password_wrong";
-        /** @description What is wrong with one field of the body or one parameter. */
+        /** @description The fault of one field of the body or of one parameter. */
         FieldError: {
             /**
-             * @description A JSON Pointer (RFC 6901) into the request body; the empty pointer is the whole body. Absent for a parameter.
+             * @description The field, as a JSON Pointer (RFC 6901) into the request body. The empty pointer is the whole body. Absent for a parameter.
              * @example /password
              */
             pointer?: string;
@@ -1809,17 +1823,17 @@ export interface components {
             parameter?: string;
             code: components["schemas"]["FieldErrorCode"];
             /**
-             * @description An English sentence for people. Never contains what was submitted.
+             * @description An English sentence for people. It never contains submitted data.
              * @example This is too short.
              */
             detail: string;
             /**
-             * @description The lower bound that the value violates; in characters, items or as a number, depending on `code`.
+             * @description The lower bound that the value violates. Depending on `code`, a number of characters, a number of items or a value.
              * @example 12
              */
             minimum?: number;
             /**
-             * @description The upper bound that the value violates; in characters, items, bytes (the whole body) or as a number.
+             * @description The upper bound that the value violates. Depending on `code`, a number of characters, items or bytes (of the whole body), or a value.
              * @example 256
              */
             maximum?: number;
@@ -1828,7 +1842,7 @@ export interface components {
         Problem: {
             /**
              * Format: uri
-             * @description The URL of a page that explains the code, `/problems/{code}` of this server. Compare `code` instead.
+             * @description The URL of the page that explains the code, `/problems/{code}` of this server. In programs compare `code` instead.
              * @example http://localhost:8080/problems/resource_not_found
              */
             type: string;
@@ -1843,8 +1857,8 @@ export interface components {
              */
             status: number;
             /**
-             * @description What happened and what to do, in English.
-             * @example There is nothing at this path, or it is not yours.
+             * @description An explanation of the problem and of what to do, in English.
+             * @example The path or the resource does not exist, or the resource belongs to another user.
              */
             detail: string;
             code: components["schemas"]["ProblemCode"];
@@ -1854,13 +1868,13 @@ export interface components {
              * @example 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
              */
             request_id: string;
-            /** @description All fields and parameters at fault. Absent if none is. */
+            /** @description All fields and parameters at fault. Absent if there are none. */
             errors?: components["schemas"]["FieldError"][];
         };
         /** @description A problem with the code `request_malformed`. */
         RequestMalformedProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example request_malformed
              * @enum {string}
              */
@@ -1869,7 +1883,7 @@ export interface components {
         /** @description A problem with the code `credentials_invalid`. */
         CredentialsInvalidProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example credentials_invalid
              * @enum {string}
              */
@@ -1878,7 +1892,7 @@ export interface components {
         /** @description A problem with the code `csrf_failed` or `transport_unusable`. */
         LoginForbiddenProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example csrf_failed
              * @enum {string}
              */
@@ -1887,7 +1901,7 @@ export interface components {
         /** @description A problem with the code `credentials_missing`, `access_invalid`, `access_expired`, `session_expired` or `session_revoked`. */
         AccessRejectedProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example credentials_missing
              * @enum {string}
              */
@@ -1896,7 +1910,7 @@ export interface components {
         /** @description A problem with the code `csrf_failed`. */
         CsrfFailedProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example csrf_failed
              * @enum {string}
              */
@@ -1905,7 +1919,7 @@ export interface components {
         /** @description A problem with the code `csrf_failed` or `reauth_required`. */
         RecentAuthenticationRequiredProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example csrf_failed
              * @enum {string}
              */
@@ -1914,7 +1928,7 @@ export interface components {
         /** @description A problem with the code `role_required`. */
         RoleRequiredProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example role_required
              * @enum {string}
              */
@@ -1923,7 +1937,7 @@ export interface components {
         /** @description A problem with the code `csrf_failed` or `role_required`. */
         AdminForbiddenProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example csrf_failed
              * @enum {string}
              */
@@ -1932,7 +1946,7 @@ export interface components {
         /** @description A problem with the code `csrf_failed`, `role_required` or `reauth_required`. */
         AdminRecentAuthenticationRequiredProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example csrf_failed
              * @enum {string}
              */
@@ -1941,7 +1955,7 @@ export interface components {
         /** @description A problem with the code `resource_not_found`. */
         ResourceNotFoundProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example resource_not_found
              * @enum {string}
              */
@@ -1950,7 +1964,7 @@ export interface components {
         /** @description A problem with the code `superuser_last`. */
         SuperuserLastProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example superuser_last
              * @enum {string}
              */
@@ -1959,7 +1973,7 @@ export interface components {
         /** @description A problem with the code `body_too_large`. */
         BodyTooLargeProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example body_too_large
              * @enum {string}
              */
@@ -1968,7 +1982,7 @@ export interface components {
         /** @description A problem with the code `media_type_unsupported`. */
         MediaTypeUnsupportedProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example media_type_unsupported
              * @enum {string}
              */
@@ -1977,7 +1991,7 @@ export interface components {
         /** @description A problem with the code `validation_failed`. */
         ValidationFailedProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example validation_failed
              * @enum {string}
              */
@@ -1986,7 +2000,7 @@ export interface components {
         /** @description A problem with the code `validation_failed` or `link_invalid`. */
         LinkRejectedProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example validation_failed
              * @enum {string}
              */
@@ -1995,7 +2009,7 @@ export interface components {
         /** @description A problem with the code `rate_limited`. */
         RateLimitedProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example rate_limited
              * @enum {string}
              */
@@ -2004,7 +2018,7 @@ export interface components {
         /** @description A problem with the code `server_failed`. */
         ServerFailedProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example server_failed
              * @enum {string}
              */
@@ -2013,7 +2027,7 @@ export interface components {
         /** @description A problem with the code `service_unavailable`. */
         ServiceUnavailableProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example service_unavailable
              * @enum {string}
              */
@@ -2022,7 +2036,7 @@ export interface components {
         /** @description A problem with the code `credentials_missing`, `refresh_invalid`, `session_expired`, `session_revoked` or `refresh_reused`. */
         RefreshRejectedProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example credentials_missing
              * @enum {string}
              */
@@ -2031,7 +2045,7 @@ export interface components {
         /** @description A problem with the code `credentials_missing` or `refresh_invalid`. */
         LogoutRejectedProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example credentials_missing
              * @enum {string}
              */
@@ -2040,7 +2054,7 @@ export interface components {
         /** @description A problem with the code `csrf_failed` or `registration_closed`. */
         RegisterForbiddenProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example csrf_failed
              * @enum {string}
              */
@@ -2049,7 +2063,7 @@ export interface components {
         /** @description A problem with the code `username_taken`. */
         UsernameTakenProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example username_taken
              * @enum {string}
              */
@@ -2058,7 +2072,7 @@ export interface components {
         /** @description A problem with the code `username_taken` or `email_taken`. */
         NameTakenProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example username_taken
              * @enum {string}
              */
@@ -2067,7 +2081,7 @@ export interface components {
         /** @description A problem with the code `username_taken`, `email_taken`, `superuser_last` or `email_unverified`. */
         UserConflictProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example username_taken
              * @enum {string}
              */
@@ -2076,7 +2090,7 @@ export interface components {
         /** @description A problem with the code `precondition_failed`. */
         PreconditionFailedProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example precondition_failed
              * @enum {string}
              */
@@ -2085,7 +2099,7 @@ export interface components {
         /** @description A problem with the code `user_unreachable`. */
         UserUnreachableProblem: components["schemas"]["Problem"] & {
             /**
-             * @description What went wrong.
+             * @description The reason of the problem.
              * @example user_unreachable
              * @enum {string}
              */
@@ -2093,7 +2107,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description The answer that the client has is still current. */
+        /** @description The cached answer of the client is still current. */
         NotModified: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2103,7 +2117,7 @@ export interface components {
             };
             content?: never;
         };
-        /** @description The request's syntax is wrong: its JSON, its encoding, or a parameter. Nothing was changed. */
+        /** @description The request body or a parameter cannot be read. Nothing was changed. */
         RequestMalformed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2131,7 +2145,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["RequestMalformedProblem"];
             };
         };
-        /** @description The credentials do not open a session. The answer is the same for every cause. */
+        /** @description The credentials are rejected. The answer is the same for every cause. */
         CredentialsInvalid: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2154,8 +2168,8 @@ export interface components {
             };
         };
         /**
-         * @description The request comes from a foreign origin (`csrf_failed`), or a page of another site requests cookies that it
-         *     could never send back (`transport_unusable`).
+         * @description The request comes from a foreign origin (`csrf_failed`), or a page on another site requests a cookie transport, whose
+         *     cookies its browser would not send back (`transport_unusable`).
          */
         LoginForbidden: {
             headers: {
@@ -2168,8 +2182,8 @@ export interface components {
             };
         };
         /**
-         * @description The credential gives no access. After `session_expired` and `session_revoked` log in again. After the other codes
-         *     refresh and repeat the request once; if the refresh is rejected too, log in again.
+         * @description The credential is missing or rejected. After `session_expired` and `session_revoked` log in again. After the other
+         *     codes, refresh and repeat the request once; if the refresh is rejected too, log in again.
          */
         AccessRejected: {
             headers: {
@@ -2196,7 +2210,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["CsrfFailedProblem"];
             };
         };
-        /** @description The CSRF token is missing, or the operation requires a recent authentication. Nothing was changed. */
+        /**
+         * @description The CSRF token is missing or does not belong to this session, the request comes from a foreign origin, or the
+         *     operation requires a recent authentication. Nothing was changed.
+         */
         RecentAuthenticationRequired: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2207,7 +2224,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["RecentAuthenticationRequiredProblem"];
             };
         };
-        /** @description The caller's user does not have the operation's role. */
+        /** @description The caller's user does not have the role that the operation requires. */
         RoleRequired: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2219,8 +2236,8 @@ export interface components {
             };
         };
         /**
-         * @description The CSRF token is missing, or the caller's user does not have the operation's role or the role that a change of
-         *     a staff member requires. Nothing was changed.
+         * @description The request fails the CSRF checks, or the caller's user does not have the role that the operation, or a change of
+         *     a staff member, requires. Nothing was changed.
          */
         AdminForbidden: {
             headers: {
@@ -2233,8 +2250,8 @@ export interface components {
             };
         };
         /**
-         * @description The CSRF token is missing, the caller's user does not have the operation's role or the role that a change of a
-         *     staff member requires, or the operation requires a recent authentication. Nothing was changed.
+         * @description The request fails the CSRF checks, the caller's user does not have the role that the operation, or a change of a
+         *     staff member, requires, or the operation requires a recent authentication. Nothing was changed.
          */
         AdminRecentAuthenticationRequired: {
             headers: {
@@ -2246,7 +2263,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["AdminRecentAuthenticationRequiredProblem"];
             };
         };
-        /** @description There is nothing at this path, or it is not yours. */
+        /** @description The path or the resource does not exist, or the resource belongs to another user. */
         ResourceNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2259,7 +2276,7 @@ export interface components {
                  *       "type": "http://localhost:8080/problems/resource_not_found",
                  *       "title": "Not found",
                  *       "status": 404,
-                 *       "detail": "There is nothing at this path, or it is not yours.",
+                 *       "detail": "The path or the resource does not exist, or the resource belongs to another user.",
                  *       "code": "resource_not_found",
                  *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
                  *     }
@@ -2279,8 +2296,8 @@ export interface components {
             };
         };
         /**
-         * @description The request body is longer than the operation allows. The limit is the size of the longest values of its schema
-         *     with every character escaped, and at most 16 KiB; `maximum` is the limit in bytes.
+         * @description The request body is longer than the operation allows. The limit is the size of the longest valid body with every
+         *     character escaped, and at most 16 KiB. `maximum` in `errors` is the limit in bytes.
          */
         BodyTooLarge: {
             headers: {
@@ -2331,7 +2348,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["MediaTypeUnsupportedProblem"];
             };
         };
-        /** @description A field is missing, unknown or not valid. `errors` names all of them. Nothing was changed. */
+        /** @description A field is missing, unknown or not valid. `errors` names all fields at fault. Nothing was changed. */
         ValidationFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2343,8 +2360,8 @@ export interface components {
             };
         };
         /**
-         * @description A field is missing, unknown or not valid. A wrong password is the field code `password_wrong`, never a 401,
-         *     because clients refresh on a 401. Nothing was changed.
+         * @description A field is missing, unknown or not valid. A wrong password has the field code `password_wrong`, and not a 401,
+         *     because clients refresh after a 401. Nothing was changed.
          */
         PasswordRejected: {
             headers: {
@@ -2358,7 +2375,7 @@ export interface components {
         };
         /**
          * @description A field is missing, unknown or not valid, or the token of the link is unknown, used, replaced by a newer one or
-         *     expired. A wrong password is the field code `password_wrong`. Nothing was changed.
+         *     expired. A wrong password has the field code `password_wrong`. Nothing was changed.
          */
         LinkRejected: {
             headers: {
@@ -2371,8 +2388,8 @@ export interface components {
             };
         };
         /**
-         * @description A rate limit is exceeded: too many failures of this name or client, or too many requests of this client or user.
-         *     Nothing was changed. Repeat the request after `Retry-After` seconds.
+         * @description A rate limit is exceeded: too many wrong passwords for this name or from this client, or too many requests from this
+         *     client or user. Nothing was changed. Repeat the request after `Retry-After` seconds.
          */
         RateLimited: {
             headers: {
@@ -2387,7 +2404,7 @@ export interface components {
                  *       "type": "http://localhost:8080/problems/rate_limited",
                  *       "title": "Too many requests",
                  *       "status": 429,
-                 *       "detail": "There were too many of these requests. Wait as long as Retry-After says.",
+                 *       "detail": "There were too many of these requests. Try again after the seconds in Retry-After.",
                  *       "code": "rate_limited",
                  *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
                  *     }
@@ -2395,7 +2412,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["RateLimitedProblem"];
             };
         };
-        /** @description A fault of the server. Its log has the cause under the request's id. */
+        /** @description The server failed. Its log has the cause under the request id. */
         ServerFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2433,7 +2450,7 @@ export interface components {
                  *       "type": "http://localhost:8080/problems/service_unavailable",
                  *       "title": "Service unavailable",
                  *       "status": 503,
-                 *       "detail": "The service cannot answer right now. Try again as soon as Retry-After says.",
+                 *       "detail": "The service cannot answer at the moment. Try again after the seconds in Retry-After.",
                  *       "code": "service_unavailable",
                  *       "request_id": "0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f"
                  *     }
@@ -2482,21 +2499,21 @@ export interface components {
          */
         CreatedBefore: components["schemas"]["Timestamp"];
         /**
-         * @description The `ETag` of the user as it was read (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
-         *     been changed since. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
+         * @description The `ETag` that came with the user (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
+         *     been changed since then. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
          * @example "7"
          */
         IfMatch: string;
         /**
-         * @description The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+         * @description The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
          * @example "Yk8gQm3T"
          */
         IfNoneMatch: string;
         /**
-         * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-         *     tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
-         *     long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
-         *     value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+         * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one session, from all tabs,
+         *     until an answer has a higher `generation` or a new session begins. Then generate a new value. With the value, a
+         *     client that lost an answer can get it again even much later (sleep, tunnel, outage). A thief who has only the token
+         *     cannot. Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
          * @example q83vEjRWeJCrze8SNFZ4kA
          */
         RefreshAttemptHeader: components["schemas"]["RefreshAttempt"];
@@ -2504,17 +2521,17 @@ export interface components {
     requestBodies: never;
     headers: {
         /**
-         * @description The id of this request in the server's log. Quote it when you ask for help.
+         * @description The id of this request in the server's log. Include it when you report a problem.
          * @example 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
          */
         "X-Request-Id": string;
         /**
-         * @description `no-store` for answers about people; otherwise `public` and how long the answer may be cached.
+         * @description `no-store` for answers about people; otherwise `public` with the time for which the answer may be cached.
          * @example no-store
          */
         "Cache-Control": string;
         /**
-         * @description The cookies of the session, once for each cookie; see the table at the top. Absent if none changes.
+         * @description The cookies of the session, one header for each cookie; see the table at the top. Absent if no cookie changes.
          * @example __Host-refreshtoken=eyJhbGciOiJIUzI1NiJ9.e30.c2ln; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Lax
          */
         "Set-Cookie": string;
@@ -2524,18 +2541,17 @@ export interface components {
          */
         Location: string;
         /**
-         * @description The version of the answer, in quotation marks. Of a user it is the member `version`, which changes with every change
-         *     of the user's names, address, pending address, language, password, state or roles, but not with a login.
+         * @description The version of the answer, in quotation marks. For a user it is the member `version`.
          * @example "7"
          */
         ETag: string;
         /**
-         * @description The challenge of RFC 9110. A rejected Bearer token is named as in RFC 6750.
+         * @description The challenge (RFC 9110). If an access token was rejected, it has `error="invalid_token"` (RFC 6750).
          * @example Bearer realm="accounts"
          */
         "WWW-Authenticate": string;
         /**
-         * @description The number of seconds after which the request can succeed.
+         * @description The number of seconds after which the repeated request can succeed.
          * @example 1
          */
         "Retry-After": number;
@@ -2585,10 +2601,10 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one cookie jar, from any
-                 *     tab, until an answer has a higher `generation` or a new session begins; then make a new value. With it, the client that lost an answer for a
-                 *     long time (sleep, tunnel, outage) can get it again, and a thief who has only the token cannot. Generate your own
-                 *     value, unlike `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+                 * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one session, from all tabs,
+                 *     until an answer has a higher `generation` or a new session begins. Then generate a new value. With the value, a
+                 *     client that lost an answer can get it again even much later (sleep, tunnel, outage). A thief who has only the token
+                 *     cannot. Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
                  * @example q83vEjRWeJCrze8SNFZ4kA
                  */
                 "Refresh-Attempt"?: components["parameters"]["RefreshAttemptHeader"];
@@ -2616,7 +2632,7 @@ export interface operations {
             };
             400: components["responses"]["RequestMalformed"];
             /**
-             * @description No tokens for this credential. `credentials_missing` and `refresh_invalid` mean that no authentic credential was
+             * @description The credential is rejected. `credentials_missing` and `refresh_invalid` mean that no authentic credential was
              *     presented through the session's transport. The other codes are final: log in again.
              */
             401: {
@@ -2662,7 +2678,7 @@ export interface operations {
                 content?: never;
             };
             400: components["responses"]["RequestMalformed"];
-            /** @description No credential, or none that is authentic. Nothing was changed. */
+            /** @description The credential is missing or not authentic. Nothing was changed. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
@@ -2691,7 +2707,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The session, or `null`. */
+            /** @description The session, or `null` if the caller is not signed in. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2725,7 +2741,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The password is right. */
+            /** @description The result of a reauthentication. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2810,7 +2826,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Keep the session that makes this request.
+                 * @description Whether to keep the session that makes this request.
                  * @example false
                  */
                 keep_current?: boolean;
@@ -2884,7 +2900,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A mail is on its way, unless too many were sent to this address. */
+            /** @description A mail is queued, unless too many were sent to this address. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2901,7 +2917,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["RequestMalformed"];
-            /** @description The request comes from a foreign origin, or the operator has closed registration. */
+            /** @description The request comes from a foreign origin, or the operator has closed registration. Nothing was changed. */
             403: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3009,7 +3025,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description If a registration waits, a mail is on its way. */
+            /** @description A mail is queued if the address has a registration that is not verified yet, unless too many were sent. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3354,7 +3370,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A mail is on its way to the new address, unless too many were sent to it. */
+            /** @description A mail to the new address is queued, unless too many were sent to it. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3390,7 +3406,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description No change of address is pending. */
+            /** @description No change of address is pending anymore. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3415,7 +3431,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A mail is on its way, unless too many were sent to this address. */
+            /** @description A mail is queued, unless too many were sent to this address. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3567,7 +3583,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description If there is an account, a mail is on its way. */
+            /** @description A mail is queued if the address has an active account, unless too many were sent to it. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3635,7 +3651,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description A part of the username, the email address or the name.
+                 * @description Words, each of which occurs in the username, the email address or a name.
                  * @example ada@
                  */
                 q?: string;
@@ -3669,7 +3685,7 @@ export interface operations {
                  */
                 role?: components["schemas"]["UserRole"][];
                 /**
-                 * @description The order; with a hyphen it is descending. Users who never logged in count as the earliest.
+                 * @description The order, descending with a hyphen. By `last_login`, users who never logged in are the earliest.
                  * @example -last_login
                  */
                 sort?: components["schemas"]["UserSort"];
@@ -3895,8 +3911,8 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The `ETag` of the user as it was read (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
-                 *     been changed since. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
+                 * @description The `ETag` that came with the user (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
+                 *     been changed since then. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
                  * @example "7"
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
@@ -3956,8 +3972,8 @@ export interface operations {
             403: components["responses"]["AdminRecentAuthenticationRequired"];
             404: components["responses"]["ResourceNotFound"];
             /**
-             * @description Another user has the username or the address, no superuser would be left, or a role is for a user whose address is
-             *     not verified. Nothing was changed.
+             * @description Another user has the username or the address, no active superuser would be left, or a role is granted to a user
+             *     whose address is not verified. Nothing was changed.
              */
             409: {
                 headers: {
@@ -3969,7 +3985,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UserConflictProblem"];
                 };
             };
-            /** @description The user has another version than `If-Match` says. Nothing was changed. */
+            /** @description The user's version is not the one in `If-Match`. Nothing was changed. */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4003,7 +4019,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A mail is on its way. */
+            /** @description A mail is queued. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4023,7 +4039,7 @@ export interface operations {
             401: components["responses"]["AccessRejected"];
             403: components["responses"]["AdminForbidden"];
             404: components["responses"]["ResourceNotFound"];
-            /** @description The user is deactivated or has no address, and could not use the link. */
+            /** @description The user is deactivated or has no address, so the link could not be used. No mail was sent. */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4054,7 +4070,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Login is possible again. */
+            /** @description The limits are reset. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4213,7 +4229,7 @@ export interface operations {
                  */
                 user_id?: components["schemas"]["UserId"];
                 /**
-                 * @description Only what this staff member did to other users.
+                 * @description Only events that this staff member caused for other users.
                  * @example 1
                  */
                 actor_id?: components["schemas"]["UserId"];
@@ -4304,7 +4320,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+                 * @description The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
                  * @example "Yk8gQm3T"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -4360,14 +4376,14 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The language of `message` (BCP 47); `ko-KR` gets `ko`. A language that the server does not have gets English.
+                 * @description The language of `message` (BCP 47). `ko-KR` selects `ko`; an unsupported language selects English.
                  * @example ko
                  */
                 locale?: components["schemas"]["Locale"];
             };
             header?: {
                 /**
-                 * @description The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+                 * @description The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
                  * @example "Yk8gQm3T"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -4482,7 +4498,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The keys. The first one signs. */
+            /** @description The keys. The first one signs new tokens. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4516,7 +4532,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+                 * @description The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
                  * @example "Yk8gQm3T"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -4558,7 +4574,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The `ETag` of the answer that the client has. If it is still current, the answer is `304` without a body.
+                 * @description The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
                  * @example "Yk8gQm3T"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];

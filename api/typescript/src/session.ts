@@ -312,7 +312,7 @@ export class Session {
   }
 
   /**
-   * Asks for the session that the cookies hold, and its CSRF token. Reports whether there is one. The answer does not say
+   * Requests the session of the cookies and its CSRF token. Reports whether there is a session. The answer does not say
    * why an earlier session ended.
    */
   async #askForSession(): Promise<boolean> {

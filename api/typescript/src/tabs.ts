@@ -4,7 +4,7 @@
 /** How long a tab waits for another one that holds the lock, and may have been put to sleep with it. */
 const lockTime = 20_000;
 
-/** What a refresh is known by until an answer brings a higher generation (Refresh-Attempt in the contract). */
+/** The Refresh-Attempt of the contract, which stays the same until an answer has a higher generation. */
 export interface Note {
   attempt: string;
   session: string;

@@ -70,7 +70,8 @@ export interface RefreshTokenStorage {
 }
 
 /**
- * A list of the contract: its answers have `next_cursor`, and the items in a member that is named like the end of the path.
+ * The path of a list. Its answers have `next_cursor`, and the items are in the member with the name of the path's last
+ * segment.
  */
 export type ListPath = {
   [Path in keyof OpenPaths]: PageOf<Path> extends { next_cursor: string | null } & Record<LastSegment<Path>, unknown[]> ? Path : never;
@@ -87,7 +88,7 @@ type LastSegment<Path extends string> = Path extends `${string}/${infer Rest}` ?
 /** An item of a list. */
 export type ItemOf<Path extends ListPath> = PageOf<Path> extends Record<LastSegment<Path>, (infer Item)[]> ? Item : never;
 
-/** The parameters of a list: its path's, and in `query` the filters, the order, and `limit`, the items of one request. */
+/** The parameters of a list: those of its path, and in `query` the filters, the order, and `limit`, the size of a page. */
 export type ListOptions<Path extends ListPath> = ParametersOf<OpenPaths[Path]["get"]> & { signal?: AbortSignal };
 
 type ParametersOf<Operation> = Operation extends { parameters: infer Parameters extends { path?: unknown; query?: unknown } }
@@ -98,7 +99,7 @@ type ParametersOf<Operation> = Operation extends { parameters: infer Parameters 
 export type ListArguments<Path extends ListPath> =
   Record<string, never> extends ListOptions<Path> ? [options?: ListOptions<Path>] : [options: ListOptions<Path>];
 
-/** Why a session ended. `logged_out` was requested, here or in another tab; the others are the codes of a 401. */
+/** The reason for the end of a session: `logged_out` after a logout here or in another tab, or the code of a 401. */
 export type EndReason = "logged_out" | Schemas["RefreshRejectedProblem"]["code"];
 
 /** What the client knows of its session. */

@@ -45,7 +45,7 @@ function explain(problem, response) {
     case "validation_failed":
       return "Something in the form cannot be accepted.";
     case "precondition_failed":
-      return "Somebody else has changed this in the meantime, so nothing was saved. Look at what it is now, and decide again.";
+      return "Somebody else has changed this in the meantime, so nothing was saved. Check the present values, then save again.";
     case "username_taken":
       return "This username belongs to somebody else.";
     case "email_taken":
@@ -104,9 +104,9 @@ function explainField({ code, detail, minimum, maximum }) {
     case "too_long":
       return maximum === void 0 ? "This is too long." : `This is too long: at most ${maximum} characters.`;
     case "too_few":
-      return minimum === void 0 ? "These are too few." : `These are too few: at least ${minimum}.`;
+      return minimum === void 0 ? "There are too few items." : `There are too few items: at least ${minimum}.`;
     case "too_many":
-      return maximum === void 0 ? "These are too many." : `These are too many: at most ${maximum}.`;
+      return maximum === void 0 ? "There are too many items." : `There are too many items: at most ${maximum}.`;
     case "out_of_range":
       if (minimum === void 0) return maximum === void 0 ? "This is out of range." : `This may be at most ${maximum}.`;
       return maximum === void 0 ? `This must be at least ${minimum}.` : `This must be between ${minimum} and ${maximum}.`;
@@ -115,7 +115,7 @@ function explainField({ code, detail, minimum, maximum }) {
     case "value_invalid":
       return "This cannot be used.";
     case "taken":
-      return "This belongs to somebody else. Choose another one.";
+      return "This is already in use. Choose another one.";
     case "password_common":
       return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
     case "password_breached":
@@ -452,7 +452,7 @@ var texts = {
   noHappenings: "Nothing yet.",
   by: "by ",
   byYou: "you",
-  byStaff: "a member of staff",
+  byStaff: "a staff member",
   byOperator: "an operator",
   bySelf: "the user",
   bySomebody: "somebody"
@@ -509,7 +509,7 @@ function happening(kind) {
     case "password_reset_sent":
       return { text: "Reset mail sent" };
     case "login_limit_reset":
-      return { text: "Let in again" };
+      return { text: "Login limit reset" };
     case "deleted":
       return { text: "Deleted" };
     default:
@@ -1503,7 +1503,7 @@ var Session = class {
     return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   }
   /**
-   * Asks for the session that the cookies hold, and its CSRF token. Reports whether there is one. The answer does not say
+   * Requests the session of the cookies and its CSRF token. Reports whether there is a session. The answer does not say
    * why an earlier session ended.
    */
   async #askForSession() {

@@ -787,7 +787,7 @@ var Session = class {
     return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   }
   /**
-   * Asks for the session that the cookies hold, and its CSRF token. Reports whether there is one. The answer does not say
+   * Requests the session of the cookies and its CSRF token. Reports whether there is a session. The answer does not say
    * why an earlier session ended.
    */
   async #askForSession() {
@@ -1086,7 +1086,7 @@ function explain(problem, response) {
     case "validation_failed":
       return "Something in the form cannot be accepted.";
     case "precondition_failed":
-      return "Somebody else has changed this in the meantime, so nothing was saved. Look at what it is now, and decide again.";
+      return "Somebody else has changed this in the meantime, so nothing was saved. Check the present values, then save again.";
     case "username_taken":
       return "This username belongs to somebody else.";
     case "email_taken":
@@ -1145,9 +1145,9 @@ function explainField({ code, detail, minimum, maximum }) {
     case "too_long":
       return maximum === void 0 ? "This is too long." : `This is too long: at most ${maximum} characters.`;
     case "too_few":
-      return minimum === void 0 ? "These are too few." : `These are too few: at least ${minimum}.`;
+      return minimum === void 0 ? "There are too few items." : `There are too few items: at least ${minimum}.`;
     case "too_many":
-      return maximum === void 0 ? "These are too many." : `These are too many: at most ${maximum}.`;
+      return maximum === void 0 ? "There are too many items." : `There are too many items: at most ${maximum}.`;
     case "out_of_range":
       if (minimum === void 0) return maximum === void 0 ? "This is out of range." : `This may be at most ${maximum}.`;
       return maximum === void 0 ? `This must be at least ${minimum}.` : `This must be between ${minimum} and ${maximum}.`;
@@ -1156,7 +1156,7 @@ function explainField({ code, detail, minimum, maximum }) {
     case "value_invalid":
       return "This cannot be used.";
     case "taken":
-      return "This belongs to somebody else. Choose another one.";
+      return "This is already in use. Choose another one.";
     case "password_common":
       return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
     case "password_breached":
@@ -1385,8 +1385,8 @@ function secrets(sent) {
 function purpose(method, path) {
   const at = `${method} ${path.replace("/accounts/", "").replace(/[0-9a-f-]{36}/, "{id}")}`;
   const purposes = {
-    "GET session": "Is there a session? Asked after each load.",
-    "GET settings": "What the server allows",
+    "GET session": "Find out whether there is a session",
+    "GET settings": "Read the public settings",
     "POST reauthenticate": "Confirm the password",
     "POST email/change": "Change the address",
     "POST email/change/resend": "Send the link to the new address again",
@@ -1548,7 +1548,7 @@ function eventTitle(kind) {
     case "session_revoked":
       return { text: "A session ended" };
     case "sessions_revoked":
-      return { text: "Sessions ended by you" };
+      return { text: "Sessions ended" };
     case "refresh_graced":
       return { text: "Old token used from elsewhere", bad: true };
     case "refresh_reused":
@@ -1580,7 +1580,7 @@ function eventTitle(kind) {
     case "password_reset_sent":
       return { text: "The staff sent a mail to set a password" };
     case "login_limit_reset":
-      return { text: "The staff allowed another try" };
+      return { text: "Login limit reset" };
     case "deleted":
       return { text: "Account removed" };
     default:
@@ -1599,7 +1599,7 @@ function aboutTransport(transport2) {
     case "body":
       return "This page holds both tokens, and so does any script that gets into it. That is for apps, not for browsers.";
     default:
-      return otherwise(transport2, `The server calls this transport ${name}.`);
+      return otherwise(transport2, `The transport ${name}.`);
   }
 }
 
@@ -1655,7 +1655,7 @@ onPending("pending-cancel", () => accounts.api.DELETE("/accounts/email/change"),
 var remove = byId("delete");
 remove.addEventListener("click", () => void (async () => {
   const username2 = byId("who").textContent ?? "";
-  const question = { title: `Delete ${username2}?`, text: "The account goes with its sessions and events. Nothing brings it back.", yes: "Delete", typed: username2 };
+  const question = { title: `Delete ${username2}?`, text: "The account is deleted with its sessions and events. This cannot be undone.", yes: "Delete", typed: username2 };
   if (await sure(question)) await busy(remove, () => proven(() => accounts.api.DELETE("/accounts/profile")), "The account is deleted.");
 })());
 function fill(user) {
@@ -1737,7 +1737,7 @@ function readEvents(cursor) {
 function eventRow(event) {
   const { text, bad } = eventTitle(event.kind);
   const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : "";
-  const by = event.actor === "staff" ? "by the staff" : "";
+  const by = event.actor === "staff" ? "by a staff member" : "";
   const changed = event.changes.map(({ field, before, after }) => `${nameOf(field)}: ${before || "none"} → ${after || "none"}`);
   return row(
     [text, ...bad ? [" ", make("span", "badge bad", "was it you?")] : []],

@@ -190,11 +190,12 @@ async function post(path, body) {
   }
 }
 
-// Problems that are a fault of this page or of the server. Their details are for programmers.
+// The codes of problems that this page or the server has caused. Their details are for programmers.
 const ours = ["request_malformed", "method_not_allowed", "resource_not_found", "body_too_large", "media_type_unsupported", "validation_failed",
   "csrf_failed", "transport_unusable", "server_failed"];
 
-// explain says what no field is to blame for. A code of a newer server is explained by the problem's own detail.
+// explain shows a problem that belongs to no field. For an unknown code of a newer server, it shows the problem's
+// detail.
 function explain(form, { status, answer, wait }) {
   if (status === 0) return refuseForm(form, "fault.network");
   if (status === 429) return refuseForm(form, "fault.limited", { wait });
@@ -208,12 +209,12 @@ function stale({ answer }) {
   return answer.code === "link_invalid" || fieldError({ answer }, "token") !== undefined;
 }
 
-// fieldError finds what the answer says of a field: its code, and the bound that was violated.
+// fieldError returns the error of a field in the answer, with its code and the bound that was violated.
 function fieldError({ answer }, name) {
   return answer.errors?.find((error) => error.pointer === `/${name}`);
 }
 
-// refuseField shows what is wrong with a field. A code of a newer server is explained by its own detail.
+// refuseField shows the error of a field. For an unknown code of a newer server, it shows the error's detail.
 function refuseField(input, error, known) {
   if (Object.hasOwn(known, error.code)) refuse(input, known[error.code], error);
   else refuse(input, "fault.unknown", error);
@@ -248,7 +249,7 @@ async function verify(form, { password }) {
   form.elements.password.select();
 }
 
-// What the server says of a new password, and our words for it.
+// The texts for the field codes of a new password.
 const passwordFaults = {
   too_short: "fault.too_short", too_long: "fault.too_long", password_common: "fault.password_common",
   password_breached: "fault.password_breached", format_invalid: "fault.invalid", value_invalid: "fault.invalid",
@@ -262,7 +263,7 @@ async function reset(form, { new_password }) {
   refuseField(form.elements.new_password, error, passwordFaults);
 }
 
-// The password keeps strangers from having an address verified for their account by a click of its owner.
+// The password is required so that strangers cannot verify an address for their account by a click of its owner.
 async function change(form, { password }) {
   const result = await post("email/change/confirm", password === "" ? { token } : { token, password });
   if (result.done) return done(form);
@@ -289,7 +290,8 @@ async function request(form, { email }) {
 
 // ---------------------------------------------------------------- the settings
 
-// hint says how long a password must be, as soon as that is known. Without an answer the server says it when a password is too short.
+// hint shows the minimum length of a password as soon as the settings are read. Without them, the server's error names
+// it.
 async function hint() {
   const place = document.querySelector('[data-text="reset.hint"]');
   if (place === null) return;

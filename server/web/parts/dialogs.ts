@@ -1,18 +1,19 @@
-// Questions. Each is a <dialog>: the browser keeps the focus in it and brings it back afterwards, and Escape is a no.
+// Dialogs that ask the user to confirm. Each is a <dialog>: the browser keeps the focus inside and restores it
+// afterwards, and Escape cancels.
 import { byId } from "./dom.js";
 
 const waiting = new Map<HTMLDialogElement, (yes: boolean) => void>();
 
-/** Shows a dialog until it is left. */
+/** Shows a dialog. The promise is the user's answer: true for yes, false if the dialog was canceled or closed. */
 export function shown(dialog: HTMLDialogElement): Promise<boolean> {
-  leave(dialog, false); // what was asked before: the browser may be late to tell that it was closed
+  leave(dialog, false); // the earlier question: its close event may come late
   return new Promise((done) => {
     waiting.set(dialog, done);
     dialog.showModal();
   });
 }
 
-/** Leaves a dialog with an answer. */
+/** Closes a dialog with an answer. */
 export function leave(dialog: HTMLDialogElement, yes: boolean): void {
   const done = waiting.get(dialog);
   waiting.delete(dialog);
@@ -25,7 +26,7 @@ for (const dialog of document.querySelectorAll("dialog")) {
   for (const button of dialog.querySelectorAll("[data-cancel]")) button.addEventListener("click", () => leave(dialog, false));
 }
 
-/** Closes what is asked, and forgets whom it was about: the session has ended. */
+/** Closes all dialogs and clears their texts, which may name a user. For the end of a session. */
 export function closeDialogs(): void {
   for (const dialog of document.querySelectorAll("dialog")) leave(dialog, false);
   for (const part of ["ask-title", "ask-text", "ask-warning", "ask-label"]) byId(part).textContent = "";
@@ -35,9 +36,9 @@ export interface Question {
   title: string;
   text: string;
   yes: string;
-  /** What the one who asks should think of twice. */
+  /** A warning about the consequences. */
   warning?: string;
-  /** It cannot be taken back: this has to be typed first. */
+  /** The text that the user has to type first, for actions that cannot be undone. */
   typed?: string;
 }
 
@@ -47,7 +48,7 @@ const typed = byId<HTMLInputElement>("ask-input");
 const fault = byId("ask-input-fault");
 let wanted = "";
 
-/** Asks before something is done. The focus is on the way out, never on what does it. */
+/** Asks the user to confirm an action. The focus is on Cancel or on the input, never on the button that confirms. */
 export async function sure(question: Question): Promise<boolean> {
   byId("ask-title").textContent = question.title;
   byId("ask-text").textContent = question.text;

@@ -65,7 +65,7 @@ function refuse(form: HTMLFormElement, problem: Problem, response: Response): vo
   for (const error of problem.errors ?? []) {
     const control = form.elements.namedItem((error.pointer ?? "").slice(1));
     if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) continue;
-    // What is taken has better words in its problem: who has it.
+    // For a value that is taken, the sentence of the problem is more specific.
     blame(control, error.code === "taken" ? explain(problem) : explainField(error));
     named = true;
   }

@@ -1,12 +1,13 @@
-// The password, which the server wants once more before an account is changed.
+// Asks for the password again where the server requires a recent authentication.
 import type { AccountsClient, Transport } from "accounts-client";
 import { leave, shown } from "./dialogs.js";
 import { byId } from "./dom.js";
 import { onSubmit, reset, type Outcome } from "./forms.js";
 
 /**
- * Takes over the dialog #prove. The answer calls an operation, and where the server requires a recent authentication it asks
- * for the password and calls again. Null: the password was not given, and nothing has happened.
+ * Takes over the dialog #prove. Returns a function that calls an operation. If the server requires a recent
+ * authentication, the function asks for the password and calls the operation again. It returns null if the user
+ * cancels; the operation was then not executed.
  */
 export function prover(client: () => AccountsClient<Transport>, username: () => string) {
   const prove = byId<HTMLDialogElement>("prove");
@@ -22,7 +23,7 @@ export function prover(client: () => AccountsClient<Transport>, username: () => 
     return answer.finally(() => reset(form));
   }
 
-  let asking: Promise<boolean> | null = null; // one dialog for all that wait for it
+  let asking: Promise<boolean> | null = null; // one dialog for all operations that wait for it
 
   return async function proven<Result extends Outcome>(call: () => Promise<Result>): Promise<Result | null> {
     for (;;) {

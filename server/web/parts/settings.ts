@@ -1,15 +1,15 @@
-// The public settings of the server: what it allows, so that no page has to guess.
+// The public settings of the server.
 import type { AccountsClient, components, Transport } from "accounts-client";
 import { byId, make } from "./dom.js";
 
 export type Settings = components["schemas"]["Settings"];
 
-/** Reads the settings. Null: they could not be read, and a page does without; the server's answers say the rest. */
+/** Reads the settings, or returns null if they cannot be read. A page then works without them. */
 export async function readSettings(client: AccountsClient<Transport>): Promise<Settings | null> {
   return client.api.GET("/accounts/settings").then(({ data }) => data?.settings ?? null, () => null);
 }
 
-/** Fills in what the page says of the settings. */
+/** Fills in the values of settings in the texts of the page. */
 export function showSettings({ password, recent_authentication_seconds: recent }: Settings): void {
   for (const place of document.querySelectorAll("[data-min-length]")) place.textContent = String(password.min_length);
   for (const place of document.querySelectorAll("[data-recent]")) place.textContent = String(Math.ceil(recent / 60));
@@ -17,7 +17,7 @@ export function showSettings({ password, recent_authentication_seconds: recent }
 
 const languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
 
-/** "Korean" for "ko". */
+/** Returns the English name of a language: "Korean" for "ko". */
 export function languageName(locale: string): string {
   try {
     return languages.of(locale) ?? locale;
@@ -26,7 +26,7 @@ export function languageName(locale: string): string {
   }
 }
 
-/** Offers the languages of the server in a select, and `others`, which come first. */
+/** Fills a select with `others`, followed by the languages of the server. */
 export function offerLanguages(id: string, locales: readonly string[], others: readonly HTMLOptionElement[] = []): void {
   const options = locales.map((locale) => {
     const option = make("option", "", languageName(locale));

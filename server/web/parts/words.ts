@@ -1,11 +1,11 @@
-// What the contract's codes mean to a person. Each switch names every code, so that a new one does not compile until it has
-// words. A newer server may answer with codes that this page does not know: then its own words are shown.
+// The contract's codes as sentences for people. Each switch names every code, so that a new code does not compile
+// before it has a sentence here. For the unknown codes of a newer server, the page shows the server's own text.
 import type { components, EndReason } from "accounts-client";
 
 type Schemas = components["schemas"];
 export type Problem = Schemas["Problem"];
 
-/** Returns `instead`. `value` is of the type never if the switch before names every value of this contract. */
+/** Returns `instead`. `value` has the type never if the switch before names every value of this contract. */
 export function otherwise<Result>(value: never, instead: Result): Result {
   void value;
   return instead;
@@ -26,7 +26,7 @@ export function explain(problem: Problem, response?: Response): string {
     case "validation_failed":
       return "Something in the form cannot be accepted.";
     case "precondition_failed":
-      return "Somebody else has changed this in the meantime, so nothing was saved. Look at what it is now, and decide again.";
+      return "Somebody else has changed this in the meantime, so nothing was saved. Check the present values, then save again.";
     case "username_taken":
       return "This username belongs to somebody else.";
     case "email_taken":
@@ -78,7 +78,7 @@ function patience(response?: Response): string {
   return seconds <= 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
 }
 
-/** What is wrong with one field, with the bound that it violates. */
+/** Returns a field error as a sentence, with the bound that is violated. */
 export function explainField({ code, detail, minimum, maximum }: Schemas["FieldError"]): string {
   switch (code) {
     case "required":
@@ -88,9 +88,9 @@ export function explainField({ code, detail, minimum, maximum }: Schemas["FieldE
     case "too_long":
       return maximum === undefined ? "This is too long." : `This is too long: at most ${maximum} characters.`;
     case "too_few":
-      return minimum === undefined ? "These are too few." : `These are too few: at least ${minimum}.`;
+      return minimum === undefined ? "There are too few items." : `There are too few items: at least ${minimum}.`;
     case "too_many":
-      return maximum === undefined ? "These are too many." : `These are too many: at most ${maximum}.`;
+      return maximum === undefined ? "There are too many items." : `There are too many items: at most ${maximum}.`;
     case "out_of_range":
       if (minimum === undefined) return maximum === undefined ? "This is out of range." : `This may be at most ${maximum}.`;
       return maximum === undefined ? `This must be at least ${minimum}.` : `This must be between ${minimum} and ${maximum}.`;
@@ -99,7 +99,7 @@ export function explainField({ code, detail, minimum, maximum }: Schemas["FieldE
     case "value_invalid":
       return "This cannot be used.";
     case "taken":
-      return "This belongs to somebody else. Choose another one.";
+      return "This is already in use. Choose another one.";
     case "password_common":
       return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
     case "password_breached":

@@ -11,7 +11,7 @@ const typing = 250; // milliseconds without a key, after which what was typed is
 const ghosts = 12;
 const cursor = "cursor"; // the name of the place in the address, and of the parameter
 
-/** The values of a filter that has several, as the address writes them: with commas. */
+/** Returns the values of a filter with several values, which the address separates with commas. */
 export function several<Value extends string>(text: string | null): Value[] | undefined {
   return text ? (text.split(",") as Value[]) : undefined;
 }
@@ -158,7 +158,7 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
   function fill({ rows, next: more }: Page<Row>): void {
     next = more;
     const pages = trail().length;
-    const astray = pages === 0 && here().has(cursor); // an address from elsewhere: which page it is nobody knows
+    const astray = pages === 0 && here().has(cursor); // a link from elsewhere: the page number is unknown
     const from = pages * pageSize + 1;
     const words = astray ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
     body.replaceChildren(...rows.map(o.row));

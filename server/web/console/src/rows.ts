@@ -109,12 +109,12 @@ function title(kind: Event["kind"]): HTMLElement {
   return make("span", bad ? "what bad" : "what", text);
 }
 
-/** The user or staff member with a name, or with the id if there is none any more. */
+/** Returns a link to a user, with the name, or with the id if the user has been deleted. */
 function actorLink(id: number, username: string | null): HTMLAnchorElement {
   return userLink(id, id === self()?.id ? texts.byYou : (username ?? undefined));
 }
 
-/** Who did it. */
+/** Returns the actor of an event. */
 function by(event: Event): HTMLElement {
   if (event.actor === "staff" && event.actor_id !== null) return actorLink(event.actor_id, event.actor_username);
   return make("span", "muted", actorText(event));
@@ -130,7 +130,7 @@ function actorText({ actor, kind }: Event): string {
   }
 }
 
-/** What was changed, and what else there is to say. */
+/** Returns the changes of an event and its detail. */
 function details({ changes, detail }: Event): string {
   const changed = changes.map(({ field, before, after }) => `${fieldName(field)}: ${valueText(before)} → ${valueText(after)}`);
   return [...changed, ...(detail ? [detail] : [])].join(" · ");

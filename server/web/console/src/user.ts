@@ -172,10 +172,10 @@ export const forgetDrafts = (): void => drafts.clear();
 /** Whom somebody has just turned away from, with something typed that is not saved; or "". */
 export const leftUnsaved = (): string => (drafts.has(id) ? (shown?.username ?? "") : "");
 
-/** What the server has, as the controls show it: an empty text where there is nothing. */
+/** Returns the stored values as the controls show them, with an empty text for null. */
 const saved = (): Fields => Object.fromEntries(names.map((name) => [name, shown?.[name] ?? ""]));
 
-/** What of that was changed; no language is null. */
+/** Returns the members that were changed. An empty language is null. */
 function changes(typed: Fields): Changes {
   const before = saved();
   const changed: Changes = Object.fromEntries(names.flatMap((name) => (typed[name] === before[name] ? [] : [[name, typed[name] ?? ""]])));
@@ -196,7 +196,7 @@ function mark(): void {
   const before = saved();
   const typed = names.map((name) => [name, control(name).value] as const).filter(([name, value]) => value !== before[name]);
   const changed = typed.length > 0;
-  if (changed) drafts.set(id, Object.fromEntries(typed)); // nothing else: another field may be changed by somebody else
+  if (changed) drafts.set(id, Object.fromEntries(typed)); // only these: others may have changed the rest
   else drafts.delete(id);
   byId("details-undo").hidden = !changed;
   byId("details-hint").hidden = !changed;
@@ -218,8 +218,8 @@ const details = onSubmit("details", async (typed) => {
 });
 
 /**
- * Changes the user as it is shown. If somebody else has changed it since, nothing is changed, and the page shows the user as
- * it is now; what was typed stays.
+ * Changes the user, provided that the stored version is the one on the page. Otherwise nothing is changed, the page
+ * shows the new values, and what was typed stays.
  */
 async function patch(body: Changes) {
   const params = { ...path(), header: { "If-Match": `"${shown?.version}"` } };

@@ -107,7 +107,7 @@ export const texts = {
   noHappenings: "Nothing yet.",
   by: "by ",
   byYou: "you",
-  byStaff: "a member of staff",
+  byStaff: "a staff member",
   byOperator: "an operator",
   bySelf: "the user",
   bySomebody: "somebody",
@@ -141,7 +141,7 @@ export function happening(kind: EventKind): { text: string; bad?: true } {
     case "profile_changed": return { text: "Profile changed" };
     case "roles_changed": return { text: "Roles changed" };
     case "password_reset_sent": return { text: "Reset mail sent" };
-    case "login_limit_reset": return { text: "Let in again" };
+    case "login_limit_reset": return { text: "Login limit reset" };
     case "deleted": return { text: "Deleted" };
     default: return otherwise(kind, { text: nameOf(name) });
   }
@@ -149,10 +149,10 @@ export function happening(kind: EventKind): { text: string; bad?: true } {
 
 const fields: Record<string, string> = { is_staff: "Staff", is_superuser: "Superuser", is_active: "Active", locale: "Language" };
 
-/** The name of a member that an event changed. */
+/** Returns the name of a member that an event changed. */
 export const fieldName = (field: string): string => (Object.hasOwn(fields, field) ? (fields[field] as string) : nameOf(field));
 
-/** A value of such a member. */
+/** Returns a value of a member that an event changed. */
 export function valueText(value: string | null): string {
   if (value === null) return "none";
   if (value === "true" || value === "false") return value === "true" ? "yes" : "no";

@@ -35,7 +35,7 @@ export const settings: Promise<Settings | null> = readSettings(accounts);
 
 let username = "";
 
-/** Remembers the name of the user, for programs that keep passwords. */
+/** Stores the username, for password managers. */
 export function become(name: string): void {
   username = name;
 }

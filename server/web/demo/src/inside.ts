@@ -80,7 +80,7 @@ onPending("pending-cancel", () => accounts.api.DELETE("/accounts/email/change"),
 const remove = byId<HTMLButtonElement>("delete");
 remove.addEventListener("click", () => void (async () => {
   const username = byId("who").textContent ?? "";
-  const question = { title: `Delete ${username}?`, text: "The account goes with its sessions and events. Nothing brings it back.", yes: "Delete", typed: username };
+  const question = { title: `Delete ${username}?`, text: "The account is deleted with its sessions and events. This cannot be undone.", yes: "Delete", typed: username };
   if (await sure(question)) await busy(remove, () => proven(() => accounts.api.DELETE("/accounts/profile")), "The account is deleted.");
 })());
 
@@ -148,7 +148,7 @@ async function endSessions(button: HTMLButtonElement, keepCurrent: boolean): Pro
   if (keepCurrent) await readSessions();
 }
 
-/** A request of a button: it waits, and what came of it is said. Null is a change of mind. */
+/** Makes the request of a button, which ignores clicks until the answer comes, and shows the result. Null: the user canceled. */
 export async function busy(button: HTMLButtonElement, call: () => Promise<Outcome | null>, done: string): Promise<void> {
   if (button.getAttribute("aria-busy") === "true") return;
   button.setAttribute("aria-busy", "true");
@@ -175,7 +175,7 @@ function readEvents(cursor?: string): Promise<void> {
 function eventRow(event: Schemas["Event"]): HTMLElement {
   const { text, bad } = eventTitle(event.kind);
   const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : ""; // an operator's has none
-  const by = event.actor === "staff" ? "by the staff" : "";
+  const by = event.actor === "staff" ? "by a staff member" : "";
   const changed = event.changes.map(({ field, before, after }) => `${nameOf(field)}: ${before || "none"} → ${after || "none"}`);
   return row([text, ...(bad ? [" ", make("span", "badge bad", "was it you?")] : [])],
     [when(event.created_at), ...[by, where, ...changed, event.detail].filter(Boolean).map((text) => ` · ${text}`)]);

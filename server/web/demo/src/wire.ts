@@ -82,8 +82,8 @@ function secrets(sent: Record<string, unknown>): Carried[] {
 function purpose(method: string, path: string): string {
   const at = `${method} ${path.replace("/accounts/", "").replace(/[0-9a-f-]{36}/, "{id}")}`;
   const purposes: Record<string, string> = {
-    "GET session": "Is there a session? Asked after each load.",
-    "GET settings": "What the server allows",
+    "GET session": "Find out whether there is a session",
+    "GET settings": "Read the public settings",
     "POST reauthenticate": "Confirm the password",
     "POST email/change": "Change the address",
     "POST email/change/resend": "Send the link to the new address again",

@@ -16,7 +16,7 @@ export function eventTitle(kind: Schemas["EventKind"]): { text: string; bad?: tr
     case "rate_limited": return { text: "Too many tries", bad: true };
     case "logout": return { text: "Logged out" };
     case "session_revoked": return { text: "A session ended" };
-    case "sessions_revoked": return { text: "Sessions ended by you" };
+    case "sessions_revoked": return { text: "Sessions ended" };
     case "refresh_graced": return { text: "Old token used from elsewhere", bad: true };
     case "refresh_reused": return { text: "Stolen token used, session ended", bad: true };
     case "password_changed": return { text: "Password changed" };
@@ -32,7 +32,7 @@ export function eventTitle(kind: Schemas["EventKind"]): { text: string; bad?: tr
     case "profile_changed": return { text: "Name or language changed" };
     case "roles_changed": return { text: "Roles changed" };
     case "password_reset_sent": return { text: "The staff sent a mail to set a password" };
-    case "login_limit_reset": return { text: "The staff allowed another try" };
+    case "login_limit_reset": return { text: "Login limit reset" };
     case "deleted": return { text: "Account removed" };
     default: return otherwise(kind, { text: nameOf(name) });
   }
@@ -46,6 +46,6 @@ export function aboutTransport(transport: Transport): string {
     case "cookies": return "Both tokens are in cookies that no script can read.";
     case "server_held": return "The access token is in a cookie that no script can read; the refresh token has never left the server.";
     case "body": return "This page holds both tokens, and so does any script that gets into it. That is for apps, not for browsers.";
-    default: return otherwise(transport, `The server calls this transport ${name}.`);
+    default: return otherwise(transport, `The transport ${name}.`);
   }
 }
