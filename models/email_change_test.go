@@ -143,11 +143,15 @@ func TestResendEmailChange(t *testing.T) {
 			t.Errorf("over the limit: queued %v, the link is open %v", queued, f.isOpen(next))
 		}
 		limit = models.Spending{}
-		for name, end := range map[string]func(){
-			"replaced":         func() {},
-			"canceled":         func() { ok(t, f.CancelEmailChange(t.Context(), next, now())) },
-			"another password": func() { ok(t, f.SetPassword(t.Context(), f.reload(f.user), "new", nil)) },
+		for _, c := range []struct {
+			name string
+			end  func()
+		}{
+			{"replaced", func() {}},
+			{"canceled", func() { ok(t, f.CancelEmailChange(t.Context(), next, now())) }},
+			{"another password", func() { ok(t, f.SetPassword(t.Context(), f.reload(f.user), "new", nil)) }},
 		} {
+			name, end := c.name, c.end
 			end()
 			before := f.db.Dump(t)
 			if _, err := resend(successor(pending), pending); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {

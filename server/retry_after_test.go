@@ -132,8 +132,8 @@ func TestUndecidedLimitIsUnavailable(t *testing.T) {
 // If a request exceeds several limits, Retry-After is that of the limit with the longest time, regardless of the order
 // of their ids. Of the two limits of a name that apply to its owner, it is that of the one that ends sooner.
 func TestRetryAfterOfSeveralLimits(t *testing.T) {
-	ends := func(s *servertest.Server, kind string, in time.Duration) {
-		s.Database.Exec(t, "UPDATE throttles SET hits = 1000, last_at = ?, ends_at = ? WHERE kind = ?", time.Unix(0, 0).UTC(), time.Now().UTC().Truncate(time.Microsecond).Add(in), kind)
+	ends := func(s *servertest.Server, kind string, minutes int) {
+		s.Database.Exec(t, "UPDATE throttles SET hits = 1000, last_at = ?, ends_at = ? WHERE kind = ?", time.Unix(0, 0).UTC(), time.Now().UTC().Truncate(time.Microsecond).Add(inMinutes(minutes)), kind)
 	}
 	for i := range 8 { // the order of the ids is random
 		s := servertest.Start(t, servertest.Options{Settings: []string{
@@ -146,21 +146,23 @@ func TestRetryAfterOfSeveralLimits(t *testing.T) {
 		for _, ip := range []string{owner, stranger} {
 			login(ip, "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
 		}
-		want := func(ip string, minutes time.Duration, limits map[string]time.Duration) {
+		want := func(ip string, minutes int, limits map[string]int) {
 			t.Helper()
 			s.Clock.Advance(2 * time.Second) // for what the server remembers
 			for kind, in := range limits {
-				ends(s, kind, in*time.Minute)
+				ends(s, kind, in)
 			}
-			if wait := wantLimited(t, login(ip, u.Password)); wait > minutes*time.Minute || wait < minutes*time.Minute-30*time.Second {
+			if wait := wantLimited(t, login(ip, u.Password)); wait > inMinutes(minutes) || wait < inMinutes(minutes)-30*time.Second {
 				t.Errorf("%s with %v: Retry-After %v", ip, limits, wait)
 			}
 		}
-		want(stranger, 9, map[string]time.Duration{"login_account": 9, "login_client": 7, "passwords_client": 5})
-		want(stranger, 9, map[string]time.Duration{"login_account": 7, "login_client": 9, "passwords_client": 5})
-		want(stranger, 9, map[string]time.Duration{"login_account": 5, "login_client": 7, "passwords_client": 9})
-		want(owner, 8, map[string]time.Duration{"login_known": 8, "login_account": 11, "login_client": 3, "passwords_client": 2})
-		want(owner, 8, map[string]time.Duration{"login_known": 12, "login_account": 8, "login_client": 3, "passwords_client": 2})
-		want(owner, 9, map[string]time.Duration{"login_known": 7, "login_account": 8, "login_client": 9, "passwords_client": 2})
+		want(stranger, 9, map[string]int{"login_account": 9, "login_client": 7, "passwords_client": 5})
+		want(stranger, 9, map[string]int{"login_account": 7, "login_client": 9, "passwords_client": 5})
+		want(stranger, 9, map[string]int{"login_account": 5, "login_client": 7, "passwords_client": 9})
+		want(owner, 8, map[string]int{"login_known": 8, "login_account": 11, "login_client": 3, "passwords_client": 2})
+		want(owner, 8, map[string]int{"login_known": 12, "login_account": 8, "login_client": 3, "passwords_client": 2})
+		want(owner, 9, map[string]int{"login_known": 7, "login_account": 8, "login_client": 9, "passwords_client": 2})
 	}
 }
+
+func inMinutes(n int) time.Duration { return time.Duration(n) * time.Minute }
