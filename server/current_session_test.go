@@ -83,7 +83,12 @@ func TestGetSessionOfEachTransport(t *testing.T) {
 		}
 		before := s.Database.Dump(t)
 		for name, request := range ways[transport] {
-			csrf := wantCurrent(t, name, c, request())
+			r := request()
+			csrf := wantCurrent(t, name, c, r)
+			recent := r.JSON["session"].(object)["recent_authentication_until"] != nil
+			if superseded := strings.Contains(name, "superseded"); recent == superseded {
+				t.Errorf("%s: says until when the authentication is recent: %v", name, recent)
+			}
 			if (csrf == "") != (transport == accounts.BodyTokens) {
 				t.Errorf("%s: the CSRF token %q", name, csrf)
 			}

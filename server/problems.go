@@ -205,7 +205,7 @@ var problemKinds = []problemKind{
 		accounts.RateLimited, 429, "Too many requests", "There were too many of these requests. Try again after the seconds in Retry-After.",
 		"A rate limit is exceeded: too many wrong passwords for this name or from this client, or too many requests from this client or user.",
 		"Wait for the seconds in `Retry-After` and repeat the request. Show the user how long that is.",
-		message{"Too many attempts. Try again later.", "시도 횟수가 너무 많습니다. 잠시 후 다시 시도해 주세요."},
+		message{"Too many attempts.", "시도 횟수가 너무 많습니다."},
 	},
 	{
 		codeServerFailed, 500, "Internal server error", "The server failed. Its log has the cause under the request id.",

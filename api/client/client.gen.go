@@ -1409,8 +1409,8 @@ type CurrentSession struct {
 	// Example: 01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f
 	ID SessionID `json:"id"`
 
-	// RecentAuthenticationUntil The time until which operations with `x-recent-authentication` are accepted, or `null` if the user must
-	// reauthenticate first.
+	// RecentAuthenticationUntil The time until which operations with `x-recent-authentication` are accepted. `null` if the user must
+	// reauthenticate first, or if the presented token is superseded.
 	//
 	//
 	// Example: 2026-11-22T09:40:00Z
@@ -3606,8 +3606,10 @@ type ListEventsParams struct {
 
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
-	// RefreshAttempt 128 random bits as 22 characters of base64url. Send the same value with every refresh of one session, from all tabs,
-	// until an answer has a higher `generation` or a new session begins. Then generate a new value. With the value, a
+	// RefreshAttempt Optional. 128 random bits as 22 characters of base64url. Keep the value with the `generation` of the last answer, where
+	// all tabs find it (in a browser, `localStorage`), and send it with every refresh. Generate a new value when an answer
+	// has a higher `generation` than the one kept (if none is kept, keep the value), and when a session begins; delete both
+	// at logout. With the value, a
 	// client that lost an answer can get it again even much later (sleep, tunnel, outage). A thief who has only the token
 	// cannot. Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
@@ -4274,7 +4276,7 @@ type ClientInterface interface {
 	// - `server_held`: the cookie `__Host-access`, even if it has expired;
 	// - `body`: `refresh_token` in the body.
 	//
-	// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
+	// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -4299,7 +4301,7 @@ type ClientInterface interface {
 	// - `server_held`: the cookie `__Host-access`, even if it has expired;
 	// - `body`: `refresh_token` in the body.
 	//
-	// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
+	// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -5188,7 +5190,7 @@ func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequ
 // - `server_held`: the cookie `__Host-access`, even if it has expired;
 // - `body`: `refresh_token` in the body.
 //
-// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
+// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -5223,7 +5225,7 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 // - `server_held`: the cookie `__Host-access`, even if it has expired;
 // - `body`: `refresh_token` in the body.
 //
-// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
+// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -8030,7 +8032,7 @@ type ClientWithResponsesInterface interface {
 	// - `server_held`: the cookie `__Host-access`, even if it has expired;
 	// - `body`: `refresh_token` in the body.
 	//
-	// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
+	// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -8055,7 +8057,7 @@ type ClientWithResponsesInterface interface {
 	// - `server_held`: the cookie `__Host-access`, even if it has expired;
 	// - `body`: `refresh_token` in the body.
 	//
-	// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
+	// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -12248,7 +12250,7 @@ func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, bo
 // - `server_held`: the cookie `__Host-access`, even if it has expired;
 // - `body`: `refresh_token` in the body.
 //
-// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
+// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -12279,7 +12281,7 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 // - `server_held`: the cookie `__Host-access`, even if it has expired;
 // - `body`: `refresh_token` in the body.
 //
-// A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
+// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a

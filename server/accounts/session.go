@@ -237,7 +237,9 @@ func (s *Service) CurrentSession(ctx context.Context, c Credential) (CurrentSess
 		return CurrentSession{}, err
 	}
 	current := CurrentSession{ID: c.Session, ExpiresAt: l.ExpiresAt, Transport: token.Transport(l.Transport)}
-	if until := authenticated(l.Session).Add(RecentAuthentication); until.After(at) {
+	// Only the holder of the newest tokens learns when the user last entered the password. A thief of
+	// superseded ones could otherwise watch the owner unnoticed.
+	if until := authenticated(l.Session).Add(RecentAuthentication); c.Generation == l.Generation && until.After(at) {
 		current.RecentUntil = &until
 	}
 	if current.Transport != token.Body {

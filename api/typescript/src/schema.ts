@@ -47,7 +47,7 @@ export interface paths {
          *     - `server_held`: the cookie `__Host-access`, even if it has expired;
          *     - `body`: `refresh_token` in the body.
          *
-         *     A cookie requires `X-CSRFToken`, and no body. An `Authorization` header is ignored.
+         *     A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
          *
          *     After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
          *     rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
@@ -1126,8 +1126,8 @@ export interface components {
             token_transport: components["schemas"]["TokenTransport"];
             /**
              * Format: date-time
-             * @description The time until which operations with `x-recent-authentication` are accepted, or `null` if the user must
-             *     reauthenticate first.
+             * @description The time until which operations with `x-recent-authentication` are accepted. `null` if the user must
+             *     reauthenticate first, or if the presented token is superseded.
              * @example 2026-11-22T09:40:00Z
              */
             recent_authentication_until: string | null;
@@ -2510,8 +2510,10 @@ export interface components {
          */
         IfNoneMatch: string;
         /**
-         * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one session, from all tabs,
-         *     until an answer has a higher `generation` or a new session begins. Then generate a new value. With the value, a
+         * @description Optional. 128 random bits as 22 characters of base64url. Keep the value with the `generation` of the last answer, where
+         *     all tabs find it (in a browser, `localStorage`), and send it with every refresh. Generate a new value when an answer
+         *     has a higher `generation` than the one kept (if none is kept, keep the value), and when a session begins; delete both
+         *     at logout. With the value, a
          *     client that lost an answer can get it again even much later (sleep, tunnel, outage). A thief who has only the token
          *     cannot. Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
          * @example q83vEjRWeJCrze8SNFZ4kA
@@ -2601,8 +2603,10 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 128 random bits as 22 characters of base64url. Send the same value with every refresh of one session, from all tabs,
-                 *     until an answer has a higher `generation` or a new session begins. Then generate a new value. With the value, a
+                 * @description Optional. 128 random bits as 22 characters of base64url. Keep the value with the `generation` of the last answer, where
+                 *     all tabs find it (in a browser, `localStorage`), and send it with every refresh. Generate a new value when an answer
+                 *     has a higher `generation` than the one kept (if none is kept, keep the value), and when a session begins; delete both
+                 *     at logout. With the value, a
                  *     client that lost an answer can get it again even much later (sleep, tunnel, outage). A thief who has only the token
                  *     cannot. Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
                  * @example q83vEjRWeJCrze8SNFZ4kA
