@@ -36,9 +36,9 @@ func line(format string, args ...any) func(net.Conn) {
 	return func(c net.Conn) { _, _ = fmt.Fprintf(c, format, args...) }
 }
 
-// A request whose body arrives late is answered with 503, whatever credentials it has, and changes
-// nothing. Otherwise a thief could delay the body to test a stolen token without triggering reuse
-// detection, or to obtain new tokens for it.
+// A request whose body arrives late is answered with 503, regardless of its credentials, and
+// changes nothing. Otherwise a thief could delay the body to test a stolen token without triggering
+// reuse detection, or to obtain new tokens for it.
 func TestLateBodyProvesNothing(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()

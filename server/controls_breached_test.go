@@ -68,8 +68,8 @@ func TestControl201BreachedPasswordInUseLogsIn(t *testing.T) {
 	signIn(s, u.Username, password).Want(t, http.StatusOK, "")
 }
 
-// The password is checked before the address is examined, so the answer does not reveal whether the
-// address has an account.
+// The password is checked before the address is looked up, so the response does not reveal whether
+// the address has an account.
 func TestControl201BreachedPasswordTellsNothingAboutTheAddress(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + breachedFile(t, breachedPassword)}})
 	for _, email := range []string{newUser(t, s, newName()).Email, address(newName())} {

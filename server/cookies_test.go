@@ -271,7 +271,7 @@ func TestBodyLeavesCookiesAlone(t *testing.T) {
 }
 
 // A login never adopts the session of cookies that the request already has (session fixation),
-// whatever the transports of the two sessions.
+// regardless of the transports of the two sessions.
 func TestControl11LoginMakesANewSession(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		for _, of := range []accounts.Transport{accounts.Cookies, accounts.Hybrid, accounts.ServerHeld} {

@@ -220,7 +220,8 @@ func TestControl186ProfileEventsAreBounded(t *testing.T) {
 }
 
 // Lists of events can be filtered by kind and by time. The start is inclusive and the end is
-// exclusive. The filters also work after the clock was moved, although event IDs contain the time.
+// exclusive. A time filter is a range of event IDs, which contain the time of the event, so it also
+// works after the clock was moved.
 func TestEventFilters(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()

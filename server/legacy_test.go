@@ -35,8 +35,8 @@ const (
 	httpsSettings = "ACCOUNTS_PUBLIC_URL=https://accounts.example"
 )
 
-// legacySettings returns the settings that enable legacy tokens. Listing the secret of access
-// tokens by mistake must do no harm, so the list has one.
+// legacySettings returns the settings that enable legacy tokens. An operator may list the secret of
+// access tokens by mistake, which must do no harm, so the list contains one.
 func legacySettings(until time.Time, more ...string) []string {
 	return append([]string{
 		"ACCOUNTS_LEGACY_JWT_SECRETS=" + djangoSecret + "\n" + byHandSecret + "\n" + accessOfBoth,

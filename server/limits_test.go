@@ -178,8 +178,8 @@ func TestControl188OwnerGetsIn(t *testing.T) {
 }
 
 // A reset that returns an account to the owner of its address also replaces the username. For the
-// address, it makes the owner's network known and forgets the network of the stranger who
-// registered the account.
+// address, it makes the owner's network known and forgets the network of the stranger's
+// registration.
 func TestControl188OwnerGetsInAfterASquatter(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const owner, squatter = "198.51.100.1", "192.0.2.1"

@@ -314,7 +314,7 @@ func TestControl56TokensHaveOnePurpose(t *testing.T) {
 	})
 }
 
-// A link works for the user to whom it was sent, regardless of other data in the request.
+// A link works only for the user it was sent to, regardless of other data in the request.
 func TestControl56LinksBelongToTheirUser(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		victim, thief := s.NewUser(), s.NewUser()

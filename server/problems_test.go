@@ -174,7 +174,7 @@ func TestStatusesAreDescribedInTheContract(t *testing.T) {
 	}
 }
 
-// Every code has a page, whatever the settings, because responses link to it.
+// Every code has a page, regardless of the settings, because responses link to it.
 func TestEveryProblemHasAPage(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_DOCS=false", "ACCOUNTS_CONSOLE=false"}})
 	english, codes := catalogOf(t, s, "", "problems")
