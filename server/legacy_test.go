@@ -67,7 +67,7 @@ func tokenByHand(u servertest.User) string {
 	return tokentest.LegacyByHand(byHandSecret, u.ID, now-60-u.ID%1000, now+6*86400)
 }
 
-// legacyKinds mint the tokens of the two articles.
+// legacyKinds mint a token of each kind: by the library simplejwt and by hand.
 var legacyKinds = map[string]func(servertest.User) string{"simplejwt": simpleToken, "by hand": tokenByHand}
 
 // legacyWays send a legacy token in the two ways that a front end may use. The cookie is sent with
