@@ -22,7 +22,7 @@ type Figures struct {
 const figuresTime = time.Second
 
 // Figures returns the current figures. Those of the mails come from the database, and are omitted
-// if it does not answer.
+// if the database does not answer within figuresTime.
 func (s *Service) Figures(ctx context.Context) Figures {
 	hashes, conns := s.hasher.Stats(), s.store.Stats()
 	f := Figures{

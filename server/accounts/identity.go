@@ -261,10 +261,10 @@ func isDomain(ascii string) bool {
 
 func isAlnum(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' }
 
-// isName reports whether s can be a first or last name. It is text for people, so it may contain
-// anything visible. Invisible characters, such as the controls of writing direction, could make a
-// mail or a list of users display something else than it says. Joiners are allowed, because Persian
-// and the languages of India need them.
+// isName reports whether s can be a first or last name. It may be empty, and may contain anything
+// visible, because it is text for people. Invisible characters, such as the controls of writing
+// direction, could make a mail or a list of users display something else than it says. Joiners are
+// allowed, because Persian and the languages of India need them.
 func isName(s string) bool {
 	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxName && (s == "" || strings.TrimSpace(s) != "") && !strings.ContainsFunc(s, isHidden)
 }

@@ -82,13 +82,13 @@ func (s *Service) isTaken(ctx context.Context, find func(context.Context, string
 	return err == nil && other.ID != id, storeError(err)
 }
 
-// Users calls f with every user, by id.
+// Users calls f with every user, in the order of ids.
 func (s *Service) Users(ctx context.Context, f func(models.User) error) error {
 	return storeError(s.store.Users(ctx, f))
 }
 
-// SetPassword replaces a user's password and ends all sessions of the user.
-// Errors: ResourceNotFound, ValidationFailed, ServiceUnavailable.
+// SetPassword replaces a user's password and revokes all sessions of the user. Errors:
+// ResourceNotFound, ValidationFailed, ServiceUnavailable.
 func (s *Service) SetPassword(ctx context.Context, username, password string) error {
 	hash, err := s.hasher.Hash(ctx, credentials.Network{}, password)
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 	})
 }
 
-// SetActive activates or deactivates a user and ends all sessions of the user. Errors:
+// SetActive activates or deactivates a user and revokes all sessions of the user. Errors:
 // ResourceNotFound, SuperuserLast, ServiceUnavailable.
 func (s *Service) SetActive(ctx context.Context, username string, active bool) error {
 	kind := models.EventDeactivated

@@ -96,7 +96,8 @@ func (s *Service) mailBudget(kind mail.Kind, emailNorm string) models.Spending {
 	return use(s.settings.MailsPerRecipient, mailsTo+group, emailNorm)
 }
 
-// queued ends a request for a mail. The answer is the same if a rate limit prevented the mail.
+// queued returns the answer to a request for a mail. It is the same if a rate limit prevented the
+// mail.
 func (s *Service) queued(queued bool, err error) error {
 	if err != nil {
 		return storeError(err)
