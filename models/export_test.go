@@ -74,7 +74,7 @@ func (s *Store) TxNotFound(ctx context.Context, query string) error {
 // SearchText returns the text that a search compares with its words for a user.
 func SearchText(u User) string { return searchText(u) }
 
-// Fold returns the form in which texts are searched.
+// Fold returns the folded form of a text, which searches compare.
 func Fold(text string) string { return fold(text) }
 
 // EventsSQL returns the statement of Events.

@@ -11,9 +11,9 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// A known network is a client network from which the owner of a name has signed in or reset the
-// password. It is stored as one row of throttles for each name of the user. The network is known
-// until ends_at.
+// kindKnownNetwork is the kind of the rows of throttles that store known networks. A known network
+// is a client network from which the owner of a name has signed in or reset the password. It has
+// one row for each name of the user. The network is known until ends_at.
 const kindKnownNetwork = "known_network"
 
 // knownNetworkID returns the id of the row for a name and a network. The first half is a hash of

@@ -172,7 +172,7 @@ func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time, e
 }
 
 // AddResetToken stores the token of a reset, whose id is that of its mail. The newest request
-// invalidates the user's older tokens, in whatever order they are stored, because mails may be
+// invalidates the user's older tokens, also if they are stored later, because mails may be
 // delivered out of order. The token is stored once.
 //
 // It claims the user, so that two workers store two tokens one after the other. It also checks that

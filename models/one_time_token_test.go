@@ -263,7 +263,7 @@ func TestControl198ResetLivesAsLongAsTheInvitation(t *testing.T) {
 	})
 }
 
-// The token of the newest request is the valid one, in whatever order the mails are sent.
+// The token of the newest request is the valid one, even if the mails are sent out of order.
 func TestNewestResetKillsTheOlder(t *testing.T) {
 	at := now().Truncate(time.Second)
 	for name, order := range map[string][]time.Duration{

@@ -120,8 +120,8 @@ func addMails(tx *gorm.DB, mails []Mail) error {
 }
 
 // DueMails returns at most limit mails of each priority that are due and that no worker has
-// claimed, in the order in which they must be sent. It queries each priority separately, so that
-// mails that wait for a retry are not read.
+// claimed, in the order of delivery. It queries each priority separately, so that mails that wait
+// for a retry are not read.
 func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail, error) {
 	var due []Mail
 	for _, priority := range []MailPriority{PriorityKnown, PriorityReset, PriorityRegistration} {
@@ -160,9 +160,9 @@ func (s *Store) Registrants(ctx context.Context, emailNorms []string, now time.T
 	return found, translate(err)
 }
 
-// ClaimMail claims a mail that is due for the duration of a lease. Until the lease expires, no
-// other worker claims the mail. If this worker fails, another one claims the mail after that.
-// Errors: ErrNotFound if another worker was faster.
+// ClaimMail claims a due mail for the duration of a lease. Until the lease expires, no other worker
+// claims the mail. If this worker fails, another one claims the mail after that. Errors:
+// ErrNotFound if another worker was faster.
 //
 // The claim is an UPDATE guarded by the values that were read, which works without SKIP LOCKED and
 // on every node of a cluster.

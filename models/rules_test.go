@@ -141,7 +141,7 @@ func nameOf(call *ast.CallExpr) string {
 
 func (s source) call(call *ast.CallExpr, stack []ast.Node) {
 	name := nameOf(call)
-	if place, ok := s.raw[name]; ok && place < len(call.Args) && (!call.Ellipsis.IsValid() || place < len(call.Args)-1) { // arguments after an ellipsis are those of a prepared statement
+	if place, ok := s.raw[name]; ok && place < len(call.Args) && (!call.Ellipsis.IsValid() || place < len(call.Args)-1) { // an argument with an ellipsis holds the values of a prepared statement
 		arg := call.Args[place]
 		ident, isName := arg.(*ast.Ident)
 		if isName && s.parameter(ident.Name) >= 0 { // the rule applies to its callers

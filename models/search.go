@@ -35,10 +35,10 @@ func searchText(u User) string {
 	return strings.Join(text, "\n")
 }
 
-// fold returns the form in which texts are searched: Unicode's compatibility form (NFKC) in lower
-// case. The server folds, not the database, because the engines differ in the letters that they
-// fold. fold first maps to upper case, which turns ß, ſ, ﬁ and ς into the letters they are equal
-// to. cases.Fold would do so too, but it swaps the two cases of Cherokee. A dot above an i is
+// fold returns the form of a text that searches compare: Unicode's compatibility form (NFKC) in
+// lower case. The server folds, not the database, because the engines differ in the letters that
+// they fold. fold first maps to upper case, which turns ß, ſ, ﬁ and ς into the letters they are
+// equal to. cases.Fold would do so too, but it swaps the two cases of Cherokee. A dot above an i is
 // removed, so that İ matches i.
 func fold(text string) string {
 	for range maxFolds { // one step can undo the form that another one has produced

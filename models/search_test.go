@@ -14,7 +14,7 @@ import (
 )
 
 // searchCases are names, and words that find each of them. Both engines give the same results,
-// whatever letters the database supports.
+// because they do not depend on the letters that the database supports.
 var searchCases = []struct {
 	name  string
 	words []string
@@ -81,7 +81,7 @@ func TestControl204SearchOfDomains(t *testing.T) {
 	})
 }
 
-// inStep compares the search text of every user with what it should be.
+// inStep checks that the search text of every user is up to date.
 func (f *fixture) inStep(after string) {
 	f.t.Helper()
 	ok(f.t, f.Users(f.t.Context(), func(u models.User) error {

@@ -52,8 +52,8 @@ type Live struct {
 	DBNow time.Time
 }
 
-// live is the only definition of a live session in SQL. Package accounts has the same condition in
-// Go; keep both in step. Arguments: now, now.
+// live is the definition of a live session in SQL. Package accounts has the same condition in Go;
+// keep both in step. Arguments: now, now.
 const live = `revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ? AND EXISTS (
 	SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.session_epoch = sessions.epoch AND u.is_active)`
 

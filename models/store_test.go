@@ -245,7 +245,7 @@ func TestTimesRoundTrip(t *testing.T) {
 	})
 }
 
-// Stored times compare as times, whatever their number of digits. SQLite stores text.
+// Stored times compare as times, with any number of digits. SQLite stores text.
 func TestTimesCompare(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		base := time.Now().UTC().Truncate(time.Second)

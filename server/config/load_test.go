@@ -517,7 +517,7 @@ func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
 	}
 }
 
-// No fault prints a secret, whatever setting contains it.
+// No fault prints a secret, even if it is in the wrong setting.
 func TestControl94FaultsHoldNoValue(t *testing.T) {
 	for _, name := range append(names(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "LEGACY_JWT_SECRETS_FILE", "SECRET_KEY", "TYPO") {
 		for _, value := range []string{"s3cr3t", "s3cr3t,s3cr3t", "mysql://u:s3cr3t@h:x/", "mysql://u:s3cr3t@h/n?s3cr3t=1", "https://u:s3cr3t@h/%zz",

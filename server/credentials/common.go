@@ -51,8 +51,8 @@ func variations(password string) []string {
 	return list
 }
 
-// shortestDisguise is the fewest code points in which digits are read as letters. In shorter
-// passwords random digits form a word by chance.
+// shortestDisguise is the minimum length of a text whose digits are read as letters, in code
+// points. In shorter passwords random digits form a word by chance.
 const shortestDisguise = 6
 
 // lookAlikes replaces digits and symbols by the letters that they are commonly written for.

@@ -175,7 +175,7 @@ func parseScrypt(text string) (django, error) {
 	}, nil
 }
 
-// count parses a positive number in the form in which Python writes it.
+// count parses a positive number in Python's format.
 func count(digits string) (int, bool) {
 	n, err := strconv.Atoi(digits)
 	return n, err == nil && n > 0 && strconv.Itoa(n) == digits

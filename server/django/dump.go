@@ -292,7 +292,7 @@ func (t *text) UnmarshalJSON(value []byte) error {
 
 func (t text) flag() bool { return t == "true" || t == "1" || t == "True" }
 
-// blacklist joins the objects of simplejwt's two models, in whatever order they occur.
+// blacklist joins the objects of simplejwt's two models, which occur in any order.
 type blacklist struct {
 	outstanding map[string]accounts.DjangoToken // by id
 	listed      map[string]bool                 // ids

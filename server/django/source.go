@@ -37,7 +37,7 @@ type Source interface {
 const batch = 500
 
 // The two tables of simplejwt's blacklist. In a dump, the names of their models contain a dot
-// instead of the last but one underscore.
+// instead of the last underscore.
 const (
 	outstandingTokens = "token_blacklist_outstandingtoken"
 	blacklistedTokens = "token_blacklist_blacklistedtoken"
@@ -124,8 +124,8 @@ func printable(text string) string {
 
 func asTable(name string) string { return strings.ReplaceAll(strings.ToLower(name), ".", "_") }
 
-// layouts are the formats in which Django and MySQL write a time. A time without a zone is in UTC,
-// which Django stores with USE_TZ.
+// layouts are the time formats of Django and MySQL. A time without a zone is in UTC, which Django
+// stores with USE_TZ.
 var layouts = []string{"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999", "2006-01-02"}
 
 // parseTime returns the zero time if text is not a time.

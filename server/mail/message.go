@@ -32,7 +32,7 @@ type Message struct {
 	Name     string        // the recipient's name: untrusted, may be empty; not used in kinds for unverified addresses
 	Link     string        // absolute http or https URL
 	ValidFor time.Duration // how long Link is valid; 0 omits it
-	NewEmail string        // shown masked
+	NewEmail string        // masked in the text
 	ID       string        // 1 to 64 of A-Z a-z 0-9 _ -; the same for each attempt; it becomes the Message-ID, so no link may be derived from it
 	Date     time.Time     // when the message was caused, not when it is sent
 }

@@ -198,7 +198,8 @@ func (s *SMTP) login(d *dialogue) {
 	})
 	if !s.implicit && !s.plain {
 		d.do("STARTTLS", func() error {
-			// Sending in the clear is the aim of an attacker on the network who removes the offer.
+			// An attacker on the network can remove the offer, so Send does not continue in the
+			// clear.
 			if offered, _ := d.client.Extension("STARTTLS"); !offered {
 				return plainly("the server does not offer it")
 			}

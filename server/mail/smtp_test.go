@@ -310,7 +310,7 @@ func TestSMTPWaitsForTheLastAnswer(t *testing.T) {
 	}
 }
 
-// An accepted mail counts as sent, whatever the outcome of QUIT.
+// An accepted mail counts as sent, even if QUIT fails.
 func TestSMTPSilentFarewell(t *testing.T) {
 	const ok = "250 ok\r\n"
 	address, heard := script(t, "220 hi\r\n", ok, ok, ok, "354 go\r\n", ok)

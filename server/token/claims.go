@@ -27,8 +27,8 @@ const (
 	maxTime    = 253402300800 // the year 10000, the end of RFC 3339
 )
 
-// claims is the body of both kinds of token, in the order in which it is written. Every member has
-// one JSON type: an array as aud or a string as exp does not decode.
+// claims is the body of both kinds of token. Its members are written in this order. Every member
+// has one JSON type: an array as aud or a string as exp does not decode.
 type claims struct {
 	// MapClaims implements the interface that the library requires. It is always empty, so that the
 	// library's own validation, if it were ever enabled, would find no issuer and reject the token.
@@ -73,8 +73,8 @@ func (c *claims) fault() string {
 }
 
 // accessFault returns the name of an invalid claim of an access token, or "". It bounds the life by
-// the token itself: whatever the settings are, neither a leaked key nor a bug can produce a
-// long-lived token.
+// the token itself, independently of the settings, so that neither a leaked key nor a bug can
+// produce a long-lived token.
 func (c *claims) accessFault() string {
 	switch {
 	case c.Transport != "":

@@ -4,7 +4,7 @@
 // A token is a pure function of a session row (a [Grant]) and the first key of the [KeyRing]:
 // minting it twice results in the same bytes. So a retry after a lost answer, a second tab and a
 // second replica all get the same token, although no token is stored. In return, verifiers accept a
-// token only if it is, byte for byte, what the issuer would write.
+// token only if it is byte for byte equal to the token that the issuer would write.
 //
 // A [Verifier] verifies access tokens with any [KeySource], so other services can import it. A
 // [RefreshVerifier] needs the ring, because its key is symmetric.
