@@ -95,7 +95,8 @@ func TestCancelEmailChangeOnce(t *testing.T) {
 	})
 }
 
-// A resent change of a staff member does not outlive the staff member's removal, whichever is first.
+// A change that a staff member has resent ends when the staff member is removed, whichever is
+// first.
 func TestResentChangeEndsWithItsActor(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for range 20 {

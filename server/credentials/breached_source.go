@@ -75,8 +75,8 @@ func (s *BreachedSource) add(folder string, entry fs.DirEntry) error {
 	return nil
 }
 
-// read calls add with each entry that occurs at least minCount times, and progress with the number of
-// bytes read since the last call.
+// read calls add with each entry that occurs at least minCount times, and progress with the number
+// of bytes read since the last call.
 func (s *BreachedSource) read(ctx context.Context, minCount int64, add func(uint64) error, progress func(int64) error) error {
 	for _, f := range s.files {
 		if err := f.read(ctx, minCount, add, progress); err != nil {
