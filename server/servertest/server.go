@@ -33,7 +33,7 @@ type Options struct {
 	Now      func() time.Time
 	Hasher   *credentials.Hasher
 	Mail     mail.Sender // Server.Mails if nil
-	HoldMail bool        // no mail worker runs, so that queued mails stay unchanged and a dump shows the effect of requests
+	HoldMail bool        // no mail worker runs, so that a dump shows mails as the requests queued them
 }
 
 // Server is a running replica.
