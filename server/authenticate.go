@@ -177,9 +177,8 @@ func (s *Server) authenticate(c *gin.Context) {
 	c.Next()
 }
 
-// credential finds the one credential that counts, verifies it, and requires the CSRF header if its
-// alternative does. The credentials that the request contains are matched with the alternatives in
-// order, and only the first match is tried: if it fails, the request fails.
+// credential verifies the credential of a request, and requires the CSRF header if its alternative
+// does. Only the credential that presented chooses is tried: if it fails, the request fails.
 func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, error) {
 	raw, way, err := s.presented(c, call)
 	if err != nil {
@@ -233,9 +232,10 @@ func (s *Server) validCSRF(credential accounts.Credential, presented string) boo
 	return s.Service.ValidCSRF(credential, presented)
 }
 
-// presented returns the credential in the request and the alternative that it fits. A credential
-// that occurs twice is returned as the empty string, which is never a valid token: otherwise the
-// sender could choose which of the two counts.
+// presented returns the credential that counts and its alternative: the token in the body, else the
+// Authorization header, else the first cookie in the order of the contract. A credential that
+// occurs twice is returned as the empty string, which is never a valid token: otherwise the sender
+// could choose which of the two counts.
 func (s *Server) presented(c *gin.Context, call *call) (string, alternative, error) {
 	wants := call.operation.security
 	if token, ok := bodyToken(call); ok && wants.anonymous {

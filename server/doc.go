@@ -3,15 +3,15 @@
 //
 // A request passes these steps, from the socket to SQL:
 //
-//	net/http          timeouts, header limits                                   serve.go
-//	middleware        request id, access log, panics, headers, CORS, origins    server.go has the list
-//	contract          finds the operation, decodes the body strictly            contract.go, decode.go
-//	authenticate      enforces `security`, `x-required-role` and
-//	                  `x-recent-authentication` of the contract: 401, 403       authenticate.go, cookies.go
-//	validate          checks parameters and body against the contract's schemas validate.go
-//	handler           reads its input, makes one call, builds the response      session.go, profile.go, system.go
-//	accounts          applies the rule                                          accounts/
-//	models            reads and writes the row                                  ../models/
+//	net/http       timeouts, header limits                                 serve.go
+//	middleware     request id, access log, panics, headers, CORS, origins  server.go has the list
+//	contract       finds the operation, decodes the body strictly          contract.go, decode.go
+//	authenticate   enforces `security`, `x-required-role` and              authenticate.go,
+//	               `x-recent-authentication` of the contract: 401, 403     cookies.go
+//	validate       checks parameters and body against the schemas          validate.go
+//	handler        reads its input, makes one call, builds the response    session.go, profile.go …
+//	accounts       applies the rule                                        accounts/
+//	models         reads and writes the row                                ../models/
 //
 // An error at any of these steps becomes a problem in errors.go.
 package server

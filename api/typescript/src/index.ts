@@ -37,8 +37,8 @@ export type Options<T extends Transport> = {
 export interface AccountsClient<T extends Transport> {
   /**
    * All operations except those that are methods of the client. It sends access tokens and CSRF
-   * tokens and refreshes them. It retries a request after a 401, and a read after a 502, 503 or 504.
-   * A lost connection rejects the promise, as with fetch.
+   * tokens and refreshes them. It retries a request after a 401, and a read after a 502, 503 or
+   * 504. A lost connection rejects the promise, as with fetch.
    */
   readonly api: Client<OpenPaths>;
   /**

@@ -114,7 +114,10 @@ type ParametersOf<Operation> = Operation extends { parameters: infer Parameters 
 export type ListArguments<Path extends ListPath> =
   Record<string, never> extends ListOptions<Path> ? [options?: ListOptions<Path>] : [options: ListOptions<Path>];
 
-/** The reason for the end of a session: `logged_out` after a logout here or in another tab, or the code of a 401. */
+/**
+ * The reason for the end of a session: `logged_out` after a logout here or in another tab, or the
+ * code of a 401.
+ */
 export type EndReason = "logged_out" | Schemas["RefreshRejectedProblem"]["code"];
 
 /** The state of the session, as the client knows it. */

@@ -107,8 +107,8 @@ func linkInFile(t *testing.T, dir string) string {
 }
 
 // ownersAlone checks that only the owner can read the data directory. The database contains
-// addresses and password hashes, the mails contain links that sign a user in, and the secret can
-// sign any token.
+// addresses and password hashes, the mails contain links that give access to accounts, and the
+// secret can sign any token.
 func ownersAlone(t *testing.T, dir string) {
 	t.Helper()
 	seen := map[string]bool{}

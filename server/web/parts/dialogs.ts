@@ -4,7 +4,10 @@ import { byId } from "./dom.js";
 
 const waiting = new Map<HTMLDialogElement, (yes: boolean) => void>();
 
-/** Shows a dialog. The promise is the user's answer: true for yes, false if the dialog was canceled or closed. */
+/**
+ * Shows a dialog. The promise is the user's answer: true for yes, false if the dialog was canceled
+ * or closed.
+ */
 export function shown(dialog: HTMLDialogElement): Promise<boolean> {
   leave(dialog, false); // cancels an earlier question, whose close event may come late
   return new Promise((done) => {
@@ -51,7 +54,10 @@ const typed = byId<HTMLInputElement>("ask-input");
 const fault = byId("ask-input-fault");
 let wanted = "";
 
-/** Asks the user to confirm an action. The focus is on Cancel or on the input, never on the button that confirms. */
+/**
+ * Asks the user to confirm an action. The focus is on Cancel or on the input, never on the button
+ * that confirms.
+ */
 export async function sure(question: Question): Promise<boolean> {
   byId("ask-title").textContent = question.title;
   byId("ask-text").textContent = question.text;

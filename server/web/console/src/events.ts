@@ -49,7 +49,10 @@ menu.addEventListener("keydown", (event) => {
 
 const id = (value: string | null) => Number(value) || undefined;
 
-/** Returns the time at which a day begins in the user's time zone, or the day that is `later` days after it. */
+/**
+ * Returns the time at which a day begins in the user's time zone, or the day that is `later` days
+ * after it.
+ */
 function startOf(day: string | null, later = 0): string | undefined {
   const [, year, month, date] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(day ?? "") ?? [];
   if (!year) return undefined;

@@ -1,10 +1,10 @@
 // The console: a front end for staff members. It uses the server only through api/typescript.
 //
-//    where.ts    the address: the view and its filters      users.ts   the list of users, and invitations
-//    server.ts   the client and the signed-in user          events.ts  the list of events
-//    rows.ts     users, sessions and events as elements     user.ts    one user
-//    words.ts    the texts                                  act.ts     the actions of its buttons
-//    list.ts     a list with pages                          traces.ts  its sessions and newest events
+//   where.ts   the address: the view and its filters   users.ts   the list of users, and invitations
+//   server.ts  the client and the signed-in user       events.ts  the list of events
+//   rows.ts    users, sessions and events as elements  user.ts    one user
+//   words.ts   the texts                               act.ts     the actions of its buttons
+//   list.ts    a list with pages                       traces.ts  its sessions and newest events
 //
 // ../../parts contains the parts that the console shares with the demo.
 import type { State } from "accounts-client";
@@ -126,7 +126,7 @@ function leave(state: State & { status: "signed-out" }): void {
   else if (matchMedia("(pointer: fine)").matches) byId("login-username").focus(); // on other devices a keyboard would cover the page
 }
 
-/** Forgets the input of a user who has signed out. */
+/** Forgets the input, after a logout or when another user signs in. */
 function forget(): void {
   forgetDrafts();
   forgetInvitation();

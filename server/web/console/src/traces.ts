@@ -17,8 +17,8 @@ const newest = 8;
 let shown = { id: 0, own: false, barred: () => true };
 
 /**
- * Reads the sessions. On the own page, "End all" keeps the session in use, so that staff members do
- * not log themselves out by accident.
+ * Reads the sessions. The session in use has no button, and on the own page "End all" keeps it, so
+ * that staff members do not log themselves out by accident.
  */
 export function loadSessions(id: number, own: boolean, barred: () => boolean): Promise<void> {
   shown = { id, own, barred };

@@ -78,5 +78,5 @@ const invite = onSubmit("invite", ({ email = "", username = "", first_name = "",
   say(texts.invitedNow(data.user.email ?? ""));
 });
 
-/** Forgets the input of a user who has signed out. */
+/** Forgets the input, after a logout or when another user signs in. */
 export const forgetInvitation = (): void => reset(invite);

@@ -1,8 +1,8 @@
 // The demo: a front end in a few hundred lines. It uses the server only through api/typescript.
 //
-//    client.ts   the client for the chosen transport            wire.ts     the list of requests
-//    outside.ts  sign up, verify, log in                        session.ts  the expiry times
-//    inside.ts   profile, password, sessions, security log      words.ts    texts about an account
+//   client.ts   the client for the chosen transport            wire.ts     the list of requests
+//   outside.ts  sign up, verify, log in                        session.ts  the expiry times
+//   inside.ts   profile, password, sessions, security log      words.ts    texts about an account
 //
 // ../../parts contains the parts that the demo shares with the console.
 import type { State } from "accounts-client";
