@@ -10,7 +10,8 @@
 //
 //	go run ./scripts/contract-mutations
 //
-// Answers of a server that violate a good contract, such as a fraction of a second, are tested in server/servertest.
+// Responses of a server that violate a valid contract, such as a timestamp with a fraction of a
+// second, are tested in server/servertest.
 package main
 
 import (

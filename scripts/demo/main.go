@@ -1,9 +1,10 @@
-// Command demo shows the life of a session in each of the four transports. It builds the real program, starts it on
-// a throwaway SQLite database, talks to it over HTTP and prints what was said.
+// Command demo shows the life of a session in each of the four transports. It builds the real
+// program, starts it on a throwaway SQLite database, sends it HTTP requests, and prints requests
+// and responses.
 //
 //	go run ./scripts/demo
 //
-// It ends with status 1 if the server answered anything else than the transcript is meant to show.
+// The exit status is 1 if a response differs from the one that the transcript is meant to show.
 package main
 
 import (
@@ -28,8 +29,8 @@ func main() {
 	}
 }
 
-// run starts the server, plays the four stories at the same time, since most of each is waiting, and prints them one
-// after the other.
+// run starts the server, plays the four stories at the same time, because each mostly waits, and
+// prints them one after the other.
 func run(ctx context.Context, out io.Writer) (err error) {
 	s, err := startServer(ctx)
 	if err != nil {
