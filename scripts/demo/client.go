@@ -49,7 +49,7 @@ func (s *story) send(ctx context.Context, method, path string, with tokens, stat
 		return a, err
 	}
 	s.writeExchange(method, path, carried, a)
-	if a.status == http.StatusServiceUnavailable { // the request was delayed for too long for the server to evaluate the age of its token
+	if a.status == http.StatusServiceUnavailable { // delayed too long to check its age
 		return a, errTooSlow
 	}
 	if a.status != status || a.Code != code {

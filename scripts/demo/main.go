@@ -64,8 +64,9 @@ and the rotation interval W is %s (30 s by default; the margin M goes with it an
 W+M = %s old, and its predecessor is honoured for W after that. Of each token only the end is shown, so that you can
 follow it. Of a request you see what it carried, of an answer what matters in it. The four stories run at the same time.`
 
-// tell plays the story of one transport. On a machine so busy that the second of two requests comes more than W after
-// the first, something else happens than the story is about, so it is told again.
+// tell plays the story of one transport. If the machine is so busy that the second of two requests
+// arrives more than W after the first, the server's response differs from the story, so tell plays
+// it again.
 func tell(ctx context.Context, out *bytes.Buffer, url string, t transport) error {
 	for try := 1; ; try++ {
 		out.Reset()

@@ -81,7 +81,7 @@ func run(ctx context.Context) error {
 	}
 	for _, way := range []struct {
 		name, source string
-		stated       bool // the operator states that all addresses are verified; the dump has no table of django-allauth
+		stated       bool // the operator vouches for all addresses
 	}{{"from_database", databaseURL("old"), false}, {"from_dump", dump, true}} {
 		p := &proof{binary: binary, dir: filepath.Join(dir, way.name), database: way.name, db: db, old: old, stated: way.stated}
 		if err := p.run(ctx, way.source); err != nil {
