@@ -60,7 +60,7 @@ test-mysql97: ## the whole suite with Oracle MySQL 9.7 instead of MariaDB (Debia
 	scripts/with-mysql.sh --fast --mysql97 -- $(GO_TEST) ./...
 
 .PHONY: test-galera
-test-galera: ## the whole suite on three MariaDB Galera nodes, some of which are killed (Debian)
+test-galera: ## the whole suite on three MariaDB Galera nodes, with nodes killed (Debian)
 	scripts/with-galera.sh -- go test -timeout 20m -p 1 ./... # three servers; each commit waits for all
 
 .PHONY: verify

@@ -24,7 +24,7 @@
 # The server is $MYSQLD, or a mariadbd on PATH or in an sbin folder, or Debian's, unpacked. The
 # provider is $GALERA_LIB, or that of the package galera-4, or Debian's, unpacked. Other variables:
 # WITH_GALERA_ARGS (more server flags), WITH_GALERA_TIMEOUT (seconds for a node to start, 60),
-# WITH_MYSQL_USER (the user for servers started by root, default mysql or nobody).
+# WITH_MYSQL_USER (the user for servers started by root, default `mysql` or `nobody`).
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -96,7 +96,7 @@ start_nodes() {
   for ((i = 2; i <= nodes; i++)); do "$base/node$i/start" || die "node$i did not start"; done
 }
 
-# write_programs writes the program start of each node, and the script by which a node reports its
+# write_programs writes the program start of each node, and the script with which a node reports its
 # position to another.
 write_programs() {
   local i peers='' flush=2

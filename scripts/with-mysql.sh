@@ -23,7 +23,7 @@
 #
 # Other variables: WITH_MYSQL_ARGS (more server flags), WITH_MYSQL_TIMEOUT (seconds to start, 60),
 # WITH_MYSQL_IMAGE (mariadb:11.8), WITH_MYSQL_USER (the user for a server started by root, default
-# mysql or nobody).
+# `mysql` or `nobody`).
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
