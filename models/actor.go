@@ -8,7 +8,8 @@ import (
 )
 
 var (
-	// ErrSessionGone means that the actor's session ended, or its user was deactivated or deleted, before the write.
+	// ErrSessionGone means that the actor's session ended, or its user was deactivated or deleted,
+	// before the write.
 	ErrSessionGone = errors.New("models: the session that authorizes the write has ended")
 	// ErrRoleGone means that the actor's roles changed before the write.
 	ErrRoleGone = errors.New("models: the role that authorizes the write has changed")
@@ -19,8 +20,8 @@ var (
 type Actor struct {
 	Session          ID
 	User             int64
-	At               time.Time // when they were read
-	ByRole           bool      // the write needs the user's roles, which are the next two
+	At               time.Time // when the values were read
+	ByRole           bool      // the write requires the roles in the next two fields
 	Staff, Superuser bool
 }
 
@@ -37,9 +38,9 @@ func (s *Store) As(a Actor) *Store {
 	return &guarded
 }
 
-// guard locks the rows in the order in which refresh does: the session, then its user. It changes
-// both rows, because Galera certifies only rows that were written: a write on another node that
-// ends the session or revokes a role then conflicts.
+// guard locks the session and then its user, in the same order as a refresh. It changes both rows,
+// because Galera certifies only rows that were written. A write on another node that ends the
+// session or revokes a role then conflicts. Errors: ErrSessionGone, ErrRoleGone.
 func (a *Actor) guard(tx *gorm.DB) error {
 	if a == nil {
 		return nil
@@ -54,8 +55,9 @@ func (a *Actor) guard(tx *gorm.DB) error {
 	return a.guardUser(tx)
 }
 
-// The epoch is that of the session's row, which is locked: another request of the same session may have ended all other
-// sessions in the meantime, which moves this one to the next epoch.
+// The epoch is read from the session's row, which is locked. Another request of the same session
+// may have ended all other sessions since the caller authenticated, which moves this session to the
+// next epoch.
 const (
 	activeActor = "id = ? AND session_epoch = (SELECT epoch FROM sessions WHERE id = ?) AND is_active"
 	actorInRole = activeActor + " AND (NOT ? OR is_staff = ? AND is_superuser = ?)"
@@ -76,8 +78,8 @@ func (a *Actor) guardUser(tx *gorm.DB) error {
 	return ErrSessionGone
 }
 
-// removesActor reports whether a change of a user takes away what the user's staff actions rest on: a
-// role, or every session.
+// removesActor reports whether a change of a user removes an authorization for the user's staff
+// actions: a role, the active state or every session.
 func removesActor(set map[string]any) bool {
 	for _, column := range []string{"session_epoch", "is_active", "is_staff", "is_superuser"} {
 		if _, changes := set[column]; changes {
@@ -88,9 +90,9 @@ func removesActor(set map[string]any) bool {
 }
 
 // endStartedChanges ends the pending changes of address that a staff member has started for other
-// users. They take effect when a mailbox confirms them, up to days later. Otherwise a superuser who
-// is about to be removed could move another superuser's account to a mailbox of their own, and take
-// that account over after the removal.
+// users. A mailbox may confirm such a change days later. Without this, a superuser who is about to
+// be removed could move another superuser's account to a mailbox of their own, and take over that
+// account after the removal.
 func endStartedChanges(tx *gorm.DB, actor any, now time.Time) error {
 	return endEmailChanges(tx, now, "actor_id = ?", actor)
 }

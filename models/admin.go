@@ -9,32 +9,33 @@ import (
 	"gorm.io/gorm"
 )
 
-// ErrLastSuperuser means that the change would leave nobody who can manage this service.
+// ErrLastSuperuser means that the change would leave no superuser who can manage this service.
 var ErrLastSuperuser = errors.New("models: the last active superuser")
 
-// UserSort is what users are sorted by.
+// UserSort is the value that users are sorted by.
 type UserSort string
 
-// The sorts of users; each ends at the id, so that every order is total.
+// The sort orders of users. Users with equal values are sorted by id, so that every order is total.
 const (
 	SortByID         UserSort = "id"
 	SortByUsername   UserSort = "username"
 	SortByEmail      UserSort = "email"
-	SortByLastLogin  UserSort = "last_login" // never counts as the earliest
+	SortByLastLogin  UserSort = "last_login" // a user who has never logged in sorts as the earliest
 	SortByDateJoined UserSort = "date_joined"
 )
 
 // UserRole is the highest role of a user.
 type UserRole string
 
-// UserPlace is where a user stands in an order: by Text or by Time, whichever the sort goes by, and by ID.
+// UserPlace is the position of a user in a sort order. It consists of the ID and the value that the
+// order sorts by, in Text or Time. For SortByID it is the ID alone.
 type UserPlace struct {
 	ID   int64
 	Text string
 	Time time.Time
 }
 
-// PlaceOf is the user's place.
+// PlaceOf returns the position of u in the order.
 func (o UserSort) PlaceOf(u User) UserPlace {
 	p := UserPlace{ID: u.ID}
 	switch o {
@@ -54,12 +55,13 @@ func (o UserSort) PlaceOf(u User) UserPlace {
 	return p
 }
 
-// never is what a last login that has not been is sorted as.
+// never is the sort value of users without a last login.
 var never = time.Unix(0, 0).UTC()
 
-// UserQuery says which users, in which order, after which place. Nil and empty members ask for nothing.
+// UserQuery selects users, their order and the position to continue after. Fields that are nil or
+// empty do not restrict the result.
 type UserQuery struct {
-	Words            []string // each is a part of the username, the address or a name
+	Words            []string // each must occur in the username, the address or a name
 	Username, Email  string   // canonical forms, compared exactly
 	Active, Verified *bool
 	Roles            []UserRole
@@ -69,10 +71,10 @@ type UserQuery struct {
 	Limit            int
 }
 
-// FindUsers returns the users that match. The search text is matched literally, whatever it means
-// in a LIKE, and without regard to case in any script, because both sides are folded alike. It is a
-// parameter of the statement and never a part of it. A search reads every row once per word:
-// 100,000 users take a tenth of a second.
+// FindUsers returns the users that match. Words are matched literally: characters that are special
+// in LIKE have no special meaning. The comparison ignores case in every script, because words and
+// search text are folded alike. Words are parameters of the statement and never part of its text. A
+// search reads every row once per word: 100,000 users take a tenth of a second.
 func (s *Store) FindUsers(ctx context.Context, q UserQuery) ([]User, error) {
 	query := s.reads.WithContext(ctx)
 	for _, word := range q.Words {
@@ -99,8 +101,9 @@ func (s *Store) FindUsers(ctx context.Context, q UserQuery) ([]User, error) {
 	return users, translate(err)
 }
 
-// inOrder sorts by a column and the id, and begins after the place given: by its values, so that users who come and go
-// meanwhile make none of the others appear twice or not at all.
+// inOrder sorts by a column and the id, and starts after q.After. It compares values instead of
+// counting rows, so that users who are created or deleted between two requests do not make other
+// users appear twice or not at all.
 func (s *Store) inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
 	column := "id"
 	switch q.Sort {
@@ -108,7 +111,7 @@ func (s *Store) inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
 		column = "username_norm"
 	case SortByEmail:
 		column = "email_norm"
-	case SortByLastLogin: // a time that is never, in the type that the column has
+	case SortByLastLogin: // the value of never, in the type of the column
 		column = "COALESCE(last_login, '1970-01-01 00:00:00+00:00')"
 		if s.mysql {
 			column = "COALESCE(last_login, TIMESTAMP'1970-01-01 00:00:00')"
@@ -139,8 +142,8 @@ func (s *Store) inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
 	return query.Where("("+column+" > ? OR "+column+" = ? AND id > ?)", at, at, q.After.ID)
 }
 
-// UserChange is a change of a user by a staff member or an operator. A member that is nil stays as
-// it is.
+// UserChange is a change of a user by a staff member or an operator. Fields that are nil are not
+// changed.
 type UserChange struct {
 	ProfileChange
 	IsActive, IsStaff, IsSuperuser *bool
@@ -164,10 +167,13 @@ func (c UserChange) columns(u User) map[string]any {
 // ChangeUser changes a user and adds the events, in one transaction. Activation and deactivation
 // invalidate every open link.
 //
-// The write is guarded by the version of the user that the caller read, and by what a login and a
-// revocation change. It is also guarded by the names and roles, because a replica of an older release
-// does not count versions. Errors: ErrNotFound if one of these values has changed since, ErrConflict if the username is taken, ErrLastSuperuser, *OverBudget if there are
-// too many mails to the new address.
+// The write is guarded by the version of the user that the caller read, and by the values that a
+// login and a revocation change. It is also guarded by the names and roles, because a replica of an
+// older release does not increment the version.
+//
+// Errors: ErrNotFound if one of these values has changed since u was read, ErrConflict if the
+// username is taken, ErrLastSuperuser, *OverBudget if too many mails were requested for the new
+// address.
 func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...Event) error {
 	set := c.columns(u)
 	if len(set) == 0 {
@@ -190,7 +196,7 @@ func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...
 	})
 }
 
-// afterChange makes the writes that follow from a change of the user.
+// afterChange makes the further writes that a change of the user requires.
 func (s *Store) afterChange(tx *gorm.DB, u User, c UserChange) error {
 	if c.RevokeAllSessions && c.IsActive == nil && s.actor != nil && s.actor.User == u.ID {
 		err := one(tx.Model(&Session{}).Where("id = ?", s.actor.Session).Updates(map[string]any{"epoch": u.SessionEpoch + 1}))
@@ -214,10 +220,12 @@ func (s *Store) afterChange(tx *gorm.DB, u User, c UserChange) error {
 	return startEmailChange(tx, *c.EmailChange)
 }
 
-// keepSuperuser refuses to take away the last active superuser, who is about to lose what makes one.
+// keepSuperuser returns ErrLastSuperuser if u, who is about to lose the role, the active state or
+// the account, is the last active superuser.
 //
-// It writes to the row of every active superuser: two requests that demote the last two of them at the same moment, on
-// one server or on two nodes of a cluster, which compare written rows alone, come one after the other.
+// It writes the row of every active superuser, so that two requests that demote the last two of
+// them at the same time are serialized: on one server by the row locks, and on two nodes of a
+// cluster by certification, which compares only written rows.
 func keepSuperuser(tx *gorm.DB, u User) error {
 	if !u.IsSuperuser || !u.IsActive {
 		return nil
@@ -226,7 +234,7 @@ func keepSuperuser(tx *gorm.DB, u User) error {
 	if err != nil {
 		return err
 	}
-	// Who was invited and has never come cannot manage anything yet: without a password.
+	// An invited superuser without a password cannot manage the service yet and does not count.
 	others, err := some(tx, &User{}, "is_superuser = ? AND is_active = ? AND id <> ? AND password NOT LIKE '!%'", true, true, u.ID)
 	if err == nil && !others {
 		return ErrLastSuperuser
@@ -264,7 +272,8 @@ func (s *Store) AddUserMail(ctx context.Context, u User, m Mail, limits []Spendi
 	})
 }
 
-// FillUp forgets what was used of budgets that keep the user back, with the events. ErrNotFound: the user is gone.
+// FillUp resets the given rate limits for a user and adds the events. Errors: ErrNotFound if the
+// user is gone.
 func (s *Store) FillUp(ctx context.Context, u User, budgets []ID, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := claim(tx, events, "id = ?", u.ID); err != nil {
@@ -274,7 +283,7 @@ func (s *Store) FillUp(ctx context.Context, u User, budgets []ID, events ...Even
 	})
 }
 
-// UsedUp says whether one of these budgets is.
+// UsedUp reports whether the uses of at least one of these rate limits have reached its maximum.
 func (s *Store) UsedUp(ctx context.Context, now time.Time, list ...Spending) (bool, error) {
 	for _, b := range list {
 		var found int64

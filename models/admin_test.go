@@ -11,7 +11,8 @@ import (
 	"example.com/accounts/models"
 )
 
-// A user who is given a role after a deletion was judged is not deleted by it: it may be the last superuser by now.
+// A user who got a role after the deletion was authorized is not deleted by it, because the user
+// may be the last superuser now.
 func TestDeleteUserAsJudged(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		f.db.Exec(t, "UPDATE users SET is_superuser = TRUE")
@@ -26,7 +27,8 @@ func TestDeleteUserAsJudged(t *testing.T) {
 	})
 }
 
-// A change is of the user who was judged: whatever of it somebody else has changed meanwhile, it is judged again.
+// A change applies only to the user as read: if another request has changed the user since, it
+// fails.
 func TestChangeUserAsJudged(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		name := "Eve"
@@ -41,7 +43,7 @@ func TestChangeUserAsJudged(t *testing.T) {
 	})
 }
 
-// A mail that staff asks for is for the user and the address that were looked at.
+// A mail that a staff member requests is queued only for the user and the address as read.
 func TestAddUserMailAsJudged(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for i, change := range []string{"is_active = FALSE", "email_norm = 'x@example.com'"} {
@@ -58,7 +60,7 @@ func TestAddUserMailAsJudged(t *testing.T) {
 	})
 }
 
-// Who is deactivated manages nothing, superuser or not.
+// A deactivated superuser does not count as another superuser.
 func TestADeactivatedSuperuserIsNoOther(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		f.newUser("bob")
@@ -93,7 +95,7 @@ func TestWhatEndsWaitingLinks(t *testing.T) {
 	})
 }
 
-// With the last superuser gone by a deletion that was judged before, nobody would be left.
+// A deletion that was authorized while there was another superuser cannot delete the last one.
 func TestDeleteUserCannotTakeTheLastSuperuser(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		judged, root := f.newUser("bob"), f.user
@@ -108,8 +110,8 @@ func TestDeleteUserCannotTakeTheLastSuperuser(t *testing.T) {
 	})
 }
 
-// What staff did to a user outlives the user, or a deletion would hide what came before it; the user's own events, and
-// what is said of the user in words, do not.
+// The events that staff members caused outlive the user, because a deletion would otherwise hide
+// them. The user's own events, and texts about the user, are removed.
 func TestDeleteUserLeavesWhatStaffDid(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob := f.newUser("bob")
@@ -130,7 +132,7 @@ func TestDeleteUserLeavesWhatStaffDid(t *testing.T) {
 	})
 }
 
-// A budget is used up until its window ends.
+// A rate limit stays used up until its window ends.
 func TestUsedUp(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()

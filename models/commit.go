@@ -6,12 +6,13 @@ import (
 	"fmt"
 )
 
-// boundedCommits makes connections whose COMMIT ends with the context of its transaction, as every other statement
-// does. database/sql gives COMMIT no context, so that a server that says nothing, or a cluster that has lost a node,
-// would hold a request until the driver's own time is over.
+// boundedCommits makes connections whose COMMIT ends with the context of its transaction, like
+// every other statement. database/sql passes no context to COMMIT. Without this, a server that does
+// not answer, or a cluster that has lost a node, would block a request until the driver's own
+// timeout.
 type boundedCommits struct{ driver.Connector }
 
-// mysqlConn is what a connection of the driver can do.
+// mysqlConn is the set of interfaces that the driver's connections implement.
 type mysqlConn interface {
 	driver.Conn
 	driver.ConnBeginTx

@@ -1,9 +1,11 @@
-// Package models keeps the rows: users, sessions and security events, in SQLite, MySQL or MariaDB. It is the only
-// place that knows GORM, SQL and the drivers.
+// Package models stores users, sessions, security events and related rows in SQLite, MySQL or
+// MariaDB. It is the only package that uses GORM, SQL and the database drivers.
 //
-// A public method is one statement or one whole transaction; nobody outside opens one. Every change of state is
-// guarded in its WHERE clause and judged by the number of rows it matched, never by an earlier read. Errors are the
-// sentinels of errors.go; what the driver said stays reachable for the log and is in no message.
+// A public method is one statement or one whole transaction; callers never open a transaction.
+// Every change of state is guarded in its WHERE clause. The number of rows that matched decides
+// whether it succeeded, never an earlier read. Errors are the sentinels of errors.go. The driver's
+// error is available for the log through [Cause], but is not part of any message.
 //
-// It must not know HTTP, tokens or rules: which change is right is decided in package accounts.
+// The package must not depend on HTTP, tokens or rules. Package accounts decides which changes are
+// allowed.
 package models

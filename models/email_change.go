@@ -10,20 +10,21 @@ import (
 // EmailChange is a pending change of address, which the new mailbox must confirm.
 type EmailChange struct {
 	Token   OneTimeToken
-	Mail    Mail       // with the link, to the new address
-	Mails   Spending   // the limit of mails to the new address
-	Notices []Mail     // to the present address
-	Limits  []Spending // the limits of such changes
+	Mail    Mail       // contains the link; to the new address
+	Mails   Spending   // the rate limit of mails to the new address
+	Notices []Mail     // to the current address
+	Limits  []Spending // the rate limits of such changes
 }
 
 // AddEmailChange stores the token, which invalidates the user's older ones, and queues the mails,
-// in one transaction with the rate limits. It reports whether a mail to the new address was queued:
-// the user must not learn that others have requested mails to that address. Without a mail, the
-// link of an earlier change to the same address stays valid. Errors: *OverBudget for Limits.
+// in one transaction with the rate limits. It reports whether a mail to the new address was queued.
+// The user must not learn that others have requested mails to that address. Without a mail, the
+// link of an earlier change to the same address stays valid.
 //
-// The epoch of the user is compared with the one that was read: a change that was started before the
-// account was recovered must not outlive the recovery. Every new password moves the epoch. Errors:
-// ErrNotFound if the epoch has changed or the user is inactive.
+// The user's epoch is compared with the one that was read. Every new password changes the epoch, so
+// a change that was started before the account was recovered does not outlive the recovery.
+//
+// Errors: *OverBudget for c.Limits; ErrNotFound if the epoch has changed or the user is inactive.
 func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, events ...Event) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
 		t := c.Token
@@ -48,9 +49,9 @@ func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, event
 // transaction with the rate limits. It reports whether the mail was queued. Without a mail, the old
 // token stays valid. The notices are not repeated.
 //
-// It writes the row of the old token, and not only the new one. If the staff member who started the
-// change is removed at the same moment, the removal either ends the old token first, or waits for
-// this transaction and finds the new token.
+// It also writes the row of the old token. If the staff member who started the change is removed at
+// the same time, the removal either ends the old token first, or waits for this transaction and
+// finds the new token.
 //
 // Errors: *OverBudget for Limits; ErrNotFound if the pending token is used or expired, the user's
 // epoch has changed, or the user is inactive.
@@ -74,8 +75,9 @@ func (s *Store) ResendEmailChange(ctx context.Context, u User, pending OneTimeTo
 	return queued, err
 }
 
-// CancelEmailChange ends a pending change of address, with the events. Errors: ErrNotFound if it is
-// not pending anymore; then nothing is written, not even the guard of an actor.
+// CancelEmailChange ends a pending change of address and adds the events. Errors: ErrNotFound if
+// the change is not pending anymore; then nothing is written, including the writes that guard an
+// actor.
 func (s *Store) CancelEmailChange(ctx context.Context, pending OneTimeToken, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := newVersion(tx, events, "id = ? AND is_active", pending.UserID); err != nil {
@@ -85,7 +87,8 @@ func (s *Store) CancelEmailChange(ctx context.Context, pending OneTimeToken, now
 	})
 }
 
-// startEmailChange queues the mail of a change within its limits, and stores the token. Errors: *OverBudget.
+// startEmailChange queues the mail of a change within its rate limits, and stores the token.
+// Errors: *OverBudget.
 func startEmailChange(tx *gorm.DB, c EmailChange) error {
 	if err := spendAll(tx, c.Token.CreatedAt, c.Limits); err != nil {
 		return err
@@ -99,7 +102,8 @@ func startEmailChange(tx *gorm.DB, c EmailChange) error {
 	return addMails(tx, c.Notices)
 }
 
-// replaceEmailChange puts the token in the place of the older ones, or keeps one of the same address.
+// replaceEmailChange ends the user's older tokens and stores t. If keep is set and the user has an
+// open token for the same address, that token stays valid and t is not stored.
 func replaceEmailChange(tx *gorm.DB, t OneTimeToken, keep bool) error {
 	kept := false
 	if keep {
@@ -115,12 +119,12 @@ func replaceEmailChange(tx *gorm.DB, t OneTimeToken, keep bool) error {
 	return tx.Create(&t).Error
 }
 
-// ConfirmEmailChange puts the address of the token into force and consumes the token. Every other
-// open token of the user ends, because it was sent to the old address.
+// ConfirmEmailChange sets the user's address to that of the token and consumes the token. Every
+// other open token of the user ends, because it was sent to the old address.
 //
-// The user's password is compared with the one that was read: the caller has just verified it.
-// Errors: ErrNotFound if the password has changed, the user is inactive, or the token is used or
-// expired; ErrConflict if another user has the address.
+// The user's password hash is compared with the one that was read, because the caller has just
+// verified that password. Errors: ErrNotFound if the password has changed, the user is inactive, or
+// the token is used or expired; ErrConflict if another user has the address.
 func (s *Store) ConfirmEmailChange(ctx context.Context, u User, t OneTimeToken, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		err := changeUser(tx, map[string]any{"email": t.Email, "email_norm": t.EmailNorm, "email_verified_at": now}, events,
@@ -135,15 +139,15 @@ func (s *Store) ConfirmEmailChange(ctx context.Context, u User, t OneTimeToken, 
 	})
 }
 
-// endEmailChanges invalidates the links of the pending changes of address that match. Their users
-// get a new version, because the pending address is part of what users and staff see.
+// endEmailChanges invalidates the links of the pending changes of address that match. It increments
+// the versions of their users, because users and staff see the pending address.
 func endEmailChanges(tx *gorm.DB, now time.Time, where string, args ...any) error {
 	ended := tx.Model(&OneTimeToken{}).Where("purpose = ? AND used_at IS NULL", PurposeEmailChange).Where(where, args...).
 		Updates(map[string]any{"used_at": now})
 	if ended.Error != nil || ended.RowsAffected == 0 {
 		return ended.Error
 	}
-	var users []int64 // the users of the changes that this call ends, without those that had expired
+	var users []int64 // users whose changes this call has ended, without changes that had already expired
 	err := tx.Model(&OneTimeToken{}).Where("purpose = ? AND used_at = ? AND expires_at > ?", PurposeEmailChange, now, now).Where(where, args...).
 		Distinct().Order("user_id").Pluck("user_id", &users).Error
 	if err != nil || len(users) == 0 {

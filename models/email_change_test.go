@@ -14,8 +14,8 @@ import (
 	"example.com/accounts/models"
 )
 
-// pendingChange starts a change of the user's address to a new one, by a staff member unless actor is
-// nil.
+// pendingChange starts a change of the user's address. It is started by a staff member unless actor
+// is nil.
 func (f *fixture) pendingChange(u models.User, actor *int64) models.OneTimeToken {
 	f.t.Helper()
 	t := newToken(models.PurposeEmailChange, u, now())
@@ -24,7 +24,7 @@ func (f *fixture) pendingChange(u models.User, actor *int64) models.OneTimeToken
 	return t
 }
 
-// successor is a token that replaces the one given.
+// successor returns a token that replaces the given one.
 func successor(t models.OneTimeToken) models.OneTimeToken {
 	next := newToken(t.Purpose, models.User{ID: t.UserID, Email: t.Email, EmailNorm: t.EmailNorm}, now())
 	next.ActorID = t.ActorID
@@ -35,7 +35,7 @@ func event(kind models.EventKind, userID int64) models.Event {
 	return models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: userID, Kind: kind, CreatedAt: now()}
 }
 
-// The profile has what the tables have, and no password hash.
+// The profile contains the data of the tables, and no password hash.
 func TestProfile(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob := f.newUser("bob")
@@ -73,7 +73,7 @@ func TestProfile(t *testing.T) {
 	})
 }
 
-// Several cancellations at once end the change once, with one event.
+// Several concurrent cancellations end the change once, with one event.
 func TestCancelEmailChangeOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for range 5 {
@@ -95,7 +95,8 @@ func TestCancelEmailChangeOnce(t *testing.T) {
 	})
 }
 
-// A resent change of a staff member does not outlive the staff member's removal, whichever is first.
+// A change that a staff member has resent ends when the staff member is removed, whichever is
+// first.
 func TestResentChangeEndsWithItsActor(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for range 20 {
@@ -123,8 +124,8 @@ func TestResentChangeEndsWithItsActor(t *testing.T) {
 	})
 }
 
-// A resent link replaces the one before; without a mail, that one stays. A link that has ended is not
-// revived.
+// A resent link replaces the previous one; without a mail, the previous one stays valid. A link
+// that has ended does not become valid again.
 func TestResendEmailChange(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		pending := f.pendingChange(f.user, nil)
@@ -323,7 +324,7 @@ func pendingOf(f *fixture, u models.User) models.OneTimeToken {
 	return t
 }
 
-// insert stores a token as it is.
+// insert stores a token unchanged.
 func (f *fixture) insert(t models.OneTimeToken) {
 	f.t.Helper()
 	f.db.Exec(f.t, `INSERT INTO one_time_tokens (id, purpose, hash, user_id, email, email_norm, username, first_name, last_name, locale, password, created_at, expires_at)

@@ -17,31 +17,35 @@ import (
 )
 
 var (
-	// ErrNotFound: no row matches.
+	// ErrNotFound means that no row matches.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict: a unique value (username, e-mail) is taken.
+	// ErrConflict means that a unique value, such as a username or an address, is taken.
 	ErrConflict = errors.New("already taken")
-	// ErrTransient: the statement lost against another one (deadlock, lock wait, certification). Nothing was
-	// written; the same call may be made again.
+	// ErrTransient means that the statement conflicted with another one (deadlock, lock wait,
+	// certification). Nothing was written; the call can be repeated.
 	ErrTransient = errors.New("conflict with a concurrent write")
-	// ErrUnavailable: the database cannot be asked now. Whether a write in flight was applied is unknown.
+	// ErrUnavailable means that the database cannot be used now. Whether a write in progress was
+	// applied is unknown.
 	ErrUnavailable = errors.New("database unavailable")
-	// ErrClock: this machine's clock and the database's are too far apart for a guarded write. Nothing was written.
+	// ErrClock means that the clocks of this machine and the database differ too much for a guarded
+	// write. Nothing was written.
 	ErrClock = errors.New("clock differs from the database's")
-	// ErrSchema: the schema is older than this program needs.
+	// ErrSchema means that the schema is older than this program needs.
 	ErrSchema = errors.New("database schema is not current")
-	// errRefused: the database answers, but not with what was asked: a fault of this program or of its set-up.
+	// errRefused means that the database rejected the statement because of a fault in this program
+	// or in its configuration.
 	errRefused = errors.New("the database refused the statement")
 )
 
-// storeError shows only the sentinel in its message; the cause is for the log, through errors.Unwrap.
+// storeError has only the sentinel in its message. The cause is available for the log through
+// [Cause].
 type storeError struct{ kind, cause error }
 
 func (e *storeError) Error() string   { return "models: " + e.kind.Error() }
 func (e *storeError) Unwrap() []error { return []error{e.kind, e.cause} }
 
-// Cause is what the driver said, for a log line and never for a client. MySQL repeats values of the statement, such as
-// an address that is there twice, in quotes; they are left out.
+// Cause returns the driver's error, for log lines and never for clients. MySQL quotes values of the
+// statement in its messages, such as a duplicate address; Cause removes them.
 func Cause(err error) error {
 	var e *storeError
 	if !errors.As(err, &e) {
@@ -57,13 +61,15 @@ func Cause(err error) error {
 }
 
 var (
-	mysqlQuoted = regexp.MustCompile(`(?s)'.*'`) // to the last quote: a value may hold some
-	// Refused users, unknown databases, columns and tables.
+	mysqlQuoted = regexp.MustCompile(`(?s)'.*'`) // up to the last quote, because a value may contain quotes
+	// The messages of these errors quote only names: of rejected users, unknown databases, columns
+	// and tables.
 	mysqlQuotesNames = map[uint16]bool{1044: true, 1045: true, 1049: true, 1054: true, 1142: true, 1143: true, 1146: true}
 )
 
-// MySQL error numbers by what they mean for a caller. 1047 and 1180 are Galera's (no quorum, certification at
-// commit); 1290 and 1836 a server that turned read-only in a fail-over; 1021 and 1114 a full disk.
+// MySQL error numbers by their meaning for a caller. 1047 and 1180 are Galera's: no quorum, and a
+// certification failure at COMMIT. 1290 and 1836 mean that a server became read-only in a failover.
+// 1021 and 1114 mean that a disk is full.
 var (
 	mysqlTransient   = map[uint16]bool{1213: true, 1205: true, 1020: true, 1180: true}
 	mysqlUnavailable = map[uint16]bool{
@@ -84,7 +90,8 @@ const (
 	sqliteOpen = 14
 )
 
-// translate is the single translation of driver errors.
+// translate turns a driver's error into one of the sentinels. All driver errors are translated
+// here.
 func translate(err error) error {
 	if err == nil {
 		return nil
@@ -141,7 +148,8 @@ func kindOfSQLite(code int) error {
 	return errRefused
 }
 
-// isNoTable: the database answers and has no such table. SQLite has no code of its own for that.
+// isNoTable reports whether the database answered that a table does not exist. SQLite has no error
+// code for that.
 func isNoTable(err error) bool {
 	var my *mysql.MySQLError
 	var lite *sqlite.Error
@@ -152,7 +160,7 @@ func connectionLost(err error) bool {
 	var network net.Error
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, sql.ErrTxDone) || // rolled back by database/sql when its context ended
+		errors.Is(err, sql.ErrTxDone) || // database/sql rolled back when the context ended
 		errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &network) ||
 		err.Error() == "sql: database is closed"

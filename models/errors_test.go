@@ -24,7 +24,7 @@ func mysqlError(number uint16) error {
 	return fmt.Errorf("wrapped: %w", &mysql.MySQLError{Number: number, Message: "secret text of the driver"})
 }
 
-// The single translation of driver errors.
+// Every driver error is translated to its sentinel.
 func TestTranslate(t *testing.T) {
 	for _, c := range []struct {
 		kind error
@@ -65,7 +65,7 @@ func TestTranslate(t *testing.T) {
 	}
 }
 
-// Nothing that a driver says, which may hold values, is in a message.
+// No message contains a driver's text, because it may contain values.
 func TestDriverTextStaysInside(t *testing.T) {
 	const value = "hunter2@example.com"
 	eachStore(t, func(t *testing.T, f *fixture) {
@@ -129,7 +129,7 @@ func TestUnavailable(t *testing.T) {
 	})
 }
 
-// A server that is not there, and one that does not let us in.
+// Opening fails if the server cannot be reached, or if it rejects the login.
 func TestOpenMySQLFails(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.MySQL {
@@ -153,8 +153,8 @@ func TestOpenMySQLFails(t *testing.T) {
 	})
 }
 
-// failing makes the next n writes of a table fail with a number of the server's, also where that is only found out
-// late. The counter is no part of any transaction.
+// failing makes the next n writes of a table fail with an error number of the server. It also works
+// for writes whose failure is detected late. The counter is not part of any transaction.
 func (f *fixture) failing(table, when string, number, n int) {
 	f.t.Helper()
 	f.db.Exec(f.t, "CREATE TABLE IF NOT EXISTS failures (n INT NOT NULL) ENGINE=MyISAM")
@@ -167,7 +167,7 @@ func (f *fixture) failing(table, when string, number, n int) {
 	END`, when, table, number))
 }
 
-// A transaction that lost against another one is made again as a whole, a bounded number of times.
+// A transaction that conflicts with another one is repeated as a whole, a bounded number of times.
 func TestTransactionsAreTriedAgain(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		for _, number := range []int{1213, 1205, 1020} {
@@ -196,7 +196,7 @@ func TestTransactionsAreTriedAgain(t *testing.T) {
 	})
 }
 
-// Single statements, too.
+// Single statements are repeated, too.
 func TestStatementsAreTriedAgain(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
@@ -217,7 +217,7 @@ func TestStatementsAreTriedAgain(t *testing.T) {
 	})
 }
 
-// What no repetition helps against is not repeated, and what a guard said is no reason either.
+// Errors that a repetition cannot fix are not repeated, including those of a guard.
 func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		tries, err := f.Tx(t.Context(), "UPDATE nothing SET x = 1")
@@ -231,7 +231,8 @@ func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
 	})
 }
 
-// A transaction whose time is over before its COMMIT is one that could not be had, not a fault of this program.
+// A transaction whose context ends before COMMIT fails with ErrUnavailable, not with an internal
+// error.
 func TestTransactionOutOfTime(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		if err := f.TxOutOfTime("UPDATE users SET first_name = 'changed'"); !errors.Is(err, models.ErrUnavailable) || f.reload(f.user).FirstName != "" {
@@ -240,14 +241,14 @@ func TestTransactionOutOfTime(t *testing.T) {
 	})
 }
 
-// A real deadlock: two transactions lock the same two rows in opposite orders. The store's is the smaller one, so the
-// server ends it; the store makes it again.
+// This is a real deadlock: two transactions lock the same two rows in opposite orders. The store's
+// transaction is smaller, so the server rolls it back, and the store repeats it.
 func TestDeadlock(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		other, err := f.db.SQL.BeginTx(t.Context(), nil)
 		ok(t, err)
-		for i := range 50 { // weight
+		for i := range 50 { // makes this transaction the larger one
 			id := models.ID{byte(i), 1}
 			_, err := other.ExecContext(t.Context(), "INSERT INTO events (id, user_id, kind, detail, ip, user_agent, created_at) VALUES (?, 1, '', '', '', '', NOW())", id)
 			ok(t, err)

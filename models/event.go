@@ -9,10 +9,10 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// EventKind is what happened, in the words of the contract.
+// EventKind is the kind of an event, as named in the contract.
 type EventKind = string
 
-// The kinds of events. The contract says what each of them means.
+// The kinds of events. The contract describes each of them.
 const (
 	EventRegistered           EventKind = "registered"
 	EventEmailVerified        EventKind = "email_verified"
@@ -52,12 +52,13 @@ type Event struct {
 	RequestID *ID // nil for an event that the operator caused
 	Kind      EventKind
 	Changes   Changes `gorm:"type:text"`
-	Detail    string  // a few words for people, such as "2 generations old"
+	Detail    string  // a short text for people, such as "2 generations old"
 	IP        string
 	UserAgent string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 
-	// The present usernames of the user and of the staff member, or nil. Only Store.Events sets them.
+	// The current usernames of the user and of the staff member, or nil. Only [Store.Events] sets
+	// them.
 	Username      *string `gorm:"->"`
 	ActorUsername *string `gorm:"->"`
 }
@@ -65,15 +66,15 @@ type Event struct {
 // AddEvents writes events that belong to no other write. It skips events of users who are gone, and
 // events that are already stored, because the answer to an earlier COMMIT may have been lost.
 //
-// It claims the users, so that a concurrent deletion either comes first or removes the events too.
-// A lock alone is not enough: a cluster certifies only changed rows, and a deletion on another node
-// would leave the events behind.
+// It changes the rows of the users, so that a concurrent deletion either comes first or removes the
+// events too. A lock alone is not enough: a cluster certifies only changed rows, and a deletion on
+// another node would leave the events behind.
 func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
 	ids := make([]int64, 0, len(events))
 	for _, e := range events {
 		ids = append(ids, e.UserID)
 	}
-	slices.Sort(ids) // locked in one order, or two replicas could wait for each other
+	slices.Sort(ids) // all replicas lock in the same order, which prevents deadlocks
 	ids = slices.Compact(ids)
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		claims := map[string]any{"claims": gorm.Expr("claims + 1")}
@@ -93,14 +94,15 @@ func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
 	})
 }
 
-// DeleteOldEvents removes at most limit events from before the instant given.
+// DeleteOldEvents removes at most limit events from before the given time. It returns how many it
+// removed.
 func (s *Store) DeleteOldEvents(ctx context.Context, before time.Time, limit int) (int64, error) {
 	return s.deleteOld(ctx, &Event{}, "created_at < ?", before, limit)
 }
 
 // deleteOwnEvents removes the events of a deleted user. Events that staff members caused stay, so
 // that a staff member cannot take over an account and then hide it by deleting the account. Their
-// details and changes are cleared, because they may name the user.
+// details and changes are cleared, because they may contain the user's data.
 func deleteOwnEvents(tx *gorm.DB, userID int64) error {
 	if err := tx.Where("user_id = ? AND (actor_id IS NULL OR actor_id = user_id)", userID).Delete(&Event{}).Error; err != nil {
 		return err
@@ -115,7 +117,7 @@ func addEvents(tx *gorm.DB, events []Event) error {
 	return tx.Create(&events).Error
 }
 
-// addEventsOf writes the events of a user whose id was not known before.
+// addEventsOf writes events for a user whose id was assigned by the same transaction.
 func addEventsOf(tx *gorm.DB, u *User, events []Event) error {
 	events = slices.Clone(events)
 	for i := range events {

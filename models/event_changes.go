@@ -7,14 +7,14 @@ import (
 	"fmt"
 )
 
-// Change is the change of one field. Before or After is nil if there was or is no value.
+// Change is the change of one field. Before or After is nil if the field had or has no value.
 type Change struct {
 	Field  string  `json:"field"`
 	Before *string `json:"before"`
 	After  *string `json:"after"`
 }
 
-// Changes are the changes of an event. The column holds them as JSON, and NULL if there are none.
+// Changes are the changes of an event. The column stores them as JSON, or NULL if there are none.
 type Changes []Change
 
 // Value returns the JSON of the changes.

@@ -10,17 +10,17 @@ import (
 	"gorm.io/gorm"
 )
 
-// EventIDs makes the ids of events: UUIDs of version 7 with the time of the event, to the
-// millisecond, so that the order of the ids is the order of the events and a range of times is a
-// range of ids. The zero value is ready to use, also concurrently.
+// EventIDs generates the ids of events: UUIDs of version 7 that contain the time of the event to
+// the millisecond. The order of the ids is the order of the events, and a range of times is a range
+// of ids. The zero value is ready to use. It is safe for concurrent use.
 type EventIDs struct {
 	mu       sync.Mutex
 	milli    int64
 	fraction int64
 }
 
-// New returns the id of an event that happened at the time given. Of two events in the same
-// microsecond, the one whose id was made first comes first.
+// New returns an id for an event that happened at the given time. Ids for the same microsecond are
+// in the order of the calls.
 func (g *EventIDs) New(at time.Time) ID {
 	const fractions = 1 << 12 // of a millisecond (RFC 9562, section 6.2, method 3)
 	milli := at.UnixMilli()
@@ -32,13 +32,13 @@ func (g *EventIDs) New(at time.Time) ID {
 	g.milli, g.fraction = milli, fraction
 	g.mu.Unlock()
 	id := firstID(at)
-	random := uuid.New() // of version 4, which has its variant where version 7 has it
+	random := uuid.New() // version 4, which has its variant bits in the same place as version 7
 	id[6], id[7] = 0x70|byte(fraction>>8), byte(fraction)
 	copy(id[8:], random[8:])
 	return id
 }
 
-// firstID returns the smallest id that an event of the time's millisecond can have.
+// firstID returns the smallest id that an event in the millisecond of at can have.
 func firstID(at time.Time) (id ID) {
 	milli := at.UnixMilli()
 	for i := range 6 {
@@ -47,18 +47,18 @@ func firstID(at time.Time) (id ID) {
 	return id
 }
 
-// EventQuery says which events to list. Members that are nil or empty do not restrict the list.
+// EventQuery selects events. Fields that are nil or empty do not restrict the result.
 type EventQuery struct {
 	UserID  *int64
 	ActorID *int64 // only events that this staff member caused for other users
 	Kinds   []EventKind
 	From    *time.Time // only events at or after this time
 	Until   *time.Time // only events before this time
-	Before  ID         // only events before this one
+	Before  ID         // only events with a smaller id
 	Limit   int
 }
 
-// Events returns the newest events that match, newest first, with the present usernames of their
+// Events returns the newest events that match, newest first, with the current usernames of their
 // users and staff members.
 func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	var list []Event
@@ -66,7 +66,7 @@ func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	return list, translate(err)
 }
 
-// named selects the matching events with the usernames.
+// named adds the usernames to the matching events.
 func (s *Store) named(db *gorm.DB, q EventQuery) *gorm.DB {
 	return db.Table("(?) AS events", s.newest(db, q)).
 		Select("events.*, users.username, actors.username AS actor_username").
@@ -76,7 +76,7 @@ func (s *Store) named(db *gorm.DB, q EventQuery) *gorm.DB {
 }
 
 // newest selects the newest rows that match. For several kinds, it selects the newest rows of each
-// kind, because no index has the order of all of them.
+// kind, because no index contains the rows of several kinds in order.
 func (s *Store) newest(db *gorm.DB, q EventQuery) *gorm.DB {
 	if q.index() != "events_kind" || len(q.Kinds) == 1 {
 		return s.newestInIndex(db, q)
@@ -94,9 +94,9 @@ func (s *Store) newest(db *gorm.DB, q EventQuery) *gorm.DB {
 	return union
 }
 
-// newestInIndex reads the rows in the order of one index, so that the query stops at the limit. For
-// MariaDB the index is forced, because MariaDB estimates that all events of a user cost as much as
-// those before an id.
+// newestInIndex reads the rows in the order of one index, so that the query stops at the limit. On
+// MySQL and MariaDB the index is forced, because MariaDB estimates that reading all events of a
+// user costs as much as reading those before an id.
 func (s *Store) newestInIndex(db *gorm.DB, q EventQuery) *gorm.DB {
 	query := db.Model(&Event{})
 	if s.mysql {
@@ -123,7 +123,8 @@ func (s *Store) newestInIndex(db *gorm.DB, q EventQuery) *gorm.DB {
 	return q.inTime(query).Order("id DESC").Limit(q.Limit)
 }
 
-// index returns the index that leads to the fewest rows. Each ends with the id.
+// index returns the name of the index that reads the fewest rows for q. Each index ends with the
+// id.
 func (q EventQuery) index() string {
 	switch {
 	case q.ActorID != nil:
@@ -136,8 +137,8 @@ func (q EventQuery) index() string {
 	return "PRIMARY"
 }
 
-// inTime restricts the time of the events by their ids, in whole milliseconds, so that a request for
-// the events of a year ago does not read all that were written since.
+// inTime restricts the events by time, in whole milliseconds. It compares ids, so that a request
+// for events of a year ago does not read all events written since.
 func (q EventQuery) inTime(query *gorm.DB) *gorm.DB {
 	var ends []ID
 	if q.Before != (ID{}) {
@@ -146,7 +147,7 @@ func (q EventQuery) inTime(query *gorm.DB) *gorm.DB {
 	if q.Until != nil {
 		ends = append(ends, firstID(sinceEpoch(*q.Until)))
 	}
-	if len(ends) > 0 { // one condition: SQLite would search the index by the first one alone
+	if len(ends) > 0 { // a single condition, because SQLite searches the index only by the first one
 		query = query.Where("id < ?", slices.MinFunc(ends, ID.compare))
 	}
 	if q.From != nil {
@@ -155,7 +156,7 @@ func (q EventQuery) inTime(query *gorm.DB) *gorm.DB {
 	return query
 }
 
-// sinceEpoch returns the time, or the start of 1970 if the time is earlier, because ids have no
+// sinceEpoch returns at, or the start of 1970 if at is earlier, because ids cannot represent
 // earlier times.
 func sinceEpoch(at time.Time) time.Time {
 	if epoch := time.Unix(0, 0).UTC(); at.Before(epoch) {

@@ -34,7 +34,7 @@ func TestControl205EventsClaimTheirUsers(t *testing.T) {
 			}
 		}
 		again := loginFailed(bob.ID)
-		for range 2 { // as after an answer to COMMIT that was lost
+		for range 2 { // as after a lost answer to COMMIT
 			ok(t, f.AddEvents(t.Context(), again))
 		}
 		ok(t, f.AddEvents(t.Context(), loginFailed(gone.ID)))
@@ -144,8 +144,8 @@ func TestEventsKeepTheirChanges(t *testing.T) {
 	})
 }
 
-// No event names a deleted user: the user's own events are removed, those that staff caused have
-// neither details nor changes, and remaining users have their present names.
+// No event names a deleted user: the user's own events are removed, those that staff members caused
+// have neither details nor changes, and remaining users have their current names.
 func TestControl200EventsDoNotNameADeletedUser(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob, eve := f.newUser("bob"), f.newUser("eve")
@@ -212,7 +212,7 @@ func someEvents(t *testing.T, f *fixture, start time.Time, n int) []models.Event
 	return list
 }
 
-// matches is EventQuery by definition.
+// matches reports whether q selects e, according to its definition.
 func matches(q models.EventQuery, e models.Event) bool {
 	return (q.UserID == nil || e.UserID == *q.UserID) &&
 		(q.ActorID == nil || e.ActorID != nil && *e.ActorID == *q.ActorID && e.UserID != *q.ActorID) &&
@@ -290,8 +290,8 @@ func TestEventsOfExtremeTimes(t *testing.T) {
 	})
 }
 
-// Every list reads one index in its order, so that a page costs the same however many events there
-// are. Only the joined page, of at most a few kinds' limits, is sorted.
+// Every list reads one index in its order, so that the cost of a page does not depend on the number
+// of events. Only the joined page, of at most a few kinds' limits, is sorted.
 func TestEventsAreReadInTheOrderOfAnIndex(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now().Add(-time.Hour)
@@ -311,7 +311,7 @@ func TestEventsAreReadInTheOrderOfAnIndex(t *testing.T) {
 				q.Limit = 51
 				for _, step := range f.eventPlan(q) {
 					ordered := strings.Contains(step, index) && !strings.Contains(step, "filesort") && !strings.Contains(step, "TEMP B-TREE")
-					fromStart := q.Until != nil && strings.HasPrefix(step, "ref ") // MariaDB would read all that came later, too
+					fromStart := q.Until != nil && strings.HasPrefix(step, "ref ") // MariaDB would also read all later rows
 					if !ordered || fromStart {
 						t.Errorf("%+v: %s, want the order of %s", q, step, index)
 					}
@@ -321,8 +321,8 @@ func TestEventsAreReadInTheOrderOfAnIndex(t *testing.T) {
 	})
 }
 
-// eventPlan returns the steps of a query that read rows of events, each with what else happens to
-// these rows before they are joined.
+// eventPlan returns the steps of a query that read rows of events, each with the further operations
+// on these rows before they are joined.
 func (f *fixture) eventPlan(q models.EventQuery) (steps []string) {
 	f.t.Helper()
 	query, args := f.EventsSQL(f.t.Context(), q)

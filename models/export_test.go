@@ -11,7 +11,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// What tests see of the inside.
+// The following exports are for the tests.
 
 var Translate = translate
 
@@ -27,7 +27,7 @@ func (s *Store) WritePool() *sql.DB { return s.pool() }
 
 func (s *Store) ReadPool() *sql.DB { return s.readPool() }
 
-// HotQueries are the statements that have been prepared so far.
+// HotQueries returns the statements that have been prepared so far.
 func (s *Store) HotQueries() []string {
 	s.hot.mu.RLock()
 	defer s.hot.mu.RUnlock()
@@ -38,7 +38,7 @@ func (s *Store) WithLease(ctx context.Context, f func(context.Context) error) er
 	return s.withLease(ctx, f)
 }
 
-// Tx runs statements in a transaction of the store's and says how often it was tried.
+// Tx runs statements in a transaction of the store and returns the number of tries.
 func (s *Store) Tx(ctx context.Context, queries ...string) (tries int, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		tries++
@@ -52,8 +52,8 @@ func (s *Store) Tx(ctx context.Context, queries ...string) (tries int, err error
 	return tries, err
 }
 
-// TxOutOfTime is a transaction whose context ends behind its last statement, and which database/sql has rolled back
-// before COMMIT.
+// TxOutOfTime runs a transaction whose context ends after its last statement. database/sql rolls it
+// back before COMMIT.
 func (s *Store) TxOutOfTime(query string) error {
 	ctx, end := context.WithCancel(context.Background())
 	return s.tx(ctx, func(tx *gorm.DB) error {
@@ -66,15 +66,15 @@ func (s *Store) TxOutOfTime(query string) error {
 	})
 }
 
-// TxNotFound is a transaction that a guard of the store's ends.
+// TxNotFound runs a transaction that ends with ErrNotFound, as from a guard.
 func (s *Store) TxNotFound(ctx context.Context, query string) error {
 	return s.tx(ctx, func(tx *gorm.DB) error { return errors.Join(tx.Exec(query).Error, ErrNotFound) })
 }
 
-// SearchText returns the text that a search compares with for a user.
+// SearchText returns the text that a search compares with its words for a user.
 func SearchText(u User) string { return searchText(u) }
 
-// Fold returns the form in which texts are searched.
+// Fold returns the folded form of a text, which searches compare.
 func Fold(text string) string { return fold(text) }
 
 // EventsSQL returns the statement of Events.

@@ -23,7 +23,7 @@ func ok(t testing.TB, err error) {
 	}
 }
 
-// options are how a store finds a test's database.
+// options returns the options that open a test's database.
 func options(t testing.TB, db *servertest.Database) models.Options {
 	t.Helper()
 	o := models.Options{MaxConns: 8, Log: slog.New(slog.DiscardHandler)}
@@ -92,7 +92,7 @@ func newSession(u models.User, at time.Time) models.Session {
 	}
 }
 
-// login makes a session that begins now.
+// login creates a session that begins now.
 func (f *fixture) login(u models.User) models.Session {
 	f.t.Helper()
 	s := newSession(u, now())
@@ -119,7 +119,7 @@ func (f *fixture) query(query string, args ...any) (rows [][]string) {
 	return queryRows(f.t, f.db, query, args...)
 }
 
-// queryRows is an answer as text, NULL as "".
+// queryRows returns the result of a query as text, with NULL as "".
 func queryRows(t testing.TB, db *servertest.Database, query string, args ...any) (rows [][]string) {
 	t.Helper()
 	result, err := db.SQL.QueryContext(context.Background(), query, args...)
@@ -145,5 +145,5 @@ func queryRows(t testing.TB, db *servertest.Database, query string, args ...any)
 	return rows
 }
 
-// noEvents adds no events to a change of a profile.
+// noEvents returns no events for a change of a profile.
 func noEvents(models.User) []models.Event { return nil }

@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// hotStatements are the few statements that every request makes, prepared once. They are prepared at their first use,
-// since the tables need not exist when the store is opened.
+// hotStatements caches the prepared statements that requests execute most often. A statement
+// is prepared at its first use, because the tables may not exist when the store is opened. It is
+// safe for concurrent use.
 type hotStatements struct {
 	mu   sync.RWMutex
 	byID map[string]*sql.Stmt
@@ -20,8 +21,8 @@ func (h *hotStatements) get(ctx context.Context, pool *sql.DB, query string) (*s
 	if stmt != nil {
 		return stmt, nil
 	}
-	// Prepared without the lock: on a database that does not answer, each caller waits for its own deadline and not
-	// for those of the callers before it.
+	// The lock is not held here. If the database does not answer, each caller waits for its own
+	// deadline only, and not for the deadlines of the callers before it.
 	stmt, err := pool.PrepareContext(ctx, query)
 	if err != nil {
 		return nil, translate(err)
@@ -29,7 +30,8 @@ func (h *hotStatements) get(ctx context.Context, pool *sql.DB, query string) (*s
 	return h.keep(query, stmt), nil
 }
 
-// keep remembers the statement, unless another caller was faster.
+// keep caches stmt and returns it. If another caller has cached the same query first, keep closes
+// stmt and returns the cached statement.
 func (h *hotStatements) keep(query string, stmt *sql.Stmt) *sql.Stmt {
 	h.mu.Lock()
 	defer h.mu.Unlock()

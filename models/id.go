@@ -8,10 +8,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// ID is a UUIDv7 kept as 16 bytes.
+// ID is a UUID that the database stores as 16 bytes.
 type ID uuid.UUID
 
-// Value writes the 16 bytes (google/uuid would write the text).
+// Value returns the 16 bytes. The method of google/uuid would return text.
 func (id ID) Value() (driver.Value, error) { return id[:], nil }
 
 // Scan reads the 16 bytes.

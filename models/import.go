@@ -8,8 +8,9 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// NameHolders are the users who are here already with one of the ids, or with one of the names in canonical form as
-// their username or their address. Of each the ID, UsernameNorm, EmailNorm and ImportedEpoch are read.
+// NameHolders returns the existing users who have one of the ids, or one of the canonical names as
+// their username or address. Only ID, UsernameNorm, EmailNorm and ImportedEpoch are set. A user who
+// matches in several ways is returned several times.
 func (s *Store) NameHolders(ctx context.Context, ids []int64, norms []string) ([]User, error) {
 	var all []User
 	for _, find := range []func(*gorm.DB) *gorm.DB{ // one index each
@@ -27,10 +28,11 @@ func (s *Store) NameHolders(ctx context.Context, ids []int64, norms []string) ([
 	return all, nil
 }
 
-// ReserveIDs has the ids that are given out from now on begin beyond the one given: a user is made of it and removed
-// again, which both engines remember. If somebody has it already they do so anyway.
+// ReserveIDs makes the database assign only ids greater than upTo from now on. It creates a user
+// with the id upTo and deletes that user again; both engines remember the highest id. If a user
+// already has the id, nothing needs to be done.
 func (s *Store) ReserveIDs(ctx context.Context, upTo int64) error {
-	const nobody = " reserved" // no name has a blank in front
+	const nobody = " reserved" // no name starts with a space
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		u := User{ID: upTo, UsernameNorm: nobody, EmailNorm: nobody, DateJoined: s.db.NowFunc()}
 		if err := tx.Create(&u).Error; err != nil {
@@ -44,12 +46,13 @@ func (s *Store) ReserveIDs(ctx context.Context, upTo int64) error {
 	return err
 }
 
-// rowsAtOnce are written by one INSERT: few round trips, and not yet so many values that SQLite's driver, which looks for
-// each among all of them, takes longer than the rows.
+// rowsAtOnce is the number of rows in one INSERT. It keeps round trips few. More rows would be
+// slower with SQLite's driver, whose time for the parameters grows with the square of their number.
 const rowsAtOnce = 50
 
-// ImportUsers adds users under the ids that they have, with their events, all of them or none. The ids that are given
-// out afterwards are beyond theirs: both engines see to that. ErrConflict: an id, a username or an address is taken.
+// ImportUsers adds users under their existing ids, with their events, in one transaction. Both
+// engines assign only greater ids afterwards. Errors: ErrConflict if an id, a username or an
+// address is taken.
 func (s *Store) ImportUsers(ctx context.Context, users []User, events []Event) error {
 	if len(users) == 0 {
 		return nil
@@ -62,8 +65,8 @@ func (s *Store) ImportUsers(ctx context.Context, users []User, events []Event) e
 	})
 }
 
-// ImportUsedTokens writes down tokens that must not be good any more, all of them or none. Those that are here already
-// stay as they are.
+// ImportUsedTokens stores tokens that must not be accepted again, in one transaction. Tokens that
+// are already stored are not changed.
 func (s *Store) ImportUsedTokens(ctx context.Context, tokens []OneTimeToken) error {
 	if len(tokens) == 0 {
 		return nil

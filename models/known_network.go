@@ -11,12 +11,13 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// A known network is a client network from which the owner of a name has signed in or reset the
-// password. It is a row of throttles under each of the user's names, and ends_at is its end.
+// kindKnownNetwork is the kind of the rows of throttles that store known networks. A known network
+// is a client network from which the owner of a name has signed in or reset the password. It has
+// one row for each name of the user. The network is known until ends_at.
 const kindKnownNetwork = "known_network"
 
-// knownNetworkID hashes the name into the first half alone, so that all networks of a name are one
-// range.
+// knownNetworkID returns the id of the row for a name and a network. The first half is a hash of
+// the name alone, so that all networks of a name are one range of ids.
 func knownNetworkID(name, network string) (id ID) {
 	named := sha256.Sum256([]byte(kindKnownNetwork + "\x00" + name))
 	both := sha256.Sum256([]byte(kindKnownNetwork + "\x00" + name + "\x00" + network))
@@ -25,8 +26,8 @@ func knownNetworkID(name, network string) (id ID) {
 	return id
 }
 
-// KnownNetwork returns until when the network is known for a name in canonical form, or the zero time.
-// It reads one row by its key whether or not a user has the name.
+// KnownNetwork returns the time until which the network is known for a name in canonical form, or
+// the zero time. It reads one row by its key whether or not a user has the name.
 func (s *Store) KnownNetwork(ctx context.Context, name, network string, now time.Time) (time.Time, error) {
 	var found []Throttle
 	err := s.reads.WithContext(ctx).Where("id = ? AND ends_at > ?", knownNetworkID(name, network), now).
@@ -38,8 +39,8 @@ func (s *Store) KnownNetwork(ctx context.Context, name, network string, now time
 }
 
 // AddKnownNetwork makes a network known for the user's names until the given time. It does nothing
-// if the user is gone, is inactive or has another name by now, because the name may be another
-// user's.
+// if the user is gone, is inactive or has changed a name since u was read, because the name may
+// belong to another user now.
 func (s *Store) AddKnownNetwork(ctx context.Context, u User, network string, now, until time.Time) error {
 	names := []string{u.UsernameNorm}
 	if u.EmailNorm != "" && u.EmailNorm != u.UsernameNorm {
@@ -52,7 +53,7 @@ func (s *Store) AddKnownNetwork(ctx context.Context, u User, network string, now
 	}
 	slices.SortFunc(rows, func(a, b Throttle) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		var there []int64 // locked, so that a concurrent deletion comes first or sees the rows
+		var there []int64 // the user is locked, so that a concurrent deletion either comes first or sees the rows
 		err := tx.Model(&User{}).Clauses(clause.Locking{Strength: "UPDATE"}).
 			Where("id = ? AND username_norm = ? AND email_norm = ? AND is_active", u.ID, u.UsernameNorm, u.EmailNorm).
 			Pluck("id", &there).Error
@@ -66,8 +67,8 @@ func (s *Store) AddKnownNetwork(ctx context.Context, u User, network string, now
 }
 
 // forgetNetworks removes every known network of these names. It is called when a name gets a new
-// owner and when a user is deleted: the previous owner's network must not help to guess the next
-// owner's password.
+// owner and when a user is deleted: the network of the previous owner must not help to guess the
+// password of the next one.
 func forgetNetworks(tx *gorm.DB, names ...string) error {
 	for _, name := range names {
 		var last ID

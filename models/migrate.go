@@ -21,14 +21,14 @@ const (
 	leasePoll  = 200 * time.Millisecond
 )
 
-// Schema is the version of the schema and the one this program needs. Migrations only expand, so a newer schema
-// than needed is one that older replicas go on working with.
+// Schema holds the current version of the schema and the version that this program needs.
+// Migrations only expand the schema, so a program also works with a newer schema than it needs.
 type Schema struct{ Current, Needed int64 }
 
-// OK says whether this program can work with the schema.
+// OK reports whether this program can work with the schema.
 func (v Schema) OK() bool { return v.Current >= v.Needed }
 
-// Schema asks for the version; it changes nothing.
+// Schema reads the version of the schema. It changes nothing.
 func (s *Store) Schema(ctx context.Context) (Schema, error) {
 	v := Schema{Needed: needed}
 	err := s.readPool().QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&v.Current)
@@ -38,7 +38,8 @@ func (s *Store) Schema(ctx context.Context) (Schema, error) {
 	return v, translate(err)
 }
 
-// needed is the newest migration's number; both dialects have the same ones (a test compares them).
+// needed is the number of the newest migration. A test checks that both dialects have the same
+// numbers.
 var needed = func() int64 {
 	entries, err := fs.ReadDir(migrations, "migrations/sqlite")
 	if err != nil {
@@ -55,13 +56,14 @@ var needed = func() int64 {
 	return newest
 }()
 
-// Migrate brings the schema up to date and says how many migrations that took. Any number of replicas may call it at
-// once: one works, under a lease that it renews, and the others wait for it.
+// Migrate brings the schema up to date and returns the number of migrations applied. Any number of
+// replicas may call it at the same time. One of them migrates, under a lease that it renews, and
+// the others wait.
 func (s *Store) Migrate(ctx context.Context) (int, error) {
 	if v, err := s.Schema(ctx); err != nil || v.OK() {
 		return 0, err
 	}
-	// goose holds one connection all the time, and the lease must be renewed beside it.
+	// goose holds one connection throughout, and renewing the lease needs a second one.
 	s.pool().SetMaxOpenConns(max(2, s.conns))
 	defer s.pool().SetMaxOpenConns(max(1, s.conns))
 	applied := 0
@@ -75,7 +77,7 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 		if err != nil {
 			return translate(err)
 		}
-		return s.refreshAllSearch(ctx) // clean-up repeats it if it is interrupted or an older replica writes later
+		return s.refreshAllSearch(ctx) // clean-up repeats this if it is interrupted or if an older replica writes later
 	})
 	return applied, err
 }
@@ -92,9 +94,10 @@ func (s *Store) goose() (*goose.Provider, error) {
 	return goose.NewProvider(dialect, s.pool(), files, goose.WithIsolateDDL(true), goose.WithDisableGlobalRegistry(true))
 }
 
-// withLease runs f while this process holds the lease row. MySQL's DDL commits by itself, so no transaction or row
-// lock could keep two replicas from migrating at once; GET_LOCK does not exist across the nodes of a Galera cluster.
-// When the lease is lost, f's context ends.
+// withLease runs f while this process holds the lease row, and cancels the context of f if the
+// lease is lost. A transaction or a row lock could not keep two replicas from migrating at once,
+// because MySQL's DDL commits implicitly. GET_LOCK does not work across the nodes of a Galera
+// cluster.
 func (s *Store) withLease(ctx context.Context, f func(context.Context) error) error {
 	holder := uuid.NewString()
 	if err := s.makeLease(ctx); err != nil {
@@ -122,7 +125,7 @@ func (s *Store) withLease(ctx context.Context, f func(context.Context) error) er
 	}()
 	err := f(ctx)
 	if err != nil && ctx.Err() != nil {
-		err = errors.Join(err, context.Cause(ctx)) // "the lease was lost" rather than "context canceled"
+		err = errors.Join(err, context.Cause(ctx)) // report the lost lease rather than "context canceled"
 	}
 	lost(nil)
 	<-done
@@ -152,7 +155,8 @@ func (s *Store) makeLease(ctx context.Context) error {
 	return err
 }
 
-// takeLease takes or renews the lease, by the database's clock.
+// takeLease acquires or renews the lease and reports whether this holder has it. It uses the
+// database's clock, if there is one.
 func (s *Store) takeLease(ctx context.Context, holder string) (bool, error) {
 	now, ok, err := s.Clock(ctx)
 	if err != nil {
@@ -189,7 +193,8 @@ func (s *Store) keepLease(ctx context.Context, holder string, lost context.Cance
 	}
 }
 
-// renewLease gives up in time for the work to be stopped before somebody else takes the lease.
+// renewLease renews the lease with a timeout that leaves enough time to stop the work before
+// another replica takes the lease.
 func (s *Store) renewLease(ctx context.Context, holder string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, leaseRenew/2)
 	defer cancel()

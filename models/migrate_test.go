@@ -49,13 +49,14 @@ func TestMigrateFromNothing(t *testing.T) {
 	})
 }
 
-// undo is what undoes each of the latest migrations. A new migration needs an entry.
+// undo contains the statements that undo each of the latest migrations. A new migration needs an
+// entry.
 var undo = map[int64][]string{
 	16: {"ALTER TABLE users DROP COLUMN search"},
 	17: {"DROP INDEX one_time_tokens_actor", "ALTER TABLE one_time_tokens DROP COLUMN actor_id"},
 	18: {"ALTER TABLE users DROP COLUMN version"},
 	19: {"ALTER TABLE events DROP COLUMN changes"},
-	20: nil, // the old names of kinds; see TestEventKindsAreRenamed
+	20: nil, // renames kinds; see TestEventKindsAreRenamed
 }
 
 // undoMigrations undoes a migration and all later ones.
@@ -68,7 +69,7 @@ func (f *fixture) undoMigrations(first int64) {
 		}
 		for _, statement := range statements {
 			if f.db.Engine == servertest.MySQL && strings.HasPrefix(statement, "DROP INDEX") {
-				continue // it goes with its column
+				continue // removed with its column
 			}
 			f.db.Exec(f.t, statement)
 		}
@@ -76,7 +77,7 @@ func (f *fixture) undoMigrations(first int64) {
 	}
 }
 
-// An older schema is seen as one, and brought up to date from where it is; a newer one is left alone.
+// An older schema is recognized and migrated from its version; a newer one is left alone.
 func TestMigrateOldAndNew(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		f := newFixture(t, e)
@@ -137,7 +138,7 @@ func TestEventKindsAreRenamed(t *testing.T) {
 	})
 }
 
-// Nine replicas start at once: each migration is made once and nobody fails.
+// Nine replicas start at once: each migration is applied once and no replica fails.
 func TestMigrateAtOnce(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		db := servertest.NewDatabase(t, e)
@@ -183,7 +184,7 @@ func makeLease(t *testing.T, s *models.Store) {
 	ok(t, s.WithLease(t.Context(), func(context.Context) error { return nil }))
 }
 
-// holdLease is the lease row of a replica that died.
+// holdLease inserts the lease row of a replica that has crashed.
 func holdLease(t *testing.T, db *servertest.Database, life time.Duration) {
 	t.Helper()
 	db.Exec(t, "UPDATE migration_lease SET holder = 'dead', expires_at = ? WHERE id = 1", time.Now().UTC().Add(life))
@@ -219,7 +220,7 @@ func TestLeaseTakenOver(t *testing.T) {
 	})
 }
 
-// Whoever works under the lease renews it, and stops when it is lost all the same.
+// The holder of the lease renews it, and stops if the lease is lost.
 func TestLeaseKept(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a renewal of the lease")
@@ -272,7 +273,7 @@ func leaseEnd(t *testing.T, db *servertest.Database) (end time.Time) {
 	return end
 }
 
-// A database that is away must not look like one without a schema.
+// A database that cannot be reached must not look like one without a schema.
 func TestSchemaOfClosedStore(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ok(t, f.Close())
@@ -315,10 +316,10 @@ func TestDialectsHaveTheSameMigrations(t *testing.T) {
 	}
 }
 
-// column is what a model asks of a column.
+// column describes a column as a model requires it.
 type column struct{ Name, Type, Null string }
 
-// wanted derives the columns from the model: nullable is what can be nil.
+// wanted derives the columns from the model. A column is nullable if its field can be nil.
 func wanted(t *testing.T, e servertest.Engine, model any) (list []column) {
 	t.Helper()
 	s, err := schema.Parse(model, &sync.Map{}, schema.NamingStrategy{})
@@ -336,7 +337,7 @@ func wanted(t *testing.T, e servertest.Engine, model any) (list []column) {
 			kind, null = kind.Elem(), "yes"
 		}
 		name := kind.Name()
-		if kind.Kind() == reflect.Int { // also a named one
+		if kind.Kind() == reflect.Int { // also a named type
 			name = "int"
 		}
 		if kind == reflect.TypeFor[[]byte]() {
@@ -399,7 +400,7 @@ func TestColumnsAreThoseOfTheModels(t *testing.T) {
 	})
 }
 
-// No token, hash of a token or secret has a column to be in.
+// There is no column for a token, the hash of a token or a secret.
 func TestSessionsHaveNoPlaceForTokens(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for _, c := range columns(t, f, "sessions") {
@@ -412,7 +413,7 @@ func TestSessionsHaveNoPlaceForTokens(t *testing.T) {
 	})
 }
 
-// What is unique: each canonical name, and nothing else by accident.
+// Each canonical name is unique, and no other column is.
 func TestControl66UniqueNames(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for i, change := range []func(*models.User){

@@ -13,16 +13,17 @@ import (
 	"gorm.io/gorm"
 )
 
-// OneTimeToken is what a link in a mail stands for. The token itself is not here, only its SHA-256; it is a function
-// of the id and the server's secret.
+// OneTimeToken is the row behind a link in a mail. It contains the SHA-256 of the token, not the
+// token itself, which is derived from the id and the server's secret.
 //
-// A registration that waits for its verification is a token of its own, with what the user is to be made of.
+// A registration that waits for verification is a row of its own, with the data that the user will
+// be created from.
 type OneTimeToken struct {
 	ID        ID `gorm:"primaryKey"`
 	Purpose   string
 	Hash      []byte
-	UserID    int64  // 0: a registration without a user yet
-	ActorID   *int64 // the staff member who started it, if it was one
+	UserID    int64  // 0 for a registration without a user
+	ActorID   *int64 // the staff member who started it, or nil
 	Email     string
 	EmailNorm string
 	Username  string
@@ -35,47 +36,51 @@ type OneTimeToken struct {
 	UsedAt    *time.Time
 }
 
-// Purposes of a one-time token; a token of one is worth nothing for another.
+// The purposes of a one-time token. A token is not accepted for another purpose than its own.
 const (
 	PurposeVerify      = "verify"
 	PurposeReset       = "reset"
 	PurposeEmailChange = "email_change"
-	// A refresh token of the service that the user was imported from. It is no link: the hash is that of its jti or,
-	// where it has none, of its text; the row is written when it is used, and its id is that of the session it became.
+	// PurposeLegacyRefresh marks a used refresh token of the service that the user was imported
+	// from. It has no link. The hash is that of the token's jti or, if it has none, of its text.
+	// The row is written when the token is used, and its id is that of the session that the token
+	// was exchanged for.
 	PurposeLegacyRefresh = "legacy_refresh"
-	// What is left of an imported user who was deleted here: the id, so that another run of the import does not bring
-	// the account back, with the old password and with refresh tokens of which nobody knows any more that they were used.
+	// PurposeDeleted marks an imported user who was deleted here. The row keeps the id, so that
+	// another import does not restore the account with its old password, and with refresh tokens
+	// that are no longer known to have been used.
 	PurposeDeleted = "deleted"
 )
 
-// deletedUser is the mark of a user who must not come again.
+// deletedUser returns the row that keeps an import from restoring a deleted user.
 func deletedUser(id int64, now time.Time) OneTimeToken {
 	hash := sha256.Sum256([]byte("deleted user " + strconv.FormatInt(id, 10)))
 	return OneTimeToken{ID: ID(uuid.Must(uuid.NewV7())), Purpose: PurposeDeleted, Hash: hash[:], UserID: id, CreatedAt: now, ExpiresAt: now.AddDate(100, 0, 0), UsedAt: &now}
 }
 
-// DeletedUsers are those of the ids that belonged to imported users who were deleted.
+// DeletedUsers returns those of the ids that belonged to imported users who were deleted.
 func (s *Store) DeletedUsers(ctx context.Context, ids []int64) ([]int64, error) {
 	var deleted []int64
 	err := s.reads.WithContext(ctx).Model(&OneTimeToken{}).Where("user_id IN ? AND purpose = ?", ids, PurposeDeleted).Pluck("user_id", &deleted).Error
 	return deleted, translate(err)
 }
 
-// Token finds a token by the hash of its value. ErrNotFound: there is none of this purpose.
+// Token finds a token by its purpose and the hash of its value. Errors: ErrNotFound.
 func (s *Store) Token(ctx context.Context, purpose string, hash []byte) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("hash = ? AND purpose = ?", hash, purpose).Take(&t).Error
 	return t, translate(err)
 }
 
-// TokenByID finds a token by its id. ErrNotFound: there is none of this purpose.
+// TokenByID finds a token by its purpose and id. Errors: ErrNotFound.
 func (s *Store) TokenByID(ctx context.Context, purpose string, id ID) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("id = ? AND purpose = ?", id, purpose).Take(&t).Error
 	return t, translate(err)
 }
 
-// PendingRegistration is the newest registration of an address that waits for its verification. ErrNotFound.
+// PendingRegistration returns the newest registration of an address that waits for verification.
+// Errors: ErrNotFound.
 func (s *Store) PendingRegistration(ctx context.Context, emailNorm string, now time.Time) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("email_norm = ? AND purpose = ? AND used_at IS NULL AND expires_at > ?", emailNorm, PurposeVerify, now).
@@ -83,7 +88,8 @@ func (s *Store) PendingRegistration(ctx context.Context, emailNorm string, now t
 	return t, translate(err)
 }
 
-// PendingEmailChange is the change of the user's address that waits for its confirmation. ErrNotFound.
+// PendingEmailChange returns the change of the user's address that waits for confirmation. Errors:
+// ErrNotFound.
 func (s *Store) PendingEmailChange(ctx context.Context, userID int64, now time.Time) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("user_id = ? AND purpose = ? AND used_at IS NULL AND expires_at > ?", userID, PurposeEmailChange, now).
@@ -91,7 +97,8 @@ func (s *Store) PendingEmailChange(ctx context.Context, userID int64, now time.T
 	return t, translate(err)
 }
 
-// PendingRegistrations are the newest registrations of an address that wait for its verification and have no user.
+// PendingRegistrations returns at most limit registrations of an address that wait for verification
+// and have no user, newest first.
 func (s *Store) PendingRegistrations(ctx context.Context, emailNorm string, now time.Time, limit int) ([]OneTimeToken, error) {
 	var list []OneTimeToken
 	err := s.reads.WithContext(ctx).
@@ -100,8 +107,9 @@ func (s *Store) PendingRegistrations(ctx context.Context, emailNorm string, now 
 	return list, translate(err)
 }
 
-// AddRegistration stores a registration, and the mail about it within its budget, in one transaction. It says whether
-// there is a mail. Where repeats are used up nothing is stored.
+// AddRegistration stores a registration, and queues its mail within the rate limit budget, in one
+// transaction. It reports whether the mail was queued. If the rate limit repeats is exceeded,
+// nothing is stored.
 func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, budget, repeats Spending) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
 		if err := spend(tx, t.CreatedAt, repeats); err != nil {
@@ -115,9 +123,10 @@ func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, bud
 	return queued, unlessOver(err)
 }
 
-// AddUserRegistration makes a user whose address is not verified, with the token and the mail, in one transaction, if
-// the budget of mails allows it: nobody's address becomes an account without a word to its owner. It says whether.
-// ErrConflict: the username or the address is taken.
+// AddUserRegistration creates a user whose address is not verified, with the token and the mail, in
+// one transaction. It does so only if the rate limit budget allows the mail, so that no address
+// gets an account without notice to its owner. It reports whether it did. Errors: ErrConflict if
+// the username or the address is taken.
 func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail, budget Spending, events ...Event) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		if err := createUser(tx, u, events); err != nil {
@@ -132,9 +141,10 @@ func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken
 	return err == nil, unlessOver(err)
 }
 
-// CompleteRegistration consumes the token of a registration, ends every other one of the same address and makes the
-// user, in one transaction. ErrNotFound: the token is used or expired. ErrConflict: the username or the address is
-// taken; nothing has happened.
+// CompleteRegistration consumes the token of a registration, ends every other registration of the
+// same address and creates the user, in one transaction. Errors: ErrNotFound if the token is used
+// or expired; ErrConflict if the username or the address is taken. In both cases nothing is
+// changed.
 func (s *Store) CompleteRegistration(ctx context.Context, t OneTimeToken, u *User, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := consume(tx, t, now); err != nil {
@@ -150,8 +160,8 @@ func (s *Store) CompleteRegistration(ctx context.Context, t OneTimeToken, u *Use
 	})
 }
 
-// VerifyUser consumes the token and notes that the user's address is verified, if it is still the token's address.
-// ErrNotFound: it is not, or the token is used or expired.
+// VerifyUser consumes the token and marks the user's address as verified, if it is still the
+// token's address. Errors: ErrNotFound if it is not, or if the token is used or expired.
 func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := consume(tx, t, now); err != nil {
@@ -162,11 +172,11 @@ func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time, e
 }
 
 // AddResetToken stores the token of a reset, whose id is that of its mail. The newest request
-// invalidates the user's older tokens, in whatever order they are stored, because mails may be
+// invalidates the user's older tokens, also if they are stored later, because mails may be
 // delivered out of order. The token is stored once.
 //
 // It claims the user, so that two workers store two tokens one after the other. It also checks that
-// the mail still waits: a link must not be created after the event that ended all links. If the
+// the mail is still queued: a link must not be created after the event that ended all links. If the
 // user was invited and has no password yet, the token lives at least as long as the open invitation
 // that it replaces. Errors: ErrConflict if the user has changed since u was read, ErrNotFound if
 // the mail has been dropped.
@@ -209,10 +219,10 @@ func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error
 	})
 }
 
-// invitationEnd returns when a reset token that replaces the link of an invitation expires: not
-// before that link would have. Otherwise a stranger who requests a reset for the address of an
-// invited user would leave the user an hour instead of days. The invitation may still wait in the
-// outbox, without a token.
+// invitationEnd returns the expiry of a reset token that replaces the link of an invitation. The
+// token does not expire before that link would have. Otherwise a stranger who requests a reset for
+// the address of an invited user would leave the user an hour instead of days. The invitation may
+// still wait in the outbox, without a token.
 func invitationEnd(tx *gorm.DB, t OneTimeToken) (time.Time, error) {
 	var ends []time.Time
 	err := tx.Model(&OneTimeToken{}).Where("user_id = ? AND purpose = ? AND used_at IS NULL", t.UserID, t.Purpose).
@@ -226,19 +236,19 @@ func invitationEnd(tx *gorm.DB, t OneTimeToken) (time.Time, error) {
 	return slices.MaxFunc(slices.Concat(ends, queued, []time.Time{t.ExpiresAt}), time.Time.Compare), err
 }
 
-// some says whether there is such a row.
+// some reports whether a row matches.
 func some(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 	var n int64
 	err := tx.Model(model).Where(where, args...).Count(&n).Error
 	return n > 0, err
 }
 
-// PasswordReset is the write of a password reset.
+// PasswordReset holds the data of a password reset.
 type PasswordReset struct {
 	Token    OneTimeToken
 	Hash     string // of the new password
 	Now      time.Time
-	Username string // replaces the username and clears the other data typed at the registration; empty keeps them
+	Username string // replaces the username and clears the other data entered at registration; empty keeps them
 	Notice   Mail
 	Budgets  []ID // rate limits to reset
 }
@@ -247,8 +257,9 @@ type PasswordReset struct {
 // other token of the user, and queues the notice, in one transaction. The link proves that the user
 // owns the mailbox, so the address becomes verified.
 //
-// Errors: ErrNotFound if the token is used or expired, or if the user is inactive, has another
-// address or, if the reset clears the data typed at the registration, has been verified since.
+// Errors: ErrNotFound if the token is used or expired, if the user is inactive or has another
+// address, or if the reset clears the data entered at registration and the address has been
+// verified since.
 func (s *Store) ResetPassword(ctx context.Context, r PasswordReset, events ...Event) error {
 	set := map[string]any{
 		"password": r.Hash, "session_epoch": gorm.Expr("session_epoch + 1"),
@@ -282,8 +293,10 @@ func (s *Store) ResetPassword(ctx context.Context, r PasswordReset, events ...Ev
 	})
 }
 
-// ChangePassword sets the password, ends every session and every open link of the user, begins the session n in the
-// next epoch and queues the notices, in one transaction. ErrNotFound: the epoch or the password changed meanwhile.
+// ChangePassword sets the password, revokes every session and every open link of the user except
+// for verifications, starts the session n in the next epoch and queues the notices, in one
+// transaction. Errors: ErrNotFound if the epoch or the password has changed since u was read, or
+// the user is inactive; ErrClock.
 func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Session, tolerance time.Duration, notices []Mail, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		err := changeUser(tx, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}, events,
@@ -301,19 +314,20 @@ func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Sessi
 	})
 }
 
-// claim locks a user that stays as it is. The row really changes: a cluster certifies nothing else, and a change that
-// another node makes at the same moment would go through beside this one.
+// claim locks a user whose data stays the same. It changes the row, because a cluster certifies
+// only changed rows: a concurrent change on another node would otherwise not conflict.
 func claim(tx *gorm.DB, events []Event, where string, args ...any) error {
 	return changeUser(tx, map[string]any{"claims": gorm.Expr("claims + 1")}, events, where, args...)
 }
 
-// newVersion gives a user a new version without another change of the row, because data in another
-// table that users and staff see changes. It locks the user as claim does.
+// newVersion increments the version of a user, because data in another table that users and staff
+// see changes. It locks the user as claim does.
 func newVersion(tx *gorm.DB, events []Event, where string, args ...any) error {
 	return changeUser(tx, map[string]any{"version": gorm.Expr("version + 1")}, events, where, args...)
 }
 
-// consume is the one use of a token: a conditional UPDATE in the transaction that has the effect.
+// consume marks a token as used. It is a conditional UPDATE in the transaction of the token's
+// effect, so that a token has its effect once. Errors: ErrNotFound if the token is used or expired.
 func consume(tx *gorm.DB, t OneTimeToken, now time.Time) error {
 	return one(tx.Model(&OneTimeToken{}).Where("id = ? AND used_at IS NULL AND expires_at > ?", t.ID, now).Updates(map[string]any{"used_at": now}))
 }
@@ -322,7 +336,8 @@ func endTokens(tx *gorm.DB, now time.Time, where string, args ...any) error {
 	return tx.Model(&OneTimeToken{}).Where("used_at IS NULL").Where(where, args...).Updates(map[string]any{"used_at": now}).Error
 }
 
-// endEveryLink ends what has been sent, or is about to be, to a user at an address.
+// endEveryLink ends all open tokens of a user, and drops the mails to the address that would
+// contain a new link.
 func endEveryLink(tx *gorm.DB, now time.Time, userID int64, emailNorm string) error {
 	if err := endTokens(tx, now, "user_id = ?", userID); err != nil {
 		return err
@@ -330,8 +345,8 @@ func endEveryLink(tx *gorm.DB, now time.Time, userID int64, emailNorm string) er
 	return dropResets(tx, now, emailNorm)
 }
 
-// endLinks ends the links that are on their way to a user whose password changes. A verification stays: it gives
-// nobody anything without the password.
+// endLinks ends the links of a user whose password changes, including those not sent yet.
+// Verification links stay valid, because they are of no use without the password.
 func endLinks(tx *gorm.DB, now time.Time, u User) error {
 	if err := endTokens(tx, now, "user_id = ? AND purpose <> ?", u.ID, PurposeVerify); err != nil {
 		return err
@@ -339,7 +354,8 @@ func endLinks(tx *gorm.DB, now time.Time, u User) error {
 	return dropResets(tx, now, u.EmailNorm)
 }
 
-// DeleteOldTokens removes at most limit tokens that expired before the instant given.
+// DeleteOldTokens removes at most limit tokens that expired before the given time. It returns how
+// many it removed.
 func (s *Store) DeleteOldTokens(ctx context.Context, before time.Time, limit int) (int64, error) {
 	return s.deleteOld(ctx, &OneTimeToken{}, "expires_at < ?", before, limit)
 }

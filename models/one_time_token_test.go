@@ -49,7 +49,7 @@ func (f *fixture) reset(at time.Time) models.OneTimeToken {
 	return f.resetOf(f.user, at)
 }
 
-// resetOf asks for a reset and composes its mail, as a request and the worker do.
+// resetOf requests a reset and composes its mail, like a request and the worker.
 func (f *fixture) resetOf(u models.User, at time.Time) models.OneTimeToken {
 	f.t.Helper()
 	t := f.resetWaiting(u, at)
@@ -57,7 +57,7 @@ func (f *fixture) resetOf(u models.User, at time.Time) models.OneTimeToken {
 	return t
 }
 
-// resetWaiting asks for a reset whose token is yet to be made.
+// resetWaiting requests a reset whose token does not exist yet.
 func (f *fixture) resetWaiting(u models.User, at time.Time) models.OneTimeToken {
 	f.t.Helper()
 	t, m := newToken(models.PurposeReset, u, at), newMail(at)
@@ -67,7 +67,7 @@ func (f *fixture) resetWaiting(u models.User, at time.Time) models.OneTimeToken 
 	return t
 }
 
-// isOpen says whether a token can still be used.
+// isOpen reports whether a token can still be used.
 func (f *fixture) isOpen(t models.OneTimeToken) bool {
 	f.t.Helper()
 	found, err := f.Token(f.t.Context(), t.Purpose, t.Hash)
@@ -75,7 +75,8 @@ func (f *fixture) isOpen(t models.OneTimeToken) bool {
 	return found.UsedAt == nil
 }
 
-// together makes calls at once, over two stores, and says how many succeeded; the others must be ErrNotFound.
+// together makes n calls at once, over two stores, and returns how many succeeded. The others must
+// return ErrNotFound.
 func (f *fixture) together(n int, call func(s *models.Store, i int) error) int64 {
 	f.t.Helper()
 	stores := []*models.Store{f.Store, open(f.t, f.db)}
@@ -111,7 +112,7 @@ func TestResetIsUsedOnce(t *testing.T) {
 	})
 }
 
-// Two tokens of one user, made by two requests: whoever is first ends the other.
+// A completed reset ends the other tokens of its user, and none of another user.
 func TestResetEndsEveryOtherToken(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		change, reset := newToken(models.PurposeEmailChange, f.user, now()), f.reset(now())
@@ -124,7 +125,7 @@ func TestResetEndsEveryOtherToken(t *testing.T) {
 	})
 }
 
-// A token is worth something for its time, its user's address and its purpose.
+// A token is accepted only until it expires, and only for its user's address and its purpose.
 func TestResetIsRefused(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
@@ -166,7 +167,7 @@ func TestRegistrationIsCompletedOnce(t *testing.T) {
 	})
 }
 
-// Two registrations of one address, completed at once: one user.
+// Two registrations of one address that are completed at once create one user.
 func TestTwinRegistrations(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
@@ -184,7 +185,7 @@ func TestTwinRegistrations(t *testing.T) {
 	})
 }
 
-// A name that is taken leaves the token as it was, for another try.
+// If the name is taken, the token is not consumed and can be used again.
 func TestConflictConsumesNothing(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
@@ -206,7 +207,7 @@ func TestConflictConsumesNothing(t *testing.T) {
 	})
 }
 
-// The worker may make the token of a mail several times.
+// The worker may create the token of a mail several times.
 func TestResetTokenIsStoredOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		token := f.reset(now())
@@ -218,7 +219,7 @@ func TestResetTokenIsStoredOnce(t *testing.T) {
 		if diff := cmp.Diff(stored, tokens()); diff != "" {
 			t.Error("storing it again changed it", diff)
 		}
-		if f.reload(f.user).Claims != claimed+1 { // a cluster sees no conflict in a row that stays as it is
+		if f.reload(f.user).Claims != claimed+1 { // a cluster detects no conflict in a row that is not changed
 			t.Error("the user was not claimed by a change")
 		}
 		ok(t, f.ResetPassword(t.Context(), models.PasswordReset{Token: token, Hash: "new", Now: now(), Notice: newMail(now())}))
@@ -230,7 +231,7 @@ func TestResetTokenIsStoredOnce(t *testing.T) {
 }
 
 // The token of a reset that is stored while the invitation waits in the outbox lives as long as the
-// invitation. For a user with a password it lives as long as the reset says.
+// invitation. For a user with a password it lives as long as a reset.
 func TestControl198ResetLivesAsLongAsTheInvitation(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		end := func(token models.OneTimeToken) time.Time {
@@ -262,7 +263,7 @@ func TestControl198ResetLivesAsLongAsTheInvitation(t *testing.T) {
 	})
 }
 
-// The newest request's token is the one that works, in whatever order the mails went out.
+// The token of the newest request is the valid one, even if the mails are sent out of order.
 func TestNewestResetKillsTheOlder(t *testing.T) {
 	at := now().Truncate(time.Second)
 	for name, order := range map[string][]time.Duration{
@@ -286,8 +287,8 @@ func TestNewestResetKillsTheOlder(t *testing.T) {
 	}
 }
 
-// A link must not be born after what ends all of them: neither by a worker that has read the user before, nor by one
-// that reads him afterwards.
+// No link is created after the event that ends all links, neither by a worker that read the user
+// before the event, nor by one that reads the user afterwards.
 func TestNoResetLinkAfterTheEnd(t *testing.T) {
 	for name, end := range map[string]func(f *fixture, u models.User) error{
 		"reset": func(f *fixture, u models.User) error {
@@ -321,7 +322,8 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 	}
 }
 
-// A change of address that was started before the account was recovered does not follow the recovery.
+// A change of address that was started before the account was recovered does not take effect after
+// the recovery.
 func TestEmailChangeEndsWithItsEpoch(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for name, end := range map[string]func(u models.User) error{
@@ -339,7 +341,7 @@ func TestEmailChangeEndsWithItsEpoch(t *testing.T) {
 	})
 }
 
-// Two workers that compose two resets of one user at once leave one open.
+// If two workers compose two resets of one user at once, one token stays open.
 func TestTwoResetsAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for round := range 10 {

@@ -11,13 +11,13 @@ import (
 	"gorm.io/gorm"
 )
 
-// Mail is a mail to be sent, stored in the transaction that it announces. It holds no token: the link is made from
-// TokenID and the server's secret when the mail is sent.
+// Mail is a queued mail. It is stored in the transaction that causes it. It contains no token: the
+// link is derived from TokenID and the server's secret when the mail is sent.
 type Mail struct {
 	ID        ID `gorm:"primaryKey"`
 	Kind      string
 	Priority  MailPriority
-	UserID    int64 // 0: unknown, or none
+	UserID    int64 // 0 if the mail has no user or the user is unknown
 	Email     string
 	EmailNorm string
 	Locale    string
@@ -25,9 +25,9 @@ type Mail struct {
 	NewEmail  string
 	TokenID   *ID
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
-	ExpiresAt time.Time // after which it is of no use any more
+	ExpiresAt time.Time // the mail is not sent after this time
 	Attempts  int
-	NextAt    time.Time // not before; also the end of a lease
+	NextAt    time.Time // the mail is not sent before this time; also the end of a lease
 	Lease     *ID
 	DoneAt    *time.Time
 	Outcome   string
@@ -46,8 +46,8 @@ func (m Mail) PublicID() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// MailPriority is the order in which mails are sent: the lower number first, and among equal ones
-// the mail that has been due longest.
+// MailPriority determines the order of delivery. Mails with a lower number are sent first, and
+// among equal ones the mail that has been due longest.
 //
 // Strangers can queue mails faster than a mail server accepts them, so their mails must not delay
 // the others. A higher priority does not starve a lower one: mails of [PriorityKnown] are limited
@@ -62,30 +62,32 @@ const (
 	PriorityRegistration                     // anyone can request it for an address, and each is sent
 )
 
-// The kinds of mail that are known here. The tokens of the first two are created when they are
-// sent.
+// The kinds of mail that this package distinguishes. The tokens of the first two are created when
+// the mails are sent.
 const (
 	KindReset          = "reset"
 	KindInvitation     = "invitation"
 	KindAccountDeleted = "account_deleted"
 )
 
-// Outcomes of a mail.
+// The outcomes of a mail.
 const (
 	MailSent    = "sent"
-	MailDropped = "dropped" // there was nobody to send it to
+	MailDropped = "dropped" // it had no recipient anymore
 	MailExpired = "expired"
-	MailRefused = "refused" // by the recipient's server, for good
+	MailRefused = "refused" // rejected permanently by the recipient's server
 )
 
-// AddMail queues a mail that announces nothing but itself, if its budget allows it, and says whether.
+// AddMail queues a mail that belongs to no other write, if the rate limit budget allows it. It
+// reports whether the mail was queued.
 func (s *Store) AddMail(ctx context.Context, m Mail, budget Spending) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error { return mustAddMail(tx, m, budget) })
 	return err == nil, unlessOver(err)
 }
 
-// mustAddMail: the budget is spent in the transaction that queues the mail. Spent before, a fault in between would keep
-// the mail back from who asks again. Errors: *OverBudget.
+// mustAddMail counts the mail in its rate limit and queues it, in the same transaction. If the mail
+// were counted earlier, a fault in between would deny the mail to a user who requests it again.
+// Errors: *OverBudget.
 func mustAddMail(tx *gorm.DB, m Mail, budget Spending) error {
 	if err := spend(tx, m.CreatedAt, budget); err != nil {
 		return err
@@ -93,13 +95,15 @@ func mustAddMail(tx *gorm.DB, m Mail, budget Spending) error {
 	return tx.Create(&m).Error
 }
 
-// addMail goes on without a mail where the budget is used up.
+// addMail is like mustAddMail, but returns false instead of *OverBudget if the rate limit is
+// exceeded.
 func addMail(tx *gorm.DB, m Mail, budget Spending) (queued bool, err error) {
 	err = mustAddMail(tx, m, budget)
 	return err == nil, unlessOver(err)
 }
 
-// unlessOver takes a budget that is used up for no error: the caller is told by another answer.
+// unlessOver returns nil for an *OverBudget and err otherwise. Its callers report an exceeded limit
+// in another result.
 func unlessOver(err error) error {
 	var over *OverBudget
 	if errors.As(err, &over) {
@@ -115,9 +119,9 @@ func addMails(tx *gorm.DB, mails []Mail) error {
 	return tx.Create(&mails).Error
 }
 
-// DueMails returns at most limit mails of each priority that are due and that no worker has claimed,
-// in the order in which they are to be sent. It queries each priority separately, so that mails that
-// wait for a retry are not read.
+// DueMails returns at most limit mails of each priority that are due and that no worker has
+// claimed, in the order of delivery. It queries each priority separately, so that mails that wait
+// for a retry are not read.
 func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail, error) {
 	var due []Mail
 	for _, priority := range []MailPriority{PriorityKnown, PriorityReset, PriorityRegistration} {
@@ -132,7 +136,7 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail,
 	return due, nil
 }
 
-// Recipients returns those of the addresses that have an active user, in one statement.
+// Recipients returns those of the addresses that belong to an active user.
 func (s *Store) Recipients(ctx context.Context, emailNorms []string) ([]string, error) {
 	var found []string
 	if len(emailNorms) == 0 {
@@ -143,8 +147,8 @@ func (s *Store) Recipients(ctx context.Context, emailNorms []string) ([]string, 
 	return found, translate(err)
 }
 
-// Registrants returns those of the addresses that have a registration waiting for its verification,
-// in one statement; see PendingRegistration.
+// Registrants returns those of the addresses that have a registration waiting for verification; see
+// [Store.PendingRegistration].
 func (s *Store) Registrants(ctx context.Context, emailNorms []string, now time.Time) ([]string, error) {
 	var found []string
 	if len(emailNorms) == 0 {
@@ -156,12 +160,12 @@ func (s *Store) Registrants(ctx context.Context, emailNorms []string, now time.T
 	return found, translate(err)
 }
 
-// ClaimMail claims a mail that is due for the time of a lease. Until the lease expires no other
-// worker claims the mail; after it, another one does if this worker has failed. Errors: ErrNotFound
-// if another worker was faster.
+// ClaimMail claims a due mail for the duration of a lease. Until the lease expires, no other worker
+// claims the mail. If this worker fails, another one claims the mail after that. Errors:
+// ErrNotFound if another worker was faster.
 //
-// The claim is an UPDATE guarded by what was read, which works without SKIP LOCKED and on every
-// node of a cluster.
+// The claim is an UPDATE guarded by the values that were read, which works without SKIP LOCKED and
+// on every node of a cluster.
 func (s *Store) ClaimMail(ctx context.Context, m Mail, now time.Time, lease time.Duration) (Mail, error) {
 	mine := ID(uuid.Must(uuid.NewV7()))
 	result := s.db.WithContext(ctx).Model(&Mail{}).
@@ -203,9 +207,9 @@ func (s *Store) MailsDue(ctx context.Context, priority MailPriority, now time.Ti
 	return len(last) > 0, translate(err)
 }
 
-// FinishMail stores the outcome of a mail, and RetryMail when to retry it. Both do nothing if the
-// lease has expired. The address of a deleted account is removed from its last mail once that is
-// finished, because nothing else removes it with the user.
+// FinishMail stores the outcome of a mail. It does nothing if the lease has expired. It removes the
+// address of a deleted account from the account's last mail, because nothing else removes it with
+// the user.
 func (s *Store) FinishMail(ctx context.Context, m Mail, now time.Time, outcome string) error {
 	set := map[string]any{"done_at": now, "outcome": outcome, "lease": nil}
 	if m.Kind == KindAccountDeleted {
@@ -214,7 +218,8 @@ func (s *Store) FinishMail(ctx context.Context, m Mail, now time.Time, outcome s
 	return s.releaseMail(ctx, m, set)
 }
 
-// RetryMail gives the lease back.
+// RetryMail schedules the next attempt and releases the lease. It does nothing if the lease has
+// expired.
 func (s *Store) RetryMail(ctx context.Context, m Mail, next time.Time) error {
 	return s.releaseMail(ctx, m, map[string]any{"next_at": next, "lease": nil})
 }
@@ -225,34 +230,36 @@ func (s *Store) releaseMail(ctx context.Context, m Mail, set map[string]any) err
 	})
 }
 
-// MailBacklog counts the mails that are neither delivered nor given up, and returns when the oldest of them was created.
-// A mail that waits for another attempt counts as well: while the mail server is away, all of them do.
+// MailBacklog returns the number of mails that are neither delivered nor given up, and when the
+// oldest of them was created. It includes mails that wait for another attempt, as all mails do
+// while the mail server is down.
 func (s *Store) MailBacklog(ctx context.Context) (n int, oldest time.Time, err error) {
 	var undelivered int64
 	waiting := func() *gorm.DB { return s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL") }
 	if err := waiting().Count(&undelivered).Error; err != nil || undelivered == 0 {
 		return 0, oldest, translate(err)
 	}
-	var first []Mail // none, if the last one has been delivered in between
+	var first []Mail // empty if the last mail was delivered since the count
 	if err := waiting().Order("created_at").Limit(1).Find(&first).Error; err != nil || len(first) == 0 {
 		return 0, oldest, translate(err)
 	}
 	return int(undelivered), first[0].CreatedAt, nil
 }
 
-// dropResets ends the requests for a reset link that wait in the outbox: their link would be younger than the event
-// that must end every link of the user.
+// dropResets drops the queued mails to an address that would contain a new reset link. Such a link
+// would be created after the event that must end every link of the user.
 func dropResets(tx *gorm.DB, now time.Time, emailNorm string) error {
 	return tx.Model(&Mail{}).Where("email_norm = ? AND kind IN ? AND done_at IS NULL", emailNorm, []string{KindReset, KindInvitation}).
 		Updates(map[string]any{"done_at": now, "outcome": MailDropped, "lease": nil}).Error
 }
 
-// DeleteOldMails removes at most limit mails that were finished before the instant given.
+// DeleteOldMails removes at most limit mails that were finished before the given time. It returns
+// how many it removed.
 func (s *Store) DeleteOldMails(ctx context.Context, before time.Time, limit int) (int64, error) {
 	return s.deleteOld(ctx, &Mail{}, "done_at < ?", before, limit)
 }
 
-// deleteOld removes rows in small steps, which keep locks short.
+// deleteOld removes at most limit rows, so that locks are held briefly.
 func (s *Store) deleteOld(ctx context.Context, model any, where string, before time.Time, limit int) (int64, error) {
 	var ids []ID
 	err := s.reads.WithContext(ctx).Model(model).Where(where, before).Limit(limit).Pluck("id", &ids).Error

@@ -58,14 +58,14 @@ func (f *fixture) nothingDue(at time.Time) {
 	}
 }
 
-// outcome is how a mail ended, or empty.
+// outcome returns the outcome of a mail, or "" if it is not finished.
 func (f *fixture) outcome(m models.Mail) string {
 	f.t.Helper()
 	return f.query("SELECT outcome FROM outbox WHERE id = ?", m.ID)[0][0]
 }
 
-// claims counts how often each mail is claimed by workers over several stores, each of which goes on until it finds
-// nothing.
+// claims counts how often each mail is claimed by workers over several stores. Each worker
+// continues until it finds no mail.
 func claims(t *testing.T, workers int, at time.Time, stores ...*models.Store) map[models.ID]int {
 	t.Helper()
 	taken := map[models.ID]int{}
@@ -101,7 +101,8 @@ func TestMailIsClaimedByOneWorker(t *testing.T) {
 			want[f.queue(at.Add(-time.Second)).ID] = true
 		}
 		later := f.queue(at.Add(time.Microsecond))
-		// A worker that loses every one of its candidates stops early, so that some are left for the next round.
+		// A worker that loses all its candidates stops early, so that some mails are left for the
+		// next round.
 		taken := map[models.ID]int{}
 		for range 3 {
 			for id, n := range claims(t, 8, at, f.Store, other) {
@@ -119,7 +120,7 @@ func TestMailIsClaimedByOneWorker(t *testing.T) {
 	})
 }
 
-// A worker that was gone for longer than its lease has no say any more.
+// A worker whose lease has expired cannot change the mail anymore.
 func TestLostLeaseOfAMail(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
@@ -137,7 +138,7 @@ func TestLostLeaseOfAMail(t *testing.T) {
 			t.Error("the first worker still had a say")
 		}
 		ok(t, f.FinishMail(t.Context(), second, at.Add(lease), models.MailSent))
-		ok(t, f.RetryMail(t.Context(), second, at)) // what is done stays done
+		ok(t, f.RetryMail(t.Context(), second, at)) // a finished mail stays finished
 		f.nothingDue(at.Add(time.Hour))
 		if got := f.outcome(first); got != models.MailSent {
 			t.Errorf("outcome %q", got)
@@ -147,7 +148,7 @@ func TestLostLeaseOfAMail(t *testing.T) {
 
 func TestMailIsTriedAgainInTime(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
-		at := now().Truncate(time.Second) // a time without a fraction, between others that have one
+		at := now().Truncate(time.Second) // a time without a fraction between others with one
 		f.queue(at)
 		next := at.Add(10*time.Second + 500*time.Millisecond)
 		ok(t, f.RetryMail(t.Context(), f.claim(at), next))
@@ -160,7 +161,7 @@ func TestMailIsTriedAgainInTime(t *testing.T) {
 	})
 }
 
-// What has waited longest comes first.
+// The mail that has been due longest is claimed first.
 func TestMailsAreClaimedInOrder(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
@@ -215,8 +216,8 @@ func TestMailsAreClaimedByPriority(t *testing.T) {
 	})
 }
 
-// Mails without a recipient are finished together, except those that a worker has claimed and those
-// that are finished already.
+// Mails without a recipient are finished together, except for those that a worker has claimed or
+// that are already finished.
 func TestDropMails(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()

@@ -10,16 +10,18 @@ import (
 	"testing"
 )
 
-// Rules of this package, which alone knows SQL, held by reading its source.
+// The rules of this package for SQL. The test checks them by reading the source.
 
-// rawArgument is the place of the SQL text among the arguments of what takes one. Functions of our own that pass a
-// parameter on to such a place are found, and their callers are held to the same.
+// rawArgument maps functions that take SQL text to the position of that argument. Functions of this
+// package that pass a parameter on to such an argument are added during the check, and the same
+// rule applies to their callers.
 var rawArgument = map[string]int{
 	"Where": 0, "Or": 0, "Not": 0, "Having": 0, "Order": 0, "Select": 0, "Omit": 0, "Group": 0, "Joins": 0, "Pluck": 0, "Raw": 0, "Exec": 0, "Table": 0, "Distinct": 0, "Expr": 0, "Preload": 0,
 	"ExecContext": 1, "QueryContext": 1, "QueryRowContext": 1, "PrepareContext": 1,
 }
 
-// unguarded are the writes that may touch any number of rows, none included, and why that is right.
+// unguarded maps functions whose writes may match any number of rows, including none, to the
+// reason.
 var unguarded = map[string]string{
 	"AddEvents":       "a user who is gone has no events",
 	"mendSearch":      "a user who has changed since has the right text already, or gets it in the next round",
@@ -35,11 +37,11 @@ var unguarded = map[string]string{
 	"releaseLease":    "a lease that was lost is not ours to release",
 }
 
-// source is a function with what is known of its names.
+// source is a function together with the constants and functions known to the check.
 type source struct {
 	set    *token.FileSet
 	decl   *ast.FuncDecl
-	consts map[string]bool // of the package
+	consts map[string]bool // constants of the package
 	faults *[]string
 	raw    map[string]int
 }
@@ -48,7 +50,7 @@ func (s source) fault(n ast.Node, text string) {
 	*s.faults = append(*s.faults, s.set.Position(n.Pos()).String()+": "+s.decl.Name.Name+": "+text)
 }
 
-// parameter is the place of a name among the function's parameters, or -1.
+// parameter returns the position of a name among the function's parameters, or -1.
 func (s source) parameter(name string) int {
 	i := 0
 	for _, field := range s.decl.Type.Params.List {
@@ -62,7 +64,8 @@ func (s source) parameter(name string) int {
 	return -1
 }
 
-// constant: a literal, a constant of the package, a local that is only ever one of these, or a concatenation of them.
+// constant reports whether e is a literal, a constant of the package, a local variable that only
+// has such values, or a concatenation of them.
 func (s source) constant(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -93,13 +96,14 @@ func (s source) onlyConstants(name string) bool {
 	return assigned > 0 && fixed
 }
 
-// isGuard: the first answer of clockGuard is a constant, to which it is held itself.
+// isGuard reports whether e is a call of clockGuard. Its first result is constant; answers checks
+// that.
 func isGuard(e ast.Expr) bool {
 	call, ok := e.(*ast.CallExpr)
 	return ok && nameOf(call) == "clockGuard"
 }
 
-// answers holds clockGuard to that.
+// answers checks that the first result of clockGuard is constant.
 func (s source) answers() {
 	ast.Inspect(s.decl, func(n ast.Node) bool {
 		if r, ok := n.(*ast.ReturnStmt); ok && s.decl.Name.Name == "clockGuard" && !s.constant(r.Results[0]) {
@@ -109,7 +113,7 @@ func (s source) answers() {
 	})
 }
 
-// calls looks at every call for texts that are put together and writes whose outcome nobody looks at.
+// calls checks every call for SQL text that is not constant and for writes whose result is ignored.
 func (s source) calls() {
 	var stack []ast.Node
 	ast.Inspect(s.decl, func(n ast.Node) bool {
@@ -137,10 +141,10 @@ func nameOf(call *ast.CallExpr) string {
 
 func (s source) call(call *ast.CallExpr, stack []ast.Node) {
 	name := nameOf(call)
-	if place, ok := s.raw[name]; ok && place < len(call.Args) && (!call.Ellipsis.IsValid() || place < len(call.Args)-1) { // the last are a prepared statement's
+	if place, ok := s.raw[name]; ok && place < len(call.Args) && (!call.Ellipsis.IsValid() || place < len(call.Args)-1) { // an argument with an ellipsis holds the values of a prepared statement
 		arg := call.Args[place]
 		ident, isName := arg.(*ast.Ident)
-		if isName && s.parameter(ident.Name) >= 0 { // its callers are asked
+		if isName && s.parameter(ident.Name) >= 0 { // the rule applies to its callers
 			s.raw[s.decl.Name.Name] = s.parameter(ident.Name)
 		} else if !s.constant(arg) {
 			s.fault(call, "the SQL of "+name+" is not constant")
@@ -148,12 +152,12 @@ func (s source) call(call *ast.CallExpr, stack []ast.Node) {
 	}
 	switch name {
 	case "Save", "UpdateColumns", "UpdateColumn", "Begin", "BeginTx", "Commit":
-		if name != s.decl.Name.Name { // boundedConn hands its own on
+		if name != s.decl.Name.Name { // boundedConn calls the method that it wraps
 			s.fault(call, name+" is not used here")
 		}
 	case "Updates":
 		literal, isLiteral := call.Args[0].(*ast.CompositeLit)
-		_, isName := call.Args[0].(*ast.Ident) // a map that a caller has made
+		_, isName := call.Args[0].(*ast.Ident) // a map that the caller has created
 		_, isMap := ast.Expr(nil), false
 		if isLiteral {
 			_, isMap = literal.Type.(*ast.MapType)
@@ -170,7 +174,8 @@ func (s source) call(call *ast.CallExpr, stack []ast.Node) {
 	}
 }
 
-// outcome: the error is looked at and, of a guarded write, how many rows it has met.
+// outcome checks that the error of a call is used and, for a guarded write, also the number of
+// matched rows.
 func (s source) outcome(call *ast.CallExpr, stack []ast.Node, guarded bool) {
 	counted, looked := false, true
 	switch parent := stack[len(stack)-1].(type) {
@@ -191,7 +196,7 @@ func (s source) outcome(call *ast.CallExpr, stack []ast.Node, guarded bool) {
 	}
 }
 
-// text is the function's selectors, as they are written.
+// text returns the selectors in the function, as written.
 func (s source) text() string {
 	var b strings.Builder
 	ast.Inspect(s.decl, func(n ast.Node) bool {
@@ -205,7 +210,8 @@ func (s source) text() string {
 	return b.String()
 }
 
-// check reads files, again and again until no more functions are found that pass SQL on.
+// check returns the faults in files. It repeats the check until it finds no further functions that
+// pass SQL on.
 func check(t *testing.T, files map[string]string) []string {
 	t.Helper()
 	raw := map[string]int{}
@@ -267,7 +273,7 @@ func TestControl98NoRawSQLNoLostWrite(t *testing.T) {
 	}
 }
 
-// Each of these breaks a rule, and is seen to.
+// Each of these sources breaks a rule and is reported.
 func TestControl98RulesFind(t *testing.T) {
 	for _, body := range []string{
 		`db.Where("id = " + name).Take(&u)`, `db.Order(name + "").Find(&u)`, `db.Raw(fmt.Sprintf("x %s", name))`, `q := "a"; q = name + "b"; return db.Exec(q).Error`, `db.Select(f()).Find(&u)`,

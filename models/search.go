@@ -12,11 +12,11 @@ import (
 	"gorm.io/gorm"
 )
 
-// searchColumns are the columns that the search text is made of.
+// searchColumns are the columns that the search text is computed from.
 var searchColumns = []string{"username", "email", "first_name", "last_name"}
 
-// searchText returns the text that a search compares words with, one value per line: the names, the
-// address as it was typed, with its domain in ASCII, and with its domain in Unicode.
+// searchText returns the text that FindUsers compares words with, one value per line: the names,
+// the address as the user entered it, with its domain in ASCII, and with its domain in Unicode.
 func searchText(u User) string {
 	lines := []string{fold(u.Username), fold(u.Email)}
 	if local, domain, ok := strings.Cut(u.EmailNorm, "@"); ok {
@@ -35,11 +35,11 @@ func searchText(u User) string {
 	return strings.Join(text, "\n")
 }
 
-// fold returns the form in which texts are searched: Unicode's compatibility form (NFKC) in small
-// letters. The server folds, not the database, because no two engines know the same letters. fold
-// first maps to capitals, which turns ß, ſ, ﬁ and ς into the letters they are equal to. cases.Fold
-// would do so too, but it swaps the two cases of Cherokee. A dot above an i is removed, so that İ
-// is an i.
+// fold returns the form of a text that searches compare: Unicode's compatibility form (NFKC) in
+// lower case. The server folds, not the database, because the engines differ in the letters that
+// they fold. fold first maps to upper case, which turns ß, ſ, ﬁ and ς into the letters they are
+// equal to. cases.Fold would do so too, but it swaps the two cases of Cherokee. A dot above an i is
+// removed, so that İ matches i.
 func fold(text string) string {
 	for range maxFolds { // one step can undo the form that another one has produced
 		capitals := cases.Upper(language.Und).String(strings.ToLower(norm.NFKC.String(text)))
@@ -54,12 +54,13 @@ func fold(text string) string {
 
 const maxFolds = 4 // more than any letter needs
 
-// maxSearchWord bounds a folded word of a search: it is the length of the longest address.
+// maxSearchWord is the maximum length of a folded word in a search. It is the length of the longest
+// address.
 const maxSearchWord = 254
 
-// searchWord is the folded form of a word of a search, cut to maxSearchWord letters. One letter can
-// fold to 18, and comparing a pattern of thousands of letters with names that repeat its beginning
-// takes a millisecond for each user.
+// searchWord returns the folded form of a word in a search, cut to maxSearchWord letters. The bound
+// is needed because one letter can fold to 18, and comparing a pattern of thousands of letters with
+// names that repeat its beginning takes a millisecond per user.
 func searchWord(word string) string {
 	letters := []rune(fold(word))
 	return string(letters[:min(len(letters), maxSearchWord)])
@@ -85,10 +86,10 @@ func updateSearch(tx *gorm.DB, set map[string]any, id any) error {
 	return one(tx.Model(&User{}).Where("id = ?", u.ID).Updates(map[string]any{"search": searchText(u)}))
 }
 
-// RefreshSearch compares the search text of at most limit users, in the order of ids and after the
-// given one, with what it should be, and corrects it. It differs for users whom a replica of an
-// older version has created or changed. It returns the id to continue after, or 0 at the end. Any
-// number of replicas may call it at the same time.
+// RefreshSearch corrects the search texts of at most limit users, in the order of ids, after the
+// given id. A search text is wrong if a replica of an older version has created or changed the
+// user. RefreshSearch returns the id to continue after, or 0 at the end. Any number of replicas may
+// call it at the same time.
 func (s *Store) RefreshSearch(ctx context.Context, after int64, limit int) (last int64, err error) {
 	var users []User
 	err = s.reads.WithContext(ctx).Select("id", "username", "email", "email_norm", "first_name", "last_name", "search").
@@ -104,8 +105,8 @@ func (s *Store) RefreshSearch(ctx context.Context, after int64, limit int) (last
 	return last, s.tx(ctx, func(tx *gorm.DB) error { return mendSearch(tx, users) })
 }
 
-// mendSearch skips users who have changed since they were read: that change has set the text, or
-// the next round does.
+// mendSearch corrects the search texts of users. It skips users who have changed since they were
+// read: either that change has set the text, or the next round does.
 func mendSearch(tx *gorm.DB, users []User) error {
 	for _, u := range users {
 		err := tx.Model(&User{}).Where("id = ? AND username = ? AND email = ? AND first_name = ? AND last_name = ?",

@@ -45,7 +45,8 @@ func TestControl204UsersAreWrittenInOnePlace(t *testing.T) {
 	}
 }
 
-// writesUsers reports whether n is an UPDATE of users: Model(&User{}).….Updates, or the text of one.
+// writesUsers reports whether n is an UPDATE of users: Model(&User{}).….Updates, or the SQL text of
+// one.
 func writesUsers(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.BasicLit:

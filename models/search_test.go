@@ -14,7 +14,7 @@ import (
 )
 
 // searchCases are names, and words that find each of them. Both engines give the same results,
-// whatever letters the database knows.
+// because they do not depend on the letters that the database supports.
 var searchCases = []struct {
 	name  string
 	words []string
@@ -66,7 +66,7 @@ func (f *fixture) finds(word, want string) {
 	}
 }
 
-// An address is found as it was typed, by its domain in ASCII, and by its domain in Unicode.
+// An address is found as the user entered it, by its domain in ASCII, and by its domain in Unicode.
 func TestControl204SearchOfDomains(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for name, email := range map[string]string{"typed": "Eva@BÜCHER.example", "ascii": "udo@xn--bcher-kva.example", "alike": "cfo@c\u043erp.example"} {
@@ -81,7 +81,7 @@ func TestControl204SearchOfDomains(t *testing.T) {
 	})
 }
 
-// inStep compares the search text of every user with what it should be.
+// inStep checks that the search text of every user is up to date.
 func (f *fixture) inStep(after string) {
 	f.t.Helper()
 	ok(f.t, f.Users(f.t.Context(), func(u models.User) error {
@@ -192,7 +192,7 @@ func TestControl204OldRowsAreCaughtUp(t *testing.T) {
 // Folding is stable: a folded text stays the same when it is folded again, in either case.
 func TestFoldIsStable(t *testing.T) {
 	for r := rune(0); r <= unicode.MaxRune; r++ {
-		if unicode.In(r, unicode.Han, unicode.Hangul, unicode.Cs, unicode.Co) || !unicode.IsGraphic(r) { // these have no case
+		if unicode.In(r, unicode.Han, unicode.Hangul, unicode.Cs, unicode.Co) || !unicode.IsGraphic(r) { // letters of these have no case
 			continue
 		}
 		once := models.Fold("a" + string(r) + "b")

@@ -12,25 +12,25 @@ import (
 	"gorm.io/gorm"
 )
 
-// Session is a session, its family of refresh tokens and its revocation record in one row. It holds no token and
-// nothing a token could be made from without the server's secret.
+// Session is a session, its family of refresh tokens and its revocation record in one row. It
+// contains no token, and no data from which a token could be derived without the server's secret.
 type Session struct {
 	ID            ID `gorm:"primaryKey"`
 	UserID        int64
 	Epoch         int64
 	Generation    int64     // 0 at login, plus 1 at each rotation
-	RotatedAt     time.Time // birth of the current generation, microseconds
+	RotatedAt     time.Time // start of the current generation, in microseconds
 	CreatedAt     time.Time `gorm:"autoCreateTime:false"`
 	IdleExpiresAt time.Time // whole seconds, at most ExpiresAt
-	ExpiresAt     time.Time // whole seconds, never moves
-	Attempt       []byte    // of the rotation that made the current generation; nil matches nothing
+	ExpiresAt     time.Time // never changes; whole seconds
+	Attempt       []byte    // of the rotation that created the current generation; nil equals no attempt
 	RevokedAt     *time.Time
 	RevokeReason  string
 	Transport     string
 	UserAgent     string // of the last login or rotation
 	IP            string
 	LastUsedAt    time.Time
-	// When the password was last shown: nil is CreatedAt.
+	// AuthenticatedAt is when the user last entered the password. Nil means CreatedAt.
 	AuthenticatedAt *time.Time
 	Version         int64 // incremented by each write that the session authorizes; see Actor
 }
@@ -44,21 +44,24 @@ const (
 	RevokedByStaff   = "ended_by_staff"
 )
 
-// Live is a session with its user, read in one statement, and the database's clock at that instant (zero on SQLite).
+// Live is a session with its user, read in one statement, and the database's time of that statement
+// (zero on SQLite).
 type Live struct {
 	Session
 	User  User
 	DBNow time.Time
 }
 
-// The one definition of a live session, in SQL; accounts has its twin in Go. Arguments: now, now.
+// live is the definition of a live session in SQL. Package accounts has the same condition in Go;
+// keep both in step. Arguments: now, now.
 const live = `revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ? AND EXISTS (
 	SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.session_epoch = sessions.epoch AND u.is_active)`
 
-// clockGuard holds a statement back whose "now" is not the database's: a replica with a wrong clock, or a statement
-// that was held up on its way or at a lock, must not decide about ages. SYSDATE is the time at which the row is judged,
-// after any wait for its lock; UTC_TIMESTAMP would be that at which the statement came. The session's zone is UTC.
-// SQLite lives in this process and has no other clock.
+// clockGuard returns a condition that fails if now differs from the database's clock by more than
+// tolerance. A replica with a wrong clock, or a statement that was delayed on its way or by a lock,
+// must not make decisions about ages. SYSDATE is the time at which the row is evaluated, after any
+// wait for its lock; UTC_TIMESTAMP would be the time at which the statement arrived. The time zone
+// of the database session is UTC. SQLite runs in this process and has no other clock.
 func (s *Store) clockGuard(now time.Time, tolerance time.Duration) (string, []any) {
 	if !s.mysql {
 		return "", nil
@@ -69,8 +72,8 @@ func (s *Store) clockGuard(now time.Time, tolerance time.Duration) (string, []an
 const sessionColumns = `s.id, s.user_id, s.epoch, s.generation, s.rotated_at, s.created_at, s.idle_expires_at, s.expires_at,
 	s.attempt, s.revoked_at, s.revoke_reason, s.transport, s.user_agent, s.ip, s.last_used_at, s.authenticated_at`
 
-// Session reads a session and its user in one statement. On Galera the read is causal. The user comes without the
-// password hash. ErrNotFound.
+// Session reads a session and its user in one statement. On Galera the read is causal. The user has
+// no password hash. Errors: ErrNotFound.
 func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 	query := "SELECT " + sessionColumns + ", " + shownColumns
 	if s.mysql {
@@ -97,15 +100,15 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 // hash by rehash unless that is empty, and revokes the oldest sessions beyond limit, in one
 // transaction.
 //
-// The user row is locked by an UPDATE guarded by the epoch: a log-out everywhere, a password change
-// or a deactivation that came between gives ErrNotFound. Errors: ErrNotFound, ErrClock (see
-// clockGuard).
+// The user row is locked by an UPDATE guarded by the epoch. Errors: ErrNotFound if all sessions
+// were revoked, the password was changed or the user was deactivated since n was prepared; ErrClock
+// (see clockGuard).
 func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash string, limit int, tolerance time.Duration, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := noteLogin(tx, n, "id = ? AND session_epoch = ? AND is_active", n.UserID, n.Epoch); err != nil {
 			return err
 		}
-		if rehash != "" { // no row: somebody else has set another hash, which wins
+		if rehash != "" { // matches no row if another request has set another hash, which then stays
 			err := tx.Model(&User{}).Where("id = ? AND password = ?", n.UserID, oldHash).Updates(map[string]any{"password": rehash}).Error
 			if err != nil {
 				return err
@@ -115,12 +118,14 @@ func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash st
 	})
 }
 
-// ExchangeToken stores a refresh token of the old service as used and begins the session that it is exchanged for: one
-// transaction, in which the token's hash is unique, so that of several that show it one wins.
+// ExchangeToken stores a refresh token of the Django service as used and starts the session that it
+// is exchanged for, in one transaction. The token's hash is unique, so that of several requests
+// with the same token one succeeds.
 //
-// The user must have come with the import and had neither the password changed nor all sessions ended since, nor been
-// deactivated: each of these ends the old service's tokens with our own. ErrNotFound: that is not so. ErrConflict: the
-// token has been used. ErrClock: see clockGuard.
+// The user must be an imported one. Since the import, the password must not have been changed, the
+// sessions must not all have been revoked, and the user must not have been deactivated. Each of
+// these also revokes the tokens of the Django service. Errors: ErrNotFound if one of these
+// conditions does not hold; ErrConflict if the token has been used; ErrClock (see clockGuard).
 func (s *Store) ExchangeToken(ctx context.Context, t OneTimeToken, n Session, limit int, tolerance time.Duration, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		err := noteLogin(tx, n, "id = ? AND session_epoch = ? AND imported_epoch = ? AND is_active", n.UserID, n.Epoch, n.Epoch)
@@ -134,10 +139,12 @@ func (s *Store) ExchangeToken(ctx context.Context, t OneTimeToken, n Session, li
 	})
 }
 
-// noteLogin notes the login with its user, whose row it locks. The row really changes, as for a claim.
+// noteLogin records the login of a user, whose row it locks. It changes the row, for the same
+// reason as claim. Errors: ErrNotFound.
 //
-// The first login of a user ends every pending change of the address. Only staff can have started
-// one. Otherwise the mailbox that staff chose could take over an account that its owner has begun to use.
+// The first login of a user ends every pending change of the address. Only a staff member can have
+// started one. Otherwise the mailbox that the staff member chose could take over an account that
+// its owner has begun to use.
 func noteLogin(tx *gorm.DB, n Session, where string, args ...any) error {
 	first, err := some(tx, &User{}, "id = ? AND last_login IS NULL", n.UserID)
 	if err != nil {
@@ -161,7 +168,8 @@ func (s *Store) beginSession(tx *gorm.DB, n Session, limit int, tolerance time.D
 	return addEvents(tx, withEvicted(events, evicted))
 }
 
-// withEvicted adds the events of sessions that gave way to a login, beside that of the login.
+// withEvicted returns the events of a login, followed by the events of the sessions that the login
+// has revoked.
 func withEvicted(events []Event, evicted []ID) []Event {
 	list := slices.Clone(events)
 	for _, e := range events {
@@ -187,7 +195,8 @@ func (s *Store) insertSession(tx *gorm.DB, n Session, tolerance time.Duration) e
 	return result.Error
 }
 
-// evict revokes the oldest live sessions of the user beyond the limit. The user row is locked by the caller.
+// evict revokes the oldest live sessions of the user beyond the limit. The caller has locked the
+// user row.
 func evict(tx *gorm.DB, n Session, limit int) ([]ID, error) {
 	var old []ID
 	err := tx.Model(&Session{}).Where("user_id = ? AND epoch = ? AND revoked_at IS NULL AND idle_expires_at > ?", n.UserID, n.Epoch, n.CreatedAt).
@@ -199,23 +208,24 @@ func evict(tx *gorm.DB, n Session, limit int) ([]ID, error) {
 		Updates(map[string]any{"revoked_at": n.CreatedAt, "revoke_reason": RevokedByEvictor}).Error
 }
 
-// Rotation is row 3 of the decision table: the step from Generation to its successor.
+// Rotation is row 3 of the decision table: the step from Generation to the next one.
 type Rotation struct {
 	ID            ID
 	UserID        int64
-	Generation    int64 // the generation presented
+	Generation    int64 // the generation of the presented token
 	Transport     string
-	ExpiresAt     time.Time // the absolute end that the presented token names
+	ExpiresAt     time.Time // the absolute end of the session according to the presented token
 	Now           time.Time
-	RotatedBefore time.Time // the current generation must be at least this old; zero asks for no age
+	RotatedBefore time.Time // the current generation must not be younger; zero allows any age
 	IdleExpiresAt time.Time
 	Attempt       []byte
 	UserAgent, IP string
 	Tolerance     time.Duration
 }
 
-// Rotate makes the next generation, in one statement. False means that no row fitted: read it and decide again.
-// ErrTransient and ErrUnavailable as they say; after the second the session tells whether it was applied.
+// Rotate starts the next generation, in one statement. It returns false if the row does not match:
+// the caller must then read it and decide again. Errors: ErrTransient; ErrUnavailable, which leaves
+// the outcome unknown until the session is read.
 func (s *Store) Rotate(ctx context.Context, r Rotation) (bool, error) {
 	guard, guardArgs := s.clockGuard(r.Now, r.Tolerance)
 	age, ageArgs := "", []any(nil)
@@ -229,8 +239,9 @@ func (s *Store) Rotate(ctx context.Context, r Rotation) (bool, error) {
 		append(append(args, ageArgs...), guardArgs...)...)
 }
 
-// Touch notes the use of a session whose row is still what the caller decided about: the same generation, and live.
-// False: it is not; read it and decide again. With a graced event it is written in the same transaction.
+// Touch records the use of a session, if it is live and still has the given generation. It returns
+// false if not: the caller must then read the session and decide again. If graced is set, it is
+// stored in the same transaction.
 func (s *Store) Touch(ctx context.Context, id ID, generation int64, now time.Time, tolerance time.Duration, graced *Event) (bool, error) {
 	guard, guardArgs := s.clockGuard(now, tolerance)
 	query := "UPDATE sessions SET last_used_at = ? WHERE id = ? AND generation = ? AND " + live + guard
@@ -241,15 +252,16 @@ func (s *Store) Touch(ctx context.Context, id ID, generation int64, now time.Tim
 	return s.changeWithEvent(ctx, *graced, query, args...)
 }
 
-// RevokeReused ends a session for reuse and writes the event, in one transaction. False: the row is no longer what
-// the caller decided about.
+// RevokeReused revokes a session because a refresh token was reused, and stores the event, in one
+// transaction. It returns false if the session is not live or no longer has the given generation.
 func (s *Store) RevokeReused(ctx context.Context, id ID, generation int64, now time.Time, tolerance time.Duration, e Event) (bool, error) {
 	guard, guardArgs := s.clockGuard(now, tolerance)
 	return s.changeWithEvent(ctx, e, `UPDATE sessions SET revoked_at = ?, revoke_reason = ?
 		WHERE id = ? AND generation = ? AND `+live+guard, append([]any{now, RevokedByReuse, id, generation, now, now}, guardArgs...)...)
 }
 
-// NoteAuthentication notes that the password was shown in a session. ErrNotFound: it is not live any more.
+// NoteAuthentication records that the user entered the password in a session. Errors: ErrNotFound
+// if the session is not live anymore.
 func (s *Store) NoteAuthentication(ctx context.Context, id ID, userID int64, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if err := one(tx.Exec("UPDATE sessions SET authenticated_at = ? WHERE id = ? AND user_id = ? AND "+live, now, id, userID, now, now)); err != nil {
@@ -259,8 +271,9 @@ func (s *Store) NoteAuthentication(ctx context.Context, id ID, userID int64, now
 	})
 }
 
-// Revoke ends a session of the user, and reports whether there is such a session. It is idempotent: for one that has
-// ended already it writes no event. Without such a session nothing is written, not even the guard of an actor.
+// Revoke revokes a session of the user, and reports whether there is such a session. It is
+// idempotent: it stores no event for a session that has already ended. If there is no such session
+// it writes nothing, including the writes that guard an actor.
 func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, reason string, events ...Event) (found bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		lives, err := some(tx, &Session{}, "id = ? AND user_id = ? AND "+live, id, userID, now, now)
@@ -272,7 +285,7 @@ func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, 
 		if errors.Is(err, ErrNotFound) {
 			return hasEnded(tx, id, userID)
 		}
-		if err != nil || !lives { // it had expired, or had ended with all others
+		if err != nil || !lives { // the session had expired, or had been revoked with all others
 			return err
 		}
 		return addEvents(tx, events)
@@ -292,15 +305,17 @@ func hasEnded(tx *gorm.DB, id ID, userID int64) error {
 	return err
 }
 
-// KeepOnly ends every session of the user but one, which moves to the next epoch: sessions row first, users row
-// second, the order in which refresh locks. The events are of the others that live. ErrNotFound: the session is no longer live, or the epoch has changed.
+// KeepOnly revokes every session of the user except for one, which moves to the next epoch. It
+// locks the row of the session before the row of the user, in the same order as a refresh. The
+// events are stored only if another session was live. Errors: ErrNotFound if the session is no
+// longer live, or the epoch has changed.
 func (s *Store) KeepOnly(ctx context.Context, id ID, userID, epoch int64, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		others, err := some(tx, &Session{}, "user_id = ? AND id <> ? AND "+live, userID, id, now, now)
 		if err != nil {
 			return err
 		}
-		if !others { // nothing happens to anybody, however often it is asked for
+		if !others { // nothing was revoked, so repeated requests store no events
 			events = nil
 		}
 		err = one(tx.Exec("UPDATE sessions SET epoch = ? WHERE id = ? AND user_id = ? AND epoch = ? AND "+live, epoch+1, id, userID, epoch, now, now))
@@ -311,7 +326,7 @@ func (s *Store) KeepOnly(ctx context.Context, id ID, userID, epoch int64, now ti
 	})
 }
 
-// Sessions are the live sessions of a user, newest first, at most limit.
+// Sessions returns at most limit live sessions of a user, newest first.
 func (s *Store) Sessions(ctx context.Context, userID, epoch int64, now time.Time, limit int) ([]Session, error) {
 	var list []Session
 	err := s.reads.WithContext(ctx).
@@ -320,13 +335,15 @@ func (s *Store) Sessions(ctx context.Context, userID, epoch int64, now time.Time
 	return list, translate(err)
 }
 
-// DeleteExpired removes at most limit sessions whose absolute end was before the instant given, and says how many.
-// A token of a session that is gone is refused like one of a session that was revoked, so nothing comes back to life.
+// DeleteExpired removes at most limit sessions whose absolute end was before the given time. It
+// returns how many it removed. A token of a removed session is rejected like that of a revoked
+// session, so removal makes no token valid again.
 func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
 	return s.deleteOld(ctx, &Session{}, "expires_at < ?", before, limit)
 }
 
-// change makes one guarded statement, once: a repetition needs a new "now", so it is the caller's.
+// change executes a guarded statement once. It does not retry, because a repetition needs a new
+// now; retrying is left to the caller.
 func (s *Store) change(ctx context.Context, query string, args ...any) (bool, error) {
 	leave, err := s.share.enter(ctx)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// step is the rotation that fits a session just as it is.
+// step returns a rotation that matches the session in its current state.
 func step(s models.Session, at time.Time) models.Rotation {
 	return models.Rotation{
 		ID: s.ID, UserID: s.UserID, Generation: s.Generation, Transport: s.Transport, ExpiresAt: s.ExpiresAt, Now: at, RotatedBefore: at,
@@ -47,10 +47,10 @@ func TestRotate(t *testing.T) {
 	})
 }
 
-// Every condition of row 3 is in the statement: one that does not hold changes nothing.
+// The statement contains every condition of row 3. If one does not hold, nothing is changed.
 func TestRotateGuards(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
-		f.login(f.newUser("bob")) // somebody else's row stays as it is
+		f.login(f.newUser("bob")) // the row of another user is not changed
 		for name, change := range map[string]func(*models.Rotation){
 			"another session":       func(r *models.Rotation) { r.ID = models.ID(uuid.New()) },
 			"a later generation":    func(r *models.Rotation) { r.Generation++ },
@@ -65,7 +65,7 @@ func TestRotateGuards(t *testing.T) {
 		} {
 			f.unchanged(name, func(s models.Session) (bool, error) {
 				r := step(s, now())
-				r.Tolerance = 5 * time.Hour // not what is meant
+				r.Tolerance = 5 * time.Hour // keeps the clock guard out of this test
 				change(&r)
 				return f.Rotate(t.Context(), r)
 			})
@@ -73,7 +73,7 @@ func TestRotateGuards(t *testing.T) {
 	})
 }
 
-// unchanged asks of a call with a fresh session that it says no and leaves every row as it was.
+// unchanged checks that a call with a new session returns false and changes no row.
 func (f *fixture) unchanged(name string, call func(models.Session) (bool, error)) {
 	f.t.Helper()
 	s := f.login(f.user)
@@ -86,7 +86,7 @@ func (f *fixture) unchanged(name string, call func(models.Session) (bool, error)
 	}
 }
 
-// ways are the guarded writes of a refresh; each must see that a session is not live.
+// ways returns the guarded writes of a refresh. Each must detect that a session is not live.
 func (f *fixture) ways() map[string]func(s models.Session, at time.Time, tolerance time.Duration) (bool, error) {
 	ctx := f.t.Context()
 	event := func(at time.Time) models.Event {
@@ -137,7 +137,7 @@ func TestGuardsSeeThatASessionHasEnded(t *testing.T) {
 				i++
 				f.user = f.newUser(fmt.Sprint("user", i))
 				s := f.login(f.user)
-				if end == "absolute end" { // the rotation names it, and is not to be refused for that
+				if end == "absolute end" { // the rotation contains the absolute end and must not be rejected for a different one
 					s.ExpiresAt = now()
 				}
 				apply(s)
@@ -153,7 +153,7 @@ func TestGuardsSeeThatASessionHasEnded(t *testing.T) {
 	})
 }
 
-// A statement that decides by age is held back where the clocks disagree, also by being late.
+// A statement that decides by age changes nothing if the clocks differ, or if it is late.
 func TestClockGuard(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for way, call := range f.ways() {
@@ -180,7 +180,7 @@ func TestClockGuard(t *testing.T) {
 	})
 }
 
-// A statement that has waited for its row is judged by the time at which it gets it.
+// A statement that has waited for its row is checked by the time at which it gets the row.
 func TestClockGuardAfterAWait(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		for way, call := range f.ways() {
@@ -213,14 +213,14 @@ func TestTouchChangesOneColumn(t *testing.T) {
 		if diff := cmp.Diff(s, f.read(s.ID).Session); diff != "" {
 			t.Error(diff)
 		}
-		done, err = f.Touch(t.Context(), s.ID, 0, at, tolerance, nil) // matched, though nothing is different
+		done, err = f.Touch(t.Context(), s.ID, 0, at, tolerance, nil) // matched, although no value changes
 		if ok(t, err); !done {
 			t.Error("the second touch of an instant matched nothing")
 		}
 	})
 }
 
-// A session is revoked for reuse with its event, once, whoever else tries.
+// A session is revoked for reuse once, with one event, however many callers try.
 func TestRevokeReused(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
@@ -296,7 +296,7 @@ func TestKeepOnly(t *testing.T) {
 	})
 }
 
-// A login in flight loses against whatever ends all sessions.
+// A login in progress fails if an event ends all sessions.
 func TestCreateSessionGuards(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		i := 0
@@ -342,7 +342,7 @@ func TestRehashIsGuarded(t *testing.T) {
 	})
 }
 
-// Beyond the limit the oldest live sessions give way; those that have ended do not count.
+// Beyond the limit the oldest live sessions are revoked; sessions that have ended do not count.
 func TestEviction(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		other := f.login(f.newUser("bob"))
@@ -381,7 +381,7 @@ func TestEviction(t *testing.T) {
 	})
 }
 
-// Logins at once do not slip past the limit.
+// Concurrent logins do not exceed the limit.
 func TestEvictionAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		var wait sync.WaitGroup
@@ -421,7 +421,7 @@ func TestDeleteExpired(t *testing.T) {
 	})
 }
 
-// An id is never given to a second user: old tokens would name the new one.
+// An id is never assigned to a second user, because old tokens would then identify the new user.
 func TestUserIDsAreNeverUsedTwice(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		last := f.newUser("bob")
@@ -459,7 +459,7 @@ func TestUsers(t *testing.T) {
 	})
 }
 
-// The user comes with the session, without the password's hash.
+// The user is read with the session, without the password hash.
 func TestSessionHasNoHash(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		l := f.read(f.login(f.user).ID)

@@ -9,26 +9,26 @@ import (
 
 var errShare = errors.New("models: too many writes of one client network wait")
 
-// waitersPerPlace bounds the writes of one network that wait, as a multiple of its places.
+// waitersPerPlace is how many writes of one network may wait for each place.
 const waitersPerPlace = 16
 
-// writeShares limits how many writes of one client network use a connection at a time. Further ones
-// wait for a place, up to a bound, and the rest is rejected.
+// writeShares limits how many writes of one client network use a connection at a time. Further
+// writes wait for a place, up to a bound; the rest is rejected.
 //
-// The threat is a client that begins writes faster than the database makes them. Each write is
+// The threat is a client that starts writes faster than the database completes them. A write is
 // completed even if its client disconnects, so a client that cancels its requests needs few
-// connections for that. In one common line its writes would hold every connection, and those of all
-// other clients would wait until their deadline.
+// connections of its own. In a single queue its writes would use every connection to the database,
+// and the writes of all other clients would wait until their deadlines.
 type writeShares struct {
-	places int // of one network
+	places int // per network
 
 	mu   sync.Mutex
 	open map[string]*writeShare // by network
 }
 
-// writeShare is the share of one network that writes.
+// writeShare is the share of one network with active or waiting writes.
 type writeShare struct {
-	held  chan struct{} // holds one for each write that has a place
+	held  chan struct{} // contains one element for each write that has a place
 	users int           // writes that have a place or wait for one
 }
 
@@ -38,13 +38,14 @@ func newWriteShares(conns int) *writeShares {
 
 type networkKey struct{}
 
-// FromNetwork returns a context whose writes count for a client network. Writes with another context
-// are the server's own and have no limit.
+// FromNetwork returns a context whose writes count toward the share of a client network. Writes
+// with other contexts are the server's own and are not limited.
 func FromNetwork(ctx context.Context, network string) context.Context {
 	return context.WithValue(ctx, networkKey{}, network)
 }
 
-// enter takes a place in the share of the context's network, which leave returns. Errors: ErrUnavailable.
+// enter waits for a place in the share of the context's network. The caller must call leave to
+// release the place. Errors: ErrUnavailable.
 func (w *writeShares) enter(ctx context.Context) (leave func(), err error) {
 	network, counts := ctx.Value(networkKey{}).(string)
 	if !counts {
@@ -63,7 +64,7 @@ func (w *writeShares) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// join adds a user to the share of a network, unless too many wait.
+// join adds a write to the share of a network, unless too many wait. Errors: ErrUnavailable.
 func (w *writeShares) join(network string) (*writeShare, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -87,8 +88,8 @@ func (w *writeShares) part(network string, share *writeShare) {
 	}
 }
 
-// Enter takes a place for a whole sequence of reads and writes, which are made with the context that
-// it returns. Errors: ErrUnavailable.
+// Enter waits for a place for a whole sequence of reads and writes, which must use the returned
+// context. The caller must call leave to release the place. Errors: ErrUnavailable.
 func (s *Store) Enter(ctx context.Context) (inside context.Context, leave func(), err error) {
 	leave, err = s.share.enter(ctx)
 	return context.WithValue(ctx, networkKey{}, nil), leave, err

@@ -45,7 +45,7 @@ func TestControl186WriteShares(t *testing.T) {
 		}
 		first()
 		synctest.Wait()
-		for range 2 * waitersPerPlace { // they took turns at the place that became free
+		for range 2 * waitersPerPlace { // they used the place that became free one after the other
 			if err := <-results; err != nil {
 				t.Error(err)
 			}

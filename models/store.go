@@ -20,25 +20,26 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// Options say where the rows are: SQLite is the path of a file, or MySQL is set.
+// Options select the database. Either SQLite is the path of a file, or MySQL is set.
 type Options struct {
 	SQLite   string
 	MySQL    *MySQL
-	MaxConns int // upper bound of connections, at least 1
+	MaxConns int // maximum number of connections, at least 1
 	Log      *slog.Logger
 }
 
-// MySQL is a MySQL or MariaDB server. TLS is the driver's word: true, skip-verify, preferred or false.
+// MySQL describes a MySQL or MariaDB server. TLS is a value of the driver: true, skip-verify,
+// preferred or false.
 type MySQL struct {
 	Addr, User, Password, Name, TLS string
 }
 
 // Store is an open database.
 type Store struct {
-	db    *gorm.DB // writes, and on MySQL reads too
+	db    *gorm.DB // for writes, and on MySQL also for reads
 	reads *gorm.DB
 	mysql bool
-	conns int // bound on connections for writing
+	conns int // maximum number of connections for writes
 	hot   *hotStatements
 	share *writeShares
 	actor *Actor // the session that guards every transaction; nil for the server's own writes
@@ -46,12 +47,13 @@ type Store struct {
 
 const (
 	connectTimeout = 2 * time.Second
-	// The driver's own bounds on one packet; the deadlines of contexts are shorter and come first.
+	// packetTimeout bounds one packet of the driver. The deadlines of contexts are shorter and take
+	// effect first.
 	packetTimeout = 30 * time.Second
 )
 
-// Open opens the database and checks that it can be worked with. It changes nothing; see Migrate.
-// ErrUnavailable means that it could not be reached.
+// Open opens the database and checks that it answers. It changes no data; see [Store.Migrate].
+// Errors: ErrUnavailable if the database cannot be reached.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.MySQL != nil {
 		return openMySQL(ctx, o)
@@ -71,7 +73,7 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// Ping asks the database for a sign of life.
+// Ping checks that the database answers.
 func (s *Store) Ping(ctx context.Context) error {
 	pool, err := s.db.DB()
 	if err != nil {
@@ -80,7 +82,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return translate(pool.PingContext(ctx))
 }
 
-// Clock is the database's clock, in UTC with microseconds; on SQLite, which lives in this process, ok is false.
+// Clock returns the database's time, in UTC with microseconds. On SQLite, which runs in this
+// process, ok is false.
 func (s *Store) Clock(ctx context.Context) (now time.Time, ok bool, err error) {
 	if !s.mysql {
 		return time.Time{}, false, nil
@@ -89,12 +92,12 @@ func (s *Store) Clock(ctx context.Context) (now time.Time, ok bool, err error) {
 	return now, true, translate(err)
 }
 
-// Stats are the write pool's figures, for metrics.
+// Stats returns the statistics of the pool for writes, for metrics.
 func (s *Store) Stats() sql.DBStats { return s.pool().Stats() }
 
 func (s *Store) pool() *sql.DB {
 	pool, err := s.db.DB()
-	if err != nil { // cannot be: every Store is opened over a *sql.DB
+	if err != nil { // impossible: every Store is opened over a *sql.DB
 		panic(err)
 	}
 	return pool
@@ -108,10 +111,10 @@ func (s *Store) readPool() *sql.DB {
 	return pool
 }
 
-// openSQLite opens one writing connection and a pool of readers. With several writers SQLite
-// answers "database is locked"; with one, writes queue. WAL lets readers continue at the same time.
-// synchronous=FULL means that what was acknowledged is on disk. secure_delete overwrites deleted
-// data with zeros: without it an erased user's address and password hash stay in free pages of the
+// openSQLite opens one connection for writes and a pool for reads. With several writers SQLite
+// returns "database is locked"; with one, writes queue. WAL lets readers continue during a write.
+// With synchronous=FULL, a committed transaction is on disk. secure_delete overwrites deleted data
+// with zeros: without it, the address and password hash of a deleted user stay in free pages of the
 // file, and in every copy of it.
 func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err := ownFile(o.SQLite); err != nil {
@@ -130,9 +133,9 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	return s.reached(ctx)
 }
 
-// ownFile creates the database's file with access for its owner alone; SQLite gives -wal and -shm
-// the same mode. It rejects files that every user of the machine can read, such as a backup that
-// was restored with another mode, because they contain password hashes.
+// ownFile creates the database's file with access for its owner only; SQLite creates the -wal and
+// -shm files with the same mode. It rejects files that every user of the machine can access, such
+// as a backup that was restored with another mode, because they contain password hashes.
 func ownFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("models: %w", err)
@@ -157,8 +160,9 @@ func ownFile(path string) error {
 	return nil
 }
 
-// openSQLitePool opens a pool with its first connection. Turning WAL on needs the file for oneself, and SQLite does not
-// wait for that: of several processes that start on a new file all but one hear that it is locked, and try again.
+// openSQLitePool opens a pool with its first connection. Enabling WAL requires exclusive access to
+// the file, and SQLite does not wait for it. If several processes start on a new file, all but one
+// get "database is locked", so openSQLitePool retries.
 func openSQLitePool(ctx context.Context, dsn string, conns int) (*gorm.DB, error) {
 	const tries, wait = 100, 20 * time.Millisecond
 	for try := 1; ; try++ {
@@ -175,7 +179,7 @@ func openSQLitePool(ctx context.Context, dsn string, conns int) (*gorm.DB, error
 	}
 }
 
-// reached answers with the store if the database does; otherwise nothing stays open.
+// reached returns the store if the database answers, and closes it otherwise.
 func (s *Store) reached(ctx context.Context) (*Store, error) {
 	if err := s.Ping(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -183,7 +187,7 @@ func (s *Store) reached(ctx context.Context) (*Store, error) {
 	return s, nil
 }
 
-// sqlitePath escapes what has a meaning in an SQLite URI.
+// sqlitePath escapes the characters that have a special meaning in an SQLite URI.
 func sqlitePath(path string) string {
 	escaped := make([]byte, 0, len(path))
 	for i := range len(path) {
@@ -202,8 +206,8 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	c.User, c.Passwd, c.Net, c.Addr, c.DBName, c.TLSConfig = o.MySQL.User, o.MySQL.Password, "tcp", o.MySQL.Addr, o.MySQL.Name, o.MySQL.TLS
 	c.ParseTime, c.Loc = true, time.UTC
 	c.ClientFoundRows = true   // RowsAffected counts matched rows, as SQLite does
-	c.InterpolateParams = true // one round trip a statement
-	c.RejectReadOnly = true    // after a fail-over, drop the connection to the old primary
+	c.InterpolateParams = true // one round trip per statement
+	c.RejectReadOnly = true    // after a failover, close the connection to the old primary
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = connectTimeout, packetTimeout, packetTimeout
 	c.Logger = driverLog{o.Log}
 	if err := c.Apply(mysql.Charset("utf8mb4", "utf8mb4_bin"), mysql.TimeTruncate(time.Microsecond)); err != nil {
@@ -230,9 +234,10 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	return s.reached(ctx)
 }
 
-// sessionVariables asks the server which of the variables it has and says what every connection must set: UTC, strict
-// mode, READ COMMITTED and, on Galera, causal reads (a stale read would honour what another node has revoked). A
-// connection on which one cannot be set is refused by the driver.
+// sessionVariables returns the variables that every connection must set: UTC, strict mode, READ
+// COMMITTED and, on Galera, causal reads, because a stale read would accept a session that another
+// node has revoked. It reads from the server which of the variables exist there. The driver rejects
+// a connection on which one of them cannot be set.
 func sessionVariables(ctx context.Context, c *mysql.Config) (map[string]string, error) {
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
@@ -247,7 +252,8 @@ func sessionVariables(ctx context.Context, c *mysql.Config) (map[string]string, 
 	defer func() { _ = rows.Close() }()
 	params := map[string]string{
 		"time_zone": "'+00:00'",
-		// A statement whose caller has long been answered must not wait for a lock and then be applied.
+		// Bounds the wait for a lock, so that a statement is not applied long after its caller has
+		// received an error.
 		"innodb_lock_wait_timeout": "2",
 		"sql_mode":                 "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
 	}
@@ -279,7 +285,7 @@ func open(dialector gorm.Dialector, conns int) (*gorm.DB, error) {
 		TranslateError:           true,
 		DisableNestedTransaction: true,
 		DisableAutomaticPing:     true,
-		Logger:                   logger.Discard, // statements hold personal data; errors are logged by who handles them
+		Logger:                   logger.Discard, // statements contain personal data; errors are logged where they are handled
 		NowFunc:                  func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
 	})
 	if err != nil {
@@ -290,22 +296,21 @@ func open(dialector gorm.Dialector, conns int) (*gorm.DB, error) {
 		return nil, fmt.Errorf("models: %w", err)
 	}
 	pool.SetMaxOpenConns(max(1, conns))
-	pool.SetMaxIdleConns(max(1, conns)) // the default of 2 makes and drops connections all the time
+	pool.SetMaxIdleConns(max(1, conns)) // with the default of 2, connections are opened and closed constantly
 	pool.SetConnMaxLifetime(5 * time.Minute)
 	return db, nil
 }
 
-// driverLog takes the driver's own lines ("unexpected EOF", "closing bad idle connection") at debug level: what
-// matters of them comes back as an error.
+// driverLog writes the driver's own log lines ("unexpected EOF", "closing bad idle connection") at
+// debug level, because relevant failures are also returned as errors.
 type driverLog struct{ log *slog.Logger }
 
 func (d driverLog) Print(v ...any) { d.log.Debug("mysql driver", "message", fmt.Sprint(v...)) }
 
 const maxTries = 5
 
-// tx runs f in a transaction, and repeats it after a conflict with another one, also if COMMIT
-// reports the conflict. An error other than ErrTransient at COMMIT leaves the outcome unknown:
-// ErrUnavailable.
+// tx runs f in a transaction. It retries after a conflict with another transaction, also if COMMIT
+// reports the conflict. ErrUnavailable at COMMIT leaves the outcome unknown.
 //
 // The transaction begins with the guard of the store's actor; see As.
 func (s *Store) tx(ctx context.Context, f func(tx *gorm.DB) error) error {
@@ -324,7 +329,8 @@ func (s *Store) tx(ctx context.Context, f func(tx *gorm.DB) error) error {
 	})
 }
 
-// retry makes the call again after ErrTransient, with a growing random pause.
+// retry repeats the call after ErrTransient, at most maxTries times in all, with a growing random
+// pause.
 func retry(ctx context.Context, call func() error) error {
 	for try := 1; ; try++ {
 		err := translate(call())

@@ -17,7 +17,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// hold takes connections of a pool, so that each is another one.
+// hold takes n connections of a pool at once, so that each is a different one.
 func hold(t *testing.T, pool *sql.DB, n int) (conns []*sql.Conn) {
 	t.Helper()
 	for range n {
@@ -33,7 +33,7 @@ func hold(t *testing.T, pool *sql.DB, n int) (conns []*sql.Conn) {
 	return conns
 }
 
-// What every connection must have set is set on every connection, not only on the first.
+// The required variables are set on every connection, not only on the first.
 func TestConnectionVariables(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		isolation := "transaction_isolation"
@@ -74,7 +74,8 @@ func TestConnectionVariables(t *testing.T) {
 	})
 }
 
-// As many connections stay idle as may be open: with fewer, each burst would make and drop connections.
+// As many connections stay idle as may be open. With fewer, each burst would open and close
+// connections.
 func TestConnectionsStay(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		for _, c := range hold(t, f.WritePool(), 8) {
@@ -86,7 +87,7 @@ func TestConnectionsStay(t *testing.T) {
 	})
 }
 
-// A value that does not fit is refused, never cut.
+// A value that does not fit is rejected, never truncated.
 func TestNothingIsCut(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		s := newSession(f.user, now())
@@ -129,7 +130,7 @@ func eachSQLite(t *testing.T, f func(t *testing.T, f *fixture)) {
 	})
 }
 
-// Fifty writers and as many readers at once: they queue, and nobody hears that the database is locked.
+// Fifty writers and fifty readers at once wait in a queue, and none gets "database is locked".
 func TestSQLiteManyWriters(t *testing.T) {
 	eachSQLite(t, func(t *testing.T, f *fixture) {
 		sessions := make([]models.Session, 50)
@@ -164,7 +165,7 @@ func TestSQLiteManyWriters(t *testing.T) {
 	})
 }
 
-// A second process, such as a command, writes into the same file meanwhile.
+// A second process, such as a command, writes to the same file at the same time.
 func TestSQLiteTwoProcesses(t *testing.T) {
 	eachSQLite(t, func(t *testing.T, f *fixture) {
 		other := open(t, f.db)
@@ -183,7 +184,7 @@ func TestSQLiteTwoProcesses(t *testing.T) {
 	})
 }
 
-// The file holds password hashes: it and what lies beside it are for their owner.
+// The file contains password hashes. Only its owner can access it and the files next to it.
 func TestSQLiteFileModes(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.SQLite {
@@ -217,7 +218,7 @@ func TestSQLiteFileModes(t *testing.T) {
 	})
 }
 
-// Times come back as they went in: UTC, to the microsecond, with any number of digits.
+// Times are read as they were written: in UTC, to the microsecond, with any number of digits.
 func TestTimesRoundTrip(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		base := time.Now().UTC().Truncate(time.Second)
@@ -244,7 +245,7 @@ func TestTimesRoundTrip(t *testing.T) {
 	})
 }
 
-// Comparing what the database keeps compares the times, whatever their digits: SQLite keeps text.
+// Stored times compare as times, with any number of digits. SQLite stores text.
 func TestTimesCompare(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		base := time.Now().UTC().Truncate(time.Second)
@@ -280,7 +281,7 @@ func TestClock(t *testing.T) {
 	})
 }
 
-// The statements that every request makes find their row by the primary key.
+// The hot statements find their row by the primary key.
 func TestHotStatementsUseThePrimaryKey(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		var s models.Session
@@ -307,7 +308,8 @@ func TestHotStatementsUseThePrimaryKey(t *testing.T) {
 	})
 }
 
-// The values are those of a row that is there and matches: MySQL reads it to explain, and has no plan for one that does not.
+// wantPrimaryKey checks that a query uses the primary key. The values must be those of an existing
+// row that matches: MySQL reads the row to explain the query, and has no plan if none matches.
 func (f *fixture) wantPrimaryKey(query string, s models.Session) {
 	f.t.Helper()
 	key := fmt.Sprintf("x'%x'", s.ID[:])

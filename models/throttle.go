@@ -10,8 +10,9 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// Throttle counts what was done of a budget in the window that its first use opened. The id is a hash of whose it is.
-// LastAt is the time of the last use, or an earlier time if that use is a guess that [Store.SettleGuesses] has settled.
+// Throttle counts the uses of a rate limit in a window that starts at the first use. The id is a
+// hash of the subject of the limit. LastAt is the time of the last use, or an earlier time if that
+// use is a guess that [Store.SettleGuesses] has settled.
 type Throttle struct {
 	ID     ID `gorm:"primaryKey"`
 	Kind   string
@@ -20,8 +21,9 @@ type Throttle struct {
 	EndsAt time.Time
 }
 
-// Spending is one use of a budget: of Limit uses in Per, each at least Pause after the one before. Limit 0 is no
-// budget at all. Flight is how long a use may take to turn out to be none, and be given back.
+// Spending is one use of a rate limit that allows Limit uses in Per, each at least Pause after the
+// previous one. A Limit of 0 disables the rate limit. Flight is how long a use may take until it is
+// known whether it counts or is refunded.
 type Spending struct {
 	ID                 ID
 	Kind               string
@@ -29,27 +31,27 @@ type Spending struct {
 	Per, Pause, Flight time.Duration
 }
 
-// OverBudget is the exceeded limit and the time until which it rejects requests. If a request
-// exceeds several limits, it is the one with the latest time.
+// OverBudget is the error for an exceeded rate limit. Until is the time until which the limit
+// rejects requests. If a request exceeds several limits, it is the one with the latest time.
 type OverBudget struct {
 	ID    ID
 	Kind  string
 	Until time.Time
 	// InFlight means that guesses which are still being verified use up the limit. Some of them may
-	// be refunded in a moment, so it is not known yet whether the limit is exceeded.
+	// be refunded soon, so it is not known yet whether the limit is exceeded.
 	InFlight bool
 }
 
 func (o *OverBudget) Error() string { return "models: the budget is used up" }
 
-// Spend uses all of these budgets once, or none of them. It counts before what is counted is done, so that requests at
-// the same moment, here or on another replica, cannot all go through on the last unit. Errors: *OverBudget.
+// Spend counts one use of each of these rate limits, or of none if one is exceeded. It must be
+// called before the limited operation, so that concurrent requests, on this or other replicas,
+// cannot all use the last unit. Errors: *OverBudget.
 func (s *Store) Spend(ctx context.Context, now time.Time, list ...Spending) error {
 	return s.tx(ctx, func(tx *gorm.DB) error { return spendAll(tx, now, list) })
 }
 
-// spendAll locks the rows in ascending order, because two requests could otherwise wait for each
-// other.
+// spendAll locks the rows in ascending order, because two requests could otherwise deadlock.
 func spendAll(tx *gorm.DB, now time.Time, list []Spending) error {
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b Spending) int { return slices.Compare(a.ID[:], b.ID[:]) })
@@ -66,8 +68,8 @@ func spendAll(tx *gorm.DB, now time.Time, list []Spending) error {
 	return nil
 }
 
-// longest returns the limit that rejects a request for the longest time: over or one of the rest, of which nothing has
-// been spent.
+// longest returns the limit that rejects a request for the longest time: over, or one of the rest,
+// which have not been counted.
 func longest(tx *gorm.DB, now time.Time, over *OverBudget, rest []Spending) error {
 	ids := make([]ID, 0, len(rest))
 	for _, each := range rest {
@@ -93,10 +95,10 @@ func spend(tx *gorm.DB, now time.Time, b Spending) error {
 	if b.Limit == 0 {
 		return nil
 	}
-	// MySQL assigns from left to right: hits is counted by the window's end as it was.
+	// MySQL assigns from left to right: the CASE for hits sees the old ends_at.
 	result := tx.Exec(`UPDATE throttles SET hits = CASE WHEN ends_at <= ? THEN 1 ELSE hits + 1 END, last_at = ?, ends_at = CASE WHEN ends_at <= ? THEN ? ELSE ends_at END
 		WHERE id = ? AND (ends_at <= ? OR hits < ?) AND (? OR last_at <= ?)`,
-		now, now, now, now.Add(b.Per), b.ID, now, b.Limit, b.Pause == 0, now.Add(-b.Pause)) // without a pause, requests may overtake each other
+		now, now, now, now.Add(b.Per), b.ID, now, b.Limit, b.Pause == 0, now.Add(-b.Pause)) // without a pause, requests may arrive out of order
 	if result.Error != nil || result.RowsAffected > 0 {
 		return result.Error
 	}
@@ -104,7 +106,7 @@ func spend(tx *gorm.DB, now time.Time, b Spending) error {
 	err := translate(tx.Where("id = ?", b.ID).Take(&found).Error)
 	if errors.Is(err, ErrNotFound) {
 		err = translate(tx.Create(&Throttle{ID: b.ID, Kind: b.Kind, Hits: 1, LastAt: now, EndsAt: now.Add(b.Per)}).Error)
-		if errors.Is(err, ErrConflict) { // somebody else was faster: all of it again
+		if errors.Is(err, ErrConflict) { // another request was faster: retry the whole transaction
 			return ErrTransient
 		}
 		return err
@@ -120,11 +122,11 @@ func spend(tx *gorm.DB, now time.Time, b Spending) error {
 
 const inFlight = time.Second
 
-// exceeded returns by which limit a use is rejected now, or nil.
+// exceeded returns how a use is rejected at the time now, or nil if it is not.
 func exceeded(t Throttle, b Spending, now time.Time) *OverBudget {
 	over := &OverBudget{ID: b.ID, Kind: b.Kind, Until: t.LastAt.Add(b.Pause)}
 	switch {
-	case t.Hits < b.Limit, !t.EndsAt.After(now): // the pause alone counts
+	case t.Hits < b.Limit, !t.EndsAt.After(now): // only the pause applies
 		if !over.Until.After(now) {
 			return nil
 		}
@@ -136,9 +138,10 @@ func exceeded(t Throttle, b Spending, now time.Time) *OverBudget {
 	return over
 }
 
-// SettleGuesses notes that guesses which were spent until the time given turned out to be wrong, where no later one has
-// been spent. A limit that they use up is then known to be exceeded: see OverBudget.InFlight. Until then, and if a server
-// stops before, the limit counts as in flight for Spending.Flight.
+// SettleGuesses records that the guesses counted up to the time spent were wrong, for each limit
+// without a later use. If they use up the limit, it is then known to be exceeded; see
+// [OverBudget].InFlight. If a server stops before it calls SettleGuesses, the limit counts as in
+// flight for Spending.Flight.
 func (s *Store) SettleGuesses(ctx context.Context, spent time.Time, list ...Spending) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
@@ -158,7 +161,7 @@ func (s *Store) SettleGuesses(ctx context.Context, spent time.Time, list ...Spen
 	return nil
 }
 
-// Refund gives back one use of each of these budgets.
+// Refund subtracts one use from each of these rate limits.
 func (s *Store) Refund(ctx context.Context, now time.Time, ids ...ID) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
@@ -171,7 +174,7 @@ func (s *Store) Refund(ctx context.Context, now time.Time, ids ...ID) error {
 	})
 }
 
-// fillUp forgets what was used of budgets.
+// fillUp resets rate limits.
 func fillUp(tx *gorm.DB, budgets []ID) error {
 	if len(budgets) == 0 {
 		return nil
@@ -179,16 +182,17 @@ func fillUp(tx *gorm.DB, budgets []ID) error {
 	return tx.Where("id IN ?", budgets).Delete(&Throttle{}).Error
 }
 
-// ProveWrite writes a row of the caller's own. It fails if the database cannot be written to: a
-// database may answer every read while its disk is full, or after it has become a replica. The row
-// expires soon and is removed with the others.
+// ProveWrite writes a row reserved for the caller, and fails if the database cannot be written to.
+// A database may answer every read while its disk is full, or after it has become a replica. The
+// row expires at once and is removed with other old rows.
 func (s *Store) ProveWrite(ctx context.Context, id ID, now time.Time) error {
 	t := Throttle{ID: id, Kind: "ready", LastAt: now, EndsAt: now}
 	update := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"})}
 	return translate(s.db.WithContext(ctx).Clauses(update).Create(&t).Error)
 }
 
-// DeleteOldThrottles removes at most limit windows that ended before the instant given.
+// DeleteOldThrottles removes at most limit windows that ended before the given time. It returns how
+// many it removed.
 func (s *Store) DeleteOldThrottles(ctx context.Context, before time.Time, limit int) (int64, error) {
 	return s.deleteOld(ctx, &Throttle{}, "ends_at < ?", before, limit)
 }

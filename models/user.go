@@ -10,8 +10,9 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// User is an account. The _norm columns hold the canonical forms that make names unique; the others show them as
-// their owner wrote them. SessionEpoch ends all sessions when it grows; it starts at a random number.
+// User is an account. The _norm columns hold the canonical forms, which are unique; the other
+// columns hold the names as the user entered them. Incrementing SessionEpoch revokes all sessions.
+// It starts at a random number.
 type User struct {
 	ID              int64 `gorm:"primaryKey"`
 	Username        string
@@ -20,22 +21,23 @@ type User struct {
 	EmailNorm       string
 	FirstName       string
 	LastName        string
-	Locale          string // of mails; empty: by the request
+	Locale          string // the language of mails; empty: the request's
 	Password        string
 	IsActive        bool
 	IsStaff         bool
 	IsSuperuser     bool
 	EmailVerifiedAt *time.Time
 	SessionEpoch    int64
-	Version         int64  // grows with each change that changesVersion or newVersion counts
-	Claims          int64  // grows with what must not happen beside another change of the user
-	ImportedEpoch   *int64 // of an imported user the SessionEpoch it came with: until that grows, tokens of the old service may be good
+	Version         int64  // incremented by the changes that changesVersion or newVersion count
+	Claims          int64  // incremented by transactions that must conflict with other changes of the user
+	ImportedEpoch   *int64 // the SessionEpoch at the import, or nil; while they are equal, tokens of the Django service may be valid
 	LastLogin       *time.Time
 	DateJoined      time.Time
 	Search          *string // see searchText; nil if an older version created the user
 }
 
-// CreateUser adds a user and sets its ID. ErrConflict: the username or the e-mail address is taken.
+// CreateUser adds a user and sets its ID. Errors: ErrConflict if the username or the address is
+// taken.
 func (s *Store) CreateUser(ctx context.Context, u *User, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error { return createUser(tx, u, events) })
 }
@@ -51,18 +53,18 @@ func createUser(tx *gorm.DB, u *User, events []Event) error {
 	return addEventsOf(tx, u, events)
 }
 
-// UserByUsername finds a user by the canonical form of the username. ErrNotFound.
+// UserByUsername finds a user by the canonical form of the username. Errors: ErrNotFound.
 func (s *Store) UserByUsername(ctx context.Context, norm string) (User, error) {
 	return s.user(ctx, "username_norm = ?", norm)
 }
 
-// UserByEmail finds a user by the canonical form of the e-mail address. ErrNotFound.
+// UserByEmail finds a user by the canonical form of the address. Errors: ErrNotFound.
 func (s *Store) UserByEmail(ctx context.Context, norm string) (User, error) {
 	return s.user(ctx, "email_norm = ?", norm)
 }
 
-// UsersByAddressOrName finds whom a name with an @ may belong to, by its canonical form: the user with that address, and
-// one who was imported with it as the username. There may be neither.
+// UsersByAddressOrName returns the users that a canonical name with an @ may belong to: the user
+// with that address, and the user who was imported with it as the username. Either may be missing.
 func (s *Store) UsersByAddressOrName(ctx context.Context, norm string) ([]User, error) {
 	var list []User
 	err := s.reads.WithContext(ctx).Where("email_norm = ? OR username_norm = ?", norm, norm).Limit(2).Find(&list).Error
@@ -75,8 +77,8 @@ func (s *Store) user(ctx context.Context, where string, value any) (User, error)
 	return u, translate(err)
 }
 
-// shownColumns are the columns of a user u that are read with every request. The password hash is not
-// one of them. (*User).shown are their destinations.
+// shownColumns are the columns of a user u that every request reads. The password hash is not among
+// them. (*User).shown returns their destinations.
 const shownColumns = `u.id, u.username, u.email, u.first_name, u.last_name, u.is_active, u.is_staff, u.is_superuser, u.email_verified_at,
 	u.session_epoch, u.last_login, u.date_joined, u.locale`
 
@@ -87,7 +89,7 @@ func (u *User) shown() []any {
 	}
 }
 
-// Profile is the data of a user that users and staff see. User has no password hash.
+// Profile is the data of a user that the user and staff members see. User has no password hash.
 type Profile struct {
 	User         User
 	HasPassword  bool   // same rule as credentials.IsUsable
@@ -112,12 +114,12 @@ func (s *Store) Profile(ctx context.Context, id int64, now time.Time) (Profile, 
 	return p, translate(err)
 }
 
-// UserByID finds a user. ErrNotFound.
+// UserByID finds a user by id. Errors: ErrNotFound.
 func (s *Store) UserByID(ctx context.Context, id int64) (User, error) {
 	return s.user(ctx, "id = ?", id)
 }
 
-// ProfileChange is what a user changes of the own profile; nil leaves one as it is.
+// ProfileChange is a change of a user's profile. Fields that are nil are not changed.
 type ProfileChange struct {
 	Username, UsernameNorm, FirstName, LastName, Locale *string
 }
@@ -130,7 +132,7 @@ func (c ProfileChange) columns() map[string]any {
 	return set
 }
 
-// setGiven adds the columns that have a value.
+// setGiven adds the columns whose value is not nil.
 func setGiven[T any](set map[string]any, given map[string]*T) {
 	for column, value := range given {
 		if value != nil {
@@ -139,16 +141,16 @@ func setGiven[T any](set map[string]any, given map[string]*T) {
 	}
 }
 
-// UpdateProfile changes a user's own data, and adds the events that eventsOf returns for the user
-// before the change. Errors: ErrConflict if the username is taken, ErrNotFound if there is no such
-// user.
+// UpdateProfile changes a user's own data and adds the events, which eventsOf computes from the
+// user before the change. Errors: ErrConflict if the username is taken, ErrNotFound if there is no
+// such user.
 func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, eventsOf func(before User) []Event) error {
 	set := c.columns()
 	if len(set) == 0 {
 		return nil
 	}
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		var before User // locked, so that of two concurrent changes the second sees what the first has stored
+		var before User // locked, so that the second of two concurrent changes sees the values that the first has stored
 		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Select("id", "username", "first_name", "last_name", "locale").
 			Where("id = ?", id).Take(&before).Error
 		if err != nil {
@@ -158,10 +160,10 @@ func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, ev
 	})
 }
 
-// DeleteUser removes the user and everything that belongs to the user, including mails to the address
-// and registrations of it, and queues the notices, in one transaction. The id is never used again. It
-// keeps what another user has requested, such as a change to this address, the events of what staff
-// did to the user, and the id of an imported user.
+// DeleteUser removes the user and everything that belongs to the user, including mails to the
+// address and registrations of it, and queues the notices, in one transaction. The id is never used
+// again. DeleteUser keeps the requests of other users, such as a change to this address, the events
+// of staff members' actions on the user, and the id of an imported user.
 //
 // Errors: ErrNotFound if the epoch, the state or a role has changed since u was read;
 // ErrLastSuperuser.
@@ -187,16 +189,16 @@ func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events .
 }
 
 // deleteAsRead deletes the row of a user. Its guards include the epoch, which every new password
-// moves: a deletion that was requested before the account was recovered must not follow the recovery.
-// They include the roles, because keepSuperuser has not counted a user who became a superuser in the
-// meantime.
+// changes: a deletion that was requested before the account was recovered must not take effect
+// after the recovery. They include the roles, because keepSuperuser has not counted a user who
+// became a superuser since u was read.
 func deleteAsRead(tx *gorm.DB, u User) error {
 	return one(tx.Where("id = ? AND session_epoch = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?",
 		u.ID, u.SessionEpoch, u.IsActive, u.IsStaff, u.IsSuperuser).Delete(&User{}))
 }
 
-// deleteBelongings deletes the rows of a user in other tables, and those of the user's address that
-// belong to no user yet.
+// deleteBelongings deletes the rows of a user in other tables, and the rows with the user's address
+// that belong to no user.
 func deleteBelongings(tx *gorm.DB, u User) error {
 	for _, model := range []any{&Session{}, &OneTimeToken{}, &Mail{}} {
 		if err := tx.Where("user_id = ?", u.ID).Delete(model).Error; err != nil {
@@ -211,7 +213,8 @@ func deleteBelongings(tx *gorm.DB, u User) error {
 	return nil
 }
 
-// markDeleted stores that an imported user was deleted, so that another import does not restore it.
+// markDeleted records that an imported user was deleted, so that another import does not restore
+// the user.
 func (s *Store) markDeleted(tx *gorm.DB, u User) error {
 	if u.ImportedEpoch == nil {
 		return nil
@@ -220,7 +223,7 @@ func (s *Store) markDeleted(tx *gorm.DB, u User) error {
 	return tx.Create(&mark).Error
 }
 
-// Users calls f with every user, by id.
+// Users calls f for every user in the order of ids. It stops at the first error and returns it.
 func (s *Store) Users(ctx context.Context, f func(User) error) error {
 	const batch = 500
 	for last := int64(0); ; {
@@ -240,9 +243,9 @@ func (s *Store) Users(ctx context.Context, f func(User) error) error {
 	}
 }
 
-// SetPassword replaces the password hash, ends every session and open link of the user and fills the budgets given up,
-// in one transaction. The guards are what
-// the caller read: an epoch or a hash that changed meanwhile gives ErrNotFound and changes nothing.
+// SetPassword replaces the password hash, revokes every session and open link of the user and
+// resets the rate limits in budgets, in one transaction. Errors: ErrNotFound if the epoch or the
+// hash has changed since u was read; then nothing is changed.
 func (s *Store) SetPassword(ctx context.Context, u User, hash string, budgets []ID, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		err := changeUser(tx, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}, events,
@@ -253,7 +256,8 @@ func (s *Store) SetPassword(ctx context.Context, u User, hash string, budgets []
 		if err := fillUp(tx, budgets); err != nil {
 			return err
 		}
-		// Who takes an account back from a thief takes back what the thief has asked for.
+		// A user who recovers the account from a thief also cancels the requests that the thief has
+		// made.
 		return endLinks(tx, s.db.NowFunc(), u)
 	})
 }
@@ -263,21 +267,22 @@ func (s *Store) SetActive(ctx context.Context, u User, active bool, events ...Ev
 	return s.ChangeUser(ctx, u, UserChange{IsActive: &active, RevokeAllSessions: true}, events...)
 }
 
-// RevokeAllSessions ends every session of the user. ErrNotFound: the epoch is not the one given, or the user is inactive.
+// RevokeAllSessions revokes every session of the user. Errors: ErrNotFound if the epoch has
+// changed, or the user is inactive.
 func (s *Store) RevokeAllSessions(ctx context.Context, userID, epoch int64, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		return changeUser(tx, map[string]any{"session_epoch": epoch + 1}, events, "id = ? AND session_epoch = ? AND is_active", userID, epoch)
 	})
 }
 
-// changeUser changes one row. It writes a map, because GORM omits the zero values of a struct.
-// Errors: ErrNotFound.
+// changeUser changes one row and adds the events. It writes a map, because GORM omits the zero
+// values of a struct. Errors: ErrNotFound.
 //
-// Every change of a user goes through changeUser, except for those of a login: it updates the
-// search text. So the first argument of the guard must be the user's id.
+// Every change of a user goes through changeUser, except for those of a login, because changeUser
+// also updates the search text. For this, the first argument of the guard must be the user's id.
 //
-// After a conflict at COMMIT the change is repeated; its guard on the epoch keeps it from counting
-// twice.
+// After a conflict at COMMIT the change is repeated; its guard on the epoch prevents it from being
+// applied twice.
 func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, args ...any) error {
 	if changesVersion(set) {
 		set["version"] = gorm.Expr("version + 1")
@@ -303,10 +308,11 @@ func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, a
 	return addEvents(tx, events)
 }
 
-// changesVersion reports whether these columns have data that users and staff see of a
-// user: the names, the address and whether it is verified, the language, the password, the state and
-// the roles. Locks, logins and revocations are not. The pending address is in another table; see
-// newVersion and endEmailChanges. A pending change that expires gives no new version.
+// changesVersion reports whether these columns contain data that users and staff members see of a
+// user: the names, the address and whether it is verified, the language, the password, the active
+// state and the roles. Locks, logins and revocations do not count. The pending address is in
+// another table; see newVersion and endEmailChanges. The expiry of a pending change does not
+// increment the version.
 func changesVersion(set map[string]any) bool {
 	for column := range set {
 		switch column {
@@ -318,7 +324,8 @@ func changesVersion(set map[string]any) bool {
 	return false
 }
 
-// one asks of a conditional write that it matched its row.
+// one returns the error of a conditional write, ErrNotFound if it matched no row, and an error if
+// it matched several.
 func one(result *gorm.DB) error {
 	if result.Error != nil {
 		return result.Error

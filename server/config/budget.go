@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Budget allows N events in a span of Per that begins with the first. The zero Budget is switched off and
-// allows all.
+// Budget is a rate limit that allows N events in a window of length Per, which starts with the
+// first event. The zero Budget is disabled and allows all events.
 type Budget struct {
 	N   int           // 1 to 1,000,000, or 0
 	Per time.Duration // 1 s to 24 h in whole seconds, or 0
@@ -18,7 +18,7 @@ const maxBudget = 1_000_000
 
 var errBudget = errors.New("must be 0 or N/duration such as 5/1h, N at most 1000000 and the duration from 1s to 24h in whole seconds")
 
-// parseBudget reads N/duration, or 0 alone.
+// parseBudget parses N/duration, or 0.
 func parseBudget(text string) (any, error) {
 	if text == "0" {
 		return Budget{}, nil

@@ -17,12 +17,12 @@ const (
 	Forwarded     = "Forwarded" // RFC 7239
 )
 
-// Config is every setting, checked and with its defaults filled in. Its secrets
-// are of type Secret, so printing, logging or encoding it is harmless.
+// Config holds all settings, checked and with their defaults filled in. Its secrets are of type
+// [Secret], so it can be printed, logged or encoded safely.
 //
-// The tags env and envDefault are read by the env package; shown is the default
-// as Settings describes it, where that depends on other settings; a tag cannot
-// hold a back quote, so there ' stands for it.
+// The env package reads the tags env and envDefault. The tag shown is the default that [Settings]
+// describes, if it depends on other settings. A tag cannot contain a back quote, so it uses '
+// instead.
 type Config struct {
 	Addr              string        `env:"ADDR" envDefault:"localhost:8080"`
 	PublicURL         string        `env:"PUBLIC_URL" shown:"'http://localhost:PORT' if 'ADDR' is on loopback, else required"` // scheme://host[:port], in lower case
@@ -76,21 +76,21 @@ type Config struct {
 	ShutdownTimeout time.Duration  `env:"SHUTDOWN_TIMEOUT" envDefault:"15s"`
 }
 
-// Loopback reports whether the host of PUBLIC_URL is localhost, in 127.0.0.0/8 or
-// ::1. "On loopback" means this everywhere.
+// Loopback reports whether the host of PUBLIC_URL is localhost, in 127.0.0.0/8 or ::1. "On
+// loopback" always has this meaning.
 func (c Config) Loopback() bool {
 	u, err := url.Parse(c.PublicURL)
 	return err == nil && isLoopback(u.Hostname())
 }
 
-// Secure reports whether PUBLIC_URL is https: by it, and not by what a request
-// says, cookies are Secure and have their __Host- names.
+// Secure reports whether PUBLIC_URL is https. It decides whether cookies are Secure and have their
+// __Host- names. Requests have no influence on that.
 func (c Config) Secure() bool { return strings.HasPrefix(c.PublicURL, "https://") }
 
 // SQLite reports whether the embedded database is used.
 func (c Config) SQLite() bool { return c.Database.Engine == SQLite }
 
-// Margin is M, what the clocks of two replicas may differ by within the rotation
+// Margin returns M, the tolerated difference between the clocks of two replicas within the rotation
 // interval W: 5 s, W/5 for W under 15 s, and 0 in the strict profile (W = 0).
 func (c Config) Margin() time.Duration {
 	if c.RotationInterval < 15*time.Second {
@@ -99,8 +99,8 @@ func (c Config) Margin() time.Duration {
 	return 5 * time.Second
 }
 
-// MailPause is the least time between two mails to one address: 1 minute, or 0
-// where MailsPerRecipient is switched off.
+// MailPause returns the minimum time between two mails to one address: 1 minute, or 0 if
+// MailsPerRecipient is disabled.
 func (c Config) MailPause() time.Duration {
 	if c.MailsPerRecipient.N == 0 {
 		return 0
@@ -112,5 +112,5 @@ var levels = map[string]slog.Level{
 	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 }
 
-// Level is LogLevel for log/slog.
+// Level returns LogLevel as a level of log/slog.
 func (c Config) Level() slog.Level { return levels[c.LogLevel] }

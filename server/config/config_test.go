@@ -88,8 +88,8 @@ func TestMetricsAddrCollides(t *testing.T) {
 	}
 }
 
-// The README's table is made of these: each setting has a text that fits into
-// one row, a default, and nothing is described that does not exist.
+// The table of the README is made from these: each setting has a text that fits into one row and a
+// default, and there are no texts for settings that do not exist.
 func TestSettings(t *testing.T) {
 	want := []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "LEGACY_JWT_SECRETS", "LEGACY_JWT_UNTIL", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL",
 		"SESSION_MAX_AGE", "ROTATION_INTERVAL", "REGISTRATION", "EMAIL_VERIFICATION", "PASSWORD_MIN_LENGTH", "BREACHED_PASSWORDS",
@@ -116,7 +116,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// A default that is shown as a value is one that Load accepts.
+// Load accepts every default that is described as a value.
 func TestShownDefaultsLoad(t *testing.T) {
 	var environ []string
 	for _, s := range Settings() {

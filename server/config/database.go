@@ -12,18 +12,18 @@ import (
 // Engines of a Database.
 const (
 	SQLite = "sqlite"
-	MySQL  = "mysql" // MariaDB too
+	MySQL  = "mysql" // also MariaDB
 )
 
 // Values of Database.TLS.
 const (
 	TLSVerify     = "true"        // encrypted, the server's certificate verified
-	TLSSkipVerify = "skip-verify" // encrypted, the certificate not looked at
+	TLSSkipVerify = "skip-verify" // encrypted, the certificate is not verified
 	TLSPreferred  = "preferred"   // encrypted if the server offers it, not verified
 	TLSOff        = "false"
 )
 
-// Database is DATABASE_URL in its parts: Path for SQLite, the others for MySQL.
+// Database holds the parts of DATABASE_URL: Path for SQLite, the others for MySQL.
 type Database struct {
 	Engine   string // SQLite or MySQL
 	Path     string // of the file
@@ -34,7 +34,7 @@ type Database struct {
 	TLS      string // never empty for MySQL
 }
 
-// String is the URL without the password, for people.
+// String returns the URL without the password, for people.
 func (d Database) String() string {
 	if d.Engine == SQLite {
 		return "sqlite:" + d.Path
@@ -43,13 +43,14 @@ func (d Database) String() string {
 		url.QueryEscape(d.User), redacted, d.Host, url.PathEscape(d.Name), d.TLS)
 }
 
-// remote reports whether what is said to the database leaves the machine.
+// remote reports whether the connection to the database leaves this machine.
 func (d Database) remote() bool {
 	host, _, err := net.SplitHostPort(d.Host)
 	return d.Engine == MySQL && (err != nil || !isLoopback(host))
 }
 
-// ParseMySQL reads the URL of a MySQL or MariaDB database, written as ACCOUNTS_DATABASE_URL is. No error quotes it.
+// ParseMySQL parses the URL of a MySQL or MariaDB database, in the format of ACCOUNTS_DATABASE_URL.
+// No error quotes it.
 func ParseMySQL(text string) (Database, error) {
 	d, err := parseDatabase(text)
 	if err == nil && d.Engine != MySQL {
@@ -58,8 +59,8 @@ func ParseMySQL(text string) (Database, error) {
 	return d, err
 }
 
-// parseDatabase reads sqlite:PATH or mysql://user:password@host[:port]/name[?tls=...].
-// No error of net/url is passed on, as it would quote the password.
+// parseDatabase parses sqlite:PATH or mysql://user:password@host[:port]/name[?tls=...]. It does not
+// return errors of net/url, because they quote the password.
 func parseDatabase(text string) (Database, error) {
 	if path, found := strings.CutPrefix(text, "sqlite:"); found {
 		return parseSQLite(path)
@@ -114,10 +115,9 @@ func mysqlHost(u *url.URL) (string, bool) {
 	return net.JoinHostPort(host, port), ok && host != "" && n != 0
 }
 
-// mysqlTLS reads the query, in which tls is the one option: what else the driver
-// could be told is decided by the server and not by a URL. Towards another
-// machine tls must be stated, because a forgotten one would send every hash and
-// every session in the clear.
+// mysqlTLS parses the query. Its only option is tls; the server sets all other options of the
+// driver itself. For another machine tls is required, because without TLS every hash and every
+// session would be sent in the clear.
 func mysqlTLS(query string, remote bool) (string, error) {
 	values, err := url.ParseQuery(query)
 	tls, given := values["tls"]

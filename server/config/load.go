@@ -12,11 +12,10 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Load reads the settings from environ, which has the form of os.Environ. The
-// strings are warnings: settings that are allowed but weaken something, one line
-// each.
+// Load reads the settings from environ, which has the form of os.Environ. The strings are warnings
+// about settings that are allowed but reduce security or reliability, one line each.
 //
-// The error joins one line per fault. No line holds the value of a setting.
+// The error joins one line per fault. No line contains the value of a setting.
 func Load(environ []string) (Config, []string, error) {
 	l := loader{given: map[string]string{}, faulty: map[string]bool{}}
 	l.collect(environ)
@@ -30,23 +29,23 @@ func Load(environ []string) (Config, []string, error) {
 	return l.config, l.warnings, nil
 }
 
-// loader is one run of Load. Settings are named without their prefix.
+// loader holds the state of one call of Load. Settings are named without their prefix.
 type loader struct {
 	config   Config
-	given    map[string]string // what the environment sets, twins read
+	given    map[string]string // the values from the environment, with _FILE variants read
 	faulty   map[string]bool
 	faults   []error
 	warnings []string
 }
 
-// fault reports what is wrong with a setting: its name, then predicate.
+// fault reports a fault of a setting. The line is its name and the predicate.
 func (l *loader) fault(name, predicate string) {
 	l.faulty[name] = true
 	l.faults = append(l.faults, errors.New(Prefix+name+" "+predicate))
 }
 
-// require reports a fault unless ok. One fault per setting is enough, and a rule
-// between settings says nothing when the other one is wrong.
+// require reports a fault unless ok. It reports at most one fault per setting, and none if one of
+// the others is faulty, because a rule between settings cannot be checked then.
 func (l *loader) require(ok bool, name, predicate string, others ...string) {
 	if !ok && !l.anyFaulty(append(others, name)...) {
 		l.fault(name, predicate)
@@ -57,8 +56,8 @@ func (l *loader) anyFaulty(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
 }
 
-// collect keeps what is set and not empty, by the same rule as os.Getenv: the
-// first of two equal names counts.
+// collect stores the settings that are not empty. Of two equal names the first counts, as in
+// os.Getenv.
 func (l *loader) collect(environ []string) {
 	seen := map[string]string{}
 	for _, entry := range environ {
@@ -83,14 +82,14 @@ func (l *loader) collect(environ []string) {
 	}
 }
 
-// isServiceLink reports whether Kubernetes sets name in every pod beside a
-// service called accounts.
+// isServiceLink reports whether Kubernetes sets name in every pod if there is a service called
+// accounts.
 func isServiceLink(name string) bool {
 	return name == "PORT" || strings.HasPrefix(name, "PORT_") || strings.HasPrefix(name, "SERVICE_")
 }
 
-// withFile are the settings that may be given as the name of a file instead, so
-// that a secret need not stand in the environment.
+// withFile are the settings that can be given as the name of a file instead, so that a secret need
+// not be in the environment.
 var withFile = []string{"DATABASE_URL", "SECRET_KEYS", "SMTP_URL", "LEGACY_JWT_SECRETS"}
 
 func (l *loader) readTwin(name, path, plain string) {
@@ -111,8 +110,8 @@ func (l *loader) readTwin(name, path, plain string) {
 	l.given[name] = value
 }
 
-// parse fills the struct by its tags. The env package is shown our settings
-// alone, so nothing else of the environment can get in.
+// parse fills the struct according to its tags. The env package gets only the collected settings,
+// so that no other variable of the environment has an effect.
 func (l *loader) parse() {
 	environment := map[string]string{}
 	for name, value := range l.given {
@@ -138,12 +137,12 @@ func (l *loader) parse() {
 	}
 }
 
-// printable keeps a name that came from outside on its line.
+// printable escapes a name from the environment, so that it stays on one line.
 func printable(name string) string {
 	return strings.Trim(strconv.QuoteToASCII(name), `"`)
 }
 
-// hint proposes the known setting nearest to a mistyped name.
+// hint suggests the known setting nearest to a mistyped name.
 func hint(name string, known []string) string {
 	if plain, isFile := strings.CutSuffix(name, "_FILE"); isFile && slices.Contains(known, plain) {
 		return "; only those that hold a secret have a _FILE twin"
@@ -160,7 +159,7 @@ func hint(name string, known []string) string {
 	return "; did you mean " + Prefix + best + "?"
 }
 
-// editDistance is the Levenshtein distance in bytes.
+// editDistance returns the Levenshtein distance in bytes.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// production is a sound set of settings off loopback; later entries of the
-// tables are put before it, as the first of two equal names counts.
+// production is a valid set of settings off loopback. The entries of the tables are put before it,
+// because the first of two equal names counts.
 var production = []string{
 	"ACCOUNTS_TRUSTED_PROXIES=10.0.0.1",
 	"ACCOUNTS_ADDR=:8080",
@@ -23,7 +23,7 @@ var production = []string{
 	"ACCOUNTS_MAIL_FROM=Example <no-reply@example.com>",
 }
 
-// environ makes an environment of settings without their prefix.
+// environ returns an environment with settings, which are given without their prefix.
 func environ(settings string, rest ...string) []string {
 	var list []string
 	for _, setting := range strings.Fields(settings) {
@@ -41,7 +41,7 @@ func mustLoad(t *testing.T, environ []string) (Config, []string) {
 	return c, warnings
 }
 
-// plain lets cmp look into values that would otherwise print as redacted.
+// plain lets cmp compare values that print as redacted.
 var plain = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 
 func defaults() Config {
@@ -138,7 +138,7 @@ func TestEverythingSet(t *testing.T) {
 	}
 }
 
-// Each of these must load; get says what to look at.
+// Each of these must load. The function get returns the value to check.
 func TestGood(t *testing.T) {
 	publicURL := func(c Config) any { return c.PublicURL }
 	loopback := func(c Config) any { return c.Loopback() }
@@ -245,7 +245,7 @@ const (
 	lineStar    = " must be one origin, not * or null, which stand for every site"
 )
 
-// Every fault has one line, exactly, and brings no others with it.
+// Every fault is reported in exactly one line, and causes no further faults.
 func TestControl94Bad(t *testing.T) {
 	late := time.Now().Add(400*day + time.Hour).UTC().Format(time.RFC3339)
 	for settings, want := range map[string]string{
@@ -517,7 +517,7 @@ func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
 	}
 }
 
-// Whatever secret is put wherever, no fault prints it.
+// No fault prints a secret, even if it is in the wrong setting.
 func TestControl94FaultsHoldNoValue(t *testing.T) {
 	for _, name := range append(names(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "LEGACY_JWT_SECRETS_FILE", "SECRET_KEY", "TYPO") {
 		for _, value := range []string{"s3cr3t", "s3cr3t,s3cr3t", "mysql://u:s3cr3t@h:x/", "mysql://u:s3cr3t@h/n?s3cr3t=1", "https://u:s3cr3t@h/%zz",
@@ -546,7 +546,7 @@ func TestControl94SecretFiles(t *testing.T) {
 	url := write("mysql://u:s3cr3t@db/n?tls=true\n", 0o640)
 	smtp := write("smtps://u:s3cr3t@mail.example\n", 0o600)
 	legacy := write("s3cr3t, with a comma\r\n0123456789abcdef0123456789abcdef\n", 0o640)
-	link := filepath.Join(t.TempDir(), "link") // Kubernetes mounts secrets as links
+	link := filepath.Join(t.TempDir(), "link") // Kubernetes mounts secrets as symbolic links
 	if err := os.Symlink(keys, link); err != nil {
 		t.Fatal(err)
 	}

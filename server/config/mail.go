@@ -17,9 +17,9 @@ const (
 	MailFiles = "files"
 )
 
-// resolveMail chooses how mails leave the server. Files are a default only where
-// the reader sits at the same machine: elsewhere a forgotten SMTP_URL would let
-// people register and never hear from the server, so it must be said.
+// resolveMail chooses how mails are delivered. Files are the default only if the reader uses the
+// same machine. Elsewhere, without SMTP_URL, users could register and never receive a mail, so the
+// operator must choose explicitly.
 func (l *loader) resolveMail() {
 	c := &l.config
 	if c.MailFrom == "" {
@@ -36,8 +36,8 @@ func (l *loader) resolveMail() {
 	}
 }
 
-// mailHost is the host of PUBLIC_URL if an address can end with it: a name with a
-// dot. localdomain is a name that nobody owns.
+// mailHost returns the host of PUBLIC_URL if it can be the domain of an address, which needs a dot.
+// Otherwise it returns localhost.localdomain, which has no owner.
 func mailHost(publicURL string) string {
 	u, err := url.Parse(publicURL)
 	if err != nil || !strings.Contains(u.Hostname(), ".") {
@@ -49,8 +49,8 @@ func mailHost(publicURL string) string {
 	return u.Hostname()
 }
 
-// checkMail: a mail server refuses senders it does not know, so with one the
-// sender is not guessed.
+// checkMail checks the settings of mails. With a mail server MAIL_FROM is required and not guessed,
+// because the server rejects senders it does not know.
 func (l *loader) checkMail() {
 	c := l.config
 	l.require(c.Mail == MailSMTP || c.Mail == MailFiles, "MAIL", "must be smtp or files")
@@ -60,10 +60,10 @@ func (l *loader) checkMail() {
 	l.require(l.given["MAIL_FROM"] == "" || isSender(c.MailFrom), "MAIL_FROM", "must be one address, such as Accounts <no-reply@example.com>")
 }
 
-// isSender reports whether text is one address (RFC 5322 §3.4), with a name or
-// without, whose part before the @ needs no quotes and whose domain has a dot.
-// A line end would begin another header (CWE-93), encoded as well (RFC 2047); a
-// comment would make an address that is not written there.
+// isSender reports whether text is one address (RFC 5322 §3.4), with or without a name, whose local
+// part needs no quotes and whose domain has a dot. It rejects line breaks, which would start
+// another header (CWE-93), also in encoded form (RFC 2047), and comments, which could make an
+// address that differs from the visible one.
 func isSender(text string) bool {
 	address, err := netmail.ParseAddress(text)
 	if err != nil || strings.ContainsAny(text, "()") || !isGraphic(text) || !isGraphic(address.Name) {
@@ -89,8 +89,8 @@ func isDotAtom(s string) bool {
 	return true
 }
 
-// parseSMTPURL checks the shape of SMTP_URL. No error of net/url is passed on, as
-// it would quote the password.
+// parseSMTPURL checks the form of SMTP_URL. It does not return errors of net/url, because they
+// quote the password.
 func parseSMTPURL(text string) (any, error) {
 	if !strings.HasPrefix(text, "smtp://") && !strings.HasPrefix(text, "smtps://") {
 		return nil, errors.New("must begin with smtp:// or smtps://")

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// shortestName is the fewest characters of a name that passwords are compared with. Shorter ones,
+// shortestName is the minimum length of a name that passwords are compared with. Shorter names,
 // such as "eu" or "of", occur in good passwords by chance.
 const shortestName = 3
 

@@ -10,8 +10,8 @@ import (
 
 var errOrigin = errors.New("must be an origin, scheme://host[:port] with http or https")
 
-// origin is a web origin (RFC 6454) in the spelling browsers send: lower case,
-// an IPv6 address in brackets and in its short form, no default port.
+// origin is a web origin (RFC 6454) in the form that browsers send: lower case, an IPv6 address in
+// brackets and in its short form, no default port.
 type origin struct{ scheme, host, port string }
 
 func (o origin) String() string {
@@ -24,16 +24,14 @@ func (o origin) String() string {
 	return o.scheme + "://" + o.host + ":" + o.port
 }
 
-// acceptable reports whether nobody on the way can read or change what is sent
-// to and from o.
+// acceptable reports whether the traffic of o is protected from attackers on the network.
 func (o origin) acceptable() bool { return o.scheme == "https" || o.loopback() }
 
 func (o origin) loopback() bool { return isLoopback(strings.Trim(o.host, "[]")) }
 
-// parseOrigin reads an origin and brings it into the browsers' spelling. One
-// slash at the end is dropped, as it stands in every address bar; a path, a
-// query, a fragment or a user is refused. Names outside ASCII must be written as
-// browsers send them (xn--...).
+// parseOrigin parses an origin and converts it to the form that browsers send. It removes one
+// trailing slash, because browsers show one in the address bar. It rejects a path, a query, a
+// fragment and a user. Names outside ASCII must be in the form that browsers send (xn--...).
 func parseOrigin(text string) (origin, error) {
 	u, err := url.Parse(strings.TrimSuffix(text, "/"))
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Opaque != "" || u.Host == "" {
@@ -60,9 +58,9 @@ func originOf(u *url.URL) (origin, bool) {
 
 var errPage = errors.New("must be the URL of a page, scheme://host[:port]/path with http or https, in ASCII without spaces")
 
-// parsePage reads the URL of a page that a link in a mail leads to, and brings
-// its origin into the browsers' spelling. The link adds the token as fragment,
-// which no server on the way sees, so there must be none yet.
+// parsePage parses the URL of a page that links in mails lead to, and converts its origin to the
+// form that browsers send. A link adds the token as the fragment, which is not sent to any server,
+// so the URL must not have one.
 func parsePage(text string) (page string, o origin, err error) {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" ||
@@ -115,9 +113,9 @@ func canonicalPort(u *url.URL) (string, bool) {
 	return strconv.FormatUint(n, 10), true
 }
 
-// isHostname reports whether host, in lower case, is a host name (RFC 1123 §2.1).
-// A last label of digits alone is an IPv4 address that browsers and Go read
-// differently, such as 127.1.
+// isHostname reports whether host, in lower case, is a host name (RFC 1123 §2.1). It rejects a last
+// label of digits only, because that is an IPv4 address that browsers and Go read differently, such
+// as 127.1.
 func isHostname(host string) bool {
 	labels := strings.Split(host, ".")
 	for _, label := range labels {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// resolve brings addresses into their canonical form and fills in the defaults
-// that depend on other settings.
+// resolve converts addresses to their canonical form and fills in the defaults that depend on other
+// settings.
 func (l *loader) resolve() {
 	c := &l.config
 	l.resolvePublicURL()
@@ -35,9 +35,9 @@ func (l *loader) resolve() {
 	}
 }
 
-// resolvePublicURL has a default only where nobody else can reach the server:
-// tokens, cookies and links rest on this setting, and the Host header of a
-// request is never asked.
+// resolvePublicURL checks PUBLIC_URL and fills in its default. There is a default only if no other
+// machine can reach the server: tokens, cookies and links depend on this setting, and the Host
+// header of a request is never used.
 func (l *loader) resolvePublicURL() {
 	c := &l.config
 	host, port, ok := splitAddr(c.Addr)
@@ -55,14 +55,14 @@ func (l *loader) resolvePublicURL() {
 	l.require(isLoopback(host), "PUBLIC_URL", "is required when ADDR is not on loopback: the origin people reach the server at, such as https://accounts.example.com", "ADDR")
 	l.require(port != 0, "PUBLIC_URL", "is required when ADDR has port 0", "ADDR")
 	if l.anyFaulty("ADDR", "PUBLIC_URL") {
-		l.faulty["PUBLIC_URL"] = true // not known, so no rule may judge it
+		l.faulty["PUBLIC_URL"] = true // unknown, so no rule can check it
 		return
 	}
 	parsed, _ := parseOrigin("http://" + net.JoinHostPort("localhost", strconv.Itoa(int(port))))
 	c.PublicURL = parsed.String()
 }
 
-// pages are the settings that links in mails lead to, and the paths of the
+// pages returns the settings of the pages that links in mails lead to, and the paths of the
 // server's own pages, which are the defaults.
 func (c *Config) pages() []page {
 	return []page{
@@ -77,8 +77,8 @@ type page struct {
 	url        *string
 }
 
-// resolvePages: a page that others can change would hand them the tokens of all
-// links, so it is https by the rule of PUBLIC_URL.
+// resolvePages checks the pages and fills in their defaults. They must be https under the same rule
+// as PUBLIC_URL, because an attacker who can change a page would get the tokens of all links.
 func (l *loader) resolvePages() {
 	for _, p := range l.config.pages() {
 		if *p.url == "" {
@@ -95,7 +95,7 @@ func (l *loader) resolvePages() {
 	}
 }
 
-// check applies the rules a type cannot express.
+// check applies the rules that a type cannot express.
 func (l *loader) check() {
 	l.checkSecretKeys()
 	l.checkLegacyTokens()
@@ -106,16 +106,17 @@ func (l *loader) check() {
 	l.checkOperation()
 }
 
-// checkSecretKeys: a generated secret is for one machine's first minutes. Two
-// replicas, or a container that loses its disk, must be given theirs.
+// checkSecretKeys requires SECRET_KEYS except for the first steps on a single machine, where the
+// secret is generated. Several replicas, or a container that loses its disk, need a configured
+// secret.
 func (l *loader) checkSecretKeys() {
 	c := l.config
 	l.require(len(c.SecretKeys) > 0 || c.Loopback() && c.SQLite(), "SECRET_KEYS",
 		"is required unless PUBLIC_URL is on loopback and the database is SQLite: `accountsd secret new` prints one", "PUBLIC_URL", "DATABASE_URL")
 }
 
-// checkLegacyTokens: the secrets of the old service are in more hands than ours,
-// so there is a day on which they are worth nothing any more.
+// checkLegacyTokens requires an end date for the secrets of the Django service, because more people
+// know them than the secrets of this service.
 func (l *loader) checkLegacyTokens() {
 	c := l.config
 	l.require((len(c.LegacyJWTSecrets) > 0) == !c.LegacyJWTUntil.At.IsZero(), "LEGACY_JWT_SECRETS",
@@ -123,8 +124,8 @@ func (l *loader) checkLegacyTokens() {
 	l.require(time.Until(c.LegacyJWTUntil.At) <= 400*day, "LEGACY_JWT_UNTIL", "must be at most 400d ahead")
 }
 
-// checkRotation keeps an access token alive for at least two rotations, so that
-// a client which refreshes in time never holds an expired one.
+// checkRotation checks the life of access tokens. It must cover at least two rotations, so that a
+// client that refreshes in time never has an expired token.
 func (l *loader) checkRotation() {
 	c := l.config
 	w := c.RotationInterval
@@ -140,11 +141,11 @@ func (l *loader) checkRotation() {
 	l.require(whole(c.AccessTTL), "ACCESS_TTL", "must be whole seconds")
 }
 
-// checkLifetimes: a session that could end before its access token does, or
-// outlive its absolute end, would make one of the settings a lie.
+// checkLifetimes rejects sessions that could end before their access token does, or live longer
+// than their absolute end.
 func (l *loader) checkLifetimes() {
 	c := l.config
-	// Browsers drop a cookie after 400 days, whatever it says (RFC 6265bis §5.5).
+	// Browsers delete a cookie after at most 400 days (RFC 6265bis §5.5).
 	l.require(c.SessionMaxAge > 0 && c.SessionMaxAge <= 400*day && whole(c.SessionMaxAge), "SESSION_MAX_AGE",
 		"must be from 1s to 400d in whole seconds")
 	for _, idle := range []struct {
@@ -183,8 +184,8 @@ func (l *loader) checkOperation() {
 	l.require(c.ShutdownTimeout >= time.Second && c.ShutdownTimeout <= 5*time.Minute, "SHUTDOWN_TIMEOUT", "must be from 1s to 5m")
 }
 
-// checkMetricsAddr: metrics are for the operator, so they never share a port
-// with the public.
+// checkMetricsAddr rejects METRICS_ADDR on the port of ADDR, because metrics are for the operator
+// and not for the public.
 func (l *loader) checkMetricsAddr() {
 	c := l.config
 	if c.MetricsAddr == "" {
@@ -198,7 +199,7 @@ func (l *loader) checkMetricsAddr() {
 
 func whole(d time.Duration) bool { return d%time.Second == 0 }
 
-// warn names what is allowed and weakens something.
+// warn adds warnings about settings that are allowed but reduce security or reliability.
 func (l *loader) warn() {
 	c := l.config
 	say := func(when bool, format string, args ...any) {

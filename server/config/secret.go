@@ -12,27 +12,27 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a value that no verb of fmt, no logger and no text encoder prints
-// (but do not make it the key of a map: encoding/json prints those as they are).
-// Use string(s) where the value itself is needed.
+// Secret is a value that no verb of fmt, no logger and no text encoder prints. Do not use it as the
+// key of a map, because encoding/json prints keys unchanged. Use string(s) where the value itself
+// is needed.
 type Secret string
 
-// Format writes the placeholder for every verb, %#v and the wrong ones too: fmt
-// prints the operand of a verb it does not know.
+// Format writes the placeholder for every verb, including %#v and unknown verbs, whose operand fmt
+// would print.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 func (Secret) String() string { return redacted }
 
-// MarshalText serves encoding/json and log/slog.
+// MarshalText returns the placeholder for encoding/json and log/slog.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 const maxSecretFile = 64 << 10 // bytes
 
-// readSecretFile returns what a file holds, without the newline at its end. Its
-// errors are predicates to a setting's name and hold neither path nor content:
-// the path may be the secret itself, typed into the wrong variable.
+// readSecretFile returns the content of a file without trailing newlines. Its errors are predicates
+// to a setting's name and contain neither the path nor the content: the path may be the secret
+// itself, entered in the wrong variable.
 func readSecretFile(path string) (string, error) {
-	// O_NONBLOCK, or a named pipe would stop the start here for ever.
+	// Without O_NONBLOCK, a named pipe would block the startup forever.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names the file
 	if err != nil {
 		return "", unreadable(err)
@@ -45,8 +45,9 @@ func readSecretFile(path string) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", errors.New("must name a regular file")
 	}
-	// Readable: every account of the machine can sign tokens. Writable: every
-	// account can choose the key. A group is how containers are handed secrets.
+	// If others can read the file, every account of the machine can sign tokens. If others can
+	// write it, every account can choose the key. A group may have access, because containers get
+	// secrets that way.
 	if info.Mode().Perm()&0o006 != 0 {
 		return "", errors.New("must name a file that others can neither read nor write (chmod o-rw)")
 	}
@@ -72,7 +73,7 @@ func unreadable(err error) error {
 	return fmt.Errorf("cannot be read: %w", err)
 }
 
-// parseSecretKeys splits SECRET_KEYS. The first key signs, all of them verify.
+// parseSecretKeys splits SECRET_KEYS. The first key signs, all verify.
 func parseSecretKeys(text string) (any, error) {
 	var keys []Secret
 	seen := map[string]bool{}
@@ -89,7 +90,7 @@ func parseSecretKeys(text string) (any, error) {
 	return keys, nil
 }
 
-// Lines are secrets that others have chosen: one a line, since they may hold any
+// Lines are secrets that another service has chosen, one per line, because they can contain any
 // other character.
 type Lines []Secret
 

@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// Setting describes one setting for people.
+// Setting describes a setting for people.
 type Setting struct {
 	Name    string // with its prefix
-	Default string // Markdown: a value, or a few words where it depends on other settings
+	Default string // Markdown: a value, or a short text if it depends on other settings
 	Doc     string // Markdown
 }
 
-// docs is the text of the README, so each one says the unit and what a weaker
-// value costs.
+// docs holds the texts for the README. Each describes the unit and the cost of a weaker value.
 var docs = map[string]string{
 	"ADDR":       "Where the server listens, as `host:port`. It speaks plain HTTP: TLS is the task of the proxy in front. With a host that is not on loopback, such as `:8080`, `PUBLIC_URL` is required.",
 	"PUBLIC_URL": "The origin people reach the server at, `scheme://host[:port]` and nothing more. It is the issuer of all tokens, and by its scheme cookies are `Secure` and named `__Host-`. `http` is accepted on loopback only. Changing it ends every session. \"On loopback\" means everywhere that its host is `localhost`, in `127.0.0.0/8` or `::1`.",
@@ -96,7 +95,7 @@ func Settings() []Setting {
 	return list
 }
 
-// names are the settings without their prefix, in the order of Config.
+// names returns the settings without their prefix, in the order of Config.
 func names() []string {
 	var list []string
 	for field := range reflect.TypeFor[Config]().Fields() {

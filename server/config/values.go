@@ -13,8 +13,8 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// parsers turn the text of a setting into its type. Their errors are predicates
-// to the setting's name, one line per fault, and never hold the text.
+// parsers convert the text of a setting to its type. Their errors are predicates to the setting's
+// name, one line per fault, and never contain the text.
 var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[bool]():           parseBool,
 	reflect.TypeFor[int]():            parseInt,
@@ -29,7 +29,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[[]netip.Prefix](): parseProxies,
 }
 
-// entries splits a list at its commas; spaces around an entry do not count.
+// entries splits a list at its commas and removes spaces around the entries.
 func entries(text string) []string {
 	list := strings.Split(text, ",")
 	for i := range list {
@@ -61,8 +61,8 @@ const (
 	maxDays = 36500
 )
 
-// parseDuration reads a Go duration that may begin with a number of days, each
-// of 24 hours. It is never negative.
+// parseDuration parses a Go duration that may begin with a number of days of 24 hours. The result
+// is never negative.
 func parseDuration(text string) (time.Duration, error) {
 	rest, days := text, uint64(0)
 	if before, after, found := strings.Cut(text, "d"); found {
@@ -85,10 +85,10 @@ func parseDuration(text string) (time.Duration, error) {
 	return time.Duration(days)*day + d, nil
 }
 
-// Instant is a point in time, in UTC; zero if none is set.
+// Instant is a point in time, in UTC. It is zero if none is set.
 type Instant struct{ At time.Time }
 
-// parseInstant reads an instant, or a day for its first one in UTC.
+// parseInstant parses an instant, or a day, which means its start in UTC.
 func parseInstant(text string) (any, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if at, err := time.Parse(layout, text); err == nil {
@@ -98,8 +98,8 @@ func parseInstant(text string) (any, error) {
 	return nil, errors.New("must be an instant such as 2027-01-31T12:00:00Z, or a day such as 2027-01-31")
 }
 
-// parseOrigins reads CORS_ORIGINS. An origin listed there may call with the
-// user's cookies, so nothing that stands for more than one origin is accepted.
+// parseOrigins parses CORS_ORIGINS. These origins may send requests with the user's cookies, so
+// each entry must be exactly one origin.
 func parseOrigins(text string) (any, error) {
 	if text == "none" {
 		return []string{}, nil
@@ -122,8 +122,8 @@ func parseOrigins(text string) (any, error) {
 	return origins, errors.Join(faults...)
 }
 
-// parseProxies reads TRUSTED_PROXIES. Whoever is listed there chooses the client
-// address that the server sees, so the whole internet cannot be.
+// parseProxies parses TRUSTED_PROXIES. A trusted proxy chooses the client address that the server
+// sees, so the whole internet is rejected.
 func parseProxies(text string) (any, error) {
 	if text == "none" {
 		return []netip.Prefix{}, nil
@@ -154,8 +154,8 @@ func parseProxy(entry string) (netip.Prefix, error) {
 	return proxy.Masked(), nil
 }
 
-// splitAddr reads host:port as ADDR and METRICS_ADDR have it. The host may be
-// empty, for all interfaces; port 0 lets the system choose.
+// splitAddr parses host:port in the form of ADDR and METRICS_ADDR. The host may be empty, for all
+// interfaces. With port 0 the system chooses the port.
 func splitAddr(text string) (host string, port uint16, ok bool) {
 	host, digits, err := net.SplitHostPort(text)
 	if err != nil || strings.ContainsAny(host, " \t/@") {
@@ -165,8 +165,8 @@ func splitAddr(text string) (host string, port uint16, ok bool) {
 	return strings.ToLower(host), uint16(n), err == nil
 }
 
-// collide reports whether two listeners would want the same port of the same
-// interface. All of loopback counts as one.
+// collide reports whether two listeners would use the same port of the same interface. All of
+// loopback counts as one interface.
 func collide(hostA string, portA uint16, hostB string, portB uint16) bool {
 	return portA == portB && portA != 0 &&
 		(hostA == hostB || isEverywhere(hostA) || isEverywhere(hostB) || isLoopback(hostA) && isLoopback(hostB))

@@ -71,7 +71,7 @@ func (b *Breached) check(info os.FileInfo) error {
 	return b.checkOrder()
 }
 
-// samples is how many entries are read at startup to see that the file is sorted.
+// samples is the number of entries that are read at startup to check that the file is sorted.
 const samples = 1000
 
 func (b *Breached) checkOrder() error {
@@ -97,8 +97,7 @@ func (b *Breached) Count() int64 { return b.count }
 func (b *Breached) Close() error { return b.close() }
 
 // Contains reports whether password is in the list. It reads at most 64 entries, about 30 in a list
-// of a billion. An error means that the file cannot be read; the result then says nothing about the
-// password.
+// of a billion. An error means that the file cannot be read; the result is then meaningless.
 func (b *Breached) Contains(password string) (bool, error) {
 	sum := sha1.Sum([]byte(password)) //nolint:gosec // see the import
 	wanted := binary.BigEndian.Uint64(sum[:])

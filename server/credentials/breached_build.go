@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// Build holds the options for building a file of breached passwords. Its memory is bounded whatever
-// the size of the list: Chunk entries at a time are sorted and written to a temporary file next to
-// the result, and the sorted chunks are merged at the end. A list that is already sorted needs no
+// Build holds the options for building a file of breached passwords. Its memory is bounded for a
+// list of any size: Chunk entries at a time are sorted and written to a temporary file next to the
+// result, and the sorted chunks are merged at the end. A list that is already sorted needs no
 // merge, and no more disk space than the result.
 type Build struct {
 	MinCount int64 // the fewest occurrences of a password that is included

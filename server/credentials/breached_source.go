@@ -25,12 +25,12 @@ type BreachedSource struct {
 	Size  int64 // bytes
 }
 
-// rangeFile is a file of a list. prefix is what its lines lack of the hashes.
+// rangeFile is one file of a list. Its lines contain the hashes without prefix.
 type rangeFile struct{ path, prefix string }
 
 const (
 	sha1Digits  = 40
-	rangeDigits = 5 // of the name of a file
+	rangeDigits = 5 // in the name of a file
 	hexDigits   = "0123456789abcdefABCDEF"
 	lineBuffer  = 1 << 20
 )
@@ -75,8 +75,8 @@ func (s *BreachedSource) add(folder string, entry fs.DirEntry) error {
 	return nil
 }
 
-// read calls add with each entry that occurs at least minCount times, and progress with the number of
-// bytes read since the last call.
+// read calls add with each entry that occurs at least minCount times, and progress with the number
+// of bytes read since the last call.
 func (s *BreachedSource) read(ctx context.Context, minCount int64, add func(uint64) error, progress func(int64) error) error {
 	for _, f := range s.files {
 		if err := f.read(ctx, minCount, add, progress); err != nil {
@@ -113,14 +113,14 @@ func (f rangeFile) read(ctx context.Context, minCount int64, add func(uint64) er
 	return lines.Err()
 }
 
-// errLine does not quote the line: the operator may have passed a list of passwords in plain text
-// by mistake.
+// errLine returns the error for a malformed line. It does not quote the line: the operator may have
+// passed a list of passwords in plain text by mistake.
 func (f rangeFile) errLine(n int) error {
 	return fmt.Errorf("%s: line %d is not a SHA-1 in hexadecimal digits with or without :COUNT", f.path, n)
 }
 
-// parse reads a line. An empty line has the count 0, as have the padding lines in answers of Have I
-// Been Pwned.
+// parse parses a line. An empty line has the count 0, like the padding lines in the answers of Have
+// I Been Pwned.
 func (f rangeFile) parse(line []byte) (entry uint64, count int64, ok bool) {
 	if line = bytes.TrimSpace(bytes.TrimPrefix(line, []byte("\ufeff"))); len(line) == 0 {
 		return 0, 0, true

@@ -18,7 +18,7 @@ import (
 
 func sha1Of(password string) string { return fmt.Sprintf("%X", sha1.Sum([]byte(password))) }
 
-// passwords returns n passwords, in no order of their hashes.
+// passwords returns n passwords. Their hashes are in no particular order.
 func passwords(n int) []string {
 	list := make([]string, n)
 	for i := range list {

@@ -12,10 +12,11 @@ import (
 //go:embed common.txt
 var commonText string
 
-// commonPasswords are sorted, in lower case; see common.LICENSE for their origin.
+// commonPasswords returns the common passwords, sorted and in lower case; see common.LICENSE for
+// their origin.
 var commonPasswords = sync.OnceValue(func() []string { return strings.Fields(commonText) })
 
-// product is a word of every account of this service.
+// product is a word that counts as common for every account.
 const product = "accounts"
 
 // isCommon reports whether password, in lower case, is a simple variation of a common password or
@@ -25,7 +26,7 @@ func isCommon(password string, words []string) bool {
 	lower := []string{product}
 	for _, w := range words {
 		w = strings.ToLower(w)
-		lower = append(lower, w, undressed(w)) // a name such as ada1985 loses its digits in a variation
+		lower = append(lower, w, undressed(w)) // the digits at the ends of a name such as ada1985 are removed from the password, too
 	}
 	return slices.ContainsFunc(variations(password), func(v string) bool {
 		_, listed := slices.BinarySearch(commonPasswords(), v)
@@ -50,19 +51,19 @@ func variations(password string) []string {
 	return list
 }
 
-// shortestDisguise is the fewest code points in which digits are read as letters. In shorter
-// passwords random digits form a word by chance.
+// shortestDisguise is the minimum length of a text whose digits are read as letters, in code
+// points. In shorter passwords random digits form a word by chance.
 const shortestDisguise = 6
 
 // lookAlikes replaces digits and symbols by the letters that they are commonly written for.
-// lookAlikesL reads a 1 as l instead of i.
+// lookAlikesL replaces 1 by l instead of i.
 var (
 	lookAlikes  = strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "i", "!", "i", "0", "o", "$", "s", "5", "s", "7", "t")
 	lookAlikesL = strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "l", "!", "i", "0", "o", "$", "s", "5", "s", "7", "t")
 )
 
-// undressed returns s without the digits and symbols that users put around a word to satisfy a
-// rule.
+// undressed returns s without the digits and symbols at its ends, which users often add to a word
+// to satisfy a rule.
 func undressed(s string) string { return strings.TrimFunc(s, isDressing) }
 
 // onlyPart returns the part of s between digits and symbols if all parts are the same, as in
@@ -75,7 +76,8 @@ func onlyPart(s string) string {
 	return parts[0]
 }
 
-// isDressing reports whether users put r around a word to satisfy a rule: a digit or a symbol.
+// isDressing reports whether r is a digit, a symbol or a space, which users often add to a word to
+// satisfy a rule.
 func isDressing(r rune) bool {
 	return unicode.IsDigit(r) || unicode.IsPunct(r) || unicode.IsSymbol(r) || unicode.IsSpace(r)
 }

@@ -17,31 +17,32 @@ import (
 	"golang.org/x/crypto/scrypt"
 )
 
-// Hashes that Django has written are verified as they are, until the next login
-// has replaced them. Their cost is capped far above Django's defaults: none
-// takes a slot for much longer than a second, or more memory than djangoMemory.
+// Hashes that Django has written are verified until the next login replaces them. Their cost is
+// capped far above Django's defaults: none occupies a slot for much longer than a second, or needs
+// more memory than djangoMemory.
 const (
-	djangoMemory    = 128 << 10 // KiB; Django's argon2 takes 100 MiB, its scrypt 16
-	maxPBKDF2       = 3_000_000 // iterations; Django 6.0 takes 1,200,000
-	maxArgon2Work   = 512 << 10 // KiB times passes; Django takes 200 << 10
-	maxBcrypt       = 14        // Django takes 12
-	maxScryptWork   = 1 << 22   // N times r times p; Django takes 655,360
-	maxSaltOfDjango = 64        // characters; Django takes 12 or 22
+	djangoMemory    = 128 << 10 // KiB; Django's argon2 needs 100 MiB, its scrypt 16 MiB
+	maxPBKDF2       = 3_000_000 // iterations; Django 6.0 uses 1,200,000
+	maxArgon2Work   = 512 << 10 // KiB times passes; Django uses 200 << 10
+	maxBcrypt       = 14        // Django uses 12
+	maxScryptWork   = 1 << 22   // N times r times p; Django uses 655,360
+	maxSaltOfDjango = 64        // characters; Django uses 12 or 22
 	scryptKeyLength = 64
 )
 
-// django is a parsed hash of Django's: whether a password is its own. It is to
-// be called in a slot.
+// django is a parsed Django hash. It reports whether a password matches. The caller must hold a
+// slot.
 type django func(password []byte) bool
 
-// isDjango: ours begin with a $, Django's with the name of the algorithm.
+// isDjango reports whether encoded is a Django hash. It begins with the name of the algorithm; the
+// hashes of this package begin with a $.
 func isDjango(encoded string) bool {
 	name, _, found := strings.Cut(encoded, "$")
 	return found && IsUsable(name)
 }
 
-// CheckStored says whether Verify would compute encoded: nil, ErrMalformed or
-// ErrTooCostly. An unusable one is fine; it matches nothing.
+// CheckStored returns nil if Verify can compute encoded, and ErrMalformed or ErrTooCostly if not.
+// It returns nil for an unusable hash, which matches no password.
 func CheckStored(encoded string) error {
 	var err error
 	switch {
@@ -55,8 +56,8 @@ func CheckStored(encoded string) error {
 	return err
 }
 
-// parseDjango reads what Django's hashers write, in their canonical spelling
-// alone. Errors: ErrMalformed, ErrTooCostly.
+// parseDjango parses a hash of one of Django's hashers. It accepts only the canonical spelling.
+// Errors: ErrMalformed, ErrTooCostly.
 func parseDjango(encoded string) (django, error) {
 	name, rest, _ := strings.Cut(encoded, "$")
 	if len(rest) > maxDjango {
@@ -70,7 +71,7 @@ func parseDjango(encoded string) (django, error) {
 	case "argon2":
 		return parseArgon2(rest)
 	case "bcrypt":
-		return parseBcrypt(rest, func(password []byte) []byte { return password }) // of which it takes the first 72 bytes
+		return parseBcrypt(rest, func(password []byte) []byte { return password }) // bcrypt uses the first 72 bytes
 	case "bcrypt_sha256":
 		return parseBcrypt(rest, func(password []byte) []byte {
 			sum := sha256.Sum256(password)
@@ -82,11 +83,11 @@ func parseDjango(encoded string) (django, error) {
 	return nil, ErrMalformed
 }
 
-const maxDjango = 255 // characters; what the column holds
+const maxDjango = 255 // characters; the size of the column
 
 var base64Padded = base64.StdEncoding.Strict()
 
-// parsePBKDF2 reads iterations$salt$hash.
+// parsePBKDF2 parses iterations$salt$hash.
 func parsePBKDF2(text string, h func() hash.Hash) (django, error) {
 	part := strings.Split(text, "$")
 	if len(part) != 3 || !isSalt(part[1]) {
@@ -106,8 +107,8 @@ func parsePBKDF2(text string, h func() hash.Hash) (django, error) {
 	}, nil
 }
 
-// parseArgon2 reads $argon2id$v=19$m=..,t=..,p=..$salt$hash, and argon2i, which
-// Django wrote before 3.0.
+// parseArgon2 parses $argon2id$v=19$m=..,t=..,p=..$salt$hash, and argon2i, which Django wrote
+// before 3.0.
 func parseArgon2(text string) (django, error) {
 	kind, compute := "argon2id", argon2.IDKey
 	if strings.HasPrefix(text, "argon2i$") {
@@ -130,11 +131,12 @@ func parseArgon2(text string) (django, error) {
 	}, nil
 }
 
-// bcrypt's own base64 has no padding: of the last characters of salt and hash
-// only those are written whose spare bits are zero.
+// bcryptForm matches a bcrypt hash. bcrypt's base64 has no padding: the last characters of salt and
+// hash are restricted to those whose spare bits are zero.
 var bcryptForm = regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$`)
 
-// parseBcrypt reads $2b$rounds$salthash; key is what bcrypt is made of.
+// parseBcrypt parses $2b$rounds$salthash. The function key converts the password to the input of
+// bcrypt.
 func parseBcrypt(text string, key func(password []byte) []byte) (django, error) {
 	found := bcryptForm.FindStringSubmatch(text)
 	if found == nil {
@@ -151,7 +153,7 @@ func parseBcrypt(text string, key func(password []byte) []byte) (django, error) 
 	}, nil
 }
 
-// parseScrypt reads N$salt$r$p$hash.
+// parseScrypt parses N$salt$r$p$hash.
 func parseScrypt(text string) (django, error) {
 	part := strings.Split(text, "$")
 	if len(part) != 5 || !isSalt(part[1]) {
@@ -173,14 +175,14 @@ func parseScrypt(text string) (django, error) {
 	}, nil
 }
 
-// count reads a positive number as Python writes it.
+// count parses a positive number in Python's format.
 func count(digits string) (int, bool) {
 	n, err := strconv.Atoi(digits)
 	return n, err == nil && n > 0 && strconv.Itoa(n) == digits
 }
 
-// isSalt: Django's own are letters and digits; others that a program has made
-// are text without a $.
+// isSalt reports whether s can be a salt. Django's own salts are letters and digits; other programs
+// may use any printable ASCII characters except for $.
 func isSalt(s string) bool {
 	return s != "" && len(s) <= maxSaltOfDjango && !strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' || r == '$' })
 }

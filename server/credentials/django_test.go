@@ -8,22 +8,23 @@ import (
 	"testing"
 )
 
-// Of each kind a hash as Django's hashers write it, of the password l\u00e8tmein unless it says otherwise. They come from
-// other implementations: Python's hashlib (pbkdf2_hmac, scrypt) and crypt ($2b$), with P = "l\u00e8tmein".encode():
+// For each kind, a hash as Django's hashers write it, of the password l\u00e8tmein unless noted
+// otherwise. They are from other implementations: Python's hashlib (pbkdf2_hmac, scrypt) and crypt
+// ($2b$), with P = "l\u00e8tmein".encode():
 //
 //	b64encode(hashlib.pbkdf2_hmac("sha256", P, b"seasalt", 1000))
 //	b64encode(hashlib.scrypt(P, salt=b"seasalt", n=1024, r=8, p=5, dklen=64))
 //	crypt.crypt("l\u00e8tmein", "$2b$04$abcdefghijklmnopqrstuu"), and of hashlib.sha256(P).hexdigest()
 //
-// and those of argon2 from the reference implementation (phc-winner-argon2 test.c).
+// The hashes of argon2 are from the reference implementation (phc-winner-argon2 test.c).
 const (
 	ofPBKDF2       = "pbkdf2_sha256$1000$seasalt$JgZryXe2Ga8ysg6XbzkLpTdyPQrHqsinbL9BnnhgX4A="
 	ofPBKDF2SHA1   = "pbkdf2_sha1$1000$seasalt$ljleU4wBmTtz/MoG5YTwxpM0d7I="
 	ofScrypt       = "scrypt$1024$seasalt$8$5$ozpUt/qDR/QLBzi9csaWJofO252yHC+Oxl5cycNUQkna/BBjumDq5KMXPAq1Xi3sxxGWxqtAlQmEE+DSWNl+FQ=="
 	ofBcrypt       = "bcrypt$$2b$04$abcdefghijklmnopqrstuuanVo7Xut1CH8VGIGlz1JovQh9GJbbtG"
 	ofBcryptSHA256 = "bcrypt_sha256$$2b$04$abcdefghijklmnopqrstuulyx/yrfLnuLCi6gwFG5mrkJjuQKpL6S"
-	ofBcryptLong   = "bcrypt$$2b$04$abcdefghijklmnopqrstuuBzzIgyKkz7xMWYSzkIjUSnxEQFQ0WNe"                        // 72 a and XYZ
-	ofSHA256Long   = "bcrypt_sha256$$2b$04$abcdefghijklmnopqrstuugx2ZcUdj4MifIXvs/QwBsAizByf4XWu"                 // 100 a
+	ofBcryptLong   = "bcrypt$$2b$04$abcdefghijklmnopqrstuuBzzIgyKkz7xMWYSzkIjUSnxEQFQ0WNe"                        // 72 times a, and XYZ
+	ofSHA256Long   = "bcrypt_sha256$$2b$04$abcdefghijklmnopqrstuugx2ZcUdj4MifIXvs/QwBsAizByf4XWu"                 // 100 times a
 	ofArgon2id     = "argon2$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4" // password
 	ofArgon2i      = "argon2$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8"  // password
 )
@@ -42,7 +43,7 @@ func TestDjangoHashes(t *testing.T) {
 		{ofBcrypt, word, []string{"l\u00e8tmeinz", "", word + "\x00"}},
 		{ofBcryptSHA256, word, []string{"l\u00e8tmeinz", ""}},
 		{ofBcryptLong, as(72), []string{as(71), as(71) + "b"}},
-		{ofBcryptLong, as(72) + strings.Repeat("Z", 900), []string{as(71) + "Z"}}, // Django and bcrypt have never looked further
+		{ofBcryptLong, as(72) + strings.Repeat("Z", 900), []string{as(71) + "Z"}}, // Django and bcrypt ignore the rest
 		{ofSHA256Long, as(100), []string{as(72), as(99), as(101)}},
 		{ofArgon2id, "password", []string{"Password", ""}},
 		{ofArgon2i, "password", []string{"Password", ""}},
@@ -67,7 +68,8 @@ func TestDjangoHashes(t *testing.T) {
 	}
 }
 
-// What Django wrote for a user without a password is nobody's, and costs what a user who is not there costs.
+// The hash that Django writes for a user without a password matches no password, and costs the same
+// as a missing user.
 func TestControl13UnusableDjangoPassword(t *testing.T) {
 	h := newCheap()
 	for _, encoded := range []string{Unusable, "!VNtKWFjs2ffVYTZg2mY0gWbv3LzPfwtkc8j2Nk7m", "!" + ofPBKDF2, "!$"} {
@@ -86,7 +88,7 @@ func TestControl13UnusableDjangoPassword(t *testing.T) {
 	}
 }
 
-// Too many at once are told so, whoever has written the hash.
+// If too many passwords are verified at once, the others are rejected, for hashes of any origin.
 func TestControl81DjangoHashesTakeSlots(t *testing.T) {
 	h := NewHasher(cheap, 1, 0, 0)
 	occupy(t, h)
@@ -122,7 +124,7 @@ func TestControl9DjangoHashesAreCapped(t *testing.T) {
 		replace(ofScrypt, "$8$5$", "$4611686018427387904$5$"):               ErrTooCostly,
 		replace(ofScrypt, "$8$5$", "$8$4611686018427387904$"):               ErrTooCostly,
 		replace(ofScrypt, "1024", "1", "$8$5$", "$8$5$"):                    ErrMalformed,
-		replace(ofScrypt, "1024", "1000"):                                   ErrMalformed, // no power of two
+		replace(ofScrypt, "1024", "1000"):                                   ErrMalformed, // not a power of two
 		replace(ofScrypt, "$8$5$", "$0$5$"):                                 ErrMalformed,
 		replace(ofScrypt, "$8$5$", "$8$-5$"):                                ErrMalformed,
 		replace(ofScrypt, "$8$5$", "$8$"):                                   ErrMalformed,
@@ -141,14 +143,14 @@ func TestControl9DjangoHashesAreCapped(t *testing.T) {
 		replace(ofPBKDF2, "A=", "B="):                                       ErrMalformed, // spare bits
 		replace(ofPBKDF2, "=", ""):                                          ErrMalformed,
 		replace(ofPBKDF2, "Jg", "J\ng"):                                     ErrMalformed,
-		replace(ofPBKDF2, "sha256", "sha1"):                                 ErrMalformed, // its length
+		replace(ofPBKDF2, "sha256", "sha1"):                                 ErrMalformed, // wrong length
 		replace(ofPBKDF2, "sha256", "sha512"):                               ErrMalformed,
 		replace(ofPBKDF2, "pbkdf2", "PBKDF2"):                               ErrMalformed,
 		ofPBKDF2 + "$":                                                      ErrMalformed,
 		ofPBKDF2 + "\n":                                                     ErrMalformed,
 		" " + ofPBKDF2:                                                      ErrMalformed,
 		replace(ofArgon2id, "argon2$argon2id", "argon2$argon2d"):            ErrMalformed,
-		replace(ofArgon2id, "v=19$", ""):                                    ErrMalformed, // version 16, which is another function
+		replace(ofArgon2id, "v=19$", ""):                                    ErrMalformed, // version 16, a different function
 		replace(ofArgon2id, "argon2$", "argon2$$"):                          ErrMalformed,
 		replace(ofArgon2id, "argon2$argon2id$", "argon2$argon2i$argon2id$"): ErrMalformed,
 		replace(ofBcrypt, "$04$", "$03$"):                                   ErrMalformed,
@@ -181,13 +183,14 @@ func TestControl9DjangoHashesAreCapped(t *testing.T) {
 	}
 }
 
-// django is the form of all of them, written down a second time.
+// djangoForm is an independent definition of the form of these hashes.
 var djangoForm = regexp.MustCompile(`^(pbkdf2_sha(1|256)\$[1-9][0-9]{0,6}\$[!-#%-~]{1,64}\$[A-Za-z0-9+/]{27,43}=|` +
 	`argon2\$argon2id?\$v=19\$m=[1-9][0-9]{0,5},t=[1-9][0-9]?,p=[1-9][0-9]?\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}|` +
 	`bcrypt(_sha256)?\$\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}|` +
 	`scrypt\$[1-9][0-9]{0,6}\$[!-#%-~]{1,64}\$[1-9][0-9]{0,6}\$[1-9][0-9]{0,6}\$[A-Za-z0-9+/]{86}==)$`)
 
-// Whatever is stored: it is parsed or refused, and what is parsed has the form of one of Django's hashes.
+// Every stored value is either parsed or rejected, and a parsed value has the form of one of
+// Django's hashes.
 func FuzzDjangoHash(f *testing.F) {
 	for _, encoded := range []string{ofPBKDF2, ofPBKDF2SHA1, ofScrypt, ofBcrypt, ofBcryptSHA256, ofArgon2id, ofArgon2i, "!", "!x", "", "$", "a$", "bcrypt$$2b$04$",
 		"pbkdf2_sha256$1$a$", "argon2$argon2i$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$YWJj", "scrypt$2$a$1$1$", "\x00$"} {
@@ -200,7 +203,7 @@ func FuzzDjangoHash(f *testing.F) {
 		case err == nil && isDjango(encoded) && IsUsable(encoded) && !djangoForm.MatchString(encoded):
 			t.Fatalf("%q is accepted", encoded)
 		case err == nil:
-			return // allowed, only slow
+			return // allowed, but slow
 		case !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooCostly):
 			t.Fatalf("%q: %v", encoded, err)
 		}

@@ -10,23 +10,23 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Errors of Verify about the stored string. Both mean that the stored data is
-// wrong, not the password.
+// The errors of Verify for a stored hash. Both mean that the stored data is wrong, not the
+// password.
 var (
-	// ErrMalformed: not a canonical Argon2id PHC string.
+	// ErrMalformed means that the hash is not a canonical Argon2id PHC string or Django hash.
 	ErrMalformed = errors.New("credentials: stored hash is malformed")
-	// ErrTooCostly: well-formed, but its cost is beyond what is ever computed.
+	// ErrTooCostly means that the hash is well-formed, but its cost exceeds the maximum.
 	ErrTooCostly = errors.New("credentials: stored hash asks for too much memory or time")
 )
 
-// What Hash writes, in bytes (RFC 9106 §3.1 and §4).
+// The lengths that Hash writes, in bytes (RFC 9106 §3.1 and §4).
 const (
 	saltLength = 16
 	keyLength  = 32
 )
 
-// What Verify computes. Whoever can write one row of the users table must not
-// be able to take the server's memory or cores with it.
+// The limits of the hashes that Verify computes. They keep an attacker who can write one row of the
+// users table from using it to exhaust the server's memory or cores.
 const (
 	maxMemory  = 256 << 10 // KiB, that is 256 MiB
 	maxTime    = 16
@@ -50,9 +50,9 @@ func (s stored) encode() string {
 		base64Strict.EncodeToString(s.salt), base64Strict.EncodeToString(s.key))
 }
 
-// parse reads $argon2id$v=19$m=..,t=..,p=..$salt$hash. It accepts the canonical
-// spelling alone: one hash has one string, so nothing that is compared or
-// guarded by the stored string can be fooled by a second one.
+// parse parses $argon2id$v=19$m=..,t=..,p=..$salt$hash. It accepts only the canonical spelling, so
+// that each hash has one string and a comparison of stored strings is a comparison of hashes.
+// Errors: ErrMalformed, ErrTooCostly.
 func parse(encoded string) (stored, error) {
 	parts := strings.SplitN(encoded, "$", 7)
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
@@ -69,15 +69,15 @@ func parse(encoded string) (stored, error) {
 		return stored{}, ErrTooCostly
 	}
 	s := stored{Params{uint32(cost[0]), uint32(cost[1]), uint8(cost[2])}, salt, key}
-	// The round trip also refuses another version, leading zeros and line breaks
-	// inside the base64, which its decoder skips.
+	// The round trip also rejects another version, leading zeros, and line breaks inside the
+	// base64, which the decoder skips.
 	if !s.params.valid() || s.encode() != encoded {
 		return stored{}, ErrMalformed
 	}
 	return s, nil
 }
 
-// parseCost reads "m=..,t=..,p=..".
+// parseCost parses "m=..,t=..,p=..".
 func parseCost(text string) (cost [3]uint64, ok bool) {
 	fields := strings.Split(text, ",")
 	if len(fields) != len(cost) {

@@ -7,10 +7,11 @@ import (
 	"testing"
 )
 
-// phc is the form of the PHC string format's specification, written down a second time.
+// phc is an independent definition of the form in the PHC string format's specification.
 var phc = regexp.MustCompile(`^\$argon2id\$v=19\$m=[1-9][0-9]{0,9},t=[1-9][0-9]{0,9},p=[1-9][0-9]{0,2}\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}$`)
 
-// One hash has one string: what is accepted is what would be written for it, and costs no more than is ever computed.
+// A hash has one string: an accepted value is the string that would be written for it, and does not
+// exceed the maximum cost.
 func FuzzStoredHash(f *testing.F) {
 	const salt, key = "AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	for _, cost := range []string{

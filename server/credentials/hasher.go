@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// ErrBusy means that every hash slot is taken and the queue is full or was too
-// slow. The work was not done and may be tried again after about a second.
+// ErrBusy means that every hash slot is in use and the queue is full or the wait was too long.
+// Nothing was computed. The caller can retry after about a second.
 var ErrBusy = errors.New("credentials: too many passwords are being hashed")
 
 // Params are the cost of one hash (RFC 9106 §3.1).
@@ -22,11 +22,10 @@ type Params struct {
 	Threads uint8  // lanes, computed in parallel
 }
 
-// Default is the least that the OWASP Password Storage Cheat Sheet allows.
+// Default is the minimum that the OWASP Password Storage Cheat Sheet allows.
 var Default = Params{19456, 2, 1}
 
-// valid reports whether Argon2id is defined for p (RFC 9106 §3.1) and Verify
-// would compute it.
+// valid reports whether Argon2id is defined for p (RFC 9106 §3.1) and Verify would compute it.
 func (p Params) valid() bool {
 	return p.Time >= 1 && p.Time <= maxTime &&
 		p.Threads >= 1 && p.Threads <= maxThreads &&
@@ -68,23 +67,19 @@ func (h *Hasher) Hash(ctx context.Context, from Network, password string) (strin
 	return s.encode(), nil
 }
 
-// Verify reports whether password is the one that encoded was made from, and if
-// so whether it should be hashed again because encoded is weaker than what Hash
-// writes now.
+// Verify reports whether password matches encoded and, if so, whether it should be hashed again
+// because encoded is weaker than the hashes that Hash writes now.
 //
-// An empty encoded means "no such user", and one that is not usable a user
-// without a password: the cost of one hash at the current parameters is paid and
-// the answer is false, so the time taken does not tell which users exist. (A
-// user whose hash has other parameters, or is one of Django's, does take another
-// time until his next login has hashed it again: which names belong to users who
-// were imported and have not been here since can be measured. The caps on the
-// cost bound it.) For the same reason the length of password is not looked at
-// here: an absurdly long one costs what any other costs and matches nothing. The
-// HTTP contract caps it before.
+// An empty encoded means "no such user", and an unusable one a user without a password. For both,
+// Verify computes one hash with the current parameters and returns false, so that the time does not
+// reveal which users exist. A user whose hash has other parameters or was written by Django takes a
+// different time until the next login replaces the hash. So an attacker can measure which names
+// belong to imported users who have not logged in since the import; the caps on the cost bound the
+// difference. For the same reason Verify does not check the length of password: a very long one
+// costs the same as any other and matches nothing. The HTTP contract limits it earlier.
 //
-// Errors: ErrBusy; the context's error if it ends before a slot is free;
-// ErrMalformed or ErrTooCostly, at once, if encoded is not a hash this server
-// would write or compute.
+// Errors: ErrBusy; the context's error if it ends before a slot is free; ErrMalformed or
+// ErrTooCostly, without delay, if encoded is not a hash that this server would write or compute.
 func (h *Hasher) Verify(ctx context.Context, from Network, encoded, password string) (ok, rehash bool, err error) {
 	if isDjango(encoded) {
 		ok, err := h.verifyDjango(ctx, from, encoded, password)
@@ -106,8 +101,8 @@ func (h *Hasher) Verify(ctx context.Context, from Network, encoded, password str
 	return ok, ok && h.weaker(s), nil
 }
 
-// verifyDjango computes a hash that Django has written. If it is the one, it is
-// always to be hashed again.
+// verifyDjango reports whether password matches a hash that Django has written. A match must always
+// be hashed again.
 func (h *Hasher) verifyDjango(ctx context.Context, from Network, encoded, password string) (bool, error) {
 	matches, err := parseDjango(encoded)
 	if err != nil {
@@ -121,19 +116,20 @@ func (h *Hasher) verifyDjango(ctx context.Context, from Network, encoded, passwo
 	return matches([]byte(password)), nil
 }
 
-// dummy stands in for the hash of a user who does not exist.
+// dummy returns the hash that is computed for a user who does not exist.
 func (h *Hasher) dummy() stored {
 	return stored{h.params, make([]byte, saltLength), make([]byte, keyLength)}
 }
 
-// weaker reports whether s lacks memory, passes or length beside what Hash
-// writes now. The number of lanes is a matter of speed, not of strength.
+// weaker reports whether s has less memory, fewer passes or shorter values than the hashes that
+// Hash writes now. The number of lanes affects the speed, not the strength.
 func (h *Hasher) weaker(s stored) bool {
 	return s.params.Memory < h.params.Memory || s.params.Time < h.params.Time ||
 		len(s.salt) < saltLength || len(s.key) < keyLength
 }
 
-// derive computes the hash while it holds a slot.
+// derive computes a hash while it holds a slot. Errors: ErrBusy, or the context's error if it ends
+// before a slot is free.
 func (h *Hasher) derive(ctx context.Context, from Network, password string, salt []byte, p Params, length uint32) ([]byte, error) {
 	if err := h.queue.acquire(ctx, from); err != nil {
 		return nil, err
@@ -147,14 +143,14 @@ func (h *Hasher) derive(ctx context.Context, from Network, password string, salt
 // work that would then be useless.
 func (h *Hasher) Full(from Network) bool { return h.queue.full(from) }
 
-// Stats are how many hashes are computed and how many callers wait, the bounds of both, and how many hashes have been
-// computed so far.
+// Stats holds the number of hashes being computed and of waiting callers, the limits of both, and
+// the number of hashes computed so far.
 type Stats struct {
 	Running, Waiting, Slots, Queue int
 	Computed                       int64
 }
 
-// Stats reads them.
+// Stats returns the current statistics.
 func (h *Hasher) Stats() Stats {
 	running, waiting := h.queue.stats()
 	return Stats{running, waiting, h.queue.slots, h.queue.places, h.done.Load()}

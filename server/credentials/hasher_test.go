@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// cheap keeps the tests fast; nothing in the package depends on the cost.
+// cheap keeps the tests fast. Nothing in the package depends on the cost.
 var cheap = Params{Memory: 64, Time: 1, Threads: 1}
 
 func newCheap() *Hasher { return NewHasher(cheap, 2, 2, time.Second) }
@@ -53,8 +53,8 @@ func TestHashIsSaltedPHC(t *testing.T) {
 	}
 }
 
-// A vector from the reference implementation (phc-winner-argon2 test.c):
-// other servers' hashes verify here.
+// Hashes of other servers are verified. The vector is from the reference implementation
+// (phc-winner-argon2 test.c).
 func TestVerifyForeignHash(t *testing.T) {
 	const encoded = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	h := newCheap()
@@ -85,8 +85,8 @@ func TestControl9Rehash(t *testing.T) {
 	}
 }
 
-// Even a password whose hash is the dummy's must not log a missing user in, so
-// the result is false by rule and not by luck.
+// Even a password whose hash equals the dummy hash must not log in a missing user, so the result is
+// always false.
 func TestUnknownUserIsFalse(t *testing.T) {
 	h := newCheap()
 	for _, password := range []string{"", "correct horse", strings.Repeat("a", 1<<16)} {
@@ -120,7 +120,8 @@ func TestControl13UnknownUserCostsTheSame(t *testing.T) {
 		}
 		return best
 	}
-	// Wide, as the machine is shared; skipping the hash is off by a factor of 1000.
+	// The tolerance is wide, because the machine is shared. Without the hash, the time differs by a
+	// factor of 1000.
 	took, tookNobody := fastest(encoded), fastest("")
 	if ratio := float64(tookNobody) / float64(took); ratio < 0.5 || ratio > 2 {
 		t.Fatalf("unknown user %v, known user %v", tookNobody, took)
@@ -202,8 +203,8 @@ func TestBoundsAreAccepted(t *testing.T) {
 	}
 }
 
-// Counts the goroutines inside argon2 from outside, by their stacks: what is
-// bounded is the computing, not a counter of our own.
+// The test counts the goroutines in argon2 by their stacks, so that it checks the computation
+// itself and not a counter of the package.
 func TestControl81NeverMoreThanSlotsComputing(t *testing.T) {
 	const slots, callers = 3, 24
 	h := NewHasher(Params{1024, 4, 1}, slots, callers, time.Minute)
@@ -242,7 +243,7 @@ func TestControl81NeverMoreThanSlotsComputing(t *testing.T) {
 	}
 }
 
-// occupy takes a slot, as a running hash does.
+// occupy takes a slot, like a running hash.
 func occupy(t *testing.T, h *Hasher) {
 	t.Helper()
 	if w, err := h.queue.enter(Network{}); w != nil || err != nil {
@@ -250,7 +251,7 @@ func occupy(t *testing.T, h *Hasher) {
 	}
 }
 
-// try starts a Hash and returns where its error will arrive.
+// try starts a Hash and returns the channel for its error.
 func try(ctx context.Context, h *Hasher) <-chan error {
 	result := make(chan error, 1)
 	go func() {
@@ -349,7 +350,7 @@ func FuzzVerifyEncoded(f *testing.F) {
 			t.Fatalf("accepted, but %q is not canonical or too costly", encoded)
 		}
 		if err == nil && s.params.Memory*s.params.Time > 4096 {
-			return // allowed, only slow
+			return // allowed, but slow
 		}
 		ok, rehash, verifyErr := h.Verify(t.Context(), Network{}, encoded, "fuzz")
 		if ok || rehash {

@@ -5,14 +5,14 @@ import (
 	"unicode/utf8"
 )
 
-// Upper bounds of a password, in code points and in bytes. Both hold: 256 code points of four bytes each are just 1024
-// bytes.
+// Upper bounds of a password, in code points and in bytes. They agree: 256 code points of four
+// bytes each are exactly 1024 bytes.
 const (
 	MaxLength = 256
 	MaxBytes  = 1024
 )
 
-// Codes of a PolicyError, and the one of a password that [Breached] contains.
+// Codes of a [PolicyError], and CodeBreached for a password that [Breached] contains.
 const (
 	CodeTooShort      = "too_short"
 	CodeTooLong       = "too_long"
@@ -21,7 +21,7 @@ const (
 	CodeBreached      = "password_breached"
 )
 
-// PolicyError says which rule a new password breaks. It never holds the password.
+// PolicyError is the rule that a new password breaks. It never contains the password.
 type PolicyError struct {
 	Code             string // CodeTooShort, CodeTooLong, CodeInvalidFormat or CodeCommon
 	Minimum, Maximum int    // the bound of CodeTooShort or CodeTooLong in code points, or 0
@@ -43,7 +43,7 @@ func (e *PolicyError) Error() string { return "credentials: password " + e.Code 
 //
 // It returns nil or a *PolicyError.
 func CheckPolicy(password string, minLength int, words ...string) error {
-	if len(password) > MaxBytes { // and so more than MaxLength
+	if len(password) > MaxBytes { // and therefore more than MaxLength
 		return &PolicyError{Code: CodeTooLong, Maximum: MaxLength}
 	}
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {

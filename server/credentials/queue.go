@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// Network identifies where a request comes from. Wide contains many of Narrow: for IPv6 they are a
-// customer's /48 and one /64 in it, for IPv4 both are the address. The zero value is the program
-// itself.
+// Network is the origin of a request. Wide contains many Narrow networks: for IPv6, Wide is a
+// customer's /48 and Narrow a /64 in it; for IPv4, both are the address. The zero value is the
+// program itself.
 type Network struct{ Narrow, Wide string }
 
-// queue assigns the hash slots. A free slot goes to the waiting wide network that has had the fewest
-// of them recently, round robin among equals, and within a network to the caller that has waited
-// longest.
+// queue assigns the hash slots. A free slot goes to the waiting wide network that has had the
+// fewest slots recently, round robin among equals, and within a network to the caller that has
+// waited longest.
 //
 // The threat is a client with an account and the right password, or one with an IPv6 /48, that
-// sends more passwords than the slots can hash. In one common line its requests would fill every
-// place, and no other user could log in. Here a new network gets a place of a full queue from the
-// network that holds most of them, or that has had more slots. Otherwise as many flooding networks
-// as there are places would hold one each for good. A network that is alone can still use the whole
-// queue.
+// sends more passwords than the slots can hash. In a single queue its requests would fill every
+// place, and no other user could log in. Here, a new network gets a place of a full queue from the
+// network that holds most of them, or that has had more slots. Without the second rule, as many
+// flooding networks as there are places would each hold one place permanently. A single network can
+// still use the whole queue.
 type queue struct {
 	slots, places int           // the limits of running and waiting
 	wait          time.Duration // how long a caller waits at most
@@ -41,7 +41,7 @@ type line struct {
 	waiters []*waiter
 }
 
-// waiter is one waiting caller. done receives one value: nil with a slot, or ErrBusy.
+// waiter is a waiting caller. done receives one value: nil if the caller got a slot, or ErrBusy.
 type waiter struct {
 	from Network
 	done chan error
@@ -74,7 +74,7 @@ func (q *queue) acquire(ctx context.Context, from Network) error {
 func (q *queue) enter(from Network) (*waiter, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.running < q.slots { // then no caller waits: release hands a slot on
+	if q.running < q.slots { // then no caller waits, because release passes a slot on
 		q.running++
 		q.recent.add(from)
 		return nil, nil
@@ -98,8 +98,8 @@ func (q *queue) enter(from Network) (*waiter, error) {
 	return w, nil
 }
 
-// leave removes w from the queue and returns err. If w was decided at the same moment, leave
-// returns that decision, except that a canceled caller returns its slot.
+// leave removes w from the queue and returns err. If w was decided at the same time, leave returns
+// that decision, except that a canceled caller returns its slot.
 func (q *queue) leave(w *waiter, err error) error {
 	q.mu.Lock()
 	if q.remove(w) {
@@ -115,7 +115,7 @@ func (q *queue) leave(w *waiter, err error) error {
 	return decided
 }
 
-// release returns a slot, or hands it to the next caller.
+// release frees a slot, or passes it to the next caller.
 func (q *queue) release() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -195,7 +195,7 @@ func (q *queue) longest() *line {
 	return most
 }
 
-// remove reports whether w was waiting.
+// remove removes w from the queue. It reports whether w was waiting.
 func (q *queue) remove(w *waiter) bool {
 	l := q.lineOf(w.from)
 	if l == nil || !l.remove(w) {

@@ -17,7 +17,7 @@ func network(name string) Network { return Network{name, name} }
 func part(wide, narrow string) Network { return Network{wide + narrow, wide} }
 
 // testLine is a queue with one occupied slot and callers that wait in this order. served lists the
-// callers that got the slot, in order, and gone those that were rejected.
+// callers that got the slot, in order, and gone lists those that were rejected.
 type testLine struct {
 	*queue
 	t      *testing.T
@@ -50,7 +50,7 @@ func (q *testLine) join(ctx context.Context, from Network, name string) {
 	synctest.Wait()
 }
 
-// drain releases the slot until every caller has had it, and fails if anything is left.
+// drain releases the slot until every caller has had it. It fails if anything is left in the queue.
 func (q *testLine) drain() {
 	q.t.Helper()
 	for q.waiting > 0 {
@@ -130,7 +130,8 @@ func TestControl186ManyFloodsGiveWay(t *testing.T) {
 	})
 }
 
-// A count is bounded, and halved in time: nothing is left of a network that had one slot.
+// A count is bounded, and halved from time to time. The entry of a network that had one slot is
+// removed.
 func TestControl186RecentSlotsAreForgotten(t *testing.T) {
 	var r recentSlots
 	r.add(network("once"))
@@ -146,7 +147,7 @@ func TestControl186RecentSlotsAreForgotten(t *testing.T) {
 	}
 }
 
-// Within one /48 the /64 with most callers loses its newest one, and no /64 gets more than its
+// Within one /48, the /64 with the most callers loses its newest one, and no /64 gets more than its
 // share.
 func TestControl186PartsOfANetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -182,8 +183,8 @@ func TestControl186WaitIsBounded(t *testing.T) {
 	})
 }
 
-// A caller whose wait ends at the moment in which it gets a slot either has the slot or has
-// returned it.
+// A caller whose wait ends at the same time as it gets a slot either has the slot or has returned
+// it.
 func TestControl186DecidedInTheSameMoment(t *testing.T) {
 	q := &queue{slots: 1, places: 4, wait: time.Minute}
 	if _, err := q.enter(Network{}); err != nil {

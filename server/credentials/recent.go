@@ -1,15 +1,17 @@
 package credentials
 
 const (
-	// manySlots is the most that a network is counted for. It is small, so that an office whose
-	// many users have used idle slots soon counts no more than a network that begins a flood.
+	// manySlots is the maximum count of a network. It is small, so that an office whose many users
+	// have used idle slots soon has no higher count than a network that begins a flood.
 	manySlots = 32
-	// halveAfter slots every count is halved, so that it tells of the last minutes on a busy
-	// machine. It also bounds how many networks are counted.
+	// halveAfter is the number of slots after which every count is halved, so that on a busy
+	// machine the counts reflect the last minutes. This also bounds the number of networks that are
+	// counted.
 	halveAfter = 1000
 )
 
-// recentSlots counts how many slots each wide network has had lately. Its owner's lock guards it.
+// recentSlots counts how many slots each wide network has had recently. It is guarded by the lock
+// of the queue that owns it.
 type recentSlots struct {
 	counts map[string]int
 	added  int // since they were halved

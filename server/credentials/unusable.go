@@ -2,9 +2,9 @@ package credentials
 
 import "strings"
 
-// Unusable is stored for a user without a password: nothing matches it.
+// Unusable is the stored hash of a user without a password. No password matches it.
 const Unusable = "!"
 
-// IsUsable says whether there is a password that could match. Django stores ! and some random characters where there is
-// none.
+// IsUsable reports whether a password can match encoded. For a user without a password, Django
+// stores ! and some random characters.
 func IsUsable(encoded string) bool { return encoded != "" && !strings.HasPrefix(encoded, Unusable) }

@@ -16,10 +16,10 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// Database is a live Django database, as it is at one instant.
+// Database is a live Django database, read in one consistent snapshot.
 type Database struct {
 	db      *sql.DB
-	conn    *sql.Conn // in the transaction
+	conn    *sql.Conn // holds the transaction
 	table   string
 	columns map[string][]string
 	total   int64
@@ -28,11 +28,12 @@ type Database struct {
 
 const (
 	connectTime = 5 * time.Second
-	answerTime  = 2 * time.Minute // counting a large table
+	answerTime  = 2 * time.Minute // enough to count a large table
 )
 
-// OpenDatabase begins to read a MySQL or MariaDB database. Table may be empty. Nothing is written to it, and what is
-// written meanwhile by others is not seen.
+// OpenDatabase opens a MySQL or MariaDB database and starts a read-only transaction. If table is
+// empty, the table of the users is found by its columns. OpenDatabase writes nothing, and
+// concurrent writes of other clients are not visible to it.
 func OpenDatabase(ctx context.Context, m models.MySQL, table string) (*Database, error) {
 	c := mysql.NewConfig()
 	c.User, c.Passwd, c.Net, c.Addr, c.DBName, c.TLSConfig = m.User, m.Password, "tcp", m.Addr, m.Name, m.TLS
@@ -75,7 +76,8 @@ func open(ctx context.Context, c *mysql.Config) (*Database, error) {
 	return d, nil
 }
 
-// unreadable is a sentence about what the driver said. What it quotes are names of users, hosts and tables, not data.
+// unreadable describes a driver's error in a sentence. The error may quote names of users, hosts
+// and tables, but no data.
 func unreadable(err error) error {
 	var said *mysql.MySQLError
 	if errors.As(err, &said) {
@@ -92,19 +94,19 @@ func (d *Database) Close() error {
 	return d.db.Close()
 }
 
-// Table is the name of the table of the users.
+// Table returns the name of the table of the users.
 func (d *Database) Table() string { return d.table }
 
-// Total is how many users there are.
+// Total returns the number of users.
 func (d *Database) Total() int64 { return d.total }
 
-// Greatest is the greatest id that can be imported.
+// Greatest returns the greatest id that can be imported.
 func (d *Database) Greatest() int64 { return d.last }
 
-// find looks for the table, and asks that its ids are numbers.
+// find selects the table of the users, and fails if its ids are not integers.
 func (d *Database) find(ctx context.Context, table string) error {
 	d.columns = map[string][]string{}
-	types := map[string]string{} // of the ids
+	types := map[string]string{} // types of the id columns
 	rows, err := d.conn.QueryContext(ctx, "SELECT table_name, LOWER(column_name), LOWER(data_type) FROM information_schema.columns WHERE table_schema = DATABASE()")
 	if err != nil {
 		return unreadable(err)
@@ -139,7 +141,7 @@ func (d *Database) find(ctx context.Context, table string) error {
 
 func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
-// Users reads the users by id.
+// Users calls f with the users in batches, in the order of their ids.
 func (d *Database) Users(ctx context.Context, f func([]accounts.DjangoUser) error) error {
 	var columns []string
 	for _, c := range userColumns {
@@ -154,7 +156,7 @@ func (d *Database) Users(ctx context.Context, f func([]accounts.DjangoUser) erro
 	}, f)
 }
 
-// scanUser reads a row. A custom user model need not have all columns.
+// scanUser reads a row. The table of a custom user model may lack some of the columns.
 func scanUser(rows *sql.Rows, columns []string) (accounts.DjangoUser, error) {
 	u := accounts.DjangoUser{IsActive: true}
 	var lastLogin, dateJoined sql.NullString
@@ -188,7 +190,7 @@ func scanUser(rows *sql.Rows, columns []string) (accounts.DjangoUser, error) {
 // orEmpty scans NULL as the empty value.
 type orEmpty[T any] struct{ into *T }
 
-// Scan serves the driver.
+// Scan implements [sql.Scanner].
 func (o orEmpty[T]) Scan(src any) error {
 	var v sql.Null[T]
 	err := v.Scan(src)
@@ -196,7 +198,7 @@ func (o orEmpty[T]) Scan(src any) error {
 	return err
 }
 
-// Tokens reads the blacklist by the ids of its tokens.
+// Tokens calls f with the blacklisted tokens in batches, in the order of their ids.
 func (d *Database) Tokens(ctx context.Context, f func([]accounts.DjangoToken) error) error {
 	if d.columns[outstandingTokens] == nil || d.columns[blacklistedTokens] == nil {
 		return nil
@@ -211,7 +213,7 @@ func (d *Database) Tokens(ctx context.Context, f func([]accounts.DjangoToken) er
 	}, f)
 }
 
-// Addresses reads django-allauth's table in the order of its ids.
+// Addresses calls f with the rows of django-allauth's table in batches, in the order of their ids.
 func (d *Database) Addresses(ctx context.Context, f func([]accounts.DjangoAddress) error) error {
 	for _, column := range []string{"id", "user_id", "email", "verified"} {
 		if !slices.Contains(d.columns[addressTable], column) {

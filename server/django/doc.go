@@ -1,7 +1,9 @@
-// Package django reads the users of a Django project: from its live database (MySQL or MariaDB), in one read-only
-// snapshot, or from a file that `manage.py dumpdata` has written. Neither is ever held in memory as a whole.
-// It also reads the tables of simplejwt and django-allauth, if there are any.
+// Package django reads the users of a Django project, either from its live database (MySQL or
+// MariaDB) in one read-only snapshot, or from a file written by `manage.py dumpdata`. It never
+// holds all users in memory. It also reads the tables of simplejwt and django-allauth, if they
+// exist.
 //
-// It finds the table of the users by its columns and hands rows on as they are. What becomes of them is decided in
-// package accounts; this package must not know our own tables.
+// The package finds the table of the users by its columns and returns the rows unchanged. Package
+// accounts decides what to do with them. This package must not depend on the tables of this
+// service.
 package django

@@ -16,7 +16,7 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// Dump is a file of `manage.py dumpdata`, in its formats json and jsonl.
+// Dump is a file written by `manage.py dumpdata` in the format json or jsonl.
 type Dump struct {
 	path, table  string
 	total, last  int64
@@ -24,17 +24,19 @@ type Dump struct {
 	hasAddresses bool
 }
 
-// object is one of them.
+// object is an object in a dump.
 type object struct {
 	Model  string
 	PK     json.RawMessage
 	Fields json.RawMessage
 }
 
-// maxObject is more than the text of one object has: a file that is none of Django's is not to fill the memory.
+// maxObject is larger than any object that Django writes. It bounds the memory for a file that
+// Django did not write.
 const maxObject = 16 << 20 // bytes
 
-// OpenDump reads the file once, to find the users and the blacklist. Table may be empty, or as auth_user or auth.user.
+// OpenDump reads the file once, to find the users and the blacklist. The table may be empty, or
+// written as auth_user or auth.user.
 func OpenDump(ctx context.Context, path, table string) (*Dump, error) {
 	d := &Dump{path: path}
 	columns, counts, greatest := map[string][]string{}, map[string]int64{}, map[string]int64{}
@@ -76,19 +78,19 @@ func fieldNames(o object) ([]string, error) {
 	return names, nil
 }
 
-// Table is the model of the users, written as its table.
+// Table returns the model of the users in the form of a table name.
 func (d *Dump) Table() string { return d.table }
 
-// Total is how many users there are.
+// Total returns the number of users.
 func (d *Dump) Total() int64 { return d.total }
 
-// Greatest is the greatest id that can be imported.
+// Greatest returns the greatest id that can be imported.
 func (d *Dump) Greatest() int64 { return d.last }
 
-// Close has nothing to do: the file is open only while it is read.
+// Close does nothing, because the file is open only while it is read.
 func (d *Dump) Close() error { return nil }
 
-// Tokens hands the blacklist on.
+// Tokens calls f with the blacklisted tokens in batches.
 func (d *Dump) Tokens(_ context.Context, f func([]accounts.DjangoToken) error) error {
 	for rest := d.tokens; len(rest) > 0; {
 		n := min(batch, len(rest))
@@ -100,7 +102,7 @@ func (d *Dump) Tokens(_ context.Context, f func([]accounts.DjangoToken) error) e
 	return nil
 }
 
-// Addresses reads the file once more, for the rows of django-allauth.
+// Addresses reads the file again and calls f with the rows of django-allauth in batches.
 func (d *Dump) Addresses(ctx context.Context, f func([]accounts.DjangoAddress) error) error {
 	if !d.hasAddresses {
 		return nil
@@ -108,7 +110,8 @@ func (d *Dump) Addresses(ctx context.Context, f func([]accounts.DjangoAddress) e
 	return objectsOf(ctx, d, addressTable, object.address, f)
 }
 
-// Users reads the file once more. dumpdata writes by growing id.
+// Users reads the file again and calls f with the users in batches. dumpdata writes them in
+// ascending order of ids.
 func (d *Dump) Users(ctx context.Context, f func([]accounts.DjangoUser) error) error {
 	return objectsOf(ctx, d, d.table, object.user, f)
 }
@@ -116,7 +119,7 @@ func (d *Dump) Users(ctx context.Context, f func([]accounts.DjangoUser) error) e
 // objectsOf reads the file and calls f with the objects of one model, a batch at a time.
 func objectsOf[T any](ctx context.Context, d *Dump, table string, convert func(object) (T, error), f func([]T) error) error {
 	var list []T
-	var stopped error // by f
+	var stopped error // the error of f
 	err := d.read(ctx, func(o object) error {
 		if asTable(o.Model) != table {
 			return nil
@@ -150,7 +153,7 @@ func (d *Dump) read(ctx context.Context, f func(object) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	bounded := &boundedReader{from: bufio.NewReaderSize(file, 1<<16)}
-	if start, _ := bounded.from.Peek(3); bytes.Equal(start, []byte("\ufeff")) { // which Windows writes
+	if start, _ := bounded.from.Peek(3); bytes.Equal(start, []byte("\ufeff")) { // the byte order mark that Windows writes
 		_, _ = bounded.from.Discard(3)
 	}
 	first, err := bounded.from.ReadByte()
@@ -186,13 +189,14 @@ func (d *Dump) read(ctx context.Context, f func(object) error) (err error) {
 			return d.broken(objects, err)
 		}
 	}
-	if _, err := objects.Token(); err != nil { // a file that was cut off has no end
+	if _, err := objects.Token(); err != nil { // a truncated file has no closing bracket
 		return d.broken(objects, err)
 	}
 	return nil
 }
 
-// broken says where. The text of JSON's errors may quote a character, and no more, of what is there.
+// broken adds the position to an error of the JSON decoder. Such an error may quote one character
+// of the file, but no more.
 func (d *Dump) broken(objects *json.Decoder, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("it ends in the middle")
@@ -200,13 +204,13 @@ func (d *Dump) broken(objects *json.Decoder, err error) error {
 	return fmt.Errorf("%s cannot be read on at byte %d: %w", d.path, objects.InputOffset(), err)
 }
 
-// boundedReader ends when an object is too long.
+// boundedReader fails when an object is too long.
 type boundedReader struct {
 	from *bufio.Reader
 	left int
 }
 
-// Read serves the decoder.
+// Read implements [io.Reader].
 func (b *boundedReader) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, errors.New("an object is longer than 16 MiB")
@@ -216,7 +220,7 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// user reads the fields as they come: a text may be null, a flag a number.
+// user returns the user in an object. It also accepts null for a text and a number for a flag.
 func (o object) user() (accounts.DjangoUser, error) {
 	var fields struct {
 		Username, Email, Password text
@@ -245,9 +249,9 @@ func (o object) user() (accounts.DjangoUser, error) {
 	return u, nil
 }
 
-// address reads a row of django-allauth. With --natural-foreign dumpdata writes a user's name in
-// place of the id. Such a row is an error: if it were skipped, an address that allauth marks as not
-// verified would count as one that allauth does not know.
+// address returns a row of django-allauth. With --natural-foreign, dumpdata writes a user's name
+// instead of the id. Such a row is an error: if it were skipped, an address that allauth marks as
+// not verified would be treated like one that allauth does not know.
 func (o object) address() (accounts.DjangoAddress, error) {
 	var fields struct {
 		User            json.RawMessage
@@ -262,7 +266,7 @@ func (o object) address() (accounts.DjangoAddress, error) {
 	return accounts.DjangoAddress{UserID: number(fields.User), Email: string(fields.Email), Verified: fields.Verified.flag()}, nil
 }
 
-// number is 0 for what is no whole number, such as a UUID.
+// number returns the integer in a JSON value, or 0 if it is none, such as a UUID.
 func number(value json.RawMessage) int64 {
 	n, err := strconv.ParseInt(strings.Trim(string(value), `"`), 10, 64)
 	if err != nil {
@@ -271,10 +275,11 @@ func number(value json.RawMessage) int64 {
 	return n
 }
 
-// text is a JSON value as text: null is empty, and what is no string is as it is written.
+// text is a JSON value as text. Null is empty, and other values that are not strings keep their
+// JSON text.
 type text string
 
-// UnmarshalJSON serves the decoder.
+// UnmarshalJSON implements [json.Unmarshaler].
 func (t *text) UnmarshalJSON(value []byte) error {
 	if value[0] == '"' {
 		return json.Unmarshal(value, (*string)(t))
@@ -287,13 +292,14 @@ func (t *text) UnmarshalJSON(value []byte) error {
 
 func (t text) flag() bool { return t == "true" || t == "1" || t == "True" }
 
-// blacklist puts simplejwt's two models together, in whatever order they come.
+// blacklist joins the objects of simplejwt's two models, which occur in any order.
 type blacklist struct {
 	outstanding map[string]accounts.DjangoToken // by id
 	listed      map[string]bool                 // ids
 }
 
-// keepExpired: of a table that only ever grows those are kept in memory that have not expired, by any clock.
+// keepExpired is how long after their expiry tokens are kept in memory. It allows for wrong clocks.
+// Older tokens are skipped, because the table of outstanding tokens only grows.
 const keepExpired = 24 * time.Hour
 
 func (b *blacklist) add(model string, o object) error {

@@ -12,29 +12,32 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// Source is where users come from. The errors of a callback are handed on as they are; every other one is a sentence
-// about the source.
+// Source is a source of users to import. Errors of callbacks are returned unchanged; every other
+// error is a sentence about the source.
 type Source interface {
-	// Table is the name of the table of the users, or of their model.
+	// Table returns the name of the table of the users, or of their model.
 	Table() string
-	// Total is how many users there are.
+	// Total returns the number of users.
 	Total() int64
-	// Greatest is the greatest id that can be imported, or 0.
+	// Greatest returns the greatest id that can be imported, or 0.
 	Greatest() int64
-	// Tokens calls f with simplejwt's blacklist, in batches, if there is one.
+	// Tokens calls f with simplejwt's blacklisted tokens in batches, if there are any.
 	Tokens(ctx context.Context, f func([]accounts.DjangoToken) error) error
-	// Addresses calls f with the rows of django-allauth's table of addresses, in batches, if there is one.
+	// Addresses calls f with the rows of django-allauth's table of addresses in batches, if there
+	// is one.
 	Addresses(ctx context.Context, f func([]accounts.DjangoAddress) error) error
-	// Users calls f with the users, in batches by growing id, or in the order of the file.
+	// Users calls f with the users in batches, in ascending order of ids or in the order of the
+	// file.
 	Users(ctx context.Context, f func([]accounts.DjangoUser) error) error
-	// Close lets go of it.
+	// Close releases the source.
 	Close() error
 }
 
-// batch is how many rows are read, and written, at once.
+// batch is the number of rows that are read and written at a time.
 const batch = 500
 
-// The two tables of simplejwt's blacklist, as models are named in a dump with a dot.
+// The two tables of simplejwt's blacklist. In a dump, the names of their models contain a dot
+// instead of the last underscore.
 const (
 	outstandingTokens = "token_blacklist_outstandingtoken"
 	blacklistedTokens = "token_blacklist_blacklistedtoken"
@@ -44,24 +47,26 @@ const (
 // have verified.
 const addressTable = "account_emailaddress"
 
-// userColumns are those of AbstractUser that are read.
+// userColumns are the columns of AbstractUser that are read.
 var userColumns = []string{
 	"id", "password", "last_login", "is_superuser", "username", "first_name", "last_name", "email", "is_staff", "is_active", "date_joined",
 }
 
-// looksLikeUsers: every user model of Django has a password and a last login (AbstractBaseUser), and something to log in
-// with. Ours, which may be in the same database, is told by a column of its own.
+// looksLikeUsers reports whether a table has the columns of a Django user model: an id, a password
+// and a last login (AbstractBaseUser), and a username or an address. The users table of this
+// service may be in the same database; it is recognized by the column username_norm.
 func looksLikeUsers(has func(column string) bool) bool {
 	return has("id") && has("password") && has("last_login") && (has("username") || has("email")) && !has("username_norm")
 }
 
-// canBeUsers is what a table must have that somebody has named.
+// canBeUsers reports whether a table that the operator has named has the required columns.
 func canBeUsers(has func(column string) bool) bool {
 	return has("id") && has("password") && (has("username") || has("email"))
 }
 
-// choose finds the table of the users: the one that was asked for, or the only one that looks like it. Columns has the
-// tables with their columns; a model has the name of its table, auth_user for auth.user.
+// choose selects the table of the users: the wanted one, or the only table that looks like it.
+// columns maps table names to their columns. A model has the name of its table, such as auth_user
+// for auth.user.
 func choose(columns map[string][]string, wanted string) (string, error) {
 	has := func(table string) func(string) bool {
 		return func(column string) bool { return slices.Contains(columns[table], column) }
@@ -92,7 +97,7 @@ func choose(columns map[string][]string, wanted string) (string, error) {
 	return "", fmt.Errorf("several tables may be that of the users: %s; name the one with --table", strings.Join(found, ", "))
 }
 
-// named finds a table that somebody has typed: as it is, or as its model.
+// named finds the table that the operator has named, by its own name or by that of its model.
 func named(columns map[string][]string, wanted string) (string, bool) {
 	if columns[wanted] != nil {
 		return wanted, true
@@ -105,8 +110,9 @@ func named(columns map[string][]string, wanted string) (string, bool) {
 	return "", false
 }
 
-// printable keeps what the source says from commanding a terminal, and from writing lines of the report. No table of
-// Django's has a name that it would change.
+// printable replaces characters that are not printable, so that a name in the source can neither
+// send commands to a terminal nor add lines to the report. No table name of Django contains such
+// characters.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -118,10 +124,11 @@ func printable(text string) string {
 
 func asTable(name string) string { return strings.ReplaceAll(strings.ToLower(name), ".", "_") }
 
-// layouts are how Django and MySQL write a time; without a zone it is UTC, which Django keeps with USE_TZ.
+// layouts are the time formats of Django and MySQL. A time without a zone is in UTC, which Django
+// stores with USE_TZ.
 var layouts = []string{"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999", "2006-01-02"}
 
-// parseTime answers the zero time for what is none.
+// parseTime returns the zero time if text is not a time.
 func parseTime(text string) *time.Time {
 	text = strings.Replace(strings.TrimSpace(text), " ", "T", 1)
 	for _, layout := range layouts {

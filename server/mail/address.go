@@ -14,12 +14,12 @@ const (
 	maxLabel   = 63
 )
 
-// isAddrSpec takes an RFC 5322 addr-spec only in its plainest form: a dot-atom, an
-// @ and a dotted domain, in ASCII. Header injection (CWE-93) lives in everything
-// else: display names, comments, quoted local parts, literals, lists, line ends.
+// isAddrSpec reports whether s is an RFC 5322 addr-spec in its simplest form: a dot-atom, an @ and
+// a dotted domain, in ASCII. Every other form (display names, comments, quoted local parts,
+// literals, lists, line breaks) can be used for header injection (CWE-93).
 //
-// An encoded-word (RFC 2047) is made of the characters of an atom, but there are
-// mail servers that decode one in a local part and then see another address.
+// It also rejects encoded-words (RFC 2047). They consist of characters that an atom may contain,
+// but some mail servers decode one in a local part and then use another address.
 func isAddrSpec(s string) bool {
 	local, domain, ok := strings.Cut(s, "@")
 	return ok && len(s) <= maxAddress && len(local) <= maxLocal && !strings.Contains(local, "=?") &&
@@ -35,7 +35,7 @@ func isDotAtom(s string) bool {
 	return true
 }
 
-// isDomain asks for two labels or more, the last one not of digits alone.
+// isDomain reports whether s consists of at least two labels, and the last one is not all digits.
 func isDomain(s string) bool {
 	labels := strings.Split(s, ".")
 	for _, label := range labels {
@@ -51,9 +51,9 @@ func isAlnum(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// ParseFrom reports why s cannot be the sender of mails: it has to be a bare
-// address or a name and an address, as in "Accounts <no-reply@example.com>". The
-// domain may be localhost too, for servers that write files.
+// ParseFrom checks that s can be the sender of mails: a bare address, or a name and an address as
+// in "Accounts <no-reply@example.com>". The domain may also be localhost, for servers that write
+// files. It returns an error that describes the fault.
 func ParseFrom(s string) error {
 	_, err := parseFrom(s)
 	return err
@@ -75,8 +75,9 @@ func parseFrom(s string) (*netmail.Address, error) {
 
 func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
-// Mask keeps of an address what its owner recognises: the old address may be read
-// by somebody who is not to learn the new one.
+// Mask returns an address in a form that only its owner recognizes, such as "a***@example.com". A
+// mail to the old address contains the new one in this form, because a stranger may read the old
+// mailbox.
 func Mask(address string) string {
 	local, domain, _ := strings.Cut(tidy(address), "@")
 	for _, first := range local {

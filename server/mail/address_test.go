@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// addresses are what people, and others, type where an address is asked for, and whether a mail may be sent there.
+// addresses are inputs of users and attackers where an address is expected, and whether a mail may
+// be sent to them.
 var addresses = map[string]bool{
 	"a@b.co": true, "a+tag@b.co": true, "A@B.CO": true, "-oQ/tmp@x.co": true, "o'brien@b.co": true, "a@xn--3e0b707e.kr": true, "a%0d%0aBcc@b.co": true,
 	"${x}@b.co": true, "{{}}@b.co": true, strings.Repeat("a", 64) + "@b.co": true,

@@ -9,10 +9,9 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// build writes the message as RFC 5322 wants it: multipart/alternative, lines
-// ending in CR LF. The headers are exactly From, To, Subject, Date, Message-ID,
-// Auto-Submitted, Content-Language and those of MIME; To is the only one with
-// something a user typed, and check has judged it.
+// build writes the message in the format of RFC 5322: multipart/alternative, with lines that end in
+// CR LF. The headers are exactly From, To, Subject, Date, Message-ID, Auto-Submitted,
+// Content-Language and those of MIME. Only To contains user input, which check has validated.
 func (m Message) build(from *netmail.Address, encoding gomail.Encoding) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// maxIdle is how long a connection waits for another message. Servers close idle connections
+	// maxIdle is how long a connection is kept for another message. Servers close idle connections
 	// after minutes (RFC 5321, 4.5.3.2.7, recommends 5), and some after seconds.
 	maxIdle = 10 * time.Second
 	// maxMessages is how many messages are sent on one connection. Servers that limit them allow
@@ -23,7 +23,7 @@ type connection struct {
 	net    net.Conn
 	client *smtp.Client // nil before the greeting
 	sent   int          // messages that the server has accepted
-	expiry *time.Timer  // of an idle one
+	expiry *time.Timer  // closes the connection while it is idle
 }
 
 // close closes the connection after a failure, without QUIT: a command in the middle of DATA would
@@ -60,8 +60,8 @@ func (i *idleConnections) take() *connection {
 	return c
 }
 
-// add keeps a connection for at most life, and calls end with it after that. It returns false if
-// connections are not kept, after close.
+// add keeps a connection for at most life, and then calls end with it. After close, add keeps
+// nothing and returns false.
 func (i *idleConnections) add(c *connection, life time.Duration, end func(*connection)) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()

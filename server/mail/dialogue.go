@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// dialogue is the delivery of one message on a connection. It consists of steps, and after the
-// first one that fails no other is made.
+// dialogue is the delivery of one message on a connection. It consists of steps. After a step has
+// failed, no further step is executed.
 type dialogue struct {
 	*connection
 	ctx   context.Context
 	stop  func() bool   // stops watching ctx, and returns false if its end has closed the connection
-	step  time.Duration // how long an answer may take
-	final bool          // from here on a 5xx is about the recipient or the message
+	step  time.Duration // the maximum time for an answer
+	final bool          // from here on, a 5xx answer is about the recipient or the message
 	err   error
 }
 
@@ -32,7 +32,7 @@ func (d *dialogue) do(name string, step func() error) {
 	if d.err != nil {
 		return
 	}
-	_ = d.net.SetDeadline(time.Now().Add(d.step)) // fails on a closed connection alone, as the step will
+	_ = d.net.SetDeadline(time.Now().Add(d.step)) // fails only on a closed connection, where the step fails as well
 	if err := step(); err != nil {
 		d.err = failure(d.ctx, name, err)
 		if d.final && refused(err) {
@@ -41,23 +41,23 @@ func (d *dialogue) do(name string, step func() error) {
 	}
 }
 
-// patient leaves the current step as much time as the context has.
+// patient removes the deadline of the current step, which is then limited only by the context.
 func (d *dialogue) patient() { _ = d.net.SetDeadline(time.Time{}) }
 
-// plainly is an error of our own, with nothing in it to hide.
+// plainly is an error of this package that contains nothing confidential.
 type plainly string
 
 func (p plainly) Error() string { return string(p) }
 
-// refused tells a refusal of the recipient or the message from one of the client:
-// 530, 535 and 538 ask for a login or a better one (RFC 4954, 6).
+// refused reports whether the server rejected the recipient or the message. It returns false for
+// 530, 535 and 538, which reject the client: they require a login or a stronger one (RFC 4954, 6).
 func refused(err error) bool {
 	var answer *textproto.Error
 	return errors.As(err, &answer) && answer.Code >= 500 && answer.Code <= 599 &&
 		answer.Code != 530 && answer.Code != 535 && answer.Code != 538
 }
 
-// failure is err in words of our own, since err may hold what the server said.
+// failure describes err in this package's own words, because err may contain text from the server.
 func failure(ctx context.Context, step string, err error) error {
 	var (
 		answer      *textproto.Error
@@ -70,7 +70,7 @@ func failure(ctx context.Context, step string, err error) error {
 	switch {
 	case errors.As(err, &answer):
 		return fmt.Errorf("mail: %s: the server answered %d%s", step, answer.Code, enhanced(answer.Msg))
-	case ctx.Err() != nil: // its doing, since it closes the connection
+	case ctx.Err() != nil: // the context caused the failure, because its end closes the connection
 		return fmt.Errorf("mail: %s: %w", step, ctx.Err())
 	case errors.As(err, &own):
 		return fmt.Errorf("mail: %s: %w", step, own)
@@ -88,8 +88,8 @@ func failure(ctx context.Context, step string, err error) error {
 	return fmt.Errorf("mail: %s failed", step)
 }
 
-// enhanced is the status code of RFC 3463 at the beginning of an answer, as
-// " 5.1.1", or "".
+// enhanced returns the status code of RFC 3463 at the beginning of an answer, such as " 5.1.1", or
+// "".
 func enhanced(text string) string {
 	var class, subject, detail uint16
 	if n, _ := fmt.Sscanf(text, "%1d.%3d.%3d", &class, &subject, &detail); n != 3 {

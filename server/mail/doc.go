@@ -1,12 +1,10 @@
-// Package mail writes the messages of the server, in English and Korean, and
-// hands them over: to an SMTP server ([SMTP]) or to files that a developer opens
-// ([Files]).
+// Package mail writes the messages of the server, in English and Korean, and delivers them to an
+// SMTP server ([SMTP]) or to files for development ([Files]).
 //
-// A message is a [Kind] and a few facts. Its subject is fixed for each kind and
-// locale, its texts are the embedded templates: templates/en.tmpl and
-// templates/ko.tmpl hold the sentences, layout.txt and layout.html what is around
-// them, so both alternatives of a mail always say the same. To add a locale, add a
-// file and its name to the list in render.go.
+// A message is a [Kind] and a few values. Its subject is fixed for each kind and locale. Its texts
+// are embedded templates: templates/en.tmpl and templates/ko.tmpl contain the sentences, and
+// layout.txt and layout.html the text around them, so that both alternatives of a mail always have
+// the same content. To add a locale, add a file and its name to the list in render.go.
 //
 // A stranger can type any address into a form, and the mail to it contains a link
 // that opens an account. So these rules hold:
@@ -18,7 +16,7 @@
 //   - No error and no log line contains the link, the recipient or the password of
 //     the SMTP server.
 //
-// The package must not know users, tokens or storage. It does not queue, retry or
-// look at a clock: Send is one attempt, and its error says whether another is of
-// any use ([ErrPermanent]).
+// The package must not depend on users, tokens or storage. It does not queue, retry or read a
+// clock: Send makes one attempt, and its error tells whether another attempt can succeed
+// ([ErrPermanent]).
 package mail

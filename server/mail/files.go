@@ -12,16 +12,16 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// Files is a Sender for development: each message becomes a file that mail
-// programs open.
+// Files is a [Sender] for development. It writes each message to a file that mail programs can
+// open.
 type Files struct {
 	dir  string
 	from *netmail.Address
 	log  *slog.Logger
 }
 
-// NewFiles makes dir, if need be, readable by its owner only. from is as in
-// ParseFrom.
+// NewFiles creates dir, if necessary, readable by its owner only. The argument from has the form
+// that [ParseFrom] accepts.
 func NewFiles(dir, from string, log *slog.Logger) (*Files, error) {
 	sender, err := parseFrom(from)
 	if err != nil {
@@ -33,12 +33,12 @@ func NewFiles(dir, from string, log *slog.Logger) (*Files, error) {
 	return &Files{dir: dir, from: sender, log: log}, nil
 }
 
-// Send writes <date>-<kind>-<id>.eml, mode 0600, complete or not at all, and logs
-// its path: whoever reads the logs must not find a link that opens an account. The
-// same message written again is the same file.
+// Send writes <date>-<kind>-<id>.eml with mode 0600, atomically, and logs its path. It does not log
+// the content, because a reader of the logs must not find a link that opens an account. Sending the
+// same message again replaces the same file.
 //
-// The text is not transfer-encoded: a link can be copied out of the file with any
-// program, where quoted-printable would break it in two.
+// The text is not transfer-encoded, so that a link can be copied from the file with any program.
+// Quoted-printable would break it across lines.
 func (f *Files) Send(ctx context.Context, m Message) error {
 	data, err := m.build(f.from, gomail.NoEncoding)
 	if err != nil {
@@ -56,8 +56,8 @@ func (f *Files) Send(ctx context.Context, m Message) error {
 	return nil
 }
 
-// writeFile replaces path in one step, by a file that is on disk before it has
-// that name. CreateTemp's mode is 0600.
+// writeFile replaces path atomically, by a file whose content is already on disk. CreateTemp
+// creates files with mode 0600.
 func writeFile(path string, data []byte) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".mail-*")
 	if err != nil {

@@ -32,7 +32,7 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := sample(Verify)
-	for range 2 { // the second time is a repetition, not another mail
+	for range 2 { // the second time is a repetition of the same mail
 		if err := files.Send(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestFilesFails(t *testing.T) {
 	if err := files.Send(t.Context(), bad); !errors.Is(err, ErrPermanent) {
 		t.Errorf("recipient: %v", err)
 	}
-	// A directory in its place cannot be replaced: nothing half-written stays behind.
+	// A directory at the path cannot be replaced, so Send fails and must leave no temporary file.
 	target := "20260303T040506.789Z-reset-" + m.ID + ".eml"
 	if err := os.MkdirAll(filepath.Join(dir, target, "x"), 0o700); err != nil {
 		t.Fatal(err)

@@ -9,55 +9,53 @@ import (
 	"time"
 )
 
-// Kind is what a message is about. It is stored and named in files, so the values
-// never change.
+// Kind is the kind of a message. It is stored and used in file names, so the values never change.
 type Kind string
 
 const (
 	Verify            Kind = "verify"              // to a new address; Link and ValidFor required
-	AlreadyRegistered Kind = "already_registered"  // instead of Verify, to the owner of the address; Link may be the reset page
+	AlreadyRegistered Kind = "already_registered"  // instead of Verify, to the owner of the address; Link may be the page for resets
 	Reset             Kind = "reset"               // Link and ValidFor required
-	PasswordChanged   Kind = "password_changed"    // Link may be the reset page
+	PasswordChanged   Kind = "password_changed"    // Link may be the page for resets
 	EmailChange       Kind = "email_change"        // to the new address; Link and ValidFor required
-	EmailChangeNotice Kind = "email_change_notice" // to the old address; NewEmail required, Link may be the reset page
-	EmailChanged      Kind = "email_changed"       // of older replicas alone, to the old address; NewEmail required
-	AccountDeleted    Kind = "account_deleted"     // Link is not shown
+	EmailChangeNotice Kind = "email_change_notice" // to the old address; NewEmail required, Link may be the page for resets
+	EmailChanged      Kind = "email_changed"       // only queued by older replicas, to the old address; NewEmail required
+	AccountDeleted    Kind = "account_deleted"     // Link is ignored
 	Invitation        Kind = "invitation"          // Link and ValidFor required
 )
 
 // Message is one mail to one person.
 type Message struct {
 	Kind     Kind
-	To       string        // bare addr-spec in ASCII: an internationalised domain as A-labels
-	Locale   string        // BCP 47 tag; all but Korean is answered in English
+	To       string        // bare addr-spec in ASCII; an internationalized domain is in A-labels
+	Locale   string        // BCP 47 tag; all languages except for Korean get English
 	Name     string        // the recipient's name: untrusted, may be empty; not used in kinds for unverified addresses
 	Link     string        // absolute http or https URL
-	ValidFor time.Duration // how long Link is good for; 0 says nothing about it
-	NewEmail string        // shown masked
-	ID       string        // 1 to 64 of A-Z a-z 0-9 _ -; the same for each attempt, it becomes the Message-ID, so no link may be derived from it
+	ValidFor time.Duration // how long Link is valid; 0 omits it
+	NewEmail string        // masked in the text
+	ID       string        // 1 to 64 of A-Z a-z 0-9 _ -; the same for each attempt; it becomes the Message-ID, so no link may be derived from it
 	Date     time.Time     // when the message was caused, not when it is sent
 }
 
-// Sender makes one attempt to hand a message over. It returns nil only once the
-// message is somebody else's responsibility, so after an error it may be sent
-// again, with the same ID, and may then arrive twice. An error that is
-// ErrPermanent means that no further attempt can succeed. No error text holds the
-// recipient, the name, the link or a password.
+// Sender makes one attempt to deliver a message. It returns nil only if another system is now
+// responsible for the message. After an error the caller may send the message again, with the same
+// ID; it may then arrive twice. An error that is [ErrPermanent] means that no further attempt can
+// succeed. No error text contains the recipient, the name, the link or a password.
 type Sender interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// ErrPermanent marks errors, to be found with errors.Is, after which a message is
-// not to be sent again: it is malformed, or it was refused for good (5xx).
+// ErrPermanent marks errors after which a message must not be sent again, because it is malformed
+// or was rejected permanently (5xx). Test for it with [errors.Is].
 var ErrPermanent = errors.New("mail: permanent failure")
 
-// permanent is an error that is ErrPermanent and keeps its own text.
+// permanent is an error that matches [ErrPermanent] and keeps its own text.
 type permanent string
 
 func (p permanent) Error() string        { return string(p) }
 func (p permanent) Is(target error) bool { return target == ErrPermanent }
 
-// needsLink has every kind, and whether it is of no use without a link.
+// needsLink contains every kind, and whether its messages require a link.
 var needsLink = map[Kind]bool{
 	Verify:            true,
 	AlreadyRegistered: false,
@@ -70,12 +68,12 @@ var needsLink = map[Kind]bool{
 	Invitation:        true,
 }
 
-// check says what is wrong with m without repeating any of it but the kind.
+// check returns an error if m is invalid. The error contains nothing of m except for the kind.
 func (m Message) check() error {
 	needed, known := needsLink[m.Kind]
 	switch {
 	case !known:
-		// Not permanent: a newer replica wrote it and can send it.
+		// Not permanent: a newer replica has queued it and can send it.
 		return fmt.Errorf("mail: unknown kind %q", m.Kind)
 	case !isAddrSpec(m.To):
 		return permanent("mail: the recipient is not a bare e-mail address")
@@ -93,13 +91,13 @@ func (m Message) check() error {
 	return nil
 }
 
-// isID keeps the id harmless where it is used: in a header and in a file name.
+// isID reports whether s is safe in a header and in a file name.
 func isID(s string) bool {
 	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool { return r != '_' && r != '-' && !isAlnum(r) })
 }
 
-// isLink asks for a URL that is the same text in a plain text, in an
-// href and in the address bar: visible ASCII, and written as net/url writes it.
+// isLink reports whether s is a URL that has the same text in plain text, in an href and in the
+// address bar: visible ASCII, in the form that net/url writes.
 func isLink(s string) bool {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {

@@ -30,7 +30,7 @@ const (
 	sentDate = "Tue, 03 Mar 2026 04:05:06 +0000"
 )
 
-// sample is a message of the kind as accounts would make it.
+// sample returns a message of the kind as package accounts would create it.
 func sample(kind Kind) Message {
 	m := Message{
 		Kind: kind, To: "hong@example.org", Locale: "en", Name: "Gil-dong",
@@ -97,7 +97,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// page is what a test wants to know about an HTML alternative.
+// page holds the parts of an HTML alternative that the tests check.
 type page struct {
 	lang     []string
 	hrefs    []string
@@ -138,8 +138,8 @@ func parsePage(t *testing.T, text string) page {
 	return p
 }
 
-// Both alternatives say the same, the link is there once as href and once as text, the language is declared, and there
-// is nothing in it that would be fetched or run.
+// Both alternatives have the same content. The link occurs once as href and once as text, the
+// language is declared, and the mail contains nothing that a mail program would fetch or run.
 func TestHTML(t *testing.T) {
 	for kind := range needsLink {
 		for _, locale := range []string{"en", "ko"} {
@@ -178,7 +178,7 @@ func TestHTML(t *testing.T) {
 	}
 }
 
-// names maps first names that users, and attackers, enter to what a greeting shows of them.
+// names maps first names that users and attackers enter to the part that a greeting contains.
 var names = map[string]string{
 	"Gil-dong":                         "Gil-dong",
 	"O'Brien-Smith":                    "O'Brien-Smith",
@@ -250,8 +250,8 @@ func TestControl67NamesAreHarmless(t *testing.T) {
 	}
 }
 
-// A mail to an unverified mailbox contains no name: the person who typed the address typed the name
-// too.
+// A mail to an unverified mailbox contains no name, because the same person has entered the address
+// and the name.
 func TestControl202NoNameAtUnprovedAddresses(t *testing.T) {
 	for kind := range needsLink {
 		m := sample(kind)
@@ -346,7 +346,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// letter is a message as its reader's program takes it apart.
+// letter holds the parts of a message as a mail program parses them.
 type letter struct {
 	header     netmail.Header
 	text, html string

@@ -17,8 +17,7 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// locales are the primary subtags that have a templates/*.tmpl; the first is the
-// answer to every other.
+// locales are the primary subtags that have a templates/*.tmpl. The first is the default.
 var locales = []string{"en", "ko"}
 
 // Locales returns the languages of messages (BCP 47), the default first.
@@ -38,7 +37,7 @@ func parseSentences() map[string]*texttemplate.Template {
 	return parsed
 }
 
-// facts are what a sentence may mention.
+// facts are the values that a sentence may contain.
 type facts struct {
 	Name     string // tidy, may be empty
 	Product  string // the name of the sender, may be empty
@@ -47,19 +46,19 @@ type facts struct {
 	NewEmail string // masked
 }
 
-// content is what a layout shows, plain text all of it: the HTML layout escapes.
+// content holds the texts of a layout. All are plain text; the HTML layout escapes them.
 type content struct {
 	Lang                    string
 	Subject, Greeting, Lead string
-	Action, Link, Life      string // what Link is for, Link, how long it is good for; all empty without a link
-	Warning, Footer         string // Warning says what to do if it was not you; it may be empty
+	Action, Link, Life      string // the purpose of Link, Link, and how long it is valid; all empty without a link
+	Warning, Footer         string // Warning tells a recipient who did not cause the mail what to do; it may be empty
 }
 
-// rendered is a message as it is read.
+// rendered is a message after the templates have been executed.
 type rendered struct{ lang, subject, text, html string }
 
-// render fills the templates. product is the display name of the sender, which is
-// the operator's text.
+// render executes the templates. product is the display name of the sender, which the operator has
+// set.
 func (m Message) render(product string) (rendered, error) {
 	c := m.content(product)
 	var text, html bytes.Buffer
@@ -92,8 +91,8 @@ func (m Message) content(product string) content {
 	return c
 }
 
-// sentence is one of the texts in templates/<lang>.tmpl. A test executes each with
-// each combination of facts that changes one.
+// sentence returns a text of templates/<lang>.tmpl. It panics if the template fails. A test
+// executes every template with every combination of facts that changes its result.
 func sentence(lang, name string, f facts) string {
 	var b strings.Builder
 	if err := sentences[lang].ExecuteTemplate(&b, name, f); err != nil {
@@ -102,8 +101,8 @@ func sentence(lang, name string, f facts) string {
 	return strings.TrimSpace(b.String())
 }
 
-// Language returns the language in which a message to a reader of the tag is written. Only the
-// primary subtag counts: ko, ko-KR and ko_KR are Korean.
+// Language returns the language of messages to a reader with the given tag. Only the primary subtag
+// counts: ko, ko-KR and ko_KR are Korean.
 func Language(tag string) string {
 	primary, _, _ := strings.Cut(strings.ReplaceAll(tag, "_", "-"), "-")
 	for _, locale := range locales {
@@ -115,8 +114,8 @@ func Language(tag string) string {
 }
 
 // toUnproved are the kinds of messages to an address that is not verified yet. They contain no
-// name, because the sender of the form chooses both the address and the name, and so could write a
-// line of a message that comes from the operator's signed address to a stranger.
+// name, because the sender of the form chooses both the address and the name. The name could
+// otherwise be a message to a stranger, sent from the operator's signed address.
 var toUnproved = map[Kind]bool{Verify: true, EmailChange: true, Invitation: true}
 
 const maxName = 40 // characters
@@ -143,8 +142,8 @@ func isOfName(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsMark(r)
 }
 
-// tidy makes one line of visible characters: no line ends, no control characters,
-// no invisible ones, nothing that overrides the direction of the text around it.
+// tidy returns s as a single line of visible characters. It removes line breaks, control
+// characters, invisible characters and characters that override the text direction.
 func tidy(s string) string {
 	visible := strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.IsGraphic(r) && r != utf8.RuneError {
@@ -155,8 +154,8 @@ func tidy(s string) string {
 	return strings.Join(strings.Fields(visible), " ")
 }
 
-// duration is d in words, in the largest unit that gives 2 or more, or exactly 1,
-// and rounded down: a link must not be said to live longer than it does.
+// duration returns d in words. It uses the largest unit that results in 2 or more, or exactly 1,
+// and rounds down, so that a mail never announces a longer life than the link has.
 func duration(d time.Duration, lang string) string {
 	units := []struct {
 		size   time.Duration
@@ -164,7 +163,8 @@ func duration(d time.Duration, lang string) string {
 	}{{24 * time.Hour, "day", "일"}, {time.Hour, "hour", "시간"}, {time.Minute, "minute", "분"}, {time.Second, "second", "초"}}
 	for _, unit := range units {
 		n := int64(d / unit.size)
-		// One day is 24 hours to say: that is how long it is, whatever the date.
+		// A day is written as 24 hours, because a link expires after that time and not at the end
+		// of a date.
 		if n < 1 || n == 1 && (d != unit.size || unit.en == "day") {
 			continue
 		}

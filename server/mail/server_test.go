@@ -22,14 +22,15 @@ const (
 	password = "p@ss:w/rd s3cr3t"
 )
 
-// smtpServer is a real SMTP server that keeps what it is given, and can be told to refuse or to take its time.
+// smtpServer is a real SMTP server that stores the mails it receives. It can reject commands or
+// delay answers.
 type smtpServer struct {
 	address string
 	roots   *x509.CertPool // its certificate is for 127.0.0.1
 
 	onMail, onRcpt, onData error
 	slowData               time.Duration
-	login                  string // a mechanism: mail is taken only after AUTH with it
+	login                  string // a mechanism; mail is accepted only after AUTH with it
 
 	mu          sync.Mutex
 	attempts    int // MAIL commands
@@ -53,7 +54,7 @@ func (s *smtpServer) received() []received {
 	return s.mails
 }
 
-// The ways to speak TLS.
+// The modes of TLS.
 const (
 	clear = iota
 	starttls
@@ -72,7 +73,7 @@ func (s *smtpServer) start(t *testing.T, mode int) *smtpServer {
 	}))
 	server.Domain, server.AllowInsecureAuth, server.ErrorLog = "127.0.0.1", true, log.New(io.Discard, "", 0)
 	if mode != clear {
-		https := httptest.NewTLSServer(nil) // for its certificate
+		https := httptest.NewTLSServer(nil) // provides a certificate
 		https.Close()
 		s.roots = x509.NewCertPool()
 		s.roots.AddCert(https.Certificate())
@@ -105,7 +106,7 @@ func (c counting) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// client is a sender to the server that trusts its certificate.
+// client returns a sender to the server that trusts its certificate.
 func (s *smtpServer) client(t *testing.T, scheme, query string, user *url.Userinfo) *SMTP {
 	t.Helper()
 	u := url.URL{Scheme: scheme, Host: s.address, User: user, RawQuery: query}
@@ -134,7 +135,7 @@ func (s *smtpSession) AuthMechanisms() []string {
 func (s *smtpSession) Auth(string) (sasl.Server, error) {
 	check := func(user, pass string) error {
 		if user != username || pass != password {
-			// what a server must not say, and some do
+			// A server must not repeat the password, but some do.
 			return &gosmtp.SMTPError{Code: 535, EnhancedCode: gosmtp.EnhancedCode{5, 7, 8}, Message: "wrong: " + user + " " + pass}
 		}
 		s.mail.login = true
@@ -146,7 +147,7 @@ func (s *smtpSession) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, pass string) error { return check(user, pass) }), nil
 }
 
-// loginServer is LOGIN, which go-sasl has for clients only.
+// loginServer implements the server side of LOGIN. go-sasl has only the client side.
 type loginServer struct {
 	check func(user, pass string) error
 	user  []byte
@@ -199,8 +200,8 @@ func (s *smtpSession) Data(r io.Reader) (err error) {
 	return nil
 }
 
-// script is a server that says lines, each after a line it has heard but for the first, and then is silent. It returns
-// its address and what it hears.
+// script starts a server that sends the lines, each after the first one in response to input, and
+// then sends nothing more. It returns the address and a function that returns the input so far.
 func script(t *testing.T, lines ...string) (string, func() string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -15,9 +15,9 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// MaxSend bounds one Send of SMTP, whatever the server does. Within it each answer
-// has to come in 10 seconds, but for the one after the message: who gives up there
-// sends a mail twice, so that one may take what is left.
+// MaxSend bounds one Send of [SMTP]. Within it, each answer must arrive within 10 seconds, except
+// for the answer after the message, which may take the remaining time: giving up there would send a
+// mail twice.
 const MaxSend = 30 * time.Second
 
 const (
@@ -25,9 +25,9 @@ const (
 	maxProbe = 2 * time.Second // for each answer on a connection that may be closed
 )
 
-// SMTP is a Sender to one SMTP server (RFC 5321). It keeps connections open for a
-// few seconds and sends further messages on them: setting one up (TCP, TLS, AUTH)
-// takes longer than a message. It is safe for concurrent use.
+// SMTP is a [Sender] to one SMTP server (RFC 5321). It keeps connections open for a few seconds and
+// sends further messages on them, because setting one up (TCP, TLS, AUTH) takes longer than a
+// message. It is safe for concurrent use.
 type SMTP struct {
 	host, port         string
 	username, password string // no AUTH if username is empty
@@ -41,11 +41,11 @@ type SMTP struct {
 	idle               idleConnections
 }
 
-// NewSMTP takes smtps://[user:password@]host[:465], TLS from the start, or
-// smtp://[user:password@]host[:587], where STARTTLS is mandatory: a server that
-// does not offer it gets neither the password nor the message. Certificates are
-// verified. Only for a host on loopback smtp://…?starttls=off does without TLS.
-// from is as in ParseFrom. No error holds any part of smtpURL.
+// NewSMTP returns a sender to the server in smtpURL. smtps://[user:password@]host[:465] uses TLS
+// from the start. smtp://[user:password@]host[:587] requires STARTTLS: a server that does not offer
+// it gets neither the password nor the message. Certificates are verified. Only for a host on
+// loopback, smtp://…?starttls=off disables TLS. The argument from has the form that [ParseFrom]
+// accepts. No error contains any part of smtpURL.
 func NewSMTP(smtpURL string, from string) (*SMTP, error) {
 	sender, err := parseFrom(from)
 	if err != nil {
@@ -62,7 +62,7 @@ func NewSMTP(smtpURL string, from string) (*SMTP, error) {
 func (s *SMTP) parse(smtpURL string) error {
 	u, err := url.Parse(smtpURL)
 	if err != nil {
-		return errors.New("not a URL (are special characters of the password percent-encoded?)") // err holds the password
+		return errors.New("not a URL (are special characters of the password percent-encoded?)") // err contains the password
 	}
 	switch u.Scheme {
 	case "smtp":
@@ -107,11 +107,10 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// Send is one attempt, over within MaxSend. Its errors are the step that failed
-// and the codes of the answer, never the server's words: servers repeat the
-// recipient, and could repeat the rest. ErrPermanent is a 5xx to the recipient or
-// the message; a 5xx to the greeting, the login or the sender is the operator's to
-// mend, and the message waits for that.
+// Send makes one attempt, which takes at most [MaxSend]. Its errors contain the step that failed
+// and the codes of the answer, but never the server's text: servers repeat the recipient, and may
+// repeat other data. A 5xx to the recipient or the message is [ErrPermanent]. A 5xx to the
+// greeting, the login or the sender is not, because the operator can fix its cause.
 func (s *SMTP) Send(ctx context.Context, m Message) error {
 	data, err := m.build(s.from, gomail.EncodingQP)
 	if err != nil {
@@ -127,7 +126,7 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	return d.err
 }
 
-// Close closes the idle connections. A Send that is under way, or begins later, closes its own.
+// Close closes the idle connections. A Send that is in progress, or starts later, closes its own.
 func (s *SMTP) Close() error {
 	for _, c := range s.idle.close() {
 		s.quit(c)
@@ -140,10 +139,10 @@ func (s *SMTP) quit(c *connection) { c.quit(min(s.step, time.Second)) }
 // begin returns a dialogue in which the server has accepted the sender (MAIL), or one that has
 // failed.
 //
-// The server may have closed an idle connection since its last message. Nothing has been sent on it
-// until MAIL is accepted, so a failure before that is not a failure of the attempt: begin opens a
-// new connection instead. It tries only one idle connection, because the others were probably lost
-// with it.
+// The server may have closed an idle connection since its last message. Nothing is sent on it
+// before MAIL is accepted, so an earlier failure is not a failure of the attempt: begin opens a new
+// connection instead. It tries only one idle connection, because the others were probably closed
+// too.
 func (s *SMTP) begin(ctx context.Context) *dialogue {
 	if c := s.idle.take(); c != nil {
 		d := newDialogue(ctx, c, min(s.step, maxProbe))
@@ -190,7 +189,7 @@ func (s *SMTP) dial(ctx context.Context) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
 }
 
-// login goes from the greeting to where mail is accepted.
+// login performs the steps from the greeting until the server accepts mail.
 func (s *SMTP) login(d *dialogue) {
 	d.do("greeting", func() (err error) { d.client, err = smtp.NewClient(d.net, s.host); return err })
 	d.do("EHLO", func() error {
@@ -199,7 +198,8 @@ func (s *SMTP) login(d *dialogue) {
 	})
 	if !s.implicit && !s.plain {
 		d.do("STARTTLS", func() error {
-			// Carrying on in the clear is what someone in the middle wants who takes the offer away.
+			// An attacker on the network can remove the offer, so Send does not continue in the
+			// clear.
 			if offered, _ := d.client.Extension("STARTTLS"); !offered {
 				return plainly("the server does not offer it")
 			}

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// keepsSecrets fails the test if the error says what no log may hold.
+// keepsSecrets fails the test if the error contains data that must not be logged.
 func keepsSecrets(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {
@@ -75,7 +75,8 @@ func TestSMTPDelivers(t *testing.T) {
 	}
 }
 
-// Whatever was typed where an address is asked for reaches the server as one recipient and one To, or not at all.
+// Any input where an address is expected reaches the server as one recipient and one To, or not at
+// all.
 func TestControl67SMTPRecipients(t *testing.T) {
 	server := (&smtpServer{}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)
@@ -168,7 +169,7 @@ func TestSMTPRefusedLogin(t *testing.T) {
 	}
 }
 
-// Neither the password nor the message goes to a server that is not proved to be the one that is meant.
+// A server whose identity is not verified gets neither the password nor the message.
 func TestSMTPTLS(t *testing.T) {
 	user := url.UserPassword(username, password)
 	t.Run("STARTTLS not offered", func(t *testing.T) {
@@ -188,7 +189,8 @@ func TestSMTPTLS(t *testing.T) {
 		keepsSecrets(t, err)
 	})
 	t.Run("answers before the handshake", func(t *testing.T) {
-		// What is said in the clear after STARTTLS was put there by somebody else (CVE-2021-33515 and its kin).
+		// An attacker has injected the text in the clear after STARTTLS (CVE-2021-33515 and
+		// similar).
 		address, heard := script(t, "220 hi\r\n", "250-hi\r\n250 STARTTLS\r\n", "220 go\r\n250-hi\r\n250 AUTH PLAIN\r\n", "235 ok\r\n")
 		server := smtpServer{address: address}
 		err := server.client(t, "smtp", "", user).Send(t.Context(), sample(Reset))
@@ -229,7 +231,8 @@ func TestSMTPTLS(t *testing.T) {
 	})
 }
 
-// A server that is down, silent, slow or talking nonsense costs a bounded time, and the mail can be sent again.
+// A server that is down, silent, slow or sends invalid answers delays Send for a bounded time, and
+// the mail can be sent again.
 func TestSMTPTrouble(t *testing.T) {
 	const ready, hello = "220 hi\r\n", "250 hi\r\n"
 	for name, test := range map[string]struct {
@@ -259,7 +262,7 @@ func TestSMTPTrouble(t *testing.T) {
 			if err == nil || err.Error() != test.want || errors.Is(err, ErrPermanent) {
 				t.Errorf("%v after %v", err, time.Since(start))
 			}
-			// only after the message there is more time than that of a step
+			// only the answer after the message may take longer than a step
 			if took := time.Since(start); took > 1800*time.Millisecond != (name == "silent at the end") || took > 3*time.Second {
 				t.Errorf("after %v", took)
 			}
@@ -296,7 +299,8 @@ func TestSMTPCancelled(t *testing.T) {
 	}
 }
 
-// After the message the server is given time: it has the mail, and who hangs up sends it twice.
+// After the message the server gets more time: it has the mail, and a client that disconnects would
+// send it twice.
 func TestSMTPWaitsForTheLastAnswer(t *testing.T) {
 	server := (&smtpServer{slowData: 800 * time.Millisecond}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)
@@ -306,7 +310,7 @@ func TestSMTPWaitsForTheLastAnswer(t *testing.T) {
 	}
 }
 
-// A mail that was accepted was sent, whatever happens to the farewell.
+// An accepted mail counts as sent, even if QUIT fails.
 func TestSMTPSilentFarewell(t *testing.T) {
 	const ok = "250 ok\r\n"
 	address, heard := script(t, "220 hi\r\n", ok, ok, ok, "354 go\r\n", ok)

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// maxVerified bounds the memory: an entry has some 200 bytes.
+// maxVerified bounds the memory. An entry has about 200 bytes.
 const maxVerified = 4096
 
-// verified remembers access tokens whose signature was right, because checking
-// one costs more than everything else a read does. It saves that check (and the
-// parsing, which depends on the same bytes) and nothing else: the clock is asked
-// for every request, and whether the session lives the row says, as ever.
+// verified is a cache of access tokens whose signature is valid, because verifying a signature
+// costs more than the rest of a read. A hit skips only that check and the parsing, which depends on
+// the same bytes. The times are still checked for every request, and the session's row still
+// decides whether the session is live.
 //
-// The threats it must not open:
-//   - a forgery that meets a remembered token: the key is the SHA-256 of the
-//     whole token, signature included, so only the same bytes are found. A part of
-//     it (the jti, the claims) would let any signature through.
-//   - a token that outlives its exp, or its key: an entry counts only while now
-//     is before exp, and only if the key it was verified with is still the one its
-//     kid names. Take a leaked key out and its tokens are dead at once.
-//   - memory, and others' entries pushed out by rubbish: only verified tokens
-//     come in, and beyond the bound each pushes out one at random.
+// Threats:
+//   - A forgery matches a cached token. The key is the SHA-256 of the whole token, signature
+//     included, so only the same bytes match. With a part of the token as the key (the jti, the
+//     claims), any signature would be accepted.
+//   - A token is accepted after its exp, or after its key was removed. An entry is valid only
+//     before exp, and only while its kid still names the key that it was verified with. Removing a
+//     leaked key invalidates its tokens at once.
+//   - An attacker exhausts the memory, or evicts the entries of others with invalid tokens. Only
+//     verified tokens are added. At the bound, each evicts a random one.
 //
 // The hash also keeps usable tokens out of memory dumps.
 type verified struct {
@@ -37,7 +37,7 @@ type entry struct {
 	key    ed25519.PublicKey
 }
 
-// digest is the key of a remembered token: of all its bytes, signature included.
+// digest returns the key of a cached token, the hash of all its bytes.
 func digest(raw string) [sha256.Size]byte { return sha256.Sum256([]byte(raw)) }
 
 func newVerified() *verified {
@@ -63,7 +63,7 @@ func (v *verified) put(sum [sha256.Size]byte, e entry) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.entries) >= maxVerified {
-		for old := range v.entries { // Go starts a range over a map anywhere
+		for old := range v.entries { // a range over a map starts at a random entry
 			delete(v.entries, old)
 			break
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Transport is the way a client carries its tokens.
+// Transport is how a session's tokens are delivered.
 type Transport string
 
 // The four transports.
@@ -19,20 +19,19 @@ const (
 	Body       Transport = "body"        // both in the body
 )
 
-// MaxAccessTTL is the longest life of an access token; longer ones are neither
-// minted nor accepted.
+// MaxAccessTTL is the maximum life of an access token. Longer ones are neither minted nor accepted.
 const MaxAccessTTL = 15 * time.Minute
 
 const (
-	maxInteger = 1 << 53      // beyond it JSON numbers lose digits in other languages (RFC 8259 section 6)
-	maxTime    = 253402300800 // the year 10000, where RFC 3339 ends
+	maxInteger = 1 << 53      // larger JSON numbers lose digits in other languages (RFC 8259 section 6)
+	maxTime    = 253402300800 // the year 10000, the end of RFC 3339
 )
 
-// claims is the body of both kinds of token, in the order it is written. Every
-// member has one JSON type: an array as aud or a string as exp does not decode.
+// claims is the body of both kinds of token. Its members are written in this order. Every member
+// has one JSON type: an array as aud or a string as exp does not decode.
 type claims struct {
-	// The library asks for its interface and gets an empty one: should its own
-	// validation ever be turned on, it finds no issuer and refuses.
+	// MapClaims implements the interface that the library requires. It is always empty, so that the
+	// library's own validation, if it were ever enabled, would find no issuer and reject the token.
 	jwt.MapClaims `json:"-"`
 
 	Issuer     string    `json:"iss"`
@@ -42,19 +41,19 @@ type claims struct {
 	Generation int64     `json:"gen"`           // 0 at login
 	Transport  Transport `json:"tr,omitempty"`  // refresh only
 	SessionEnd int64     `json:"sxp,omitempty"` // refresh only: absolute end, Unix seconds
-	IssuedAt   int64     `json:"iat"`           // birth of the generation, Unix seconds
+	IssuedAt   int64     `json:"iat"`           // start of the generation, Unix seconds
 	ExpiresAt  int64     `json:"exp"`           // Unix seconds
 	ID         string    `json:"jti"`           // session and generation
 }
 
-// identity is the jti: it names the generation, so both tokens of a generation
-// have the same; typ, key and aud tell them apart.
+// identity returns the jti. It identifies the generation, so both tokens of a generation have the
+// same jti; they differ in typ, key and aud.
 func identity(sid string, generation int64) string {
 	return sid + "." + strconv.FormatInt(generation, 10)
 }
 
-// fault says in a word what is wrong with the claims both kinds have, or "".
-// Minting asks it too, so nothing is minted that would be refused.
+// fault returns the name of an invalid claim among those of both kinds of token, or "". Minting
+// also checks it, so that no token is minted that would be rejected.
 func (c *claims) fault() string {
 	switch {
 	case c.subject() <= 0:
@@ -73,8 +72,9 @@ func (c *claims) fault() string {
 	return ""
 }
 
-// accessFault bounds the life of an access token by the token itself: whatever
-// the settings were, a key that leaks or a bug cannot give one that lasts.
+// accessFault returns the name of an invalid claim of an access token, or "". It bounds the life by
+// the token itself, independently of the settings, so that neither a leaked key nor a bug can
+// produce a long-lived token.
 func (c *claims) accessFault() string {
 	switch {
 	case c.Transport != "":
@@ -87,7 +87,8 @@ func (c *claims) accessFault() string {
 	return ""
 }
 
-// refreshFault does not look at iat: how old a generation is, the row says.
+// refreshFault returns the name of an invalid claim of a refresh token, or "". It does not check
+// iat, because the session's row has the age of a generation.
 func (c *claims) refreshFault() string {
 	switch {
 	case c.Transport != Hybrid && c.Transport != Cookies && c.Transport != Body:
@@ -100,8 +101,8 @@ func (c *claims) refreshFault() string {
 	return ""
 }
 
-// subject is the user id, or 0 if it is not written as we write it: "1", never
-// "01", "+1" or "1 ". Two spellings of one user would be two users to a cache.
+// subject returns the user id, or 0 if it is not in canonical form: "1", never "01", "+1" or "1 ".
+// With two spellings a cache would treat one user as two.
 func (c *claims) subject() int64 {
 	id, err := strconv.ParseInt(c.Subject, 10, 64)
 	if err != nil || strconv.FormatInt(id, 10) != c.Subject {
@@ -110,8 +111,8 @@ func (c *claims) subject() int64 {
 	return id
 }
 
-// session is the session id, or Nil if it is not in its one spelling; uuid.Parse
-// alone also takes upper case, braces, a urn: prefix and no dashes.
+// session returns the session id, or [uuid.Nil] if it is not in canonical form. uuid.Parse also
+// accepts upper case, braces, a urn: prefix and a form without dashes.
 func (c *claims) session() uuid.UUID {
 	id, err := uuid.Parse(c.Session)
 	if err != nil || id.String() != c.Session {

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The corpus is in tokentest, so that it can be sent over HTTP too.
+// The corpus is in tokentest, because other tests send it over HTTP.
 
 func TestControl18And19And20And21And22And23HostileAccessTokens(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
@@ -25,7 +25,7 @@ func TestControl18And19And20And21And22And23HostileAccessTokens(t *testing.T) {
 		claims, err := v.Access(raw)
 		return claims, claims == token.AccessClaims{}, err
 	})
-	// The good token is still good, and still says the same.
+	// The good token is still valid, with the same claims.
 	if got, err := v.Access(access); err != nil || got != want {
 		t.Errorf("the good token afterwards: %v", err)
 	}
@@ -68,7 +68,7 @@ func eachHostile(t *testing.T, use tokentest.Use, access, refresh string, verify
 		if hostile.Expired {
 			want = token.ErrExpired
 		}
-		for range 2 { // nothing is learned from the first time
+		for range 2 { // the first try has no effect on the second one
 			claims, zero, err := verify(hostile.Raw)
 			if !errors.Is(err, want) {
 				t.Errorf("%s: %v, want %v", hostile.Name, err, want)
@@ -86,8 +86,8 @@ func eachHostile(t *testing.T, use tokentest.Use, access, refresh string, verify
 	}
 }
 
-// The forger and the issuer were written apart and must agree on good tokens,
-// or the cases signed with "the real key" would prove nothing.
+// The forger and the issuer are independent implementations. They must agree on good tokens, or the
+// cases signed with the real key would prove nothing.
 func TestForgerSignsAsTheIssuerDoes(t *testing.T) {
 	f := tokentest.NewForger(secretA)
 	access, refresh := mint(t, ring(t, secretA), grant())
@@ -105,8 +105,7 @@ func TestForgerSignsAsTheIssuerDoes(t *testing.T) {
 	}
 }
 
-// A megabyte, or thousands of dots, is refused before anything is allocated for
-// it (CVE-2025-30204).
+// A megabyte, or thousands of dots, is rejected without an allocation (CVE-2025-30204).
 func TestControl22RefusalIsCheap(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
 	v, rv := token.NewVerifier(r, origin, c.now), token.NewRefreshVerifier(r, origin, c.now)
@@ -117,7 +116,7 @@ func TestControl22RefusalIsCheap(t *testing.T) {
 		if n := testing.AllocsPerRun(10, func() { _, _ = v.Access(raw); _, _ = rv.Refresh(raw) }); n > 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
-		best := time.Hour // of several: the machine may be busy
+		best := time.Hour // the best of several, because the machine may be busy
 		for range 5 {
 			began := time.Now()
 			_, _ = v.Access(raw)

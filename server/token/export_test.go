@@ -1,6 +1,6 @@
 package token
 
-// What the tests outside the package need to reach.
+// Internals that the tests outside the package need.
 
 const (
 	MaxVerified = maxVerified
@@ -9,15 +9,15 @@ const (
 
 var Thumbprint = thumbprint
 
-// Remembered counts the tokens the verifier remembers.
+// Remembered returns the number of tokens in the cache.
 func (v *Verifier) Remembered() int { return len(v.seen.entries) }
 
-// Poison makes the verifier believe it has seen the token, with these claims
-// under that kid: what it then says shows which checks a remembered token meets.
+// Poison adds the token to the cache, with these claims and that kid. The claims that the verifier
+// then returns show which checks apply to a cached token.
 func (v *Verifier) Poison(raw, kid string, claims AccessClaims) {
 	key, _ := v.keys.PublicKey(kid)
 	v.seen.put(digest(raw), entry{claims: claims, kid: kid, key: key})
 }
 
-// Forget empties the memory.
+// Forget empties the cache.
 func (v *Verifier) Forget() { v.seen = newVerified() }

@@ -10,26 +10,26 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// ErrInvalid means the token is not one this server wrote for this purpose. The
-// text says which rule refused it and holds nothing of the token.
+// ErrInvalid means that this server did not write the token for this purpose. The text names the
+// rule that rejected the token and contains nothing of the token.
 var ErrInvalid = errors.New("token invalid")
 
-// ErrUnknownKey is the [ErrInvalid] of a token whose header is one of ours and
-// names a key that the source does not have. Anybody can make such a token.
+// ErrUnknownKey is the [ErrInvalid] of a token whose header has the form of this server and names a
+// key that the source does not have. Anyone can make such a token.
 var ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrInvalid)
 
-// ErrExpired means the token is authentic and its exp has passed. The claims
-// come with it: a few operations still act on them.
+// ErrExpired means that the token is authentic and its exp has passed. The claims are returned with
+// it, because a few operations still use them.
 var ErrExpired = errors.New("token expired")
 
-// errForm is made once, so that rubbish is refused without an allocation.
+// errForm is created once, so that malformed tokens are rejected without an allocation.
 var errForm = refuse("form")
 
-// maxBytes bounds what is looked at; a token of ours has some 600 bytes.
+// maxBytes is the maximum length of a token. A token of this server has about 600 bytes.
 const maxBytes = 4096
 
-// form is everything that tells one kind of token from the other: one algorithm,
-// one typ, one audience. Issuer and verifiers use the same two.
+// form holds the properties that distinguish the two kinds of token: one algorithm, one typ and one
+// audience. The issuer and the verifiers use the same two forms.
 type form struct {
 	method   jwt.SigningMethod
 	typ      string
@@ -46,20 +46,20 @@ func refreshForm(publicURL string) form {
 	return newForm(jwt.SigningMethodHS256, "rt+jwt", publicURL, publicURL+"/accounts/refresh_token")
 }
 
-// newForm sets up the library as far as it goes: exactly one algorithm (RFC 8725
-// section 3.1; without the list a public key can be used as an HMAC secret), and
-// base64 that refuses a changed last character.
+// newForm configures the library for exactly one algorithm (RFC 8725 section 3.1) and strict
+// base64. Without the list of algorithms, a public key could be used as an HMAC secret. Strict
+// base64 rejects a changed last character.
 //
-// Its validation of claims is off, and [form.authenticate] does it: the library's
-// does not tell "only expired" from "expired and for somebody else", one leeway
-// stretches exp as well as iat, and it takes aud as an array and times as floats.
+// The library's validation of claims is disabled; [form.authenticate] does it. The library does not
+// distinguish "only expired" from "expired and for another audience", applies one leeway to both
+// exp and iat, and accepts an array as aud and floats as times.
 func newForm(method jwt.SigningMethod, typ, issuer, audience string) form {
 	return form{method: method, typ: typ, issuer: issuer, audience: audience, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{method.Alg()}), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation(),
 	)}
 }
 
-// header is the only header a token of this form has. RFC 8725 section 3.11.
+// header returns the only header that a token of this form has (RFC 8725 section 3.11).
 func (f form) header(kid string) map[string]any {
 	return map[string]any{"alg": f.method.Alg(), "kid": kid, "typ": f.typ}
 }
@@ -76,9 +76,9 @@ func (f form) mint(kid string, key any, c *claims) (string, error) {
 	return raw, nil
 }
 
-// authenticate returns the claims of a token that somebody with the key wrote,
-// exactly as we write it, for this issuer and audience. Times are not judged.
-// find gives the key for a kid; it is asked with whatever stands in the header.
+// authenticate returns the claims of a token that is signed with a known key, is byte for byte in
+// the form that the issuer writes, and has this issuer and audience. It does not check times. find
+// returns the key for a kid; the kid is not authenticated yet.
 func (f form) authenticate(raw string, find func(kid string) (any, bool)) (*claims, error) {
 	if !wellFormed(raw) {
 		return nil, errForm
@@ -99,7 +99,7 @@ func (f form) authenticate(raw string, find func(kid string) (any, bool)) (*clai
 		return nil, ErrUnknownKey
 	}
 	if err != nil {
-		// The library's text quotes the token; it stays here.
+		// The library's error quotes the token and is not passed on.
 		return nil, refuse("signature or header")
 	}
 	switch {
@@ -116,12 +116,12 @@ func (f form) authenticate(raw string, find func(kid string) (any, bool)) (*clai
 	return c, nil
 }
 
-// wellFormed is the cheap refusal: no allocation, whatever comes. It asks for
-// three parts of base64url without padding and at most 4 KiB.
+// wellFormed reports whether raw consists of three parts of unpadded base64url in at most 4 KiB. It
+// never allocates, so that rejecting a malformed token is cheap.
 //
-// The threats: a megabyte of dots that makes a parser split (CVE-2025-30204),
-// and the second spelling of one token: Go's decoder skips line breaks even when
-// strict, so a token with one inside would be accepted and yet be another string.
+// Threats: a megabyte of dots that makes a parser split (CVE-2025-30204), and a second spelling of
+// a token. Go's decoder skips line breaks even when strict, so a token with a line break inside
+// would be accepted and yet be a different string.
 func wellFormed(raw string) bool {
 	if len(raw) > maxBytes {
 		return false
@@ -139,24 +139,23 @@ func wellFormed(raw string) bool {
 	return dots == 2
 }
 
-// headed says whether the first part is, to the byte, the header we write.
+// headed reports whether the first part is, byte for byte, the header that the issuer writes.
 //
-// The threat: the library reads the header into a map, where the last duplicate
-// wins, and does not act on members it does not know, so a crit that demands
-// something (RFC 7515 section 4.1.11), b64, zip, or a key sent along (jwk, jku,
-// x5u, x5c) would pass unseen, and typ is not looked at. There is nothing to
-// list: any other header is another string.
+// Threat: the library reads the header into a map, where the last duplicate wins, and ignores
+// members that it does not know. So it would accept a crit that demands something (RFC 7515 section
+// 4.1.11), b64, zip, or a key in the header (jwk, jku, x5u, x5c), and it does not check typ. A
+// comparison with the only valid header needs no list of such members.
 func (f form) headed(raw, kid string) bool {
 	part, _, _ := strings.Cut(raw, ".")
 	return encodes(part, f.header(kid))
 }
 
-// spelled says whether the second part is, to the byte, how we write the claims
+// spelled reports whether the second part is, byte for byte, what the issuer writes for the claims
 // that were read from it.
 //
-// The threat: the decoder takes "SUB" for "sub", the last of two duplicates, a
-// null for a zero, and passes over names it does not know; another reader of the
-// same token would take the other value. Written again, each of these differs.
+// Threat: the decoder accepts "SUB" for "sub", the last of two duplicates and null for zero, and
+// ignores unknown names. Another reader of the same token could use the other value. Each of these
+// differs when the claims are encoded again.
 func (c *claims) spelled(raw string) bool {
 	_, rest, _ := strings.Cut(raw, ".")
 	part, _, _ := strings.Cut(rest, ".")

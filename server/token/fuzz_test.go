@@ -12,9 +12,9 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// What is accepted is what the issuer mints: each accepted token is minted again
-// from its own claims and must come out the same. The fuzzer's text is tried as
-// a token, and as the header and payload of one signed with the real key.
+// The verifier accepts only what the issuer mints: each accepted token is minted again from its
+// claims and must be equal. The fuzzer's text is used as a token, and as the header and payload of
+// a token signed with the real key.
 
 func FuzzAccess(f *testing.F) {
 	r, c := ring(f, secretA), &clock{start}
@@ -62,8 +62,7 @@ func FuzzRefresh(f *testing.F) {
 	})
 }
 
-// seed gives the fuzzer the good token and the short ones of the corpus, whole
-// and in parts.
+// seed adds the good token and the short ones of the corpus, whole and in parts.
 func seed(f *testing.F, use tokentest.Use, r *token.KeyRing) {
 	access, refresh := mint(f, r, grant())
 	raws := []string{access, refresh}
@@ -92,7 +91,7 @@ func refused(t *testing.T, err error, zero bool) bool {
 	return true
 }
 
-// bornAt reads the iat, which the verifier does not return.
+// bornAt returns the iat, which the verifier does not return.
 func bornAt(t *testing.T, raw string) time.Time {
 	t.Helper()
 	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])

@@ -38,7 +38,8 @@ func ring(t testing.TB, secrets ...string) *token.KeyRing {
 	return r
 }
 
-// grant is a session rotated at start, idle after a week, over after a month.
+// grant returns a session that was rotated at start, ends after an idle week and ends absolutely
+// after a month.
 func grant() token.Grant {
 	day := 24 * time.Hour
 	return token.Grant{
@@ -60,7 +61,7 @@ func mint(t testing.TB, r *token.KeyRing, g token.Grant) (access, refresh string
 	return access, refresh
 }
 
-// clock is a settable now.
+// clock is a clock that tests can set.
 type clock struct{ at time.Time }
 
 func (c *clock) now() time.Time { return c.at }

@@ -10,14 +10,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// The wire format, to the byte. A change here logs out everybody whose token was
-// minted before it, and is refused by services that verify with an older version.
+// The wire format is fixed to the byte. A change logs out all users with tokens in the old format,
+// and services with an older version reject the new tokens.
 func TestMintingIsAPureFunctionOfTheGrant(t *testing.T) {
 	golden, err := os.ReadFile("testdata/minted.golden")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 { // rings and issuers of their own, as replicas have
+	for range 3 { // separate rings and issuers, as in replicas
 		access, refresh := mint(t, ring(t, secretA, secretB), grant())
 		if diff := cmp.Diff(string(golden), access+"\n"+refresh+"\n"); diff != "" {
 			t.Errorf("access and refresh token (-want +got):\n%s", diff)
@@ -29,7 +29,7 @@ func TestTimesInTokens(t *testing.T) {
 	floor := start.Truncate(time.Second)
 	for _, tt := range []struct {
 		name                string
-		idle, end           time.Duration // after the floor of the rotation
+		idle, end           time.Duration // relative to the rotation, rounded down
 		wantAccess, wantRef time.Duration
 	}{
 		{"a fresh session", time.Hour, 24 * time.Hour, ttl, time.Hour},
@@ -72,7 +72,7 @@ func TestIssuerRefusesAGrantNoSessionHas(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
 		spoil           func(*token.Grant)
-		access, refresh bool // minted all the same
+		access, refresh bool // whether the token is minted anyway
 	}{
 		{"no subject", func(g *token.Grant) { g.Subject = 0 }, false, false},
 		{"negative subject", func(g *token.Grant) { g.Subject = -1 }, false, false},

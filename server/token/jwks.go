@@ -11,8 +11,8 @@ type JWKS struct {
 	Keys []JWK `json:"keys"`
 }
 
-// JWK is one public Ed25519 key (RFC 8037 section 2). The type has no place for
-// a private member, so none can slip out.
+// JWK is a public Ed25519 key (RFC 8037 section 2). The type has no field for a private member, so
+// that none can be published by mistake.
 type JWK struct {
 	KeyType   string `json:"kty"` // OKP
 	Curve     string `json:"crv"` // Ed25519
@@ -22,7 +22,7 @@ type JWK struct {
 	Use       string `json:"use"` // sig
 }
 
-// JWKS returns the public key of every secret of the ring, the signing one first.
+// JWKS returns the public keys of all secrets of the ring, the signing one first.
 func (r *KeyRing) JWKS() JWKS {
 	set := JWKS{Keys: make([]JWK, 0, len(r.keys()))}
 	for _, k := range r.keys() {
@@ -34,9 +34,9 @@ func (r *KeyRing) JWKS() JWKS {
 	return set
 }
 
-// PublicKeys returns the keys of a set that was read from elsewhere, by kid. It
-// leaves out what cannot verify an access token: another type, curve, algorithm
-// or use, a key of another length, a kid that is not the key's thumbprint.
+// PublicKeys returns the keys of a set from another server, by kid. It omits keys that cannot
+// verify an access token: those with another type, curve, algorithm, use or length, and those whose
+// kid is not their thumbprint.
 func (s JWKS) PublicKeys() map[string]ed25519.PublicKey {
 	keys := make(map[string]ed25519.PublicKey, len(s.Keys))
 	for _, k := range s.Keys {
@@ -50,8 +50,8 @@ func (s JWKS) PublicKeys() map[string]ed25519.PublicKey {
 	return keys
 }
 
-// thumbprint is the SHA-256 of the required members of the key in alphabetical
-// order without white space (RFC 7638 section 3, RFC 8037 appendix A.3).
+// thumbprint returns the SHA-256 of the required members of the key in alphabetical order without
+// white space (RFC 7638 section 3, RFC 8037 appendix A.3).
 func thumbprint(key ed25519.PublicKey) string {
 	x := base64.RawURLEncoding.EncodeToString(key)
 	sum := sha256.Sum256([]byte(`{"crv":"Ed25519","kty":"OKP","x":"` + x + `"}`))

@@ -14,24 +14,24 @@ import (
 	"github.com/google/uuid"
 )
 
-// KeySource finds the public key that a token names. [KeyRing] is one.
+// KeySource returns the public key that a token names. [KeyRing] implements it.
 //
-// PublicKey is asked with a kid nobody has authenticated yet, by many goroutines
-// at once, so it only looks in memory: a look-up that fetched would let a
-// stranger's token make the server call out (RFC 8725 section 3.10). A source fed
-// from elsewhere is refreshed on its own schedule. The key is not to be changed.
+// PublicKey is called concurrently, with kids that are not authenticated yet. So it must only read
+// memory: if it fetched keys, a stranger's token could make the server send requests (RFC 8725
+// section 3.10). A source with keys from another server refreshes them on its own schedule. Callers
+// must not change the key.
 type KeySource interface {
 	PublicKey(kid string) (ed25519.PublicKey, bool)
 }
 
-// KeyRing holds the keys of one or more secrets. The first signs, all verify. It
-// does not change, and it prints without its keys.
+// KeyRing holds the keys of one or more secrets. The first signs, all verify. It is immutable, and
+// prints without its keys.
 type KeyRing struct {
 	keys hidden[[]keySet]
 }
 
-// keySet is what one secret gives: a key for each purpose, so that a value made
-// for one can never pass for another. kid names the set in both kinds of token.
+// keySet holds the keys derived from one secret, one for each purpose, so that a value for one
+// purpose is never valid for another. kid names the set in both kinds of token.
 type keySet struct {
 	kid     string
 	public  ed25519.PublicKey
@@ -41,8 +41,8 @@ type keySet struct {
 	link    []byte
 }
 
-// NewKeyRing derives the keys. It refuses an empty list, a zero [Secret] and a
-// secret given twice; the error names the place in the list, never the value.
+// NewKeyRing derives the keys. It rejects an empty list, a zero [Secret] and a repeated secret. The
+// error contains the position in the list, never the value.
 func NewKeyRing(secrets []Secret) (*KeyRing, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("token: a key ring needs a secret")
@@ -91,23 +91,23 @@ func find(keys []keySet, kid string) (keySet, bool) {
 	return keySet{}, false
 }
 
-// PublicKey returns the key that verifies access tokens of that kid.
+// PublicKey returns the key that verifies access tokens with that kid.
 func (r *KeyRing) PublicKey(kid string) (ed25519.PublicKey, bool) {
 	set, ok := r.find(kid)
 	return set.public, ok
 }
 
-// CSRF returns the value a cookie client must send back in its header: an
-// HMAC-SHA256 over the session id, 43 base64url characters.
+// CSRF returns the value that a client with cookies must send in the header: an HMAC-SHA256 of the
+// session id in 43 base64url characters.
 //
-// The threat: a page that can plant cookies (a sibling subdomain) makes a
-// cookie and a header that agree. It cannot make one that fits the session.
+// Threat: a page that can set cookies, such as one on a sibling subdomain, can make a cookie and a
+// header that are equal. It cannot make a value that fits the session.
 func (r *KeyRing) CSRF(sid uuid.UUID) string {
 	return r.signing().csrfValue(sid)
 }
 
-// ValidCSRF says whether presented is the CSRF value of that session under any
-// key of the ring. How long it takes does not depend on where they differ.
+// ValidCSRF reports whether presented is the CSRF value of that session under any key of the ring.
+// Its time does not depend on the position of a difference.
 func (r *KeyRing) ValidCSRF(sid uuid.UUID, presented string) bool {
 	valid := 0
 	for _, set := range r.keys() {
@@ -122,15 +122,15 @@ func (s keySet) csrfValue(sid uuid.UUID) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// OneTime returns the value of the one-time token with that id: an HMAC-SHA256,
-// 43 base64url characters. It can be made again for a mail that is sent again,
-// so it need not be stored; nobody without the secret can make it from the id.
+// OneTime returns the value of the one-time token with that id: an HMAC-SHA256 in 43 base64url
+// characters. It need not be stored, because it can be computed again when a mail is sent again. It
+// cannot be computed from the id without the secret.
 func (r *KeyRing) OneTime(id uuid.UUID) string {
 	return r.signing().oneTime(id)
 }
 
-// OneTimes returns the values under every key of the ring: a mail that was
-// queued before a rotation of the secret is sent after it.
+// OneTimes returns the values under every key of the ring, because a mail that was queued before a
+// rotation of the secret may be sent after it.
 func (r *KeyRing) OneTimes(id uuid.UUID) []string {
 	var values []string
 	for _, set := range r.keys() {

@@ -27,7 +27,7 @@ func TestNewKeyRingRefuses(t *testing.T) {
 	}
 }
 
-// RFC 8037 appendix A.2 and A.3.
+// The values are from RFC 8037, appendix A.2 and A.3.
 func TestThumbprintIsThatOfTheRFC(t *testing.T) {
 	key, err := base64.RawURLEncoding.DecodeString("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
 	if err != nil {

@@ -15,41 +15,41 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// LegacyClaims is what an authentic refresh token of the old service says. Times
-// are UTC.
+// LegacyClaims holds the claims of an authentic refresh token of the Django service. Times are in
+// UTC.
 type LegacyClaims struct {
 	Subject   int64 // user id
 	ExpiresAt time.Time
 	Identity  LegacyIdentity
 }
 
-// LegacyIdentity is what is remembered of a token that has been used.
+// LegacyIdentity identifies a used token.
 type LegacyIdentity [sha256.Size]byte
 
-// LegacyJTI is the identity of a token of simplejwt: by its jti, as its own
-// blacklist has it. The text that is kept there need not be that of the token:
-// claims that were added to it later are missing.
+// LegacyJTI returns the identity of a simplejwt token by its jti, as in simplejwt's own blacklist.
+// The text in the blacklist can differ from the text of the token, because it lacks claims that
+// were added to the token later.
 func LegacyJTI(jti string) LegacyIdentity { return sha256.Sum256([]byte("jti:" + jti)) }
 
-// legacyText is the identity of a token that has no other: its text, which is the
-// only one that passes, since base64 is read strictly. No text is a "jti:".
+// legacyText returns the identity of a token without a jti: its text. A token has only one valid
+// text, because base64 is decoded strictly. No valid text begins with "jti:".
 func legacyText(raw string) LegacyIdentity { return sha256.Sum256([]byte(raw)) }
 
-// LegacyVerifier judges refresh tokens that Django issued: those of simplejwt,
-// and those that are made with PyJWT by hand, whose access tokens differ by their
-// secret alone. It is safe for many goroutines, and prints without its secrets.
+// LegacyVerifier verifies refresh tokens that Django issued: those of simplejwt, and those made
+// with PyJWT by hand, whose access tokens differ only in their secret. It is safe for concurrent
+// use, and prints without its secrets.
 //
-// What a token of ours says in its header none of theirs does, and the other way
-// round, so that none is taken for the other even under one key.
+// The headers of these tokens and of the tokens of this server always differ, so neither is
+// accepted as the other, even with the same key.
 type LegacyVerifier struct {
 	keys   hidden[jwt.VerificationKeySet]
 	parser *jwt.Parser
 	now    func() time.Time
 }
 
-// NewLegacyVerifier judges tokens that were signed with any of the secrets by
-// the clock now. An empty secret is left out, since anybody can sign with it; if
-// none is left, every token is refused.
+// NewLegacyVerifier returns a verifier for tokens that were signed with any of the secrets. Empty
+// secrets are ignored, because anyone can sign with them. Without any other secret, every token is
+// rejected.
 func NewLegacyVerifier(secrets []string, now func() time.Time) *LegacyVerifier {
 	var set jwt.VerificationKeySet
 	for _, secret := range secrets {
@@ -62,13 +62,13 @@ func NewLegacyVerifier(secrets []string, now func() time.Time) *LegacyVerifier {
 	)}
 }
 
-// Format keeps the secrets out of a log line that prints the verifier.
+// Format keeps the secrets out of log lines that print the verifier.
 func (v *LegacyVerifier) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "LegacyVerifier"+redacted)
 }
 
-// Refresh returns the claims of a refresh token that has not expired. Every error
-// is an [ErrInvalid], an expired token's too: nothing is done for one.
+// Refresh returns the claims of a refresh token that has not expired. Every error is an
+// [ErrInvalid], including that of an expired token, because no operation uses one.
 func (v *LegacyVerifier) Refresh(raw string) (LegacyClaims, error) {
 	if !wellFormed(raw) {
 		return LegacyClaims{}, errForm
@@ -80,7 +80,7 @@ func (v *LegacyVerifier) Refresh(raw string) (LegacyClaims, error) {
 		}
 		return v.keys(), nil
 	})
-	if err != nil { // the library's text quotes the token; it stays here
+	if err != nil { // the library's error quotes the token and is not passed on
 		return LegacyClaims{}, refuse("signature or header")
 	}
 	now := v.now()
@@ -94,8 +94,9 @@ func (v *LegacyVerifier) Refresh(raw string) (LegacyClaims, error) {
 	return claims, nil
 }
 
-// legacyHeaded asks for the header that PyJWT writes, in either order. A token that
-// needs more to be understood (crit, kid, b64, a key sent along) is none of theirs.
+// legacyHeaded reports whether the token has the header that PyJWT writes, with its members in
+// either order. A token with further members (crit, kid, b64, a key in the header) was not issued
+// by Django.
 func legacyHeaded(raw string) bool {
 	part, _, _ := strings.Cut(raw, ".")
 	text, err := base64.RawURLEncoding.DecodeString(part)
@@ -103,8 +104,8 @@ func legacyHeaded(raw string) bool {
 	return err == nil && ok && len(header) == 2 && string(header["alg"]) == `"HS256"` && string(header["typ"]) == `"JWT"`
 }
 
-// legacyClaims are the claims as they are written, so that a number is not a text
-// and 1e9 is not 1000000000. simplejwt lets people add their own.
+// legacyClaims holds the claims as JSON text, so that a number differs from a string and 1e9 from
+// 1000000000. simplejwt lets services add claims of their own.
 type legacyClaims struct {
 	jwt.MapClaims `json:"-"` // see [claims]
 
@@ -113,7 +114,7 @@ type legacyClaims struct {
 
 var errMembers = errors.New("not an object whose members all have names of their own")
 
-// UnmarshalJSON serves the parser.
+// UnmarshalJSON implements [json.Unmarshaler].
 func (c *legacyClaims) UnmarshalJSON(text []byte) error {
 	var ok bool
 	if c.is, ok = members(text); !ok {
@@ -122,8 +123,8 @@ func (c *legacyClaims) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// members reads an object. It refuses a name that is there twice, also in other
-// letters: another reader of the token would take the other value.
+// members reads a JSON object. It rejects an object with a repeated name, also in different case,
+// because another reader of the token could use the other value.
 func members(text []byte) (map[string]json.RawMessage, bool) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
@@ -146,17 +147,16 @@ func members(text []byte) (map[string]json.RawMessage, bool) {
 	return is, errors.Is(err, io.EOF)
 }
 
-// leastLegacyLife tells a refresh token that does not say what it is from an
-// access token, which lives for minutes, should the secret of those be listed.
+// leastLegacyLife distinguishes a refresh token without a token_type from an access token, which
+// lives for minutes, in case the secret of the access tokens is configured as well.
 const leastLegacyLife = 24 * time.Hour
 
-// kindFault says what keeps the claims from being those of a refresh token.
+// kindFault returns the name of a claim that a refresh token would not have, or "".
 //
-// A token of simplejwt names its type: an access token has the same key, and so
-// have the sliding ones. One that was made by hand says who and when and nothing
-// else. If it says more, such as a uid that a log-out changes, the old service
-// asked for that, and here it would be good again though it had been revoked;
-// hash_password is what simplejwt writes to that end (CHECK_REVOKE_TOKEN).
+// A simplejwt token has its type in a claim, and access and sliding tokens use the same key. A
+// token made by hand has only a user and times. If it has further claims, such as a uid that a
+// log-out changes, the Django service checked them. Without that check, a revoked token would be
+// accepted here. simplejwt writes hash_password for the same purpose (CHECK_REVOKE_TOKEN).
 func (c *legacyClaims) kindFault() string {
 	_, typed := c.is["token_type"]
 	_, revocable := c.is["hash_password"]
@@ -169,7 +169,7 @@ func (c *legacyClaims) kindFault() string {
 		return "jti"
 	case revocable:
 		return "hash_password"
-	case !typed && len(c.is) != 3: // user_id, exp and iat, which are asked for elsewhere
+	case !typed && len(c.is) != 3: // user_id, exp and iat, which are checked elsewhere
 		return "claims"
 	case !typed && c.integer("exp")-c.integer("iat") < int64(leastLegacyLife/time.Second):
 		return "life"
@@ -192,8 +192,8 @@ func (c *legacyClaims) timeFault(now time.Time) string {
 	return ""
 }
 
-// userID is a number, or a text of the same digits, as newer versions of simplejwt
-// write it; 0 if it is neither.
+// userID returns the user id. It is a number, or a string of the same digits in newer versions of
+// simplejwt. userID returns 0 for anything else.
 func (c *legacyClaims) userID() int64 {
 	if value := string(c.is["user_id"]); len(value) > 2 && value[0] == '"' {
 		return whole(value[1 : len(value)-1])
@@ -203,7 +203,7 @@ func (c *legacyClaims) userID() int64 {
 
 func (c *legacyClaims) integer(name string) int64 { return whole(string(c.is[name])) }
 
-// whole reads an integer that is written in the one way, or 0.
+// whole returns an integer in canonical form, or 0.
 func whole(text string) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n > maxInteger || strconv.FormatInt(n, 10) != text {
@@ -212,8 +212,8 @@ func whole(text string) int64 {
 	return n
 }
 
-// text is a member that is a text, or empty.
+// text returns a member that is a string, or "".
 func (c *legacyClaims) text(name string) (value string) {
-	_ = json.Unmarshal(c.is[name], &value) // of any other type, nothing is read
+	_ = json.Unmarshal(c.is[name], &value) // a value of another type is ignored
 	return value
 }

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	legacySecret = "django-insecure-$5k,2m=x0n9(w!v3r@p8q" // with a comma, as it may be
+	legacySecret = "django-insecure-$5k,2m=x0n9(w!v3r@p8q" // a secret may contain a comma
 	otherSecret  = "another secret of the old service"
 )
 
@@ -20,7 +20,7 @@ func legacyVerifier(c *clock, secrets ...string) *token.LegacyVerifier {
 	return token.NewLegacyVerifier(secrets, c.now)
 }
 
-// What the old service wrote, and what libraries of other versions would have.
+// The tokens of the Django service, and those that libraries of other versions would write.
 func TestLegacyTokensAreRead(t *testing.T) {
 	now, day := start.Unix(), int64(86400)
 	simple := func(rest string) string {
@@ -127,7 +127,7 @@ func TestLegacyTokensAreRefused(t *testing.T) {
 		"too long":                          change(simple, `}`, `,"x":"`+strings.Repeat("x", token.MaxBytes)+`"}`),
 		"empty":                             "",
 	}
-	for _, last := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" { // some of them decode to the same bytes
+	for _, last := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" { // some of these letters decode to the same bytes
 		if raw := claims(simple); raw[len(raw)-1] != byte(last) {
 			cases["the last letter "+string(last)] = raw[:len(raw)-1] + string(last)
 		}
@@ -155,7 +155,8 @@ func TestLegacyTokensAreRefused(t *testing.T) {
 	}
 }
 
-// A token of ours is never one of theirs, nor theirs one of ours, even if both had the same key.
+// Tokens of this server and of the Django service are never accepted as each other, even if both
+// are signed with the same key.
 func TestLegacyAndOwnTokensAreNeverMixedUp(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
 	access, refresh := mint(t, r, grant())

@@ -105,7 +105,7 @@ func TestKeysAreNotPrinted(t *testing.T) {
 	}
 }
 
-// printed looks for the first bytes of a key in the ways they can be written.
+// printed looks for the first bytes of a key in all forms that a print may use.
 func printed(out string, key []byte) string {
 	lower := strings.ToLower(out)
 	for _, verb := range []string{"%s", "%q", "%x", "% x", "%d", "%v", "%#v", "%U", "%b"} {

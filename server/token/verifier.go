@@ -7,20 +7,20 @@ import (
 	"github.com/google/uuid"
 )
 
-// clockSkew is how far another replica's clock may be ahead of ours: an access
-// token it has just minted is not from the future. exp gets no such grace.
+// clockSkew is how far another replica's clock may be ahead: an access token that it has just
+// minted is not rejected as one from the future. There is no such tolerance for exp.
 const clockSkew = 5 * time.Second
 
-// AccessClaims is what an authentic access token says. Times are UTC.
+// AccessClaims holds the claims of an authentic access token. Times are in UTC.
 type AccessClaims struct {
 	Subject    int64 // user id
 	Session    uuid.UUID
 	Generation int64
-	IssuedAt   time.Time // birth of the generation
+	IssuedAt   time.Time // start of the generation
 	ExpiresAt  time.Time
 }
 
-// RefreshClaims is what an authentic refresh token says. Times are UTC.
+// RefreshClaims holds the claims of an authentic refresh token. Times are in UTC.
 type RefreshClaims struct {
 	Subject          int64 // user id
 	Session          uuid.UUID
@@ -30,8 +30,8 @@ type RefreshClaims struct {
 	SessionExpiresAt time.Time // sxp: absolute end
 }
 
-// Verifier judges access tokens. It is safe for many goroutines, does no input
-// or output, and remembers the tokens it has verified; see [verified].
+// Verifier verifies access tokens. It is safe for concurrent use, does no I/O, and caches the
+// tokens it has verified; see [verified].
 type Verifier struct {
 	keys KeySource
 	form form
@@ -39,17 +39,17 @@ type Verifier struct {
 	seen *verified
 }
 
-// NewVerifier judges tokens of the issuer (its public URL, which is their aud
-// too) by the clock now.
+// NewVerifier returns a verifier for tokens of the issuer, whose public URL is both their iss and
+// their aud.
 func NewVerifier(keys KeySource, issuer string, now func() time.Time) *Verifier {
 	return &Verifier{keys: keys, form: accessForm(issuer), now: now, seen: newVerified()}
 }
 
-// Access returns the claims of an access token of this issuer that has not
-// expired. The error is [ErrInvalid] with zero claims, or, from the second exp
-// on, [ErrExpired] together with the claims, which are authentic.
+// Access returns the claims of an access token of this issuer that has not expired. The error is
+// [ErrInvalid] with zero claims, or, from the time exp on, [ErrExpired] with the claims, which are
+// authentic.
 func (v *Verifier) Access(raw string) (AccessClaims, error) {
-	// Before the hash, so that a megabyte costs nothing.
+	// Checked before hashing, so that a token of a megabyte is rejected cheaply.
 	if !wellFormed(raw) {
 		return AccessClaims{}, errForm
 	}
@@ -69,7 +69,7 @@ func (v *Verifier) Access(raw string) (AccessClaims, error) {
 	return c, err
 }
 
-// verify does everything that does not depend on the time.
+// verify makes all checks that do not depend on the time.
 func (v *Verifier) verify(raw string) (entry, error) {
 	var e entry
 	c, err := v.form.authenticate(raw, func(kid string) (any, bool) {
@@ -91,7 +91,7 @@ func (v *Verifier) verify(raw string) (entry, error) {
 	return e, nil
 }
 
-// judge decides by the clock, for a remembered token as for a new one.
+// judge checks the times, for a cached token as well as for a new one.
 func judge(c AccessClaims, now time.Time) (AccessClaims, error) {
 	if c.IssuedAt.After(now.Add(clockSkew)) {
 		return AccessClaims{}, refuse("iat")
@@ -102,22 +102,21 @@ func judge(c AccessClaims, now time.Time) (AccessClaims, error) {
 	return c, nil
 }
 
-// RefreshVerifier judges refresh tokens. It is safe for many goroutines.
+// RefreshVerifier verifies refresh tokens. It is safe for concurrent use.
 type RefreshVerifier struct {
 	ring *KeyRing
 	form form
 	now  func() time.Time
 }
 
-// NewRefreshVerifier judges tokens of the issuer (its public URL) by the clock now.
+// NewRefreshVerifier returns a verifier for tokens of the issuer, which is its public URL.
 func NewRefreshVerifier(ring *KeyRing, issuer string, now func() time.Time) *RefreshVerifier {
 	return &RefreshVerifier{ring: ring, form: refreshForm(issuer), now: now}
 }
 
-// Refresh returns the claims of a refresh token of this issuer that has not
-// expired; the errors are those of [Verifier.Access]. Its iat is not judged: the
-// row knows better when the generation was born, and the clock that wrote it is
-// another replica's.
+// Refresh returns the claims of a refresh token of this issuer that has not expired. The errors are
+// those of [Verifier.Access]. It does not check iat: the session's row has the exact start of the
+// generation, and another replica's clock may have written iat.
 func (v *RefreshVerifier) Refresh(raw string) (RefreshClaims, error) {
 	c, err := v.form.authenticate(raw, func(kid string) (any, bool) {
 		set, ok := v.ring.find(kid)

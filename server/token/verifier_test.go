@@ -78,7 +78,7 @@ func TestRefreshByTheClock(t *testing.T) {
 	}
 }
 
-// shelf is a key source whose keys can be changed.
+// shelf is a key source with keys that tests can change.
 type shelf map[string]ed25519.PublicKey
 
 func (s shelf) PublicKey(kid string) (ed25519.PublicKey, bool) {
@@ -116,8 +116,7 @@ func TestARememberedTokenDiesWithItsKey(t *testing.T) {
 	}
 }
 
-// A poisoned memory shows when it is asked, and that it is asked for the same
-// bytes only and obeys the clock.
+// A poisoned cache shows when the cache is used: only for the same bytes, and only before exp.
 func TestWhatARememberedTokenIsSpared(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
 	v := token.NewVerifier(r, origin, c.now)

@@ -2,18 +2,17 @@
 // services: a [token.Verifier] whose keys come from the server's JWKS over HTTP,
 // and a net/http middleware.
 //
-// An access token stays good until its exp, whatever becomes of its session: a
-// log-out, a new password or a deactivation is seen here once the token has
-// expired, which is ACCOUNTS_ACCESS_TTL after it was minted at the latest (5
-// minutes by default, never more than 15) by this machine's clock; exp gets no
-// leeway. An operation that cannot wait so long, such as a payment, shows the
-// token to the accounts server: GET /accounts/profile with it reads the session's
-// row, and answers 401 from the moment the session has ended.
+// An access token stays valid until its exp, whatever happens to its session. This package sees a
+// log-out, a new password or a deactivation only when the token has expired: at most
+// ACCOUNTS_ACCESS_TTL after it was minted (5 minutes by default, never more than 15) by this
+// machine's clock. There is no leeway for exp. An operation that cannot wait that long, such as a
+// payment, can present the token to the accounts server: GET /accounts/profile reads the session's
+// row, and returns 401 as soon as the session has ended.
 //
-// Only EdDSA tokens are judged. The server's refresh tokens are HS256, which has
-// no public key: nobody but the server itself can verify one, and here they are
-// refused like any other that is not an access token.
+// Only EdDSA tokens are accepted. The server's refresh tokens are HS256, which has no public key,
+// so only the server itself can verify them. This package rejects them like every other token that
+// is not an access token.
 //
-// The package imports net/http and package token, so no web framework and no
-// database driver come into the services that use it.
+// The package imports only net/http and package token, so that services that use it do not depend
+// on a web framework or a database driver.
 package remote

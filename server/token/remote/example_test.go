@@ -15,7 +15,7 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// A service of another team, which knows who is asking.
+// A service of another team that identifies the user of a request.
 func Example() {
 	accounts, accessToken := anAccountsServer()
 	defer accounts.Close()
@@ -38,7 +38,7 @@ func Example() {
 	// 401 Bearer realm="accounts", error="invalid_token"
 }
 
-// The same in gin.
+// The same with gin.
 func ExampleVerifier_Check() {
 	accounts, accessToken := anAccountsServer()
 	defer accounts.Close()
@@ -84,7 +84,8 @@ func get(url, accessToken string) string {
 	return fmt.Sprint(answer.StatusCode, " ", string(body))
 }
 
-// anAccountsServer is as much of one as another service sees, and an access token of user 42.
+// anAccountsServer returns the parts of an accounts server that another service uses, and an access
+// token of user 42.
 func anAccountsServer() (*httptest.Server, string) {
 	secret, err := token.ParseSecret(tokentest.Secret("example"))
 	if err != nil {

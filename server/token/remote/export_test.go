@@ -1,6 +1,6 @@
 package remote
 
-// What the tests outside the package need to know.
+// Internals that the tests outside the package need.
 const (
 	MinInterval = minInterval
 	UsualLife   = usualLife

@@ -16,7 +16,7 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// clock is a settable now.
+// clock is a clock that tests can set.
 type clock struct{ offset atomic.Int64 }
 
 func (c *clock) now() time.Time           { return start.Add(time.Duration(c.offset.Load())) }
@@ -37,7 +37,7 @@ func ringOf(t *testing.T, names ...string) *token.KeyRing {
 
 var start = time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 
-// issuer serves a JWKS and counts how often it is asked.
+// issuer serves a JWKS and counts the requests.
 type issuer struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -60,7 +60,7 @@ func newIssuer(t *testing.T, ring *token.KeyRing) *issuer {
 	return i
 }
 
-// answer replaces what it says.
+// answer replaces the handler.
 func (i *issuer) answer(handler http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -91,7 +91,7 @@ func (i *issuer) verifier(t *testing.T, c *clock) *remote.Verifier {
 	return v
 }
 
-// mint makes an access token of that issuer, born now, that is good for a while.
+// mint returns a new access token of that issuer that is not expired.
 func (i *issuer) mint(t *testing.T, ring *token.KeyRing, c *clock) string {
 	t.Helper()
 	now := c.now()
@@ -103,7 +103,7 @@ func (i *issuer) mint(t *testing.T, ring *token.KeyRing, c *clock) string {
 	return raw
 }
 
-// send asks a handler that lets good tokens through, with these Authorization headers.
+// send sends a request with these Authorization headers to a handler that requires a valid token.
 func send(v *remote.Verifier, authorization ...string) *httptest.ResponseRecorder {
 	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header["Authorization"] = authorization

@@ -16,33 +16,33 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// ErrUnavailable means that there is no key to judge by: the accounts server has
-// never answered, or not for an hour. It says nothing about the token.
+// ErrUnavailable means that there are no keys to verify with: the accounts server has never
+// answered, or not for an hour. It does not mean that the token is invalid.
 var ErrUnavailable = errors.New("remote: no keys of the accounts server")
 
 const (
-	fetchTime = 5 * time.Second // for one fetch, from the name look-up to the last byte
-	maxBody   = 64 << 10        // sixteen keys have 3 KiB
+	fetchTime = 5 * time.Second // for one fetch, from the DNS lookup to the last byte
+	maxBody   = 64 << 10        // sixteen keys take 3 KiB
 
-	// between the starts of two fetches, whoever asks for them
+	// minimum interval between the starts of two fetches
 	minInterval = 10 * time.Second
-	// how long keys are used without asking, if Cache-Control says nothing, less or more
+	// how long keys are used without a new fetch: the default, the minimum and the maximum
 	usualLife, minLife, maxLife = 5 * time.Minute, time.Minute, 15 * time.Minute
 	// how long they are used if the server does not answer
 	maxStale = time.Hour
 )
 
-// keys is the key set of the server, as it was fetched last.
+// keys is the key set of the server, as last fetched.
 //
-// The threats:
-//   - a flood of forged tokens, each with a kid of its own, that becomes a flood of
-//     fetches: there is one at a time, and one in [minInterval], however many ask.
-//   - a server that is away, slow or answers rubbish: the keys in hand go on for
-//     [maxStale], so that tokens are judged as before, and nobody waits for more
-//     than the one fetch that finds out. Not longer, since a key that was taken
-//     out after a leak must not live on where its removal cannot be heard of.
-//   - an answer that fills the memory, or leads elsewhere: bodies are bounded, and
-//     redirects are not followed.
+// Threats:
+//   - A flood of forged tokens, each with its own kid, causes a flood of fetches. There is only one
+//     fetch at a time, and one per [minInterval], for any number of callers.
+//   - The server is down, slow or returns invalid answers. The current keys are used for
+//     [maxStale], so that tokens are verified as before, and a caller waits for at most the one
+//     fetch that detects the failure. The time is limited, so that a key that was removed after a
+//     leak is not accepted indefinitely where the removal cannot be seen.
+//   - An answer fills the memory, or redirects to another server. Bodies are bounded, and redirects
+//     are not followed.
 type keys struct {
 	url    string
 	client *http.Client
@@ -50,14 +50,14 @@ type keys struct {
 
 	mu      sync.Mutex
 	set     map[string]ed25519.PublicKey // replaced as a whole, never changed
-	fetched time.Time                    // when set was asked for
-	due     time.Time                    // when it is to be asked for again
+	fetched time.Time                    // when the fetch of set began
+	due     time.Time                    // when the next fetch is due
 	tried   time.Time                    // the start of the last fetch
 	failure error                        // of the last fetch
-	flight  chan struct{}                // closed when the fetch under way has ended
+	flight  chan struct{}                // closed when the current fetch ends
 }
 
-// PublicKey looks in memory alone, as [token.KeySource] asks.
+// PublicKey reads only memory, as [token.KeySource] requires.
 func (k *keys) PublicKey(kid string) (ed25519.PublicKey, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -65,8 +65,8 @@ func (k *keys) PublicKey(kid string) (ed25519.PublicKey, bool) {
 	return key, ok
 }
 
-// ready returns when there are keys to judge by. It waits for a fetch if there are
-// none, or if they are due and the last fetch went well.
+// ready waits until there are keys to verify with. It waits for a fetch if there are none, or if a
+// fetch is due and the last one succeeded. Errors: [ErrUnavailable].
 func (k *keys) ready(ctx context.Context) error {
 	k.mu.Lock()
 	now := k.now()
@@ -91,8 +91,8 @@ func (k *keys) ready(ctx context.Context) error {
 	return nil
 }
 
-// again fetches the keys once more, for a kid that they lack, and says whether it
-// is worth another look.
+// again fetches the keys for an unknown kid. It reports whether the caller should look for the kid
+// again.
 func (k *keys) again(ctx context.Context) bool {
 	k.mu.Lock()
 	flight := k.fetch(k.now())
@@ -104,9 +104,9 @@ func (k *keys) usable(now time.Time) bool {
 	return k.set != nil && now.Before(k.fetched.Add(maxStale))
 }
 
-// fetch starts a fetch, or joins the one under way, with the lock held. Nil: it is
-// too early for another. It ends by its own clock and not with the request that
-// began it, since others wait for it too.
+// fetch starts a fetch, or joins the current one. The caller holds the lock. It returns nil if it
+// is too early for another fetch. A fetch has its own timeout and does not end with the request
+// that started it, because other requests wait for it too.
 func (k *keys) fetch(now time.Time) <-chan struct{} {
 	if k.flight != nil {
 		return k.flight
@@ -128,7 +128,8 @@ func (k *keys) fetch(now time.Time) <-chan struct{} {
 	return k.flight
 }
 
-// wait returns true when the fetch has ended, or there is none.
+// wait returns true when the fetch has ended, or if there is none. It returns false if ctx ends
+// first.
 func wait(ctx context.Context, flight <-chan struct{}) bool {
 	if flight == nil {
 		return true
@@ -171,9 +172,9 @@ func (k *keys) get() (map[string]ed25519.PublicKey, time.Duration, error) {
 	return found, lifeOf(answer.Header), nil
 }
 
-// lifeOf is how long an answer may be used without asking again (RFC 9111), within
-// bounds: neither a mistake there nor a cache in between makes us ask at every
-// request, or miss for a day that a key was taken out.
+// lifeOf returns how long an answer may be used without another fetch (RFC 9111), within bounds.
+// Without them, a mistake at the server or in a cache on the way could cause a fetch for every
+// request, or hide the removal of a key for a day.
 func lifeOf(header http.Header) time.Duration {
 	life := usualLife
 	for _, directive := range strings.Split(header.Get("Cache-Control"), ",") {

@@ -16,28 +16,28 @@ import (
 
 // Options of a [Verifier]. Only the issuer is required.
 type Options struct {
-	// Issuer is the accounts server's ACCOUNTS_PUBLIC_URL, to the letter: the iss
-	// and aud of its tokens.
+	// Issuer is the accounts server's ACCOUNTS_PUBLIC_URL, in exactly the same spelling. It is the
+	// iss and aud of the tokens.
 	Issuer string
-	// KeysURL is where its keys are, if not at Issuer + "/.well-known/jwks.json".
+	// KeysURL is the URL of the keys. The default is Issuer + "/.well-known/jwks.json".
 	KeysURL string
-	// Client fetches the keys, if not a plain one. Its redirects are turned off.
+	// Client fetches the keys. The default is a zero [http.Client]. Redirects are disabled.
 	Client *http.Client
-	// Now is the clock, if not time.Now.
+	// Now is the clock. The default is [time.Now].
 	Now func() time.Time
 }
 
-// Verifier judges the access tokens of one accounts server. It fetches the keys
-// when it first needs them, and is safe for many goroutines.
+// Verifier verifies the access tokens of one accounts server. It fetches the keys when they are
+// first needed. It is safe for concurrent use.
 type Verifier struct {
 	issuer string
 	keys   *keys
 	tokens *token.Verifier
 }
 
-// NewVerifier fails if the issuer is no origin, or if the keys would come over
-// plain http from another machine: whoever is on that way could send his own, and
-// be any user.
+// NewVerifier returns a verifier for the accounts server in o. It returns an error if the issuer is
+// not an origin, or if the keys would be fetched from another machine over plain http: an attacker
+// on the network could replace them and impersonate any user.
 func NewVerifier(o Options) (*Verifier, error) {
 	issuer, err := url.Parse(o.Issuer)
 	if err != nil || issuer.Scheme+"://"+issuer.Host != o.Issuer {
@@ -67,8 +67,8 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
-// Access returns what an access token says. The error is [token.ErrInvalid],
-// [token.ErrExpired], or [ErrUnavailable] if there are no keys to judge by.
+// Access returns the claims of an access token. The error is [token.ErrInvalid],
+// [token.ErrExpired], or [ErrUnavailable] if there are no keys to verify with.
 func (v *Verifier) Access(ctx context.Context, raw string) (token.AccessClaims, error) {
 	if err := v.keys.ready(ctx); err != nil {
 		return token.AccessClaims{}, err
@@ -80,9 +80,8 @@ func (v *Verifier) Access(ctx context.Context, raw string) (token.AccessClaims, 
 	return claims, err
 }
 
-// Require lets through requests with a good access token in their Authorization
-// header, and answers the others as [Verifier.Check] does. [Claims] has what the
-// token says.
+// Require passes on requests with a valid access token in their Authorization header, and answers
+// the others like [Verifier.Check]. [Claims] returns the claims of the token.
 func (v *Verifier) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if checked, ok := v.Check(w, r); ok {
@@ -91,10 +90,10 @@ func (v *Verifier) Require(next http.Handler) http.Handler {
 	})
 }
 
-// Check is [Verifier.Require] for the middleware of a framework. It returns the
-// request with the claims in its context, or false after it has answered: 401 as
-// RFC 6750 has it, or 503 if there are no keys. The answer is a problem (RFC 9457)
-// with a code of the accounts server, whose type is the page there that explains it.
+// Check is [Verifier.Require] for the middleware of a framework. It returns the request with the
+// claims in its context, or false after it has sent an answer: 401 as in RFC 6750, or 503 if there
+// are no keys. The answer is a problem (RFC 9457) with a code of the accounts server. Its type is
+// the page there that explains the code.
 func (v *Verifier) Check(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
@@ -117,16 +116,16 @@ func (v *Verifier) Check(w http.ResponseWriter, r *http.Request) (*http.Request,
 
 type claimsKey struct{}
 
-// Claims returns what the access token of a request says that has passed
-// [Verifier.Require] or [Verifier.Check].
+// Claims returns the claims of the access token of a request that has passed [Verifier.Require] or
+// [Verifier.Check].
 func Claims(ctx context.Context) (token.AccessClaims, bool) {
 	claims, ok := ctx.Value(claimsKey{}).(token.AccessClaims)
 	return claims, ok
 }
 
-// bearer is the token of one Authorization header, or empty, which is not valid: of
-// two headers this service and a proxy before it might believe different ones (RFC
-// 6750 section 2.1).
+// bearer returns the token of a single Authorization header, or "", which is not valid. It rejects
+// two headers, because this service and a proxy in front of it might use different ones (RFC 6750
+// section 2.1).
 func bearer(values []string) string {
 	scheme, raw, _ := strings.Cut(values[0], " ")
 	if len(values) != 1 || !strings.EqualFold(scheme, "Bearer") {
@@ -140,7 +139,7 @@ func (v *Verifier) answer(w http.ResponseWriter, status int, code, title, detail
 	switch {
 	case status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", "10")
-	case code == "credentials_missing": // says nothing more (RFC 6750 section 3.1)
+	case code == "credentials_missing": // without further details (RFC 6750 section 3.1)
 		h.Set("WWW-Authenticate", `Bearer realm="accounts"`)
 	default:
 		h.Set("WWW-Authenticate", `Bearer realm="accounts", error="invalid_token"`)
@@ -152,7 +151,7 @@ func (v *Verifier) answer(w http.ResponseWriter, status int, code, title, detail
 	_ = json.NewEncoder(w).Encode(body) //nolint:errchkjson // the caller may be gone
 }
 
-// problem is one of RFC 9457, with the members that the accounts server's have.
+// problem is a problem (RFC 9457) with the same members as those of the accounts server.
 type problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`

@@ -29,7 +29,8 @@ func encoded(set token.JWKS) []byte {
 	return text
 }
 
-// The corpus of server/token, against the keys of a real server, by the function and by the middleware.
+// The corpus of server/token is rejected with the keys of a real server, by the function and by the
+// middleware.
 func TestControl18And19And20And21And22And23HostileTokensElsewhere(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	client := s.Login(s.NewUser(), accounts.BodyTokens)
@@ -115,8 +116,8 @@ func TestControl25And26Middleware(t *testing.T) {
 	}
 }
 
-// A hundred requests at once, and the keys are fetched once, and again when the five minutes are over that the
-// server's Cache-Control gives them.
+// For a hundred concurrent requests the keys are fetched once, and again after the five minutes of
+// the server's Cache-Control.
 func TestFetchesOnceAndWhenDue(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
@@ -161,7 +162,7 @@ func TestLifeOfKeys(t *testing.T) {
 	}
 }
 
-// A key that is not known yet is asked for at once, and a flood of forged ones is one fetch in ten seconds.
+// An unknown key is fetched at once, and a flood of forged ones causes one fetch in ten seconds.
 func TestControl19UnknownKeys(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
@@ -197,7 +198,8 @@ func TestControl19UnknownKeys(t *testing.T) {
 	}
 }
 
-// The server is away: the keys in hand go on for an hour, without anybody waiting; then there is nothing to judge by.
+// If the server is down, the current keys are used for an hour, and no request waits. After that,
+// verification fails.
 func TestServerAway(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
@@ -289,7 +291,7 @@ func TestNeverAnswered(t *testing.T) {
 	}
 }
 
-// A request that is given up does not take the fetch along that others wait for.
+// A canceled request does not cancel the fetch that other requests wait for.
 func TestCallerGone(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
@@ -317,8 +319,9 @@ func TestCallerGone(t *testing.T) {
 	}
 }
 
-// The secret of real servers is rotated as the README says, and no token that they mint is refused here; the old
-// key is gone when its secret is dropped. Then a leak: the new secret alone.
+// The secret of real servers is rotated as the README describes, and no token that they mint is
+// rejected. The old key is removed with its secret. Then, as after a leak, only a new secret is
+// configured.
 func TestRotationOfTheSecret(t *testing.T) {
 	c := &clock{}
 	front := newIssuer(t, ringOf(t, "unused"))

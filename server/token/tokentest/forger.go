@@ -8,24 +8,24 @@ import (
 	"encoding/base64"
 )
 
-// Forger has the keys of a secret and signs any text with them.
+// Forger holds the keys of a secret and signs any text with them.
 type Forger struct {
-	// Kid is the key id that the secret's tokens carry.
+	// Kid is the key id in the secret's tokens.
 	Kid string
-	// Secret is its random bytes.
+	// Secret holds the random bytes of the secret.
 	Secret  []byte
 	access  ed25519.PrivateKey
 	refresh []byte
 }
 
-// Secret returns a well-formed secret that is always the same for a name.
+// Secret returns a well-formed secret that is always the same for the same name.
 func Secret(name string) string {
 	key := sha256.Sum256([]byte(name))
 	sum := sha256.Sum256(append([]byte("acs1_"), key[:]...))
 	return "acs1_" + b64(append(key[:], sum[:4]...))
 }
 
-// NewForger takes the text of a secret. It panics if that is not one.
+// NewForger returns a forger for the text of a secret. It panics if the text is not a secret.
 func NewForger(secret string) Forger {
 	raw, err := base64.RawURLEncoding.DecodeString(secret[len("acs1_"):])
 	if err != nil {
@@ -51,18 +51,19 @@ func (f Forger) Access(header, payload string) string {
 	return f.sign(Access, b64([]byte(header))+"."+b64([]byte(payload)))
 }
 
-// Refresh does the same with the key of refresh tokens.
+// Refresh signs a header and a payload with the key of refresh tokens.
 func (f Forger) Refresh(header, payload string) string {
 	return f.sign(Refresh, b64([]byte(header))+"."+b64([]byte(payload)))
 }
 
-// AccessSeed and RefreshKey are what must never be seen in a log.
+// AccessSeed returns the seed of the key of access tokens. Neither it nor RefreshKey may occur in a
+// log.
 func (f Forger) AccessSeed() []byte { return f.access.Seed() }
 
-// RefreshKey is the HMAC key of refresh tokens.
+// RefreshKey returns the HMAC key of refresh tokens.
 func (f Forger) RefreshKey() []byte { return f.refresh }
 
-// sign takes the two parts as they are to stand in the token.
+// sign signs the two encoded parts of a token.
 func (f Forger) sign(use Use, parts string) string {
 	if use == Access {
 		return parts + "." + b64(ed25519.Sign(f.access, []byte(parts)))

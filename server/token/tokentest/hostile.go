@@ -7,37 +7,37 @@ import (
 	"time"
 )
 
-// Use is the door a token is presented at.
+// Use is the purpose that a token is presented for.
 type Use string
 
-// The two doors.
+// The two purposes.
 const (
 	Access  Use = "access"
 	Refresh Use = "refresh"
 )
 
-// Case is a token that must be refused.
+// Case is a token that must be rejected.
 type Case struct {
 	Name string
-	Raw  string // may hold bytes that HTTP cannot carry, and be a megabyte long
-	// Expired is set where the token is authentic and only its exp has passed.
+	Raw  string // may contain bytes that HTTP cannot transport, and be a megabyte long
+	// Expired is set if the token is authentic and only its exp has passed.
 	Expired bool
 }
 
-// world is what the cases are made of.
+// world holds the values that the cases are made from.
 type world struct {
 	Forger
 	use           Use
 	now           int64
-	valid, other  string // a good token for this door, and one for the other
+	valid, other  string // a good token for this purpose, and one for the other
 	header, claim object // of the good token
 }
 
-// Hostile returns the corpus for a door. secret is the text of the first secret
-// of the server, access and refresh two good tokens of one session that it has
-// minted, whose life ends more than a minute after now.
+// Hostile returns the corpus for a purpose. secret is the text of the server's first secret. access
+// and refresh are two good tokens of one session that the server has minted; they expire more than
+// a minute after now.
 //
-// Where a claim is the point, the token is signed with the real key.
+// Tokens whose claims are under test are signed with the real key.
 func Hostile(use Use, secret, access, refresh string, now time.Time) []Case {
 	w := newWorld(use, secret, access, refresh, now)
 	var all []Case
@@ -49,9 +49,8 @@ func Hostile(use Use, secret, access, refresh string, now time.Time) []Case {
 	return all
 }
 
-// Unbacked returns tokens that are authentic, could not come from this server's
-// sessions, and can be refused only by who reads the session row. A verifier of
-// tokens accepts them.
+// Unbacked returns authentic tokens that no session of this server could have. A verifier of tokens
+// accepts them; only a reader of the session row can reject them.
 func Unbacked(use Use, secret, access, refresh string, now time.Time) []Case {
 	w := newWorld(use, secret, access, refresh, now)
 	sid, gen := w.claim.text("sid"), w.claim.get("gen")
@@ -75,8 +74,8 @@ func newWorld(use Use, secret, access, refresh string, now time.Time) world {
 	return w
 }
 
-// claims signs other claims under the good header; headed, the good claims under
-// another header; text, any two texts.
+// claims signs other claims with the good header, headed signs the good claims with another header,
+// and text signs any two texts.
 func (w world) claims(name string, claims object) Case {
 	return w.text(name, w.header.String(), claims.String())
 }
@@ -94,7 +93,7 @@ func (w world) parts() (header, payload, signature string) {
 	return p[0], p[1], p[2]
 }
 
-// shapes are not three parts.
+// shapes returns tokens that do not consist of three parts, or are too long.
 func (w world) shapes() []Case {
 	h, p, s := w.parts()
 	return []Case{
@@ -120,7 +119,7 @@ func (w world) shapes() []Case {
 	}
 }
 
-// spellings are the good token in other letters.
+// spellings returns the good token in other spellings.
 func (w world) spellings() []Case {
 	h, p, s := w.parts()
 	cases := []Case{
@@ -145,7 +144,7 @@ func (w world) spellings() []Case {
 	}
 	for i, name := range []string{"header", "payload"} {
 		texts := []string{w.header.String(), w.claim.String()}
-		for len(texts[i])%3 == 0 { // a length that leaves bits over
+		for len(texts[i])%3 == 0 { // the length must leave spare bits
 			texts[i] += " "
 		}
 		parts := []string{b64([]byte(texts[0])), b64([]byte(texts[1]))}
@@ -155,8 +154,8 @@ func (w world) spellings() []Case {
 	return cases
 }
 
-// next is the letter after b: as the last of a part it decodes to the same bytes
-// where a decoder does not look at the bits left over.
+// next returns the letter after b. As the last letter of a part, it decodes to the same bytes if a
+// decoder ignores the spare bits.
 func next(b byte) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return string(alphabet[(strings.IndexByte(alphabet, b)+1)%64])

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// algorithms name another algorithm than the door's, or none.
+// algorithms returns tokens with another algorithm than the right one, or none.
 func (w world) algorithms() []Case {
 	var cases []Case
 	payload := b64([]byte(w.claim.String()))
@@ -49,7 +49,7 @@ func (w world) otherUse() Use {
 	return Access
 }
 
-// publicForms are the texts an attacker can make of the published key.
+// publicForms returns the texts that an attacker can derive from the published key.
 func (w world) publicForms() map[string][]byte {
 	public := w.public()
 	der, err := x509.MarshalPKIXPublicKey(public)
@@ -68,7 +68,7 @@ func (f Forger) jwk() string {
 	return fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","x":"%s"}`, b64(f.public()))
 }
 
-// signatures are not what the key makes of the text.
+// signatures returns tokens whose signature does not fit their text.
 func (w world) signatures() []Case {
 	h, p, s := w.parts()
 	raw, err := base64.RawURLEncoding.DecodeString(s)
@@ -97,8 +97,8 @@ func (w world) signatures() []Case {
 		Case{Name: "header and payload swapped, signed", Raw: w.sign(w.use, p+"."+h)})
 }
 
-// malleate adds the group order to s: the same signature to a verifier that does
-// not insist on the smallest s (RFC 8032 section 5.1.7).
+// malleate adds the group order to s. The result is a valid signature for a verifier that does not
+// require the smallest s (RFC 8032 section 5.1.7).
 func malleate(sig []byte) []byte {
 	order, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
 	s := slices.Clone(sig[32:])
@@ -108,7 +108,7 @@ func malleate(sig []byte) []byte {
 	return append(slices.Clone(sig[:32]), sum...)
 }
 
-// foreign are good tokens of another key, or of another purpose.
+// foreign returns good tokens of another key or of another purpose.
 func (w world) foreign() []Case {
 	stranger := NewForger(Secret("another environment"))
 	strangers := func(name string, header object) Case {

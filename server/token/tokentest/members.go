@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// headers say more, less or something else than alg, kid and typ; all are signed
-// with the real key.
+// headers returns tokens with more, fewer or other header members than alg, kid and typ. All are
+// signed with the real key.
 func (w world) headers() []Case {
 	set := func(name, value string) Case {
 		if len(value) > 60 {
@@ -52,7 +52,7 @@ func (w world) headers() []Case {
 	return cases
 }
 
-// bodies are payloads that are not the one object we write.
+// bodies returns tokens whose payload is not exactly the object that the issuer writes.
 func (w world) bodies() []Case {
 	var cases []Case
 	for _, text := range odd(w.claim.String()) {
@@ -71,7 +71,7 @@ func (w world) bodies() []Case {
 		w.claims("nbf in the future", w.claim.last("nbf", strconv.FormatInt(w.now+60, 10))))
 }
 
-// odd are texts around and instead of a JSON object.
+// odd returns texts around and in place of a JSON object.
 func odd(good string) []string {
 	return []string{
 		" " + good, good + " ", good + "\n", "{ " + good[1:], good + "{}", good + good, good + "x", good[:len(good)-1], good[:len(good)-1] + ",}", "\ufeff" + good,
@@ -86,7 +86,7 @@ func clip(text string) string {
 	return strconv.Quote(text)
 }
 
-// wrongMembers do to each claim what can be done to any.
+// wrongMembers returns tokens with the faults that every claim can have.
 func (w world) wrongMembers() []Case {
 	var cases []Case
 	for _, m := range w.claim {

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// member is a name and a value of a JSON object, both as they are written.
+// member is a name and a value of a JSON object, both as JSON text.
 type member struct{ name, value string }
 
-// object is a JSON object that keeps its order and may say a name twice.
+// object is a JSON object that keeps its order and may contain a name twice.
 type object []member
 
-// part reads the n-th part of a token of ours.
+// part decodes the n-th part of a token of this server.
 func part(raw string, n int) object {
 	text, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[n])
 	if err != nil {
@@ -44,12 +44,12 @@ func (o object) index(name string) int {
 	return slices.IndexFunc(o, func(m member) bool { return m.name == quote(name) })
 }
 
-// get returns the value as it is written, quotes included.
+// get returns the value as JSON text, including quotes.
 func (o object) get(name string) string { return o[o.index(name)].value }
 
 func (o object) text(name string) string { return strings.Trim(o.get(name), `"`) }
 
-// set returns a copy with the value in the place of the old one, or at the end.
+// set returns a copy with the value in place of the old one, or at the end.
 func (o object) set(name, value string) object {
 	c := slices.Clone(o)
 	if i := c.index(name); i >= 0 {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// wrongValues have the right type and say what no token of ours says.
+// wrongValues returns tokens with values of the right type that no token of this server has.
 func (w world) wrongValues() []Case {
 	var cases []Case
 	each := func(name string, values ...string) {
@@ -23,8 +23,8 @@ func (w world) wrongValues() []Case {
 	return append(cases, append(w.identities(), w.transports()...)...)
 }
 
-// identities vary sid, gen and jti; the jti follows, so that it is not what is
-// refused, except where it is the point.
+// identities returns tokens with other values of sid, gen and jti. The jti fits the other two, so
+// that it is not the reason for the rejection, except in the cases of the jti itself.
 func (w world) identities() []Case {
 	sid, gen := w.claim.text("sid"), w.claim.get("gen")
 	var cases []Case
@@ -50,7 +50,7 @@ func (w world) transports() []Case {
 	if w.use == Access {
 		var cases []Case
 		for _, m := range []member{{"tr", `"body"`}, {"tr", `""`}, {"sxp", strconv.FormatInt(w.now+600, 10)}, {"sxp", "0"}} {
-			i := w.claim.index("gen") + 1 // where a refresh token has it
+			i := w.claim.index("gen") + 1 // the position in a refresh token
 			c := append(append(append(object{}, w.claim[:i]...), member{quote(m.name), m.value}), w.claim[i:]...)
 			cases = append(cases, w.claims(m.name+" "+m.value+" in an access token", c))
 		}
@@ -63,7 +63,7 @@ func (w world) transports() []Case {
 	return cases
 }
 
-// times are judged against now; those of an access token against each other too.
+// times returns tokens with times that are wrong relative to now or to each other.
 func (w world) times() []Case {
 	at := func(offset int64) string { return strconv.FormatInt(w.now+offset, 10) }
 	born := w.claim.set("iat", at(-60))
@@ -87,7 +87,7 @@ func (w world) times() []Case {
 		for _, value := range []string{"-1", "-0", "0", "1e18", "1000000000000000000", "1e309", "9223372036854775808", "253402300800", "253402300801", at(60) + ".0", at(60) + ".5", at(60) + "e0", quote(at(60)), `"9999999999"`, "0x7fffffff", "Infinity"} {
 			c := w.claim.set(name, value)
 			cases = append(cases, w.claims(name+" "+value, c))
-			if name == "exp" && w.use == Refresh { // so that exp after sxp is not what is refused
+			if name == "exp" && w.use == Refresh { // otherwise exp after sxp would be the reason for the rejection
 				cases = append(cases, w.claims("exp and sxp "+value, c.set("sxp", value)))
 			}
 		}
