@@ -24,8 +24,8 @@ func (p Principal) actor() models.Actor {
 
 // resolved settles a write whose COMMIT was not acknowledged by reading back: it returns nil if the
 // write was applied. Otherwise the client would be told to try again, and the second try would be
-// rejected because the session has ended or the username is taken. The client would not know what
-// is in force.
+// rejected because the session has ended or the username is taken. The client could not tell which
+// state is in force.
 func resolved(err error, applied func() bool) error {
 	if errors.Is(err, models.ErrUnavailable) && applied() {
 		return nil

@@ -20,7 +20,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// write is an operation that changes something, called by a principal who was authenticated
+// write is an operation that changes something, called by a principal that was authenticated
 // earlier.
 type write func(ctx context.Context, s *accounts.Service, p accounts.Principal, target servertest.User) error
 
@@ -98,16 +98,15 @@ var staffWrites = map[string]write{
 }
 
 // removal is a way in which an actor is removed between authentication and COMMIT. It has the codes
-// that a write in flight gets: first a write that needs a role, then one of a user to the user's own
-// account. An empty code means that the write succeeds.
+// that a write in flight gets: first a write that needs a role, then one of a user to the user's
+// own account. An empty code means that the write succeeds.
 type removal struct {
 	remove     func(t *testing.T, s *servertest.Server, actor servertest.User, c *servertest.Client, root accounts.Principal)
 	staff, own accounts.Code
 }
 
-// removals are the ways in which an actor is removed between authentication and COMMIT, each with
-// the code that a write in flight gets: first one that rests on a role, then one of the user's own.
-// Empty means that the write goes through.
+// removals holds the ways to remove an actor between authentication and COMMIT, each with the codes
+// that a write in flight gets.
 var removals = map[string]removal{
 	"deactivated": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
 		no := false
@@ -205,8 +204,8 @@ func TestControl181RejectedWriteChangesNoRow(t *testing.T) {
 	})
 }
 
-// A request that ends all other sessions moves its own to the next epoch. Another one of that session, which is in
-// flight at that moment, must not be told that the session has ended.
+// A request that ends all other sessions moves its own session to the next epoch. Another request
+// of that session, in flight at that moment, must not be answered that the session has ended.
 func TestControl181KeptSessionIsNotRevoked(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()

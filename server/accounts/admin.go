@@ -13,12 +13,13 @@ import (
 	"example.com/accounts/server/mail"
 )
 
-// What members of staff do. That the principal is one has been judged before (Permit); here it is judged whom a member
-// of staff may change: ordinary users, and only a superuser another member of staff.
+// The operations of staff. [Principal.Permit] has checked before that the principal is a staff
+// member. The operations themselves check which users that staff member may change: ordinary users,
+// and other staff only if the principal is a superuser.
 
 const (
 	invitationLife = 72 * time.Hour
-	maxWords       = 5 // of a search; each is compared with every user
+	maxWords       = 5 // of a search; the database compares each with every user
 )
 
 // UserDetail is the data of a user that the user and staff see. User has no password hash.
@@ -35,7 +36,8 @@ type UserFilter struct {
 	Username, Email *string
 }
 
-// exact adds the exact names to the query. It reports whether a user can have them.
+// exact adds the exact names to the query. It reports whether a user can have them: if not, no user
+// matches.
 func (f UserFilter) exact(q *models.UserQuery) bool {
 	for _, each := range []struct {
 		given *string
@@ -45,7 +47,7 @@ func (f UserFilter) exact(q *models.UserQuery) bool {
 			continue
 		}
 		name := newLoginName(*each.given)
-		if !name.possible || each.norm == &q.Email && !strings.Contains(name.norm, "@") { // as of users without an address
+		if !name.possible || each.norm == &q.Email && !strings.Contains(name.norm, "@") { // without @, EmailNorm is the placeholder of a user without an address
 			return false
 		}
 		*each.norm = name.norm
@@ -53,8 +55,10 @@ func (f UserFilter) exact(q *models.UserQuery) bool {
 	return true
 }
 
-// FindUsers are the users that fit, and the place after which the next page begins, or nil where there is none. Text is
-// cut into words, each of which must be a part of the username, the address or a name. Errors: ServiceUnavailable.
+// FindUsers returns the users that match the filter and the query. next is the place after which
+// the next page begins, or nil if there is none. Text is split into words, each of which must be a
+// part of the username, the address or a name; words beyond maxWords are joined to one. Errors:
+// ServiceUnavailable.
 func (s *Service) FindUsers(ctx context.Context, f UserFilter, q models.UserQuery) (users []models.User, next *models.UserPlace, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -92,7 +96,8 @@ func (s *Service) User(ctx context.Context, id int64) (UserDetail, error) {
 	return d, storeError(err)
 }
 
-// isThrottled reports whether a rate limit keeps the user from logging in or from changing the account.
+// isThrottled reports whether a rate limit keeps the user from logging in or from changing the
+// account.
 func (s *Service) isThrottled(ctx context.Context, u models.User) (bool, error) {
 	limit := s.settings.LoginFailuresPerAccount
 	return s.store.UsedUp(ctx, s.now(), bounded([]models.Spending{
@@ -109,7 +114,8 @@ func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
 	return u, storeError(err)
 }
 
-// managed returns a user that the principal may change. Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
+// managed returns a user that the principal may change. Errors: ResourceNotFound, RoleRequired,
+// ServiceUnavailable.
 func (s *Service) managed(ctx context.Context, p Principal, id int64) (models.User, error) {
 	u, err := s.userByID(ctx, id)
 	if err == nil && (u.IsStaff || u.IsSuperuser) && !p.User.IsSuperuser {
@@ -131,9 +137,9 @@ type Invitation struct {
 	IsStaff, IsSuperuser                         bool
 }
 
-// InviteUser creates an active user without a password and sends a mail whose link lets the user set
-// one, so that only the user ever knows it. Errors: RoleRequired, ValidationFailed, UsernameTaken,
-// EmailTaken, SessionRevoked, RateLimited, ServiceUnavailable.
+// InviteUser creates an active user without a password and sends a mail whose link lets the user
+// set one, so that only the user ever knows it. Errors: RoleRequired, ValidationFailed,
+// UsernameTaken, EmailTaken, SessionRevoked, RateLimited, ServiceUnavailable.
 func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, client Client) (UserDetail, error) {
 	if (in.IsStaff || in.IsSuperuser) && !p.User.IsSuperuser {
 		return UserDetail{}, refuse(RoleRequired)
@@ -172,8 +178,8 @@ func (s *Service) invited(ctx context.Context, u *models.User) bool {
 	return true
 }
 
-// DeleteUser removes a user permanently and queues a mail to the address. Errors: ResourceNotFound, RoleRequired,
-// SuperuserLast, ServiceUnavailable.
+// DeleteUser removes a user permanently and queues a mail to the address. Errors: ResourceNotFound,
+// RoleRequired, SuperuserLast, ServiceUnavailable.
 func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -194,8 +200,9 @@ func (s *Service) isGone(ctx context.Context, id int64) bool {
 	return errors.Is(err, models.ErrNotFound)
 }
 
-// RequestUserPasswordReset sends a user the link for a forgotten password, or the invitation again if the user has no
-// password yet. Errors: ResourceNotFound, RoleRequired, UserUnreachable, RateLimited, ServiceUnavailable.
+// RequestUserPasswordReset sends a user the link for a forgotten password, or the invitation again
+// if the user has no password yet. Errors: ResourceNotFound, RoleRequired, UserUnreachable,
+// RateLimited, ServiceUnavailable.
 func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -231,7 +238,8 @@ func (s *Service) staffMailLimits(p Principal, emailNorm string) []models.Spendi
 	}
 }
 
-// limitedOr leaves all errors but that of a budget as they are.
+// limitedOr returns the contract's error if err is that of an exceeded limit, and err itself
+// otherwise.
 func (s *Service) limitedOr(err error) error {
 	var over *models.OverBudget
 	if errors.As(err, &over) {
@@ -251,7 +259,8 @@ func (s *Service) ResetUserLoginLimit(ctx context.Context, p Principal, id int64
 	})
 }
 
-// ListUserSessions returns the live sessions of a user, newest first. Errors: ResourceNotFound, ServiceUnavailable.
+// ListUserSessions returns the live sessions of a user, newest first. Errors: ResourceNotFound,
+// ServiceUnavailable.
 func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -262,12 +271,13 @@ func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Sess
 	return s.sessionsOf(ctx, u)
 }
 
-// RevokeAllUserSessions ends every session of a user. Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
+// RevokeAllUserSessions revokes every session of a user. Errors: ResourceNotFound, RoleRequired,
+// ServiceUnavailable.
 func (s *Service) RevokeAllUserSessions(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	return s.change(ctx, p, id, func(u models.User) error {
-		if !u.IsActive { // there are none
+		if !u.IsActive { // an inactive user has no live sessions
 			return nil
 		}
 		err := s.forStaff(p).RevokeAllSessions(ctx, id, u.SessionEpoch, s.byStaff(p, models.EventSessionsRevoked, id, client, ""))
@@ -275,8 +285,8 @@ func (s *Service) RevokeAllUserSessions(ctx context.Context, p Principal, id int
 	})
 }
 
-// RevokeUserSession ends one session of a user. ResourceNotFound: there is no such user, or the user has no such session.
-// Errors: RoleRequired, ServiceUnavailable.
+// RevokeUserSession revokes one session of a user. Errors: ResourceNotFound (there is no such user,
+// or the user has no such session), RoleRequired, ServiceUnavailable.
 func (s *Service) RevokeUserSession(ctx context.Context, p Principal, id int64, session uuid.UUID, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -293,8 +303,8 @@ func (s *Service) RevokeUserSession(ctx context.Context, p Principal, id int64, 
 	return storeError(err)
 }
 
-// ListAllEvents returns the newest events of all users that match the query. next is the event before
-// which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
+// ListAllEvents returns the newest events of all users that match the query. next is the event
+// before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
 func (s *Service) ListAllEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()

@@ -15,7 +15,7 @@ const (
 	backlogRetry  = 5 * time.Second
 )
 
-// ErrBacklog is the cause of Unavailable if too many requested mails wait to be sent.
+// ErrBacklog is the cause of ServiceUnavailable if too many requested mails wait to be sent.
 var ErrBacklog = errors.New("too many requested mails wait to be sent")
 
 // backlogs caches for backlogMemory whether too many mails of a priority are due, so that a flood

@@ -18,7 +18,8 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// A replica whose clock is off decides nothing and says so; one that is within its tolerance works.
+// A replica whose clock is off by more than its tolerance decides nothing and answers so. A replica
+// within its tolerance works.
 func TestClockGuard(t *testing.T) {
 	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -69,7 +70,7 @@ func (s *site) refusesToDecide(off *servertest.Server, graces bool) {
 	var clients []*servertest.Client
 	for _, tr := range transports {
 		if tr == token.ServerHeld && off.Clock.Now().Before(time.Now().Add(-5*time.Second)) {
-			continue // its handle is an access token, and those are not from the future
+			continue // its refresh credential is an access token, which is rejected if it is from the future
 		}
 		due, young, old := good.login(tr), good.login(tr), good.login(tr)
 		if graces {
@@ -96,7 +97,8 @@ func (s *site) refusesToDecide(off *servertest.Server, graces bool) {
 	due.RefreshTokens().Want(s.t, http.StatusOK, "")
 }
 
-// How old a password is, is told by the database's clock too: on no replica does one count for longer.
+// The age of an authentication is also measured by the database's clock, so that it is recent for
+// the same time on every replica.
 func TestControl72OneClockForPasswords(t *testing.T) {
 	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -132,7 +134,7 @@ func frozenSite(t *testing.T, settings ...string) *site {
 	return s
 }
 
-// A session ends when it has been idle: on the second, and for the access token too.
+// An idle session expires, exactly to the second, also for its access token.
 func TestControl34IdleEnd(t *testing.T) {
 	for tr, idle := range map[token.Transport]time.Duration{
 		token.Hybrid: 7 * 24 * time.Hour, token.Cookies: 7 * 24 * time.Hour, token.Body: 7 * 24 * time.Hour, token.ServerHeld: 30 * time.Minute,
@@ -156,7 +158,8 @@ func TestControl34IdleEnd(t *testing.T) {
 	}
 }
 
-// Reading is no use of a session: it does not put off the idle end, and writes nothing.
+// Reading does not count as use of a session: it does not postpone the idle end, and writes
+// nothing.
 func TestControl71ReadingDoesNotProlong(t *testing.T) {
 	s := frozenSite(t)
 	c := s.login(token.ServerHeld)
@@ -170,11 +173,11 @@ func TestControl71ReadingDoesNotProlong(t *testing.T) {
 	})
 }
 
-// The absolute end is the same in every answer, and is the end.
+// The absolute end is the same in every answer, and the session expires then.
 func TestControl34AbsoluteEnd(t *testing.T) {
 	for _, tr := range transports {
 		t.Run(string(tr), func(t *testing.T) {
-			settings := []string{"ACCOUNTS_SERVER_HELD_IDLE_TTL=7d"} // or 30 days are a long walk
+			settings := []string{"ACCOUNTS_SERVER_HELD_IDLE_TTL=7d"} // with the default of 30 days, the test would take many steps
 			s := frozenSite(t, settings...)
 			clock := s.replicas[0].Clock
 			c := s.login(tr)
@@ -210,8 +213,8 @@ func TestControl34AbsoluteEnd(t *testing.T) {
 	}
 }
 
-// An access token says who, and nothing about them; it lives for five minutes, and when it has expired it is refused
-// everywhere but where it is the handle.
+// An access token identifies the user and contains no other personal data. It lives for five
+// minutes. An expired one is rejected except as the refresh credential of server_held.
 func TestControl24AccessTokenExpires(t *testing.T) {
 	for _, tr := range transports {
 		s := frozenSite(t)
@@ -230,7 +233,8 @@ func TestControl24AccessTokenExpires(t *testing.T) {
 	}
 }
 
-// saysWho reads an access token as anybody can who holds it.
+// saysWho reads an access token as anyone who has it can, and checks that it contains only
+// identifiers.
 func (s *site) saysWho(raw string) {
 	s.t.Helper()
 	text, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])
@@ -251,7 +255,8 @@ func (s *site) saysWho(raw string) {
 	}
 }
 
-// A clock that is set back: no reuse is concluded from it, and nothing that has ended comes back.
+// After a clock is set back, no reuse is concluded from it, and no session that has ended comes
+// back.
 func TestClockSetBack(t *testing.T) {
 	s := frozenSite(t)
 	clock := s.replicas[0].Clock
@@ -279,7 +284,7 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// Sessions that ended a month ago are removed; their tokens stay refused.
+// Sessions that ended a month ago are deleted; their tokens are still rejected.
 func TestControl52DeleteExpired(t *testing.T) {
 	s := frozenSite(t)
 	clock := s.replicas[0].Clock
@@ -302,7 +307,7 @@ func TestControl52DeleteExpired(t *testing.T) {
 	_ = s.row(later)
 }
 
-// An epoch is not a clock: activation brings nothing back.
+// Activation of a user does not revive sessions, because the epoch has changed.
 func TestActivationRevivesNothing(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Hybrid)

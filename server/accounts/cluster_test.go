@@ -21,14 +21,14 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// node is one of the cluster that scripts/with-galera.sh started, and the replica that works on it.
+// node is a node of the cluster that scripts/with-galera.sh started, and the replica that uses it.
 type node struct {
 	t       *testing.T
 	dir     string
 	replica *servertest.Server
 }
 
-// onCluster is a replica at each node.
+// onCluster starts a replica for each node.
 func onCluster(t *testing.T) (*site, []*node) {
 	t.Helper()
 	dir := os.Getenv("TEST_GALERA_DIR")
@@ -63,7 +63,7 @@ func (n *node) signal(signal syscall.Signal) {
 	must(n.t, syscall.Kill(pid, signal))
 }
 
-// start starts a node that was killed, and returns when it is in step again.
+// start starts a node that was killed, and returns when it is synchronized.
 func (n *node) start() {
 	n.t.Helper()
 	if text, err := exec.Command(filepath.Join(n.dir, "start")).CombinedOutput(); err != nil {
@@ -90,14 +90,14 @@ func (s *site) inStep() {
 	}
 }
 
-// guests are clients at every replica who go on whatever happens, and know what they may be told.
+// guests are clients of every replica that continue through all failures and check their answers.
 type guests struct {
 	t       *testing.T
 	end     context.CancelFunc
 	wait    sync.WaitGroup
 	mu      sync.Mutex
 	clients []*servertest.Client
-	told    map[string]map[int]int // by replica, how often which status
+	told    map[string]map[int]int // by replica: the number of answers with each status
 }
 
 func (s *site) invite(nodes []*node) *guests {
@@ -129,7 +129,7 @@ func (s *site) invite(nodes []*node) *guests {
 	return g
 }
 
-// ask takes success, and a 503 that says when to come again, within the time for answers.
+// ask sends a request and accepts success, or a 503 with Retry-After, within the time for answers.
 func (g *guests) ask(n *node, c *servertest.Client, method, path string, body any) int {
 	began := time.Now()
 	r, err := c.Try(method, path, body)
@@ -158,7 +158,7 @@ func (g *guests) ask(n *node, c *servertest.Client, method, path string, body an
 	return r.Status
 }
 
-// served is how often each node's guests were told so since it was asked last.
+// served returns how many answers with the status the guests of each node got since the last call.
 func (g *guests) served(status int) map[string]int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -172,13 +172,14 @@ func (g *guests) served(status int) map[string]int {
 
 func (g *guests) leave() { g.end(); g.wait.Wait() }
 
-// A node is killed: those who work on the others go on, those on it are told to come again, and do so when it is back.
+// A node is killed. Clients of the other nodes continue. Its own clients are answered with 503 and
+// continue when it is back.
 func TestClusterLosesANode(t *testing.T) {
 	s, nodes := onCluster(t)
 	g := s.invite(nodes)
 	victim := nodes[1]
 	victim.signal(syscall.SIGKILL)
-	time.Sleep(7 * time.Second) // the others give it up after 5
+	time.Sleep(7 * time.Second) // the other nodes exclude it after 5 seconds
 	g.served(http.StatusOK)
 	time.Sleep(time.Second)
 	for name, n := range g.served(http.StatusOK) {
@@ -200,8 +201,8 @@ func TestClusterLosesANode(t *testing.T) {
 	}
 }
 
-// Two of three nodes do not answer: the third has no quorum and says so by error 1047. Nobody is told anything but to
-// come again, and no revocation that was acknowledged is forgotten.
+// Two of three nodes do not answer. The third has no quorum and returns error 1047. Clients get
+// only 503, and no acknowledged revocation is lost.
 func TestClusterLosesItsQuorum(t *testing.T) {
 	s, nodes := onCluster(t)
 	g := s.invite(nodes)
@@ -237,8 +238,8 @@ func TestClusterLosesItsQuorum(t *testing.T) {
 	}
 }
 
-// Everything that writes a user's rows, at every node at once: certification undoes what lost, and the product makes
-// it again or says 503. What it must not say is 500.
+// All writes of one user's rows run at every node at once. Certification rolls back the losing
+// transactions, and the server repeats them or answers 503, but never 500.
 func TestClusterConflicts(t *testing.T) {
 	s, nodes := onCluster(t)
 	var wait sync.WaitGroup

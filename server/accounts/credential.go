@@ -11,7 +11,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// Carrier is the way by which a token came.
+// Carrier is the location of a token in a request.
 type Carrier string
 
 const (
@@ -21,8 +21,9 @@ const (
 	Body          Carrier = "body"           // a refresh token
 )
 
-// carriers is the way of the access token and of the refresh credential in each transport. A token that comes by
-// another way than its own is refused, so that a value stolen from one place cannot be used from another.
+// carriers holds the locations of the access token and of the refresh credential in each transport.
+// A token from another location is rejected, so that a value stolen from one place cannot be used
+// in another.
 var carriers = map[token.Transport]struct{ access, refresh Carrier }{
 	token.Hybrid:     {Bearer, RefreshCookie},
 	token.Cookies:    {AccessCookie, RefreshCookie},
@@ -30,21 +31,22 @@ var carriers = map[token.Transport]struct{ access, refresh Carrier }{
 	token.Body:       {Bearer, Body},
 }
 
-// Credential is an authentic token and the way it came. Nothing has been asked of the database yet.
+// Credential is an authentic token and its location. The database has not been queried yet.
 type Credential struct {
 	Carrier    Carrier
 	Subject    int64
 	Session    uuid.UUID
 	Generation int64
 	Expired    bool // its own exp has passed
-	// Of refresh tokens alone:
+	// Only of refresh tokens:
 	Transport        token.Transport
 	SessionExpiresAt time.Time
-	Legacy           *LegacyToken // of a refresh token of the old service, which has no session here yet
+	Legacy           *LegacyToken // only of a token of the Django service, which has no session yet
 }
 
-// Credential verifies a token: form, signature, purpose, issuer and audience. Expiry is noted, not judged.
-// Errors: AccessInvalid for an access token, RefreshInvalid for a refresh token.
+// Credential verifies a token's form, signature, purpose, issuer and audience. An expired token is
+// not rejected here; Expired reports it. Errors: AccessInvalid for an access token, RefreshInvalid
+// for a refresh token.
 func (s *Service) Credential(carrier Carrier, raw string) (Credential, error) {
 	if carrier == RefreshCookie || carrier == Body {
 		return s.refreshCredential(carrier, raw)
@@ -70,21 +72,23 @@ func (s *Service) refreshCredential(carrier Carrier, raw string) (Credential, er
 		Transport: c.Transport, SessionExpiresAt: c.SessionExpiresAt}, nil
 }
 
-// ValidCSRF says whether the header's value belongs to the session of the credential.
+// ValidCSRF reports whether the header's value belongs to the session of the credential.
 func (s *Service) ValidCSRF(c Credential, presented string) bool {
 	return s.ring.ValidCSRF(c.Session, presented)
 }
 
-// Principal is who a request comes from: a live session and its user, as the database knows them now.
+// Principal is the caller of a request: a live session and its user, as read from the database for
+// this request.
 type Principal struct {
 	User    models.User
 	Session models.Session
-	At      time.Time // when that was, by the clock that sessions go by
+	At      time.Time // when they were read, by the database's clock if it has one
 }
 
-// Authenticate turns an access credential into its principal, with one statement. Revocation is seen at once, since
-// the row is read for every request.
-// Errors: AccessExpired, AccessInvalid (wrong carrier), SessionExpired, SessionRevoked, ServiceUnavailable.
+// Authenticate returns the principal of an access credential, with one statement. The row is read
+// for every request, so a revocation takes effect at once. Errors: AccessExpired, AccessInvalid
+// (another location than the transport's, or another user than the session's), SessionExpired,
+// SessionRevoked, ServiceUnavailable.
 func (s *Service) Authenticate(ctx context.Context, c Credential) (Principal, error) {
 	if c.Expired {
 		return Principal{}, refuse(AccessExpired)
@@ -103,10 +107,11 @@ func (s *Service) Authenticate(ctx context.Context, c Credential) (Principal, er
 	return Principal{User: l.User, Session: l.Session, At: at}, nil
 }
 
-// Role is what an operation asks of its caller's user, in the words of the contract's x-required-role.
+// Role is a role that an operation requires of its caller. The values are those of the contract's
+// x-required-role.
 type Role string
 
-// The roles. A superuser has every one.
+// The roles. A superuser has both.
 const (
 	Staff     Role = "staff"
 	Superuser Role = "superuser"
@@ -115,9 +120,9 @@ const (
 // RecentAuthentication is how long a verified password counts as recent (ASVS 7.5.3).
 const RecentAuthentication = 10 * time.Minute
 
-// Permit says whether they may call what asks for the role, and for a recent authentication. The user is the one of
-// the row that was read for this request: who was demoted a moment ago is refused, whatever the token says.
-// Errors: RoleRequired, ReauthRequired.
+// Permit returns an error if the principal does not have the role, or if recent is set and the
+// authentication is not recent. It checks the user as read for this request, so that a demotion
+// takes effect at once, regardless of the token. Errors: RoleRequired, ReauthRequired.
 func (p Principal) Permit(role Role, recent bool) error {
 	switch {
 	case role == Staff && !p.User.IsStaff && !p.User.IsSuperuser, role == Superuser && !p.User.IsSuperuser:
@@ -128,7 +133,7 @@ func (p Principal) Permit(role Role, recent bool) error {
 	return nil
 }
 
-// authenticated is when the password was last shown in the session.
+// authenticated returns when the password was last verified in the session.
 func authenticated(session models.Session) time.Time {
 	if session.AuthenticatedAt != nil {
 		return *session.AuthenticatedAt
@@ -136,7 +141,8 @@ func authenticated(session models.Session) time.Time {
 	return session.CreatedAt
 }
 
-// session reads the row of a credential. SessionRevoked: there is none (any more).
+// session reads the row of a credential's session. Errors: SessionRevoked if there is none,
+// ServiceUnavailable.
 func (s *Service) session(ctx context.Context, c Credential) (models.Live, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -147,7 +153,8 @@ func (s *Service) session(ctx context.Context, c Credential) (models.Live, error
 	return l, storeError(err)
 }
 
-// at is the instant by which a row that was just read is judged: the database's, where it has a clock.
+// at returns the current time for a row that was just read: the database's, or the process's if the
+// database has no clock.
 func (s *Service) at(l models.Live) time.Time {
 	if l.DBNow.IsZero() {
 		return s.now()
@@ -155,7 +162,8 @@ func (s *Service) at(l models.Live) time.Time {
 	return l.DBNow
 }
 
-// alive is the definition of a live session; models has its twin in SQL.
+// alive returns why a session cannot be used any more, or nil. The constant live in models is the
+// same condition in SQL; keep both in step. Errors: SessionExpired, SessionRevoked.
 func alive(l models.Live, now time.Time) error {
 	switch {
 	case !now.Before(l.IdleExpiresAt), !now.Before(l.ExpiresAt):

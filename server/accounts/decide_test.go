@@ -31,7 +31,8 @@ var (
 	theirs = []byte("fedcba9876543210")
 )
 
-// judged is one question to the table. The zero value is a current hybrid token of age 0 in a live session.
+// judged is one input of the decision table. The zero value is a current hybrid token of age 0 in a
+// live session.
 type judged struct {
 	behind     int64         // generations
 	age        time.Duration // of the current generation
@@ -83,7 +84,7 @@ func walk(t *testing.T, p Policy, rows []row) {
 	}
 }
 
-// The ages at which the table turns, for the default interval and for a short one.
+// The ages at which the verdict changes, for the default interval and for a short one.
 func TestDecideAges(t *testing.T) {
 	for _, wm := range [][2]time.Duration{{30 * time.Second, 5 * time.Second}, {2 * time.Second, 400 * time.Millisecond}, {60 * time.Second, 5 * time.Second}} {
 		w, m := wm[0], wm[1]
@@ -121,7 +122,7 @@ func TestDecideAges(t *testing.T) {
 	}
 }
 
-// The attempt opens row 5 beyond W, to the jar that made the rotation and to nobody else.
+// The attempt permits row 5 after W for the client that made the rotation, and for no other.
 func TestDecideAttempt(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	walk(t, profile(w, m), []row{
@@ -140,7 +141,7 @@ func TestDecideAttempt(t *testing.T) {
 	})
 }
 
-// W = 0: one use, no grace, no margin, no attempt.
+// With W = 0 a token has one use, without grace, margin or attempt.
 func TestDecideStrict(t *testing.T) {
 	walk(t, profile(0, 0), []row{
 		{"current, born now", judged{}, rotate},
@@ -160,7 +161,7 @@ func TestDecideStrict(t *testing.T) {
 	}
 }
 
-// A rotation of ours whose answer was lost is known by the instant that it wrote.
+// A rotation by this process whose answer was lost is recognized by the time that it wrote.
 func TestDecideReadBack(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	wrote := func(ages ...time.Duration) []time.Duration { return ages }
@@ -178,7 +179,7 @@ func TestDecideReadBack(t *testing.T) {
 
 func revoked(l *models.Live) { at := noon.Add(-time.Second); l.RevokedAt = &at }
 
-// Rows 0b, 1 and 2 in their order, and all of them before any grace.
+// Rows 0b, 1 and 2 apply in this order, and all before any grace.
 func TestDecideOrder(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	idleOver := func(l *models.Live) { l.IdleExpiresAt = noon }
@@ -229,7 +230,7 @@ func TestDecideOrder(t *testing.T) {
 	}
 }
 
-// Every credential beside every transport: only its own way is taken.
+// Every credential is combined with every transport: only the transport's own location is accepted.
 func TestDecideCarriers(t *testing.T) {
 	own := map[token.Transport]Carrier{token.Hybrid: RefreshCookie, token.Cookies: RefreshCookie, token.ServerHeld: AccessCookie, token.Body: Body}
 	for transport, right := range own {
@@ -251,7 +252,8 @@ func TestDecideCarriers(t *testing.T) {
 	}
 }
 
-// The handle of server_held outlives its own exp: the row's idle life counts.
+// The refresh credential of server_held is valid beyond its own exp: the idle end of the row
+// counts.
 func TestDecideServerHeld(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	handle := func(c *Credential) { c.Carrier, c.Transport, c.Expired = AccessCookie, "", true }
@@ -275,9 +277,9 @@ func TestDecideServerHeld(t *testing.T) {
 	})
 }
 
-// The model of scripts/model, which is checked exhaustively, decides as this code does: each line of its table is the
-// profile, revoked or not, generations behind, the age in seconds, the attempts of the request and of the rotation, and
-// the row that answers.
+// The model in scripts/model, which is checked exhaustively, has the same decisions as this code.
+// Each line of its table has the profile, revoked or not, the generations behind, the age in
+// seconds, the attempts of the request and of the rotation, and the row that answers.
 func TestTheModelDecidesAlike(t *testing.T) {
 	profiles := map[string]Policy{"grace": profile(6*time.Second, 2*time.Second), "strict": profile(0, 0)}
 	attempts := [][]byte{nil, mine, theirs}
@@ -300,7 +302,7 @@ func TestTheModelDecidesAlike(t *testing.T) {
 		if revoked == 1 {
 			j.row = func(l *models.Live) { l.RevokedAt = &noon }
 		}
-		if name == "strict" { // which keeps no attempt
+		if name == "strict" { // the strict profile stores no attempt
 			j.attempt, j.rotation = nil, nil
 		}
 		if got := j.ask(profiles[name]); got != rows[want] {

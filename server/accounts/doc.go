@@ -36,14 +36,15 @@
 //
 // # Requests that were held up
 //
-// A request that may be older than M proves nothing, whatever it presents: its client may have
-// repeated it, and the session may have rotated since. It is answered by row 8 before the database
-// is queried. Row 6 checks this once more, and also answers by row 8 if the caller has disconnected.
-// A request may be older than M
+// A request that may be older than M proves nothing about its credential: the client may have
+// repeated the request, and the session may have rotated since. It is answered by row 8 before the
+// database is queried. Row 6 checks this once more, and also answers by row 8 if the caller has
+// disconnected. A request may be older than M
 //
 //   - if its headers were read more than M ago, or
-//   - if they were read less than M after this process stood still for longer than M (stopped, paused or suspended;
-//     RunHeartbeat notices that), because the request may have waited in the kernel.
+//   - if they were read less than M after this process stood still for longer than M (stopped,
+//     paused or suspended; RunHeartbeat notices that), because the request may have waited in the
+//     kernel.
 //
 // Refresh tokens of the Django service have no session yet and do not go through the table (see
 // exchange), but a request with one can be held up too.

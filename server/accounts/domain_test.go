@@ -22,7 +22,7 @@ func TestControl203DomainsOfMixedScripts(t *testing.T) {
 		"한글\u043e.example":         false, // Korean and Cyrillic
 		"paypa\u4e28.example":      false, // a Chinese stroke
 		"g\u3007\u3007gle.example": false, // a Chinese ring
-		"\u0261oogle.example":      false, // the script g of phonetics
+		"\u0261oogle.example":      false, // the phonetic script g
 		"p\u0569ain.example":       false, // Armenian
 	} {
 		ascii, err := idna.Registration.ToASCII(domain)

@@ -22,7 +22,7 @@ const (
 	confirmPath = "/accounts/email/change/confirm"
 )
 
-// fieldCode is the code of the first field of a problem, with its pointer.
+// fieldCode returns the code of the first field of a problem, with its pointer.
 func fieldCode(r *servertest.Response) string {
 	errors, _ := r.JSON["errors"].([]any)
 	if len(errors) == 0 {
@@ -32,7 +32,7 @@ func fieldCode(r *servertest.Response) string {
 	return fmt.Sprint(first["pointer"], " ", first["code"])
 }
 
-// newSuperuser adds a superuser who is signed in.
+// newSuperuser adds a superuser and signs in.
 func newSuperuser(t *testing.T, s *servertest.Server) (servertest.User, *servertest.Client) {
 	t.Helper()
 	u := s.NewUser()
@@ -113,7 +113,7 @@ func TestConfirmEmailChangeOfATakenAddress(t *testing.T) {
 }
 
 // A user who was invited and has no password yet confirms with the token alone. Once a password is
-// set, the link of before does not work.
+// set, the earlier link does not work.
 func TestConfirmEmailChangeWithoutAPassword(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -140,8 +140,8 @@ func TestConfirmEmailChangeWithoutAPassword(t *testing.T) {
 	})
 }
 
-// Guesses by links have one limit for each user, whatever the number of links. A right password is given back. A stranger
-// who got a link cannot block the user's own password operations.
+// Guesses with links have one limit per user, regardless of the number of links. A right password
+// is refunded. A stranger with a link cannot block the user's own password operations.
 func TestConfirmEmailChangeLimitsGuesses(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -198,8 +198,8 @@ func TestConfirmEmailChangeDuringARehash(t *testing.T) {
 	})
 }
 
-// A canceled change is not pending, and its links do not work. Canceling is idempotent, and recorded
-// only if something was pending.
+// A canceled change is not pending, and its links do not work. Canceling is idempotent, and
+// recorded only if something was pending.
 func TestCancelEmailChange(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -347,8 +347,8 @@ func TestControl181ResentChangeEndsWithItsActor(t *testing.T) {
 	})
 }
 
-// The profile shows whether the user has a password, the pending address and the language, which null
-// clears.
+// The profile shows whether the user has a password, the pending address and the language. null
+// clears the language.
 func TestProfileShowsWhatIsStored(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()

@@ -12,7 +12,8 @@ import (
 // Code is a problem code of the contract (ProblemCode).
 type Code string
 
-// The codes that rules give. The server adds those of HTTP itself (resource_not_found for a route, body_too_large …).
+// The codes that this package returns. The server adds those of HTTP itself, such as
+// resource_not_found for an unknown route and body_too_large.
 const (
 	CredentialsMissing Code = "credentials_missing"
 	AccessInvalid      Code = "access_invalid"
@@ -25,7 +26,7 @@ const (
 	ResourceNotFound   Code = "resource_not_found"
 	ValidationFailed   Code = "validation_failed"
 	UsernameTaken      Code = "username_taken"
-	EmailTaken         Code = "email_taken" // to operators and staff alone: anybody else would learn who has an account
+	EmailTaken         Code = "email_taken" // only for operators and staff: other callers would learn which addresses have an account
 	RegistrationClosed Code = "registration_closed"
 	LinkInvalid        Code = "link_invalid"
 	RoleRequired       Code = "role_required"
@@ -41,7 +42,7 @@ const (
 // ErrBusy is the cause of a ServiceUnavailable when too many passwords are being hashed.
 var ErrBusy = credentials.ErrBusy
 
-// Error is what a rule answers. The message is the code; the cause is for the log alone.
+// Error is the error of an operation. The cause is only for the log.
 type Error struct {
 	Code       Code
 	RetryAfter time.Duration // with ServiceUnavailable and RateLimited
@@ -56,6 +57,7 @@ type FieldFault struct {
 	Minimum, Maximum int    // the bound that the value violates, or 0
 }
 
+// Error returns the code and the members at fault.
 func (e *Error) Error() string {
 	text := string(e.Code)
 	for _, fault := range e.Fields {
@@ -64,9 +66,11 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Is makes errors.Is(err, &Error{Code: c}) ask for the code.
+// Is reports whether target is an *Error with the same code, so that errors.Is(err, &Error{Code:
+// c}) compares codes.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
@@ -78,7 +82,8 @@ func invalid(field, reason string) error {
 	return &Error{Code: ValidationFailed, Fields: []FieldFault{{Field: field, Reason: reason}}}
 }
 
-// usernameConflict and emailConflict are the conflicts with another user.
+// usernameConflict and emailConflict return the errors for a username and an address that another
+// user has.
 func usernameConflict() error {
 	return &Error{Code: UsernameTaken, Fields: []FieldFault{{Field: "username", Reason: "taken"}}}
 }
@@ -87,10 +92,11 @@ func emailConflict() error {
 	return &Error{Code: EmailTaken, Fields: []FieldFault{{Field: "email", Reason: "taken"}}}
 }
 
-// allFaults combines the results of several checks of one request, so that one answer names all members at fault.
+// allFaults combines the results of several checks of one request, so that one answer names all
+// members at fault.
 //
-// If an error names no member, such as RoleRequired, allFaults returns that error alone. Otherwise the code is
-// ValidationFailed if one of the errors has it, or else the code of the first error.
+// If an error names no member, such as RoleRequired, allFaults returns that error alone. Otherwise
+// the code is ValidationFailed if one of the errors has it, or else the code of the first error.
 func allFaults(errs ...error) error {
 	var all *Error
 	for _, err := range errs {
@@ -114,7 +120,8 @@ func allFaults(errs ...error) error {
 	return all
 }
 
-// unavailable is an answer that promises nothing and takes nothing back: the same request may be made again.
+// unavailable returns ServiceUnavailable. It leaves open whether the request had an effect; the
+// client can repeat the same request.
 func unavailable(cause error) error {
 	return &Error{Code: ServiceUnavailable, RetryAfter: time.Second, Cause: cause}
 }

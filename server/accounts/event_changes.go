@@ -11,8 +11,8 @@ import (
 // maxChangeValue bounds a value of a change. No member of a user that is recorded is longer.
 const maxChangeValue = 150
 
-// changeOf returns the change of one field, or nothing if the values are the same. An empty value is
-// recorded as no value. Email addresses are masked, because an imported username can be one, and
+// changeOf returns the change of one field, or nothing if the values are the same. An empty value
+// is recorded as no value. Email addresses are masked, because an imported username can be one, and
 // people enter them as names.
 func changeOf(field, before, after string) models.Changes {
 	if before == after {

@@ -36,8 +36,8 @@ func (s *Service) pageOfEvents(ctx context.Context, q models.EventQuery) (list [
 }
 
 // event returns an event of a user that happens now. The detail is a few English words for people,
-// or empty if the kind and the changes say it all. It never has an email address, other than masked,
-// a password or a token.
+// or empty if the kind and the changes say it all. It contains no password, no token, and no email
+// address unless it is masked.
 func (s *Service) event(kind models.EventKind, userID int64, client Client, detail string) models.Event {
 	now := s.now()
 	e := models.Event{ID: s.eventIDs.New(now), UserID: userID, Kind: kind, Detail: firstOf(detail, maxDetail),
@@ -72,19 +72,21 @@ func changing(e models.Event, changes models.Changes) models.Event {
 	return e
 }
 
-// mayRecord reports whether the user is within the limit of events of a kind that a client can cause
-// as often as it likes. Without the limit, one client could fill the security log. If the database
-// does not answer, the event is recorded.
+// mayRecord reports whether the user is within the limit of events of a kind that a client can
+// cause as often as it likes. Without the limit, one client could fill the security log. If the
+// database does not answer, the event is recorded.
 func (s *Service) mayRecord(ctx context.Context, u models.User, kind string) bool {
 	err := s.spend(ctx, use(s.settings.RareActionsPerUser, kind, subjectOf(u)))
 	return !errors.Is(err, refuse(RateLimited))
 }
 
-// notes are events that come with no write of their own: what was refused. They are written together a moment later,
-// beside the requests: a guess at a password takes the same time whether or not there is somebody to tell of it. What
-// waits here when the process dies is lost; it is in the log of requests too.
+// notes is a queue of events of rejected requests. Such a request writes nothing else, so its event
+// has no transaction to be written in. [Service.WriteEvents] writes the events together a moment
+// later, outside the requests, so that a wrong password takes the same time whether or not the name
+// belongs to a user. Queued events are lost if the process dies; the request log has them too.
 //
-// They cannot be used to flood the database: one of a kind, a name and a client in a minute, and so many at once.
+// Requests cannot flood the database through the queue: it accepts one event per minute for the
+// same kind, name and client, and holds at most maxNotes.
 type notes struct {
 	mu      sync.Mutex
 	waiting []note
@@ -92,7 +94,7 @@ type notes struct {
 	noted   map[string]bool // in this minute
 }
 
-// note is an event of a user who is identified by the id or by the name of a login attempt.
+// note is an event of a user, identified by the id or by the name of a login attempt.
 type note struct {
 	event models.Event
 	name  loginName
@@ -127,7 +129,7 @@ func (s *Service) notePassword(e models.Event, client Client, err error) {
 	}
 }
 
-// note takes it, once a minute for its kind and whom it concerns.
+// note queues an event, at most once a minute for the same kind and subjects.
 func (s *Service) note(n note, kind models.EventKind, concerns ...string) {
 	n.event.Kind = kind
 	if !s.notes.add(n, kind+"\x00"+strings.Join(concerns, "\x00")) {
@@ -135,7 +137,8 @@ func (s *Service) note(n note, kind models.EventKind, concerns ...string) {
 	}
 }
 
-// add is false if too many wait.
+// add queues a note unless one with the same key has been queued in this minute. It reports false
+// if the queue is full.
 func (q *notes) add(n note, key string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -161,7 +164,8 @@ func (q *notes) take() []note {
 	return taken
 }
 
-// putBack: they could not be written, and wait on as far as there is room. The answer is how many do not.
+// putBack puts the notes of a failed write at the head of the queue again. It returns how many of
+// the newest notes were dropped because the queue is full.
 func (q *notes) putBack(list []note) (dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -171,7 +175,8 @@ func (q *notes) putBack(list []note) (dropped int) {
 	return dropped
 }
 
-// WriteEvents writes the events that wait, each second until ctx ends. report is told what went wrong.
+// WriteEvents writes the queued events every second until ctx ends. It calls report with each
+// error.
 func (s *Service) WriteEvents(ctx context.Context, report func(error)) {
 	for {
 		select {
@@ -185,8 +190,8 @@ func (s *Service) WriteEvents(ctx context.Context, report func(error)) {
 	}
 }
 
-// FlushEvents writes the events that wait now. Without the database they wait on; one that it refuses is dropped, so
-// that it does not keep the others back.
+// FlushEvents writes the queued events now. If the database is unavailable, they stay in the queue.
+// An event that the database rejects is dropped, so that it does not hold up the others.
 func (s *Service) FlushEvents(ctx context.Context) error {
 	list := s.notes.take()
 	if len(list) == 0 {
@@ -217,7 +222,7 @@ func (s *Service) drop(n int) {
 	}
 }
 
-// addressed leaves out the notes that are about nobody.
+// addressed returns the events of the notes. It omits those whose name belongs to no user.
 func (s *Service) addressed(ctx context.Context, list []note) ([]models.Event, error) {
 	var events []models.Event
 	for _, n := range list {

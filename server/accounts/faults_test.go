@@ -12,11 +12,12 @@ import (
 
 const (
 	rotation = "SET generation = generation + 1" // the UPDATE of row 3
-	answers  = 3 * time.Second                   // in which every answer comes, whatever the database does
-	recovers = 5 * time.Second                   // after which none is a 503 any more
+	answers  = 3 * time.Second                   // the most that an answer may take, regardless of the database
+	recovers = 5 * time.Second                   // after this time no answer is a 503 any more
 )
 
-// faulty is a replica that reaches its MySQL through a proxy. The site's own replica goes there directly.
+// faulty is a replica that reaches its MySQL server through a proxy. The site's own replica
+// connects directly.
 type faulty struct {
 	*site
 	proxy *proxy
@@ -43,7 +44,7 @@ func (f *faulty) in(t *testing.T) *faulty {
 	return &faulty{site: f.site.in(t), proxy: f.proxy, far: f.far}
 }
 
-// due is a client of the far replica whose token is to be rotated.
+// due returns a client of the far replica whose token is due for rotation.
 func (f *faulty) due(tr token.Transport) *servertest.Client {
 	f.t.Helper()
 	c := f.login(tr).At(f.far)
@@ -51,7 +52,7 @@ func (f *faulty) due(tr token.Transport) *servertest.Client {
 	return c
 }
 
-// oneStep asks that the row has moved by exactly one generation and lives.
+// oneStep checks that the session has rotated exactly once and is not revoked.
 func (f *faulty) oneStep(c *servertest.Client) {
 	f.t.Helper()
 	if l := f.row(c); l.Generation != 1 || l.RevokedAt != nil {
@@ -59,7 +60,7 @@ func (f *faulty) oneStep(c *servertest.Client) {
 	}
 }
 
-// The answer to the UPDATE is lost with its connection: what the row says tells whether it was made.
+// The answer to the UPDATE is lost with its connection. The row shows whether the UPDATE was made.
 func TestControl33And36LostAnswerIsReadBack(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, faults := range map[string][]fault{
@@ -89,7 +90,7 @@ func TestControl33And36LostAnswerIsReadBack(t *testing.T) {
 	})
 }
 
-// In the strict profile the read-back is all there is between a lost answer and a false alarm.
+// In the strict profile, only reading the row back prevents a false alarm after a lost answer.
 func TestLostAnswerInTheStrictProfile(t *testing.T) {
 	eachFaulty(t, []string{"ACCOUNTS_ROTATION_INTERVAL=0"}, func(t *testing.T, f *faulty) {
 		for name, faults := range map[string][]fault{
@@ -110,7 +111,8 @@ func TestLostAnswerInTheStrictProfile(t *testing.T) {
 	})
 }
 
-// No answer and no end of the connection: a 503 in time, and the same token works afterwards.
+// The database does not answer and does not close the connection: the answer is a 503 in time, and
+// the same token works afterwards.
 func TestStalledAnswer(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for _, tr := range []token.Transport{token.Hybrid, token.ServerHeld, token.Body} {
@@ -136,7 +138,7 @@ func TestStalledAnswer(t *testing.T) {
 	})
 }
 
-// The connections that lie idle have been ended: nobody notices.
+// The database has closed the idle connections: no request fails.
 func TestIdleConnectionsAreCut(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for _, tr := range transports {
@@ -192,7 +194,8 @@ func TestLostCommit(t *testing.T) {
 	})
 }
 
-// There is no answer to COMMIT and no end of the connection: a 503 in time, and the same works afterwards.
+// COMMIT is not answered and the connection is not closed: the answer is a 503 in time, and the
+// same request works afterwards.
 func TestStalledCommit(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		c, u := f.login(token.Cookies).At(f.far), f.replicas[0].NewUser()
@@ -217,7 +220,8 @@ func TestStalledCommit(t *testing.T) {
 	})
 }
 
-// The answer to the COMMIT of what waited is lost: it is written once, and what comes later is not kept back.
+// The answer to the COMMIT of queued events is lost. They are written once, and later events are
+// not held up.
 func TestLostCommitOfEvents(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, fault := range map[string]fault{"made": cutAfter, "never made": cutBefore} {
@@ -245,8 +249,8 @@ func TestLostCommitOfEvents(t *testing.T) {
 	})
 }
 
-// The answer to the COMMIT of a reset is lost: if it was made, the link has worked, and asking again would be told
-// that it never will.
+// The answer to the COMMIT of a reset is lost. If the reset was made, it is answered as successful:
+// a repetition would be rejected, because the link has been used.
 func TestLostCommitOfAReset(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, fault := range map[string]fault{"made": cutAfter, "never made": cutBefore} {
@@ -269,8 +273,8 @@ func TestLostCommitOfAReset(t *testing.T) {
 	})
 }
 
-// The database is away: every answer is a 503 in time with nothing set and nothing burnt; when it is back, so is the
-// service, without a restart.
+// The database is unavailable: every answer is a 503 in time that sets no cookies, and no row
+// changes. When the database is back, the server works again without a restart.
 func TestControl36DatabaseAway(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, away := range map[string]func(){"refuses": f.proxy.away, "is silent": f.proxy.silence} {
@@ -329,7 +333,8 @@ func (f *faulty) allUnavailable(clients []*servertest.Client) {
 	f.far.Anonymous().Do(http.MethodGet, "/healthz", nil).Want(f.t, http.StatusOK, "")
 }
 
-// allRecover: within the time for it nothing is a 503 any more, and every token still works.
+// allRecover checks that within the time to recover no answer is a 503 any more, and that every
+// token still works.
 func (f *faulty) allRecover(clients []*servertest.Client) {
 	f.t.Helper()
 	back := time.Now()
@@ -347,7 +352,8 @@ func (f *faulty) allRecover(clients []*servertest.Client) {
 	f.far.Login(f.user, token.Body)
 }
 
-// A replica that has prepared nothing yet meets a silent database: nobody waits for somebody else's time to run out.
+// A replica that has prepared no statements yet meets a database that does not answer. No request
+// waits for the timeout of another one.
 func TestSilentDatabaseAtTheFirstRequest(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		clients := []*servertest.Client{f.due(token.Hybrid), f.due(token.Body)}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Figures are what an operator watches beside the counts of events.
+// Figures holds the values that operators monitor besides the counts of events.
 type Figures struct {
 	HashesRunning, HashesWaiting int
 	HashSlots, HashQueue         int // their bounds
@@ -13,15 +13,16 @@ type Figures struct {
 	ConnsInUse, ConnsOpen, Conns int // of the database; Conns is the bound
 	ConnWaits                    int64
 	ConnWaited                   time.Duration
-	ClockOffset                  time.Duration // of the database's clock to ours, when last compared
+	ClockOffset                  time.Duration // of the database's clock from this process's, when last compared
 	MailsWaiting                 int
 	OldestMail                   time.Duration // since the oldest mail that is not delivered was created
-	BacklogKnown                 bool          // the last two could be asked for
+	BacklogKnown                 bool          // whether MailsWaiting and OldestMail could be read
 }
 
 const figuresTime = time.Second
 
-// Figures reads them. Those of the mails come from the database; where that does not answer they are left out.
+// Figures returns the current figures. Those of the mails come from the database, and are omitted
+// if the database does not answer within figuresTime.
 func (s *Service) Figures(ctx context.Context) Figures {
 	hashes, conns := s.hasher.Stats(), s.store.Stats()
 	f := Figures{
@@ -37,7 +38,7 @@ func (s *Service) Figures(ctx context.Context) Figures {
 	}
 	f.BacklogKnown, f.MailsWaiting = true, n
 	if n > 0 {
-		f.OldestMail = max(0, s.now().Sub(oldest)) // by another replica's clock
+		f.OldestMail = max(0, s.now().Sub(oldest)) // the replica that created it may have a clock that is ahead
 	}
 	return f
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The heartbeat detects a standstill by either clock, whichever goroutine reads the clocks first,
-// and reports it until the period is over.
+// The heartbeat detects a standstill by either clock, in whichever order goroutines read the
+// clocks, and reports it until the period is over.
 func TestControl195HeartbeatNoticesAStandstill(t *testing.T) {
 	const limit, edge = time.Second, beatEvery + time.Second
 	at := func(monotonic, wall time.Duration) clocks { return clocks{monotonic, noon.Add(wall)} }

@@ -29,7 +29,7 @@ var transports = []token.Transport{token.Hybrid, token.Cookies, token.ServerHeld
 
 const reused, revoked, expired = "refresh_reused", "session_revoked", "session_expired"
 
-// site is one replica or several on one database, among which requests alternate.
+// site is one or more replicas on one database; requests alternate between them.
 type site struct {
 	t        *testing.T
 	replicas []*servertest.Server
@@ -71,7 +71,7 @@ func newSite(t *testing.T, e servertest.Engine, replicas int, settings ...string
 	return s
 }
 
-// add starts a replica: the same database, the same public URL.
+// add starts a replica with the same database and the same public URL.
 func (s *site) add(o servertest.Options) *servertest.Server {
 	s.t.Helper()
 	o.Engine = s.db.Engine
@@ -86,12 +86,12 @@ func (s *site) add(o servertest.Options) *servertest.Server {
 	return r
 }
 
-// in is the same site in a subtest.
+// in returns the same site for a subtest.
 func (s *site) in(t *testing.T) *site {
 	return &site{t: t, replicas: s.replicas, db: s.db, user: s.user}
 }
 
-// at is a copy of the client that talks to the next replica.
+// at returns a copy of the client that uses the next replica.
 func (s *site) at(c *servertest.Client) *servertest.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +104,7 @@ func (s *site) login(tr token.Transport) *servertest.Client {
 	return s.replicas[0].Login(s.user, tr)
 }
 
-// next is the client after a refresh that made a new generation.
+// next returns the client after a refresh that rotated.
 func (s *site) next(c *servertest.Client, options ...servertest.Option) *servertest.Client {
 	s.t.Helper()
 	s.age(c, interval+margin)
@@ -137,7 +137,8 @@ func (s *site) events(c *servertest.Client, kind string) int64 {
 	return s.db.Count(s.t, "SELECT COUNT(*) FROM events WHERE session_id = ? AND kind = ?", id(c), kind)
 }
 
-// patient asks again after a 503, as the contract says: a busy machine may not decide a hundred at once in time.
+// patient refreshes again after a 503, as the contract says: a busy machine may not decide a
+// hundred refreshes in time.
 func patient(c *servertest.Client) *servertest.Response {
 	for try := 0; ; try++ {
 		r := c.RefreshTokens()
@@ -148,7 +149,7 @@ func patient(c *servertest.Client) *servertest.Response {
 	}
 }
 
-// dead asks every door of a session.
+// dead checks that the sessions of the clients are revoked for reading and for refresh.
 func (s *site) dead(clients ...*servertest.Client) {
 	s.t.Helper()
 	for _, c := range clients {
@@ -157,7 +158,7 @@ func (s *site) dead(clients ...*servertest.Client) {
 	}
 }
 
-// held is the refresh credential that a client has.
+// held returns the refresh credential that a client has.
 func held(c *servertest.Client) string {
 	switch c.Transport {
 	case token.Body:
@@ -169,7 +170,7 @@ func held(c *servertest.Client) string {
 	return c.CookieValue("refreshtoken")
 }
 
-// handed is every token of an answer, in one text.
+// handed returns all tokens of an answer in one text.
 func handed(r *servertest.Response) string {
 	all := []string{r.Text("access_token"), r.Text("refresh_token"), r.Text("csrf_token")}
 	for _, c := range r.Cookies() {
@@ -178,7 +179,7 @@ func handed(r *servertest.Response) string {
 	return strings.Join(all, "\n")
 }
 
-// unchanged asks that a call writes nothing.
+// unchanged checks that a call writes nothing.
 func (s *site) unchanged(call func()) {
 	s.t.Helper()
 	before := s.db.Dump(s.t)
@@ -188,7 +189,7 @@ func (s *site) unchanged(call func()) {
 	}
 }
 
-// input is a refresh as the HTTP side hands it on.
+// input returns a refresh as the HTTP layer passes it on.
 func (s *site) input(c *servertest.Client) accounts.RefreshInput {
 	s.t.Helper()
 	carrier := map[token.Transport]accounts.Carrier{token.Body: accounts.Body, token.ServerHeld: accounts.AccessCookie}[c.Transport]
@@ -200,7 +201,7 @@ func (s *site) input(c *servertest.Client) accounts.RefreshInput {
 	return accounts.RefreshInput{Credential: credential, Received: s.replicas[0].Clock.Now()}
 }
 
-// event is the count of what a replica has observed.
+// observed returns how often a replica has observed an event.
 func observed(t *testing.T, r *servertest.Server, event string) string {
 	t.Helper()
 	answer := httptest.NewRecorder()

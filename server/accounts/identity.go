@@ -19,8 +19,8 @@ const (
 	maxName     = 150
 )
 
-// newIdentity checks what a user is to be called, and sets the canonical forms. An empty username is for withUsername.
-// Errors: ValidationFailed.
+// newIdentity validates the address, the username and the names of a new user, and sets the
+// canonical forms. An empty username is left to [withUsername]. Errors: ValidationFailed.
 func newIdentity(u *models.User) error {
 	var email, username error
 	u.EmailNorm, email = newEmail(u.Email)
@@ -30,7 +30,8 @@ func newIdentity(u *models.User) error {
 	return allFaults(email, username, newNames(&u.FirstName, &u.LastName))
 }
 
-// newName is the canonical form of a username that is to be one. Errors: ValidationFailed.
+// newName returns the canonical form of a username that a user wants to use. Errors:
+// ValidationFailed.
 func newName(name string) (string, error) {
 	norm, ok := newUsername(name)
 	if !ok {
@@ -62,12 +63,13 @@ func anyEmail(address string) (string, error) {
 	return norm, nil
 }
 
-// newNames checks those names of a person that are given. Errors: ValidationFailed.
+// newNames validates a first and a last name, unless they are nil. Errors: ValidationFailed.
 func newNames(first, last *string) error {
 	return allFaults(newPersonName("first_name", first), newPersonName("last_name", last))
 }
 
-// changed returns the wanted name, or nil if the user already has it. A present name may be older than the rules.
+// changed returns the wanted name, or nil if the user already has it: an existing name may predate
+// the rules.
 func changed(present string, wanted *string) *string {
 	if wanted == nil || *wanted == present {
 		return nil
@@ -92,8 +94,8 @@ func newPersonName(field string, name *string) error {
 //   - An i with a dot above it is an i, also if it comes from a Turkish İ.
 //   - A name can imitate another user's name in other letters; see writtenAlike and asLatin.
 //
-// The length is checked first, here and in the functions below: normalizing a name can cost an
-// attacker far less to request than the server to do.
+// The length is checked first, here and in the functions below: normalizing a long name costs the
+// server far more than sending it costs an attacker.
 func canonicalUsername(name string) (string, bool) {
 	if utf8.RuneCountInString(name) > maxUsername {
 		return "", false
@@ -103,14 +105,15 @@ func canonicalUsername(name string) (string, bool) {
 		return "", false
 	}
 	canonical = strings.Map(sameCapital, canonical)
-	if dotted := withoutSecondDot(canonical); dotted != canonical { // what stood behind the dot may be the letter's now
+	if dotted := withoutSecondDot(canonical); dotted != canonical { // a mark after the dot may combine with the letter now
 		return canonicalUsername(dotted)
 	}
 	return asLatin(canonical), utf8.RuneCountInString(canonical) <= maxUsername
 }
 
-// canonicalName is the canonical form of what somebody logs in with: of an address if it holds an @, or of a username.
-// What is neither may still be the name of somebody who was imported; see foreignName.
+// canonicalName returns the canonical form of the name in a login: of an address if it contains an
+// @, or else of a username. A name that is neither may still be that of an imported user; see
+// [foreignName].
 func canonicalName(name string) (string, bool) {
 	canonical := canonicalUsername
 	if strings.Contains(name, "@") {
@@ -138,9 +141,10 @@ func newLoginName(name string) loginName {
 	return loginName{strings.ToLower(name), false}
 }
 
-// foreignName is the form in which usernames are compared that another service has given out and nobody can choose
-// here: with an @, a blank, a sign, or letters of several scripts. It is PRECIS Nickname (RFC 8266), and never the form
-// of a username or an address of ours, so that it imitates none: what comes out as one is no name at all.
+// foreignName returns the form in which imported usernames are compared that cannot be chosen here:
+// with an @, a blank, a symbol, or letters of several scripts. It is PRECIS Nickname (RFC 8266). A
+// name whose form is also that of a username or of an address is rejected, so that it imitates
+// neither.
 func foreignName(name string) (string, bool) {
 	if utf8.RuneCountInString(name) > maxUsername || expands(name) {
 		return "", false
@@ -169,8 +173,8 @@ func expands(name string) bool {
 	return false
 }
 
-// sameCapital is the one of the small letters with r's capital that the capital becomes. The dotless ı is another
-// letter than i to those who write it.
+// sameCapital maps small letters that have the same capital to one letter: the lower case of that
+// capital. The dotless ı stays, because it is a letter other than i in the languages that use it.
 func sameCapital(r rune) rune {
 	if r == 'ı' {
 		return r
@@ -178,7 +182,8 @@ func sameCapital(r rune) rune {
 	return unicode.ToLower(unicode.ToUpper(r))
 }
 
-// withoutSecondDot takes the dots away that stand above letters with a dot of their own, and cannot be seen there.
+// withoutSecondDot removes dots above letters that have a dot of their own, where they are
+// invisible.
 func withoutSecondDot(s string) string {
 	const dotAbove = '\u0307'
 	var last rune
@@ -191,12 +196,15 @@ func withoutSecondDot(s string) string {
 	}, s)
 }
 
-// canonicalEmail is the form in which addresses are compared: the local part in lower case, the domain as IDNA's
-// A-labels. Only a bare addr-spec with a dotted domain is taken: no display name, comment, quoted part or literal,
-// since mail programs disagree about those and a header could be built from them. For the same reason a domain is
-// none whose capitals others make other letters of (UTS 46): İ and ẞ, with which mail would go to somebody else's domain.
+// canonicalEmail returns the form in which addresses are compared: the local part in lower case,
+// the domain as IDNA's A-labels.
+//
+// It accepts only a bare addr-spec with a dotted domain: no display name, comment, quoted part or
+// literal, because mail programs disagree about those and a header could be built from them. For
+// the same reason it rejects a domain with capitals that other programs map to other letters (UTS
+// 46), such as İ and ẞ: they would send the mail to a stranger's domain.
 func canonicalEmail(address string) (string, bool) {
-	if utf8.RuneCountInString(address) > maxEmail { // its A-labels are no shorter
+	if utf8.RuneCountInString(address) > maxEmail { // the form with A-labels is no shorter
 		return "", false
 	}
 	local, domain, ok := strings.Cut(address, "@")
@@ -211,19 +219,20 @@ func canonicalEmail(address string) (string, bool) {
 	return canonical, len(canonical) <= maxEmail
 }
 
-// mailbox is an address as a mail program takes it: the local part as its owner writes it, since only the owner's server
-// knows what its case means, and the domain in ASCII (RFC 5890 A-labels), which needs no SMTPUTF8.
+// mailbox returns an address as mail programs accept it. The local part stays as typed, because
+// only the receiving server knows whether its case matters. The domain is in ASCII (RFC 5890
+// A-labels), which does not need SMTPUTF8.
 func mailbox(address string) string {
 	canonical, ok := canonicalEmail(address)
 	if !ok {
-		return address // the sender refuses it
+		return address // the sender rejects it
 	}
 	local, _, _ := strings.Cut(address, "@")
 	_, domain, _ := strings.Cut(canonical, "@")
 	return local + "@" + domain
 }
 
-// isDotAtom is RFC 5322's dot-atom-text, in ASCII.
+// isDotAtom reports whether s is a dot-atom-text (RFC 5322) in ASCII.
 func isDotAtom(s string) bool {
 	for atom := range strings.SplitSeq(s, ".") {
 		if atom == "" || strings.ContainsFunc(atom, func(r rune) bool { return !isAtext(r) }) {
@@ -237,7 +246,8 @@ func isAtext(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", r)
 }
 
-// isDomain asks for at least two labels of letters, digits and hyphens, the last one not of digits alone.
+// isDomain reports whether ascii has at least two labels of letters, digits and hyphens, with a
+// last label that is not all digits.
 func isDomain(ascii string) bool {
 	labels := strings.Split(ascii, ".")
 	for _, label := range labels {
@@ -251,9 +261,10 @@ func isDomain(ascii string) bool {
 
 func isAlnum(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' }
 
-// isName bounds a first or last name: text for people, so anything that can be seen. With what cannot, such as the
-// controls of writing direction, a mail or a list of users could be made to show something else than it says. The joiners
-// are letters to Persian and to the languages of India.
+// isName reports whether s can be a first or last name. It may be empty, and may contain anything
+// visible, because it is text for people. Invisible characters, such as the controls of writing
+// direction, could make a mail or a list of users display something else than it says. Joiners are
+// allowed, because Persian and the languages of India need them.
 func isName(s string) bool {
 	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxName && (s == "" || strings.TrimSpace(s) != "") && !strings.ContainsFunc(s, isHidden)
 }

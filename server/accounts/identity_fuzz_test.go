@@ -10,10 +10,11 @@ import (
 	"golang.org/x/text/width"
 )
 
-// What names compare as must not hang on how they were typed: a canonical form is its own canonical form, and every
-// other spelling of a name (another case, width or normal form) is refused or has the same one.
+// The comparison of names must not depend on how they were typed. A canonical form is its own
+// canonical form, and every other spelling of a name (another case, width or normal form) is
+// rejected or has the same form.
 
-// identities are what names and addresses have been attacked with.
+// identities holds names and addresses that are known from attacks.
 var identities = []string{
 	"ada", "Ada", "ADA@Example.COM", "ada@example.com", "a@b.co", "\u00e9", "e\u0301", "\u0130", "\u0131", "\u00df", "ss", "\u017f", "\u212a", "\uff41\uff44\uff41",
 	"\u0430da", "a\u200bb", "a\u200db", "\ufeffa", "a\u2060b", "\u202eada", "a\u2066b", "a" + strings.Repeat("\u0301", 100), "\U0001f600", "\xff", "\xc0\x80", "a\x00b",
@@ -23,7 +24,7 @@ var identities = []string{
 	"a@@b.co", "a@b.co.", ".a@b.co", "a..b@b.co", strings.Repeat("a", 65) + "@b.co", "a@" + strings.Repeat("a", 64) + ".co", "a+tag@b.co", "-oQ/tmp@x.co", "a@1.2",
 }
 
-// spellings are other ways to type the same.
+// spellings returns other ways to type a text.
 func spellings(s string) []string {
 	return []string{
 		strings.Map(unicode.ToUpper, s), strings.Map(unicode.ToLower, s), strings.Map(unicode.ToTitle, s), strings.Map(unicode.SimpleFold, s),
@@ -62,14 +63,15 @@ func unsuitable(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d'
 }
 
-// sameLetters: upper case is more than another case where it cannot be undone, as of the dotless i, which is a letter
-// of its own in the languages that have it.
+// sameLetters reports whether s differs from given or from form only by case. It excludes a
+// spelling whose capital is that of another letter: the dotless i is a letter of its own in the
+// languages that have it.
 func sameLetters(s, given, form string) bool {
 	return strings.EqualFold(s, given) || strings.EqualFold(s, form)
 }
 
-// What another service has given out as a username is never the form of a name that is chosen here, nor of an address:
-// nobody is imitated by it, and nobody logs in as somebody else.
+// The form of an imported username is never that of a username that is chosen here, nor of an
+// address: it imitates no user, and logs in no other user.
 func FuzzForeignName(f *testing.F) {
 	for _, s := range identities {
 		f.Add(s)

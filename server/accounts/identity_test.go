@@ -11,7 +11,7 @@ import (
 
 type spelling struct {
 	given string
-	want  string // "" is refused
+	want  string // "" is rejected
 }
 
 func spell(t *testing.T, canonical func(string) (string, bool), maxChars int, table []spelling) {
@@ -33,7 +33,7 @@ func spell(t *testing.T, canonical func(string) (string, bool), maxChars int, ta
 	}
 }
 
-// The corpus of names that look or compare alike: they are one name, or refused.
+// The corpus of names that look or compare alike: they are one name, or are rejected.
 func TestCanonicalUsername(t *testing.T) {
 	spell(t, canonicalUsername, maxUsername, []spelling{
 		{"ada", "ada"},
@@ -56,7 +56,7 @@ func TestCanonicalUsername(t *testing.T) {
 		{"i\u0307brahim", "ibrahim"}, // its NFD, in small letters
 		{"i\u0307\u0301", "\u00ed"},  // an accent above the dot
 		{"\uff29\u0307", "i"},        // fullwidth
-		{"i\u0307\u0307\u0307", "i"}, // as often as it stands there
+		{"i\u0307\u0307\u0307", "i"}, // any number of dots
 		{"\u0456\u0307", "i"},        // Cyrillic has one too
 		{"e\u0307", "\u0117"},        // a letter of its own
 		{strings.Repeat("\u0130", 150), strings.Repeat("i", 150)},
@@ -84,7 +84,7 @@ func TestCanonicalUsername(t *testing.T) {
 		{"t\u0585m", ""},      // Armenian օ
 		{"\u0251da", ""},      // phonetic ɑ
 		{"\u01c0da", ""},      // a click, which is a stroke
-		{"\u01bfaypal", ""},   // wynn, which is dead
+		{"\u01bfaypal", ""},   // wynn, an obsolete letter
 		{"\u0237acob", ""},    // a j without a dot
 		{"\u13a0\u13af", ""},  // Cherokee
 		{"\ua4ee\ua4d3", ""},  // Lisu
@@ -141,8 +141,8 @@ func TestControl66And67CanonicalEmail(t *testing.T) {
 		{"a@B\u00dcCHER.example", "a@xn--bcher-kva.example"},
 		{"a@bu\u0308cher.example", ""}, // NFD
 		{"a@stra\u00dfe.example", "a@xn--strae-oqa.example"},
-		{"a@STRA\u1e9eE.example", ""},   // to some straße, to others strasse
-		{"a@\u0130stanbul.example", ""}, // to us istanbul, to others i̇stanbul
+		{"a@STRA\u1e9eE.example", ""},   // straße to some programs, strasse to others
+		{"a@\u0130stanbul.example", ""}, // istanbul to this server, i̇stanbul to others
 		{"a@xn--bcher-kva.example", "a@xn--bcher-kva.example"},
 		{"a@XN--BCHER-KVA.example", "a@xn--bcher-kva.example"},
 		{"a@1a.co", "a@1a.co"},
@@ -189,7 +189,7 @@ func TestControl66And67CanonicalEmail(t *testing.T) {
 		{"a@b_c.co", ""},
 		{"a@xn--.co", ""},
 		{"a@xn--a.co", ""},
-		{"\uff41@b.co", ""}, // fullwidth: net/mail alone takes it
+		{"\uff41@b.co", ""}, // fullwidth: net/mail would accept it
 		{"\u00e9@b.co", ""},
 		{"\u0430@b.co", ""},
 		{"a\u200b@b.co", ""},
@@ -203,7 +203,7 @@ func TestControl66And67CanonicalEmail(t *testing.T) {
 	})
 }
 
-// Domains that Unicode spells in several ways are one domain or none.
+// Domains that Unicode can spell in several ways are one domain, or rejected.
 func TestControl66CanonicalEmailDomainsAlike(t *testing.T) {
 	for _, d := range []string{"b.\uff43o", "b\u3002co", "b\uff0eco", "\u212a.co", "b\u200d.co", "b\u00ad.co"} {
 		got, ok := canonicalEmail("a@" + d)
@@ -221,7 +221,8 @@ func TestControl66CanonicalEmailDomainsAlike(t *testing.T) {
 	}
 }
 
-// Whatever letter a domain has, mail goes to the domain that others read (UTS 46), or there is no such address.
+// For every letter, mail goes to the domain that other programs read (UTS 46), or the address is
+// rejected.
 func TestControl66DomainsAsOthersReadThem(t *testing.T) {
 	taken := 0
 	for r := rune(0); r <= unicode.MaxRune; r++ {
@@ -240,7 +241,8 @@ func TestControl66DomainsAsOthersReadThem(t *testing.T) {
 	}
 }
 
-// A name in capitals and in small letters is one name, whatever its letters: but for ı, whose capital is that of i.
+// A name in capitals and in small letters is one name, for every letter except ı, whose capital is
+// that of i.
 func TestUsernamesInAnyCaseAreOne(t *testing.T) {
 	taken := 0
 	for r := rune(0); r <= unicode.MaxRune; r++ {
@@ -263,7 +265,7 @@ func TestUsernamesInAnyCaseAreOne(t *testing.T) {
 	}
 }
 
-// What is shown as it was typed must not look like another name than the one it is.
+// A name that is displayed as typed must not look like another name than the one it compares as.
 func TestNewUsernames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"ada": true, "\u03b1\u03bd\u03bd\u03b1": true, "\u0391\u039d\u039d\u0391": false, "\u03a4\u039f\u039d\u03a5": false, "\u039d\u03af\u03ba\u03bf\u03c2": true,
@@ -289,7 +291,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Epochs start at random, in what JSON and every engine hold exactly.
+// Epochs start at random values that JSON and every engine store exactly.
 func TestNewEpoch(t *testing.T) {
 	seen := map[int64]bool{}
 	for range 100 {

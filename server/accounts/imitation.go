@@ -8,7 +8,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// scripts are those that living languages are commonly written in (UAX 31, table 5).
+// scripts holds the scripts in which living languages are commonly written (UAX 31, table 5).
 var scripts = []*unicode.RangeTable{
 	unicode.Latin, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Bopomofo, unicode.Hangul,
 	unicode.Arabic, unicode.Armenian, unicode.Bengali, unicode.Cyrillic, unicode.Devanagari, unicode.Ethiopic, unicode.Georgian,
@@ -17,15 +17,17 @@ var scripts = []*unicode.RangeTable{
 	unicode.Thai, unicode.Tibetan,
 }
 
-// together are scripts that people write in one word: Japanese, Chinese and Korean (UTS 39, 5.2, highly restrictive).
+// together holds the scripts that are mixed in one word: those of Japanese, Chinese and Korean (UTS
+// 39, 5.2, highly restrictive).
 var together = [][]*unicode.RangeTable{
 	{unicode.Latin, unicode.Han, unicode.Hiragana, unicode.Katakana},
 	{unicode.Latin, unicode.Han, unicode.Bopomofo},
 	{unicode.Latin, unicode.Han, unicode.Hangul},
 }
 
-// writtenAlike says that a name is written in one script, or in those of one language. Otherwise somebody else's name
-// could be imitated by a single letter that looks the same: a Cyrillic а among Latin ones.
+// writtenAlike reports whether a name is written in one script, or in the scripts of one language.
+// Otherwise a single letter that looks the same, such as a Cyrillic а among Latin letters, could
+// imitate another user's name.
 func writtenAlike(s string) bool {
 	var used []*unicode.RangeTable
 	for _, r := range s {
@@ -45,8 +47,9 @@ func writtenAlike(s string) bool {
 	})
 }
 
-// isLatinLetter leaves out dead letters and those of phonetics, many of which differ from everybody's by a hook; those
-// that languages of Africa have taken from there are letters.
+// isLatinLetter reports whether r is a Latin letter of a living language. It excludes obsolete and
+// phonetic letters, many of which differ from a common letter only by a hook. Phonetic letters that
+// languages of Africa have adopted are included.
 func isLatinLetter(r rune) bool {
 	for _, block := range [][2]rune{{0, 0x17f}, {0x1cd, 0x1dc}, {0x1e4, 0x1f0}, {0x1f4, 0x1f5}, {0x1f8, 0x21b}, {0x21e, 0x21f}, {0x226, 0x233}, {0x1e00, 0x1eff}} {
 		if r >= block[0] && r <= block[1] {
@@ -56,7 +59,8 @@ func isLatinLetter(r rune) bool {
 	return strings.ContainsRune("ơưƒƙƴɓɔɖɗəɛɣɨɲʃʉʊʋʒ", r)
 }
 
-// latinTwins are letters that look like Latin ones, small or as capitals, each before its twin.
+// latinTwins replaces letters that look like Latin ones, as small letters or as capitals. Each is
+// listed before its Latin twin.
 var latinTwins = strings.NewReplacer(
 	"ё", "ë", "ї", "ï", "г", "r", "п", "n", "ѵ", "v",
 	"а", "a", "в", "b", "е", "e", "к", "k", "м", "m", "н", "h", "о", "o", "р", "p", "с", "c", "т", "t", "у", "y", "х", "x",
@@ -66,8 +70,9 @@ var latinTwins = strings.NewReplacer(
 	"օ", "o", "ս", "u", "ո", "n", "յ", "j", "հ", "h", "ց", "g", "գ", "q", "լ", "l",
 )
 
-// asLatin is the Latin name that one of other letters can be read as. The two are one name, whoever comes first: сор
-// and cop. A name with a letter that looks like no Latin one stays as it is.
+// asLatin returns the Latin name that a name in another script can be read as. The two are one
+// name, such as сор and cop, so only one user can have it. A name with a letter that looks like no
+// Latin one is returned unchanged.
 func asLatin(s string) string {
 	twin := latinTwins.Replace(s)
 	if strings.ContainsFunc(twin, func(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(unicode.Latin, r) }) {
@@ -81,9 +86,9 @@ func asLatin(s string) string {
 const hanTwins = "丨〇"
 
 // newUsername returns the canonical form of a username that a user chooses. Names are displayed as
-// they were typed, and a few then look like another name: Greek ΑΝΝΑ, which is αννα, or a stroke or
-// a ring of Chinese among Latin letters. Those are rejected. Existing names are compared by
-// canonicalUsername alone.
+// typed, and a few then look like another name than the one they compare as: Greek ΑΝΝΑ looks Latin
+// but is αννα in small letters, and the Chinese 丨 and 〇 look like l and o among Latin letters.
+// Those are rejected. Existing names are compared by [canonicalUsername] alone.
 func newUsername(name string) (string, bool) {
 	canonical, ok := canonicalUsername(name)
 	latin := strings.ContainsFunc(canonical, func(r rune) bool { return unicode.Is(unicode.Latin, r) })

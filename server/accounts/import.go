@@ -16,7 +16,8 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// DjangoUser is a row of Django's user table as it is, NULL as the empty value. A time that is there and none is zero.
+// DjangoUser is a row of Django's user table, unchanged, with NULL as the empty value. A time that
+// cannot be read is the zero time.
 type DjangoUser struct {
 	ID                                             int64
 	Username, Email, FirstName, LastName, Password string
@@ -24,8 +25,8 @@ type DjangoUser struct {
 	LastLogin, DateJoined                          *time.Time
 }
 
-// DjangoToken is a refresh token on the blacklist of simplejwt. UserID is 0 if its user is gone, ExpiresAt zero if it
-// cannot be read.
+// DjangoToken is a refresh token on simplejwt's blacklist. UserID is 0 if its user is gone, and
+// ExpiresAt is zero if it cannot be read.
 type DjangoToken struct {
 	JTI       string
 	UserID    int64
@@ -40,10 +41,10 @@ type DjangoAddress struct {
 	Verified bool
 }
 
-// importRule is what an import does with data that does not fit as it is.
+// importRule is a rule for data that cannot be imported unchanged.
 type importRule int
 
-// The rules, in the order of the report; from refusedID on the user is left out.
+// The rules, in the order of the report. From refusedID on, the user is not imported.
 const (
 	madeSuperuser importRule = iota
 	madeStaff
@@ -95,40 +96,42 @@ var importTexts = [importRules]string{
 	refusedUsername:        "no username is free",
 }
 
-// ImportLine is how often a rule was needed, and for whom first. It names ids alone: no address, no name.
+// ImportLine reports how often a rule applied, and the first users it applied to. It contains only
+// their ids, no addresses or names.
 type ImportLine struct {
 	Text  string
 	Count int
 	IDs   []int64
 }
 
-const importIDs = 10 // in a line
+const importIDs = 10 // the most ids in a line
 
-// ImportReport is what has become of the users so far. Here are those of an earlier run. Met are the rules by which users
-// came, Refused those by which they did not.
+// ImportReport counts the users and tokens so far. Here counts the users that an earlier run
+// imported. Met has the rules that applied to imported users, Refused those that excluded users.
 type ImportReport struct {
 	Read, Imported, Here, Tokens int
 	Met, Refused                 []ImportLine
 }
 
-// LeftOut is how many users were refused.
+// LeftOut returns how many users were not imported.
 func (r ImportReport) LeftOut() int { return r.Read - r.Imported - r.Here }
 
 // ImportOptions are the options of an import.
 type ImportOptions struct {
-	Dry            bool // report what the import would do, and write nothing
+	Dry            bool // report the result of the import, and write nothing
 	EmailsVerified bool // the operator states that Django verified every address, except those that allauth marks as unverified
 }
 
-// Import is one run of an import from Django. Batches come in the order of ids: of two users with one name the first
-// keeps it, so that a run that was broken off goes on as if it had not been.
+// Import is one run of an import from Django. Batches must come in the order of ids: if two users
+// have the same name, the one with the lower id keeps it, so that an interrupted run that is
+// repeated has the same result as an uninterrupted one.
 type Import struct {
 	ImportOptions
 
 	s                            *Service
 	at                           time.Time
 	proofs                       proofs
-	given                        holders // by a dry run, which has nobody to ask later
+	given                        holders // in a dry run: the users so far, which the database does not have
 	lines                        [importRules]ImportLine
 	read, imported, here, tokens int
 }
@@ -138,7 +141,7 @@ func (s *Service) NewImport(o ImportOptions) *Import {
 	return &Import{ImportOptions: o, s: s, at: s.now(), proofs: newProofs(), given: newHolders()}
 }
 
-// Report says how far it has come.
+// Report returns the report of the users and tokens so far.
 func (i *Import) Report() ImportReport {
 	r := ImportReport{Read: i.read, Imported: i.imported, Here: i.here, Tokens: i.tokens}
 	for rule, line := range i.lines {
@@ -154,8 +157,8 @@ func (i *Import) Report() ImportReport {
 	return r
 }
 
-// Begin keeps the ids up to the greatest one of the source for the import: who signs up meanwhile gets one beyond.
-// Errors: ServiceUnavailable.
+// Begin reserves the ids up to the greatest one of the source for the import: users who sign up
+// during the import get greater ones. Errors: ServiceUnavailable.
 func (i *Import) Begin(ctx context.Context, greatest int64) error {
 	if i.Dry || greatest < 1 {
 		return nil
@@ -163,12 +166,14 @@ func (i *Import) Begin(ctx context.Context, greatest int64) error {
 	return storeError(i.s.store.ReserveIDs(ctx, min(greatest, MaxImportedID)))
 }
 
-// keepBlacklisted is the longest ACCOUNTS_LEGACY_JWT_UNTIL. What the blacklist says of a token's end is what it was when
-// the token was made; a project that gave it a longer life afterwards ("remember me") is not told of it there.
+// keepBlacklisted is how long blacklisted tokens are kept at least: the longest time that
+// ACCOUNTS_LEGACY_JWT_UNTIL can be ahead. The expiry in the blacklist is the one that a token had
+// when it was created. It is too early if the project gave the token a longer life afterwards
+// ("remember me").
 const keepBlacklisted = 400 * 24 * time.Hour
 
-// Tokens writes down that tokens are used: they must not come to life again. They come before the users, without whom
-// they are worth nothing. Errors: ServiceUnavailable.
+// Tokens records that tokens have been used, so that they are not accepted here. Call it before
+// Users: tokens are worthless until their users are imported. Errors: ServiceUnavailable.
 func (i *Import) Tokens(ctx context.Context, batch []DjangoToken) error {
 	var used []models.OneTimeToken
 	for _, t := range batch {
@@ -196,8 +201,8 @@ func (i *Import) Tokens(ctx context.Context, batch []DjangoToken) error {
 
 const importTries = 5
 
-// Users imports a batch, all of it or none. If somebody signs up at the same moment by a name of the batch it is
-// judged again. Errors: ServiceUnavailable.
+// Users imports a batch, all of it or none. If a user signs up with a name of the batch at the same
+// moment, it plans the batch again. Errors: ServiceUnavailable.
 func (i *Import) Users(ctx context.Context, batch []DjangoUser) error {
 	var err error
 	for range importTries {
@@ -235,9 +240,10 @@ func (i *Import) count(p *importPlan, read int) {
 	}
 }
 
-// holders say whose a name is: of a user who is here, or comes earlier in the same run.
+// holders records which user has a name: an existing user, or one from an earlier row of the same
+// run.
 type holders struct {
-	ids   map[int64]bool // whether imported
+	ids   map[int64]bool // whether the user was imported
 	names map[[16]byte]int64
 }
 
@@ -249,7 +255,7 @@ const (
 	asEmail    = "email"
 )
 
-// nameKey stands for a name: a dry run keeps those of all users.
+// nameKey returns a short hash of a name, because a dry run keeps the names of all users in memory.
 func nameKey(kind, norm string) [16]byte {
 	sum := sha256.Sum256([]byte(kind + "\x00" + norm))
 	return [16]byte(sum[:16])
@@ -266,15 +272,15 @@ type finding struct {
 	id   int64
 }
 
-// importPlan is what becomes of a batch.
+// importPlan is the result of the rules for a batch.
 type importPlan struct {
 	i        *Import
-	before   holders // those of the batch included, as far as it is judged
+	before   holders // existing users, and those of the batch that have been planned
 	users    []models.User
 	events   []models.Event
 	findings []finding
 	here     int
-	deleted  []int64 // of the batch
+	deleted  []int64 // the users of the batch that were deleted here
 }
 
 func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, error) {
@@ -309,7 +315,7 @@ func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, err
 	return p, nil
 }
 
-// holder is who has the name, or 0.
+// holder returns the id of the user with the name, or 0.
 func (p *importPlan) holder(kind, norm string) int64 {
 	key := nameKey(kind, norm)
 	if id, ok := p.before.names[key]; ok {
@@ -322,7 +328,7 @@ func (p *importPlan) find(rule importRule, id int64) {
 	p.findings = append(p.findings, finding{rule, id})
 }
 
-// importWish is a row with the names it would like to have, the most welcome first.
+// importWish is a row with the names that its user can get, the preferred one first.
 type importWish struct {
 	row       DjangoUser
 	usernames []wishedName
@@ -331,11 +337,12 @@ type importWish struct {
 
 type wishedName struct {
 	name, norm string
-	rule       importRule // if it is this one; importRules for none
+	rule       importRule // reported if the user gets this name; importRules for none
 }
 
-// wishOf: a username is kept if its owner can log in by it, whatever could be chosen here. One with an @ gets no -ID: as
-// an address it would be somebody else's.
+// wishOf returns the names that the user of a row can get. The present username comes first if the
+// user can log in with it, even if it could not be chosen here. A username with an @ gets no -ID:
+// the result could be another person's address.
 func wishOf(row DjangoUser) importWish {
 	w := importWish{row: row}
 	w.email, _ = canonicalEmail(strings.TrimSpace(row.Email))
@@ -360,7 +367,7 @@ func (w *importWish) wish(name string, rule importRule) bool {
 	return ok
 }
 
-// judge makes the user of a row, unless it is refused.
+// judge plans the import of a row, unless a rule excludes it.
 func (p *importPlan) judge(w importWish) {
 	id := w.row.ID
 	imported, here := p.before.ids[id]
@@ -400,8 +407,8 @@ func (p *importPlan) judge(w importWish) {
 	p.before.add(u)
 }
 
-// MaxImportedID is the greatest id that is taken over. JSON keeps numbers exact up to 2^53, and those who sign up later
-// get ids beyond it.
+// MaxImportedID is the greatest id that is imported. JSON numbers are exact up to 2^53, and users
+// who sign up later get ids beyond the imported ones.
 const MaxImportedID = 1 << 52
 
 // role grants the role of the Django user if the user's address is verified: superusers decide by
@@ -430,7 +437,7 @@ func (p *importPlan) address(u *models.User, w importWish) {
 	switch {
 	case w.email == "":
 		p.find(withoutAddress, u.ID)
-		if _, ok := canonicalEmail(u.Username); ok { // never proven, so it is not made the user's here
+		if _, ok := canonicalEmail(u.Username); ok { // Django has not verified it, so it does not become the address
 			p.find(nameIsAddress, u.ID)
 		}
 	case p.holder(asEmail, w.email) != 0:
@@ -474,7 +481,7 @@ func (p *importPlan) describe(u *models.User, row DjangoUser) {
 	u.DateJoined = *joined
 }
 
-// cleanName makes a name that isName.
+// cleanName removes hidden characters and shortens a name so that [isName] accepts it.
 func cleanName(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if isHidden(r) {
@@ -488,7 +495,8 @@ func cleanName(name string) string {
 	return name
 }
 
-// instant is a time that can have been: since Unix began, until now, wherever the clock that wrote it stood.
+// instant returns a time in UTC, and reports whether it is plausible: from 1970 until now, with a
+// day's tolerance for the time zone of the clock that wrote it.
 func (p *importPlan) instant(t *time.Time) (*time.Time, bool) {
 	if t == nil {
 		return nil, true
@@ -502,7 +510,7 @@ func (p *importPlan) instant(t *time.Time) (*time.Time, bool) {
 
 const maxHash = 255 // characters, of the column
 
-// password keeps the hash as it is stored, if it can be verified.
+// password keeps the stored hash if it can be verified.
 func (p *importPlan) password(u *models.User, hash string) {
 	u.Password = credentials.Unusable
 	err := credentials.CheckStored(hash)
@@ -511,7 +519,7 @@ func (p *importPlan) password(u *models.User, hash string) {
 		p.find(passwordNone, u.ID)
 	case errors.Is(err, credentials.ErrTooCostly):
 		p.find(passwordCostly, u.ID)
-	case err != nil || len(hash) > maxHash || strings.HasPrefix(hash, "$"): // of our own kind, at a cost that would stay
+	case err != nil || len(hash) > maxHash || strings.HasPrefix(hash, "$"): // "$": this server's format, whose cost a login never lowers
 		p.find(passwordUnknown, u.ID)
 	default:
 		u.Password = hash

@@ -20,7 +20,8 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// oldPassword is what the hashes of these tests are of; see credentials/django_test.go for where they come from.
+// oldPassword is the password of the hashes in these tests; see credentials/django_test.go for
+// their source.
 const oldPassword = "l\u00e8tmein"
 
 var djangoHashes = map[string]string{
@@ -35,13 +36,13 @@ var djangoHashes = map[string]string{
 
 var joined = time.Date(2020, 2, 3, 4, 5, 6, 789012000, time.UTC)
 
-// row is a user as Django has most of them.
+// djangoRow returns a user with the usual values of Django.
 func djangoRow(id int64, username, email string) accounts.DjangoUser {
 	at := joined
 	return accounts.DjangoUser{ID: id, Username: username, Email: email, Password: djangoHashes["pbkdf2_sha256"], IsActive: true, DateJoined: &at}
 }
 
-// importAll runs an import whose operator states that the addresses are verified, in batches of two.
+// importAll runs an import in batches of two. The operator states that the addresses are verified.
 func importAll(t *testing.T, s *servertest.Server, dry bool, rows ...accounts.DjangoUser) accounts.ImportReport {
 	t.Helper()
 	run := s.Service.NewImport(accounts.ImportOptions{Dry: dry, EmailsVerified: true})
@@ -51,7 +52,7 @@ func importAll(t *testing.T, s *servertest.Server, dry bool, rows ...accounts.Dj
 	return run.Report()
 }
 
-// found are the lines of a report by the beginnings of their texts, with their ids.
+// found returns the lines of a report: the ids by the beginning of the text.
 func found(r accounts.ImportReport) map[string][]int64 {
 	lines := map[string][]int64{}
 	for _, line := range slices.Concat(r.Met, r.Refused) {
@@ -81,8 +82,9 @@ func userOf(t *testing.T, s *servertest.Server, id int64) models.User {
 	return u
 }
 
-// Of every kind of hash that Django has: the old password logs in, by the username and by the address, and afterwards
-// the hash is ours. A wrong one does not, and changes nothing.
+// For every kind of hash in Django, the old password logs in by the username and by the address,
+// and the hash is then replaced by one of this server. A wrong password does not log in and changes
+// nothing.
 func TestImportedHashesLogIn(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -113,12 +115,12 @@ func TestImportedHashesLogIn(t *testing.T) {
 	})
 }
 
-// importCases are what is loose in Django's data, each with what comes of it.
+// importCases holds irregular data of Django, one case per user.
 var importCases = []accounts.DjangoUser{
 	djangoRow(1, "ada", "Ada@Example.com"),
 	djangoRow(2, "grace", ""),
 	djangoRow(3, "alan", "no address"),
-	djangoRow(4, "ADA", "ada@example.COM"), // both of them taken
+	djangoRow(4, "ADA", "ada@example.COM"), // both names are taken
 	djangoRow(5, "alonzo@example.com", "alonzo@example.com"),
 	djangoRow(6, "kurt@example.com", "kurt.g@example.com"),
 	djangoRow(7, "haskell", "kurt@example.com"), // the username of 6
@@ -127,7 +129,7 @@ var importCases = []accounts.DjangoUser{
 	djangoRow(10, "user-9", "ten@example.com"),
 	djangoRow(11, "Emmy Noether", "emmy@example.com"),
 	djangoRow(12, "p\u0430ul", "paul@example.com"), // in two scripts
-	djangoRow(13, " paul ", "paul2@example.com"),   // not as it is
+	djangoRow(13, " paul ", "paul2@example.com"),   // not usable unchanged
 	djangoRow(14, "a\u200bb\x00", "fourteen@example.com"),
 	djangoRow(15, "maria@localhost", "maria@example.com"),
 	with(djangoRow(16, "sofia", "sofia@example.com"), func(u *accounts.DjangoUser) {
@@ -150,7 +152,7 @@ var importCases = []accounts.DjangoUser{
 	}),
 	djangoRow(24, strings.Repeat("x", 150), "x24@example.com"),
 	djangoRow(25, strings.Repeat("X", 150), "x25@example.com"),
-	with(djangoRow(26, "felix", "felix@example.com"), func(u *accounts.DjangoUser) { // ours, which no Django writes
+	with(djangoRow(26, "felix", "felix@example.com"), func(u *accounts.DjangoUser) { // this server's format, which Django never writes
 		u.Password = "$argon2id$v=19$m=262144,t=16,p=16$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	}),
 	djangoRow(27, "John@Example.org", ""),
@@ -208,7 +210,7 @@ func TestImportRules(t *testing.T) {
 				wantLogin(t, s, name, oldPassword, id)
 			}
 		}
-		wantLogin(t, s, "kurt@example.com", oldPassword, 7) // whose address it is
+		wantLogin(t, s, "kurt@example.com", oldPassword, 7) // the user with that address
 		wantLogin(t, s, "kurt.g@example.com", oldPassword, 6)
 		wantLogin(t, s, "Alonzo@Example.com", oldPassword, 5)
 		wantLogin(t, s, "ada@example.com", oldPassword, 1)
@@ -224,7 +226,7 @@ func TestImportRules(t *testing.T) {
 	})
 }
 
-// wantFields looks at what the rules have made of the single users.
+// wantFields checks the fields of single users after the import.
 func wantFields(t *testing.T, s *servertest.Server, began time.Time) {
 	t.Helper()
 	for _, id := range []int64{2, 3, 4, 8, 19} {
@@ -261,7 +263,8 @@ func wantFields(t *testing.T, s *servertest.Server, began time.Time) {
 	}
 }
 
-// Who is here already keeps everything: an id or a name of a user who was not imported is taken, also for a dry run.
+// Existing users keep everything: the id and the names of a user who was not imported are taken,
+// also in a dry run.
 func TestImportBesideUsers(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -281,7 +284,7 @@ func TestImportBesideUsers(t *testing.T) {
 			t.Errorf("somebody who was here was changed:\n%s", diff)
 		}
 		wantLogin(t, s, own.Email, own.Password, own.ID)
-		// Ids are given out beyond the greatest one that was imported, whatever has been removed since.
+		// New ids are beyond the greatest imported one, even if that user has been removed since.
 		importAll(t, s, false, djangoRow(own.ID+5000, "last", ""))
 		s.Database.Exec(t, "DELETE FROM users WHERE id = ?", own.ID+5000)
 		if next := s.NewUser(); next.ID <= own.ID+5000 {
@@ -290,8 +293,8 @@ func TestImportBesideUsers(t *testing.T) {
 	})
 }
 
-// A run that is made again passes over who is here, and ends as one that was never broken off, also where names are
-// doubled across the break.
+// A repeated run skips the users that an earlier run imported. It has the same result as an
+// uninterrupted run, also if equal names are on both sides of the interruption.
 func TestImportAgain(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		whole, broken := servertest.Start(t, servertest.Options{Engine: e}), servertest.Start(t, servertest.Options{Engine: e})
@@ -317,7 +320,7 @@ func TestImportAgain(t *testing.T) {
 				t.Errorf("%+v\n%+v", a, b)
 			}
 		}
-		once := djangoRow(3000, "twice", "twice@example.com") // in one batch, and in the next
+		once := djangoRow(3000, "twice", "twice@example.com") // in one batch and in the next
 		for _, dry := range []bool{true, false} {
 			if r := importAll(t, whole, dry, once, once, once); r.Imported != 1 || r.Here != 2 || len(r.Met)+len(r.Refused) != 0 {
 				t.Errorf("dry %v: %+v", dry, r)
@@ -326,7 +329,8 @@ func TestImportAgain(t *testing.T) {
 	})
 }
 
-// Who was deleted here does not come again: neither the account, nor its old password, nor a refresh token that was used.
+// A user who was deleted here is not imported again: neither the account, nor its old password, nor
+// a used refresh token.
 func TestImportAfterADeletion(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -348,7 +352,7 @@ func TestImportAfterADeletion(t *testing.T) {
 	})
 }
 
-// Who has no address logs in, is told of nothing by mail, and can get an address.
+// A user without an address can log in, gets no mails, and can add an address.
 func TestImportedWithoutAnAddress(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -388,7 +392,7 @@ func TestImportedWithoutAnAddress(t *testing.T) {
 	})
 }
 
-// A hash that cannot be verified is replaced by a reset mail.
+// A user whose hash cannot be verified sets a new password with a reset mail.
 func TestImportedWithoutAPassword(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	r := djangoRow(1, "ada", "ada@example.com")
@@ -403,8 +407,9 @@ func TestImportedWithoutAPassword(t *testing.T) {
 	wantLogin(t, s, "ada", secret, 1)
 }
 
-// A token that simplejwt has on its blacklist is one that has been used. One that has expired is forgotten, but the end
-// that the blacklist has need not be the token's own: it is that of before the project set another, or cannot be read.
+// A token on simplejwt's blacklist counts as used. One that has expired is not stored. The expiry
+// in the blacklist need not be the token's own: it can be from before the project set another one,
+// or be unreadable.
 func TestImportedTokens(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -433,7 +438,7 @@ func TestImportedTokens(t *testing.T) {
 	})
 }
 
-// Without the database there is a word of what is missing, and no half of a batch.
+// Without the database, the import returns ServiceUnavailable, and imports no part of the batch.
 func TestImportWithoutTheDatabase(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	run := s.Service.NewImport(accounts.ImportOptions{})
@@ -449,7 +454,8 @@ func TestImportWithoutTheDatabase(t *testing.T) {
 	}
 }
 
-// Two runs at once, and somebody who signs up meanwhile: who is second finds the name taken, and judges again.
+// Two runs at once, while a user signs up: the later one finds a name taken, and plans its batch
+// again.
 func TestImportAtTheSameTime(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})

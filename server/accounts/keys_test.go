@@ -13,8 +13,9 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// A new secret without one 401: all replicas with old,new, then all with new,old, while many clients go from one to
-// the other and back. What signs was published a step before. After the old one is gone, what it signed is refused.
+// The secret is replaced without a single 401: all replicas get old,new, then new,old, while many
+// clients alternate between both kinds. The signing key was published one step before. After the
+// old secret is removed, its tokens are rejected.
 func TestControl93SecretRotation(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -26,7 +27,7 @@ func TestControl93SecretRotation(t *testing.T) {
 		steps := []*servertest.Server{s.add(keys(before)), s.add(keys(before + "," + after)), s.add(keys(after + "," + before)), s.add(keys(after))}
 		s.user = steps[0].NewUser()
 		var olds []*servertest.Client
-		t.Run("load", func(t *testing.T) { // ends when all of its clients have
+		t.Run("load", func(t *testing.T) { // returns when all clients have finished
 			for i := range 3 * len(transports) {
 				c := steps[0].Login(s.user, transports[i%len(transports)])
 				olds = append(olds, c.Copy())
@@ -46,9 +47,9 @@ func TestControl93SecretRotation(t *testing.T) {
 	})
 }
 
-// rotate is the life of one client in which the secret is replaced.
+// rotate runs one client while the secret is replaced.
 func rotate(t *testing.T, s *site, steps []*servertest.Server, c *servertest.Client) {
-	for i := 1; i < len(steps)-1; i++ { // each step of the restart has replicas of both kinds
+	for i := 1; i < len(steps)-1; i++ { // at each step, replicas of both kinds run
 		for _, r := range []*servertest.Server{steps[i-1], steps[i], steps[i-1], steps[i]} {
 			c = c.At(r)
 			c.Profile().Want(t, http.StatusOK, "")
@@ -56,7 +57,7 @@ func rotate(t *testing.T, s *site, steps []*servertest.Server, c *servertest.Cli
 			s.age(c, interval+margin)
 			c.RefreshTokens().Want(t, http.StatusOK, "")
 			c.Profile().Want(t, http.StatusOK, "")
-			for _, each := range steps[i-1 : i+1] { // who verifies by the published keys can do so at either
+			for _, each := range steps[i-1 : i+1] { // a verifier can use the published keys of either replica
 				published(t, each, c)
 			}
 		}
@@ -67,7 +68,8 @@ func rotate(t *testing.T, s *site, steps []*servertest.Server, c *servertest.Cli
 	c.Copy().RefreshTokens().Want(t, http.StatusOK, "")
 }
 
-// published asks that the key of a client's access token is in the key set of a replica, and nothing but public keys.
+// published checks that a replica's key set contains the key of the client's access token, and only
+// public keys.
 func published(t *testing.T, r *servertest.Server, c *servertest.Client) {
 	t.Helper()
 	access := c.Access

@@ -11,24 +11,26 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// LegacySecrets are those with which the service that users were imported from signed its refresh tokens, and the
-// instant from which on no token of it is taken. The zero value takes none.
+// LegacySecrets holds the secrets with which the Django service signed its refresh tokens, and the
+// time from which none of its tokens is accepted. The zero value accepts none.
 type LegacySecrets struct {
 	Secrets []string
 	Until   time.Time
 }
 
-// LegacyToken is an authentic refresh token of the old service.
+// LegacyToken is an authentic refresh token of the Django service.
 type LegacyToken struct {
 	Identity  token.LegacyIdentity
 	ExpiresAt time.Time
 }
 
-// legacyTransports are those of the sessions that such a token is exchanged for, by the way it came.
+// legacyTransports maps the location of a legacy token to the transport of the session that it is
+// exchanged for.
 var legacyTransports = map[Carrier]token.Transport{RefreshCookie: token.Hybrid, Body: token.Body}
 
-// LegacyCredential verifies a refresh token of the old service, which Refresh then exchanges for a session. Nothing is
-// asked of the database. RefreshInvalid is all that is said of what is wrong with it, also that none is taken any more.
+// LegacyCredential verifies a refresh token of the Django service, which [Service.Refresh] then
+// exchanges for a session. It does not query the database. Errors: RefreshInvalid for every fault,
+// and if legacy tokens are not accepted any more.
 func (s *Service) LegacyCredential(carrier Carrier, raw string) (Credential, error) {
 	if legacyTransports[carrier] == "" || !s.now().Before(s.legacyUntil) {
 		return Credential{}, refuse(RefreshInvalid)
@@ -40,16 +42,18 @@ func (s *Service) LegacyCredential(carrier Carrier, raw string) (Credential, err
 	return Credential{Carrier: carrier, Subject: c.Subject, Legacy: &LegacyToken{Identity: c.Identity, ExpiresAt: c.ExpiresAt}}, nil
 }
 
-// exchange begins a session for a refresh token of the old service, once. Which user may have one is in the WHERE of
-// (Store).ExchangeToken.
+// exchange begins a session for a refresh token of the Django service, once. The WHERE clause of
+// [models.Store.ExchangeToken] decides which users may have one.
 //
-// A lost answer must log nobody out: who shows the token again with the Refresh-Attempt that the session was begun
-// with gets the same tokens, as long as that is live and has not been refreshed. Anybody else, and any other reason,
-// gets what a forged token gets, so that a thief does not learn whether there was something to steal.
+// A lost answer must not log a user out. A client that presents the token again, with the
+// Refresh-Attempt with which the session was begun, gets the same tokens, as long as the session is
+// live and has not been refreshed. In all other cases the answer is that for a forged token, so
+// that a thief does not learn whether there was anything to steal.
 //
-// Each try has the same id: if the answer to a COMMIT was lost, the next one finds its own session.
+// Each try has the same session id: if the answer to a COMMIT was lost, the next try finds its own
+// session.
 //
-// Errors: RefreshInvalid, ServiceUnavailable; after the second the same token is as good as before.
+// Errors: RefreshInvalid, ServiceUnavailable (the same token can still be used).
 func (s *Service) exchange(caller context.Context, in RefreshInput) (Tokens, error) {
 	ctx, cancel := deadline(caller)
 	defer cancel()
@@ -70,8 +74,9 @@ func (s *Service) exchange(caller context.Context, in RefreshInput) (Tokens, err
 	return Tokens{}, err
 }
 
-// passwordNeverShown: the old service saw it, at a time that nobody knows here. What asks for a password that was shown
-// lately must not be had by such a token.
+// passwordNeverShown is the time of authentication of a session that begins with a legacy token.
+// The Django service verified the password, at a time that is unknown here, so the session must not
+// have recent authentication.
 var passwordNeverShown = time.Unix(0, 0).UTC()
 
 func (s *Service) exchangeAs(ctx context.Context, in RefreshInput, id models.ID) (Tokens, error) {
@@ -82,7 +87,7 @@ func (s *Service) exchangeAs(ctx context.Context, in RefreshInput, id models.ID)
 	}
 	l := s.newSession(u, LoginInput{Transport: legacyTransports[c.Carrier], Client: in.Client})
 	l.ID, l.Attempt, l.AuthenticatedAt = id, s.policy.attemptHash(in.Attempt), &passwordNeverShown
-	if now := l.CreatedAt; !now.Before(s.legacyUntil) || !now.Before(c.Legacy.ExpiresAt) { // by now, after some tries
+	if now := l.CreatedAt; !now.Before(s.legacyUntil) || !now.Before(c.Legacy.ExpiresAt) { // either may have passed during the tries
 		return Tokens{}, refuse(RefreshInvalid)
 	}
 	err = s.store.ExchangeToken(ctx, models.OneTimeToken{
@@ -95,10 +100,11 @@ func (s *Service) exchangeAs(ctx context.Context, in RefreshInput, id models.ID)
 	case errors.Is(err, models.ErrConflict):
 		return s.repeatExchange(ctx, in, id)
 	}
-	return Tokens{}, refusedOrStoreError(err) // ErrNotFound: not imported, inactive, or all sessions were ended since
+	return Tokens{}, refusedOrStoreError(err) // ErrNotFound: not imported, inactive, or all sessions revoked since
 }
 
-// repeatExchange answers for a token that has been used: with the tokens of its session, to whom they belong.
+// repeatExchange handles a token that has been used: it returns the tokens of its session again if
+// the request repeats the exchange. Errors: RefreshInvalid, ServiceUnavailable.
 func (s *Service) repeatExchange(ctx context.Context, in RefreshInput, own models.ID) (Tokens, error) {
 	c := in.Credential
 	used, err := s.store.Token(ctx, models.PurposeLegacyRefresh, c.Legacy.Identity[:])
@@ -106,7 +112,7 @@ func (s *Service) repeatExchange(ctx context.Context, in RefreshInput, own model
 		return Tokens{}, refusedOrStoreError(err)
 	}
 	l, err := s.store.Session(ctx, used.ID)
-	if err != nil { // ErrNotFound also for one that the old service had revoked before the import
+	if err != nil { // ErrNotFound also for a token that Django had revoked before the import
 		return Tokens{}, refusedOrStoreError(err)
 	}
 	known := used.ID == own || sameAttempt(s.policy.attemptHash(in.Attempt), l.Attempt)
@@ -118,7 +124,7 @@ func (s *Service) repeatExchange(ctx context.Context, in RefreshInput, own model
 	if err != nil {
 		return Tokens{}, storeError(err)
 	}
-	if !ok { // it has changed meanwhile, or the clock is off: decide again
+	if !ok { // the session has changed since, or the clocks differ: try again
 		return Tokens{}, storeError(models.ErrClock)
 	}
 	s.observe("legacy_repeated")

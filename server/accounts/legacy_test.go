@@ -21,14 +21,14 @@ func oldService() []string {
 	return []string{"ACCOUNTS_LEGACY_JWT_SECRETS=" + oldSecret, "ACCOUNTS_LEGACY_JWT_UNTIL=" + time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}
 }
 
-// imported is a user who came with the import.
+// imported adds an imported user.
 func (s *site) imported() servertest.User {
 	u := s.replicas[0].NewUser()
 	s.db.Exec(s.t, "UPDATE users SET imported_epoch = session_epoch WHERE id = ?", u.ID)
 	return u
 }
 
-// oldToken is another refresh token of the old service each time.
+// oldToken returns a new refresh token of the Django service at each call.
 func oldToken(u servertest.User) string {
 	now := time.Now().Unix()
 	return tokentest.LegacySimple(oldSecret, "refresh", u.ID, now-60, now+3600, uuid.NewString())
@@ -38,8 +38,8 @@ func exchange(c *servertest.Client, raw string) *servertest.Response {
 	return c.Do(http.MethodPost, "/accounts/refresh_token", map[string]any{"refresh_token": raw})
 }
 
-// The answer to COMMIT is lost, so that nobody knows whether the token is used. The call finds out by itself, also where
-// the client sends no attempt.
+// The answer to COMMIT is lost, so it is unknown whether the token has been used. The call finds
+// out itself, also if the client sends no attempt.
 func TestLostCommitOfAnExchange(t *testing.T) {
 	eachFaulty(t, oldService(), func(t *testing.T, f *faulty) {
 		for name, faults := range map[string][]fault{"made": {cutAfter}, "never made": {cutBefore}, "never made, then made": {cutBefore, cutAfter}} {
@@ -61,7 +61,8 @@ func TestLostCommitOfAnExchange(t *testing.T) {
 	})
 }
 
-// A token of the old service is a sign-in too. The first one ends a change of the address that a superuser has started.
+// An exchange counts as a sign-in. The first one cancels a change of address that a superuser has
+// started.
 func TestControl182FirstExchangeEndsAPendingChange(t *testing.T) {
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		r := s.replicas[0]
@@ -76,7 +77,8 @@ func TestControl182FirstExchangeEndsAPendingChange(t *testing.T) {
 	})
 }
 
-// A token that was good when the request came is not, when its day or its own end comes while the database is waited for.
+// A token that was valid when the request arrived is rejected if LEGACY_JWT_UNTIL or its own expiry
+// passes while the request waits for the database.
 func TestExchangeEndsWhileItWaits(t *testing.T) {
 	s := newSite(t, servertest.SQLite, 1, oldService()...)
 	now, r := time.Now().Unix(), s.replicas[0]
@@ -99,7 +101,7 @@ func TestExchangeEndsWhileItWaits(t *testing.T) {
 	}
 }
 
-// A database that says nothing is a 503 in time, and the same token works afterwards.
+// The database does not answer: the answer is a 503 in time, and the same token works afterwards.
 func TestExchangeOnASilentDatabase(t *testing.T) {
 	eachFaulty(t, oldService(), func(t *testing.T, f *faulty) {
 		u := f.imported()
@@ -118,7 +120,8 @@ func TestExchangeOnASilentDatabase(t *testing.T) {
 	})
 }
 
-// An exchange in flight does not outlive what ends all sessions, and none begins afterwards.
+// An exchange in flight does not survive an operation that ends all sessions, and none succeeds
+// afterwards.
 func TestExchangesRaceWithTheEndOfEverything(t *testing.T) {
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		for name, end := range map[string]func(u servertest.User) error{

@@ -145,8 +145,8 @@ func idsOfMails(t *testing.T, db *servertest.Database) (ids []uuid.UUID) {
 	return ids
 }
 
-// An invited user has 72 hours to set a password. A stranger who requests a reset for the address
-// causes a new link that replaces the old one. The new link must not expire earlier.
+// An invited user has 72 hours to set a password. If a stranger requests a reset for the address, a
+// new link replaces the old one. The new link must not expire earlier.
 func TestControl198StrangersShortenNoInvitation(t *testing.T) {
 	const invited, life = "boss@example.com", 72 * time.Hour
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {

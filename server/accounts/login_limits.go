@@ -18,7 +18,7 @@ const (
 type loginLimits struct {
 	guesses  []models.Spending // of the name and the client; refunded if the password was right
 	verified []models.Spending // of the client; refunded only if no password was verified
-	counted  time.Time         // when
+	counted  time.Time         // when they were counted
 	known    time.Time         // until when the client's network is known for the name, or zero
 }
 
@@ -59,8 +59,8 @@ func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (log
 		}
 		over = sooner(over, err)
 	}
-	// A 429 counts for the client too. Otherwise one client could poll an exhausted limit at no cost, and
-	// exhaust it again as soon as the owner has released it.
+	// A 429 counts for the client too. Otherwise one client could poll an exhausted limit at no
+	// cost, and exhaust it again as soon as the owner has released it.
 	return l, later(s.spend(ctx, failures...), over)
 }
 

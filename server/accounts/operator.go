@@ -10,7 +10,7 @@ import (
 	"example.com/accounts/server/credentials"
 )
 
-// NewUser is a user as an operator adds one: active, with a verified address.
+// NewUser is a user that an operator adds: active, with a verified address.
 type NewUser struct {
 	Username, Email, FirstName, LastName string
 	Password                             string
@@ -40,15 +40,15 @@ func (s *Service) newUser(n NewUser) (models.User, error) {
 		IsActive: true, IsStaff: n.Superuser, IsSuperuser: n.Superuser, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch(),
 	}
 	var username error
-	if n.Username == "" { // an operator is not to be surprised by a generated one
+	if n.Username == "" { // a generated one would surprise the operator
 		username = invalid("username", "required")
 	}
 	identity := newIdentity(&u) // first, because the password is compared with the names
 	return u, allFaults(username, identity, s.checkNewPassword(n.Password, u))
 }
 
-// newEpoch is where a user's epoch starts: 48 random bits, so that a user who is removed and added again (a restored
-// backup, an import) does not meet the epoch of old sessions.
+// newEpoch returns the first session epoch of a user. It has 48 random bits, so that the epoch of a
+// user who is removed and added again (a restored backup, an import) does not match old sessions.
 func newEpoch() int64 {
 	var b [8]byte
 	_, _ = rand.Read(b[2:]) // never fails (crypto/rand)
@@ -82,13 +82,13 @@ func (s *Service) isTaken(ctx context.Context, find func(context.Context, string
 	return err == nil && other.ID != id, storeError(err)
 }
 
-// Users calls f with every user, by id.
+// Users calls f with every user, in the order of ids.
 func (s *Service) Users(ctx context.Context, f func(models.User) error) error {
 	return storeError(s.store.Users(ctx, f))
 }
 
-// SetPassword replaces a user's password and ends all sessions of the user.
-// Errors: ResourceNotFound, ValidationFailed, ServiceUnavailable.
+// SetPassword replaces a user's password and revokes all sessions of the user. Errors:
+// ResourceNotFound, ValidationFailed, ServiceUnavailable.
 func (s *Service) SetPassword(ctx context.Context, username, password string) error {
 	hash, err := s.hasher.Hash(ctx, credentials.Network{}, password)
 	if err != nil {
@@ -103,8 +103,8 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 	})
 }
 
-// SetActive activates or deactivates a user and ends all sessions of the user. Errors: ResourceNotFound,
-// SuperuserLast, ServiceUnavailable.
+// SetActive activates or deactivates a user and revokes all sessions of the user. Errors:
+// ResourceNotFound, SuperuserLast, ServiceUnavailable.
 func (s *Service) SetActive(ctx context.Context, username string, active bool) error {
 	kind := models.EventDeactivated
 	if active {
@@ -120,7 +120,8 @@ func (s *Service) byOperator(kind models.EventKind, userID int64, changes models
 	return changing(s.event(kind, userID, Client{}, detail), changes)
 }
 
-// changeUser changes the user of that name.
+// changeUser makes a guarded change of the user with that login name. Errors: ResourceNotFound,
+// ServiceUnavailable.
 func (s *Service) changeUser(ctx context.Context, username string, change func(models.User) error) error {
 	return guarded(func() (models.User, error) {
 		u, err := s.userOfLogin(ctx, newLoginName(username))
@@ -131,8 +132,8 @@ func (s *Service) changeUser(ctx context.Context, username string, change func(m
 	}, change)
 }
 
-// guarded reads the user and makes a change that is guarded by what was read; again, if something else changed the user
-// in between.
+// guarded reads a user and makes a change that fails with models.ErrNotFound if the user has
+// changed since the read. It then tries again, loginTries times in all.
 func guarded(read func() (models.User, error), change func(models.User) error) error {
 	var err error
 	for range loginTries {

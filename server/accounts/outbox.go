@@ -30,7 +30,7 @@ func (s *Service) newMail(kind mail.Kind, life time.Duration, client Client) mod
 		Locale: locale(client.AcceptLanguage), CreatedAt: now, NextAt: now, ExpiresAt: now.Add(life)}
 }
 
-// requestPriority is the priority of a mail that a stranger has requested.
+// requestPriority returns the priority of a mail that a stranger has requested.
 func requestPriority(kind mail.Kind) models.MailPriority {
 	if kind == mail.Reset {
 		return models.PriorityReset
@@ -38,8 +38,8 @@ func requestPriority(kind mail.Kind) models.MailPriority {
 	return models.PriorityRegistration
 }
 
-// notices is the mail that tells a user of a change, if the address is known to be the user's: where it need not be
-// verified, somebody else's mailbox could be filled with them.
+// notices returns the mail that informs a user of a change, if the user has verified the address.
+// An unverified address may be another person's mailbox, which notices could flood.
 func (s *Service) notices(u models.User, kind mail.Kind, client Client) []models.Mail {
 	if u.EmailVerifiedAt == nil {
 		return nil
@@ -47,7 +47,7 @@ func (s *Service) notices(u models.User, kind mail.Kind, client Client) []models
 	return []models.Mail{s.mailTo(u, kind, client)}
 }
 
-// mailTo shapes a mail to a user's present address.
+// mailTo prepares a mail to a user's present address.
 func (s *Service) mailTo(u models.User, kind mail.Kind, client Client) models.Mail {
 	m := s.newMail(kind, noticeLife, client)
 	m.Priority = models.PriorityKnown
@@ -58,7 +58,7 @@ func (s *Service) mailTo(u models.User, kind mail.Kind, client Client) models.Ma
 	return m
 }
 
-// provedName returns the name by which a mail addresses the user: the first name if the user has
+// provedName returns the name that a mail addresses the user with: the first name if the user has
 // verified the address. Otherwise another person can have typed both, and the name would be a
 // message to a stranger.
 func provedName(u models.User) string {
@@ -70,7 +70,7 @@ func provedName(u models.User) string {
 
 var languages = language.NewMatcher([]language.Tag{language.English, language.Korean})
 
-// locale picks the language of a mail from Accept-Language.
+// locale returns the language of a mail for the header Accept-Language.
 func locale(accept string) string {
 	tags, _, err := language.ParseAcceptLanguage(accept)
 	if err != nil {
@@ -96,7 +96,8 @@ func (s *Service) mailBudget(kind mail.Kind, emailNorm string) models.Spending {
 	return use(s.settings.MailsPerRecipient, mailsTo+group, emailNorm)
 }
 
-// queued is what comes of queueing a mail: without one, since there have been enough, the answer is the same.
+// queued returns the answer to a request for a mail. It is the same if a rate limit prevented the
+// mail.
 func (s *Service) queued(queued bool, err error) error {
 	if err != nil {
 		return storeError(err)
@@ -116,8 +117,9 @@ func (s *Service) wakeMail() {
 	}
 }
 
-// compose makes the message of a queued mail: who it is for and what it says is decided now, not when it was asked
-// for. ErrNotFound: there is nobody to tell, or nothing any more.
+// compose returns the message of a queued mail. The recipient and the content are determined now,
+// not when the mail was requested. Errors: models.ErrNotFound if there is no recipient, or nothing
+// to say any more; errNoSecret.
 func (s *Service) compose(ctx context.Context, m models.Mail) (mail.Message, error) {
 	message := mail.Message{Kind: mail.Kind(m.Kind), To: m.Email, Locale: m.Locale, Name: m.Name, NewEmail: m.NewEmail, ID: m.PublicID(),
 		Date: m.CreatedAt, ValidFor: m.ExpiresAt.Sub(m.CreatedAt)}
@@ -137,18 +139,20 @@ func (s *Service) compose(ctx context.Context, m models.Mail) (mail.Message, err
 		return s.unlessOwned(ctx, m, message, models.PurposeEmailChange, s.settings.EmailChangeURL)
 	case mail.PasswordChanged, mail.EmailChangeNotice, mail.AlreadyRegistered:
 		message.Link, message.ValidFor = link(s.settings.ResetURL, "", message.Locale), 0
-	case mail.EmailChanged, mail.AccountDeleted: // nothing to open
+	case mail.EmailChanged, mail.AccountDeleted: // no link
 	}
 	return message, nil
 }
 
-// composeVerify: in the mail of a registration is the link, if nobody has the address.
+// composeVerify returns the mail of a registration. It has the link only if no other user has the
+// address.
 func (s *Service) composeVerify(ctx context.Context, m models.Mail, message mail.Message) (mail.Message, error) {
 	return s.unlessOwned(ctx, m, message, models.PurposeVerify, s.settings.VerifyURL)
 }
 
-// unlessOwned adds the link, unless somebody else than the mail's user has the address: then its owner hears that, by
-// the name, in the language and at the spelling of the account, and nothing of what a stranger typed.
+// unlessOwned adds the link, unless a user other than the mail's has the address. Then the message
+// instead informs that user, with the name, language and spelling of the account, and contains
+// nothing that a stranger typed.
 func (s *Service) unlessOwned(ctx context.Context, m models.Mail, message mail.Message, purpose, page string) (mail.Message, error) {
 	owner, err := s.store.UserByEmail(ctx, m.EmailNorm)
 	switch {
@@ -158,7 +162,7 @@ func (s *Service) unlessOwned(ctx context.Context, m models.Mail, message mail.M
 		return message, nil
 	case err != nil && !errors.Is(err, models.ErrNotFound):
 		return message, err
-	case m.TokenID == nil: // its owner has left meanwhile
+	case m.TokenID == nil: // the user who had the address does not have it any more
 		return message, models.ErrNotFound
 	}
 	message.Name = "" // the address is not verified until the link is used
@@ -192,7 +196,8 @@ func (s *Service) resetUser(ctx context.Context, m models.Mail) (models.User, er
 	return u, err
 }
 
-// composeReset makes the token now, under the mail's own id: sent twice, it is the same link.
+// composeReset creates the token when the mail is sent, with the mail's own id, so that a mail that
+// is sent twice has the same link.
 func (s *Service) composeReset(ctx context.Context, m models.Mail, message mail.Message) (mail.Message, error) {
 	u, err := s.resetUser(ctx, m)
 	if err != nil {
@@ -232,5 +237,5 @@ func (s *Service) withLink(ctx context.Context, message mail.Message, purpose, p
 	return message, errNoSecret
 }
 
-// errNoSecret: an operator took a secret away too soon.
+// errNoSecret is the error if an operator removed a secret too soon.
 var errNoSecret = errors.New("the secret that its link was made with is no longer configured")

@@ -34,7 +34,8 @@ const (
 	secret  = "correct horse battery"
 )
 
-// postOffice is a real SMTP server that can be away, silent, slow or refuse, and counts what it is given.
+// postOffice is a real SMTP server that can be unavailable, silent or slow, or reject mails. It
+// counts the mails that it receives.
 type postOffice struct {
 	t       testing.TB
 	address string
@@ -63,7 +64,7 @@ func (o *postOffice) sender() mail.Sender {
 	return s
 }
 
-// away refuses connections from now on, silence takes them and says nothing, open works.
+// away rejects connections from now on. silence accepts them without answering. open works.
 func (o *postOffice) away() { o.end() }
 
 func (o *postOffice) listen() net.Listener {
@@ -116,7 +117,7 @@ func (o *postOffice) answer(refuse error) {
 	o.refuse = refuse
 }
 
-// count is how many different mails arrived; more than once is an error.
+// count returns how many different mails arrived. A mail that arrived more than once is an error.
 func (o *postOffice) count() int {
 	o.t.Helper()
 	o.mu.Lock()
@@ -162,7 +163,7 @@ func refusal(code int) error {
 	return &gosmtp.SMTPError{Code: code, EnhancedCode: gosmtp.EnhancedCode{code / 100, 1, 1}, Message: "no such mailbox: somebody@example.com"}
 }
 
-// senderFunc is a sender that fails as it likes.
+// senderFunc is a sender whose result the test chooses.
 type senderFunc func(ctx context.Context, m mail.Message) error
 
 func (f senderFunc) Send(ctx context.Context, m mail.Message) error { return f(ctx, m) }
@@ -177,14 +178,14 @@ func requestReset(t testing.TB, s *servertest.Server, email string) {
 	s.Anonymous().Do(http.MethodPost, "/accounts/password/reset", map[string]any{"email": email}).Want(t, http.StatusAccepted, "")
 }
 
-// pass lets time go by, as the server sees it, and wakes its worker by a request that leads to no mail.
+// pass advances the server's clock, and wakes its worker with a request that causes no mail.
 func pass(t testing.TB, s *servertest.Server, by time.Duration) {
 	t.Helper()
 	s.Clock.Advance(by)
 	requestReset(t, s, "nobody@example.com")
 }
 
-// eventually waits for what a worker does.
+// eventually waits until a condition holds, usually the effect of a worker.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
@@ -194,7 +195,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// settled waits until every mail has its outcome, and says how often each came out.
+// settled waits until every mail has an outcome, and returns the number of mails by outcome.
 func settled(t testing.TB, db *servertest.Database) map[string]int {
 	t.Helper()
 	eventually(t, "every mail has an outcome", func() bool { return db.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 0 })
@@ -211,7 +212,8 @@ func settled(t testing.TB, db *servertest.Database) map[string]int {
 	return outcomes
 }
 
-// row is what the outbox says of the mail to an address that no worker has.
+// row waits until no worker holds the mail to an address, and returns its attempts and the time of
+// the next one.
 func row(t testing.TB, db *servertest.Database, email string) (attempts int, next time.Time) {
 	t.Helper()
 	eventually(t, "the lease is given back", func() bool {
@@ -230,8 +232,9 @@ func errorLines(s *servertest.Server) (lines []string) {
 	return lines
 }
 
-// The mail server is away for a while: no request notices, and every mail arrives afterwards, once. The server beside
-// it, whose mails go out, takes turns with it: so both meet the same machine.
+// The mail server is unavailable for a while. No request is affected, and every mail arrives once
+// afterwards. A server whose mails are sent takes turns with this one, so that both run under the
+// same load.
 func TestMailServerAway(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		for name, away := range map[string]func(*postOffice){"refuses": (*postOffice).away, "is silent": (*postOffice).silence} {
@@ -261,12 +264,12 @@ func sameTime(t *testing.T, rounds int, usual, other *servertest.Server) {
 	t.Helper()
 	took := map[string][2][]time.Duration{}
 	for round := range rounds {
-		users := [2]servertest.User{usual.NewUser(), other.NewUser()} // of several resets of one user the newest alone is sent
+		users := [2]servertest.User{usual.NewUser(), other.NewUser()} // of several resets of one user, only the newest is sent
 		email := fmt.Sprintf("new%d@example.com", round)
 		for _, operation := range []struct {
 			path string
 			body func(u servertest.User) any
-		}{ // in this order: a mail that was asked for again before there is a registration is for nobody
+		}{ // in this order: before there is a registration, a resend has no recipient
 			{"/accounts/register", func(servertest.User) any { return map[string]any{"email": email, "password": secret} }},
 			{"/accounts/email/resend", func(servertest.User) any { return map[string]any{"email": "new0@example.com"} }},
 			{"/accounts/password/reset", func(u servertest.User) any { return map[string]any{"email": u.Email} }},
@@ -297,7 +300,8 @@ func median(list []time.Duration) time.Duration {
 	return list[len(list)/2]
 }
 
-// A refusal for now is tried again, each time twice as late, and never later than the longest pause.
+// A mail that is rejected temporarily is retried. Each pause is twice as long as the one before, up
+// to the longest one.
 func TestMailIsRetriedWithBackOff(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -320,7 +324,7 @@ func TestMailIsRetriedWithBackOff(t *testing.T) {
 			began = s.Clock.Now().Add(want)
 			pass(t, s, want)
 		}
-		attempted(len(pauses) + 1) // else the clock would run away from a lease
+		attempted(len(pauses) + 1) // otherwise the clock would pass the end of a lease
 		office.answer(nil)
 		pass(t, s, longest)
 		if got := settled(t, s.Database); got[models.MailSent] != 1 || office.count() != 1 || len(errorLines(s)) != 0 {
@@ -329,8 +333,8 @@ func TestMailIsRetriedWithBackOff(t *testing.T) {
 	})
 }
 
-// A refusal for good, and a mail that nobody took before its link expired: given up, once, loudly, and without saying
-// whose mailbox it was or what would have opened the account.
+// A mail that is rejected permanently, or not accepted before its link expired, is given up once
+// and logged as an error. The log contains neither the address nor the link.
 func TestMailIsGivenUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		refusal error
@@ -368,8 +372,8 @@ func TestMailIsGivenUp(t *testing.T) {
 	}
 }
 
-// A replica dies while it delivers: another one does it, when the lease has run out and not before. If the mail had
-// gone out already it goes out again, as the same mail with the same link.
+// A replica dies during a delivery. Another one sends the mail when the lease has expired, and not
+// earlier. If the mail was already sent, it is sent again, as the same mail with the same link.
 func TestWorkerDies(t *testing.T) {
 	for name, sent := range map[string]bool{"before it is sent": false, "after it was sent": true} {
 		t.Run(name, func(t *testing.T) {
@@ -407,7 +411,7 @@ func TestWorkerDies(t *testing.T) {
 	}
 }
 
-// A mail that is slow to go out keeps no other one back.
+// A mail that takes long to send does not hold up others.
 func TestSlowMailIsInNobodysWay(t *testing.T) {
 	mails, held := &servertest.Mails{}, make(chan struct{})
 	release := sync.OnceFunc(func() { close(held) })
@@ -430,8 +434,9 @@ func TestSlowMailIsInNobodysWay(t *testing.T) {
 	mails.Wait(t, "slow@example.com", 1)
 }
 
-// Who asks for a reset of somebody's address and then for one of their own must not see by the time of the second mail
-// whether there was a first: a mail to nobody keeps its sender busy for as long as the last one did that went out.
+// A client that requests a reset for another person's address, and then one for its own, must not
+// see by the time of the second mail whether the first was sent. A mail without a recipient
+// occupies its sender for as long as the last mail that was sent.
 func TestControl13MailToNobodyTakesAsLong(t *testing.T) {
 	const sending = 200 * time.Millisecond
 	s := servertest.Start(t, servertest.Options{Mail: senderFunc(func(context.Context, mail.Message) error { time.Sleep(sending); return nil })})
@@ -446,11 +451,11 @@ func TestControl13MailToNobodyTakesAsLong(t *testing.T) {
 	}
 }
 
-// Two replicas share the work.
+// Two replicas share the outbox, and each mail is sent once.
 func TestTwoReplicasSendEachMailOnce(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.MySQL {
-			return // one process by design
+			return // SQLite is used by one process only
 		}
 		t.Parallel()
 		office := newPostOffice(t).open()
@@ -482,7 +487,7 @@ func TestTwoReplicasSendEachMailOnce(t *testing.T) {
 	})
 }
 
-// A worker that is told to stop brings the mail in its hands to its end, and begins no other.
+// A worker that is told to stop finishes the delivery in progress, and begins no other.
 func TestStopDuringDelivery(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -517,8 +522,8 @@ func TestStopDuringDelivery(t *testing.T) {
 	})
 }
 
-// The secret is changed while mails wait: those that were tried before, and whose links have a row, and those that
-// were not.
+// The secret is changed while mails wait: mails that were tried before, whose links have a row, and
+// mails that were not.
 func TestSecretChangesBeforeMailIsSent(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -536,7 +541,7 @@ func TestSecretChangesBeforeMailIsSent(t *testing.T) {
 		requestReset(t, a, fresh.Email)
 
 		b := servertest.Start(t, servertest.Options{Engine: e, Database: a.Database, Settings: []string{"ACCOUNTS_SECRET_KEYS=" + next + "," + old}})
-		// MySQL's clock cannot be moved, and logging in is refused where it differs.
+		// MySQL's clock cannot be moved, and logins fail if it differs from the server's.
 		b.Database.Exec(t, "UPDATE outbox SET next_at = created_at WHERE done_at IS NULL")
 		pass(t, b, 0)
 		for _, s := range []*servertest.Server{b, a} { // the old replica may still be there
@@ -552,8 +557,8 @@ func TestSecretChangesBeforeMailIsSent(t *testing.T) {
 	})
 }
 
-// Whoever reads the database cannot open an account by it: no token is there, nor anything that a token could be made
-// from without the server's secret, nor a password.
+// A reader of the database cannot use it to open an account: it contains no token, nothing that a
+// token could be derived from without the server's secret, and no password.
 func TestOutboxHoldsNothingSecret(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()

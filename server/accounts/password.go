@@ -17,9 +17,9 @@ import (
 
 // checkNewPassword checks a new password against the policy, against the user's own data and the
 // names of the service, which attackers try first, and against the list of breached passwords (ASVS
-// 6.2.12). If the list cannot be read, every new password is rejected with ServiceUnavailable: a full disk
-// or a replaced file must not switch the check off unnoticed. Logins are not affected. Errors:
-// ValidationFailed, ServiceUnavailable.
+// 6.2.12). If the list cannot be read, every new password is rejected with ServiceUnavailable: a
+// full disk or a replaced file must not switch the check off unnoticed. Logins are not affected.
+// Errors: ValidationFailed, ServiceUnavailable.
 func (s *Service) checkNewPassword(password string, u models.User) error {
 	if err := s.checkPolicy(password, u); err != nil || s.breached == nil {
 		return err
@@ -33,8 +33,8 @@ func (s *Service) checkNewPassword(password string, u models.User) error {
 	return nil
 }
 
-// checkPolicy checks a new password against the policy, the user's own data and the names of the service. Errors:
-// ValidationFailed.
+// checkPolicy checks a new password against the policy, the user's own data and the names of the
+// service. Errors: ValidationFailed.
 func (s *Service) checkPolicy(password string, u models.User) error {
 	err := credentials.CheckPolicy(password, s.settings.MinPassword, append(ownWords(u), s.settings.SiteNames...)...)
 	var refused *credentials.PolicyError
@@ -74,12 +74,13 @@ func isFieldFault(err error) bool {
 	return errors.As(err, &rule) && len(rule.Fields) > 0
 }
 
-// passwordWrong is what a signed-in user gets for a wrong present password: never a 401, on which clients refresh.
+// passwordWrong returns the error for a wrong present password of a signed-in user. It is never a
+// 401, because clients respond to that with a refresh.
 func passwordWrong(field string) error { return invalid(field, "password_wrong") }
 
-// confirmPassword asks a signed-in user for the password once more, before what a stolen session must not do. The
-// answer is the user with the password hash. Errors: ValidationFailed (password_wrong), SessionRevoked, RateLimited,
-// ServiceUnavailable.
+// confirmPassword verifies the password of a signed-in user again, before an operation that a
+// stolen session must not permit. It returns the user with the password hash. Errors:
+// ValidationFailed (required, password_wrong), SessionRevoked, RateLimited, ServiceUnavailable.
 func (s *Service) confirmPassword(ctx context.Context, p Principal, field, password string, client Client) (models.User, error) {
 	u, err := s.userOf(ctx, p)
 	if err != nil {
@@ -94,7 +95,8 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 }
 
 // compareOwnPassword verifies the present password of a user within the limits of the user and the
-// client. Wrong passwords count for the kind of limit given. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
+// client. Wrong passwords count for the kind of limit given. Errors: ValidationFailed
+// (password_wrong), RateLimited, ServiceUnavailable.
 func (s *Service) compareOwnPassword(ctx context.Context, u models.User, limit, field, password string, client Client) error {
 	failure := guess(s.settings.LoginFailuresPerAccount, limit, subjectOf(u))
 	if _, err := s.comparePassword(ctx, client, failure, field, password, u.Password); err != nil {
@@ -103,7 +105,8 @@ func (s *Service) compareOwnPassword(ctx context.Context, u models.User, limit, 
 	return s.spend(ctx, s.passwordRight(u))
 }
 
-// userOf reads the principal's user with the password hash. Errors: SessionRevoked, ServiceUnavailable.
+// userOf reads the principal's user with the password hash. Errors: SessionRevoked,
+// ServiceUnavailable.
 func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -114,8 +117,9 @@ func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) 
 	return u, storeError(err)
 }
 
-// comparePassword says of which hash it is the password, within a budget of failures: who has stolen a session, or
-// somebody's mail, is not to find it by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
+// comparePassword returns the index of the hash that the password matches. Wrong passwords count
+// against the limits, so that an attacker with a stolen session or mailbox cannot find the password
+// by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
 func (s *Service) comparePassword(ctx context.Context, client Client, failure models.Spending, field, password string, hashes ...string) (which int, err error) {
 	if err := s.busy(client); err != nil {
 		return 0, err
@@ -130,7 +134,7 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 		switch {
 		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
 			s.observe("hash_unusable")
-		case err != nil: // not judged
+		case err != nil: // not verified
 			return 0, errors.Join(hashError(err), s.refund(ctx, append(verified, failure)...))
 		case ok:
 			return i, s.refund(ctx, failure)
@@ -140,8 +144,9 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 	return 0, passwordWrong(field)
 }
 
-// overtaken is the answer to a change that found another user than the one the password was confirmed for. If only
-// the hash is another, renewed by a login at the same moment, the session lives: the same request may be made again.
+// overtaken returns the error of a change whose user has changed since the password was verified.
+// If only the hash has changed, because a login at the same moment renewed it, the session is still
+// live and the client can repeat the request. Errors: SessionRevoked, ServiceUnavailable.
 func (s *Service) overtaken(ctx context.Context, u models.User) error {
 	now, err := s.store.UserByID(ctx, u.ID)
 	switch {
@@ -153,8 +158,9 @@ func (s *Service) overtaken(ctx context.Context, u models.User) error {
 	return unavailable(errors.New("the user changed meanwhile"))
 }
 
-// ChangePassword ends every session of the principal's user, whoever holds them, and begins a new one in the same
-// transport: nothing that existed before works. Errors: ValidationFailed, SessionRevoked, RateLimited, ServiceUnavailable.
+// ChangePassword sets the password, revokes every session and every open link of the principal's
+// user, and begins a new session in the same transport. No earlier token works any more. Errors:
+// ValidationFailed, SessionRevoked, RateLimited, ServiceUnavailable.
 func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next string, client Client) (Tokens, models.User, error) {
 	u, err := s.confirmPassword(ctx, p, "current_password", current, client)
 	if err != nil && !isFieldFault(err) {
@@ -191,14 +197,14 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	return t, after, err
 }
 
-// RequestReset queues a mail with a link to set a new password. Whether the address has an account is found out when
-// the mail is sent: the request does the same for every address, and so takes the same time.
-// Errors: ValidationFailed, RateLimited, ServiceUnavailable.
+// RequestReset queues a mail with a link to set a new password. Whether the address has an account
+// is checked when the mail is sent: the request does the same for every address, and so takes the
+// same time. Errors: ValidationFailed, RateLimited, ServiceUnavailable.
 func (s *Service) RequestReset(ctx context.Context, email string, client Client) error {
 	return s.request(ctx, mail.Reset, email, s.settings.ResetTTL, client)
 }
 
-// request queues a mail of which only an address is known.
+// request queues a mail that a stranger requests for an address.
 func (s *Service) request(ctx context.Context, kind mail.Kind, email string, life time.Duration, client Client) error {
 	if err := s.admitMail(ctx, requestPriority(kind)); err != nil {
 		return err
@@ -217,8 +223,9 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 	return s.queued(s.store.AddMail(ctx, m, s.mailBudget(kind, norm)))
 }
 
-// ConfirmReset sets a new password by the token of a reset mail, once. It ends every session and every other open link
-// of the user and signs nobody in. Errors: LinkInvalid, ValidationFailed, RateLimited, ServiceUnavailable.
+// ConfirmReset sets a new password with the token of a reset mail, which works once. It revokes
+// every session and every other open link of the user, and does not sign in. Errors: LinkInvalid,
+// ValidationFailed, RateLimited, ServiceUnavailable.
 func (s *Service) ConfirmReset(ctx context.Context, value, password string, client Client) error {
 	if err := s.busy(client); err != nil {
 		return err
@@ -240,7 +247,7 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	budgets := append(ownBudgets(u), knownLimits(u, client)...) // a reset opens the login again, whatever limits an attacker has exhausted
+	budgets := append(ownBudgets(u), knownLimits(u, client)...) // a reset permits logins again after an attacker has exhausted the limits
 	var r models.PasswordReset
 	err = guarded(func() (_ models.User, err error) {
 		t, u, err = s.resetting(ctx, value)
@@ -262,7 +269,8 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	return nil
 }
 
-// resetting returns the open token of a reset and its user. Errors: LinkInvalid, ServiceUnavailable.
+// resetting returns the open token of a reset and its user. Errors: LinkInvalid,
+// ServiceUnavailable.
 func (s *Service) resetting(ctx context.Context, value string) (models.OneTimeToken, models.User, error) {
 	t, err := s.openToken(ctx, models.PurposeReset, value)
 	if err != nil {
@@ -298,7 +306,8 @@ func (s *Service) exists(ctx context.Context, id models.ID) bool {
 	return err == nil
 }
 
-// token makes a one-time token's row; its value is a function of the id and the server's secret.
+// oneTime returns the row of a one-time token. Its value is a function of the id and the server's
+// secret.
 func (s *Service) oneTime(id uuid.UUID, purpose string, created time.Time, life time.Duration) models.OneTimeToken {
 	return models.OneTimeToken{ID: models.ID(id), Purpose: purpose, Hash: hashOf(s.ring.OneTime(id)), CreatedAt: created, ExpiresAt: created.Add(life)}
 }
@@ -309,7 +318,7 @@ func (s *Service) wasUsed(ctx context.Context, t models.OneTimeToken, now time.T
 	return err == nil && found.UsedAt != nil && found.UsedAt.Equal(now)
 }
 
-// openToken finds a token that can still be used. Errors: LinkInvalid, ServiceUnavailable.
+// openToken returns a token that can still be used. Errors: LinkInvalid, ServiceUnavailable.
 func (s *Service) openToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
 	t, err := s.findToken(ctx, purpose, value)
 	if err == nil && t.UsedAt != nil {

@@ -12,12 +12,13 @@ import (
 	"example.com/accounts/server/mail"
 )
 
-// ProfileChange is what a user changes of the own profile; nil leaves a member as it is.
+// ProfileChange is a user's change of the own profile; nil leaves a member as it is.
 type ProfileChange struct{ Username, FirstName, LastName, Locale *string }
 
-// UpdateProfile changes the principal's profile. Errors: ValidationFailed, UsernameTaken, RateLimited, ServiceUnavailable.
+// UpdateProfile changes the principal's profile. Errors: ValidationFailed, UsernameTaken,
+// RateLimited, ServiceUnavailable.
 func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange, client Client) (UserDetail, error) {
-	if c.Username != nil && *c.Username == p.User.Username { // nobody chooses it, and it may have been imported
+	if c.Username != nil && *c.Username == p.User.Username { // not a change, and an imported one may predate the rules
 		c.Username = nil
 	}
 	change := models.ProfileChange{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale}
@@ -35,8 +36,8 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	var renames []models.Spending
 	if c.Username != nil {
 		// Each change of the username adds an entry to the security log and takes away the name by
-		// which others find this user. Attempts are counted before they are made, and a username that
-		// is taken counts too, so that a user cannot find out which usernames are taken.
+		// which others find this user. Attempts are counted before they are made, and a username
+		// that is taken counts too, so that a user cannot find out which usernames are taken.
 		renames = append(renames, use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User)))
 		if err := s.spend(ctx, renames...); err != nil {
 			return UserDetail{}, err
@@ -112,7 +113,7 @@ func (s *Service) DeleteAccount(ctx context.Context, p Principal, client Client)
 	return storeError(err)
 }
 
-// Export is what is kept about a user, without secrets.
+// Export is the data stored about a user, without secrets.
 type Export struct {
 	At       time.Time
 	User     UserDetail
@@ -120,9 +121,10 @@ type Export struct {
 	Events   []models.Event
 }
 
-const maxExportedEvents = 1000 // the others are read in pages
+const maxExportedEvents = 1000 // clients read the others in pages
 
-// ExportProfile collects it, which is the longest answer there is. Errors: RateLimited, ServiceUnavailable.
+// ExportProfile returns the data stored about the principal's user. It is limited, because no other
+// answer is as long. Errors: RateLimited, ServiceUnavailable.
 func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error) {
 	if err := s.spend(ctx, use(s.settings.RareActionsPerUser, exportsOfUser, subjectOf(p.User))); err != nil {
 		return Export{}, err
@@ -141,11 +143,12 @@ func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error
 	return Export{At: s.now(), User: user, Sessions: sessions, Events: events}, storeError(err)
 }
 
-// ChangeEmail sends a link to the new address and a notice to the present one. The contract requires
-// a recent authentication. The present address stays in force until the link is confirmed.
+// ChangeEmail sends a link to the new address and a notice to the present one. The contract
+// requires a recent authentication. The present address stays in force until the link is confirmed.
 //
 // Whether another user has the new address is checked when the mail is sent, and only the owner of
-// that address is informed. Errors: ValidationFailed, SessionRevoked, RateLimited, ServiceUnavailable.
+// that address is informed. Errors: ValidationFailed, SessionRevoked, RateLimited,
+// ServiceUnavailable.
 func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, client Client) error {
 	norm, err := newEmail(email)
 	if err != nil {
@@ -169,8 +172,9 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, cl
 	return s.queued(queued, err)
 }
 
-// CancelEmailChange ends the pending change of the principal's address, also one that a staff member
-// has started. It does nothing if no change is pending. Errors: SessionRevoked, ServiceUnavailable.
+// CancelEmailChange ends the pending change of the principal's address, also one that a staff
+// member has started. It does nothing if no change is pending. Errors: SessionRevoked,
+// ServiceUnavailable.
 func (s *Service) CancelEmailChange(ctx context.Context, p Principal, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -185,7 +189,8 @@ func (s *Service) CancelEmailChange(ctx context.Context, p Principal, client Cli
 }
 
 // ResendEmailChange sends a new link to the pending address, which replaces the older one. The mail
-// counts against the same rate limits as one of ChangeEmail, so that resending leads to no more mails.
+// counts against the same rate limits as one of ChangeEmail, so that resending leads to no more
+// mails.
 //
 // A change that a staff member has started stays that staff member's: it still ends with the staff
 // member's role and sessions. Errors: ResourceNotFound if no change is pending, SessionRevoked,
@@ -239,16 +244,16 @@ func (s *Service) emailChange(u models.User, email, norm string, client Client) 
 	return models.EmailChange{Token: t, Mail: link, Notices: notices, Limits: []models.Spending{use(limit, changesOfUser, subjectOf(u))}}
 }
 
-// ConfirmEmailChange puts the new address into force. It requires the token of the link that was sent
-// to the address, and the password of the user who changes the address.
+// ConfirmEmailChange puts the new address into force. It requires the token of the link that was
+// sent to the address, and the password of the user who changes the address.
 //
-// The threat: a stranger starts a change of the stranger's own account to the address of a victim, and
-// the victim opens the link. Without the password, that click would verify the address for the
+// The threat: a stranger starts a change of the stranger's own account to the address of a victim,
+// and the victim opens the link. Without the password, that click would verify the address for the
 // stranger's account. Users without a password, such as invited ones, confirm with the token alone.
 //
-// The token is verified first, so that a caller without one learns nothing about a user, and consumed
-// last, so that a wrong password does not use it up. Guesses at the password count like those of the
-// signed-in user, so that many links do not permit more guesses.
+// The token is verified first, so that a caller without one learns nothing about a user, and
+// consumed last, so that a wrong password does not use it up. Guesses at the password count like
+// those of the signed-in user, so that many links do not permit more guesses.
 //
 // Errors: LinkInvalid (also if another user has the address by now), ValidationFailed (required,
 // password_wrong), RateLimited, ServiceUnavailable.

@@ -16,13 +16,13 @@ const (
 	holdBack  = mysqlproxy.HoldBack
 )
 
-// proxy stands between a replica and its MySQL server.
+// proxy is a proxy between a replica and its MySQL server.
 type proxy struct {
 	*mysqlproxy.Proxy
 	t *testing.T
 }
 
-// throughProxy is the same database, reached through a proxy.
+// throughProxy returns a proxy to the database, and the database as reached through it.
 func throughProxy(t *testing.T, db *servertest.Database) (*proxy, *servertest.Database) {
 	t.Helper()
 	other := *db
@@ -33,21 +33,21 @@ func throughProxy(t *testing.T, db *servertest.Database) (*proxy, *servertest.Da
 	return &proxy{p, t}, &other
 }
 
-// away refuses connections and ends those there are; back is the end of it.
+// away rejects new connections and closes the existing ones; back ends that.
 func (p *proxy) away() { p.Away() }
 
 func (p *proxy) back() { must(p.t, p.Back()) }
 
-// silence takes connections and answers nothing, on old ones neither.
+// silence accepts connections and answers nothing, also on existing ones.
 func (p *proxy) silence() { p.Silence() }
 
 // cut ends every connection.
 func (p *proxy) cut() { p.Cut() }
 
-// next makes the next statements that hold the text meet these faults, one each.
+// next applies the faults to the next statements that contain the text, one each.
 func (p *proxy) next(match string, faults ...fault) { p.Next(match, faults...) }
 
-// happened asks that all of them have.
+// happened checks that n faults have been applied.
 func (p *proxy) happened(n int) {
 	p.t.Helper()
 	if met := p.Met(); met != n {
@@ -55,5 +55,5 @@ func (p *proxy) happened(n int) {
 	}
 }
 
-// statements are those that have come since it was asked last, each without its values.
+// statements returns the statements since the last call, without their values.
 func (p *proxy) statements() []string { return p.Statements() }

@@ -2,5 +2,5 @@
 
 package accounts_test
 
-// slowdown is by how much the race detector slows a computation down.
+// slowdown is the factor by which the race detector slows a computation down.
 const slowdown = 10

@@ -16,8 +16,8 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// storm refreshes and reads with eight copies of each client while end runs, and until each copy has made some requests
-// after its end was acknowledged. None of those may be a 200.
+// storm refreshes and reads with eight copies of each client while end runs, and until each copy
+// has made some requests after end was acknowledged. None of those may be answered with 200.
 func (s *site) storm(end func(), clients ...*servertest.Client) {
 	s.t.Helper()
 	var acknowledged atomic.Bool
@@ -56,7 +56,7 @@ func (s *site) storm(end func(), clients ...*servertest.Client) {
 	wait.Wait()
 }
 
-// Whatever ends a session ends it at once, in the middle of a storm of refreshes that are due.
+// Every way to end a session takes effect at once, during a storm of refreshes that are due.
 func TestControl46And76EndingWinsOverAStorm(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for name, end := range map[string]func(s *site, c *servertest.Client){
@@ -88,7 +88,8 @@ func TestControl46And76EndingWinsOverAStorm(t *testing.T) {
 	})
 }
 
-// Log-out everywhere in a storm of five sessions, the caller's among them: from the 204 on none of them is answered.
+// All sessions are revoked during a storm of five sessions, including the caller's. After the 204,
+// no session is accepted.
 func TestControl50EverywhereInAStorm(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		var sessions []*servertest.Client
@@ -105,7 +106,8 @@ func TestControl50EverywhereInAStorm(t *testing.T) {
 	})
 }
 
-// A session that one replica has ended is refused by the next one at once: a thousand times, each engine.
+// A session that one replica has revoked is rejected by the next one at once: a thousand times on
+// each engine.
 func TestControl51EndedOnEveryReplica(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -123,7 +125,7 @@ func TestControl51EndedOnEveryReplica(t *testing.T) {
 					a, b := s.replicas[n%2], s.replicas[1-n%2]
 					c := a.Login(u, transports[(i+n)%len(transports)])
 					other := c.Copy().At(b)
-					want(other.Profile(), http.StatusOK, "") // b has seen it alive
+					want(other.Profile(), http.StatusOK, "") // b has read the live session
 					want(c.Logout(), http.StatusNoContent, "")
 					want(other.RefreshTokens(), http.StatusUnauthorized, revoked)
 					want(other.Profile(), http.StatusUnauthorized, revoked)
@@ -134,7 +136,7 @@ func TestControl51EndedOnEveryReplica(t *testing.T) {
 	})
 }
 
-// keep_current ends every other session and leaves the caller's alone, while all of them refresh.
+// keep_current revokes every other session and keeps the caller's, while all of them refresh.
 func TestKeepCurrent(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		kept := s.login(tr)
@@ -157,7 +159,8 @@ func TestKeepCurrent(t *testing.T) {
 	})
 }
 
-// Two that each want to be the only one: one is, the other hears that it has ended.
+// Two sessions each revoke all others at once: one succeeds, and the other is answered that it has
+// ended.
 func TestKeepCurrentTwice(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for range 5 {
@@ -180,7 +183,7 @@ func TestKeepCurrentTwice(t *testing.T) {
 	})
 }
 
-// A keep_current among the kept session's own refreshes: none of them is refused.
+// keep_current runs during refreshes of the kept session: none of them is rejected.
 func TestKeepCurrentSparesItsOwnRefreshes(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Body)
@@ -202,7 +205,8 @@ func TestKeepCurrentSparesItsOwnRefreshes(t *testing.T) {
 	})
 }
 
-// A login in flight does not outlive what ends all sessions: its old password, or an active user, is what it was about.
+// A login in flight does not survive an operation that ends all sessions: it verified the old
+// password, or an active user.
 func TestLoginRacesWithTheEndOfEverything(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for name, end := range map[string]func(u servertest.User){
@@ -226,7 +230,7 @@ func TestLoginRacesWithTheEndOfEverything(t *testing.T) {
 	})
 }
 
-// logins are the sessions that began while end ran.
+// logins returns the sessions that began while end ran.
 func (s *site) logins(u servertest.User, end func()) (clients []*servertest.Client) {
 	s.t.Helper()
 	var wait sync.WaitGroup
@@ -253,7 +257,8 @@ func (s *site) logins(u servertest.User, end func()) (clients []*servertest.Clie
 	return clients
 }
 
-// Log-out everywhere while others log in: what was there before is dead, what comes after is live.
+// All sessions are revoked while others log in: earlier sessions are revoked, and later ones are
+// live.
 func TestLoginRacesWithLogoutEverywhere(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for range 4 {
@@ -272,7 +277,7 @@ func TestLoginRacesWithLogoutEverywhere(t *testing.T) {
 	})
 }
 
-// The oldest session gives way to the fifty-first.
+// The fifty-first session displaces the oldest one.
 func TestFiftySessions(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		first, second := s.login(token.Body), s.login(token.Body)
@@ -284,7 +289,7 @@ func TestFiftySessions(t *testing.T) {
 	})
 }
 
-// Log-out takes any authentic token of the session, and any number of times.
+// Logout accepts any authentic token of the session, any number of times.
 func TestControl48LogoutWithAnyToken(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)

@@ -14,7 +14,8 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// RefreshInput is a refresh as it came. Received is when its headers had been read; Attempt is Refresh-Attempt.
+// RefreshInput is a refresh request. Received is when its headers had been read; Attempt is the
+// header Refresh-Attempt.
 type RefreshInput struct {
 	Credential Credential
 	Attempt    string
@@ -22,16 +23,16 @@ type RefreshInput struct {
 	Received   time.Time
 }
 
-// verdict is a row of the decision table, which is walked in this order.
+// verdict is a row of the decision table; see the package documentation.
 type verdict int
 
 const (
 	tooLate     verdict = iota + 1 // row 1
 	ended                          // row 2
 	rotate                         // row 3: the next generation
-	same                           // row 4: the tokens in force, which are the ones shown
-	successor                      // row 5: the tokens in force, which replaced the one shown
-	applied                        // row 5 for our own rotation, whose answer was lost between us and the database
+	same                           // row 4: the tokens in force, which were presented
+	successor                      // row 5: the tokens in force, which superseded the one presented
+	applied                        // row 5 for a rotation by this request: the database's answer was lost
 	reuse                          // row 6
 	regression                     // row 7
 	undecidable                    // row 8
@@ -50,7 +51,8 @@ func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Tim
 	if c.Subject != l.UserID || carriers[transport].refresh != c.Carrier || (c.Transport != "" && c.Transport != transport) {
 		return misdirected
 	}
-	// The handle of server_held is an access token: its own exp is long past when it is needed, and does not count.
+	// The refresh credential of server_held is an access token. Its own exp has usually passed when
+	// it is presented, and does not count.
 	if c.Expired && transport != token.ServerHeld {
 		return tooLate
 	}
@@ -79,8 +81,9 @@ func (p Policy) decideCurrent(age time.Duration) verdict {
 	return same
 }
 
-// decideSuperseded judges a token that has been replaced; grace is for the last one alone. An age below -M means that
-// this replica's clock is behind the one that rotated: no proof of anything, and never reuse.
+// decideSuperseded returns the verdict on a superseded token. Only the last one has a period of
+// grace. An age below -M means that this replica's clock is behind that of the replica that
+// rotated: that proves nothing, and is never reuse.
 func (p Policy) decideSuperseded(age time.Duration, last, sameAttempt bool) verdict {
 	switch {
 	case p.RotationInterval == 0: // the strict profile: one use, no grace, no attempt
@@ -97,8 +100,8 @@ func (p Policy) decideSuperseded(age time.Duration, last, sameAttempt bool) verd
 
 func sameAttempt(a, b []byte) bool { return len(a) > 0 && bytes.Equal(a, b) }
 
-// attemptHash is what a row keeps of Refresh-Attempt; nil without one, and nil is the same as nothing. The strict
-// profile ignores it.
+// attemptHash returns the hash of Refresh-Attempt that a row keeps, or nil without one. nil never
+// matches. The strict profile ignores the header.
 func (p Policy) attemptHash(attempt string) []byte {
 	if attempt == "" || p.RotationInterval == 0 {
 		return nil
@@ -114,10 +117,10 @@ const refreshTries = 6
 // Usually that takes one statement: the UPDATE of row 3, which includes every condition of that
 // row, so that nothing is read first. If it matches no row, the session's row is read and the table
 // decides. The resulting write is again one statement, guarded by the values that were read. If
-// anything fails, the answer is Unavailable and the same credential still works.
+// anything fails, the answer is ServiceUnavailable and the same credential still works.
 //
-// A request that was held up is answered with ServiceUnavailable before anything else is checked, also
-// with a legacy token.
+// A request that was held up is answered with ServiceUnavailable before anything else is checked,
+// also with a legacy token.
 //
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been
 // revoked), ServiceUnavailable.
@@ -180,11 +183,12 @@ type refreshing struct {
 	failed  error       // why there is no answer yet
 }
 
-// rotateBlind makes the UPDATE of row 3 from the token alone, which names the transport and the absolute end. The
-// access token of server_held does not, so there the row is read first.
+// rotateBlind makes the UPDATE of row 3 from the token alone, which contains the transport and the
+// absolute end of the session. The access token of server_held does not, so the row must be read
+// first.
 func (r *refreshing) rotateBlind(ctx context.Context) (Tokens, bool) {
 	c := r.in.Credential
-	if c.Transport == "" || c.Expired { // expired by our clock alone, which the row and its clock have yet to confirm
+	if c.Transport == "" || c.Expired { // only this process's clock has been checked; the row decides
 		return Tokens{}, false
 	}
 	t, ok, err := r.rotate(ctx, c.Transport, c.SessionExpiresAt)
@@ -204,7 +208,7 @@ func (r *refreshing) rotate(ctx context.Context, transport token.Transport, expi
 	}
 	ok, err := r.store.Rotate(ctx, rotation)
 	if err != nil || ok {
-		r.wrote = append(r.wrote, now) // with an error too it may have been applied
+		r.wrote = append(r.wrote, now) // with an error, it may still have been applied
 	}
 	if err != nil {
 		return Tokens{}, false, err
@@ -220,8 +224,8 @@ func (r *refreshing) rotate(ctx context.Context, transport token.Transport, expi
 	return t, err == nil, err
 }
 
-// decideAndAct reads the row, asks the table and does what it says. Not done: somebody else was faster or the
-// database was not there, so decide again.
+// decideAndAct reads the row, decides, and acts on the verdict. If done is false, another request
+// was faster or the database did not answer: decide again.
 func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ error) {
 	before := r.now()
 	l, err := r.store.Session(ctx, models.ID(r.in.Credential.Session))
@@ -232,7 +236,7 @@ func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ e
 		return Tokens{}, false, err
 	}
 	now := r.now()
-	if r.clockOff(before, l.DBNow, now) { // ages mean nothing then, and nor does a 401 that rests on them
+	if r.clockOff(before, l.DBNow, now) { // the ages are wrong then, and so would be a 401 based on them
 		return Tokens{}, false, models.ErrClock
 	}
 	switch r.policy.decide(r.in.Credential, r.attempt, l, now, r.wrote) {
@@ -270,8 +274,9 @@ func (*refreshing) outcome(t Tokens, ok bool, err error) (Tokens, bool, error) {
 	return t, ok && err == nil, err
 }
 
-// current answers rows 4 and 5 with the tokens in force. The touch makes sure that at the instant of the answer they
-// still are: on a cluster its certification fails if the session was revoked meanwhile.
+// current answers rows 4 and 5 with the tokens in force. Touch ensures that the session is still
+// live at the time of the answer: on a cluster, its certification fails if the session was revoked
+// at the same time.
 func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, superseded bool) (Tokens, bool, error) {
 	var graced *models.Event
 	if superseded && r.in.Client.IP != l.IP && r.in.Client.UserAgent != l.UserAgent && r.mayRecord(ctx, l.User, gracedOfUser) {
@@ -287,8 +292,8 @@ func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, 
 	return t, err == nil, err
 }
 
-// revoke is row 6. A request that was held up on its way, or whose caller has hung up, proves nothing about theft:
-// an honest client gave it up and asked again since. It changes nothing then.
+// revoke implements row 6. A request that was held up, or whose caller has disconnected, proves no
+// theft: an honest client may have given it up and repeated it. Such a request changes nothing.
 func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (Tokens, bool, error) {
 	if err := r.caller.Err(); err != nil {
 		return Tokens{}, true, unavailable(err)
@@ -309,7 +314,7 @@ func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (
 	return Tokens{}, true, refuse(RefreshReused)
 }
 
-// pause waits a little longer each time; false when there is no time left.
+// pause waits before the next try, a little longer each time. It reports false if no time is left.
 func pause(ctx context.Context, try int) bool {
 	select {
 	case <-ctx.Done():

@@ -57,7 +57,8 @@ func TestControl31StormConverges(t *testing.T) {
 	})
 }
 
-// A token two generations old: the session dies, with everything of it and nothing else, and one event is written.
+// A token that is two generations old is presented: its session is revoked and no other one, and
+// one event is written.
 func TestControl30Reuse(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		bystander := s.login(tr)
@@ -65,7 +66,7 @@ func TestControl30Reuse(t *testing.T) {
 		r1 := s.next(r0)
 		r2 := s.next(r1)
 		s.at(r2).Profile().Want(t, http.StatusOK, "")
-		s.age(r2, interval+margin) // the current token is due, and no old one may rotate in its place
+		s.age(r2, interval+margin) // the current token is due, and an old one must not rotate in its place
 
 		s.at(r0).RefreshTokens().Want(t, http.StatusUnauthorized, reused)
 		s.dead(r2, r1, r0)
@@ -80,8 +81,8 @@ func TestControl30Reuse(t *testing.T) {
 	})
 }
 
-// However many present it at once, the event is one, and says whose session it was, who came with the token and how old
-// that was.
+// If several clients present an old token at once, there is one event. It has the session, the
+// client that presented the token, and the age of the token.
 func TestControl38ReuseAtOnce(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		r0 := s.login(token.Body)
@@ -107,7 +108,7 @@ func TestControl38ReuseAtOnce(t *testing.T) {
 	})
 }
 
-// Five devices, each with a session of its own: whatever order they refresh in, none disturbs another.
+// Five devices have a session each. They do not disturb each other, in any order of refreshes.
 func TestControl29ManyDevices(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		var devices []*servertest.Client
@@ -134,7 +135,8 @@ func TestControl29ManyDevices(t *testing.T) {
 	})
 }
 
-// The last token is honoured for W, and brings what its successor brought, to the byte; after W it is reuse.
+// The last token is accepted for W, and returns the same tokens as its rotation, byte for byte.
+// After W it is reuse.
 func TestControl30And33Grace(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)
@@ -154,7 +156,8 @@ func TestControl30And33Grace(t *testing.T) {
 	})
 }
 
-// The tokens in force are the same on every replica and at every refresh, and no cookie is set again.
+// The tokens in force are the same on every replica and at every refresh, and no cookie is set
+// again.
 func TestYoungTokensComeBackAsTheyAre(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		c := s.login(tr)
@@ -174,7 +177,7 @@ func TestYoungTokensComeBackAsTheyAre(t *testing.T) {
 	})
 }
 
-// A touch is a write: it is what makes sure that the session still is.
+// A refresh that does not rotate writes the last use, which ensures that the session is still live.
 func TestYoungRefreshIsNoted(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Hybrid)
@@ -191,7 +194,8 @@ func TestYoungRefreshIsNoted(t *testing.T) {
 	})
 }
 
-// An answer that was lost for longer than W is recovered by the jar that asked, and by nobody else.
+// An answer that was lost for longer than W can be recovered by the client that made the request,
+// and by no other.
 func TestAttempt(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)
@@ -203,7 +207,7 @@ func TestAttempt(t *testing.T) {
 			t.Error("the recovery rotated")
 		}
 		s.at(x).Profile().Want(t, http.StatusOK, "")
-		s.at(x).RefreshTokens().Want(t, http.StatusOK, "") // due: the next generation
+		s.at(x).RefreshTokens().Want(t, http.StatusOK, "") // it is due, and rotates
 
 		for name, option := range map[string]servertest.Option{"none": servertest.Header(attemptHeader, ""), "another": another} {
 			t.Run(name, func(t *testing.T) {
@@ -225,7 +229,8 @@ func TestAttempt(t *testing.T) {
 	})
 }
 
-// What is kept of an attempt is 16 bytes of its hash; what is no attempt is refused and changes nothing.
+// A row keeps 16 bytes of the hash of an attempt. An invalid attempt is rejected and changes
+// nothing.
 func TestAttemptIsKeptAsAHash(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Body)
@@ -242,7 +247,7 @@ func TestAttemptIsKeptAsAHash(t *testing.T) {
 	})
 }
 
-// A fail-over that lost acknowledged commits: the client did nothing wrong, and it is no theft.
+// A failover lost acknowledged commits: the client did nothing wrong, and this is not theft.
 func TestStateRegression(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		c := s.next(s.next(s.login(tr)))
@@ -259,7 +264,7 @@ func TestStateRegression(t *testing.T) {
 	})
 }
 
-// A caller who has hung up proves nothing about theft.
+// A caller that has disconnected proves no theft.
 func TestCallerIsGone(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)
@@ -272,7 +277,7 @@ func TestCallerIsGone(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
-		// what a rotation has begun is brought to its end all the same
+		// A rotation that has begun is completed regardless.
 		s.age(r2, interval+margin)
 		_, err := s.replicas[0].Service.Refresh(ctx, s.input(r2))
 		if must(t, err); s.row(r2).Generation != 3 {
@@ -281,7 +286,7 @@ func TestCallerIsGone(t *testing.T) {
 	})
 }
 
-// The same over HTTP: the request waits for a lock in the database while its sender goes away.
+// The same over HTTP: the client disconnects while its request waits for a lock in the database.
 func TestCallerHangsUp(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		r0 := s.login(token.Body)
@@ -310,7 +315,7 @@ func TestCallerHangsUp(t *testing.T) {
 	})
 }
 
-// lock holds the session's row, so that a write of it waits, whichever replica makes it.
+// lock locks the session's row, so that a write of it waits on every replica.
 func (s *site) lock(c *servertest.Client) (release func()) {
 	s.t.Helper()
 	var held []*sql.Tx
@@ -328,7 +333,7 @@ func (s *site) lock(c *servertest.Client) (release func()) {
 	}
 }
 
-// idle waits until the replica has logged the end of a refresh that failed or was refused.
+// idle waits until the replica has logged the end of a refresh that failed or was rejected.
 func (s *site) idle(r *servertest.Server) {
 	s.t.Helper()
 	for range 300 {
@@ -342,7 +347,7 @@ func (s *site) idle(r *servertest.Server) {
 	s.t.Fatal("the server has not finished the request")
 }
 
-// A request that was held up for longer than M proves nothing either.
+// A request that was held up for longer than M proves no theft either.
 func TestLateVerdict(t *testing.T) {
 	frozen := time.Now().UTC().Truncate(time.Microsecond)
 	s := &site{t: t, db: servertest.NewDatabase(t, servertest.SQLite)}
@@ -386,11 +391,12 @@ func TestHeldUpRequest(t *testing.T) {
 	})
 }
 
-// W = 0: one use. Of two at once one wins, and the other ends the session.
+// With W = 0 a token has one use. Of two requests at once, one succeeds and the other revokes the
+// session.
 func TestStrictProfile(t *testing.T) {
 	eachTransport(t, []string{"ACCOUNTS_ROTATION_INTERVAL=0"}, func(t *testing.T, s *site, tr token.Transport) {
 		c := s.login(tr)
-		for i := range 3 { // each use brings the next generation, however young the token is
+		for i := range 3 { // each use rotates, regardless of the token's age
 			n := s.at(c)
 			if n.RefreshTokens().Want(t, http.StatusOK, ""); held(n) == held(c) || s.row(c).Generation != int64(i+1) {
 				t.Fatal("nothing was rotated")
@@ -420,7 +426,7 @@ func TestStrictProfile(t *testing.T) {
 	})
 }
 
-// In the strict profile a held-up request is no excuse: every use of M is gone.
+// The strict profile has no M, so a held-up request is not excused.
 func TestStrictProfileHasNoMargin(t *testing.T) {
 	eachSite(t, []string{"ACCOUNTS_ROTATION_INTERVAL=0"}, func(t *testing.T, s *site) {
 		c := s.login(token.Body)
@@ -433,7 +439,8 @@ func TestStrictProfileHasNoMargin(t *testing.T) {
 	})
 }
 
-// A grace from another address and another program is written down.
+// A token that is accepted in the grace period from another address and another user agent is
+// recorded.
 func TestGracedEvent(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Body)
@@ -470,7 +477,8 @@ func TestControl186GracedEventsAreBounded(t *testing.T) {
 	})
 }
 
-// A token by another way than its session's, or one that is not authentic, changes nothing.
+// A token from another location than its transport's, or one that is not authentic, changes
+// nothing.
 func TestControl20And32WrongCarrier(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for _, tr := range transports {
@@ -502,7 +510,7 @@ func TestControl20And32WrongCarrier(t *testing.T) {
 	})
 }
 
-// The tokens of a user whose id now names somebody else, or of a session moved to another transport.
+// Tokens are rejected if the session's row now belongs to another user or to another transport.
 func TestTokenMustFitTheRow(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		other := s.replicas[0].NewUser()
@@ -516,7 +524,7 @@ func TestTokenMustFitTheRow(t *testing.T) {
 	})
 }
 
-// Nothing that was handed out is in the database or in a log.
+// No token that was issued is in the database or in a log.
 func TestControl28DumpHoldsNoToken(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		var issued []string

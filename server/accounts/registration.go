@@ -16,20 +16,22 @@ import (
 	"example.com/accounts/server/mail"
 )
 
-// Registration is a sign-up as it came; all but the first two may be empty.
+// Registration is a request to sign up. All members but Email and Password may be empty.
 type Registration struct {
 	Email, Password                       string
 	Username, FirstName, LastName, Locale string
 	Client                                Client
 }
 
-// Register stores a registration that waits for its verification, and queues a mail. No user exists before that, so
-// nothing that a squatter typed can become the owner's account: who has no mailbox has no link, and who clicks a
-// stranger's link does not know the stranger's password.
+// Register stores a registration that waits for its verification, and queues a mail. No user exists
+// before that, so nothing that a squatter typed can become the owner's account: a squatter without
+// the mailbox has no link, and an owner who opens the link of a squatter's registration does not
+// know the squatter's password.
 //
-// The same is stored for an address that has an account: which mail goes out is decided when it is sent, and an
-// observer of this request sees no difference. Where verification is optional the user is made at once.
-// Errors: RegistrationClosed, ValidationFailed, RateLimited, ServiceUnavailable.
+// The same is stored for an address that has an account: the content of the mail is determined when
+// it is sent, and an observer of this request sees no difference. If verification is optional, the
+// user is created at once. Errors: RegistrationClosed, ValidationFailed, RateLimited,
+// ServiceUnavailable.
 func (s *Service) Register(ctx context.Context, r Registration) error {
 	if s.settings.RegistrationClosed {
 		return refuse(RegistrationClosed)
@@ -61,7 +63,8 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	return s.queued(s.storeRegistration(ctx, u, m, r.Client))
 }
 
-// registrant checks what was typed and shapes the user it would become.
+// registrant validates the input and returns the user that it would become. Errors:
+// ValidationFailed, ServiceUnavailable.
 func (s *Service) registrant(r Registration) (models.User, error) {
 	now := s.now()
 	u := models.User{Email: r.Email, Username: r.Username, FirstName: r.FirstName, LastName: r.LastName, Locale: r.Locale,
@@ -70,8 +73,9 @@ func (s *Service) registrant(r Registration) (models.User, error) {
 	return u, allFaults(identity, s.checkNewPassword(r.Password, u))
 }
 
-// storeRegistration stores it also where there have been enough mails to the address: a stranger's registration must
-// not keep the owner's from being there when the owner opens a link.
+// storeRegistration stores a registration and queues its mail. It stores the registration even if
+// the address has had too many mails: a stranger's registration must not keep the owner's from
+// existing when the owner opens a link.
 func (s *Service) storeRegistration(ctx context.Context, u models.User, m models.Mail, client Client) (queued bool, err error) {
 	t := s.oneTime(uuid.UUID(m.ID), models.PurposeVerify, m.CreatedAt, s.settings.VerifyTTL)
 	t.Email, t.EmailNorm, t.Username, t.FirstName, t.LastName, t.Locale, t.Password = u.Email, u.EmailNorm, u.Username, u.FirstName, u.LastName, m.Locale, u.Password
@@ -82,18 +86,19 @@ func (s *Service) storeRegistration(ctx context.Context, u models.User, m models
 	}
 	registered := s.event(models.EventRegistered, 0, client, "")
 	queued, err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, budget, registered)
-	if errors.Is(err, models.ErrConflict) && u.Username != "" { // the wished username, perhaps
+	if errors.Is(err, models.ErrConflict) && u.Username != "" { // perhaps the username is taken
 		u.Username, u.UsernameNorm = "", ""
 		queued, err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, budget, registered)
 	}
-	if errors.Is(err, models.ErrConflict) { // the address: its owner is told, and nobody else
+	if errors.Is(err, models.ErrConflict) { // the address is taken: only its owner is informed
 		m.TokenID = nil
 		return s.store.AddMail(ctx, m, budget)
 	}
 	return queued, err
 }
 
-// withUsername gives a user without a username a generated one: user- and 8 characters of base32.
+// withUsername sets a generated username if the user has none: user- and 8 characters of base32. It
+// returns the user.
 func withUsername(u *models.User) *models.User {
 	if u.UsernameNorm == "" {
 		var b [5]byte
@@ -104,8 +109,8 @@ func withUsername(u *models.User) *models.User {
 	return u
 }
 
-// Resend queues the mail of a registration that waits for its verification once more. Errors: ValidationFailed,
-// RateLimited, ServiceUnavailable.
+// Resend queues another mail for a registration that waits for its verification. Errors:
+// ValidationFailed, RateLimited, ServiceUnavailable.
 func (s *Service) Resend(ctx context.Context, email string, client Client) error {
 	return s.request(ctx, resend, email, s.settings.VerifyTTL, client)
 }
@@ -117,10 +122,11 @@ type VerifyInput struct {
 	Client          Client
 }
 
-// Verify makes the user of a registration, or verifies the address of one that exists, and signs in. A wrong password
-// consumes nothing. Doing it again with the right one is simply a login, so a lost answer does no harm; it never
-// re-activates a user that an operator has disabled.
-// Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
+// Verify creates the user of a registration, or verifies the address of an existing user, and signs
+// in. A wrong password does not use up the link. Repeating the request with the right password is a
+// login, so a lost answer does no harm. Verify never reactivates a user that an operator has
+// deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
+// ServiceUnavailable.
 func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
 	uses := s.confirmation(in.Client)
 	if err := s.spend(ctx, uses...); err != nil {
@@ -138,9 +144,10 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 			return Tokens{}, models.User{}, err
 		}
 	}
-	// A login, but for its budgets: who guesses at the address keeps nobody from opening the link.
+	// This is a login without its rate limits, so that an attacker who guesses passwords for the
+	// address cannot keep the owner from using the link.
 	u, rehash, err := s.checkPassword(ctx, loginName{t.EmailNorm, true}, in.Password, in.Client)
-	if errors.Is(err, refuse(CredentialsInvalid)) { // another registration of the address was first, or the user is disabled
+	if errors.Is(err, refuse(CredentialsInvalid)) { // another registration of the address was first, or the user is inactive
 		return Tokens{}, u, refuse(LinkInvalid)
 	}
 	if err != nil {
@@ -149,8 +156,9 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 	return s.signIn(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client}, time.Time{})
 }
 
-// tryRegistrations is how many registrations of an address one password is compared with, beside that of the link: the
-// newest ones. Of one client there are fewer, so that a stranger alone cannot push the owner's out.
+// tryRegistrations is how many registrations of an address a password is compared with, besides
+// that of the link: the newest ones. One client can store fewer of them, so that a stranger alone
+// cannot push the owner's out.
 const (
 	tryRegistrations    = 3
 	repeatRegistrations = tryRegistrations - 1
@@ -167,12 +175,15 @@ func (s *Service) repeats(client Client, emailNorm string) models.Spending {
 	return use(b, "register_again"+requestsOf, client.WideNetwork()+" "+emailNorm)
 }
 
-// confirmRegistrant asks for the password typed at registration, or for the present one of the user that was made of it.
+// confirmRegistrant verifies the password typed at registration, or the present one of the user
+// that was created from it.
 //
-// A link is good for every registration of its address that waits: the link proves the mailbox, and the password says
-// whose registration it is. A stranger who signs up with somebody's address first has the only mail for a while, and
-// the owner opens that. The answer is the link's token with the registration that has the password, the newest if
-// there are several.
+// A link is valid for every waiting registration of its address: the link proves the mailbox, and
+// the password identifies the registration. If a stranger signs up with the owner's address first,
+// the owner may for a while have only the mail of that registration, and opens its link.
+// confirmRegistrant returns the link's token with the data of the registration that has the
+// password, the newest if there are several. Errors: LinkInvalid, ValidationFailed
+// (password_wrong), RateLimited, ServiceUnavailable.
 func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string, client Client) (models.OneTimeToken, error) {
 	var all []models.OneTimeToken
 	var err error
@@ -197,9 +208,9 @@ func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, 
 	for _, each := range all {
 		hashes = append(hashes, each.Password)
 	}
-	// The budget is that of the mailbox, or each link in it would give so many guesses more.
+	// The limit belongs to the mailbox. Otherwise each link in it would permit more guesses.
 	which, err := s.comparePassword(ctx, client, guess(s.settings.LoginFailuresPerAccount, passwordOfLink, t.EmailNorm), "password", password, hashes...)
-	all[which].ID = t.ID // it is the link that is used
+	all[which].ID = t.ID // the link's token is the one that is consumed
 	return all[which], err
 }
 
@@ -208,13 +219,15 @@ func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToke
 	defer cancel()
 	err := s.makeUser(ctx, t, client)
 	if errors.Is(err, models.ErrNotFound) || errors.Is(err, models.ErrConflict) {
-		// Used a moment ago, perhaps by a twin of this request: then what follows is a login. Otherwise it fails there.
+		// Used a moment ago, perhaps by a repetition of this request. Then the login that follows
+		// succeeds; otherwise it fails.
 		return nil
 	}
 	return storeError(err)
 }
 
-// makeUser: the wished username is given if it is free, else a generated one.
+// makeUser creates the user of a registration, with the requested username if it is free and else a
+// generated one. If the user exists, it verifies the address.
 func (s *Service) makeUser(ctx context.Context, t models.OneTimeToken, client Client) error {
 	now := s.now()
 	if t.UserID != 0 {

@@ -13,7 +13,7 @@ import (
 
 const (
 	mailLease  = time.Minute      // longer than one delivery may take
-	mailPoll   = 2 * time.Second  // how soon a worker sees what another replica queued
+	mailPoll   = 2 * time.Second  // how soon a worker sees mails that another replica queued
 	firstRetry = 5 * time.Second  // then twice as long each time
 	lastRetry  = 15 * time.Minute // but not longer than this
 	mailTime   = 30 * time.Second // bound on one delivery
@@ -40,10 +40,10 @@ type MailFault struct {
 // place among the senders is free.
 //
 // Strangers can request mails for addresses that have no account, and a flood of those must not
-// delay the mail of every user. But an observer can time mails: an observer who requests a reset for
-// another person's address, and then one for their own, must not see by the arrival of the second
-// mail whether the first was sent. So a mail without a recipient is a decoy: it waits for a place in
-// its turn, and holds it for as long as the last real mail took to send.
+// delay the mail of every user. But an observer can time mails: an observer who requests a reset
+// for another person's address, and then one for their own, must not see by the arrival of the
+// second mail whether the first was sent. So a mail without a recipient is a decoy: it waits for a
+// place in its turn, and holds it for as long as the last real mail took to send.
 //
 // That ends where it would cost too much: in a flood, when the decoys that are due would take all
 // places for decoyWait. Then decoys hold at most a third of the places, and the other mails without
@@ -56,10 +56,10 @@ type MailFault struct {
 // sixty requests at once from networks of their own) and fill the other places with mails to
 // mailboxes of their own, while no other mail is sent.
 //
-// Mails of signed-in users and staff are sent first, and so could delay all others: an attacker with
-// many accounts can cause two mails with each change of address. These mails, and mails that have
-// failed before, hold at most two thirds of the places. The rest is for requests of strangers that
-// are sent for the first time, so a reset always has a place.
+// Mails of signed-in users and staff are sent first, and so could delay all others: an attacker
+// with many accounts can cause two mails with each change of address. These mails, and mails that
+// have failed before, hold at most two thirds of the places. The rest is for requests of strangers
+// that are sent for the first time, so a reset always has a place.
 type senders struct {
 	*Service
 	sender mail.Sender

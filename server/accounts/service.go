@@ -14,7 +14,8 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// Policy is the settings that rules depend on. Margin is M of the decision table; see (Policy).tolerance.
+// Policy holds the settings of sessions that decisions depend on. Margin is M of the decision
+// table; see (Policy).tolerance.
 type Policy struct {
 	AccessTTL         time.Duration
 	RefreshIdleTTL    time.Duration
@@ -24,30 +25,31 @@ type Policy struct {
 	Margin            time.Duration // M
 }
 
-// Settings are about accounts, where Policy is about sessions.
+// Settings holds the settings of accounts. Those of sessions are in [Policy].
 type Settings struct {
 	MinPassword                         int
 	SiteNames                           []string // names of the service, which attackers try as passwords
 	RegistrationClosed                  bool
 	VerificationOptional                bool // users exist, and may log in, before their address is verified
 	VerifyTTL, EmailChangeTTL, ResetTTL time.Duration
-	VerifyURL, EmailChangeURL, ResetURL string // of the pages that links in mails lead to
+	VerifyURL, EmailChangeURL, ResetURL string // of the pages that the links in mails open
 	EventRetention                      time.Duration
 	MailSenders                         int // mails that are sent at once; see senders
 	Budgets
 }
 
 const (
-	// maxSessions is how many live sessions a user has; the oldest give way (ASVS 7.1.2).
+	// maxSessions is how many live sessions a user can have; a new one displaces the oldest (ASVS
+	// 7.1.2).
 	maxSessions = 50
-	// callTime bounds a request's work here where its context has no deadline of its own.
+	// callTime bounds the work for a request whose context has no earlier deadline.
 	callTime = 2500 * time.Millisecond
-	// strictTolerance is how far a clock may be off in the strict profile, where there is no margin to take it from.
+	// strictTolerance is how far a clock may be off in the strict profile, which has no margin.
 	strictTolerance = 2500 * time.Millisecond
 )
 
-// tolerance is how far this machine's clock may be from the database's for a statement that decides by age. Two
-// replicas are then at most a margin apart.
+// tolerance returns how far this machine's clock may be from the database's for a statement that
+// decides by age. Two replicas are then at most a margin apart.
 func (p Policy) tolerance() time.Duration {
 	if p.RotationInterval == 0 {
 		return strictTolerance
@@ -55,7 +57,7 @@ func (p Policy) tolerance() time.Duration {
 	return p.Margin / 2
 }
 
-// Service is the rules over one database and one key ring.
+// Service implements the operations over one database and one key ring.
 type Service struct {
 	store     *models.Store
 	hasher    *credentials.Hasher
@@ -86,12 +88,12 @@ type Service struct {
 	written         writeProof
 }
 
-// Events are what Observe can be told.
+// Events lists the events that Observe can be called with.
 var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "refresh_expired", "refresh_revoked", "refresh_misdirected", "refresh_undecided", "state_regression", "legacy_exchanged", "legacy_repeated", "legacy_refused", "clock_off", "stood_still", "rehash_skipped", "hash_unusable", "rate_limited", "event_dropped",
 	"mail_retried", "mail_sent", "mail_dropped", "mail_expired", "mail_refused", "mail_backlog"}
 
-// Options are what a Service is made of. Now is the clock of every rule; Observe, which may be nil, is told what
-// happened, in the words of Events.
+// Options configures a Service. Now is the clock of every rule. Observe, which may be nil, is
+// called with the name of each event; see [Events].
 type Options struct {
 	Store     *models.Store
 	Hasher    *credentials.Hasher
@@ -105,7 +107,7 @@ type Options struct {
 	Observe   func(event string)
 }
 
-// New makes a Service; it asks nothing of the database.
+// New returns a Service. It does not query the database.
 func New(o Options) *Service {
 	now := func() time.Time { return o.Now().UTC().Truncate(time.Microsecond) }
 	if o.Observe == nil {
@@ -123,7 +125,7 @@ func New(o Options) *Service {
 	}
 }
 
-// Transport is where the tokens of a session travel; the contract explains the four.
+// Transport is how the tokens of a session are delivered; the contract explains the four.
 type Transport = token.Transport
 
 // The four transports.
@@ -146,14 +148,15 @@ func Locales() []string { return mail.Locales() }
 // JWKS is a JSON Web Key Set (RFC 7517).
 type JWKS = token.JWKS
 
-// Client is where a request comes from, as sessions and events show it, and the languages its sender reads.
+// Client describes the sender of a request: the address and user agent that sessions and events
+// show, and the accepted languages.
 type Client struct {
 	IP, UserAgent, AcceptLanguage string
 	RequestID                     uuid.UUID
 }
 
-// deadline detaches from the caller, who may hang up: a write that has begun is brought to an end and its outcome
-// is known. The deadline stays.
+// deadline detaches a context from the caller, who may disconnect: a write that has begun is
+// completed, and its outcome is known. The deadline stays; without one, it is callTime from now.
 func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	end, ok := ctx.Deadline()
 	ctx = context.WithoutCancel(ctx)

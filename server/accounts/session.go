@@ -15,7 +15,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// LoginInput is a login as it came; Name is a username or an e-mail address.
+// LoginInput is a login request. Name is a username or an e-mail address.
 type LoginInput struct {
 	Name      string
 	Password  string
@@ -58,8 +58,10 @@ func (s *Service) login(ctx context.Context, in LoginInput, name loginName) (Tok
 	return s.signIn(ctx, u, rehash, in, limits.known)
 }
 
-// signIn counts a right password, begins a session, and notes the client's network, which is known until the time given.
-// A fault costs nothing: a client that repeats its request until the database is back would exceed the limit by that.
+// signIn counts a right password, begins a session, and records the client's network as known for
+// the user. known is the time until which the network is already recorded. A failure is not
+// counted: a client that repeats its request until the database is back would otherwise exceed the
+// limit.
 func (s *Service) signIn(ctx context.Context, u models.User, rehash string, in LoginInput, known time.Time) (Tokens, models.User, error) {
 	right := s.passwordRight(u)
 	if err := s.spend(ctx, right); err != nil {
@@ -97,17 +99,17 @@ func (s *Service) begin(ctx context.Context, u models.User, rehash string, in Lo
 	return Tokens{}, models.User{}, storeError(err)
 }
 
-// checkPassword finds the user and verifies the password. The second answer is a better hash to replace the stored
-// one with, or empty.
+// checkPassword finds the user and verifies the password. It also returns a stronger hash to
+// replace the stored one, or an empty string. Errors: CredentialsInvalid, ServiceUnavailable.
 func (s *Service) checkPassword(ctx context.Context, name loginName, password string, client Client) (models.User, string, error) {
 	u, err := s.userOfLogin(ctx, name)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return u, "", storeError(err)
 	}
-	// For an unknown user the hash is empty, which costs what a real one costs.
+	// For an unknown user the hash is empty. Verifying it takes as long as verifying a real one.
 	ok, weak, err := s.hasher.Verify(ctx, client.networks(), u.Password, password)
 	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
-		s.observe("hash_unusable") // a 500 would tell that the name exists
+		s.observe("hash_unusable") // a 500 would reveal that the name exists
 		ok, weak, err = s.hasher.Verify(ctx, client.networks(), "", password)
 	}
 	if err != nil {
@@ -121,7 +123,7 @@ func (s *Service) checkPassword(ctx context.Context, name loginName, password st
 	}
 	rehash, err := s.hasher.Hash(ctx, client.networks(), password)
 	if err != nil {
-		s.observe("rehash_skipped") // the old hash is good enough for today
+		s.observe("rehash_skipped") // the old hash still works; a later login replaces it
 	}
 	return u, rehash, nil
 }
@@ -188,12 +190,12 @@ func (s *Service) newSession(u models.User, in LoginInput) models.Live {
 	}}
 }
 
-// Logout ends the session of the credential and of nothing else, whatever a body says. It is
+// Logout revokes only the session of the credential, regardless of the request's body. It is
 // idempotent. It accepts any authentic refresh token of the session, also a superseded or an
 // expired one, so that a client can always log out. It accepts an access token from the cookie if
-// the transport has one and the token has not expired; in server_held also an expired one.
-// Errors: RefreshInvalid (another location than the transport's, or an expired access cookie of
-// cookies), ServiceUnavailable.
+// the transport has one and the token has not expired; in server_held also an expired one. Errors:
+// RefreshInvalid (another location than the transport's, or an expired access cookie of cookies),
+// ServiceUnavailable.
 func (s *Service) Logout(ctx context.Context, c Credential, client Client) error {
 	if c.Transport == "" { // an access token does not name its transport; the row does
 		l, err := s.session(ctx, c)
@@ -222,8 +224,8 @@ type CurrentSession struct {
 	CSRF        string     // empty in the transport body
 }
 
-// CurrentSession returns the live session of a credential. It changes nothing.
-// Errors: AccessInvalid, AccessExpired, RefreshInvalid, SessionExpired, SessionRevoked, ServiceUnavailable.
+// CurrentSession returns the live session of a credential. It changes nothing. Errors:
+// AccessInvalid, AccessExpired, RefreshInvalid, SessionExpired, SessionRevoked, ServiceUnavailable.
 func (s *Service) CurrentSession(ctx context.Context, c Credential) (CurrentSession, error) {
 	l, err := s.session(ctx, c)
 	if err != nil {
@@ -246,7 +248,9 @@ func (s *Service) CurrentSession(ctx context.Context, c Credential) (CurrentSess
 	return current, nil
 }
 
-// carried judges the way and the expiry of a credential that may be an access or a refresh token.
+// carried returns an error if a credential, which may be an access or a refresh token, is from
+// another location than the transport's or has expired. Errors: AccessInvalid, AccessExpired,
+// RefreshInvalid, SessionExpired.
 func (s *Service) carried(c Credential, l models.Live) error {
 	way := carriers[token.Transport(l.Transport)]
 	if c.Transport != "" {
@@ -261,15 +265,16 @@ func (s *Service) carried(c Credential, l models.Live) error {
 	switch {
 	case l.UserID != c.Subject, way.access != c.Carrier:
 		return refuse(AccessInvalid)
-	case c.Expired && way.refresh != c.Carrier: // in server_held it is the handle, and outlives its exp
+	case c.Expired && way.refresh != c.Carrier: // in server_held it is the refresh credential too, which is valid beyond its exp
 		return refuse(AccessExpired)
 	}
 	return nil
 }
 
-// Reauthenticate notes that the principal knows the password, and says for how long that counts. A session that was left
-// open, or stolen, is not enough for what asks for a recent password. Errors: ValidationFailed (password_wrong),
-// SessionRevoked, RateLimited, ServiceUnavailable.
+// Reauthenticate records that the principal knows the password, and returns how long that counts as
+// recent. A session that was left open or stolen does not suffice for operations that require
+// recent authentication. Errors: ValidationFailed (password_wrong), SessionRevoked, RateLimited,
+// ServiceUnavailable.
 func (s *Service) Reauthenticate(ctx context.Context, p Principal, password string, client Client) (time.Duration, error) {
 	u, err := s.confirmPassword(ctx, p, "password", password, client)
 	if err != nil {
@@ -284,8 +289,9 @@ func (s *Service) Reauthenticate(ctx context.Context, p Principal, password stri
 	return RecentAuthentication, storeError(err)
 }
 
-// ListSessions are the live sessions of the principal's user, newest first. The last use is rounded down to the
-// hour: told more exactly it would tell a thief when to step in.
+// ListSessions returns the live sessions of the principal's user, newest first. The last use is
+// rounded down to the hour: a more exact time would tell a thief when to use a stolen session.
+// Errors: ServiceUnavailable.
 func (s *Service) ListSessions(ctx context.Context, p Principal) ([]models.Session, error) {
 	return s.sessionsOf(ctx, p.User)
 }
@@ -300,8 +306,8 @@ func (s *Service) sessionsOf(ctx context.Context, u models.User) ([]models.Sessi
 	return list, storeError(err)
 }
 
-// RevokeSession ends one session of the principal's user. ResourceNotFound: the session does not exist, or it is
-// another user's.
+// RevokeSession revokes one session of the principal's user. Errors: ResourceNotFound (the session
+// does not exist, or is another user's), SessionRevoked, ServiceUnavailable.
 func (s *Service) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -313,8 +319,9 @@ func (s *Service) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, 
 	return storeError(err)
 }
 
-// RevokeAllSessions ends every session of the principal's user, or every other one, at once and with no race against a
-// login in flight. SessionRevoked: the principal's own session ended meanwhile, and nothing was changed.
+// RevokeAllSessions revokes every session of the principal's user, or every other one, at once and
+// also against a login in flight. Errors: SessionRevoked (the principal's own session has ended in
+// the meantime, and nothing was changed), ServiceUnavailable.
 func (s *Service) RevokeAllSessions(ctx context.Context, p Principal, keepCurrent bool, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()

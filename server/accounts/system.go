@@ -26,7 +26,8 @@ func (s *Service) Ready(ctx context.Context) error {
 	return s.checkWrite(ctx)
 }
 
-// checkSchema asks until the schema is current, and not again: it never becomes older.
+// checkSchema reads the version of the schema until it is current. After that it only pings the
+// database, because the schema never becomes older.
 func (s *Service) checkSchema(ctx context.Context) error {
 	if s.schemaOK.Load() {
 		return s.ping(ctx)
@@ -115,7 +116,8 @@ func (s *Service) checkWrite(ctx context.Context) error {
 	return s.written.set(nil)
 }
 
-// clockOff judges a reading of the database's clock that was taken between two of ours.
+// clockOff reports whether the database's clock is too far off. db was read between before and
+// after, which are times of this process.
 func (s *Service) clockOff(before, db, after time.Time) bool {
 	if db.IsZero() {
 		return false
@@ -129,18 +131,18 @@ func (s *Service) clockOff(before, db, after time.Time) bool {
 	return off
 }
 
-// JWKS are the public keys of access tokens.
+// JWKS returns the public keys of access tokens.
 func (s *Service) JWKS() JWKS { return s.ring.JWKS() }
 
 const (
-	keepSessions = 30 * 24 * time.Hour // for who asks what a session was
+	keepSessions = 30 * 24 * time.Hour // to look up sessions that have ended
 	keepTokens   = 24 * time.Hour
 	keepBudgets  = time.Hour // longer than any pause between two uses
 	deleteAtOnce = 500
 )
 
-// CleanUp removes what has been over for long enough, in small steps, and says how many rows. Every replica may do it,
-// also at the same time.
+// CleanUp removes rows that have been obsolete for long enough, in small steps, and returns how
+// many. Every replica may call it, also at the same time.
 func (s *Service) CleanUp(ctx context.Context) (total int64, err error) {
 	for _, old := range []struct {
 		remove func(context.Context, time.Time, int) (int64, error)

@@ -14,23 +14,23 @@ import (
 	"example.com/accounts/models"
 )
 
-// Budget allows N of something in a window of Per that begins with the first, each at least Pause after the one
-// before. N = 0 allows all.
+// Budget is a rate limit: N uses in a window of Per that begins with the first, each at least Pause
+// after the one before. N = 0 is no limit.
 type Budget struct {
 	N          int
 	Per, Pause time.Duration
 }
 
-// Budgets bound what strangers can do, however many they are and however many replicas they ask. They are kept in the
-// database. None is ever a lock: after Per there is something in it again.
+// Budgets are the rate limits of actions that strangers can cause. They are counted in the database
+// for all replicas together. None locks an account for good: after Per, it permits uses again.
 type Budgets struct {
 	LoginFailuresPerAccount Budget
 	LoginFailuresPerClient  Budget
 	PasswordsPerClient      Budget // passwords verified, right or wrong
 	PasswordsPerUser        Budget // right passwords of a user
-	RegistrationsPerClient  Budget // also of requests for a mail, each for itself
+	RegistrationsPerClient  Budget // also the requests for a mail; each kind is counted separately
 	ConfirmationsPerClient  Budget
-	RareActionsPerUser      Budget // each kind for itself
+	RareActionsPerUser      Budget // each kind is counted separately
 	MailsPerRecipient       Budget
 	MailsPerStaff           Budget
 }
@@ -51,19 +51,19 @@ const (
 	exportsOfUser   = "export_user"
 	gracedOfUser    = "refresh_graced_user"
 	profileOfUser   = "profile_user" // events, not changes
-	mailsTo         = "mail_"        // and the group of kinds
+	mailsTo         = "mail_"        // a prefix of the group of kinds
 	resets          = "reset"        // a group
 	mailsOfStaff    = "mail_staff_member"
 	requestsOf      = "_client"
 )
 
-// use is one use of a budget.
+// use returns one use of a rate limit.
 func use(b Budget, kind, subject string) models.Spending {
 	sum := sha256.Sum256([]byte(kind + "\x00" + subject))
 	return models.Spending{ID: models.ID(sum[:16]), Kind: kind, Limit: b.N, Per: b.Per, Pause: b.Pause}
 }
 
-// judgeTime is how long a guess may take to be judged.
+// judgeTime is how long the verification of a guess may take.
 const judgeTime = 5 * time.Second
 
 // guesses marks uses as guesses, which can be refunded while they are verified.
@@ -74,17 +74,18 @@ func guesses(list []models.Spending) []models.Spending {
 	return list
 }
 
-// guess returns a use of a limit that is refunded if the guess was right. While so many guesses are being verified that
-// they use up the limit, further ones are rejected with ServiceUnavailable, because whether the limit is exceeded is not
-// known before that. Otherwise a client could get a Retry-After of a second, and then one of the rest of the window.
+// guess returns a use of a limit that is refunded if the guess was right. While guesses that are
+// being verified use up the limit, further ones are rejected with ServiceUnavailable, because it is
+// not known yet whether the limit is exceeded. Otherwise a client could get a Retry-After of a
+// second, and then one of the rest of the window.
 func guess(b Budget, kind, subject string) models.Spending {
 	return guesses([]models.Spending{use(b, kind, subject)})[0]
 }
 
-// subjectOf names a user whatever the names are.
+// subjectOf returns the subject of a user's limits, which does not depend on the names.
 func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
 
-// confirmation bounds guesses at what links carry.
+// confirmation returns the uses for a guess at the token of a link.
 func (s *Service) confirmation(client Client) []models.Spending {
 	return perClient(s.settings.ConfirmationsPerClient, confirmOfClient, client)
 }
@@ -102,7 +103,8 @@ func (s *Service) passwordRight(u models.User) models.Spending {
 	return use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u))
 }
 
-// spend uses budgets before what they bound is done. Errors: RateLimited, ServiceUnavailable (see guess for one reason).
+// spend counts uses before the limited action. Errors: RateLimited, ServiceUnavailable (see [guess]
+// for one reason).
 func (s *Service) spend(ctx context.Context, list ...models.Spending) error {
 	list = bounded(list)
 	if len(list) == 0 {
@@ -130,7 +132,7 @@ func (s *Service) remembered(list []models.Spending, now time.Time) error {
 	return nil
 }
 
-// limited says what an error of a budget means to a caller.
+// limited returns the contract's error for that of an exceeded limit or of the store.
 func (s *Service) limited(err error) error {
 	var over *models.OverBudget
 	if errors.As(err, &over) {
@@ -141,19 +143,21 @@ func (s *Service) limited(err error) error {
 
 const refundTime = 500 * time.Millisecond
 
-// refund gives back what turned out not to be a failure.
+// refund gives back the uses of an action that turned out not to be a failure.
 func (s *Service) refund(ctx context.Context, list ...models.Spending) error {
 	if list = bounded(list); len(list) == 0 {
 		return nil
 	}
-	// Not by the request's deadline, which may be over: then it was not judged, and must cost nothing.
+	// The request's deadline does not apply. If it has passed, the password was not verified, and
+	// the request must not count.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refundTime)
 	defer cancel()
 	return storeError(s.store.Refund(ctx, s.now(), idsOf(list)...))
 }
 
-// settleGuesses notes that guesses which have just been counted at the time given turned out to be wrong. An error is
-// ignored, because the guess was verified and counted: without the note, the next one may be told to retry soon.
+// settleGuesses records that guesses, counted at the given time, turned out to be wrong. An error
+// is ignored, because the guess was verified and counted: without the record, the next one may be
+// told to retry soon.
 func (s *Service) settleGuesses(ctx context.Context, counted time.Time, list ...models.Spending) {
 	if list = bounded(list); len(list) == 0 {
 		return
@@ -163,15 +167,16 @@ func (s *Service) settleGuesses(ctx context.Context, counted time.Time, list ...
 	_ = s.store.SettleGuesses(ctx, counted, list...)
 }
 
-// ownBudgets are those that keep a user from logging in and from changing the account.
+// ownBudgets returns the ids of the limits that keep a user from logging in and from changing the
+// account.
 func ownBudgets(u models.User) []models.ID {
 	var off Budget
 	return idsOf([]models.Spending{use(off, loginOfAccount, u.UsernameNorm), use(off, loginOfAccount, u.EmailNorm), use(off, passwordOfUser, subjectOf(u)),
 		use(off, passwordsOfUser, subjectOf(u)),
-		use(off, mailsTo+resets, u.EmailNorm)}) // a reset that a stranger has asked for must not keep the next one back
+		use(off, mailsTo+resets, u.EmailNorm)}) // a reset that a stranger requested must not prevent the next one
 }
 
-// bounded leaves out the budgets that are switched off.
+// bounded returns the uses whose limit is switched on.
 func bounded(list []models.Spending) []models.Spending {
 	var on []models.Spending
 	for _, each := range list {
@@ -213,7 +218,8 @@ func sooner(a, b error) error {
 	return b
 }
 
-// later returns the one of two rejections that ends later. It returns a if that is another error; a may be nil.
+// later returns the one of two rejections that ends later. It returns a if that is another error; a
+// may be nil.
 func later(a, b error) error {
 	var first, second *models.OverBudget
 	if a == nil || errors.As(a, &first) && errors.As(b, &second) && first.Until.Before(second.Until) {
@@ -222,7 +228,8 @@ func later(a, b error) error {
 	return a
 }
 
-// unjudged gives back what was spent on a request that could not be carried out, because too many are or for a fault.
+// unjudged returns err. If it is ServiceUnavailable, the request could not be carried out, because
+// of overload or a failure, and the uses are refunded.
 func (s *Service) unjudged(ctx context.Context, err error, list ...models.Spending) error {
 	if !errors.Is(err, refuse(ServiceUnavailable)) {
 		return err
@@ -264,7 +271,7 @@ func (b *spentBudgets) remember(over *models.OverBudget, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.over) >= maxSpent || b.over == nil {
-		b.over = map[models.ID]spentUntil{} // what is forgotten is asked of the database
+		b.over = map[models.ID]spentUntil{} // the limits that this forgets are read from the database
 	}
 	b.over[over.ID] = spentUntil{budget: over.Until, memory: now.Add(spentMemory), inFlight: over.InFlight}
 }

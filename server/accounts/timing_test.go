@@ -15,17 +15,17 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// Who measures how long an answer takes must not learn who has an account. How long it does take `make timing`
-// measures; here the work is compared, which is the same on a busy machine: the statements that the database gets, and
-// how many passwords are hashed.
+// The time of an answer must not reveal which names have an account. `make timing` measures the
+// time. This test compares the work, which is the same on a busy machine: the statements that the
+// database gets, and the number of passwords hashed.
 func TestControl13SameWorkForKnownAndUnknown(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		hasher := credentials.NewHasher(servertest.FastHash, 4, 100, time.Minute)
-		o := servertest.Options{Engine: e, Hasher: hasher, HoldMail: true, Settings: []string{ // the budgets are work too
+		o := servertest.Options{Engine: e, Hasher: hasher, HoldMail: true, Settings: []string{ // the rate limits are part of the work
 			"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=1000/15m",
 			"ACCOUNTS_REGISTRATIONS_PER_CLIENT=1000/1h", "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h",
 		}}
-		statements := func() []string { return nil } // SQLite is in this process, and gets the same ones
+		statements := func() []string { return nil } // SQLite runs in this process; it gets the same statements
 		if e == servertest.MySQL {
 			p, db := throughProxy(t, servertest.NewDatabase(t, e))
 			o.Database, statements = db, p.statements
@@ -36,13 +36,13 @@ func TestControl13SameWorkForKnownAndUnknown(t *testing.T) {
 			statements()
 			s.Anonymous().Do(http.MethodPost, path, body).Want(t, status, "")
 			list = slices.DeleteFunc(statements(), isBacklogQuery)
-			slices.Sort(list) // budgets are locked in the order of what they hash to
+			slices.Sort(list) // rate limits are locked in the order of their hashes
 			return append(list, fmt.Sprintf("%d hashes", hasher.Stats().Computed-before))
 		}
 		for name, each := range operationsOfNames() {
 			t.Run(name, func(t *testing.T) {
 				kinds := kindsOfNames(t, s)
-				work(each.path, each.body("nobody"), each.status) // opens the client's budgets, and connections
+				work(each.path, each.body("nobody"), each.status) // creates the client's rate limits, and connections
 				want := work(each.path, each.body("nobody-either"), each.status)
 				if e == servertest.MySQL && len(want) < 3 || !strings.HasPrefix(want[len(want)-1], each.hashes) {
 					t.Fatalf("no work: %q", want)
@@ -70,7 +70,7 @@ type operationOfName struct {
 	body   func(name string) map[string]any
 }
 
-// operationsOfNames are those that anybody can ask about anybody.
+// operationsOfNames returns the operations that any client can call with any name.
 func operationsOfNames() map[string]operationOfName {
 	address := func(name string) string { return name + "@example.com" }
 	email := func(name string) map[string]any { return map[string]any{"email": address(name)} }
@@ -89,7 +89,7 @@ func operationsOfNames() map[string]operationOfName {
 	}
 }
 
-// kindsOfNames are names of users that there are, each used once.
+// kindsOfNames returns a name of each kind of user, each to be used once.
 func kindsOfNames(t *testing.T, s *servertest.Server) map[string]string {
 	t.Helper()
 	active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
@@ -100,8 +100,8 @@ func kindsOfNames(t *testing.T, s *servertest.Server) map[string]string {
 	register(t, s, pending+"@example.com")
 	imported := active.Username + "-imported"
 	importAll(t, s, false, djangoRow(active.ID+1000, imported, imported+"@example.com"), djangoRow(active.ID+1001, imported+"-too@example.com", ""))
-	s.Database.Exec(t, "UPDATE users SET password = ? WHERE imported_epoch IS NOT NULL", active.Password) // that they log in once is allowed to show
-	s.Database.Exec(t, "DELETE FROM throttles")                                                           // the mails to one address have to be a minute apart
+	s.Database.Exec(t, "UPDATE users SET password = ? WHERE imported_epoch IS NOT NULL", active.Password) // the replacement of the hash at the first login may show
+	s.Database.Exec(t, "DELETE FROM throttles")                                                           // mails to one address must be a minute apart
 	return map[string]string{"an active user": active.Username, "an inactive one": inactive.Username, "an unverified one": unverified.Username,
 		"a deleted one": deleted.Username, "a registration that waits": pending,
 		"an imported one": imported, "one imported with an address as the username": imported + "-too"}

@@ -9,7 +9,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// Tokens is what login and refresh hand out. How it travels is the transport's affair.
+// Tokens is the result of a login or a refresh. The transport determines how it is delivered.
 type Tokens struct {
 	Access     string
 	Refresh    string // empty in server_held
@@ -21,7 +21,7 @@ type Tokens struct {
 	Session    uuid.UUID
 	ExpiresAt  time.Time     // absolute end of the session
 	Life       time.Duration // until the idle end: the Max-Age of cookies
-	New        bool          // newer than what the client showed: cookies are set
+	New        bool          // newer than the token presented: cookies are set
 }
 
 func grantOf(l models.Live) token.Grant {
@@ -31,8 +31,9 @@ func grantOf(l models.Live) token.Grant {
 	}
 }
 
-// mint makes the tokens of a generation. It stores nothing and may be called any number of times: they are a pure
-// function of the row and the signing key, so a retry, a second tab and a second replica get the same ones.
+// mint issues the tokens of a generation. It stores nothing and may be called any number of times:
+// the tokens are a pure function of the row and the signing key, so a retry, a second tab and a
+// second replica get the same ones.
 func (s *Service) mint(g token.Grant, now time.Time, isNew bool) (Tokens, error) {
 	access, err := s.issuer.Access(g)
 	if err != nil {
@@ -52,12 +53,13 @@ func (s *Service) mint(g token.Grant, now time.Time, isNew bool) (Tokens, error)
 	return t, err
 }
 
-// refreshAge is the age of a generation at which a client had better refresh.
+// refreshAge returns the age of a generation from which a client should refresh.
 func (p Policy) refreshAge() time.Duration {
 	return max(p.AccessTTL*8/10, p.RotationInterval+p.Margin)
 }
 
-// idleEnd is when a session ends that is not refreshed, in whole seconds, as tokens carry it.
+// idleEnd returns when a session expires unless it is refreshed, in whole seconds like the times in
+// tokens.
 func (p Policy) idleEnd(t token.Transport, now, expiresAt time.Time) time.Time {
 	idle := p.RefreshIdleTTL
 	if t == token.ServerHeld {
@@ -69,5 +71,5 @@ func (p Policy) idleEnd(t token.Transport, now, expiresAt time.Time) time.Time {
 	return expiresAt
 }
 
-// seconds rounds down, and is never negative.
+// seconds returns d in whole seconds, rounded down and never negative.
 func seconds(d time.Duration) int { return int(max(0, d) / time.Second) }

@@ -9,11 +9,11 @@ import (
 	"example.com/accounts/server/mail"
 )
 
-// UserChange is what a member of staff changes; nil leaves a member as it is.
+// UserChange is a staff member's change of a user; nil leaves a member as it is.
 type UserChange struct {
 	Email, Username, FirstName, LastName, Locale *string
 	IsActive, IsStaff, IsSuperuser               *bool
-	IfVersion                                    func(version int64) bool // whether to change the user of a version; nil: any
+	IfVersion                                    func(version int64) bool // reports whether to change a user of that version; nil: any
 }
 
 // UpdateUser changes a user. A member that already has the requested value is no change and leaves
@@ -43,7 +43,8 @@ func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserC
 	return s.User(ctx, id)
 }
 
-// change makes a guarded change of a user whom the principal may change, which is judged by each reading.
+// change makes a guarded change of a user whom the principal may change. The permission is checked
+// at each read.
 func (s *Service) change(ctx context.Context, p Principal, id int64, change func(models.User) error) error {
 	return guarded(func() (models.User, error) { return s.managed(ctx, p, id) }, change)
 }
@@ -146,13 +147,15 @@ func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *
 	return nil
 }
 
-// mayHaveSignedIn reports whether the account can have been in use. A user with a password may be about to sign in. The
-// last login of an imported user says nothing, since simplejwt leaves it empty.
+// mayHaveSignedIn reports whether the account may have been used. A user with a password may be
+// about to sign in. The last login of an imported user proves nothing, because simplejwt leaves it
+// empty.
 func mayHaveSignedIn(u models.User) bool {
 	return u.LastLogin != nil || u.ImportedEpoch != nil || credentials.IsUsable(u.Password)
 }
 
-// conflictOfEmail returns the conflict of an address, and of the new username if another user has that too.
+// conflictOfEmail returns the conflict of an address, and of the new username if another user has
+// that too.
 func (s *Service) conflictOfEmail(ctx context.Context, u models.User, usernameNorm *string) error {
 	if usernameNorm == nil {
 		return emailConflict()
@@ -167,8 +170,8 @@ func (s *Service) conflictOfEmail(ctx context.Context, u models.User, usernameNo
 	return emailConflict()
 }
 
-// names are the members that people are called by. Those that change must be well-formed; what came from elsewhere may
-// stay as it is.
+// names plans the changes of the username, the names and the language. Values that change must be
+// well-formed; an imported value may stay as it is.
 func (w *wish) names(u models.User, say sayEvent) error {
 	return allFaults(w.username(u, say), w.personal(u, say))
 }

@@ -7,11 +7,11 @@ import (
 	"example.com/accounts/server/mail"
 )
 
-// Value is the kind of a text in a request. The names are those of the contract's schemas.
+// Value is the kind of a text in a request, by the name of the contract's schema.
 type Value string
 
-// The values with rules that a schema cannot express. NewEmail and Username are for names that a user is going to have:
-// a name that a user already has may be older than the rule.
+// The values with rules that a schema cannot express. NewEmail and Username are for values that a
+// user is going to have: existing ones may predate the rules.
 const (
 	NewEmail    Value = "NewEmail"
 	NewPassword Value = "NewPassword"
@@ -19,8 +19,8 @@ const (
 	PersonName  Value = "PersonName"
 )
 
-// CheckValue returns the faults of a text that can be found without the user, or nil. The operations check more, such
-// as whether a password is made from the user's own names.
+// CheckValue returns the faults of a text that can be found without the user, or nil. The
+// operations check more, such as whether a password is made from the user's own names.
 func (s *Service) CheckValue(value Value, text string) []FieldFault {
 	var err error
 	switch value {
