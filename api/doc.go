@@ -1,7 +1,8 @@
-// Package api is what the contract, openapi.yaml, says in Go: the server interface, the wire types and the contract
-// itself. All of api.gen.go is generated; edit openapi.yaml and run `make generate`.
+// Package api is the contract, openapi.yaml, in Go: the server interface, the types of requests and
+// responses, and the contract itself. api.gen.go is generated: edit openapi.yaml and run `make
+// generate`.
 //
-// It knows nothing of this project's rules, rows or handlers.
+// The package contains no rules, database rows or handlers.
 package api
 
 //go:generate go tool oapi-codegen -config ../oapi-codegen.yaml ../openapi.yaml

@@ -13,7 +13,7 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-const defaultUsers = 50 // as the contract says
+const defaultUsers = 50 // the default in the contract
 
 func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	in := r.Params
@@ -68,7 +68,7 @@ func (h handlers) UpdateUser(ctx context.Context, r api.UpdateUserRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	// Who deactivates the own account has ended the own session.
+	// An administrator who deactivates their own account has ended their own session.
 	ended := h.cleared(call.principal, isOwn(call, r.UserID) && !u.User.IsActive)
 	return updatedUser{api.UpdateUser200JSONResponse(adminUser(u)), ended.cookies}, nil
 }
@@ -129,7 +129,7 @@ func (h handlers) ListAllEvents(ctx context.Context, r api.ListAllEventsRequestO
 
 func isOwn(call *call, id int64) bool { return call.principal.User.ID == id }
 
-// or is what is wanted, or else the default.
+// or returns *wanted, or the default if wanted is nil.
 func or[T any](wanted *T, otherwise T) T {
 	if wanted != nil {
 		return *wanted
@@ -137,7 +137,7 @@ func or[T any](wanted *T, otherwise T) T {
 	return otherwise
 }
 
-// readUser is a 200 with the version of the user.
+// readUser is a 200 response with the version of the user as its ETag.
 type readUser api.AdminUserResult
 
 func (a readUser) VisitGetUserResponse(w http.ResponseWriter) error {
@@ -145,7 +145,8 @@ func (a readUser) VisitGetUserResponse(w http.ResponseWriter) error {
 	return api.GetUser200JSONResponse(a).VisitGetUserResponse(w)
 }
 
-// invitedUser is a 201 with the path and the version of the user.
+// invitedUser is a 201 response with the path of the user as its Location and the version as its
+// ETag.
 type invitedUser api.AdminUserResult
 
 func (a invitedUser) VisitInviteUserResponse(w http.ResponseWriter) error {
@@ -159,8 +160,9 @@ func etagOf(u api.AdminUser) string { return versionTag(u.Version) }
 
 func versionTag(version int64) string { return strconv.Quote(strconv.FormatInt(version, 10)) }
 
-// versionsIn returns whether If-Match accepts a version, or nil if the request has none. Unlike RFC 9110, section 13.1.1, it
-// accepts weak tags: a proxy that compresses an answer makes its tag weak, and a version is a version all the same.
+// versionsIn returns a function that reports whether If-Match accepts a version, or nil if the
+// request has no If-Match. Unlike RFC 9110, section 13.1.1, it accepts weak tags: a proxy that
+// compresses a response makes its tag weak, and the tag still identifies the version.
 func versionsIn(ifMatch *api.IfMatch) func(version int64) bool {
 	if ifMatch == nil {
 		return nil
@@ -168,7 +170,7 @@ func versionsIn(ifMatch *api.IfMatch) func(version int64) bool {
 	return func(version int64) bool { return hasTag(*ifMatch, versionTag(version)) }
 }
 
-// updatedUser is a 200 that may end the caller's own session.
+// updatedUser is a 200 response that may end the caller's own session.
 type updatedUser struct {
 	api.UpdateUser200JSONResponse
 	cookies []*http.Cookie

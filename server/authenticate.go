@@ -15,7 +15,7 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// Names of the contract's security schemes.
+// The names of the security schemes in the contract.
 const (
 	schemeBearer        = "bearerAuth"
 	schemeAccessCookie  = "accessCookie"
@@ -29,22 +29,25 @@ var carrierOf = map[string]accounts.Carrier{
 	schemeRefreshCookie: accounts.RefreshCookie,
 }
 
-// operationRefresh is the one operation that takes refresh tokens of the service that users were imported from.
+// operationRefresh is the only operation that accepts refresh tokens of the service from which
+// users were imported.
 const operationRefresh = "refreshToken"
 
-// security is what the contract asks of an operation's callers.
+// security is what the contract requires of the callers of an operation.
 type security struct {
-	public       bool // security: []
-	anonymous    bool // lists {} and has a body: the credential may be a token in it
+	public       bool // `security: []`
+	anonymous    bool // lists {} and has a body: the credential may be a token in the body
 	optional     bool // lists {} and has no body: a request without a valid credential is accepted too
 	alternatives []alternative
-	// In addition to `security`: x-required-role, x-recent-authentication and x-refuse-cross-site.
+	// These are extensions to `security`: x-required-role, x-recent-authentication and
+	// x-refuse-cross-site.
 	role                 accounts.Role
 	recentAuthentication bool
 	refuseCrossSite      bool
 }
 
-// alternative is a way to authenticate: a credential by this carrier and, with csrf, the header beside it.
+// alternative is one way to authenticate: a credential in this carrier and, if csrf is set, the
+// CSRF header with it.
 type alternative struct {
 	carrier accounts.Carrier
 	csrf    bool
@@ -54,8 +57,9 @@ func (s security) lists(carrier accounts.Carrier) bool {
 	return slices.ContainsFunc(s.alternatives, func(a alternative) bool { return a.carrier == carrier })
 }
 
-// readSecurity turns `security` into what authenticate judges. What it does not understand stops the server: a
-// scheme that nobody enforces would be a door that looks shut.
+// readSecurity returns the requirements of an operation in the form that authenticate enforces. It
+// returns an error, which stops the server, for a requirement that it does not understand: an
+// operation with a scheme that is not enforced would only look protected.
 func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 	requirements := doc.Security
 	if op.Security != nil {
@@ -84,7 +88,7 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 		}
 		s.alternatives = append(s.alternatives, a)
 	}
-	if s.optional && !s.lists(accounts.RefreshCookie) { // its credential would be required after all; see authenticate
+	if s.optional && !s.lists(accounts.RefreshCookie) { // authenticate would require the credential after all
 		return s, errors.New("an optional credential on an operation that does not list the refresh cookie")
 	}
 	if err := s.readCrossSite(op); err != nil {
@@ -94,7 +98,7 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 }
 
 // readCrossSite reads x-refuse-cross-site. It returns an error, which stops the server, where the
-// mark would have no effect.
+// extension would have no effect.
 func (s *security) readCrossSite(op *openapi3.Operation) error {
 	value, marked := op.Extensions["x-refuse-cross-site"]
 	if marked && value != true {
@@ -107,8 +111,9 @@ func (s *security) readCrossSite(op *openapi3.Operation) error {
 	return nil
 }
 
-// readRole reads what is asked of the caller's user. A role that nobody knows, or one of an operation that has no user
-// to ask it of, would not be asked for: it stops the server too.
+// readRole reads x-required-role and x-recent-authentication. It returns an error, which stops the
+// server, for an unknown role and for an operation that may have no user: neither requirement could
+// be enforced.
 func (s *security) readRole(op *openapi3.Operation) error {
 	role, wanted := op.Extensions["x-required-role"]
 	if name, ok := role.(string); wanted && (!ok || name != string(accounts.Staff) && name != string(accounts.Superuser)) {
@@ -127,15 +132,18 @@ func (s *security) readRole(op *openapi3.Operation) error {
 	return nil
 }
 
-// workTime bounds what follows, all statements of a request together, so that a 503 comes within 3 s.
+// workTime bounds the time of a request from authentication on, including all its statements, so
+// that a 503 is sent within 3 s.
 const workTime = 2500 * time.Millisecond
 
-// authenticate judges the request by its operation's `security`, and nothing else decides who may call what.
+// authenticate enforces the `security` of the request's operation. Nothing else decides who may
+// call an operation.
 //
-// Where the contract lists the refresh cookie, the operation is about the session itself: expiry and liveness are
-// then decided by its rule, which must accept what is elsewhere refused (an expired token logs out). Everywhere else
-// the credential is turned into a principal, which reads the session's row. An optional credential that is missing or
-// rejected leaves the call unauthenticated.
+// An operation that lists the refresh cookie is about the session itself. Its own rule then checks
+// expiry and whether the session is still alive, because it must accept credentials that are
+// rejected elsewhere (an expired token can log out). For every other operation, authenticate turns
+// the credential into a principal, which reads the session's row. If an optional credential is
+// missing or rejected, the call continues unauthenticated.
 func (s *Server) authenticate(c *gin.Context) {
 	call := callOf(c)
 	wants := call.operation.security
@@ -169,9 +177,8 @@ func (s *Server) authenticate(c *gin.Context) {
 	c.Next()
 }
 
-// credential finds the one credential that counts, verifies it, and asks for the CSRF header where its alternative
-// does. First comes what is present, then the first alternative that it fits; that one's failure is the answer, and
-// no other one is tried.
+// credential verifies the credential of a request, and requires the CSRF header if its alternative
+// does. Only the credential that presented chooses is tried: if it fails, the request fails.
 func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, error) {
 	raw, way, err := s.presented(c, call)
 	if err != nil {
@@ -184,26 +191,27 @@ func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, er
 		}
 	}
 	if err != nil {
-		if call.operation.security.anonymous { // the access cookie stands for the refresh token here
+		if call.operation.security.anonymous { // the access cookie takes the place of the refresh token here
 			err = &accounts.Error{Code: accounts.RefreshInvalid, Cause: err}
 		}
 		return credential, err
 	}
-	// A page of another origin can make the browser send the cookie, but can neither read nor guess this value. The
-	// cookie csrftoken is not looked at: whoever can plant a cookie could plant a pair that agrees with itself.
+	// A page of another origin can make the browser send the cookie, but can neither read nor guess
+	// this value. The cookie csrftoken is not compared, because an attacker who can plant cookies
+	// could plant a matching pair of cookie and header value.
 	if way.csrf && !s.validCSRF(credential, c.GetHeader("X-CSRFToken")) {
 		return credential, problemOf(codeCSRFFailed)
 	}
 	// Browsers attach Lax cookies to a link or a redirect from any site. Such a navigation changes
-	// nothing, but it would count against the owner's limit of a read that has one. Navigations by
-	// browsers that do not send Sec-Fetch-Site cannot be told apart and are accepted.
+	// nothing, but it would count against the user's rate limit if the read has one. Navigations by
+	// browsers that do not send Sec-Fetch-Site cannot be recognized and are accepted.
 	if call.operation.security.refuseCrossSite && call.crossSite && isCookie(way.carrier) {
 		return credential, problemOf(codeCSRFFailed)
 	}
 	return credential, nil
 }
 
-// isRejectedCredential reports whether an error means that the caller is not signed in.
+// isRejectedCredential reports whether err means that the caller is not signed in.
 func isRejectedCredential(err error) bool {
 	return err != nil && kinds[problemFrom(err).code].status == http.StatusUnauthorized
 }
@@ -212,9 +220,11 @@ func isCookie(carrier accounts.Carrier) bool {
 	return carrier == accounts.AccessCookie || carrier == accounts.RefreshCookie
 }
 
-// validCSRF: a token of the old service has no session that a value could belong to, so there any will do. A page of
-// another origin cannot send a header of its own without being allowed to by CORS, and crossOriginSend refuses it
-// besides. What it would win is a session in the victim's own browser, and an answer that it cannot read.
+// validCSRF reports whether the presented value is the CSRF token of the credential. For a legacy
+// token any non-empty value is valid, because the token has no session to which a value could
+// belong. A page of another origin cannot send the header unless CORS permits it, and
+// crossOriginSend rejects the request as well. All that such a request could achieve is a new
+// session in the victim's own browser and a response that the page cannot read.
 func (s *Server) validCSRF(credential accounts.Credential, presented string) bool {
 	if credential.Legacy != nil {
 		return presented != ""
@@ -222,8 +232,10 @@ func (s *Server) validCSRF(credential accounts.Credential, presented string) boo
 	return s.Service.ValidCSRF(credential, presented)
 }
 
-// presented says which credential the request shows, and as which alternative. A credential that is shown twice is
-// shown as the empty string, which no token is: which of the two counts would be the sender's choice.
+// presented returns the credential that counts and its alternative: the token in the body, else the
+// Authorization header, else the first cookie in the order of the contract. A credential that
+// occurs twice is returned as the empty string, which is never a valid token: otherwise the sender
+// could choose which of the two counts.
 func (s *Server) presented(c *gin.Context, call *call) (string, alternative, error) {
 	wants := call.operation.security
 	if token, ok := bodyToken(call); ok && wants.anonymous {
@@ -243,7 +255,8 @@ func (s *Server) presented(c *gin.Context, call *call) (string, alternative, err
 	return "", alternative{}, problemOf(codeCredentialsMissing)
 }
 
-// bodyToken is the member refresh_token. What is no string is no token; validate refuses it later.
+// bodyToken returns the member refresh_token. A value that is not a string is not a token; validate
+// rejects it later.
 func bodyToken(call *call) (string, bool) {
 	object, _ := call.body.(map[string]any)
 	value, ok := object["refresh_token"]
@@ -251,7 +264,8 @@ func bodyToken(call *call) (string, bool) {
 	return text, ok && isText
 }
 
-// bearerToken reads one Authorization header with one token (RFC 6750, 2.1); the scheme is case-insensitive.
+// bearerToken returns the token of the only Authorization header (RFC 6750, section 2.1), or "" if
+// there are several or it is not a bearer token. The scheme is case-insensitive.
 func bearerToken(values []string) string {
 	scheme, token, ok := strings.Cut(values[0], " ")
 	if len(values) != 1 || !ok || !strings.EqualFold(scheme, "Bearer") {

@@ -6,13 +6,13 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// Bounds of bodyLimit, in bytes.
+// The bounds of bodyLimit, in bytes.
 const (
 	minBodyLimit = 1 << 10
 	maxBodyLimit = 16 << 10
 )
 
-// The most bytes that a value takes in JSON.
+// The greatest length of a value in JSON, in bytes.
 const (
 	longestEscape   = 12 // of a code point: \ud83d\ude00
 	longestNumber   = 24

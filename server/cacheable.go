@@ -10,8 +10,9 @@ import (
 	"example.com/accounts/api"
 )
 
-// cacheable is a representation that is the same for every client: it is made once, may be cached for a minute, and is
-// revalidated by its ETag after that. Replicas with the same settings have the same ETag.
+// cacheable is a representation that is the same for every client. It is built once, may be cached
+// for a minute, and is then revalidated by its ETag. Replicas with the same settings have the same
+// ETag.
 type cacheable struct {
 	body              []byte
 	contentType, etag string
@@ -22,15 +23,16 @@ func newCacheable(contentType string, body []byte) cacheable {
 	return cacheable{body: body, contentType: contentType, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
 }
 
-// answer returns the answer to a request with this If-None-Match: 304 if the client has the representation, else 200.
+// answer returns the response to a request with this If-None-Match: 304 if the client has the
+// representation, and 200 if not.
 func (c cacheable) answer(ifNoneMatch *api.IfNoneMatch) cacheableAnswer {
 	return cacheableAnswer{c, ifNoneMatch != nil && hasTag(*ifNoneMatch, c.etag)}
 }
 
-// cacheableAnswer is the answer of every operation with the parameter If-None-Match.
+// cacheableAnswer is the response of every operation with the parameter If-None-Match.
 type cacheableAnswer struct {
 	cacheable
-	current bool // whether the client already has the representation
+	current bool // the client already has the representation
 }
 
 func (a cacheableAnswer) write(w http.ResponseWriter) error {
@@ -52,8 +54,9 @@ func (a cacheableAnswer) VisitListProblemsResponse(w http.ResponseWriter) error 
 func (a cacheableAnswer) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error { return a.write(w) }
 func (a cacheableAnswer) VisitGetOpenapiYamlResponse(w http.ResponseWriter) error { return a.write(w) }
 
-// hasTag reports whether an If-None-Match or an If-Match has an entity tag by the weak comparison (RFC 9110, section 8.8.3.2). A
-// list that cannot be read matches nothing from there on, so that the client gets the full answer.
+// hasTag reports whether an If-None-Match or If-Match list contains an entity tag by the weak
+// comparison (RFC 9110, section 8.8.3.2). In a malformed list, nothing matches after the point
+// where parsing fails, so that the client gets the full response.
 func hasTag(list, tag string) bool {
 	const blank, separators = " \t", " \t,"
 	if strings.Trim(list, blank) == "*" {

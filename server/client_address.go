@@ -41,7 +41,7 @@ func (s *Server) clientAddress(r *http.Request) string {
 	return client.String()
 }
 
-// plainAddress removes an IPv6 zone, which means nothing on another machine, and shortens an
+// plainAddress removes an IPv6 zone, which is meaningless on another machine, and shortens an
 // IPv4-mapped address.
 func plainAddress(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 

@@ -20,9 +20,10 @@ import (
 	"example.com/accounts/server/config"
 )
 
-// contract is openapi.yaml made ready for requests: the operations by route, and the document as it is served.
+// contract is openapi.yaml prepared for requests: the operations by route, and the documents that
+// are served.
 type contract struct {
-	operations map[string]*operation // by method, blank and gin's path; HEAD is the operation of GET
+	operations map[string]*operation // by method, space and gin's path; HEAD has the operation of GET
 	json, yaml cacheable
 	version    string // info.version
 }
@@ -33,12 +34,13 @@ type operation struct {
 	route    *routers.Route
 	security security
 	maxBody  int                       // bytes; 0 if the operation has no body
-	values   map[string]accounts.Value // the members of the body that have a rule, by name
+	values   map[string]accounts.Value // the members of the body that have a rule beyond the schema, by name
 
-	deprecation map[string]string // headers
+	deprecation map[string]string // response headers
 }
 
-// pages are the routes that are not in the contract: pages for people. One that ends in / includes all paths below it.
+// pages are the routes of pages for people, which are not in the contract. One that ends in /
+// includes all paths below it.
 var pages = []string{"/console", "/console/", "/demo", "/demo/", "/docs", "/docs/", "/pages/", "/problems/"}
 
 // isPage reports whether a route is one of the pages.
@@ -79,13 +81,13 @@ func readOperation(doc *openapi3.T, op *openapi3.Operation) (*operation, error) 
 	return &operation{id: op.OperationID, security: security, maxBody: bodyLimit(op), values: valuesOf(op), deprecation: deprecation}, err
 }
 
-// ginPath turns /a/{b} into /a/:b.
+// ginPath converts the path /a/{b} of the contract to gin's /a/:b.
 func ginPath(path string) string {
 	return strings.NewReplacer("{", ":", "}", "").Replace(path)
 }
 
-// render makes the document that is served: with the server's own URL, the cookie names in force and the minimum length
-// of passwords, so that the document describes this server. Requests are validated against the same document.
+// render builds the documents that are served. They describe this server: its URL, the cookie names
+// in use and the minimum length of passwords. Requests are validated against the same document.
 func (k *contract) render(doc *openapi3.T, cfg config.Config) error {
 	names := cookieNamesFor(cfg)
 	doc.Servers[0].URL = cfg.PublicURL
@@ -101,7 +103,8 @@ func (k *contract) render(doc *openapi3.T, cfg config.Config) error {
 	return err
 }
 
-// toYAML keeps the order in which people read a contract; below the top it is alphabetical.
+// toYAML converts the contract to YAML. The top-level members are in the customary order, and the
+// members below them in alphabetical order.
 func toYAML(doc []byte) ([]byte, error) {
 	var tree map[string]any
 	if err := json.Unmarshal(doc, &tree); err != nil {
@@ -122,7 +125,8 @@ func toYAML(doc []byte) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// matches compares the routes with the operations: the server does not start with one more on either side.
+// matches compares the routes with the operations. It returns an error, which stops the server, if
+// either side has one that the other does not.
 func (k *contract) matches(routes gin.RoutesInfo) error {
 	var faults []error
 	seen := map[string]bool{}
@@ -158,16 +162,17 @@ func (s *Server) findOperation(c *gin.Context) {
 	c.Next()
 }
 
-// joinLines joins the lines of a header that is a list and may be sent as several lines (RFC 9110, section 5.3). The
-// validator and the generated binding reject a parameter that occurs twice.
+// joinLines joins the lines of a list header, which may be sent as several lines (RFC 9110, section
+// 5.3). The validator and the generated binding would reject the parameter as duplicate.
 func joinLines(h http.Header, name string) {
 	if lines := h.Values(name); len(lines) > 1 {
 		h.Set(name, strings.Join(lines, ", "))
 	}
 }
 
-// spelledOut: a path with escapes for what needs none, such as /accounts%2Flogin, would be routed here and still pass
-// a proxy's rule for /accounts/login. Only parameters may have them, and none is empty.
+// spelledOut reports whether a path is spelled like its route, without unnecessary escapes. A path
+// such as /accounts%2Flogin would be routed to /accounts/login but evade a proxy's rule for that
+// path. Only parameters may contain escapes, and no parameter may be empty.
 func spelledOut(route, path string) bool {
 	want, got := strings.Split(route, "/"), strings.Split(path, "/")
 	return slices.EqualFunc(want, got, func(w, g string) bool { return w == g || strings.HasPrefix(w, ":") && g != "" })

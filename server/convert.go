@@ -11,7 +11,8 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// From facts (models) to the wire (api). Pure functions, one a type.
+// The functions below convert models to the types of the API. Each converts one type and has no
+// side effects.
 
 func user(u models.User) api.User {
 	return api.User{
@@ -22,7 +23,7 @@ func user(u models.User) api.User {
 	}
 }
 
-// profile converts a user as its owner sees it.
+// profile converts a user to the form that the user sees.
 func profile(d accounts.UserDetail) api.Profile {
 	u := user(d.User)
 	return api.Profile{
@@ -32,7 +33,7 @@ func profile(d accounts.UserDetail) api.Profile {
 	}
 }
 
-// timestamp converts a time to the one form that the contract has: UTC, in whole seconds.
+// timestamp converts a time to the form of the contract: UTC, in whole seconds.
 func timestamp(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
 func timestampOrNull(t *time.Time) nullable.Nullable[time.Time] {
@@ -58,7 +59,7 @@ func sessions(list []models.Session, current models.ID) []api.Session {
 	return sessions
 }
 
-// event converts an event as staff members see it.
+// event converts an event to the form that staff members see.
 func event(e models.Event) api.Event {
 	shown := api.Event{
 		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: timestamp(e.CreatedAt), UserID: userIDOrNull(&e.UserID),
@@ -80,8 +81,8 @@ func changes(list models.Changes) []api.EventChange {
 	return changes
 }
 
-// ownEvent converts an event as its user sees it: without the id and the name of a staff member, and
-// without the origin of the staff member's request.
+// ownEvent converts an event to the form that its user sees: without the id and the name of a staff
+// member, and without the origin of the staff member's request.
 func ownEvent(e models.Event) api.Event {
 	shown := event(e)
 	if shown.Actor == api.EventActorStaff {
@@ -91,8 +92,9 @@ func ownEvent(e models.Event) api.Event {
 	return shown
 }
 
-// actor returns the kind of actor that caused an event. An event without a request comes from the operator or the
-// server itself. Earlier versions did not store the request, but they did store its address.
+// actor returns the kind of actor that caused an event. An event without a request comes from the
+// operator or the server itself. Old rows have no request id, but they do have the address of the
+// request.
 func actor(e models.Event) api.EventActor {
 	switch {
 	case e.ActorID != nil && *e.ActorID != e.UserID:
@@ -172,7 +174,7 @@ func jwks(set accounts.JWKS) api.JwkSet {
 	return api.JwkSet{Keys: keys}
 }
 
-// login adds the user to the tokens.
+// login adds the user to a token response.
 func login(t api.Refreshed, u models.User) api.SignedIn {
 	return api.SignedIn{
 		AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, TokenType: t.TokenType, ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn, Generation: t.Generation,

@@ -12,11 +12,12 @@ import (
 
 const csrfCookie = "csrftoken" // readable by scripts; the server never reads it
 
-// cookieNames are the names in force. With https they have the prefix __Host-, by which browsers guarantee that no
-// sub-domain and no plain-http page has planted them (RFC 6265bis, 4.1.3.2); exactly one name is ever accepted.
+// cookieNames are the names of the cookies in use. With https, they have the prefix __Host-, with
+// which browsers guarantee that neither a subdomain nor a plain-http page has set the cookie (RFC
+// 6265bis, section 4.1.3.2). Exactly one name is accepted for each cookie.
 type cookieNames struct {
 	access, refresh string
-	legacy          string // of the service that users were imported from, where it is another name and its tokens are taken
+	legacy          string // of the old service, if its tokens are accepted under another name
 	secure          bool
 }
 
@@ -31,13 +32,14 @@ func cookieNamesFor(cfg config.Config) cookieNames {
 	return n
 }
 
-// read finds the cookie of a carrier. A name that occurs twice gives the empty value.
+// read returns the cookie of a carrier. It returns the empty value for a cookie that occurs twice.
 func (n cookieNames) read(r *http.Request, carrier accounts.Carrier) (string, bool) {
 	return readCookie(r, map[accounts.Carrier]string{accounts.AccessCookie: n.access, accounts.RefreshCookie: n.refresh}[carrier])
 }
 
-// readLegacy finds the cookie of the old service. It has no prefix that keeps others from planting it: whoever plants
-// one with a token of his own has the victim use his account, as he could have done there.
+// readLegacy returns the refresh cookie of the old service. Its name has no prefix that keeps
+// others from setting it: an attacker who plants a cookie with a token of the attacker's own
+// account makes the victim use that account. The old service had the same weakness.
 func (n cookieNames) readLegacy(r *http.Request) (string, bool) { return readCookie(r, n.legacy) }
 
 func readCookie(r *http.Request, name string) (string, bool) {
@@ -51,8 +53,8 @@ func readCookie(r *http.Request, name string) (string, bool) {
 	return "", mentions(r.Header.Values("Cookie"), name) > 0
 }
 
-// mentions counts a name in the header itself: net/http drops a cookie whose value it cannot read, and which of two
-// counts must not hang on that.
+// mentions counts the cookies with a name in the raw header. net/http drops a cookie whose value it
+// cannot parse, and that must not decide which of two cookies counts.
 func mentions(lines []string, name string) (n int) {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
@@ -64,16 +66,17 @@ func mentions(lines []string, name string) (n int) {
 	return n
 }
 
-// delivery is how tokens leave: the body's members and the cookies to set.
+// delivery is a token response: the members of the body and the cookies to set.
 type delivery struct {
 	body    api.Refreshed
 	cookies []*http.Cookie
 }
 
-// deliver is the table of what each transport hands out, and where. Cookies are set only when there is something
-// newer than what the client has shown: an answer that comes late must not put an older token back into the jar.
-// A login expires the cookies of the other transports and of the old service, which would sign in again after a
-// log-out; body never touches a cookie.
+// deliver returns the tokens that each transport delivers, in the body or in cookies. It sets
+// cookies only if they are newer than the tokens that the client presented, because a late response
+// must not put an older token back into the browser. A login also expires the cookies of the other
+// transports and of the old service, which would otherwise sign the user in again after a logout.
+// The transport body never touches a cookie.
 func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
 	d := delivery{body: api.Refreshed{
 		ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn, Generation: t.Generation, TokenTransport: api.TokenTransport(t.Transport),
@@ -97,7 +100,7 @@ func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
 	}
 	for _, c := range []struct{ name, value string }{{n.access, access}, {n.refresh, refresh}, {csrfCookie, t.CSRF}, {n.legacy, ""}} {
 		switch {
-		case c.name == "": // there is none
+		case c.name == "": // not in use
 		case c.value != "":
 			d.cookies = append(d.cookies, n.cookie(c.name, c.value, maxAge(t.Life)))
 		case login:
@@ -107,8 +110,8 @@ func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
 	return d
 }
 
-// maxAge is in whole seconds, rounded down; but in its last second a session still has its cookies, for 0 would delete
-// them in an answer that hands tokens out.
+// maxAge returns the Max-Age of a cookie in whole seconds, rounded down, but at least 1 while the
+// session is alive: 0 would delete the cookies in a response that issues tokens.
 func maxAge(life time.Duration) int {
 	if life <= 0 {
 		return 0
@@ -116,7 +119,7 @@ func maxAge(life time.Duration) int {
 	return max(1, int(life/time.Second))
 }
 
-// clear expires the cookies of a session that has ended; body has none.
+// clear returns the cookies that expire those of an ended session. The transport body has none.
 func (n cookieNames) clear(t accounts.Transport) []*http.Cookie {
 	if t == accounts.BodyTokens {
 		return nil
@@ -128,8 +131,9 @@ func (n cookieNames) clear(t accounts.Transport) []*http.Cookie {
 	return expired
 }
 
-// cookie: a deletion has the attributes of what it deletes. A Max-Age of 0 would be no Max-Age at all in net/http,
-// a cookie without end; it becomes a deletion.
+// cookie returns a cookie, or its deletion if maxAge is not positive. A deletion has the same
+// attributes as the cookie that it deletes. In net/http, a MaxAge of 0 means no Max-Age attribute,
+// which would make a cookie without an expiry; so 0 is a deletion here.
 func (n cookieNames) cookie(name, value string, maxAge int) *http.Cookie {
 	if maxAge <= 0 {
 		value, maxAge = "", -1

@@ -12,7 +12,8 @@ import (
 	"example.com/accounts/models"
 )
 
-// cursor is a place in a list of users as clients carry it. It names its order: in another one it is no place.
+// cursor is a position in a list of users, as clients receive it. It contains the order of the list
+// and is invalid for any other order.
 type cursor struct {
 	Sort       models.UserSort `json:"s"`
 	Descending bool            `json:"d"`
@@ -26,14 +27,14 @@ func cursorOf(next *models.UserPlace, q models.UserQuery) nullable.Nullable[stri
 		return nullable.NewNullNullable[string]()
 	}
 	raw, err := json.Marshal(cursor{q.Sort, q.Descending, next.ID, next.Text, next.Time})
-	if err != nil { // a time beyond the year 9999, which no row has
+	if err != nil { // a year after 9999, which no row has
 		return nullable.NewNullNullable[string]()
 	}
 	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(raw))
 }
 
-// placeIn reads a cursor. What is in it is the sender's, and only ever compared with: a made-up one begins the page
-// somewhere else in the same list.
+// placeIn parses a cursor. The client controls its content, which is only used in comparisons: a
+// forged cursor starts the page at another position of the same list.
 func placeIn(text string, q models.UserQuery) (models.UserPlace, error) {
 	var c cursor
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
@@ -46,7 +47,8 @@ func placeIn(text string, q models.UserQuery) (models.UserPlace, error) {
 	return models.UserPlace{ID: c.ID, Text: c.Text, Time: c.Time}, nil
 }
 
-// cursorOfID returns a position in a list that is ordered by id, or null for the zero id.
+// cursorOfID returns the cursor of a position in a list that is ordered by id, or null for the zero
+// id.
 func cursorOfID(id uuid.UUID) nullable.Nullable[string] {
 	if id == uuid.Nil {
 		return nullable.NewNullNullable[string]()
@@ -54,7 +56,7 @@ func cursorOfID(id uuid.UUID) nullable.Nullable[string] {
 	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(id[:]))
 }
 
-// idIn returns the id of a cursor, or the zero id if there is no cursor.
+// idIn returns the id in a cursor, or the zero id if there is no cursor.
 func idIn(cursor *api.Cursor) (uuid.UUID, error) {
 	if cursor == nil {
 		return uuid.Nil, nil
@@ -66,13 +68,14 @@ func idIn(cursor *api.Cursor) (uuid.UUID, error) {
 	return uuid.UUID(raw), nil
 }
 
-// cursorError is the error for a cursor that does not come from a list with this order.
+// cursorError returns the error for a cursor that was not issued for a list with this order.
 func cursorError() error {
 	name := "cursor"
 	return problemOf(codeRequestMalformed, api.FieldError{Parameter: &name, Code: api.FieldErrorCodeFormatInvalid, Detail: fieldDetails[api.FieldErrorCodeFormatInvalid]})
 }
 
-// isDatabaseTime: MySQL has no other years, and would answer with an error.
+// isDatabaseTime reports whether MySQL can store the year of t. For other years it would return an
+// error.
 func isDatabaseTime(t time.Time) bool {
 	year := t.UTC().Year()
 	return year >= 1 && year <= 9999

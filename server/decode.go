@@ -19,13 +19,15 @@ import (
 
 const (
 	maxDepth = 32
-	// No request of the contract has as many members; each unknown one would cost the validator an error.
+	// No request of the contract has this many members. Each unknown member would cost the
+	// validator an error.
 	maxMembers  = 100
 	maxElements = 1000
 )
 
-// decodeFirst reads the body before authentication where a token may be in it, and where there is nobody to
-// authenticate. Elsewhere an unauthenticated caller gets his 401 before anything of his is parsed.
+// decodeFirst reads the body before authentication if the body may contain a token or the operation
+// is public. For other operations, an unauthenticated caller is rejected with 401 before the body
+// is parsed.
 func (s *Server) decodeFirst(c *gin.Context) {
 	call := callOf(c)
 	if call.operation.security.public || call.operation.security.anonymous {
@@ -37,8 +39,9 @@ func (s *Server) decodeFirst(c *gin.Context) {
 	c.Next()
 }
 
-// noBody rejects a body where the contract has none. Otherwise a client that confirms a deletion by a password, as many
-// services require it, would delete with a wrong one.
+// noBody rejects a body if the operation has none in the contract. Otherwise, a client that
+// confirms a deletion with a password in the body, as many services require, would delete even if
+// the password is wrong.
 func noBody(c *gin.Context, call *call) error {
 	if c.Request.ContentLength == 0 {
 		return nil
@@ -51,9 +54,10 @@ func noBody(c *gin.Context, call *call) error {
 	return problemOf(codeRequestMalformed, memberError(nil, api.FieldErrorCodeFieldUnknown))
 }
 
-// decode reads the body of an operation that has one. It is the strict decoder, and it runs on the raw bytes: what
-// comes after it (the validator, the binder) each accept something that another one reads differently, such as
-// {"password":"a","password":"b"}, an invalid UTF-8 sequence or a second document behind the first.
+// decode reads the body of an operation that has one. It is strict, and it runs on the raw bytes:
+// the validator and the binding that follow each accept input that the other reads differently,
+// such as {"password":"a","password":"b"}, an invalid UTF-8 sequence, or a second document after
+// the first.
 func (s *Server) decode(c *gin.Context, call *call) error {
 	call.decoded = true
 	limit := int64(call.operation.maxBody)
@@ -63,8 +67,8 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 	if c.Request.ContentLength > limit {
 		return bodyTooLarge(limit)
 	}
-	// io.ReadAll allocates only for what has arrived: a client cannot reserve memory by declaring a
-	// length.
+	// io.ReadAll allocates only for the bytes that have arrived, so a client cannot reserve memory
+	// by declaring a length.
 	raw, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
 	call.unread = err != nil
 	var tooLarge *http.MaxBytesError
@@ -87,13 +91,14 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 	return nil
 }
 
-// bodyTooLarge names the limit in bytes.
+// bodyTooLarge returns the problem for a body that exceeds the limit, which is in bytes.
 func bodyTooLarge(limit int64) error {
 	return problemOf(codeBodyTooLarge, faultError(nil, accounts.FieldFault{Reason: string(api.FieldErrorCodeTooLong), Maximum: int(limit)}))
 }
 
-// isJSON asks for application/json in UTF-8, said once and not compressed. A form or text/plain is what a foreign
-// page can send without asking; a charset is how one reader is made to see another text than the next.
+// isJSON reports whether the headers declare application/json in UTF-8, exactly once and not
+// compressed. Security: a foreign page can send a form or text/plain without a preflight request,
+// and a charset can make one reader decode a different text than another.
 func isJSON(h http.Header) bool {
 	if len(h.Values("Content-Type")) != 1 || len(h.Values("Content-Encoding")) != 0 {
 		return false
@@ -110,8 +115,9 @@ func isJSON(h http.Header) bool {
 	return true
 }
 
-// strictJSON decodes one JSON document (RFC 8259) as I-JSON (RFC 7493) wants it: UTF-8, no duplicate names, no lone
-// surrogates, nothing behind it; and not nested deeper than maxDepth.
+// strictJSON decodes one JSON document (RFC 8259) that is I-JSON (RFC 7493): in UTF-8, without
+// duplicate names or lone surrogates, and with nothing after it. It rejects a nesting deeper than
+// maxDepth.
 func strictJSON(raw []byte) (any, error) {
 	if !utf8.Valid(raw) || !json.Valid(raw) || hasLoneSurrogate(raw) {
 		return nil, problemOf(codeRequestMalformed)
@@ -133,7 +139,8 @@ var (
 	errTooMany = errors.New("too many members or elements")
 )
 
-// decodeValue decodes the next value. The second answer is a fault that has a place.
+// decodeValue decodes the next value. The second result is an error with a position in the
+// document.
 func decodeValue(d *json.Decoder, path []string) (any, *api.FieldError, error) {
 	if len(path) > maxDepth {
 		return nil, nil, errTooDeep
@@ -193,8 +200,9 @@ func decodeArray(d *json.Decoder, path []string) (any, *api.FieldError, error) {
 	return array, nil, err
 }
 
-// hasLoneSurrogate looks for an escape such as \ud800 without its other half: encoding/json silently makes U+FFFD of
-// it, so two different texts would become one. The document is known to be valid JSON.
+// hasLoneSurrogate reports whether a valid JSON document contains an escape such as \ud800 without
+// its other half. encoding/json silently replaces it by U+FFFD, so that two different texts would
+// become equal.
 func hasLoneSurrogate(raw []byte) bool {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
@@ -224,7 +232,7 @@ func hasLoneSurrogate(raw []byte) bool {
 
 func escapedUnit(digits []byte) uint64 {
 	unit, err := strconv.ParseUint(string(digits[:4]), 16, 16)
-	if err != nil { // cannot be: the document is valid
+	if err != nil { // impossible: the document is valid
 		return 0
 	}
 	return unit

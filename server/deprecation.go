@@ -13,8 +13,9 @@ import (
 var errDeprecation = errors.New("`deprecated: true` needs x-deprecated-at and can have x-sunset (both in RFC 3339) and " +
 	"x-deprecation-link (an absolute URL), and these have no effect without `deprecated: true`")
 
-// readDeprecation returns the headers of a deprecated operation, or nil: Deprecation (RFC 9745), Sunset (RFC 8594) and
-// Link. It returns an error, which stops the server, if the marks of the operation are inconsistent.
+// readDeprecation returns the response headers of a deprecated operation: Deprecation (RFC 9745),
+// Sunset (RFC 8594) and Link. It returns an error, which stops the server, if the extensions of the
+// operation are inconsistent.
 func readDeprecation(op *openapi3.Operation) (map[string]string, error) {
 	headers := map[string]string{}
 	for extension, set := range map[string]func(text string) error{

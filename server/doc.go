@@ -1,17 +1,17 @@
-// Package server is the HTTP side: it turns requests into calls of package accounts, and results into answers. It is the
-// only hand-written package that knows gin.
+// Package server is the HTTP layer: it turns requests into calls of package accounts, and results
+// into responses. It is the only hand-written package that imports gin.
 //
-// The way of a request, from socket to SQL:
+// A request passes these steps, from the socket to SQL:
 //
-//	net/http          time-outs, header limits                                  serve.go
-//	middleware        request id, access log, panics, headers, CORS, origins    server.go has the list
-//	contract          which operation is this? is its body well-formed?         contract.go, decode.go
-//	authenticate      the contract's `security`, `x-required-role` and
-//	                  `x-recent-authentication`: 401, 403                       authenticate.go, cookies.go
-//	validate          parameters and body against the contract's schemas        validate.go
-//	handler           reads its input, makes one call, shapes the answer        session.go, profile.go, system.go
-//	accounts          the rule                                                  accounts/
-//	models            the row                                                   ../models/
+//	net/http       timeouts, header limits                                 serve.go
+//	middleware     request id, access log, panics, headers, CORS, origins  server.go has the list
+//	contract       finds the operation, decodes the body strictly          contract.go, decode.go
+//	authenticate   enforces `security`, `x-required-role` and              authenticate.go,
+//	               `x-recent-authentication` of the contract: 401, 403     cookies.go
+//	validate       checks parameters and body against the schemas          validate.go
+//	handler        reads its input, makes one call, builds the response    session.go, profile.go …
+//	accounts       applies the rule                                        accounts/
+//	models         reads and writes the row                                ../models/
 //
-// and an error at any of these steps becomes a problem in errors.go.
+// An error at any of these steps becomes a problem in errors.go.
 package server

@@ -17,7 +17,7 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// Codes that the HTTP side gives by itself.
+// The problem codes that this package returns itself.
 const (
 	codeRequestMalformed     = accounts.Code(api.ProblemCodeRequestMalformed)
 	codeCredentialsMissing   = accounts.CredentialsMissing
@@ -32,7 +32,7 @@ const (
 	codeServiceUnavailable   = accounts.ServiceUnavailable
 )
 
-// problem is an error of the HTTP side.
+// problem is an error with a problem code and the details of its response.
 type problem struct {
 	code       accounts.Code
 	fields     []api.FieldError
@@ -49,7 +49,7 @@ func problemOf(code accounts.Code, fields ...api.FieldError) *problem {
 
 func malformed(cause error) *problem { return &problem{code: codeRequestMalformed, cause: cause} }
 
-// problemFrom finds out what an error is to a client. Whatever is not known is a bland 500.
+// problemFrom converts an error to a problem. An unknown error becomes a generic 500.
 func problemFrom(err error) *problem {
 	var p *problem
 	var rule *accounts.Error
@@ -76,17 +76,17 @@ func ruleFields(rule *accounts.Error) []api.FieldError {
 	return fields
 }
 
-// problem answers with an error, as application/problem+json (RFC 9457), and ends the request.
+// problem sends an error as application/problem+json (RFC 9457) and ends the request.
 func (s *Server) problem(c *gin.Context, err error) {
 	p, call := problemFrom(err), callOf(c)
 	call.code = string(p.code)
 	c.Abort()
 	var network net.Error
 	hungUp := errors.Is(c.Request.Context().Err(), context.Canceled) || c.Writer.Written() && errors.As(err, &network)
-	if !hungUp { // that is no fault of ours
+	if !hungUp { // a client that disconnects is not an error of the server
 		s.logProblem(call, p)
 	}
-	if c.Writer.Written() { // half an answer is out; a second one behind it would be read as part of the first
+	if c.Writer.Written() { // the client would read a second response as part of the first
 		panic(http.ErrAbortHandler)
 	}
 	s.writeProblem(c.Writer, call, p)
@@ -94,10 +94,10 @@ func (s *Server) problem(c *gin.Context, err error) {
 
 func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
 	kind, h := kinds[p.code], w.Header()
-	if call.unread { // or net/http would wait for the rest of the body before it sends this
+	if call.unread { // or net/http would wait for the rest of the body before it sends the response
 		h.Set("Connection", "close")
 	}
-	h.Del("Set-Cookie") // only a 2xx sets or clears a cookie, also when it fails half-way
+	h.Del("Set-Cookie") // only a 2xx response sets or clears cookies, even if it fails halfway
 	body := api.Problem{
 		Type: s.Config.PublicURL + "/problems/" + string(p.code), Title: kind.title, Status: kind.status, Detail: kind.detail,
 		Code: api.ProblemCode(p.code), RequestID: call.client.RequestID,
@@ -111,7 +111,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", strconv.Itoa(max(1, int((p.retryAfter+time.Second-1)/time.Second))))
 	}
-	h.Set("Cache-Control", "no-store") // an error says something about now
+	h.Set("Cache-Control", "no-store") // an error describes only this moment
 	h.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(kind.status)
 	if err := json.NewEncoder(w).Encode(body); err != nil {
@@ -119,7 +119,8 @@ func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
 	}
 }
 
-// challenge is what RFC 9110 wants beside every 401; a token that was refused is named as RFC 6750, 3.1 has it.
+// challenge returns the WWW-Authenticate header, which RFC 9110 requires with every 401. For a
+// rejected token, it contains the error code of RFC 6750, section 3.1.
 func challenge(code accounts.Code) string {
 	const realm = `Bearer realm="accounts"`
 	switch code {
@@ -130,13 +131,13 @@ func challenge(code accounts.Code) string {
 	}
 }
 
-// logProblem: the cause of a server's fault is in the log and nowhere else.
+// logProblem logs the cause of a server error. The cause appears nowhere else.
 func (s *Server) logProblem(call *call, p *problem) {
 	if kinds[p.code].status < http.StatusInternalServerError || p.cause == nil {
 		return
 	}
 	level := slog.LevelError
-	// Any client can cause these at will, so they are not logged as errors.
+	// Any client can trigger these at will, so they are logged as warnings.
 	if errors.Is(p.cause, accounts.ErrBusy) || errors.Is(p.cause, accounts.ErrBacklog) {
 		level = slog.LevelWarn
 	}

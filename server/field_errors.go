@@ -21,11 +21,12 @@ func parameterError(p *openapi3.Parameter, code api.FieldErrorCode) api.FieldErr
 	return f
 }
 
-// maxPointer bounds the names of members and parameters in an answer, in bytes.
+// maxPointer bounds the names of members and parameters in a response, in bytes.
 const maxPointer = 200
 
-// memberError returns the error of a member, with its JSON Pointer (RFC 6901); an empty path is the whole body. The
-// sender chooses the names of unknown members, so a longer pointer is left out.
+// memberError returns the error of a member, with its JSON Pointer (RFC 6901). An empty path is the
+// whole body. The sender chooses the names of unknown members, so a pointer longer than maxPointer
+// is omitted.
 func memberError(path []string, code api.FieldErrorCode) api.FieldError {
 	f := fieldError(code)
 	var pointer strings.Builder
@@ -50,7 +51,8 @@ func faultError(path []string, fault accounts.FieldFault) api.FieldError {
 	return f
 }
 
-// bounded adds the bound that a value violates: the value of a keyword of its schema.
+// bounded adds to f the bound that the value violates, which is the value of a keyword in its
+// schema.
 func bounded(f api.FieldError, schema *openapi3.Schema, keyword string) api.FieldError {
 	if f.Code == api.FieldErrorCodeRequired { // an empty text is reported as missing, without a minimum length
 		return f
@@ -76,7 +78,7 @@ func bounded(f api.FieldError, schema *openapi3.Schema, keyword string) api.Fiel
 	return f
 }
 
-// bound converts a bound of a schema.
+// bound converts a bound of a schema to an int.
 func bound[T uint64 | float64](value *T) *int {
 	if value == nil {
 		return nil

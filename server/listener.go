@@ -10,9 +10,10 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// sharedListener closes the connections of a client that holds too many: otherwise one that opens them and says
-// nothing takes all there are, and nobody else gets in. Proxies are no clients, nor are the programs of this machine,
-// among which a proxy may be.
+// sharedListener closes new connections of a client that holds too many. Otherwise, a client that
+// opens connections and sends nothing could occupy all of them and lock everyone else out. Trusted
+// proxies are not limited, and neither are programs on this machine, because one of them may be a
+// proxy.
 type sharedListener struct {
 	net.Listener
 	free func(netip.Addr) bool
@@ -32,11 +33,11 @@ func (s *Server) shared(listener net.Listener) net.Listener {
 	}
 }
 
-// hasNoShare reports whether an address is exempt from the limits of one client: the programs of this
-// machine, and trusted proxies.
+// hasNoShare reports whether an address is exempt from the limits per client, as programs on this
+// machine and trusted proxies are.
 func (s *Server) hasNoShare(addr netip.Addr) bool { return addr.IsLoopback() || s.isTrustedProxy(addr) }
 
-// Accept waits for the next connection that is kept.
+// Accept waits for the next connection that is within the limit of its client.
 func (l *sharedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
@@ -66,7 +67,8 @@ func (l *sharedListener) take(network string) bool {
 	return true
 }
 
-// refused says so once a minute: it may be a proxy that nobody has named.
+// refused logs a rejected connection, at most once a minute. The client may be a proxy that is
+// missing from the settings.
 func (l *sharedListener) refused(addr netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,13 +86,13 @@ func (l *sharedListener) giveBack(network string) {
 	}
 }
 
-// sharedConn counts until it is closed.
+// sharedConn is a connection that counts against its client's limit until it is closed.
 type sharedConn struct {
 	net.Conn
 	close func()
 }
 
-// Close ends the connection.
+// Close closes the connection and stops counting it.
 func (c *sharedConn) Close() error {
 	defer c.close()
 	return c.Conn.Close()

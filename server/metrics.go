@@ -14,15 +14,15 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// Metrics are the server's figures for Prometheus. Labels are operations of the contract and fixed words, never
-// what a client sent.
+// Metrics are the Prometheus metrics of the server. Labels are operations of the contract and fixed
+// words, never text from a client.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 	events   *prometheus.CounterVec
 }
 
-// NewMetrics makes the figures, each at zero.
+// NewMetrics returns the metrics, each at zero.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -34,17 +34,18 @@ func NewMetrics() *Metrics {
 			Name: "accounts_events_total", Help: "What happened to sessions and clocks, by event.",
 		}, []string{"event"}),
 	}
-	for _, event := range accounts.Events { // a counter that is not there cannot be alerted on
+	for _, event := range accounts.Events { // an alert needs a counter that exists from the start
 		m.events.WithLabelValues(event)
 	}
 	m.registry.MustRegister(m.requests, m.events, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// Watch adds the figures that are read when they are asked for.
+// Watch adds the metrics that are read from service when they are collected.
 func (m *Metrics) Watch(service *accounts.Service) { m.registry.MustRegister(figures{service}) }
 
-// figures is a collector, so that all of them are of one instant and the database is asked once.
+// figures is a collector, so that all its metrics are read at the same instant with one database
+// query.
 type figures struct{ service *accounts.Service }
 
 type figure struct {
@@ -81,14 +82,15 @@ var (
 	}
 )
 
-// Describe is prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (figures) Describe(into chan<- *prometheus.Desc) {
 	for _, each := range append(slices.Clone(watched), backlog...) {
 		into <- each.desc
 	}
 }
 
-// Collect is prometheus.Collector. What cannot be read now is left out: a zero would be a lie.
+// Collect implements prometheus.Collector. It omits metrics that cannot be read, because a zero
+// would be wrong.
 func (c figures) Collect(into chan<- prometheus.Metric) {
 	f, list := c.service.Figures(context.Background()), slices.Clone(watched)
 	if f.BacklogKnown {
@@ -99,10 +101,10 @@ func (c figures) Collect(into chan<- prometheus.Metric) {
 	}
 }
 
-// Event counts what a rule reports; it is accounts.Options.Observe.
+// Event counts an event that a rule reports. It is the value of accounts.Options.Observe.
 func (m *Metrics) Event(event string) { m.events.WithLabelValues(event).Inc() }
 
-// Handler serves them; it belongs on a listener of its own, never on the public port.
+// Handler serves the metrics. Serve it on a listener of its own, never on the public port.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

@@ -18,11 +18,11 @@ import (
 	"example.com/accounts/server/config"
 )
 
-// accessLog writes one line a request. It names the route, not the path, and no query, header, cookie or body: those
-// hold what must not be in a log.
+// accessLog writes one line per request. It logs the route instead of the path, and no query,
+// header, cookie or body, because those contain personal data and secrets.
 func (s *Server) accessLog(c *gin.Context) {
 	call := callOf(c)
-	defer s.logRequest(c, call) // also when the answer is broken off by a panic
+	defer s.logRequest(c, call) // also if a panic aborts the response
 	c.Next()
 }
 
@@ -37,7 +37,8 @@ func (s *Server) logRequest(c *gin.Context, call *call) {
 		"status", c.Writer.Status(), "ms", float64(took.Microseconds())/1000, "ip", call.client.IP, "user_id", call.userID, "code", call.code)
 }
 
-// known: a method is the sender's text, and may be 15 KB long.
+// known returns method if it is a standard HTTP method and "other" if not. The client controls the
+// string and may send 15 KB.
 func known(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace:
@@ -46,8 +47,8 @@ func known(method string) string {
 	return "other"
 }
 
-// recoverPanic answers a panic with a bland 500. The log gets the stack and the value of a runtime error; any other
-// value might hold a secret, so only its type is written.
+// recoverPanic answers a panic with a generic 500. The log contains the stack and the text of a
+// runtime error. Any other value might contain a secret, so only its type is logged.
 func (s *Server) recoverPanic(c *gin.Context) {
 	defer func() {
 		value := recover()
@@ -67,7 +68,8 @@ func (s *Server) recoverPanic(c *gin.Context) {
 	c.Next()
 }
 
-// securityHeaders are on every answer (ASVS 3.4). Pages for people replace the policy by one of their own.
+// securityHeaders sets the security headers of every response (ASVS 3.4). Pages for people replace
+// the policy by their own.
 func (s *Server) securityHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -77,14 +79,15 @@ func (s *Server) securityHeaders(c *gin.Context) {
 	if s.Config.Secure() {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
-	if path := c.Request.URL.Path; strings.HasPrefix(path, "/accounts/") || strings.HasPrefix(path, "/admin/") { // what is about people
+	if path := c.Request.URL.Path; strings.HasPrefix(path, "/accounts/") || strings.HasPrefix(path, "/admin/") { // personal data
 		h.Set("Cache-Control", "no-store")
 	}
 	c.Next()
 }
 
-// crossOriginRead is CORS: it lets the configured origins, and only those, read answers that come with cookies. An
-// origin that is not configured gets an answer without the headers, which its browser keeps to itself.
+// crossOriginRead implements CORS: it lets the configured origins, and no others, read responses to
+// requests with cookies. A response to any other origin has no CORS headers, so the browser does
+// not let the page read it.
 func (s *Server) crossOriginRead(c *gin.Context) {
 	c.Writer.Header().Add("Vary", "Origin")
 	if origin := c.GetHeader("Origin"); origin == "" || !slices.Contains(s.Config.CORSOrigins, origin) {
@@ -94,8 +97,8 @@ func (s *Server) crossOriginRead(c *gin.Context) {
 	s.cors(c)
 }
 
-// Headers that pages of the configured origins may send and read. Pages with tracing send traceparent, tracestate and
-// baggage with every request; the server ignores them.
+// The headers that pages of the configured origins may send and read. Pages with tracing send
+// traceparent, tracestate and baggage with every request; the server ignores them.
 var (
 	corsRequestHeaders = []string{
 		"Authorization", "Content-Type", "X-CSRFToken", "Refresh-Attempt", "If-Match", "If-None-Match", "X-Request-Id",
@@ -120,8 +123,9 @@ func corsFor(origins []string) gin.HandlerFunc {
 	})
 }
 
-// crossOriginSend refuses unsafe requests that a browser sends for a page of a foreign origin, login included:
-// without it a page could sign its visitor in as somebody else. Programs that are no browsers send neither header.
+// crossOriginSend rejects unsafe requests that a browser sends for a page of a foreign origin,
+// including login: otherwise a page could sign its visitor in as another user. Programs other than
+// browsers send neither Origin nor Sec-Fetch-Site and are accepted.
 func (s *Server) crossOriginSend(c *gin.Context) {
 	if s.origins.Check(c.Request) != nil || s.isForeign(c.Request) {
 		s.problem(c, problemOf(codeCSRFFailed))
@@ -154,8 +158,8 @@ func (s *Server) isForeign(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Site") != "same-origin" || !slices.Contains(s.loopback, origins[0])
 }
 
-// loopbackOrigins returns the other spellings of a public URL on loopback, or nothing if the URL is
-// not on loopback. A developer may open the server's own pages by any of them, and an attacker
+// loopbackOrigins returns the other spellings of a public URL on loopback, or nil if the URL is not
+// on loopback. A developer may open the server's own pages under any of them, and an attacker
 // cannot point such a name to another machine.
 func loopbackOrigins(cfg config.Config) []string {
 	public, err := url.Parse(cfg.PublicURL)
@@ -183,8 +187,9 @@ func originsFor(publicURL string, origins []string) (*http.CrossOriginProtection
 	return p, nil
 }
 
-// ownContext hands an operation a context that stays this request's. gin gives the one it made to the next request as
-// soon as this one is answered, while a driver may still be looking whether it has been cancelled.
+// ownContext passes an operation a copy of gin's context. gin reuses the original for the next
+// request as soon as this one is answered, while a database driver may still check whether it has
+// been canceled.
 func ownContext(operation api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
 	return func(c *gin.Context, request any) (any, error) { return operation(c.Copy(), request) }
 }

@@ -2,7 +2,7 @@ package server
 
 import "example.com/accounts/server/web"
 
-// problemPages are the pages below /problems/, to which the member type of every problem links.
+// problemPages returns the pages below /problems/, to which the member type of every problem links.
 func problemPages() web.ProblemTexts {
 	var texts web.ProblemTexts
 	for _, k := range problemKinds {

@@ -7,13 +7,13 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// problemKind describes a problem code. The texts are constants, so that no answer contains submitted data or the error
-// text of a library.
+// problemKind describes a problem code. The texts are constants, so that no response contains
+// submitted data or the error text of a library.
 type problemKind struct {
 	code          accounts.Code
 	status        int
-	title, detail string // of the answers
-	cause, remedy string // for developers: the situations in which the server answers so, and what to do about them
+	title, detail string // in responses
+	cause, remedy string // for developers: when the server sends the code, and what to do about it
 	message       message
 }
 
@@ -42,8 +42,9 @@ var (
 	sessionBad = message{"Your session cannot be continued. Sign in again.", "세션을 계속할 수 없습니다. 다시 로그인해 주세요."}
 )
 
-// problemKinds is the one table of the problem codes, in the order of the contract's enum. The answers, GET /problems
-// and the pages below /problems/ come from it, and the contract's examples are tested against it.
+// problemKinds is the only table of the problem codes, in the order of the contract's enum. Problem
+// responses, GET /problems and the pages below /problems/ are built from it. A test compares it
+// with the contract's examples.
 var problemKinds = []problemKind{
 	{
 		codeRequestMalformed, 400, "Malformed request", "The request body or a parameter cannot be read.",
@@ -221,8 +222,8 @@ var problemKinds = []problemKind{
 	},
 }
 
-// fieldKinds is the one table of the field codes, in the order of the contract's enum. The causes are those of the
-// contract, which a test compares.
+// fieldKinds is the only table of the field codes, in the order of the contract's enum. The causes
+// are those of the contract; a test compares them.
 var fieldKinds = []fieldKind{
 	{
 		api.FieldErrorCodeRequired, "This field is required.", "The field is missing, or empty where it must not be.",
@@ -282,10 +283,10 @@ var fieldKinds = []fieldKind{
 	},
 }
 
-// kinds are the problem codes by their name.
+// kinds are the problem kinds by code.
 var kinds = indexed(problemKinds, func(k problemKind) accounts.Code { return k.code })
 
-// fieldDetails are the details of the field codes.
+// fieldDetails are the details of the field codes, by code.
 var fieldDetails = func() map[api.FieldErrorCode]string {
 	details := map[api.FieldErrorCode]string{}
 	for _, kind := range fieldKinds {
@@ -302,7 +303,7 @@ func indexed[K comparable, V any](list []V, key func(V) K) map[K]V {
 	return index
 }
 
-// problemCatalogs renders the answers of GET /problems, by language.
+// problemCatalogs renders the responses of GET /problems, by language.
 func problemCatalogs() (map[string]cacheable, error) {
 	catalogs := map[string]cacheable{}
 	for _, language := range languages {

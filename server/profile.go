@@ -11,7 +11,7 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-const defaultEvents = 50 // as the contract says
+const defaultEvents = 50 // the default in the contract
 
 func (h handlers) GetProfile(ctx context.Context, _ api.GetProfileRequestObject) (api.GetProfileResponseObject, error) {
 	d, err := h.Service.Profile(ctx, callOf(ctx).principal)
@@ -52,7 +52,7 @@ func (h handlers) ListEvents(ctx context.Context, r api.ListEventsRequestObject)
 	return api.ListEvents200JSONResponse{Events: events(list, ownEvent), NextCursor: cursorOfID(next)}, err
 }
 
-// eventQuery converts the filters that both lists of events have.
+// eventQuery converts the filters that both lists of events accept.
 func eventQuery(kinds *api.EventKindQuery, from, before *time.Time, cursor *api.Cursor, limit *api.Limit) (models.EventQuery, error) {
 	at, err := idIn(cursor)
 	q := models.EventQuery{From: from, Until: before, Before: models.ID(at), Limit: or(limit, defaultEvents)}
@@ -81,10 +81,11 @@ func (h handlers) ConfirmEmailChange(ctx context.Context, r api.ConfirmEmailChan
 	return api.ConfirmEmailChange204Response{}, h.Service.ConfirmEmailChange(ctx, r.Body.Token, orEmpty(r.Body.Password), callOf(ctx).client)
 }
 
-// accepted is the body of every 202.
+// accepted is the body of every 202 response.
 var accepted = api.Accepted{Status: api.AcceptedStatusAccepted}
 
-// orCleared returns the value of a member that null clears: nil if it is absent, empty if it is null.
+// orCleared returns the value of a member that null clears: nil if the member is absent, and an
+// empty string if it is null.
 func orCleared(member nullable.Nullable[string]) *string {
 	if !member.IsSpecified() {
 		return nil

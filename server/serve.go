@@ -12,7 +12,8 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Bounds on what a client can hold on to (ASVS 15.2.2): a connection that sends or reads one byte a second is cut.
+// The bounds on the resources that a client can hold (ASVS 15.2.2). A connection that sends or
+// reads one byte per second is closed.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
@@ -23,9 +24,10 @@ const (
 	maxOfOneClient    = maxConnections / 4
 )
 
-// Serve answers on the listener until ctx ends, and then shuts down: readyz says 503 at once, for ShutdownDelay
-// requests are still accepted, so that a load balancer can take notice, each connection being closed with its next
-// answer, and those in flight have ShutdownTimeout to finish. Nil after a clean shutdown.
+// Serve serves requests on the listener until ctx ends, and then shuts down. CheckReadiness fails
+// with 503 at once. For ShutdownDelay, requests are still accepted, so that a load balancer can
+// react, and each connection is closed after its next response. Requests in flight then have
+// ShutdownTimeout to finish. Serve returns nil after a clean shutdown.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	handler, err := s.Handler()
 	if err != nil {
@@ -49,8 +51,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return s.shutDown(srv)
 }
 
-// lastAnswers says with each answer of a shutdown that nothing more is read from its connection. Otherwise the client
-// may be sending the next request at the moment in which the connection is closed.
+// lastAnswers adds "Connection: close" to every response during a shutdown. Otherwise a client
+// might send its next request at the moment when the server closes the connection.
 func (s *Server) lastAnswers(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {

@@ -15,7 +15,7 @@ import (
 	"example.com/accounts/server/web"
 )
 
-// Options are what a Server is made of.
+// Options are the settings and dependencies of a Server.
 type Options struct {
 	Config  config.Config
 	Service *accounts.Service
@@ -24,23 +24,23 @@ type Options struct {
 	Now     func() time.Time
 }
 
-// Server answers the operations of the contract.
+// Server implements the operations of the contract.
 type Server struct {
 	Options
 	contract *contract
-	settings cacheable            // the answer of getSettings
-	problems map[string]cacheable // the answers of listProblems, by language
+	settings cacheable            // the response of getSettings
+	problems map[string]cacheable // the responses of listProblems, by language
 	cookies  cookieNames
 	cors     gin.HandlerFunc
 	origins  *http.CrossOriginProtection
 	loopback []string    // see loopbackOrigins
-	draining atomic.Bool // readyz says 503 from the beginning of a shutdown
+	draining atomic.Bool // set at the start of a shutdown; CheckReadiness then fails with 503
 
 	unreadableHeader sync.Once
 }
 
-// New builds the server. It refuses to exist if a route is not in the contract or an operation has no route, or if
-// the contract asks for a security scheme that nobody enforces.
+// New returns a server. Errors: the contract requires security that the server cannot enforce, or
+// an origin in the settings is malformed.
 func New(o Options) (*Server, error) {
 	contract, err := loadContract(o.Config)
 	if err != nil {
@@ -64,17 +64,18 @@ func New(o Options) (*Server, error) {
 	}, nil
 }
 
-// Handler is the whole HTTP side, routes and middleware, in the order in which a request meets them.
+// Handler returns the routes and middleware, in the order in which a request passes them. It
+// returns an error if a route is not in the contract or an operation of the contract has no route.
 func (s *Server) Handler() (http.Handler, error) { return s.handler(handlers{s}) }
 
 func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, error) {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
-	engine.ContextWithFallback = true // handlers see the request's cancellation
+	engine.ContextWithFallback = true // canceling the request cancels the context of its handler
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.RedirectFixedPath = false
-	// gin reads no proxy header: clientAddress does.
+	// gin must not read proxy headers, because clientAddress does.
 	engine.ForwardedByClientIP = false
 	if err := engine.SetTrustedProxies(nil); err != nil {
 		return nil, err
@@ -82,11 +83,11 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 
 	engine.Use(
 		s.beginCall,       // request id, time, client address
-		s.accessLog,       // one line and the metrics, whatever happens below
+		s.accessLog,       // one log line and the metrics, for every outcome
 		s.recoverPanic,    // a panic is a 500 problem
-		s.securityHeaders, //
-		s.crossOriginRead, // CORS: which pages may read answers
-		s.crossOriginSend, // which pages may send unsafe requests
+		s.securityHeaders, // the security headers of every response
+		s.crossOriginRead, // CORS: pages that may read responses
+		s.crossOriginSend, // pages that may send unsafe requests
 	)
 	engine.NoRoute(func(c *gin.Context) { s.problem(c, problemOf(codeResourceNotFound)) })
 	engine.NoMethod(func(c *gin.Context) { s.problem(c, problemOf(codeMethodNotAllowed)) })
@@ -94,7 +95,7 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 	s.mountPages(engine)
 	routes := engine.Group("",
 		s.findOperation,
-		s.decodeFirst, // where a token may be in the body
+		s.decodeFirst, // before authentication if a token may be in the body
 		s.authenticate,
 		s.validate,
 	)
@@ -108,8 +109,8 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 	return engine, s.contract.matches(engine.Routes())
 }
 
-// withHead routes HEAD to the handlers of GET (RFC 9110, section 9.3.2). Authentication, validation, limits and logging
-// are the same, and net/http omits the body.
+// withHead routes HEAD to the handlers of GET (RFC 9110, section 9.3.2). Authentication,
+// validation, limits and logging are the same, and net/http omits the body.
 type withHead struct{ gin.IRouter }
 
 func (r withHead) GET(path string, handlers ...gin.HandlerFunc) gin.IRoutes {
@@ -117,7 +118,7 @@ func (r withHead) GET(path string, handlers ...gin.HandlerFunc) gin.IRoutes {
 	return r.IRouter.GET(path, handlers...)
 }
 
-// mountPages serves what is not in the contract: pages for people.
+// mountPages adds the pages for people, which are not in the contract.
 func (s *Server) mountPages(engine *gin.Engine) {
 	fail := func(w http.ResponseWriter, r *http.Request, status int) {
 		code := codeResourceNotFound
@@ -139,13 +140,14 @@ func (s *Server) mountPages(engine *gin.Engine) {
 	if s.Config.Console {
 		mount(web.Console(fail), "/console", "/console/*path")
 	}
-	// For whoever tries the server on a machine of their own: it would be one more front end to guard elsewhere.
+	// The demo is for trying the server on one's own machine. Elsewhere it would be one more front
+	// end to protect.
 	if s.Config.Loopback() {
 		mount(web.Demo(fail), "/demo", "/demo/*path")
 	}
 }
 
-// handlers implements the operations, one file a tag.
+// handlers implements the operations, with one file per tag.
 type handlers struct{ *Server }
 
 var _ api.StrictServerInterface = handlers{}

@@ -29,20 +29,21 @@ func (h handlers) Login(ctx context.Context, r api.LoginRequestObject) (api.Logi
 	return h.signedIn(call, tokens, u), nil
 }
 
-// transport is the one that the body of a login asks for.
+// transport returns the transport that the body of a login requests. The default is hybrid.
 func (c *call) transport(wanted *api.TokenTransport) (accounts.Transport, error) {
 	transport := accounts.Hybrid
 	if wanted != nil {
 		transport = accounts.Transport(*wanted)
 	}
-	// The browser would take the cookies and never send them back: better said now than found out later.
+	// The browser would accept the cookies but never send them back. An error now is clearer than
+	// failing requests later.
 	if c.crossSite && transport != accounts.BodyTokens {
 		return "", problemOf(codeTransportUnusable)
 	}
 	return transport, nil
 }
 
-// signedIn is the answer of a login and of what answers like one.
+// signedIn returns the response of a login and of the other operations that sign a user in.
 func (h handlers) signedIn(call *call, tokens accounts.Tokens, u models.User) loginAnswer {
 	call.userID = u.ID
 	d := h.cookies.deliver(tokens, true)
@@ -59,7 +60,7 @@ func (h handlers) RefreshToken(ctx context.Context, r api.RefreshTokenRequestObj
 	if err != nil {
 		return nil, err
 	}
-	d := h.cookies.deliver(tokens, call.credential.Legacy != nil) // then it is a login
+	d := h.cookies.deliver(tokens, call.credential.Legacy != nil) // an exchanged legacy token is a login
 	return refreshAnswer{api.RefreshToken200JSONResponse(d.body), d.cookies}, nil
 }
 
@@ -72,7 +73,8 @@ func (h handlers) Logout(ctx context.Context, _ api.LogoutRequestObject) (api.Lo
 	return cleared{h.cookies.clear(transportOf(credential))}, nil
 }
 
-// transportOf: a token in the body has no cookies to clear; every other credential of a logout is one.
+// transportOf returns the transport whose cookies a logout clears: body, which has none, for a
+// token in the body, and a cookie transport for every other credential.
 func transportOf(c accounts.Credential) accounts.Transport {
 	if c.Carrier == accounts.Body {
 		return accounts.BodyTokens
@@ -118,10 +120,10 @@ func (h handlers) ListSessions(ctx context.Context, r api.ListSessionsRequestObj
 	return api.ListSessions200JSONResponse(page), err
 }
 
-const defaultSessions = 50 // as the contract says
+const defaultSessions = 50 // the default in the contract
 
-// pageOfSessions returns the page of a list of sessions, newest first, that begins after the cursor. The cursor stays
-// valid if its session has ended since, because ids grow with time.
+// pageOfSessions returns the page after the cursor of a list of sessions, which is ordered from new
+// to old. The cursor stays valid if its session has ended since, because ids grow with time.
 func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
 	after, err := idIn(cursor)
 	if err != nil {
@@ -157,7 +159,8 @@ func (h handlers) RevokeAllSessions(ctx context.Context, r api.RevokeAllSessions
 	return h.cleared(p, !keep), nil
 }
 
-// cleared clears the caller's cookies if the caller's own session has ended.
+// cleared returns a response that clears the caller's cookies if the caller's own session has
+// ended.
 func (h handlers) cleared(p accounts.Principal, own bool) cleared {
 	if !own {
 		return cleared{}
@@ -165,7 +168,8 @@ func (h handlers) cleared(p accounts.Principal, own bool) cleared {
 	return cleared{h.cookies.clear(accounts.Transport(p.Session.Transport))}
 }
 
-// The generated answers, with cookies: OpenAPI cannot declare two Set-Cookie lines.
+// The types below are the generated responses with cookies. OpenAPI cannot declare two Set-Cookie
+// lines.
 
 type loginAnswer struct {
 	body    api.SignedIn
@@ -195,7 +199,7 @@ func (a refreshAnswer) VisitRefreshTokenResponse(w http.ResponseWriter) error {
 	return a.RefreshToken200JSONResponse.VisitRefreshTokenResponse(w)
 }
 
-// cleared is a 204 that expires cookies.
+// cleared is a 204 response that expires cookies.
 type cleared struct{ cookies []*http.Cookie }
 
 func (a cleared) VisitLogoutResponse(w http.ResponseWriter) error {

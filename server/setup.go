@@ -9,11 +9,13 @@ import (
 	"example.com/accounts/server/config"
 )
 
-// What the settings mean to the packages below, which do not know them. The binary and the test servers share this, so
-// that a setting which is wired wrongly is seen by every test.
+// The functions below convert the settings to the options of other packages, which do not import
+// config. The binary and the test servers share them, so that every test covers the wiring of the
+// settings.
 
-// NewLog writes one line of JSON a record, so that no value can make a second one, with its time in UTC, so that the
-// lines of machines in different places can be put in order.
+// NewLog returns a logger that writes one line of JSON per record, so that no value can forge a
+// second record. Times are in UTC, so that the lines of machines in different time zones can be
+// sorted.
 func NewLog(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Value.Kind() == slog.KindTime {
@@ -23,7 +25,7 @@ func NewLog(w io.Writer, level slog.Level) *slog.Logger {
 	}}))
 }
 
-// StoreOptions say which database.
+// StoreOptions returns the options of the configured database.
 func StoreOptions(cfg config.Config, log *slog.Logger) models.Options {
 	o := models.Options{SQLite: cfg.Database.Path, MaxConns: cfg.DBMaxConns, Log: log}
 	if !cfg.SQLite() {
@@ -33,12 +35,12 @@ func StoreOptions(cfg config.Config, log *slog.Logger) models.Options {
 	return o
 }
 
-// MySQL says where a MySQL database is.
+// MySQL returns the address and the credentials of a MySQL database.
 func MySQL(d config.Database) models.MySQL {
 	return models.MySQL{Addr: d.Host, User: d.User, Password: string(d.Password), Name: d.Name, TLS: d.TLS}
 }
 
-// Policy says how sessions live.
+// Policy returns the lifetimes of sessions and tokens.
 func Policy(cfg config.Config) accounts.Policy {
 	return accounts.Policy{
 		AccessTTL: cfg.AccessTTL, RefreshIdleTTL: cfg.RefreshIdleTTL, ServerHeldIdleTTL: cfg.ServerHeldIdleTTL,
@@ -46,7 +48,7 @@ func Policy(cfg config.Config) accounts.Policy {
 	}
 }
 
-// Settings say how accounts live.
+// Settings returns the rules for accounts: registration, passwords, links, mails and rate limits.
 func Settings(cfg config.Config) accounts.Settings {
 	return accounts.Settings{
 		MinPassword: cfg.PasswordMinLength, SiteNames: cfg.SiteNames(), RegistrationClosed: cfg.Registration == "closed", VerificationOptional: cfg.EmailVerification == "optional",
@@ -75,7 +77,8 @@ func LogMailFault(log *slog.Logger) func(accounts.MailFault) {
 	}
 }
 
-// Legacy says which tokens of another service are taken in exchange.
+// Legacy returns the secrets of another service whose tokens are exchanged, and the time until
+// which they are.
 func Legacy(cfg config.Config) accounts.LegacySecrets {
 	l := accounts.LegacySecrets{Until: cfg.LegacyJWTUntil.At}
 	for _, secret := range cfg.LegacyJWTSecrets {

@@ -31,7 +31,7 @@ func (h handlers) GetSettings(_ context.Context, r api.GetSettingsRequestObject)
 	return h.settings.answer(r.Params.IfNoneMatch), nil
 }
 
-// publicSettings renders the answer of GetSettings, which does not change while the server runs.
+// publicSettings renders the response of GetSettings, which does not change while the server runs.
 func publicSettings(cfg config.Config, contractVersion string) (cacheable, error) {
 	settings := api.Settings{
 		Registration: api.SettingsRegistration(cfg.Registration), EmailVerification: api.SettingsEmailVerification(cfg.EmailVerification),
@@ -60,7 +60,7 @@ func (h handlers) GetSigningKeys(context.Context, api.GetSigningKeysRequestObjec
 	return signingKeys(jwks(h.Service.JWKS())), nil
 }
 
-// signingKeys is a 200 that verifiers may cache.
+// signingKeys is a 200 response that verifiers may cache.
 type signingKeys api.JwkSet
 
 func (k signingKeys) VisitGetSigningKeysResponse(w http.ResponseWriter) error {

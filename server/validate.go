@@ -20,20 +20,20 @@ import (
 	"example.com/accounts/api"
 )
 
-// requestOptions: security has been judged by authenticate, and the error texts, which hold submitted values, are
-// never used.
+// requestOptions are the options of the validator. Security is already enforced by authenticate.
+// The error texts contain submitted values, so they are never used.
 var requestOptions = &openapi3filter.Options{
 	AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
-	KeepValidatedValue: true, // the handler gets the value that was validated, not a second decoding
+	KeepValidatedValue: true, // the handler gets the validated value instead of decoding it again
 	MultiError:         true,
-	// The library would replace null by the default. Handlers know the defaults.
+	// The library would replace null by the default. Handlers apply the defaults.
 	SkipSettingDefaults: true,
 	SchemaValidationOptions: []openapi3.SchemaValidationOption{
 		openapi3.DisableSchemaErrorDetails(),
 	},
 }
 
-// validate compares the request with the contract's schemas. The answer names all faults.
+// validate checks the request against the contract's schemas. The problem lists all errors.
 func (s *Server) validate(c *gin.Context) {
 	call := callOf(c)
 	if !call.decoded {
@@ -61,12 +61,12 @@ func (s *Server) validate(c *gin.Context) {
 	c.Next()
 }
 
-// checkParameters finds what the validator does not see: unknown query parameters, and those that it accepts in several
-// spellings. A parameter that is empty or occurs twice is rejected, and "1" or "T" for true, and "+2" for 2, so that the
-// sender cannot choose which one counts.
+// checkParameters finds the errors that the validator accepts: unknown query parameters, and values
+// in more than one spelling. It rejects a parameter that is empty or occurs twice, "1" or "T" for
+// true, and "+2" for 2, so that the sender cannot choose which spelling counts.
 func checkParameters(op *openapi3.Operation, r *http.Request, path map[string]string) ([]api.FieldError, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil { // a part that cannot be read is dropped elsewhere, and keep_current with it
+	if err != nil { // other readers drop a malformed part, for example keep_current
 		return nil, malformed(err)
 	}
 	faults := unknownParameters(op, query)
@@ -82,8 +82,9 @@ func checkParameters(op *openapi3.Operation, r *http.Request, path map[string]st
 	return faults, nil
 }
 
-// unknownParameters returns the query parameters that an operation does not have. They are rejected, because a request
-// with a mistyped name would not do what the sender means.
+// unknownParameters returns the errors of the query parameters that an operation does not have.
+// They are rejected, because a request with a misspelled parameter would not do what the sender
+// intends.
 func unknownParameters(op *openapi3.Operation, query url.Values) (faults []api.FieldError) {
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if len(faults) == maxFieldErrors {
@@ -93,7 +94,7 @@ func unknownParameters(op *openapi3.Operation, query url.Values) (faults []api.F
 			continue
 		}
 		f := fieldError(api.FieldErrorCodeParameterUnknown)
-		if len(name) <= maxPointer && utf8.ValidString(name) { // the sender chooses it
+		if len(name) <= maxPointer && utf8.ValidString(name) { // the sender chooses the name
 			f.Parameter = &name
 		}
 		faults = append(faults, f)
@@ -101,9 +102,9 @@ func unknownParameters(op *openapi3.Operation, query url.Values) (faults []api.F
 	return faults
 }
 
-// spellingFault returns the code of a parameter that occurs too often or whose values are not well spelled, or "". The
-// items of a list are repeated parameters, each of them once. The second result is the keyword of the schema that is
-// violated, if it is one.
+// spellingFault returns the code for a parameter that occurs too often or has a misspelled value,
+// or "". The items of a list are repeated parameters with distinct values. The second result is the
+// keyword of the schema that is violated, or "".
 func spellingFault(schema *openapi3.Schema, values []string) (code api.FieldErrorCode, keyword string) {
 	switch {
 	case len(values) == 0:
@@ -123,7 +124,7 @@ func spellingFault(schema *openapi3.Schema, values []string) (code api.FieldErro
 	return api.FieldErrorCodeFormatInvalid, ""
 }
 
-// listFault is spellingFault for the items of a list.
+// listFault returns the code of spellingFault for the items of a list.
 func listFault(item *openapi3.Schema, values []string) api.FieldErrorCode {
 	if slices.ContainsFunc(values, func(value string) bool { return !wellSpelled(item, value) }) {
 		return api.FieldErrorCodeFormatInvalid
@@ -134,10 +135,10 @@ func listFault(item *openapi3.Schema, values []string) api.FieldErrorCode {
 	return ""
 }
 
-// longInteger is an integer of so many digits that it may not fit into 64 bits.
+// longInteger matches integers with so many digits that they may not fit into 64 bits.
 var longInteger = regexp.MustCompile(`^-?[1-9][0-9]{18,}$`)
 
-// wellSpelled reports whether the value is present and has the one spelling that its type permits.
+// wellSpelled reports whether the value is present and has the only spelling that its type permits.
 func wellSpelled(schema *openapi3.Schema, value string) bool {
 	switch {
 	case schema.Type.Is(openapi3.TypeBoolean):
@@ -146,12 +147,14 @@ func wellSpelled(schema *openapi3.Schema, value string) bool {
 		n, err := strconv.ParseInt(value, 10, 64)
 		return err == nil && strconv.FormatInt(n, 10) == value
 	}
-	// NUL ends a text for some and not for others: SQLite finds everybody by it.
+	// A NUL is rejected, because some readers end a text at it and others do not. In SQLite, a
+	// search for such a text would match all users.
 	return value != "" && utf8.ValidString(value) && !strings.ContainsRune(value, 0)
 }
 
-// refusal turns the faults of the parameters and a validation error into a problem: parameters are syntax (400), members
-// of the body meaning (422). Only pointer, code and bounds are taken from the error; its text holds what was submitted.
+// refusal converts the errors of the parameters and the error of the validator to a problem: 400
+// for parameters, and 422 for members of the body. It uses only the pointer, code and bounds of an
+// error, because the text contains submitted values.
 func (s *Server) refusal(ctx context.Context, call *call, path map[string]string, parameters []api.FieldError, err error) error {
 	faults := slices.Concat(parameters, besides(parameters, fieldErrors(err)))
 	if len(faults) == 0 {
@@ -169,7 +172,7 @@ func (s *Server) refusal(ctx context.Context, call *call, path map[string]string
 	return problemOf(codeValidationFailed, faults[:min(len(faults), maxFieldErrors)]...)
 }
 
-// besides returns the faults of the validator, except those of parameters that are already at fault.
+// besides returns the errors of the validator, without those of parameters in known.
 func besides(known, faults []api.FieldError) []api.FieldError {
 	return slices.DeleteFunc(faults, func(f api.FieldError) bool {
 		return f.Parameter != nil && slices.ContainsFunc(known, func(k api.FieldError) bool { return k.Parameter != nil && *k.Parameter == *f.Parameter })
@@ -184,8 +187,8 @@ func fieldErrors(err error) []api.FieldError {
 	return onePerPlace(list[:min(len(list), maxFieldErrors)])
 }
 
-// onePerPlace keeps the first error of each member and parameter: a text that is too long does not have the right form
-// either. Of members without a name, it keeps the first of each code.
+// onePerPlace keeps the first error of each member and parameter, because a text that is too long
+// also has the wrong form. Of the errors without a name, it keeps the first for each code.
 func onePerPlace(list []api.FieldError) []api.FieldError {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(list, func(f api.FieldError) bool {
@@ -202,7 +205,8 @@ func onePerPlace(list []api.FieldError) []api.FieldError {
 	})
 }
 
-// collect stops when the list is long enough: a body of thousands of unknown members makes as many errors.
+// collect appends the field errors in err to list, up to maxFieldErrors: a body of thousands of
+// unknown members causes as many errors.
 func collect(err error, parameter *openapi3.Parameter, list *[]api.FieldError) {
 	if len(*list) >= maxFieldErrors {
 		return
@@ -231,8 +235,8 @@ func collect(err error, parameter *openapi3.Parameter, list *[]api.FieldError) {
 	}
 }
 
-// unknownMembers names the members that the schema does not have. The library reports their object, once for each of
-// them, so what is in the list already is left out.
+// unknownMembers returns the errors of the members that the schema does not have. The library
+// reports their object once for each of them, so errors that are already in known are omitted.
 func unknownMembers(e *openapi3.SchemaError, known []api.FieldError) []api.FieldError {
 	object, _ := e.Value.(map[string]any)
 	var list []api.FieldError

@@ -33,8 +33,9 @@ func valuesOf(op *openapi3.Operation) map[string]accounts.Value {
 	return members
 }
 
-// valueErrors checks the rules of the members that the schemas accept. It is called for requests that are rejected for
-// other faults, so that their answer names all faults. For other requests, the operations check all rules themselves.
+// valueErrors checks the rules of the members that the schemas accept. It is called for requests
+// that are rejected for other errors, so that the problem lists all errors. For other requests, the
+// operations check all rules themselves.
 func (s *Server) valueErrors(ctx context.Context, call *call, path map[string]string, faults []api.FieldError) ([]api.FieldError, error) {
 	object, _ := call.body.(map[string]any)
 	var present map[string]string
@@ -61,8 +62,8 @@ func (s *Server) valueErrors(ctx context.Context, call *call, path map[string]st
 	return list, nil
 }
 
-// presentValues returns the names that a PATCH may repeat unchanged although they are older than a rule: those of the
-// user in the path, or of the caller. It is empty for other methods.
+// presentValues returns the names that a PATCH may repeat unchanged even if a rule was added after
+// they were set: those of the user in the path, or of the caller. It is empty for other methods.
 func (s *Server) presentValues(ctx context.Context, call *call, path map[string]string) (map[string]string, error) {
 	if call.operation.route.Method != http.MethodPatch {
 		return map[string]string{}, nil
@@ -75,7 +76,7 @@ func (s *Server) presentValues(ctx context.Context, call *call, path map[string]
 		}
 	}
 	d, err := s.Service.User(ctx, id)
-	if errors.Is(err, &accounts.Error{Code: accounts.ResourceNotFound}) { // the faults of the body are reported first
+	if errors.Is(err, &accounts.Error{Code: accounts.ResourceNotFound}) { // the errors of the body are reported first
 		return map[string]string{}, nil
 	}
 	u := d.User

@@ -12,42 +12,41 @@ import (
 	"time"
 )
 
-// Options of an [Accounts]. Only BaseURL is required.
+// Options configure an [Accounts]. Only BaseURL is required.
 type Options struct {
 	// BaseURL is the origin of the API, such as https://accounts.example.com.
 	BaseURL string
-	// Storage keeps the session over restarts; without it the session lives as long as
-	// the program.
+	// Storage keeps the session across restarts. If it is nil, the session lasts as long as the
+	// program.
 	Storage Storage
-	// HTTP sends the requests, if not http.DefaultClient.
+	// HTTP sends the requests. If it is nil, http.DefaultClient does.
 	HTTP *http.Client
 }
 
-// Accounts is a client of one accounts server with at most one session. It is safe
-// for many goroutines, and it is an http.RoundTripper.
+// Accounts is a client of one accounts server with at most one session. It is safe for concurrent
+// use, and it implements http.RoundTripper.
 type Accounts struct {
-	// API has every operation, with the access token where there is a session. The
-	// operations that begin, renew or end the session are refused there, since their
-	// answers would be lost: they are methods of Accounts.
+	// API has every operation, and sends the access token if there is a session. It rejects the
+	// operations that start, refresh or end the session, because Accounts would not see the tokens
+	// in their responses. Call the methods of Accounts instead.
 	API *ClientWithResponses
 
 	base    *url.URL
-	plain   *Client // without a session
+	plain   *Client // without authorization
 	send    http.RoundTripper
 	storage Storage
 	now     func() time.Time
-	turn    chan struct{} // held by whoever changes the session
+	turn    chan struct{} // holds an element while the session is being changed
 
 	mu     sync.Mutex
 	loaded bool
-	tokens *Tokens // replaced as a whole, never changed
-	ended  error   // why there are none any more
+	tokens *Tokens // replaced as a whole, never modified
+	ended  error   // why there are no tokens
 	flight *flight
-	later  time.Time // no refresh ahead of time before: the last one failed
+	later  time.Time // no early refresh before this time, because the last one failed
 }
 
-// New makes a client. The session that the storage holds is found when it is first
-// needed.
+// New returns a client. It loads the session from the storage when it is first needed.
 func New(o Options) (*Accounts, error) {
 	base, err := url.Parse(strings.TrimSuffix(o.BaseURL, "/"))
 	if err != nil || base.Host == "" || base.Path != "" || base.Scheme != "https" && base.Scheme != "http" {
@@ -60,11 +59,11 @@ func New(o Options) (*Accounts, error) {
 		o.Storage = &memory{}
 	}
 	a := &Accounts{base: base, send: o.HTTP.Transport, storage: o.Storage, turn: make(chan struct{}, 1)}
-	a.now = func() time.Time { return time.Now().UTC().Round(0) } // the wall clock: the other one stands still in sleep
+	a.now = func() time.Time { return time.Now().UTC().Round(0) } // the monotonic clock may stop during sleep
 	if a.send == nil {
 		a.send = http.DefaultTransport
 	}
-	plain := *o.HTTP // a redirect would take passwords and refresh tokens along
+	plain := *o.HTTP // a redirect must not forward passwords and refresh tokens
 	plain.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if a.plain, err = NewClient(base.String(), WithHTTPClient(&plain)); err != nil {
 		return nil, err
@@ -75,7 +74,7 @@ func New(o Options) (*Accounts, error) {
 	return a, err
 }
 
-// Login begins a session. The error is an [*Error] if the server refuses.
+// Login starts a session. It returns an [*Error] if the server rejects the login.
 func (a *Accounts) Login(ctx context.Context, username, password string) (*SignedIn, error) {
 	transport := TokenTransportBody
 	return a.begin(ctx, func() (*http.Response, error) {
@@ -83,8 +82,8 @@ func (a *Accounts) Login(ctx context.Context, username, password string) (*Signe
 	})
 }
 
-// VerifyEmail verifies a registration, which begins a session. The token is in the
-// link of the mail, behind #token=.
+// VerifyEmail verifies the address of a registration and starts a session. The token is in the link
+// of the mail, after #token=.
 func (a *Accounts) VerifyEmail(ctx context.Context, token, password string) (*SignedIn, error) {
 	transport := TokenTransportBody
 	return a.begin(ctx, func() (*http.Response, error) {
@@ -92,7 +91,7 @@ func (a *Accounts) VerifyEmail(ctx context.Context, token, password string) (*Si
 	})
 }
 
-// ChangePassword ends every session of the user and begins a new one here.
+// ChangePassword changes the password, ends every session of the user and starts a new one here.
 func (a *Accounts) ChangePassword(ctx context.Context, current, changed string) (*SignedIn, error) {
 	tokens, err := a.fresh(ctx)
 	if err != nil {
@@ -106,8 +105,8 @@ func (a *Accounts) ChangePassword(ctx context.Context, current, changed string) 
 	})
 }
 
-// Logout ends the session, on the server and here. If the server cannot be reached
-// the session goes on, and the error says so. Without a session it does nothing.
+// Logout ends the session, on the server and here. If the server cannot be reached, Logout returns
+// an error and the session continues. Without a session, it does nothing.
 func (a *Accounts) Logout(ctx context.Context) error {
 	if err := a.restore(ctx); err != nil {
 		return err
@@ -128,8 +127,8 @@ func (a *Accounts) Logout(ctx context.Context) error {
 	})
 }
 
-// AccessToken returns the access token for a call to another service, refreshed if
-// need be; empty without a session.
+// AccessToken returns the access token for a call to another service. It refreshes the token if
+// necessary. Without a session, it returns "".
 func (a *Accounts) AccessToken(ctx context.Context) (string, error) {
 	tokens, err := a.fresh(ctx)
 	if err != nil || tokens == nil {
@@ -138,8 +137,8 @@ func (a *Accounts) AccessToken(ctx context.Context) (string, error) {
 	return tokens.Access, nil
 }
 
-// begin makes the call that begins a session, and keeps what it answers. No refresh
-// or log-out comes in between.
+// begin makes a call that starts a session, and stores the tokens of the response. No refresh or
+// logout can run in between.
 func (a *Accounts) begin(ctx context.Context, call func() (*http.Response, error)) (*SignedIn, error) {
 	result := &SignedIn{}
 	err := a.exclusively(ctx, func() error {
@@ -158,7 +157,7 @@ func (a *Accounts) begin(ctx context.Context, call func() (*http.Response, error
 	return result, nil
 }
 
-// checked reads an answer; one that is no success is an error.
+// checked reads a response. It returns an error unless the status is 2xx.
 func checked(answer *http.Response, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
@@ -170,7 +169,7 @@ func checked(answer *http.Response, err error) ([]byte, error) {
 	return body, err
 }
 
-// exclusively runs what changes the session, one at a time.
+// exclusively runs a task that changes the session. Only one such task runs at a time.
 func (a *Accounts) exclusively(ctx context.Context, task func() error) error {
 	select {
 	case a.turn <- struct{}{}:

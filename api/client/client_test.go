@@ -71,7 +71,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// When refresh_in is over, requests go on with the token in hand, and one refresh beside them.
+// When refresh_in has passed, requests still use the current token, while one refresh runs in the
+// background.
 func TestRefreshAhead(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()
@@ -85,7 +86,7 @@ func TestRefreshAhead(t *testing.T) {
 	held := make(chan struct{})
 	w.network.faults(func(_ int, send func() (*http.Response, error)) (*http.Response, error) { <-held; return send() })
 	for range 10 {
-		must(t, profile(a)) // nobody waits
+		must(t, profile(a)) // no request waits
 	}
 	close(held)
 	eventually(t, "the next generation", func() bool { return w.tokens().Generation == 1 })
@@ -99,13 +100,14 @@ func TestRefreshAhead(t *testing.T) {
 	}
 }
 
-// A hundred goroutines whose access token has run out: one refresh, one rotation, no 401 to anybody. Once the client
-// knows by its clock, once it learns it from the server, and once the answer is lost.
+// A hundred goroutines have an expired access token. There is one refresh and one rotation, and no
+// goroutine gets a 401: if the client knows the expiry by its clock, if it learns it from the
+// server, and if the response is lost.
 func TestHundredGoroutines(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
-		behind time.Duration // the client's clock
-		lost   int           // answers
+		behind time.Duration // delay of the client's clock
+		lost   int           // lost responses
 	}{{"by the clock", 0, 0}, {"by a 401", time.Hour, 0}, {"an answer lost", 0, 1}} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -142,9 +144,10 @@ func TestHundredGoroutines(t *testing.T) {
 	}
 }
 
-// A 503, then an answer that is lost after the server has decided: asked for again, with the same attempt.
+// After a 503, a response is lost after the server has decided. The client retries with the same
+// attempt.
 func TestLostAnswerAndUnavailable(t *testing.T) {
-	t.Parallel() // it waits for seconds
+	t.Parallel() // waits for seconds
 	w := newWorld(t)
 	a := w.loggedIn()
 	w.Clock.Advance(10 * time.Minute)
@@ -172,8 +175,9 @@ func TestLostAnswerAndUnavailable(t *testing.T) {
 	}
 }
 
-// The program dies between the server's answer and the storage's: it goes on as the same client, though the superseded
-// token comes hours later. A second client with the token alone would end the session.
+// The program crashes between the server's response and the save. It continues as the same client,
+// although it presents the superseded token hours later. A second client with only the token would
+// end the session.
 func TestControl196CrashBeforeSave(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()
@@ -203,7 +207,7 @@ func TestControl196CrashBeforeSave(t *testing.T) {
 	}
 }
 
-// Tokens are used only after they were saved, whoever is waiting, in each of twenty generations, over restarts.
+// Tokens are used only after they were saved, in each of twenty generations and across restarts.
 func TestSavedBeforeUsed(t *testing.T) {
 	w := newWorld(t)
 	w.storage.slow = 20 * time.Millisecond
@@ -217,7 +221,7 @@ func TestSavedBeforeUsed(t *testing.T) {
 	}
 	w.network.mu.Unlock()
 	for generation := range int64(20) {
-		w.Clock.Advance(250 * time.Second) // a refresh is due, beside the requests
+		w.Clock.Advance(250 * time.Second) // a refresh in the background is due
 		eventually(t, "the next generation", func() bool {
 			must(t, profile(a))
 			return w.tokens().Generation == generation+1
@@ -228,7 +232,7 @@ func TestSavedBeforeUsed(t *testing.T) {
 	}
 }
 
-// Two programs that share a storage, one of them seldom awake: neither is logged out.
+// Two programs share a storage, and one of them is rarely awake. Neither is logged out.
 func TestSharedStorage(t *testing.T) {
 	w := newWorld(t)
 	busy := w.loggedIn()
@@ -253,8 +257,8 @@ func TestSharedStorage(t *testing.T) {
 	must(t, err)
 }
 
-// A program is put to sleep while it asks, and meanwhile another one that shares its storage has gone on by two
-// generations: what the first one holds is long replaced when it asks again.
+// A program sleeps during a refresh, and another one that shares its storage refreshes two
+// generations. The tokens of the first program are long superseded when it retries.
 func TestAsleepWhileAsking(t *testing.T) {
 	w := newWorld(t)
 	sleeper, other := w.loggedIn(), w.program()
@@ -276,9 +280,8 @@ func TestAsleepWhileAsking(t *testing.T) {
 	}
 }
 
-// A program is put to sleep with an answer that it has not saved yet. Another one that shares its
-// storage refreshes two generations in the meantime. The older tokens are not saved over the newer
-// ones.
+// A program sleeps with a response that it has not saved yet. Another one that shares its storage
+// refreshes two generations. The older tokens do not overwrite the newer ones.
 func TestControl196AsleepBeforeSaving(t *testing.T) {
 	w := newWorld(t)
 	sleeper, other := w.loggedIn(), w.program()
@@ -302,9 +305,9 @@ func TestControl196AsleepBeforeSaving(t *testing.T) {
 	must(t, profile(sleeper))
 }
 
-// Without the server the session is kept, and goes on when it is back.
+// While the server is unavailable, the session is kept. It continues when the server is back.
 func TestServerAway(t *testing.T) {
-	t.Parallel() // it waits for seconds
+	t.Parallel() // waits for seconds
 	w := newWorld(t)
 	a := w.loggedIn()
 	w.network.mu.Lock()
@@ -338,8 +341,8 @@ func TestServerAway(t *testing.T) {
 	must(t, profile(a))
 }
 
-// A request that was given up may rotate after its own retry was answered with the tokens in hand (invariant 6): the
-// client asks once more when ten seconds have passed.
+// A request that was given up may rotate the tokens after its own retry was answered with the
+// current ones (invariant 6). The client refreshes once more after ten seconds.
 func TestAsksOnceMoreAfterAGivenUpRequest(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()
@@ -382,7 +385,7 @@ func TestEndedElsewhere(t *testing.T) {
 		t.Error("the storage still holds the stolen session")
 	}
 
-	a = w.loggedIn() // and one that a thief has taken further than this client
+	a = w.loggedIn() // a session whose stolen token a thief has refreshed further
 	stolen = *w.tokens()
 	thief := w.Anonymous()
 	for range 2 {
@@ -394,7 +397,7 @@ func TestEndedElsewhere(t *testing.T) {
 	wantCode(t, profile(a), client.ProblemCodeRefreshReused)
 }
 
-// Operations of other names that end the client's own session, and those that begin another.
+// Operations with other names that end the client's own session, and those that start another one.
 func TestOwnSessionEnds(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()
@@ -424,7 +427,7 @@ func TestOwnSessionEnds(t *testing.T) {
 	}
 }
 
-// The deletion of the account and a logout everywhere end the client's own session too.
+// Deleting the account and logging out everywhere end the client's own session too.
 func TestOwnSessionEndsWithAccount(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()
@@ -447,7 +450,7 @@ func TestOwnSessionEndsWithAccount(t *testing.T) {
 	}
 }
 
-// The token goes to the API's origin and nowhere else, and is not printed.
+// The token is sent only to the API's origin, and is not printed.
 func TestTokensStayInside(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()

@@ -12,24 +12,22 @@ import (
 	"time"
 )
 
-// ErrSignedOut means that the session was ended by a logout, here or in another program
-// that shares the storage.
+// ErrSignedOut means that the session was ended by a logout, here or in another program that shares
+// the storage.
 var ErrSignedOut = errors.New("client: signed out")
 
-// Error is a problem that the server has answered with (RFC 9457). Its Code is the reason.
-// Later versions of the server may have further codes, so a switch over it needs a default
-// that shows Detail.
+// Error is a problem returned by the server (RFC 9457). Its Code is the reason. Later versions of
+// the server may have more codes, so a switch over it needs a default that shows Detail.
 type Error struct {
 	Problem
-	// Errors names all fields and parameters at fault, with the bounds that they violate.
-	// It has the same elements as Problem.Errors, and is nil if there are none.
+	// Errors lists all invalid fields and parameters, with the bounds that they violate. It has the
+	// same elements as Problem.Errors, and is nil if there are none.
 	Errors []FieldError
-	// RetryAfter is how long to wait after a 429 or 503, or 0 if the answer does not say.
+	// RetryAfter is how long to wait after a 429 or 503, or 0 if the response does not specify it.
 	RetryAfter time.Duration
 }
 
-// Error returns the status, the code, what happened, the fields at fault, and the id of the
-// request.
+// Error returns the status, the code, the detail, the invalid fields and the id of the request.
 func (e *Error) Error() string {
 	var fields strings.Builder
 	for _, f := range e.Errors {
@@ -38,7 +36,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("client: %d %s: %s%s (request %s)", e.Status, e.Code, e.Detail, fields.String(), e.RequestID)
 }
 
-// nameOf returns the parameter or the JSON pointer of a field error.
+// nameOf returns the parameter or the JSON pointer of a field error, or "body".
 func nameOf(f FieldError) string {
 	switch {
 	case f.Parameter != nil:
@@ -49,7 +47,7 @@ func nameOf(f FieldError) string {
 	return "body"
 }
 
-// Answer is what every call that ends in WithResponse returns.
+// Answer is the result type of the methods of API whose names end in WithResponse.
 type Answer interface {
 	StatusCode() int
 	GetBody() []byte
@@ -66,8 +64,8 @@ func Check(answer Answer, err error) error {
 	return problemOf(answer.StatusCode(), answer.GetBody(), headerOf(answer))
 }
 
-// headerOf returns the headers of an answer. The generated types have a field for them and
-// no method.
+// headerOf returns the headers of an answer, or nil. The generated types have a field for the
+// response but no method.
 func headerOf(answer Answer) http.Header {
 	if v := reflect.Indirect(reflect.ValueOf(answer)); v.Kind() == reflect.Struct {
 		if field := v.FieldByName("HTTPResponse"); field.IsValid() {
@@ -79,8 +77,7 @@ func headerOf(answer Answer) http.Header {
 	return nil
 }
 
-// problemOf returns the error of an answer. The answer may come from a proxy and have no
-// problem in it.
+// problemOf returns the error of a response, which may come from a proxy and contain no problem.
 func problemOf(status int, body []byte, header http.Header) error {
 	e := &Error{RetryAfter: retryAfter(header)}
 	if err := json.Unmarshal(body, &e.Problem); err != nil || e.Code == "" || e.Status != status {
@@ -92,10 +89,10 @@ func problemOf(status int, body []byte, header http.Header) error {
 	return e
 }
 
-// statusError returns the error of an answer that is not this server's.
+// statusError returns the error of a response without a problem of this server.
 func statusError(status int) error { return fmt.Errorf("client: status %d", status) }
 
-// codeOf returns the code of a problem, or an empty one.
+// codeOf returns the code of a problem, or "".
 func codeOf(err error) ProblemCode {
 	var e *Error
 	if errors.As(err, &e) {
@@ -109,7 +106,7 @@ func retryAfter(header http.Header) time.Duration {
 	return time.Duration(max(seconds, 0)) * time.Second
 }
 
-// maxAnswer bounds what is read of an answer that this package looks into.
+// maxAnswer bounds the part of a response that this package reads, in bytes.
 const maxAnswer = 1 << 20
 
 func bodyOf(answer *http.Response) ([]byte, error) {

@@ -16,7 +16,7 @@ func Example() {
 	defer done()
 	ctx := context.Background()
 
-	accounts, err := client.New(client.Options{BaseURL: url}) // with a Storage the session outlives the program
+	accounts, err := client.New(client.Options{BaseURL: url}) // with a Storage, the session outlives the program
 	if err != nil {
 		panic(err)
 	}
@@ -76,14 +76,14 @@ func ExampleError() {
 			for _, field := range problem.Errors {
 				fmt.Println(*field.Pointer, field.Code)
 			}
-		default: // later versions have further codes
+		default: // later versions have more codes
 			fmt.Println(problem.Detail)
 		}
 	}
 	// Output: /password too_short
 }
 
-// anAccountsServer is a real one, with a user.
+// anAccountsServer starts a real server with a user.
 func anAccountsServer() (url, username, password string, done func()) {
 	t := &example{}
 	s := servertest.Start(t, servertest.Options{})
@@ -91,7 +91,7 @@ func anAccountsServer() (url, username, password string, done func()) {
 	return s.URL, u.Username, u.Password, t.end
 }
 
-// example lends servertest what an example has not: a testing.TB.
+// example is the testing.TB that servertest needs and an example does not have.
 type example struct {
 	testing.TB
 	cleanups []func()

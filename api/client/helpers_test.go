@@ -16,7 +16,7 @@ import (
 
 var ctx = context.Background()
 
-// world is a real server, a user, and what a program has: a storage that outlives it, and a network that breaks.
+// world is a real server with a user, a storage that outlives programs, and a network with faults.
 type world struct {
 	*servertest.Server
 	user    servertest.User
@@ -31,7 +31,7 @@ func newWorld(t *testing.T) *world {
 	return &world{Server: s, user: s.NewUser(), storage: &storage{saved: map[string]bool{}}, network: &network{}, t: t}
 }
 
-// program starts one, by the server's clock.
+// program starts a program that uses the server's clock.
 func (w *world) program() *client.Accounts {
 	w.t.Helper()
 	a, err := client.New(client.Options{BaseURL: w.URL, Storage: w.storage, HTTP: &http.Client{Transport: w.network}})
@@ -48,13 +48,13 @@ func (w *world) loggedIn() *client.Accounts {
 	return a
 }
 
-// profile reads the profile, which says whether the session lives.
+// profile requests the profile, which fails if the session has ended.
 func profile(a *client.Accounts) error {
 	answer, err := a.API.GetProfileWithResponse(ctx)
 	return client.Check(answer, err)
 }
 
-// storage keeps tokens as a file would: encoded.
+// storage keeps tokens encoded, as a file would.
 type storage struct {
 	mu    sync.Mutex
 	text  []byte
@@ -88,7 +88,7 @@ func (s *storage) Save(_ context.Context, tokens *client.Tokens) error {
 	return nil
 }
 
-// has says whether a token was ever saved.
+// has reports whether a token was ever saved.
 func (s *storage) has(access string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +101,7 @@ func (s *storage) breaks(err error) {
 	s.fail = err
 }
 
-// tokens are those that are saved, or nil.
+// tokens returns the saved tokens, or nil.
 func (w *world) tokens() *client.Tokens {
 	w.t.Helper()
 	tokens, err := w.storage.Load(ctx)
@@ -109,7 +109,7 @@ func (w *world) tokens() *client.Tokens {
 	return tokens
 }
 
-// network notes each request, and does with it what fault says; nil: what a network does.
+// network records each request and passes it to fault. If fault is nil, it sends the request.
 type network struct {
 	mu    sync.Mutex
 	calls []call
@@ -130,7 +130,7 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	return send()
 }
 
-// faults sets the fault of refreshes; every call of it is numbered from 1.
+// faults sets the fault of refreshes. Its calls are numbered from 1.
 func (n *network) faults(fault func(number int, send func() (*http.Response, error)) (*http.Response, error)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -162,7 +162,7 @@ func (n *network) refreshes() []call { return n.to("/accounts/refresh_token") }
 
 var errLost = errors.New("the connection broke")
 
-// lose lets the server decide, and loses its answer.
+// lose lets the server decide a request, and loses its response.
 func lose(send func() (*http.Response, error)) (*http.Response, error) {
 	answer, err := send()
 	if err == nil {
@@ -187,7 +187,7 @@ func wantCode(t *testing.T, err error, code client.ProblemCode) {
 	}
 }
 
-// eventually waits for what happens in another goroutine.
+// eventually waits for a condition that another goroutine fulfills.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for range 500 {

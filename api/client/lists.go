@@ -7,7 +7,7 @@ import (
 	"github.com/oapi-codegen/nullable"
 )
 
-// Sessions iterates over the live sessions of the signed-in user, newest first. The package
+// Sessions iterates over the live sessions of the signed-in user, from new to old. The package
 // documentation describes the behavior of all lists.
 func (a *Accounts) Sessions(ctx context.Context, params *ListSessionsParams) iter.Seq2[Session, error] {
 	return list(params, func(p *ListSessionsParams) **CursorQuery { return &p.Cursor },
@@ -17,22 +17,22 @@ func (a *Accounts) Sessions(ctx context.Context, params *ListSessionsParams) ite
 		sessionsOf)
 }
 
-// Events iterates over the security events of the signed-in user, newest first.
+// Events iterates over the security events of the signed-in user, from new to old.
 func (a *Accounts) Events(ctx context.Context, params *ListEventsParams) iter.Seq2[Event, error] {
 	return list(params, func(p *ListEventsParams) **CursorQuery { return &p.Cursor },
 		func(p *ListEventsParams) (listAnswer[EventList], error) { return a.API.ListEventsWithResponse(ctx, p) },
 		eventsOf)
 }
 
-// Users iterates over the users that match the filters. Requires the role of a staff member.
+// Users iterates over the users that match the filters. It requires the role of a staff member.
 func (a *Accounts) Users(ctx context.Context, params *ListUsersParams) iter.Seq2[User, error] {
 	return list(params, func(p *ListUsersParams) **CursorQuery { return &p.Cursor },
 		func(p *ListUsersParams) (listAnswer[UserList], error) { return a.API.ListUsersWithResponse(ctx, p) },
 		func(l *UserList) ([]User, nullable.Nullable[NextCursor]) { return l.Users, l.NextCursor })
 }
 
-// UserSessions iterates over the live sessions of a user, newest first. Requires the role of a
-// staff member.
+// UserSessions iterates over the live sessions of a user, from new to old. It requires the role of
+// a staff member.
 func (a *Accounts) UserSessions(ctx context.Context, user UserID, params *ListUserSessionsParams) iter.Seq2[Session, error] {
 	return list(params, func(p *ListUserSessionsParams) **CursorQuery { return &p.Cursor },
 		func(p *ListUserSessionsParams) (listAnswer[SessionList], error) {
@@ -41,8 +41,8 @@ func (a *Accounts) UserSessions(ctx context.Context, user UserID, params *ListUs
 		sessionsOf)
 }
 
-// AllEvents iterates over the security events of all users that match the filters, newest first.
-// Requires the role of a staff member.
+// AllEvents iterates over the security events of all users that match the filters, from new to old.
+// It requires the role of a staff member.
 func (a *Accounts) AllEvents(ctx context.Context, params *ListAllEventsParams) iter.Seq2[Event, error] {
 	return list(params, func(p *ListAllEventsParams) **CursorQuery { return &p.Cursor },
 		func(p *ListAllEventsParams) (listAnswer[EventList], error) {
@@ -57,19 +57,19 @@ func sessionsOf(l *SessionList) ([]Session, nullable.Nullable[NextCursor]) {
 
 func eventsOf(l *EventList) ([]Event, nullable.Nullable[NextCursor]) { return l.Events, l.NextCursor }
 
-// listAnswer is what a generated list operation returns. L is its schema, such as UserList.
+// listAnswer is the result of a generated list operation. L is its schema, such as UserList.
 type listAnswer[L any] interface {
 	Answer
 	GetJSON200() *L
 }
 
-// list iterates over the items of all pages. cursor returns the place of the cursor in params,
-// request gets one page, and page takes it apart.
+// list iterates over the items of all pages. cursor returns the address of the cursor in params,
+// request requests one page, and page returns the items of a page and the cursor of the next one.
 func list[P, L, T any](
 	params *P, cursor func(*P) **CursorQuery, request func(*P) (listAnswer[L], error), page func(*L) ([]T, nullable.Nullable[NextCursor]),
 ) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		var query P // of this loop alone: the caller may range twice, or change params
+		var query P // a copy for each loop: the caller may range again or change params
 		if params != nil {
 			query = *params
 		}
@@ -96,8 +96,8 @@ func list[P, L, T any](
 	}
 }
 
-// listOf returns the page of an answer. A success without a page is an error, because it
-// comes from a proxy.
+// listOf returns the page in a response. A 2xx response without a page comes from a proxy and is an
+// error.
 func listOf[L any](answer listAnswer[L], err error) (*L, error) {
 	if err := Check(answer, err); err != nil {
 		return nil, err

@@ -91,7 +91,8 @@ func TestListsOfARealServer(t *testing.T) {
 	}
 }
 
-// pagesOfUsers answers pages of users 1 and 2, 3 and 4, and so on, until last. It calls fail first.
+// pagesOfUsers starts a server with pages of users 1 and 2, 3 and 4, and so on, up to last. The
+// server calls fail first.
 func pagesOfUsers(t *testing.T, last int, fail func(w http.ResponseWriter, page int) bool) (a *client.Accounts, queries *[]string) {
 	queries = &[]string{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -149,7 +150,7 @@ func TestListRequestsNoPageThatIsNotReached(t *testing.T) {
 	}
 }
 
-// ends ranges over a list that fails, and returns its users and its only error.
+// ends ranges over a list that fails, and returns the ids of its users and its only error.
 func ends(t *testing.T, list iter.Seq2[client.User, error]) (ids []int64, failure error) {
 	t.Helper()
 	for user, err := range list {
@@ -183,7 +184,7 @@ func TestErrorEndsListAndIsYieldedOnce(t *testing.T) {
 	wantCode(t, err, client.ProblemCodeRoleRequired)
 }
 
-// A page of a captive portal is no list of users.
+// A page of a captive portal is not a list of users.
 func TestListOfSomethingElseIsAnError(t *testing.T) {
 	a, _ := pagesOfUsers(t, 3, func(w http.ResponseWriter, _ int) bool {
 		w.Header().Set("Content-Type", "text/html")
@@ -216,7 +217,7 @@ func TestCanceledContextEndsList(t *testing.T) {
 	}
 }
 
-// A later version of the server has members, kinds and codes that this package does not know.
+// A later version of the server has members, kinds and codes that are unknown to this package.
 func TestUnknownValuesSurvive(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/accounts/events" {
@@ -258,7 +259,7 @@ func TestUnknownValuesSurvive(t *testing.T) {
 	}
 }
 
-// The fields at fault of a real server, with their bounds.
+// The errors of a real server list the invalid fields and their bounds.
 func TestErrorNamesFieldsAndBounds(t *testing.T) {
 	w := newWorld(t)
 	a := w.program()

@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// An answer that is waited for longer than answerTime is given up, and asked for
-// again until retryTime is over. A request that was given up is decided by the
-// server within decisionTime of being sent, or never; then the client refreshes once
-// more, since it may have rotated the tokens after its own retry was answered
-// (invariant 6 of the server's design: R = 15 s, Q = 10 s).
+// The client gives up a request without a response after answerTime, and retries until retryTime
+// has passed. The server decides a given-up request within decisionTime after it was sent, or
+// never. The client then refreshes once more, because that request may have rotated the tokens
+// after its own retry was answered (invariant 6 of the server's design: R = 15 s, Q = 10 s).
 const (
 	answerTime   = 4 * time.Second
 	retryTime    = 15 * time.Second
@@ -21,16 +20,16 @@ const (
 	storageTime  = 10 * time.Second
 )
 
-// errEnough ends the asking: there is nothing to ask for any more.
+// errEnough stops the retries, because no refresh is needed.
 var errEnough = errors.New("enough")
 
-// flight is a refresh that is under way, and that others wait for too.
+// flight is a refresh in progress. Other goroutines wait for it too.
 type flight struct {
 	done chan struct{}
 	err  error
 }
 
-// restore finds the session that the storage holds, once.
+// restore loads the session from the storage, once.
 func (a *Accounts) restore(ctx context.Context) error {
 	a.mu.Lock()
 	loaded := a.loaded
@@ -44,8 +43,8 @@ func (a *Accounts) restore(ctx context.Context) error {
 	})
 }
 
-// newest takes over what the storage holds: at the start, and what another program
-// that shares it has saved meanwhile. The caller has the turn.
+// newest loads the tokens from the storage, which another program may share and have changed, and
+// returns them. It must run in [Accounts.exclusively].
 func (a *Accounts) newest(ctx context.Context) (*Tokens, error) {
 	stored, err := a.storage.Load(ctx)
 	if err != nil {
@@ -63,9 +62,9 @@ func (a *Accounts) newest(ctx context.Context) (*Tokens, error) {
 	return a.tokens, nil
 }
 
-// fresh returns the tokens, with an access token that is good for a moment still, or
-// nil if there is no session. When a refresh is due, and the access token still good,
-// the refresh goes on beside the request.
+// fresh returns the tokens, with an access token that is valid for at least a second, or nil if
+// there is no session. If a refresh is due but the access token is still valid, the refresh runs in
+// the background.
 func (a *Accounts) fresh(ctx context.Context) (*Tokens, error) {
 	if err := a.restore(ctx); err != nil {
 		return nil, err
@@ -84,7 +83,7 @@ func (a *Accounts) fresh(ctx context.Context) (*Tokens, error) {
 	return tokens, nil
 }
 
-// Refresh refreshes now; seldom needed.
+// Refresh refreshes the tokens now. Programs rarely need it.
 func (a *Accounts) Refresh(ctx context.Context) error {
 	if err := a.restore(ctx); err != nil {
 		return err
@@ -99,7 +98,7 @@ func (a *Accounts) Refresh(ctx context.Context) error {
 	return err
 }
 
-// refresh returns other tokens than those that the caller has seen.
+// refresh returns newer tokens than seen, which the caller knows already.
 func (a *Accounts) refresh(ctx context.Context, seen *Tokens) (*Tokens, error) {
 	flight := a.start(seen)
 	select {
@@ -118,13 +117,13 @@ func (a *Accounts) refresh(ctx context.Context, seen *Tokens) (*Tokens, error) {
 	return a.tokens, nil
 }
 
-// start begins a refresh of these tokens, or joins the one under way. It does not end
-// with the request that began it: others wait for it too, and a refresh that is
-// broken off may have been decided.
+// start starts a refresh of these tokens, or joins the one in progress. The refresh does not end
+// with the request that started it: other requests wait for it too, and the server may already have
+// decided a refresh that is canceled.
 func (a *Accounts) start(seen *Tokens) *flight {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.tokens != seen { // somebody was faster
+	if a.tokens != seen { // another goroutine was faster
 		done := make(chan struct{})
 		close(done)
 		return &flight{done: done}
@@ -149,18 +148,18 @@ func (a *Accounts) start(seen *Tokens) *flight {
 	return f
 }
 
-// renew gets the tokens in force, or finds that the session has ended. The caller has
-// the turn.
+// renew refreshes the tokens, or finds that the session has ended. It must run in
+// [Accounts.exclusively].
 func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
 	var tokens *Tokens
 	var failure error
 	body, givenUp, err := patiently(ctx, func(ctx context.Context) (*http.Response, error) {
-		tokens, failure = a.newest(ctx) // each time: the machine may have slept, and another program gone on
+		tokens, failure = a.newest(ctx) // each time, because the machine may have slept while another program refreshed
 		if failure != nil || tokens == nil {
 			return nil, errEnough
 		}
 		if tokens.Refresh != seen.Refresh && a.now().Before(tokens.RefreshAt) {
-			return nil, errEnough // another program has done it, or a login had the turn before
+			return nil, errEnough // another program has refreshed, or a login ran before
 		}
 		return a.plain.RefreshToken(ctx, &RefreshTokenParams{RefreshAttempt: &tokens.Attempt}, RefreshTokenRequest{RefreshToken: &tokens.Refresh})
 	})
@@ -181,17 +180,17 @@ func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
 	return err
 }
 
-// overtaken reports whether the storage holds other tokens by now than those that were sent.
-// Another program that shares the storage has then refreshed, logged in or logged out while this
-// one was asleep with its answer. The answer must not be saved over that: the superseded token
-// would count as stolen at its next use.
+// overtaken reports whether the storage contains other tokens than those that were sent. In this
+// case another program that shares the storage has refreshed, logged in or logged out while this
+// one was asleep with its response. The response must not overwrite these tokens: the superseded
+// token would count as stolen at its next use.
 func (a *Accounts) overtaken(ctx context.Context, sent *Tokens) (bool, error) {
 	stored, err := a.storage.Load(ctx)
 	return err == nil && (stored == nil || stored.Refresh != sent.Refresh), err
 }
 
-// keep saves the tokens of an answer, and then uses them. again means that a request
-// which was given up may still rotate them. The caller has the turn.
+// keep saves the tokens of a response, and then uses them. again means that a request that was
+// given up may still rotate them. keep must run in [Accounts.exclusively].
 func (a *Accounts) keep(ctx context.Context, body []byte, again bool) error {
 	var result Refreshed
 	if err := json.Unmarshal(body, &result); err != nil || result.AccessToken == nil || result.RefreshToken == nil {
@@ -206,7 +205,7 @@ func (a *Accounts) keep(ctx context.Context, body []byte, again bool) error {
 	before := a.tokens
 	a.mu.Unlock()
 	if before != nil && before.SessionID == tokens.SessionID && before.Generation == tokens.Generation {
-		tokens.Attempt = before.Attempt // it is the same until the generation rises
+		tokens.Attempt = before.Attempt // it stays the same until the generation changes
 		if soon := now.Add(decisionTime); again && soon.Before(tokens.RefreshAt) {
 			tokens.RefreshAt = soon
 		}
@@ -222,7 +221,8 @@ func (a *Accounts) keep(ctx context.Context, body []byte, again bool) error {
 	return nil
 }
 
-// end forgets the session, unless another one has begun since. The caller has the turn.
+// end removes the session, unless another one has started since. It must run in
+// [Accounts.exclusively].
 func (a *Accounts) end(ctx context.Context, of *Tokens, reason error) error {
 	stored, err := a.storage.Load(ctx)
 	if err == nil && stored != nil && stored.SessionID == of.SessionID {
@@ -236,8 +236,8 @@ func (a *Accounts) end(ctx context.Context, of *Tokens, reason error) error {
 	return err
 }
 
-// patiently asks until there is an answer other than 503, and says whether a request
-// was given up on the way. The server has promised that asking again does no harm.
+// patiently repeats a call until there is a response other than 503, and reports whether a request
+// was given up. The server guarantees that retries are harmless.
 func patiently(ctx context.Context, call func(context.Context) (*http.Response, error)) (body []byte, givenUp bool, err error) {
 	end := time.Now().Add(retryTime)
 	for wait := 500 * time.Millisecond; ; wait = min(2*wait, answerTime) {
@@ -262,7 +262,7 @@ func patiently(ctx context.Context, call func(context.Context) (*http.Response, 
 	}
 }
 
-// once makes one call, and reads its answer, within answerTime.
+// once makes one call and reads its response, within answerTime.
 func once(ctx context.Context, call func(context.Context) (*http.Response, error)) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()

@@ -14,7 +14,7 @@ const (
 	longestWait = 10 * time.Second
 )
 
-// methodOf names the method of Accounts for the operations that the API refuses.
+// methodOf has the method of Accounts to call instead of each operation that the API rejects.
 var methodOf = map[string]string{
 	"/accounts/login":           "Login",
 	"/accounts/refresh_token":   "Refresh",
@@ -23,9 +23,9 @@ var methodOf = map[string]string{
 	"/accounts/password/change": "ChangePassword",
 }
 
-// RoundTrip sends a request with the access token, and again where that helps: after
-// a refresh if the token was refused, and a read after a 503. To other origins than
-// the API's requests go as they are: they have no business with the token.
+// RoundTrip sends a request with the access token. It retries once after a refresh if the token was
+// rejected, and retries reads after a 503. Requests to other origins than the API's are sent
+// unchanged, because they must not contain the token.
 func (a *Accounts) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.URL.Scheme != a.base.Scheme || request.URL.Host != a.base.Host {
 		return a.send.RoundTrip(request)
@@ -68,7 +68,8 @@ func (a *Accounts) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 }
 
-// admit returns the tokens for a request, unless its answer would be lost here.
+// admit returns the tokens for a request. It rejects an operation that changes the session, because
+// the tokens in its response would be lost.
 func (a *Accounts) admit(request *http.Request) (*Tokens, error) {
 	if method := methodOf[request.URL.Path]; method != "" {
 		return nil, fmt.Errorf("client: %s changes the session: call Accounts.%s", request.URL.Path, method)
@@ -76,7 +77,7 @@ func (a *Accounts) admit(request *http.Request) (*Tokens, error) {
 	return a.fresh(request.Context())
 }
 
-// transmit sends a copy: a RoundTripper does not change what it was given.
+// transmit sends a copy of the request, because a RoundTripper must not modify it.
 func (a *Accounts) transmit(request *http.Request, tokens *Tokens, try int) (*http.Response, error) {
 	r := request.Clone(request.Context())
 	if try > 1 && request.GetBody != nil {
@@ -90,8 +91,7 @@ func (a *Accounts) transmit(request *http.Request, tokens *Tokens, try int) (*ht
 	return a.send.RoundTrip(r)
 }
 
-// afterRefusal returns the tokens to try again with after a 401, or nil: the answer
-// stands.
+// afterRefusal returns the tokens for a retry after a 401, or nil if the response is final.
 func (a *Accounts) afterRefusal(request *http.Request, answer *http.Response, tokens *Tokens, try int) (*Tokens, error) {
 	code, err := peek(answer)
 	if err != nil {
@@ -110,14 +110,14 @@ func authorize(r *http.Request, tokens *Tokens) {
 	}
 }
 
-// staleToken is a 401 after which other tokens may do.
+// staleToken reports whether a request may succeed with other tokens after a 401 with this code.
 func staleToken(code ProblemCode) bool {
 	return code == ProblemCodeAccessExpired || code == ProblemCodeAccessInvalid || code == ProblemCodeCredentialsMissing
 }
 
-// noteEnd forgets a session of which the server says with that code that it has ended,
-// or which the user has ended. A storage that fails here still holds the session, and
-// the next refresh finds out the same.
+// noteEnd removes a session that the user has ended (an empty code), or that has ended according to
+// the code. If the storage fails, it still contains the session, and the next refresh gets the same
+// error.
 func (a *Accounts) noteEnd(ctx context.Context, code ProblemCode, tokens *Tokens) {
 	reason := ErrSignedOut
 	switch code {
@@ -152,7 +152,7 @@ func repeatable(request *http.Request) bool {
 	return request.Body == nil || request.Body == http.NoBody || request.GetBody != nil
 }
 
-// peek reads the code of a problem; the body can be read again afterwards.
+// peek returns the code of a problem. The body can be read again afterward.
 func peek(answer *http.Response) (ProblemCode, error) {
 	body, err := bodyOf(answer)
 	answer.Body = io.NopCloser(bytes.NewReader(body))

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Change is a row that a transaction has inserted, updated or deleted, and whose it is; 0 is nobody's.
+// Change is a row that a transaction has inserted, updated or deleted, with the user to whom the
+// row belongs. UserID is 0 if the row belongs to no user.
 type Change struct {
 	Seq       int64
 	Table, Op string
@@ -15,8 +16,9 @@ type Change struct {
 
 func (c Change) String() string { return fmt.Sprintf("%s of %s of user %d", c.Op, c.Table, c.UserID) }
 
-// Watch makes the database itself write down every change from now on, which costs far less than a Dump before and
-// after each request, and misses nothing: also a row that is written as it was, or changed and changed back.
+// Watch makes the database record every change from now on. This is much cheaper than a Dump before
+// and after each request. It also records a row that is written without a difference, or changed
+// and changed back.
 func (d *Database) Watch(t testing.TB) {
 	t.Helper()
 	key, each := "INTEGER PRIMARY KEY AUTOINCREMENT", ""
@@ -43,7 +45,7 @@ func (d *Database) Watch(t testing.TB) {
 	t.Cleanup(func() { _ = d.changes.Close() })
 }
 
-// Changes are those behind a Change's Seq, in order.
+// Changes returns the changes after the one with number seq, in order.
 func (d *Database) Changes(t testing.TB, seq int64) (list []Change) {
 	t.Helper()
 	rows, err := d.changes.QueryContext(context.Background(), seq)

@@ -14,7 +14,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// Client is a front end: a cookie jar, and what it remembers of its tokens.
+// Client is a front end with a cookie jar and the tokens of its last response.
 type Client struct {
 	Server    *Server
 	HTTP      *http.Client
@@ -26,35 +26,35 @@ type Client struct {
 	t         testing.TB
 }
 
-// Response is an answer, read to its end and held against the contract.
+// Response is a complete response that has been compared with the contract.
 type Response struct {
 	Status int
 	Header http.Header
 	Raw    []byte
-	JSON   map[string]any // nil without a JSON object
+	JSON   map[string]any // nil if the body is not a JSON object
 	Public string         // the server's public URL, or empty if the test does not know it
 }
 
-// Code is a problem's code.
+// Code returns the code of a problem.
 func (r *Response) Code() string { return r.Text("code") }
 
-// Text is a top-level string member, or empty.
+// Text returns a top-level string member, or "".
 func (r *Response) Text(member string) string {
 	text, _ := r.JSON[member].(string)
 	return text
 }
 
-// Cookies are the Set-Cookie lines.
+// Cookies returns the cookies of the Set-Cookie lines.
 func (r *Response) Cookies() []*http.Cookie { return (&http.Response{Header: r.Header}).Cookies() }
 
-// Anonymous is a client that has not logged in.
+// Anonymous returns a client that has not logged in.
 func (s *Server) Anonymous() *Client {
 	jar, err := cookiejar.New(nil)
 	must(s.t, err)
 	return &Client{Server: s, HTTP: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, t: s.t}
 }
 
-// Login logs in a client and fails the test if that does not work.
+// Login returns a client that is logged in. It fails the test if the login fails.
 func (s *Server) Login(u User, transport token.Transport) *Client {
 	s.t.Helper()
 	c := s.Anonymous()
@@ -63,7 +63,7 @@ func (s *Server) Login(u User, transport token.Transport) *Client {
 	return c
 }
 
-// At makes the same client talk to another replica: tokens and cookies stay.
+// At returns a copy of the client for another replica, with the same tokens and cookies.
 func (c *Client) At(s *Server) *Client {
 	other := *c
 	other.Server = s
@@ -78,7 +78,8 @@ func (c *Client) url() *url.URL {
 	return u
 }
 
-// Want asks for a status and, if it is not empty, a problem code.
+// Want fails the test if the response does not have the status and, unless code is empty, the
+// problem code.
 func (r *Response) Want(t testing.TB, status int, code string) *Response {
 	t.Helper()
 	if r.Status != status || code != "" && r.Code() != code {
@@ -101,13 +102,15 @@ func Header(name, value string) Option {
 	}
 }
 
-// Cookie adds a cookie beside the jar's.
+// Cookie adds a cookie to those of the jar.
 func Cookie(name, value string) Option {
 	return func(r *http.Request) { r.Header.Add("Cookie", name+"="+value) }
 }
 
-// Do sends a request with everything the client has: its Bearer token, its cookies, its CSRF token on unsafe methods.
-// A body may be nil, a string that is sent as it is, or a value to encode. The client learns from the answer.
+// Do sends a request with all credentials of the client: its bearer token, its cookies and, with
+// unsafe methods, its CSRF token. The body may be nil, a string that is sent as it is, or a value
+// that is encoded as JSON. The client stores the tokens of the response. Do fails the test if there
+// is no response.
 func (c *Client) Do(method, path string, body any, options ...Option) *Response {
 	c.t.Helper()
 	r, err := c.Try(method, path, body, options...)
@@ -115,7 +118,7 @@ func (c *Client) Do(method, path string, body any, options ...Option) *Response 
 	return r
 }
 
-// Try is Do for tests that cut connections: an error instead of an end of the test.
+// Try is Do for tests that cut connections: it returns an error instead of failing the test.
 func (c *Client) Try(method, path string, body any, options ...Option) (*Response, error) {
 	request, err := c.request(method, path, body)
 	if err != nil {
@@ -134,7 +137,7 @@ func (c *Client) Try(method, path string, body any, options ...Option) (*Respons
 		return nil, err
 	}
 	r := &Response{Status: answer.StatusCode, Header: answer.Header, Raw: raw, Public: c.Server.Config.PublicURL}
-	_ = json.Unmarshal(raw, &r.JSON) // not every answer is an object
+	_ = json.Unmarshal(raw, &r.JSON) // not every body is an object
 	judge(c.t, request, r)
 	c.learn(r)
 	return r, nil
@@ -187,7 +190,8 @@ func (c *Client) RefreshTokens(options ...Option) *Response {
 	return c.Do(http.MethodPost, "/accounts/refresh_token", c.RefreshBody(), options...)
 }
 
-// RefreshBody is the body of a refresh or logout: the token in body, else nothing.
+// RefreshBody returns the body of a refresh or logout: the refresh token with the transport body,
+// and nil otherwise.
 func (c *Client) RefreshBody() any {
 	if c.Transport == token.Body {
 		return map[string]any{"refresh_token": c.Refresh}
@@ -195,7 +199,7 @@ func (c *Client) RefreshBody() any {
 	return nil
 }
 
-// Profile reads the profile.
+// Profile requests the profile.
 func (c *Client) Profile(options ...Option) *Response {
 	c.t.Helper()
 	return c.Do(http.MethodGet, "/accounts/profile", nil, options...)
@@ -207,8 +211,9 @@ func (c *Client) Logout(options ...Option) *Response {
 	return c.Do(http.MethodPost, "/accounts/logout", c.RefreshBody(), options...)
 }
 
-// Copy is a client with the same tokens and a jar of its own: another device that stole them, or a request that
-// answers nobody. What one learns the other does not.
+// Copy returns a client with the same tokens and a jar of its own, such as the device of an
+// attacker who stole the tokens, or a client whose response is lost. Neither client learns the
+// tokens that the other receives.
 func (c *Client) Copy() *Client {
 	c.t.Helper()
 	other := *c
@@ -221,7 +226,7 @@ func (c *Client) Copy() *Client {
 	return &other
 }
 
-// CookieValue is a cookie in the jar, or empty.
+// CookieValue returns the value of a cookie in the jar, or "".
 func (c *Client) CookieValue(name string) string {
 	for _, cookie := range c.HTTP.Jar.Cookies(c.url()) {
 		if cookie.Name == name {
@@ -231,5 +236,5 @@ func (c *Client) CookieValue(name string) string {
 	return ""
 }
 
-// Dial is a server of another process, for clients alone.
+// Dial returns a Server for a server in another process. Only its clients can be used.
 func Dial(t testing.TB, url string) *Server { return &Server{URL: url, t: t} }

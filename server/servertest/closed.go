@@ -9,12 +9,13 @@ import (
 	"example.com/accounts/api"
 )
 
-// closedContract returns the contract with closed answers, read once.
+// closedContract returns the contract with closed response schemas, which is parsed once.
 //
-// The contract leaves answers open, so that a later version may add members. The tests must be stricter: they reject
-// a member that the contract does not have. They also reject an empty string where the contract has null for none, and
-// a time that is not in whole seconds with Z. This holds for every schema that a response refers to at any depth.
-// Only a schema that says "additionalProperties: true" stays open.
+// The contract leaves responses open, so that a later version may add members. The tests must be
+// stricter: they reject a member that the contract does not have. They also reject an empty string
+// where the contract has null for an absent value, and a time that is not in whole seconds with Z.
+// This holds for every schema to which a response refers at any depth. Only a schema with
+// "additionalProperties: true" stays open.
 var closedContract = sync.OnceValue(func() *openapi3.T {
 	doc, err := api.GetSpec()
 	if err != nil {
@@ -31,14 +32,14 @@ var closedContract = sync.OnceValue(func() *openapi3.T {
 			}
 		}
 	}
-	c.close(doc.Components.Schemas["Problem"]) // of the answers that belong to no operation
+	c.close(doc.Components.Schemas["Problem"]) // for responses that belong to no operation
 	return doc
 })
 
 // wholeSeconds is the pattern of the schema Timestamp.
 const wholeSeconds = `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$`
 
-// closer has the schemas that it has closed already.
+// closer is the set of schemas that are already closed.
 type closer map[*openapi3.Schema]bool
 
 // close closes a schema in place, and all schemas below it.
@@ -67,8 +68,8 @@ func (c closer) close(ref *openapi3.SchemaRef) {
 	}
 }
 
-// merge turns an allOf of objects into one object, because none of its parts alone has all members. A member that
-// several parts describe must fit all of them.
+// merge replaces an allOf of objects by one object, because none of its parts alone has all
+// members. A member that several parts describe must match all of them.
 func merge(schema *openapi3.Schema) {
 	for _, part := range schema.AllOf {
 		if merge(part.Value); !isObject(part.Value) {

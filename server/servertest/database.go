@@ -23,13 +23,14 @@ import (
 // Engine is a kind of database.
 type Engine string
 
-// The engines that every test of storage or sessions runs on.
+// The engines on which every test of storage or sessions runs.
 const (
 	SQLite Engine = "sqlite"
 	MySQL  Engine = "mysql"
 )
 
-// EachEngine runs a test on every engine. TEST_ENGINES=sqlite leaves the others out, by name.
+// EachEngine runs a test on every engine. TEST_ENGINES lists the engines to use, for example
+// TEST_ENGINES=sqlite.
 func EachEngine(t *testing.T, f func(t *testing.T, engine Engine)) {
 	t.Helper()
 	wanted := strings.Split(cmp.Or(os.Getenv("TEST_ENGINES"), "sqlite,mysql"), ",")
@@ -40,21 +41,23 @@ func EachEngine(t *testing.T, f func(t *testing.T, engine Engine)) {
 	}
 }
 
-// Database is an empty database of a test's own, gone when the test ends. SQL is a back door to look at rows and to
-// make them older.
+// Database is an empty database of one test, which is removed when the test ends. SQL bypasses the
+// server, so that tests can read rows and make them older.
 type Database struct {
 	Engine Engine
-	URL    string // as ACCOUNTS_DATABASE_URL takes it
+	URL    string // in the form of ACCOUNTS_DATABASE_URL
 	SQL    *sql.DB
 
-	doors   []*sql.DB     // SQL, and the like at the other nodes
-	nodes   []string      // the URL at each node of a cluster, the first one's that of URL
-	taken   *atomic.Int64 // how many of them NextURL has given
-	changes *sql.Stmt     // after Watch
+	doors   []*sql.DB     // SQL, and a connection pool for each other node
+	nodes   []string      // the URL of each node of a cluster, starting with URL
+	taken   *atomic.Int64 // how many URLs NextURL has returned
+	changes *sql.Stmt     // set by Watch
 }
 
-// NextURL is where one more replica reaches the database: on a cluster (scripts/with-galera.sh) the first at the node of
-// SQL, whose locks it meets, and each further one at another node than the one before it. A copy with another URL, such as that of a proxy, is reached there alone.
+// NextURL returns the URL at which the next replica reaches the database. On a cluster
+// (scripts/with-galera.sh), the first replica uses the node of SQL and meets its locks, and each
+// further one uses the next node in turn. A copy with another URL, such as that of a proxy, always
+// returns this URL.
 func (d *Database) NextURL() string {
 	if len(d.nodes) == 0 || d.URL != d.nodes[0] {
 		return d.URL
@@ -62,10 +65,11 @@ func (d *Database) NextURL() string {
 	return d.nodes[int(d.taken.Add(1)-1)%len(d.nodes)]
 }
 
-// BackDoors are SQL and, on a cluster, the same at each other node: a lock holds at its own node only.
+// BackDoors returns SQL and, on a cluster, a pool for each other node: a lock is effective only at
+// its own node.
 func (d *Database) BackDoors() []*sql.DB { return d.doors }
 
-// NewDatabase makes one.
+// NewDatabase creates an empty database.
 func NewDatabase(t testing.TB, engine Engine) *Database {
 	t.Helper()
 	if engine == SQLite {
@@ -82,7 +86,7 @@ func newSQLite(t testing.TB) *Database {
 	return &Database{Engine: SQLite, URL: "sqlite:" + path, SQL: db, doors: []*sql.DB{db}}
 }
 
-// made counts the databases: on a cluster each begins at another node.
+// made counts the databases, so that on a cluster each starts at another node.
 var made atomic.Int64
 
 func newMySQL(t testing.TB) *Database {
@@ -102,7 +106,7 @@ func newMySQL(t testing.TB) *Database {
 			admin = node
 			_, err = admin.ExecContext(context.Background(), "CREATE DATABASE "+name)
 			must(t, err)
-		} else { // a connection is not causal, but its first read is: afterwards this node has the database too
+		} else { // connecting does not wait for replication, but a read does: then this node has the database
 			_, err = node.ExecContext(context.Background(), "SELECT 1 FROM information_schema.schemata LIMIT 1")
 			must(t, errors.Join(err, node.Close()))
 		}
@@ -128,28 +132,29 @@ func dial(t testing.TB, u *url.URL, name string) *sql.DB {
 	c.Passwd, _ = u.User.Password()
 	c.Params = map[string]string{"time_zone": "'+00:00'"}
 	if os.Getenv("TEST_GALERA_URLS") != "" {
-		c.Params["wsrep_sync_wait"] = "7" // what a replica wrote at another node is seen
+		c.Params["wsrep_sync_wait"] = "7" // makes the writes of replicas at other nodes visible
 	}
 	connector, err := mysql.NewConnector(c)
 	must(t, err)
 	return sql.OpenDB(connector)
 }
 
-// Exec changes rows behind the server's back.
+// Exec runs a statement without the server.
 func (d *Database) Exec(t testing.TB, query string, args ...any) {
 	t.Helper()
 	_, err := d.SQL.ExecContext(context.Background(), query, args...)
 	must(t, err)
 }
 
-// Count is the one number that a query gives.
+// Count returns the single number that a query selects.
 func (d *Database) Count(t testing.TB, query string, args ...any) (n int64) {
 	t.Helper()
 	must(t, d.SQL.QueryRowContext(context.Background(), query, args...).Scan(&n))
 	return n
 }
 
-// Age makes the current generation of every session older, as if that much time had gone by since it was born.
+// Age makes the current generation of every session older, as if by more time had passed since its
+// start.
 func (d *Database) Age(t testing.TB, by time.Duration) {
 	t.Helper()
 	d.shift(t, "rotated_at", -by)
@@ -175,8 +180,8 @@ func (d *Database) shift(t testing.TB, column string, by time.Duration) {
 
 var tables = []string{"users", "sessions", "events", "one_time_tokens", "outbox"}
 
-// Snapshot keeps every row as it is now, and Restore brings them back, as often as a test likes: what requests
-// changed, removed or added is undone, and tokens that were good are good again.
+// Snapshot stores every row as it is now. Restore returns to this state, as often as a test needs
+// it: it reverts rows that requests changed, removed or added, so that used tokens are valid again.
 func (d *Database) Snapshot(t testing.TB) {
 	t.Helper()
 	for _, table := range tables {
@@ -185,7 +190,7 @@ func (d *Database) Snapshot(t testing.TB) {
 	}
 }
 
-// Restore brings the rows of the last Snapshot back.
+// Restore restores the rows of the last Snapshot.
 func (d *Database) Restore(t testing.TB) {
 	t.Helper()
 	tx, err := d.SQL.BeginTx(context.Background(), nil)
@@ -200,7 +205,7 @@ func (d *Database) Restore(t testing.TB) {
 	must(t, tx.Commit())
 }
 
-// Dump is every value of every table as text, for looking for secrets and for changes.
+// Dump returns every value of every table as text, to search for secrets and changes.
 func (d *Database) Dump(t testing.TB) string {
 	t.Helper()
 	var dump strings.Builder

@@ -12,8 +12,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// CheckForm returns what is wrong with the form of a contract: the rules of version 1 that a linter cannot check,
-// because they compare distant parts of the document. scripts/spectral.yaml has the others.
+// CheckForm returns the violations of the rules of version 1 in a contract that a linter cannot
+// check, because they compare distant parts of the document. The other rules are in
+// scripts/spectral.yaml.
 func CheckForm(doc *openapi3.T) []string {
 	f := &form{doc: doc, ops: operationsOf(doc)}
 	f.checkOperations()
@@ -63,7 +64,8 @@ func (f *form) checkOperations() {
 	}
 }
 
-// checkResponse checks that an error is a problem, and that a success has one of the forms of the contract.
+// checkResponse checks that an error is a problem, and that a success has one of the forms of the
+// contract.
 func (f *form) checkResponse(op Operation, status int, response *openapi3.Response) {
 	if response.Headers["X-Request-Id"] == nil {
 		f.fault("%s %d does not document X-Request-Id", op.ID, status)
@@ -95,7 +97,7 @@ func (f *form) checkResponse(op Operation, status int, response *openapi3.Respon
 	}
 }
 
-// checkRequest checks that a body is closed, and that a write with a cookie needs a CSRF token.
+// checkRequest checks that a body is closed, and that a write with a cookie requires a CSRF token.
 func (f *form) checkRequest(op Operation) {
 	if op.Operation.RequestBody != nil {
 		schema := op.Operation.RequestBody.Value.Content["application/json"].Schema.Value
@@ -112,10 +114,11 @@ func (f *form) checkRequest(op Operation) {
 	}
 }
 
-// unpaged are the answers that have an array and no pages. Their arrays are bounded.
+// unpaged are the response schemas that have an array but no pages. Their arrays are bounded.
 var unpaged = []string{"JwkSet", "ProblemCatalog", "ProfileExport"}
 
-// checkList checks that an answer with an array is a page: of a schema …List, with next_cursor, for limit and cursor.
+// checkList checks that a response with an array is a page: its schema is named …List and has
+// next_cursor, and the operation accepts limit and cursor.
 func (f *form) checkList(op Operation) {
 	response := op.Operation.Responses.Status(200)
 	if op.Method != http.MethodGet || response == nil || response.Value.Content["application/json"] == nil {
@@ -144,7 +147,8 @@ func (f *form) checkList(op Operation) {
 
 // ---- schemas
 
-// checkUsers checks that a profile is a user with more members, and that staff members see a profile with more members.
+// checkUsers checks that a profile is a user with more members, and that the user that staff
+// members see is a profile with more members.
 func (f *form) checkUsers() {
 	for _, names := range [][2]string{{"User", "Profile"}, {"Profile", "AdminUser"}} {
 		small, large := f.schema(names[0]), f.schema(names[1])
@@ -169,8 +173,8 @@ func jsonOf(ref *openapi3.SchemaRef) string {
 
 var quoted = regexp.MustCompile("`([A-Za-z0-9_]+)`")
 
-// tableOf returns the names in the code spans of each row of the first table in a text that has this head. Only the
-// first cell of a row counts, or the last one if last is set.
+// tableOf returns the names in code spans in each row of the first table with this head in a text.
+// Only the first cell of a row counts, or the last one if last is set.
 func tableOf(text, head string, last bool) (rows []tableRow) {
 	_, text, _ = strings.Cut(text, head+"\n")
 	for line := range strings.Lines(text) {
@@ -210,7 +214,7 @@ func enumOf(schema *openapi3.Schema) (names []string) {
 	return names
 }
 
-// compare adds a fault if two lists differ, regardless of their order.
+// compare adds a fault if two lists differ. Their order does not matter.
 func (f *form) compare(what string, got, want []string) {
 	got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
 	if !slices.Equal(got, want) || len(want) == 0 {
@@ -220,7 +224,7 @@ func (f *form) compare(what string, got, want []string) {
 	}
 }
 
-// checkTables compares the tables of the texts with the enums and the operations.
+// checkTables compares the tables in the descriptions with the enums and the operations.
 func (f *form) checkTables() {
 	kinds, fields := f.schema("EventKind"), f.schema("FieldErrorCode")
 	f.compare("the table of kinds", namesOf(tableOf(kinds.Description, "| kind | meaning |", false)), enumOf(kinds))
@@ -237,7 +241,8 @@ func (f *form) checkTables() {
 
 // ---- codes
 
-// adjectives end a problem code. A new one is a decision: no code can be renamed.
+// adjectives are the words that end a problem code. Consider a new one carefully, because codes
+// cannot be renamed.
 const adjectives = "allowed|closed|expired|failed|found|invalid|large|last|limited|malformed|missing|required|reused|revoked|taken|" +
 	"unavailable|unreachable|unsupported|unusable|unverified"
 
@@ -246,8 +251,8 @@ var (
 	isFieldCode   = regexp.MustCompile(`^(required|taken|out_of_range|too_[a-z]+|[a-z]+_(breached|common|duplicate|invalid|unknown|wrong))$`).MatchString
 )
 
-// checkCodes checks the grammar of the codes, that each is the code of some operation, and that its status is that of
-// the table.
+// checkCodes checks the grammar of the codes, that at least one operation lists each code, and that
+// its status is that in the table.
 func (f *form) checkCodes() {
 	statuses := map[string]map[string]bool{"method_not_allowed": {"405": true}} // 405 belongs to no operation
 	for _, op := range f.ops {

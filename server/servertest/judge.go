@@ -23,7 +23,7 @@ import (
 	"example.com/accounts/api"
 )
 
-// Contract is the contract, read once.
+// Contract returns the contract, which is parsed once.
 var Contract = sync.OnceValue(func() *openapi3.T {
 	doc, err := api.GetSpec()
 	if err != nil {
@@ -33,10 +33,11 @@ var Contract = sync.OnceValue(func() *openapi3.T {
 	return doc
 })
 
-// The contract says of its YAML form that it is a text; the library would decode it.
+// init registers the media type of the contract's YAML form as plain text, because the contract
+// describes it as a string. The library would decode it.
 func init() { openapi3filter.RegisterBodyDecoder("application/yaml", openapi3filter.PlainBodyDecoder) }
 
-// router finds the operations of the closed contract.
+// router finds the operations of [closedContract].
 var router = sync.OnceValue(func() routers.Router {
 	r, err := legacy.NewRouter(closedContract())
 	if err != nil {
@@ -45,7 +46,7 @@ var router = sync.OnceValue(func() routers.Router {
 	return r
 })
 
-// pair is a status of an operation.
+// pair is an operation and one of its statuses.
 type pair struct {
 	operation string
 	status    int
@@ -56,7 +57,7 @@ var seen = struct {
 	pairs map[pair]int
 }{pairs: map[pair]int{}}
 
-// judge fails the test if an answer is not what the contract says. Pages for people are left alone.
+// judge fails the test if a response violates the contract. It accepts pages for people.
 func judge(t testing.TB, request *http.Request, r *Response) {
 	t.Helper()
 	if r.Status < 400 && isPage(request.URL.Path) {
@@ -73,9 +74,10 @@ func isPage(path string) bool {
 	return page || strings.HasPrefix(path, "/problems/")
 }
 
-// Judge compares an answer with the contract and counts it for the coverage report. The status and each header must be
-// documented for the operation. The body must match the closed form of its schema (see closedContract). HEAD is treated
-// like GET, without a body. An answer that belongs to no operation (404, 405) must be a Problem.
+// Judge compares a response with the contract and counts it for the coverage report. The status and
+// each header must be documented for the operation. The body must match the closed form of its
+// schema (see [closedContract]). A response to HEAD is compared with that of GET and must have no
+// body. A response that belongs to no operation (404, 405) must be a Problem.
 func Judge(request *http.Request, r *Response) error {
 	if r.Status/100 != 2 && r.Header.Get("Set-Cookie") != "" {
 		return errors.New("a Set-Cookie: only a 2xx sets or clears cookies")
@@ -107,7 +109,7 @@ func Judge(request *http.Request, r *Response) error {
 		return errors.New("a body that the operation does not document")
 	}
 	options := &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true}
-	options.WithCustomSchemaErrorFunc(func(err *openapi3.SchemaError) string { // without the schema, which is long
+	options.WithCustomSchemaErrorFunc(func(err *openapi3.SchemaError) string { // omits the schema, which is long
 		return fmt.Sprintf("/%s: %s", strings.Join(err.JSONPointer(), "/"), err.Reason)
 	})
 	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
@@ -117,8 +119,8 @@ func Judge(request *http.Request, r *Response) error {
 	})
 }
 
-// findRoute returns the operation of a request and its path parameters, or nil if no operation matches. The operation
-// of HEAD is that of GET.
+// findRoute returns the operation of a request and its path parameters, or nil if no operation
+// matches. HEAD has the operation of GET.
 func findRoute(request *http.Request) (*routers.Route, map[string]string) {
 	clean := request.Clone(context.Background())
 	clean.URL.Host, clean.URL.Scheme, clean.Host = "", "", ""
@@ -126,7 +128,7 @@ func findRoute(request *http.Request) (*routers.Route, map[string]string) {
 		clean.Method = http.MethodGet
 	}
 	route, params, err := router().FindRoute(clean)
-	// The library's router takes /a/ for /a, and also /a for /a/{b}.
+	// The library's router accepts /a/ for /a, and /a for /a/{b}.
 	sloppy := strings.HasSuffix(clean.URL.Path, "/") || slices.Contains(slices.Collect(maps.Values(params)), "")
 	if err != nil || sloppy {
 		return nil, nil
@@ -134,16 +136,17 @@ func findRoute(request *http.Request) (*routers.Route, map[string]string) {
 	return route, params
 }
 
-// generalHeaders may be in every answer, so no response of the contract documents them. The headers of CORS belong to
-// them too.
+// generalHeaders may be in every response, so the contract does not document them. The same holds
+// for the headers of CORS.
 var generalHeaders = []string{
 	"Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Vary", "Content-Security-Policy",
 	"Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy", "Referrer-Policy", "Strict-Transport-Security",
 	"X-Content-Type-Options", "X-Frame-Options",
 }
 
-// judgeHeaders rejects a header that the response does not document, and a response without a header that it documents.
-// Set-Cookie may be absent: a cookie is set when its value changes. ValidateResponse judges the values.
+// judgeHeaders rejects an undocumented header, and a response without a documented header.
+// Set-Cookie may be absent, because a cookie is set only if its value changes. ValidateResponse
+// checks the values.
 func judgeHeaders(response *openapi3.Response, r *Response) error {
 	documented := map[string]bool{}
 	for name := range response.Headers {
@@ -161,7 +164,7 @@ func judgeHeaders(response *openapi3.Response, r *Response) error {
 	return judgeRequestID(r)
 }
 
-// isUUID matches the one spelling of a UUID that the server sends.
+// isUUID reports whether a text is a UUID in the only spelling that the server sends.
 var isUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString
 
 func judgeRequestID(r *Response) error {
@@ -171,9 +174,10 @@ func judgeRequestID(r *Response) error {
 	return nil
 }
 
-// judgeProblem checks a rule that a schema cannot express: the members of a problem agree with their answer.
+// judgeProblem checks a rule that a schema cannot express: the members of a problem agree with its
+// response.
 func judgeProblem(r *Response) error {
-	if r.Status < 400 || len(r.Raw) == 0 { // the schema rejects an empty body where there must be one
+	if r.Status < 400 || len(r.Raw) == 0 { // the schema rejects an empty body where one is required
 		return nil
 	}
 	status, _ := r.JSON["status"].(float64)
@@ -191,7 +195,7 @@ func judgeProblem(r *Response) error {
 	return nil
 }
 
-// judgeStray judges an answer that belongs to no operation.
+// judgeStray checks a response that belongs to no operation.
 func judgeStray(r *Response) error {
 	if r.Status != http.StatusNotFound && r.Status != http.StatusMethodNotAllowed && r.Status != http.StatusForbidden && r.Status != http.StatusNoContent {
 		return errors.New("a status that no operation documents")
@@ -199,14 +203,15 @@ func judgeStray(r *Response) error {
 	if err := judgeRequestID(r); err != nil {
 		return err
 	}
-	if len(r.Raw) == 0 { // HEAD, or a preflight
+	if len(r.Raw) == 0 { // a response to HEAD or to a preflight request
 		return nil
 	}
 	return closedContract().Components.Schemas["Problem"].Value.VisitJSON(r.JSON, openapi3.VisitAsResponse())
 }
 
-// Coverage compares what the tests of this process have seen with what the contract documents. The first answer is
-// the report, the second what no test has produced.
+// Coverage compares the statuses that the tests of this process have received with the documented
+// ones. The first result is the report, and the second lists the statuses that no test has
+// received.
 func Coverage() (string, []string) {
 	seen.Lock()
 	defer seen.Unlock()
@@ -231,7 +236,7 @@ func Coverage() (string, []string) {
 		covered, documented, len(Operations()), report.String()), missing
 }
 
-// Operation is an operation of the contract, for tests that are derived from it.
+// Operation is an operation of the contract, for tests that are generated from it.
 type Operation struct {
 	ID, Method, Path string
 	Statuses         []int
@@ -280,8 +285,8 @@ func (o Operation) Codes(status string) []string {
 	return codes
 }
 
-// Main runs the tests of a package and prints the coverage of the contract. When the whole package was run on all
-// engines, a documented status that no test produced is a failure.
+// Main runs the tests of a package and prints the coverage of the contract. If whole reports that
+// all tests ran on all engines, a documented status that no test received is a failure.
 func Main(m *testing.M, whole func() bool) int {
 	code := m.Run()
 	report, missing := Coverage()

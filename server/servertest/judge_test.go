@@ -12,11 +12,11 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// Every answer that a test client gets is compared with the contract (see Client.Try). A comparison that accepts a
-// wrong answer would make these tests worthless. So this test spoils good answers, one thing at a time, and each must
-// be rejected.
+// Every response to a test client is compared with the contract (see Client.Try). If the comparison
+// accepted a wrong response, these tests would prove nothing. So this test makes one change to a
+// correct response at a time, and each must be rejected.
 
-// answer is a request and the status of its good answer.
+// answer is a request and the status of its correct response.
 type answer struct {
 	method, path string
 	status       int
@@ -57,7 +57,7 @@ func body(text string) func(r *servertest.Response) {
 	return func(r *servertest.Response) { r.Raw = []byte(text) }
 }
 
-// all spoils an answer in several ways at once.
+// all combines several changes of a response.
 func all(spoilers ...func(r *servertest.Response)) func(r *servertest.Response) {
 	return func(r *servertest.Response) {
 		for _, spoil := range spoilers {
@@ -140,7 +140,7 @@ func TestControl88TheJudgeRefuses(t *testing.T) {
 			}
 			c.spoil(spoiled)
 			spoiled.JSON = nil
-			_ = json.Unmarshal(spoiled.Raw, &spoiled.JSON) // as the client reads it
+			_ = json.Unmarshal(spoiled.Raw, &spoiled.JSON) // in the same way as the client
 			if err := servertest.Judge(request, spoiled); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %q\n%d %v %s", err, c.want, spoiled.Status, spoiled.Header, spoiled.Raw)
 			}
@@ -148,7 +148,7 @@ func TestControl88TheJudgeRefuses(t *testing.T) {
 	}
 }
 
-// collect requests the answers that the table spoils.
+// collect requests the responses that the table changes.
 func collect(t *testing.T) map[answer]*servertest.Response {
 	t.Helper()
 	s := servertest.Start(t, servertest.Options{})

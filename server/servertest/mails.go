@@ -11,13 +11,13 @@ import (
 	"example.com/accounts/server/mail"
 )
 
-// Mails is a mail sender that keeps what it is given.
+// Mails is a mail sender that stores the mails.
 type Mails struct {
 	mu   sync.Mutex
 	sent []mail.Message
 }
 
-// Send is mail.Sender.
+// Send implements mail.Sender.
 func (m *Mails) Send(_ context.Context, message mail.Message) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -25,7 +25,7 @@ func (m *Mails) Send(_ context.Context, message mail.Message) error {
 	return nil
 }
 
-// To are the mails to an address so far.
+// To returns the mails to an address so far.
 func (m *Mails) To(address string) []mail.Message {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -51,7 +51,7 @@ func (m *Mails) Wait(t testing.TB, address string, n int) mail.Message {
 	return mail.Message{}
 }
 
-// Token is what the link of a mail carries.
+// Token returns the token in the link of a mail.
 func Token(t testing.TB, m mail.Message) string {
 	t.Helper()
 	_, fragment, _ := strings.Cut(m.Link, "#")

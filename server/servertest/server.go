@@ -24,15 +24,16 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// Options of a server. The zero value is a server on SQLite with every setting at its default.
+// Options configure a test server. The zero value is a server on SQLite with every setting at its
+// default.
 type Options struct {
 	Engine   Engine    // SQLite if empty
-	Database *Database // shared with another server: a second replica
+	Database *Database // to share a database with another server, as a second replica
 	Settings []string  // "ACCOUNTS_ROTATION_INTERVAL=2s" …
 	Now      func() time.Time
 	Hasher   *credentials.Hasher
 	Mail     mail.Sender // Server.Mails if nil
-	HoldMail bool        // no worker runs: what is queued stays as it is, so that a dump shows what requests did
+	HoldMail bool        // no mail worker runs, so that a dump shows mails as the requests queued them
 }
 
 // Server is a running replica.
@@ -48,16 +49,17 @@ type Server struct {
 	Mails    *Mails
 	t        testing.TB
 
-	StopMails func() // ends the mail worker, as a SIGTERM does, and returns when it has ended
+	StopMails func() // stops the mail worker, as SIGTERM does, and waits until it has stopped
 }
 
 // SecretKey is the secret of every test server, so that tests can forge tokens (see tokentest).
 var SecretKey = tokentest.Secret("servertest")
 
-// FastHash is far below what production takes, so that a test can log in a hundred times.
+// FastHash is far weaker than the parameters in production, so that a test can log in a hundred
+// times.
 var FastHash = credentials.Params{Memory: 64, Time: 1, Threads: 1}
 
-// Start starts a server, which ends with the test.
+// Start starts a server that stops when the test ends.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	if o.Engine == "" {
@@ -69,7 +71,7 @@ func Start(t testing.TB, o Options) *Server {
 	s := &Server{Database: o.Database, Clock: &Clock{base: o.Now}, Log: &Log{}, Mails: &Mails{}, t: t}
 	front := httptest.NewUnstartedServer(nil)
 	public := "http://" + strings.Replace(front.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
-	settings := append(slices.Clone(o.Settings), // the first of two equal names counts
+	settings := append(slices.Clone(o.Settings), // of two equal names, the first counts
 		"ACCOUNTS_PUBLIC_URL="+public, "ACCOUNTS_DATABASE_URL="+o.Database.NextURL(), "ACCOUNTS_DATA_DIR="+t.TempDir(),
 		"ACCOUNTS_SECRET_KEYS="+SecretKey, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_MAIL=files",
 		"ACCOUNTS_MAILS_PER_RECIPIENT=0", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
@@ -131,7 +133,7 @@ func (s *Server) open(t testing.TB, o Options) {
 	must(t, err)
 }
 
-// runUntilTheEnd runs a worker until the end of the test.
+// runUntilTheEnd runs a worker until the test ends.
 func runUntilTheEnd(t testing.TB, worker func(context.Context)) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -154,7 +156,7 @@ func (s *Server) sendMails(t testing.TB, sender mail.Sender, log *slog.Logger) {
 	t.Cleanup(s.StopMails)
 }
 
-// User is a user with the password that logs in.
+// User is a user with the password for login.
 type User struct {
 	models.User
 	Password string
@@ -171,15 +173,15 @@ func (s *Server) NewUser() User {
 	return User{User: u, Password: "correct horse battery"}
 }
 
-// Clock is the server's clock: the real one plus what a test adds. On MySQL it must not be moved by more than the
-// clock guard allows, or every refresh is a 503.
+// Clock is the server's clock: the real time plus an offset that the test sets. On MySQL, the
+// offset must not exceed the limit of the clock guard, or every refresh fails with 503.
 type Clock struct {
 	base   func() time.Time
 	offset atomic.Int64
 	reads  atomic.Int64
 }
 
-// Now is the time by this clock.
+// Now returns the time of this clock.
 func (c *Clock) Now() time.Time {
 	base := time.Now
 	if c.base != nil {
@@ -189,13 +191,13 @@ func (c *Clock) Now() time.Time {
 	return base().Add(time.Duration(c.offset.Load()))
 }
 
-// Reads is how often the time was asked for: a request has arrived when it grows.
+// Reads returns how often the time was read. The number grows when a request has arrived.
 func (c *Clock) Reads() int64 { return c.reads.Load() }
 
-// Advance moves it.
+// Advance moves the clock forward.
 func (c *Clock) Advance(by time.Duration) { c.offset.Add(int64(by)) }
 
-// Log keeps what the server logs.
+// Log stores the log of the server.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -213,7 +215,7 @@ func (l *Log) String() string {
 	return l.text.String()
 }
 
-// Take is what has been logged since the last Take.
+// Take returns the text that has been logged since the last Take.
 func (l *Log) Take() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -18,9 +18,9 @@ func TestConsoleStatus(t *testing.T) {
 		{"GET", "/console/?view=user&id=42", 200},
 		{"HEAD", "/console/", 200},
 		{"GET", "/console", 308},
-		{"GET", "/console/index.html", 404}, // one page, one address
+		{"GET", "/console/index.html", 404}, // each page has one address
 		{"GET", "/console/users", 404},
-		{"GET", "/console/src/main.ts", 404}, // what it is built from stays outside
+		{"GET", "/console/src/main.ts", 404}, // the sources are not served
 		{"GET", "/console/tsconfig.json", 404},
 		{"GET", "/parts/dom.ts", 404},
 		{"GET", "/console/../web.go", 404},

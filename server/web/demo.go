@@ -5,17 +5,16 @@ import (
 	"net/http"
 )
 
-// demo.js is built from demo/src by make demo-page; the sources are not served.
+// demo.js is built from demo/src by make web. The sources are not served.
 //
 //go:embed demo/index.html demo/style.css demo/demo.js
 var demoFiles embed.FS
 
-// Demo serves the demo front end under /demo/ to GET and HEAD; /demo is
-// redirected there. It is made with the TypeScript client and needs what
-// [Pages] serves: the style sheet and the icon. Its policy is theirs, for it
-// holds the same secrets.
+// Demo serves the demo front end under /demo/ to GET and HEAD, and redirects /demo there. It is
+// built with the TypeScript client. It needs the style sheet and the icon of [Pages], and has their
+// policy, because it holds the same secrets.
 //
-// Caching, headers and fail are as with [Docs].
+// Caching, headers and fail are the same as for [Docs].
 func Demo(fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
 	return folder("/demo", load(demoFiles, "demo"), pagesPolicy, fail)
 }

@@ -20,10 +20,10 @@ func TestDemoStatus(t *testing.T) {
 		{"GET", "/demo/", 200},
 		{"HEAD", "/demo/", 200},
 		{"GET", "/demo", 308},
-		{"GET", "/demo/index.html", 404}, // one page, one address
+		{"GET", "/demo/index.html", 404}, // each page has one address
 		{"GET", "/demo/nothing", 404},
 		{"GET", "/demo/src/", 404},
-		{"GET", "/demo/src/main.ts", 404}, // what it is built from stays outside
+		{"GET", "/demo/src/main.ts", 404}, // the sources are not served
 		{"GET", "/demo/tsconfig.json", 404},
 		{"GET", "/demo/../web.go", 404},
 		{"GET", "/pages/style.css", 404},
@@ -58,8 +58,9 @@ func TestDemoKeepsToThePolicy(t *testing.T) { keepsToThePolicy(t, demo, load(dem
 
 func TestDemoNamesServedFiles(t *testing.T) { namesServedFiles(t, demo, "/demo") }
 
-// The policy would stop inline code and other hosts; markup made from text is how the first gets in, and tokens and
-// passwords have no business in the console.
+// keepsToThePolicy checks that the files need no inline code and no other hosts, which the policy
+// would block. They must not build markup from text, because that is how inline code gets in, or
+// write tokens and passwords to the console.
 func keepsToThePolicy(t *testing.T, page http.Handler, files map[string]*asset) {
 	t.Helper()
 	refused := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script>|@import|` +
@@ -79,7 +80,8 @@ func keepsToThePolicy(t *testing.T, page http.Handler, files map[string]*asset) 
 	}
 }
 
-// namesServedFiles: every file the page names is served, by itself or as one of the pages.
+// namesServedFiles checks that every file that the page names is served, by the page's own handler
+// or by that of the pages.
 func namesServedFiles(t *testing.T, page http.Handler, at string) {
 	t.Helper()
 	names := regexp.MustCompile(`<(?:link|script)[^>]*(?:href|src)="([^"]+)"`).FindAllStringSubmatch(asked(page, "GET", at+"/", nil).Body.String(), -1)

@@ -1,16 +1,18 @@
-// Package web holds the pages that are compiled into the binary and serves
-// them: the API documentation under /docs/ (Swagger UI, our own start page and
-// script around it), under /pages/ what the links of our mails open, under
-// /console/ the front end for members of staff, and under /demo/ one to try the
-// server with.
+// Package web contains the pages that are compiled into the binary, and serves them:
 //
-// It is plain net/http over embedded files. It must not know gin, the contract
-// (the pages fetch /openapi.json and call the operations by themselves, on the
-// origin they were loaded from), accounts, sessions or the configuration, and
-// imports nothing of ours.
+//   - /docs/: the API documentation, which is Swagger UI with a start page and a script of this
+//     project;
+//   - /pages/: the pages that the links in mails open;
+//   - /problems/: the pages about problem codes;
+//   - /console/: the front end for staff members;
+//   - /demo/: a front end for trying the server.
 //
-// The files in docs/swagger-ui are copies from the npm package
-// swagger-ui-dist; scripts/update-swagger-ui.sh makes them and is the only way
-// to change them. demo/demo.js and console/console.js are built from the
-// src beside them, parts and api/typescript/src by make web.
+// The package serves embedded files with net/http. It imports no other package of this project, and
+// must not depend on gin, the contract, accounts, sessions or the configuration: the pages
+// themselves fetch /openapi.json and call the operations, on the origin from which they were
+// loaded.
+//
+// The files in docs/swagger-ui are copies from the npm package swagger-ui-dist. Change them only
+// with scripts/update-swagger-ui.sh. make web builds demo/demo.js and console/console.js from their
+// src folders, from parts and from api/typescript/src.
 package web

@@ -9,28 +9,25 @@ import (
 //go:embed pages
 var pageFiles embed.FS
 
-// pagesPolicy is the Content-Security-Policy of the pages. They hold a
-// one-time token and a password, so nothing may run, load or be sent that is
-// not ours, and no frame may lay them under a click. form-action is 'none'
-// because the script sends every form: should it fail, the browser must not put
-// a password into an address by itself. img-src is there for the icon alone.
+// pagesPolicy is the Content-Security-Policy of the pages. They hold a one-time token and a
+// password, so they may load, run and contact only this origin, and no frame may contain them
+// (clickjacking). form-action is 'none' because the script sends every form: if the script fails,
+// the browser must not put a password into a URL. img-src is for the icon.
 const pagesPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Pages serves to GET and HEAD what the links of our mails open, and the files
-// these need:
+// Pages serves the pages that the links in mails open, and their files, to GET and HEAD:
 //
 //	/pages/verify        #token=…  verifies an address with the password typed at registration
 //	/pages/reset         #token=…  sets a new password
 //	/pages/email-change  #token=…  confirms a new address
 //
-// Without a token the first two ask for a mail with a link. The token is in the
-// fragment, which no request holds: nothing here can consume it, log it or pass
-// it on. The script posts it to the operation that does. A fragment may also
-// hold lang=en or lang=ko, the language of the mail; without it the page speaks
-// the browser's.
+// Without a token, the first two offer to send a mail with a link. The token is in the fragment,
+// which is part of no request, so this handler can neither use, log nor forward it. The script
+// posts it to the operation. The fragment may also contain lang=en or lang=ko, the language of the
+// mail. Without it, the page uses the language of the browser.
 //
-// Caching, headers and fail are as with [Docs].
+// Caching, headers and fail are the same as for [Docs].
 func Pages(fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
 	assets := map[string]*asset{}
 	for target, asset := range load(pageFiles, "pages") {

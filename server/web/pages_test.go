@@ -22,7 +22,7 @@ func TestPagesStatus(t *testing.T) {
 		{"GET", "/pages/reset", 200},
 		{"GET", "/pages/email-change", 200},
 		{"GET", "/pages/verify?utm_source=mail", 200},
-		{"GET", "/pages/verify.html", 404}, // one page, one address
+		{"GET", "/pages/verify.html", 404}, // each page has one address
 		{"GET", "/pages/verify/", 404},
 		{"GET", "/pages/", 404}, // no listing
 		{"GET", "/pages", 404},
@@ -80,7 +80,8 @@ func pageSources(t *testing.T, judge func(name, source string)) {
 	}
 }
 
-// The policy would block them, and a page that asks another host tells it who has just got a mail.
+// The policy would block other hosts. A request to one would also reveal who has just received a
+// mail.
 func TestPagesNameNoOtherHost(t *testing.T) {
 	outside := regexp.MustCompile(`[a-z]+://[^\s"'<>]+|(src|href|action)="(//|[a-z]+:)[^"]*`)
 	pageSources(t, func(name, source string) {
@@ -91,7 +92,8 @@ func TestPagesNameNoOtherHost(t *testing.T) {
 	})
 }
 
-// Scripts and styles in the markup are blocked in every browser; markup made from text is how one gets in.
+// Browsers block scripts and styles in the markup. Markup that is built from text is how they get
+// in.
 func TestPagesKeepToThePolicy(t *testing.T) {
 	inline := regexp.MustCompile(`(?i)<script>|<style|\sstyle=|\son[a-z]+=|javascript:`)
 	unsafe := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function`)
@@ -105,7 +107,7 @@ func TestPagesKeepToThePolicy(t *testing.T) {
 	})
 }
 
-// Fields that a script fails to take over must not be sent by the browser into an address.
+// If the script fails, the browser must not send the fields in a URL.
 func TestPagesFormsPost(t *testing.T) {
 	form := regexp.MustCompile(`<form [^>]*>`)
 	pageSources(t, func(name, source string) {
@@ -117,7 +119,7 @@ func TestPagesFormsPost(t *testing.T) {
 	})
 }
 
-// Whoever opens a mail on a phone waits for these bytes.
+// A user who opens a mail on a phone waits for these bytes.
 func TestPagesAreSmall(t *testing.T) {
 	total := 0
 	pageSources(t, func(name, source string) {

@@ -11,7 +11,8 @@ import (
 //go:embed problems
 var problemFiles embed.FS
 
-// problemsPolicy is the Content-Security-Policy of the pages about problem codes. They load a style sheet and an icon.
+// problemsPolicy is the Content-Security-Policy of the pages about problem codes. They load a style
+// sheet and an icon.
 const problemsPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // ProblemTexts are the texts of the pages about problem codes.
@@ -40,7 +41,7 @@ type Message struct{ Tag, Language, Text string }
 
 var problemTemplates = template.Must(template.New("").Funcs(template.FuncMap{"spans": spans}).ParseFS(problemFiles, "problems/*.html"))
 
-// Problems serves to GET and HEAD the pages about problem codes:
+// Problems serves the pages about problem codes to GET and HEAD:
 //
 //	/problems/        all problem codes and field codes
 //	/problems/{code}  one problem code
@@ -59,7 +60,7 @@ func Problems(texts ProblemTexts, fail func(w http.ResponseWriter, r *http.Reque
 		assets["/problems/"+p.Code] = newAsset("problem.html", problemPage("problem.html", p), false)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if asset, ok := assets[r.URL.EscapedPath()]; ok { // not the decoded path: another spelling is another path
+		if asset, ok := assets[r.URL.EscapedPath()]; ok { // the encoded path, so that each page has one spelling
 			asset.serve(w, r, problemsPolicy)
 			return
 		}
@@ -67,7 +68,8 @@ func Problems(texts ProblemTexts, fail func(w http.ResponseWriter, r *http.Reque
 	})
 }
 
-// problemPage renders a page. It panics if that fails: the templates and the texts are part of the binary.
+// problemPage renders a page. It panics on an error, because the templates and the texts are part
+// of the binary.
 func problemPage(name string, data any) []byte {
 	var page bytes.Buffer
 	if err := problemTemplates.ExecuteTemplate(&page, name, data); err != nil {

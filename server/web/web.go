@@ -18,24 +18,22 @@ import (
 //go:embed docs
 var files embed.FS
 
-// docsPolicy is the Content-Security-Policy of the documentation. The page
-// holds an access token, so nothing may run, load or be sent that is not ours:
-// no inline script or style, no other host, no frame around it. Swagger UI
-// needs data: for the icons in its style sheet; the style attributes it sets
-// go through the CSSOM, which style-src does not judge.
+// docsPolicy is the Content-Security-Policy of the documentation. The page holds an access token,
+// so it may load, run and contact only this origin: no inline script or style, no other host, and
+// no frame around it. Swagger UI needs data: for the icons in its style sheet. The style attributes
+// that it sets use the CSSOM, which style-src does not restrict.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Docs serves the documentation pages under /docs/ to GET and HEAD; /docs is
-// redirected there with a Location that has no host.
+// Docs serves the documentation under /docs/ to GET and HEAD, and redirects /docs there with a
+// Location without a host.
 //
-// Every file has a strong ETag and "Cache-Control: no-cache", so browsers keep
-// it and ask each time (304). Files stored compressed go out as gzip to those
-// who accept it (RFC 9110 section 12.5.3) and unpacked to the others.
+// Every file has a strong ETag and "Cache-Control: no-cache", so browsers store it and revalidate
+// it each time (304). Files that are stored compressed are sent as gzip to clients that accept it
+// (RFC 9110, section 12.5.3), and decompressed to others.
 //
-// fail writes the error answers, so that they look like all others of the
-// server: 404 for a path that is no file, 405 for another method (Allow is set
-// already). It must not be nil.
+// fail writes the error responses, so that they look like all others of the server: 404 for an
+// unknown path, and 405 for another method, with the header Allow already set. It must not be nil.
 func Docs(fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
 	return folder("/docs", load(files, "docs"), docsPolicy, fail)
 }
@@ -62,17 +60,17 @@ func folder(at string, assets map[string]*asset, policy string, fail func(w http
 	})
 }
 
-// asset is one file in the encodings it can be sent in.
+// asset is a file in the encodings in which it can be sent.
 type asset struct {
 	mediaType string
 	tag       string        // first half of the SHA-256 of the stored bytes, in hex
 	gzipped   []byte        // nil if the file is stored as it is
-	plain     func() []byte // unpacked at the first request that needs it
+	plain     func() []byte // decompressed when first needed
 }
 
-// load reads the tree below dir into a map from URL path to asset. A file
-// "x.gz" is served as "x", index.html as its directory. It panics on a file
-// that is broken or of an unknown type: the files are part of the binary.
+// load reads the tree below dir into a map from URL path to asset. It serves a file "x.gz" as "x",
+// and index.html as its directory. It panics on a damaged file or an unknown type, because the
+// files are part of the binary.
 func load(tree fs.FS, dir string) map[string]*asset {
 	assets := map[string]*asset{}
 	err := fs.WalkDir(tree, dir, func(name string, entry fs.DirEntry, err error) error {
@@ -107,8 +105,8 @@ func newAsset(name string, stored []byte, packed bool) *asset {
 	return a
 }
 
-// mediaType is a table of our own: mime.TypeByExtension reads files of the
-// host and may answer differently on each.
+// mediaType returns the media type of a file. It does not use mime.TypeByExtension, which reads
+// files of the host and may differ between machines.
 func mediaType(name string) string {
 	switch path.Ext(name) {
 	case ".html":
@@ -157,13 +155,12 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request, policy string) {
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the only error is a reader who went away
+		_, _ = w.Write(body) // fails only if the client has disconnected
 	}
 }
 
-// choose returns the representation to send and its entity tag. Two encodings
-// have two tags: a strong validator must tell them apart (RFC 9110 section
-// 8.8.3.3).
+// choose returns the representation to send and its entity tag. The two encodings have different
+// tags, because a strong validator must distinguish them (RFC 9110, section 8.8.3.3).
 func (a *asset) choose(header http.Header, accepted []string) (body []byte, tag string) {
 	if a.gzipped == nil {
 		return a.plain(), `"` + a.tag + `"`
@@ -176,8 +173,8 @@ func (a *asset) choose(header http.Header, accepted []string) (body []byte, tag 
 	return a.gzipped, `"` + a.tag + `-gzip"`
 }
 
-// matches compares If-None-Match with a tag, weakly, as RFC 9110 section
-// 13.1.2 asks. Our tags hold no comma, so the list may be cut at each.
+// matches reports whether If-None-Match contains a tag by the weak comparison (RFC 9110, section
+// 13.1.2). The tags contain no comma, so the list is split at each comma.
 func matches(values []string, tag string) bool {
 	for item := range strings.SplitSeq(strings.Join(values, ","), ",") {
 		item = strings.TrimSpace(item)
@@ -188,9 +185,9 @@ func matches(values []string, tag string) bool {
 	return false
 }
 
-// acceptsGzip judges an Accept-Encoding header (RFC 9110 section 12.5.3): gzip
-// is accepted if it, or else "*", is listed with a weight above 0. Without the
-// header any encoding would do; plain is the careful answer.
+// acceptsGzip reports whether Accept-Encoding (RFC 9110, section 12.5.3) accepts gzip: it lists
+// gzip, or else "*", with a weight above 0. Without the header, any encoding is acceptable, and the
+// safe choice is no compression.
 func acceptsGzip(values []string) bool {
 	wildcard := false
 	for item := range strings.SplitSeq(strings.Join(values, ","), ",") {
@@ -205,7 +202,8 @@ func acceptsGzip(values []string) bool {
 	return wildcard
 }
 
-// weightAboveZero reads "q=0.5". No weight is 1; one that cannot be read is 0.
+// weightAboveZero reports whether a parameter such as "q=0.5" is a weight above 0. A missing weight
+// counts as 1, and a malformed one as 0.
 func weightAboveZero(parameters string) bool {
 	parameters = strings.TrimSpace(parameters)
 	if parameters == "" {

@@ -24,7 +24,7 @@ func ask(method, target string, header http.Header) *http.Response {
 	return asked(docs, method, target, header).Result()
 }
 
-// asked is what a handler answers to a request.
+// asked returns the response of a handler to a request.
 func asked(handler http.Handler, method, target string, header http.Header) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(method, target, nil)
 	for name, values := range header {
@@ -35,7 +35,8 @@ func asked(handler http.Handler, method, target string, header http.Header) *htt
 	return recorder
 }
 
-// wantHeaders asks for each file, by its media type, and for all headers of its answer: those that guard it, and no others.
+// wantHeaders requests each file and checks its media type and all headers of the response: the
+// security headers, and no others.
 func wantHeaders(t *testing.T, handler http.Handler, types map[string]string, images string, unjudged ...string) {
 	t.Helper()
 	for target, mediaType := range types {
@@ -84,7 +85,7 @@ func TestStatus(t *testing.T) {
 		{"GET", bundle, 200},
 		{"GET", "/docs/swagger-ui/LICENSE", 200},
 		{"GET", "/docs", 308},
-		{"GET", "/docs/index.html", 404}, // one page, one address
+		{"GET", "/docs/index.html", 404}, // each page has one address
 		{"GET", "/docs/nothing", 404},
 		{"GET", "/docs/swagger-ui/", 404}, // no listing
 		{"GET", "/docs/swagger-ui", 404},
@@ -109,7 +110,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// The target may not be taken from the request: a Host header would choose it.
+// The target must not be taken from the request, because a forged Host header would then choose it.
 func TestControl92RedirectHasNoHost(t *testing.T) {
 	response := ask("GET", "http://evil.example/docs?next=//evil.example", nil)
 	if got := response.Header.Get("Location"); got != "/docs/" {
@@ -246,7 +247,7 @@ func TestRevalidation(t *testing.T) {
 			if got := body(t, response); len(got) != 0 || response.Header.Get("Content-Encoding") != "" {
 				t.Errorf("a 304 with %d bytes and encoding %q", len(got), response.Header.Get("Content-Encoding"))
 			}
-			// What a cache needs to go on (RFC 9110 section 15.4.5).
+			// The headers that a cache needs to continue (RFC 9110, section 15.4.5).
 			for _, name := range []string{"ETag", "Cache-Control", "Vary"} {
 				if response.Header.Get(name) == "" {
 					t.Errorf("no %s", name)
@@ -256,7 +257,7 @@ func TestRevalidation(t *testing.T) {
 	}
 }
 
-// The policy would stop them, but a page that tries looks broken.
+// The policy would block these, but a page that tries to use them looks broken.
 func TestOwnPagesAreSelfContained(t *testing.T) {
 	outside := regexp.MustCompile(`(?i:(https?:)?//[a-z0-9-]+\.[a-z]|@import)|url\(`)
 	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script(\s+defer)?>`)
@@ -272,7 +273,7 @@ func TestOwnPagesAreSelfContained(t *testing.T) {
 	}
 }
 
-// Every file the page names is served, so none of them can be renamed alone.
+// Every file that the page names is served, so renaming only one side fails.
 func TestPageNamesServedFiles(t *testing.T) {
 	page := string(body(t, ask("GET", "/docs/", nil)))
 	names := regexp.MustCompile(`<(?:link|script)[^>]*(?:href|src)="([^"]+)"`).FindAllStringSubmatch(page, -1)
@@ -286,7 +287,7 @@ func TestPageNamesServedFiles(t *testing.T) {
 	}
 }
 
-// These settings keep the page from talking to others, and tokens out of storage.
+// These settings keep the page from contacting other hosts, and tokens out of storage.
 func TestSettingsThatMatter(t *testing.T) {
 	script := string(body(t, ask("GET", "/docs/init.js", nil)))
 	for _, setting := range []string{

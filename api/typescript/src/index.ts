@@ -1,6 +1,7 @@
 /**
- * A client of the accounts API. It is openapi-fetch with the contract's types, and keeps the session beside it: one
- * refresh at a time over all tabs, none too many, and none that loses the session.
+ * A client of the accounts API. It is openapi-fetch with the types of the contract, and it manages
+ * the session: one refresh at a time across all tabs, no unnecessary refreshes, and none that loses
+ * the session.
  *
  * @module
  */
@@ -18,9 +19,15 @@ export type {
 
 type Schemas = components["schemas"];
 
-/** Options of a client: in the transport `body` with a storage for the session, else without. */
+/**
+ * Options of a client. The transport `body` requires a storage for the session; the others have
+ * none.
+ */
 export type Options<T extends Transport> = {
-  /** Origin of the API, such as `https://accounts.example.com`; in a browser the page's own if left out. */
+  /**
+   * Origin of the API, such as `https://accounts.example.com`. In a browser, the default is the
+   * origin of the page.
+   */
   baseUrl?: string;
   /** Used instead of the global fetch. */
   fetch?: typeof fetch;
@@ -29,44 +36,59 @@ export type Options<T extends Transport> = {
 /** A client of the accounts API. */
 export interface AccountsClient<T extends Transport> {
   /**
-   * All operations but those that are methods here. Access tokens, CSRF tokens, refreshes and the repetition after a
-   * 401 or of a read after a 502, 503 or 504 are taken care of. A lost connection rejects the promise, as fetch does.
+   * All operations except those that are methods of the client. It sends access tokens and CSRF
+   * tokens and refreshes them. It retries a request after a 401, and a read after a 502, 503 or
+   * 504. A lost connection rejects the promise, as with fetch.
    */
   readonly api: Client<OpenPaths>;
   /**
-   * Iterates over all items of a list, and requests each page when it is needed. Throws a {@link ProblemError} for a
-   * problem of the server, and the error of fetch for a lost connection.
+   * Iterates over all items of a list, and requests each page when it is needed. Throws a
+   * {@link ProblemError} for a problem of the server, and the error of fetch for a lost connection.
    */
   list<Path extends ListPath>(path: Path, ...options: ListArguments<Path>): AsyncGenerator<ItemOf<Path>, void, undefined>;
   readonly state: State;
-  /** Calls the listener at each change of the state, also by another tab. The answer stops it. */
+  /**
+   * Calls the listener at each change of the state, including changes by other tabs. Returns a
+   * function that removes it.
+   */
   onChange(listener: (state: State) => void): () => void;
-  /** Finds the session that a reload left behind. Every call of `api` begins with it; call it to know the state. */
+  /**
+   * Restores the session after a reload. Every call of `api` does so first; call it to learn the
+   * state.
+   */
   restore(): Promise<State>;
-  /** Logs in; the client keeps the tokens. */
+  /** Logs in. The client stores the tokens. */
   login(body: Omit<Schemas["LoginRequest"], "token_transport">): Promise<Answer<"login", SignedIn<T>>>;
-  /** Verifies a registration, which signs in. The token is in the link of the mail, behind `#token=`. */
+  /**
+   * Verifies a registration and signs in. The token is in the link of the mail, after `#token=`.
+   */
   verifyEmail(body: Omit<Schemas["VerifyEmailRequest"], "token_transport">): Promise<Answer<"verifyEmail", SignedIn<T>>>;
-  /** Changes the password: every session ends, and this client is signed in anew. */
+  /** Changes the password. Every session ends, and this client gets a new one. */
   changePassword(body: Schemas["ChangePasswordRequest"]): Promise<Answer<"changePassword", SignedIn<T>>>;
-  /** Logs out, here and in all tabs. If the server cannot be reached the promise is rejected and the session goes on. */
+  /**
+   * Logs out, here and in all tabs. If the server cannot be reached, the promise is rejected and
+   * the session continues.
+   */
   logout(): Promise<Answer<"logout", undefined>>;
-  /** Refreshes now; seldom needed. */
+  /** Refreshes now. Applications rarely need it. */
   refresh(): Promise<State>;
-  /** The access token in hand for a call to another service, refreshed if need be; null without a session or where a cookie holds it. */
+  /**
+   * Returns the access token for a call to another service, refreshed if necessary. Null without a
+   * session, or if a cookie contains the token.
+   */
   accessToken(): Promise<string | null>;
-  /** Stops timers and listeners. The session goes on. */
+  /** Stops timers and listeners. The session continues. */
   close(): void;
 }
 
-/** A problem of the server, thrown by the iteration over a list, which cannot return it. */
+/** A problem of the server, thrown during the iteration over a list, which cannot return it. */
 export class ProblemError extends Error {
   override readonly name = "ProblemError";
   constructor(
     readonly problem: Schemas["Problem"],
     readonly response: Response,
   ) {
-    super(problem.detail ?? `status ${response.status}`); // the answer of a proxy may have no detail
+    super(problem.detail ?? `status ${response.status}`); // the response of a proxy may have no detail
   }
 }
 
@@ -97,12 +119,12 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
   const listeners = new Set<(state: State) => void>();
   const session = new Session(
     { url, transport, storage: options.storage ?? null, fetch: send, changed: (state) => listeners.forEach((listener) => listener(state)) },
-    { name: `accounts ${base}${transport === "body" ? " body" : ""}`, shared: browser }, // one name for one cookie jar
+    { name: `accounts ${base}${transport === "body" ? " body" : ""}`, shared: browser }, // one name for each cookie jar
   );
 
   const credentials = session.hasCookies ? "include" : "omit";
 
-  /** Sends a request of `api` with what proves the session, and again where that helps. */
+  /** Sends a request of `api` with the credentials of the session, and retries if that can help. */
   async function transmit(request: Request): Promise<Response> {
     await session.fresh();
     let renewals = 0;
@@ -123,11 +145,14 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
     }
   }
 
-  /** How often new tokens may help a request that was refused so. */
+  /**
+   * Returns how many times new tokens may help a request that was rejected with this status and
+   * code.
+   */
   function worthRenewing(status: number, code: string): number {
-    if (code === "csrf_failed") return 1; // another login has taken the cookies over
+    if (code === "csrf_failed") return 1; // another login has replaced the cookies
     if (status !== 401) return 0;
-    if (code === "access_expired") return 3; // on a device that falls asleep it may happen again on the way
+    if (code === "access_expired") return 3; // may happen again on a device that falls asleep during the retry
     return code === "access_invalid" || code === "credentials_missing" ? 1 : 0;
   }
 
@@ -172,7 +197,7 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
 
   async function* list<Path extends ListPath>(path: Path, ...[options]: ListArguments<Path>): AsyncGenerator<ItemOf<Path>, void, undefined> {
     const { path: segments, query, signal } = options ?? {};
-    const member = path.slice(path.lastIndexOf("/") + 1); // not any array: the answer of a newer server may have others
+    const member = path.slice(path.lastIndexOf("/") + 1); // not any array, because the response of a newer server may have others
     let cursor: string | null | undefined;
     do {
       const params = { path: segments, query: cursor ? { ...query, cursor } : query };
@@ -230,7 +255,9 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
   return client;
 }
 
-/** Whether a reason says that somebody else had the session: the user ought to be told. */
+/**
+ * Reports whether a reason means that another party used the session. Tell the user in this case.
+ */
 export function wasStolen(reason: EndReason | null): boolean {
   return reason === "refresh_reused";
 }

@@ -1,4 +1,4 @@
-// The session of one client: its tokens, and how they are renewed without ever losing it.
+// The session of one client: its tokens, and how to refresh them without losing the session.
 import type { components } from "./schema.js";
 import { newAttempt, Tabs } from "./tabs.js";
 import type { EndReason, RefreshTokenStorage, State, StoredSession, Transport } from "./types.js";
@@ -6,11 +6,11 @@ import type { EndReason, RefreshTokenStorage, State, StoredSession, Transport } 
 type Refreshed = components["schemas"]["Refreshed"];
 type Problem = components["schemas"]["Problem"];
 
-/** The tokens in force. Times are those of this machine, in milliseconds. */
+/** The current tokens. Times are in milliseconds of this machine's clock. */
 interface Tokens {
   session: components["schemas"]["SessionSummary"];
   generation: number;
-  access: string; // empty where a cookie holds it
+  access: string; // empty if a cookie contains it
   csrf: string; // empty in the transport body
   expiresAt: number;
   refreshAt: number;
@@ -29,10 +29,11 @@ export interface SessionOptions {
 }
 
 /**
- * Milliseconds. An answer that is waited for longer than `answer` is given up, and asked for again until `retry` is
- * over. A request that was given up is decided by the server within `decision` of being sent, or never; then the client
- * refreshes once more, since it may have rotated the tokens after its own retry was answered (invariant 6 of the
- * server's design: R = 15 s, Q = 10 s). Not part of the package's interface: tests shorten them.
+ * Milliseconds. A request without a response is given up after `answer`, and repeated until `retry`
+ * has passed. The server decides a given-up request within `decision` after it was sent, or never.
+ * The client then refreshes once more, because that request may have rotated the tokens after its
+ * own retry was answered (invariant 6 of the server's design: R = 15 s, Q = 10 s). Not part of the
+ * package's interface; tests shorten these times.
  */
 export const times = { answer: 4_000, retry: 15_000, decision: 10_000, later: 5_000, heard: 500 };
 const longestTimer = 2 ** 31 - 1;
@@ -44,7 +45,7 @@ export class Session {
   #state: State = { status: "unknown" };
   #timer: ReturnType<typeof setTimeout> | undefined;
   #waiting: (() => void)[] = [];
-  #over = ""; // the session that this client had last
+  #over = ""; // the last session of this client
   #closed = false;
 
   constructor(o: SessionOptions, tabs: { name: string; shared: boolean }) {
@@ -70,7 +71,7 @@ export class Session {
     this.#tabs.close();
   }
 
-  /** Finds the session that the cookies, or the storage, still hold. Once: later calls answer at once. */
+  /** Restores the session from the cookies or the storage. Only the first call does so. */
   async restore(): Promise<void> {
     if (this.#state.status !== "unknown") return;
     await this.#tabs.exclusively(async () => {
@@ -78,7 +79,7 @@ export class Session {
     });
   }
 
-  /** Refreshes, unless the tokens are other ones by now than those that the caller saw. */
+  /** Refreshes, unless the tokens have changed since the caller read `seen`. */
   async refresh(seen: Tokens | null): Promise<void> {
     await this.#tabs.exclusively(async () => {
       if (this.#tokens !== seen || this.#state.status === "signed-out") return;
@@ -87,14 +88,17 @@ export class Session {
     });
   }
 
-  /** Makes sure that the access token in hand is good for a moment still. */
+  /** Makes sure that the access token is valid for at least one more second. */
   async fresh(): Promise<void> {
     await this.restore();
     const tokens = this.#tokens;
     if (tokens && Date.now() >= tokens.expiresAt - 1_000) await this.refresh(tokens);
   }
 
-  /** After the page was away (a back/forward cache, a sleep): what other tabs did meanwhile was not heard. */
+  /**
+   * Catches up after the page was suspended (in the back/forward cache or during sleep), because it
+   * missed the messages of other tabs.
+   */
   async catchUp(): Promise<void> {
     const note = this.#tabs.note;
     const tokens = this.#tokens;
@@ -102,12 +106,15 @@ export class Session {
     const missed = note ? note.session !== tokens?.session.id || note.generation !== tokens.generation : tokens !== null;
     if (!missed && (!tokens || Date.now() < tokens.refreshAt)) return;
     await this.#tabs.exclusively(async () => {
-      if (this.#tokens !== tokens) return; // of all the tabs that wake up together, one asks
+      if (this.#tokens !== tokens) return; // of all tabs that wake up at once, only one asks the server
       if (missed || !(await this.#heardOfNewer())) await this.#renew();
     });
   }
 
-  /** Begins a session: a login, or what answers like one. No refresh, login or logout of any tab comes in between. */
+  /**
+   * Starts a session: a login or an operation with the same response. No refresh, login or logout
+   * of any tab can run in between.
+   */
   begin(call: () => Promise<Response>): Promise<Response> {
     return this.#tabs.exclusively(async () => {
       const response = await call();
@@ -118,10 +125,10 @@ export class Session {
     });
   }
 
-  /** Ends it: a logout, with what proves the session at that moment. */
+  /** Ends the session: a logout with the credentials that are current when it runs. */
   end(call: (stored: StoredSession | null) => Promise<Response>): Promise<Response> {
     return this.#tabs.exclusively(async () => {
-      if (this.hasCookies && !this.#tokens) await this.#askForSession(); // another page's session, perhaps
+      if (this.hasCookies && !this.#tokens) await this.#askForSession(); // the cookies may be those of a session that another page has started
       let response = await this.#patiently(async () => call(await this.#stored()));
       if ((await codeOf(response)) === "csrf_failed" && (await this.#askForSession())) {
         response = await call(await this.#stored());
@@ -133,13 +140,16 @@ export class Session {
 
   #csrf = "";
 
-  /** The header that a write needs where cookies prove the session. */
+  /** Returns the header that a write needs if cookies authenticate the session. */
   csrf(): Record<string, string> {
     const csrf = this.#tokens?.csrf || this.#csrf;
     return this.hasCookies && csrf ? { "X-CSRFToken": csrf } : {};
   }
 
-  /** The session is over: told to the other tabs, unless this client knows already, or another session has begun since. */
+  /**
+   * Ends the session and tells the other tabs, unless this client knows already or another session
+   * has started since.
+   */
   async ended(reason: EndReason, of: Tokens | null = this.#tokens): Promise<void> {
     if (of && of.session.id !== this.#tokens?.session.id) return;
     if (this.#o.storage) await this.#o.storage.save(null);
@@ -163,29 +173,37 @@ export class Session {
 
   #heard(message: Message): void {
     if (message.kind === "ended") {
-      // A tab that has not looked yet need not: the cookies were those of the session that ended.
-      // Whether it was stolen is told to one tab alone; the others, asking at the same moment, hear that it has been ended.
+      // A tab in the state unknown need not ask the server, because its cookies were those of the
+      // session that ended. The server reports a theft to only one tab. Tabs that refresh at the
+      // same moment learn only that the session was revoked, so the reason may arrive late.
       const late = !this.#tokens && this.#over === message.session && message.reason === "refresh_reused";
       const unseen = this.#state.status === "unknown" && this.hasCookies;
       if (unseen || this.#tokens?.session.id === message.session || late) this.#forget(message.reason);
     } else if (message.tokens.session.id === this.#tokens?.session.id) {
       if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
     } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#over)) {
-      // A later login, by its UUIDv7, and no message that comes late. Cookies are this tab's too, whatever the transport; a
-      // storage may be the other tab's own, so a tab that has a session keeps it.
+      // The session is newer according to its UUIDv7, so this is a later login and not a late
+      // message. Cookies belong to this tab too, whatever the transport. A storage may belong to
+      // the other tab alone, so a tab that has a session keeps it.
       if (this.hasCookies) this.#adopt(message.tokens);
       else if (this.#state.status === "signed-out") void this.#lookLater();
     }
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  /** What another tab has saved may be seen here later than its message. */
+  /**
+   * Reads the storage after a pause, because the data that another tab has saved may become visible
+   * later than its message.
+   */
   async #lookLater(): Promise<void> {
     await pause(times.heard);
     await this.#tabs.exclusively(() => this.#renew()).catch(() => undefined); // the next login or reload tries again
   }
 
-  /** Another tab has refreshed or ended the session, and its message may still be on the way. */
+  /**
+   * Waits for the message of another tab that has refreshed or ended the session. Reports whether
+   * it came.
+   */
   async #heardOfNewer(): Promise<boolean> {
     const seen = this.#tokens;
     const note = this.#tabs.note;
@@ -201,7 +219,7 @@ export class Session {
     this.#change({ status: "signed-in", session: tokens.session, generation: tokens.generation, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt });
   }
 
-  /** The next refresh by the clock. It is tried again until it works, or the session has ended. */
+  /** Schedules the next refresh. It is retried until it succeeds or the session has ended. */
   #arm(delay: number): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
@@ -214,12 +232,12 @@ export class Session {
       },
       Math.min(Math.max(delay, 0), longestTimer),
     );
-    (this.#timer as { unref?: () => void }).unref?.(); // of Node: a timer keeps no program alive
+    (this.#timer as { unref?: () => void }).unref?.(); // in Node, the timer must not keep the program alive
   }
 
   /**
-   * Keeps the tokens of an answer. `again` means that a request which was given up may still rotate them. `stored` is the
-   * stored session if the answer is one to a refresh.
+   * Stores the tokens of a response. `again` means that a request that was given up may still
+   * rotate them. `stored` is the stored session if the response is to a refresh.
    */
   async #keep(result: Refreshed, again: boolean, stored: StoredSession | null): Promise<void> {
     const now = Date.now();
@@ -244,7 +262,10 @@ export class Session {
     this.#tabs.tell({ kind: "tokens", tokens });
   }
 
-  /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
+  /**
+   * Refreshes the tokens, or finds that there is no session. The promise is rejected if the server
+   * cannot be reached.
+   */
   async #renew(): Promise<void> {
     this.#csrf ||= this.#csrfCookie();
     if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !(await this.#askForSession())) return;
@@ -258,14 +279,15 @@ export class Session {
     const ask = () => this.#patiently(async () => this.#ask((sent = await this.#toSend())), () => (givenUp = true));
     let response = await ask();
     if ((await codeOf(response)) === "csrf_failed") {
-      // The cookies are those of another login: their own CSRF token, once.
+      // The cookies are those of another login. Retry once with their CSRF token.
       if (!(await this.#askForSession())) return;
       response = await ask();
     }
     const result = response.ok ? ((await response.json()) as Refreshed) : null;
     const stored = await this.#stored();
     if (sent && stored?.refreshToken !== sent.refreshToken && stored?.refreshToken !== result?.refresh_token) {
-      // Another program that shares the storage has refreshed, logged in or logged out since, so this answer is outdated.
+      // Another program that shares the storage has refreshed, logged in or logged out since, so
+      // this response is outdated.
       return this.#renew();
     }
     if (result) return this.#keep(result, givenUp, stored);
@@ -277,8 +299,8 @@ export class Session {
   }
 
   /**
-   * Returns the stored session with its attempt. The attempt is saved before it is sent, because the answer may be lost or
-   * may not be saved.
+   * Returns the stored session with its attempt. The attempt is saved before it is sent, because
+   * the response may be lost or may not be saved.
    */
   async #toSend(): Promise<StoredSession | null> {
     const stored = await this.#stored();
@@ -288,7 +310,7 @@ export class Session {
     return sent;
   }
 
-  /** Returns the attempt of the cookies, which all tabs share. It is saved before it is sent. */
+  /** Returns the attempt for the cookies, which all tabs share. It is saved before it is sent. */
   #cookieAttempt(): string {
     const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
     this.#tabs.note = note;
@@ -305,15 +327,18 @@ export class Session {
     });
   }
 
-  /** After a reload: scripts of the API's own host find the CSRF token in a cookie, and need not ask for it. */
+  /**
+   * Returns the CSRF token after a reload. Scripts of the API's own host find it in a cookie and
+   * need not request it.
+   */
   #csrfCookie(): string {
     if (!this.hasCookies || new URL(this.#o.url("/")).hostname !== location.hostname) return "";
     return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   }
 
   /**
-   * Requests the session of the cookies and its CSRF token. Reports whether there is a session. The answer does not say
-   * why an earlier session ended.
+   * Requests the session of the cookies and its CSRF token. Reports whether there is a session. The
+   * response does not say why an earlier session ended.
    */
   async #askForSession(): Promise<boolean> {
     const response = await this.#patiently(() =>
@@ -335,7 +360,10 @@ export class Session {
     return (await this.#o.storage?.load()) ?? null;
   }
 
-  /** Asks until there is an answer other than "not now". The server has promised that asking again does no harm. */
+  /**
+   * Repeats a call until the response is not "unavailable". The server guarantees that retries are
+   * harmless.
+   */
   async #patiently(call: () => Promise<Response>, gaveUp?: () => void): Promise<Response> {
     const end = Date.now() + times.retry;
     for (let tries = 1; ; tries++) {
@@ -354,17 +382,17 @@ export class Session {
   }
 }
 
-/** Not now: by the server itself, or by a proxy whose server is being restarted. */
+/** Reports whether the server is unavailable, or a proxy's server, which may be restarting. */
 export function unavailable(response: Response): boolean {
   return response.status === 502 || response.status === 503 || response.status === 504;
 }
 
-/** Retry-After in milliseconds. */
+/** Returns Retry-After in milliseconds. */
 export function retryAfter(response: Response): number {
   return Math.max(Number(response.headers.get("Retry-After")) || 1, 1) * 1000;
 }
 
-/** The code of a problem, or "". The body can be read again afterwards. */
+/** Returns the code of a problem, or "". The body can be read again afterward. */
 export async function codeOf(response: Response): Promise<string> {
   if (!response.headers.get("Content-Type")?.startsWith("application/problem+json")) return "";
   return ((await response.clone().json()) as Problem).code;

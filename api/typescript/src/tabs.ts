@@ -1,10 +1,16 @@
-// What the tabs of one origin share: a lock, a channel and a note. Each of them may be missing; then the tabs work side
-// by side as strangers, which costs requests but no session, since the server answers them all with the same tokens.
+// The resources that the tabs of one origin share: a lock, a channel and a note. Each of them may
+// be missing. The tabs then work independently, which costs requests but no session, because the
+// server answers them all with the same tokens.
 
-/** How long a tab waits for another one that holds the lock, and may have been put to sleep with it. */
+/**
+ * How long a tab waits for another one that holds the lock and may be suspended, in milliseconds.
+ */
 const lockTime = 20_000;
 
-/** The Refresh-Attempt of the contract, which stays the same until an answer has a higher generation. */
+/**
+ * The Refresh-Attempt of the contract, which stays the same until a response has a higher
+ * generation.
+ */
 export interface Note {
   attempt: string;
   session: string;
@@ -26,7 +32,7 @@ export class Tabs<Message> {
     this.#channel?.addEventListener("message", (event) => heard(event.data as Message));
   }
 
-  /** Whether other tabs can be heard. */
+  /** Reports whether this tab can receive messages of other tabs. */
   get hears(): boolean {
     return this.#channel !== null;
   }
@@ -39,7 +45,7 @@ export class Tabs<Message> {
     this.#channel?.close();
   }
 
-  /** Runs one task at a time, over all tabs where there are Web Locks, else in this one. */
+  /** Runs one task at a time: across all tabs if there are Web Locks, and in this tab if not. */
   exclusively<Result>(task: () => Promise<Result>): Promise<Result> {
     const run = this.#queue.then(() => this.#locked(task));
     this.#queue = run.catch(() => undefined);
@@ -53,20 +59,21 @@ export class Tabs<Message> {
     try {
       return await take({ signal: AbortSignal.timeout(lockTime) });
     } catch (error) {
-      // Its holder sleeps. The server copes with two, so the lock is taken away from it.
+      // The tab that holds the lock is suspended. The server can handle two tabs at once, so this
+      // one steals the lock.
       if (!running && (error as Error).name === "TimeoutError") await take({ steal: true }).catch(() => undefined);
       if (!running) throw error;
-      return running; // with its own error, or none: then the lock was taken away from this tab
+      return running; // its result or error, even if another tab has stolen the lock
     }
   }
 
-  /** The note of all tabs. The value of an attempt is no credential by itself. */
+  /** The note that all tabs share. An attempt alone is not a credential. */
   get note(): Note | null {
     if (!this.#shared) return this.#note;
     try {
       return JSON.parse(localStorage.getItem(this.#name) ?? "null") as Note | null;
     } catch {
-      return this.#note; // no storage here, or something else wrote to it
+      return this.#note; // no storage, or another script wrote to it
     }
   }
 
@@ -77,12 +84,12 @@ export class Tabs<Message> {
       if (note) localStorage.setItem(this.#name, JSON.stringify(note));
       else localStorage.removeItem(this.#name);
     } catch {
-      // no storage here: each tab has a note of its own
+      // There is no storage: each tab has a note of its own.
     }
   }
 }
 
-/** 128 random bits as 22 characters of base64url. */
+/** Returns 128 random bits as 22 characters of base64url. */
 export function newAttempt(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");

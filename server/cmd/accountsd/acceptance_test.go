@@ -17,11 +17,12 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// These tests run the binary as people do, and wait for real time to pass: W = 2 s, so M = 0.4 s.
+// The tests in this file run the binary as an operator does and wait in real time: W = 2 s, so M =
+// 0.4 s.
 const (
 	interval = 2 * time.Second
 	margin   = interval / 5
-	beyond   = time.Second // over an edge of the decision table
+	beyond   = time.Second // beyond a boundary of the decision table
 )
 
 var binary = sync.OnceValues(func() (string, error) {
@@ -35,7 +36,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, build.Run()
 })
 
-// replica is a process.
+// replica is a server in a process of its own.
 type replica struct {
 	*servertest.Server
 	command *exec.Cmd
@@ -93,7 +94,7 @@ func freeAddr(t *testing.T) string {
 	return strings.Replace(l.Addr().String(), "127.0.0.1", "localhost", 1)
 }
 
-// newUser makes a user with the binary's own command.
+// newUser creates a user with the command of the binary.
 func (r *replica) newUser(t *testing.T, name string) servertest.User {
 	t.Helper()
 	var output bytes.Buffer
@@ -111,8 +112,8 @@ func (r *replica) newUser(t *testing.T, name string) servertest.User {
 
 var transports = []token.Transport{token.Hybrid, token.Cookies, token.ServerHeld, token.Body}
 
-// TestAcceptance is the life of sessions in each transport against the running binary: on SQLite, on MySQL, and with
-// two replicas on one MySQL among which the requests alternate.
+// TestAcceptance tests the life of sessions in each transport with the running binary: on SQLite,
+// on MySQL, and on MySQL with two replicas that receive the requests in turn.
 func TestAcceptance(t *testing.T) {
 	setting := "ACCOUNTS_ROTATION_INTERVAL=" + interval.String()
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -122,7 +123,7 @@ func TestAcceptance(t *testing.T) {
 			acceptance(t, r.newUser(t, "ada"), []*replica{r})
 		})
 		if engine == servertest.SQLite {
-			return // one process by design
+			return // SQLite has one replica by design
 		}
 		t.Run("two", func(t *testing.T) {
 			t.Parallel()
@@ -147,7 +148,7 @@ func acceptance(t *testing.T, u servertest.User, replicas []*replica) {
 	}
 }
 
-// family is a session's tests; at alternates between the replicas.
+// family tests the sessions of one transport. Its method at alternates between the replicas.
 type family struct {
 	t         *testing.T
 	user      servertest.User
@@ -167,7 +168,7 @@ func (f *family) at(c *servertest.Client) *servertest.Client {
 
 func (f *family) login() *servertest.Client { return f.replicas[0].Login(f.user, f.transport) }
 
-// shown is the token that a refresh answered with, wherever the transport puts it.
+// shown returns the token in the response to a refresh, from the place that the transport uses.
 func shown(c *servertest.Client, r *servertest.Response) string {
 	for _, cookie := range r.Cookies() {
 		if cookie.Name != "csrftoken" && cookie.Value != "" && (cookie.Name == "refreshtoken" || c.Transport == token.ServerHeld) {
@@ -179,7 +180,8 @@ func shown(c *servertest.Client, r *servertest.Response) string {
 
 var storms sync.Mutex
 
-// refresh asks again after a 503, as the contract says: the machine may be too busy to decide within the margin.
+// refresh retries after a 503, as the contract describes: the machine may be too busy to decide
+// within the margin.
 func refresh(c *servertest.Client) *servertest.Response {
 	for try := 0; ; try++ {
 		r := c.RefreshTokens()
@@ -194,7 +196,8 @@ func (f *family) converges(t *testing.T) {
 	first := f.login()
 	time.Sleep(interval + margin + beyond)
 
-	// One storm at a time: all of it must be decided within W of the first rotation.
+	// Only one storm runs at a time, because the server must decide all its requests within W of
+	// the first rotation.
 	storms.Lock()
 	defer storms.Unlock()
 	successors := map[string]int{}
@@ -269,7 +272,7 @@ func (f *family) refusesGarbage(t *testing.T) {
 
 func (f *family) wantsCSRF(t *testing.T) {
 	if f.transport == token.Body {
-		return // no cookie, no CSRF
+		return // without cookies, no CSRF token is needed
 	}
 	c := f.login()
 	withoutBearer := servertest.Header("Authorization", "")

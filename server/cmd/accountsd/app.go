@@ -20,7 +20,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// app is what the commands that touch the database work with.
+// app has the settings and services for commands that use the database.
 type app struct {
 	cfg     config.Config
 	log     *slog.Logger
@@ -32,8 +32,8 @@ type app struct {
 
 const (
 	openTime = 10 * time.Second
-	// Passwords that wait for a hash slot, a slot, and for how long: enough for a short burst, and an answer within a
-	// second for everybody else.
+	// The number of passwords that may wait for each hash slot, and for how long. This allows a
+	// short burst and still answers all other requests within a second.
 	queuePerSlot = 16
 	queueTime    = 800 * time.Millisecond
 )
@@ -50,8 +50,8 @@ func (p process) config() (config.Config, *slog.Logger, error) {
 	return cfg, log, nil
 }
 
-// open opens the database and, where that is automatic, brings its schema up to date. It refuses a schema that is
-// older than this program needs.
+// open opens the database and, if ACCOUNTS_AUTO_MIGRATE is set, migrates its schema. Otherwise it
+// returns an error for a schema that is older than this program needs.
 func (p process) open(ctx context.Context, observe func(string)) (*app, error) {
 	cfg, log, err := p.config()
 	if err != nil {
@@ -69,7 +69,7 @@ func (p process) open(ctx context.Context, observe func(string)) (*app, error) {
 	if err := errors.Join(a.prepareSchema(ctx), a.openBreached()); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
-	slots := max(1, runtime.GOMAXPROCS(0)-1) // hashing never has every core: sessions go on in a storm of logins
+	slots := max(1, runtime.GOMAXPROCS(0)-1) // leaves one core for other requests during a storm of logins
 	a.service = accounts.New(accounts.Options{
 		Store: store, Ring: ring, PublicURL: cfg.PublicURL, Now: time.Now, Observe: observe,
 		Hasher:   credentials.NewHasher(credentials.Default, slots, slots*queuePerSlot, queueTime),
@@ -129,7 +129,7 @@ func (a *app) prepareSchema(ctx context.Context) error {
 	return nil
 }
 
-// keyRing reads the configured secrets, or makes one on the first start of a server on loopback.
+// keyRing parses the configured secrets, or creates one at the first start of a server on loopback.
 func keyRing(cfg config.Config) (*token.KeyRing, error) {
 	texts := cfg.SecretKeys
 	if len(texts) == 0 {
@@ -150,8 +150,8 @@ func keyRing(cfg config.Config) (*token.KeyRing, error) {
 	return token.NewKeyRing(secrets)
 }
 
-// ownSecret reads the secret file in the data directory, or makes it, for its owner alone. A file that others can
-// read is refused: who reads it can sign tokens.
+// ownSecret reads the secret file in the data directory, or creates it, readable only by its owner.
+// It rejects a file that others can read or write, because the secret is enough to sign tokens.
 func ownSecret(path string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
@@ -178,8 +178,8 @@ func ownSecret(path string) (string, error) {
 	return strings.TrimSpace(string(content)), err
 }
 
-// createOnce writes the whole file or none: two processes that start at once agree on one secret, and a crash leaves
-// no half of it.
+// createOnce writes the whole file or nothing. Two processes that start at once use the same
+// secret, and a crash does not leave half of it.
 func createOnce(path, content string) error {
 	draft, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // mode 0600
 	if err != nil {
@@ -192,10 +192,10 @@ func createOnce(path, content string) error {
 	if err := errors.Join(draft.Sync(), draft.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(draft.Name(), path); err != nil { // fails if it exists
+	if err := os.Link(draft.Name(), path); err != nil { // fails if the file exists
 		return err
 	}
-	return syncDir(filepath.Dir(path)) // before anything is signed with it
+	return syncDir(filepath.Dir(path)) // before anything is signed with the secret
 }
 
 func syncDir(path string) error {

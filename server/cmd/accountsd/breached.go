@@ -30,7 +30,7 @@ smaller.
 An existing file is replaced as a whole when the build is complete. A running server reads the old file until it is
 restarted.`
 
-// breachedChunk is how many entries are sorted in memory at a time: 64 MB.
+// breachedChunk is the number of entries that are sorted in memory at a time: 64 MB.
 const breachedChunk = 8 << 20
 
 func (p process) breachedPasswords() *cobra.Command {
@@ -83,7 +83,7 @@ func (p process) runBuild(ctx context.Context, from, to string, minCount int64) 
 	return count, errors.Join(err, reading.Exit(), merging.Exit())
 }
 
-// progress shows the progress of a long task, but only on a terminal. A total of -1 is unknown.
+// progress returns a progress bar that is shown only on a terminal. A total of -1 means unknown.
 func (p process) progress(total int64, what string, more ...progressbar.Option) *progressbar.ProgressBar {
 	out := io.Discard
 	if file, ok := p.err.(*os.File); ok && term.IsTerminal(int(file.Fd())) {

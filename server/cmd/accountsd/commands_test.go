@@ -18,15 +18,15 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// shell is somebody at a terminal, with an environment.
+// shell runs commands as an operator at a terminal does, with an environment.
 type shell struct {
 	t   *testing.T
 	dir string
 	env []string
-	db  *servertest.Database // the back door, or nil
+	db  *servertest.Database // for direct access, or nil
 }
 
-// newShell is the first minute: a folder for data, and nothing else set that need not be.
+// newShell returns a shell with a data directory and only the settings that tests need.
 func newShell(t *testing.T, settings ...string) *shell {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -41,7 +41,7 @@ func onDatabase(t *testing.T, e servertest.Engine, settings ...string) *shell {
 	return s
 }
 
-// commandTime is more than any command takes that ends by itself.
+// commandTime is longer than any command takes, except a running server.
 const commandTime = 15 * time.Second
 
 type result struct {
@@ -55,14 +55,15 @@ func (s *shell) run(stdin string, args ...string) result {
 }
 
 func (s *shell) runWith(stdin io.Reader, args ...string) result {
-	ctx, cancel := context.WithTimeout(context.Background(), commandTime) // a server that should not have started
+	ctx, cancel := context.WithTimeout(context.Background(), commandTime) // ends a server that should not have started
 	defer cancel()
 	var out, err bytes.Buffer
 	code := run(ctx, process{args: args, env: s.env, in: stdin, out: &out, err: &err})
 	return result{code, out.String(), err.String()}
 }
 
-// ok asks for success and silence on standard error.
+// ok runs a command and returns its output. It fails the test unless the command succeeds and
+// prints nothing to standard error.
 func (s *shell) ok(stdin string, args ...string) string {
 	s.t.Helper()
 	r := s.run(stdin, args...)
@@ -72,7 +73,7 @@ func (s *shell) ok(stdin string, args ...string) string {
 	return r.out
 }
 
-// refused asks for exit status 1, nothing on standard output, and exactly these lines.
+// refused checks for exit status 1, no standard output, and exactly these lines.
 func (s *shell) refused(r result, lines ...string) {
 	s.t.Helper()
 	want := ""
@@ -91,7 +92,8 @@ func (s *shell) create(name string, more ...string) string {
 	return s.ok(goodPassword+"\n", append([]string{"user", "create", "--username", name, "--email", name + "@example.com", "--password-stdin"}, more...)...)
 }
 
-// Five first starts at once agree on one secret, for its owner alone, and leave nothing else behind.
+// Five first starts at once use one secret, which only its owner can read, and leave no other
+// files.
 func TestControl95FirstStart(t *testing.T) {
 	s := newShell(t)
 	var wait sync.WaitGroup
@@ -134,7 +136,8 @@ func (s *shell) secretFile() string {
 	return string(text)
 }
 
-// A secret that others can read is none: the start is refused until its mode is right.
+// A secret that others can read or write is not secret: the server does not start until the mode of
+// the file is right.
 func TestControl94SecretFileOfOthers(t *testing.T) {
 	s := newShell(t)
 	s.ok("", "user", "list")
@@ -196,7 +199,8 @@ func TestUserCreate(t *testing.T) {
 	}
 }
 
-// A password is asked for on a terminal, read from standard input when that is said, and never an argument.
+// A password is read on a terminal, or from standard input with --password-stdin, and never from an
+// argument.
 func TestPasswordNeedsATerminal(t *testing.T) {
 	s := newShell(t)
 	const want = "standard input is no terminal to ask for the password on: use --password-stdin"
@@ -225,7 +229,7 @@ func TestPasswordNeedsATerminal(t *testing.T) {
 	}
 }
 
-// canLogin asks a server on the same data.
+// canLogin reports whether a user can log in to a server on the same data.
 func (s *shell) canLogin(name, password string) bool {
 	s.t.Helper()
 	running := s.serve()
@@ -246,7 +250,7 @@ func TestUserList(t *testing.T) {
 		s.create("ada", "--superuser", "--first-name", "Ada")
 		s.create("bob")
 		s.ok("", "user", "deactivate", "bob")
-		id := func(name string) int64 { return s.db.Count(t, "SELECT id FROM users WHERE username = ?", name) } // a cluster counts in steps
+		id := func(name string) int64 { return s.db.Count(t, "SELECT id FROM users WHERE username = ?", name) } // ids on a cluster have gaps
 		want := "ID  USERNAME  EMAIL            ACTIVE  SUPERUSER  LAST LOGIN\n" +
 			fmt.Sprintf("%d   ada       ada@example.com  true    true       never\n", id("ada")) +
 			fmt.Sprintf("%d   bob       bob@example.com  false   false      never\n", id("bob"))
@@ -268,7 +272,7 @@ func TestUserList(t *testing.T) {
 	})
 }
 
-// What a command changes is seen by a running server at once.
+// A running server observes the changes of a command at once.
 func TestUserCommandsEndSessions(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
@@ -378,7 +382,7 @@ func TestSmallCommands(t *testing.T) {
 	}
 }
 
-// A line for each fault, whatever is wrong.
+// Every error is printed on a line of its own.
 func TestControl94FaultsAreLines(t *testing.T) {
 	s := newShell(t)
 	s.refused(s.run("", "no-such-command"), `unknown command "no-such-command" for "accountsd"`)
@@ -405,8 +409,8 @@ func TestControl94SecretKeysOfNobodysMaking(t *testing.T) {
 	s.refused(s.run("", "user", "list"), `ACCOUNTS_SECRET_KEYS: number 2 was not printed by "accountsd secret new"`)
 }
 
-// Off loopback there is no plain http: cookies would lose their prefix and Secure. The server does not start, and has
-// not begun to.
+// Plain http is rejected unless the host is on loopback, because cookies would lose their prefix
+// and Secure. The server does not start and creates no files.
 func TestControl39PlainHTTPOffLoopback(t *testing.T) {
 	for _, url := range []string{"http://accounts.example.com", "HTTP://accounts.example.com", "http://192.0.2.1:8080", "http://localhost.example.com", "http://0.0.0.0:8080", "http://[::]", "http://accounts.localhost.example"} {
 		s := newShell(t, "ACCOUNTS_PUBLIC_URL="+url, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey, "ACCOUNTS_MAIL=files")

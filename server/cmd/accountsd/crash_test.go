@@ -15,8 +15,9 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// The binary is killed in the middle of a storm of rotations, logins and log-outs. After the restart every newest
-// token that was acknowledged works, every acknowledged login is live, and what was logged out stays so.
+// The binary is killed while clients rotate tokens, log in and log out. After the restart, every
+// newest token that was acknowledged works, every acknowledged login is alive, and every session
+// that was logged out stays revoked.
 func TestKilledInAStorm(t *testing.T) {
 	path, err := binary()
 	if err != nil {
@@ -69,7 +70,7 @@ func TestKilledInAStorm(t *testing.T) {
 	kill()
 }
 
-// storm is what has been acknowledged so far.
+// storm records the operations that have been acknowledged so far.
 type storm struct {
 	t         *testing.T
 	db        *servertest.Database
@@ -99,7 +100,7 @@ func (s *storm) count() (rotations, ended int) {
 	return s.rotations, len(s.ended)
 }
 
-// rotate makes generation after generation until the server is gone.
+// rotate rotates the client's token until the server is gone.
 func (s *storm) rotate(c *servertest.Client) {
 	for {
 		id := models.ID(uuid.MustParse(c.SessionID))
@@ -118,7 +119,7 @@ func (s *storm) rotate(c *servertest.Client) {
 	}
 }
 
-// login begins sessions, and ends every other one; a user has at most 50.
+// login starts sessions and ends every other one, because a user has at most 50.
 func (s *storm) login(server *servertest.Server, u servertest.User) {
 	for range 12 {
 		for _, ends := range []bool{false, true} {

@@ -15,8 +15,9 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// The first start of the binary with nothing set but where it may write: what it makes is its owner's alone, whatever
-// the umask is; cookies, the CSRF check and the limits are on; and nothing of the inside is on the public port.
+// The first start of the binary, with no settings except the address and the data directory. The
+// files that it creates are readable only by their owner, even with umask 0; cookies, the CSRF
+// check and the rate limits are active; and nothing internal is on the public port.
 func TestControl95FreshStart(t *testing.T) {
 	path, err := binary()
 	if err != nil {
@@ -64,7 +65,7 @@ func TestControl95FreshStart(t *testing.T) {
 	}
 }
 
-// What weakens something is said when the server starts, a line each.
+// Settings that weaken security are logged when the server starts, one per line.
 func TestControl95WeakSettingsAreSaid(t *testing.T) {
 	weak := []string{
 		"EMAIL_VERIFICATION=optional", "PASSWORD_MIN_LENGTH=8", "ROTATION_INTERVAL=0", "RESET_TTL=2h", "MAILS_PER_RECIPIENT=0",
@@ -86,7 +87,7 @@ func TestControl95WeakSettingsAreSaid(t *testing.T) {
 	}
 }
 
-// linkInFile waits for the one mail, and is the token of its link.
+// linkInFile waits for the only mail and returns the token of its link.
 func linkInFile(t *testing.T, dir string) string {
 	t.Helper()
 	for range 500 {
@@ -105,7 +106,9 @@ func linkInFile(t *testing.T, dir string) string {
 	return ""
 }
 
-// ownersAlone: whoever reads the database has the addresses and the hashes, the mails let in, and the secret is all.
+// ownersAlone checks that only the owner can read the data directory. The database contains
+// addresses and password hashes, the mails contain links that give access to accounts, and the
+// secret can sign any token.
 func ownersAlone(t *testing.T, dir string) {
 	t.Helper()
 	seen := map[string]bool{}

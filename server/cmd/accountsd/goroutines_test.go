@@ -27,7 +27,7 @@ func TestControl205GoroutinesEndWithTheServer(t *testing.T) {
 		r.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": "ada", "password": "a wrong one"}).Want(t, http.StatusUnauthorized, "")
 		r.Anonymous().Do(http.MethodPost, "/accounts/password/reset", map[string]any{"email": "ada@example.com"}).Want(t, http.StatusAccepted, "")
 		r.stop()
-		http.DefaultClient.CloseIdleConnections() // the test's own
+		http.DefaultClient.CloseIdleConnections() // of the test itself
 		if err := goleak.Find(before); err != nil {
 			t.Error(err)
 		}

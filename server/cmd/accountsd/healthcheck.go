@@ -12,7 +12,7 @@ import (
 
 const healthTime = 3 * time.Second
 
-// healthcheck is for containers, which have no curl.
+// healthcheck returns a command for containers, which have no curl.
 func (p process) healthcheck() *cobra.Command {
 	return &cobra.Command{
 		Use: "healthcheck", Short: "Ask the server at ACCOUNTS_ADDR whether it is ready; exit status 1 if not", Args: cobra.NoArgs,
@@ -32,7 +32,7 @@ func ready(ctx context.Context, addr string) error {
 		return err
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost" // it listens everywhere, so it does here
+		host = "localhost" // it listens on every address, including this one
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTime)
 	defer cancel()
@@ -40,7 +40,7 @@ func ready(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	direct := &http.Client{Transport: &http.Transport{}} // an HTTP_PROXY is not for this
+	direct := &http.Client{Transport: &http.Transport{}} // ignores HTTP_PROXY
 	answer, err := direct.Do(request)
 	if err != nil {
 		return err

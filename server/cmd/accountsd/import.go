@@ -104,7 +104,8 @@ func (p process) djangoSource(ctx context.Context, from, table string) (django.S
 	return django.OpenDatabase(ctx, server.MySQL(d), table)
 }
 
-// runImport prints the report whatever happens: what has been done stays.
+// runImport prints the report even after an error, because users that were imported before it stay
+// imported.
 func (p process) runImport(ctx context.Context, a *app, source django.Source, o accounts.ImportOptions) error {
 	run := a.service.NewImport(o)
 	bar := p.progress(source.Total(), "users", progressbar.OptionShowCount())

@@ -19,7 +19,8 @@ import (
 	"example.com/accounts/server/servertest/mysqlproxy"
 )
 
-// djangoHash is of goodPassword: hashlib.pbkdf2_hmac("sha256", b"correct horse battery", b"seasalt", 1000), in base64.
+// djangoHash is the hash of goodPassword: hashlib.pbkdf2_hmac("sha256", b"correct horse battery",
+// b"seasalt", 1000), in base64.
 const djangoHash = "pbkdf2_sha256$1000$seasalt$DrdiWD40lyBuydnjvZiDrdQMx1S1mOA9O0QYex0R6ww="
 
 // djangoObject is an object of a dump.
@@ -34,7 +35,7 @@ func djangoUser(model string, id int, username, email string) map[string]any {
 	})
 }
 
-// dump writes a file as dumpdata does.
+// dump writes a file in the format of dumpdata.
 func dump(t *testing.T, objects ...map[string]any) string {
 	t.Helper()
 	text, err := json.MarshalIndent(objects, "", "  ")
@@ -85,7 +86,7 @@ func smallDump(t *testing.T) string {
 	}, tokenObjects(time.Now().Add(time.Hour))...)...)
 }
 
-// An import from a file, as an operator sees it: a dry run, the import, and once more.
+// An import from a file, as an operator runs it: a dry run, the import, and a second import.
 func TestImportDump(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e)
@@ -177,7 +178,8 @@ func TestControl182ImportReadsAllauth(t *testing.T) {
 	}
 }
 
-// Files as they come: the formats of dumpdata are read, and what is wrong is said in one line before anything is written.
+// The formats of dumpdata are accepted. An error in the file is printed on one line before anything
+// is written.
 func TestImportFiles(t *testing.T) {
 	s := newShell(t)
 	s.ok("", "user", "list")
@@ -203,7 +205,7 @@ func TestImportFiles(t *testing.T) {
 			t.Errorf("want %q: exit status %d\n%s%s", want, r.code, r.out, r.err)
 		}
 	}
-	// What the source says is not to command the terminal, nor to write lines of the report.
+	// Text from the source must not control the terminal or forge lines of the report.
 	s.refused(s.run("", "import-django", "--from", dumpText(t, "["+user("auth.user\x1b]0;owned\x07", 1)+"]")), noTable)
 	s.refused(s.run("", "import-django", "--from", dumpText(t, "["+user("auth.user\nimported 1", 1)+"]")), noTable)
 	if got := s.ok("", "user", "list", "--json"); got != "" {
@@ -216,14 +218,16 @@ func TestImportFiles(t *testing.T) {
 	s.refused(s.run("", "import-django", "--from", dump(t, djangoObject("auth.group", 1, map[string]any{"name": "a"})), "--table", "auth.group"),
 		"the table auth.group has no users: it needs the columns id, password and username or email")
 	s.ok("", "import-django", "--from", several, "--table", "shop.customer")
-	s.ok("", "import-django", "--from", dumpText(t, user("auth.user", 3)+"\n"+user("auth.user", 4)+"\n"+`{"model": "mail.box", "pk": 1, "fields": {"email": "x", "password": "y"}}`+"\n")) // jsonl
-	long := func(id int) map[string]any {                                                                                                                                                  // and of two of them the file is longer than any one may be
+	// The format jsonl has one object per line.
+	s.ok("", "import-django", "--from", dumpText(t, user("auth.user", 3)+"\n"+user("auth.user", 4)+"\n"+`{"model": "mail.box", "pk": 1, "fields": {"email": "x", "password": "y"}}`+"\n"))
+	// The limit of 16 MiB is for each object, not for the file.
+	long := func(id int) map[string]any {
 		u := djangoUser("auth.user", id, fmt.Sprint("u", id), "")
 		u["fields"].(map[string]any)["first_name"] = strings.Repeat("n", 9<<20)
 		return u
 	}
 	s.ok("", "import-django", "--from", dump(t, long(1001), long(1002)))
-	// A custom user model, and values of other types than Django writes.
+	// A custom user model, and values of types that Django does not write.
 	s.ok("", "import-django", "--emails-verified", "--from", dump(t, djangoObject("members.member", "5", map[string]any{
 		"email": "five@example.com", "password": djangoHash, "last_login": "2021-01-01 10:00:00+02:00", "is_active": 1, "is_staff": "true", "first_name": nil, "last_name": 7,
 	})))
@@ -238,7 +242,7 @@ func TestImportFiles(t *testing.T) {
 	}
 }
 
-// newDjango is a Django database on MariaDB, with the tables as Django makes them.
+// newDjango returns a Django database on MariaDB, with the tables that Django creates.
 func newDjango(t *testing.T, users int) *servertest.Database {
 	t.Helper()
 	db := servertest.NewDatabase(t, servertest.MySQL)
@@ -262,7 +266,7 @@ func djangoUserTable(name string) string {
 		"first_name varchar(150) NOT NULL, last_name varchar(150) NOT NULL, email varchar(254) NOT NULL, is_staff tinyint(1) NOT NULL, is_active tinyint(1) NOT NULL, date_joined datetime(6) NOT NULL) DEFAULT CHARACTER SET utf8mb4"
 }
 
-// An import from a live database, which is read and left as it is.
+// An import from a live database, which is read but not changed.
 func TestImportDatabase(t *testing.T) {
 	source := newDjango(t, 1203)
 	source.Exec(t, "UPDATE auth_user SET username = 'J\u00e9r\u00f4me', first_name = '\U0001f600', last_login = '2024-01-02 03:04:05', is_superuser = 1, is_staff = 1, is_active = 0 WHERE id = 3")
@@ -300,7 +304,8 @@ func TestImportDatabase(t *testing.T) {
 	}
 }
 
-// The table is the one that looks like it, never ours; among several the operator says which.
+// The table of users is found by its columns and is never this service's own table. If there are
+// several, the operator must name one.
 func TestImportFindsTheTable(t *testing.T) {
 	source := newDjango(t, 1)
 	s := onDatabase(t, servertest.SQLite)
@@ -324,7 +329,7 @@ func TestImportFindsTheTable(t *testing.T) {
 	}
 }
 
-// What the server of the source says in its errors is not to command the terminal.
+// Text in the errors of the source's server must not control the terminal.
 func TestImportFromAHostileServer(t *testing.T) {
 	source := servertest.NewDatabase(t, servertest.MySQL)
 	source.Exec(t, "CREATE FUNCTION hostile() RETURNS char(1) NO SQL BEGIN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '\x1b]0;owned\x07\nimported 1'; RETURN ''; END")
@@ -337,7 +342,8 @@ func TestImportFromAHostileServer(t *testing.T) {
 	}
 }
 
-// Either database may go away in the middle: what has been done stays and is told, and the next run does the rest.
+// Either database may become unavailable during the import. The users imported so far stay and are
+// reported, and the next run imports the rest.
 func TestImportDatabaseGoesAway(t *testing.T) {
 	source, target := newDjango(t, 2600), servertest.NewDatabase(t, servertest.MySQL)
 	for name, statement := range map[string]string{"source": "WHERE id > 3000 ORDER BY", "target": "'person1001','person1001'"} { // of the third batch
@@ -371,8 +377,8 @@ func TestImportDatabaseGoesAway(t *testing.T) {
 	}
 }
 
-// Killed in the middle, again and again, and run to the end: no user is lost, doubled or half there, and what has become
-// of names that are there twice is what a run without a break makes of them.
+// The import is killed twice and then run to the end. No user is lost, duplicated or incomplete,
+// and duplicate names get the same result as in an uninterrupted run.
 func TestImportKilled(t *testing.T) {
 	path, err := binary()
 	if err != nil {

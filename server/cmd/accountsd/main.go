@@ -1,4 +1,4 @@
-// Command accountsd is the accounts server and the commands around it.
+// Command accountsd is the accounts server, with commands to administer it.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	os.Exit(code)
 }
 
-// process is what a command has of the outside world; tests bring their own.
+// process is the environment of a command. Tests use their own.
 type process struct {
 	args     []string
 	env      []string
@@ -32,7 +32,7 @@ type process struct {
 	out, err io.Writer
 }
 
-// run is the whole program. The answer is the exit status: 0, or 1 after one clear line for each fault.
+// run runs the program. It returns the exit status: 0, or 1 after printing one line for each error.
 func run(ctx context.Context, p process) int {
 	root := &cobra.Command{
 		Use:               "accountsd",
@@ -55,7 +55,7 @@ func run(ctx context.Context, p process) int {
 	return 0
 }
 
-// faults takes joined errors apart, so that each gets a line.
+// faults splits joined errors, so that each is printed on its own line.
 func faults(err error) []error {
 	var joined interface{ Unwrap() []error }
 	if !errors.As(err, &joined) || err.Error() != errors.Join(joined.Unwrap()...).Error() {

@@ -48,7 +48,7 @@ func (p process) schemaStatus(ctx context.Context, s *models.Store) error {
 	return nil
 }
 
-// withStore opens the database as it is.
+// withStore opens the database without migrating it.
 func (p process) withStore(ctx context.Context, f func(context.Context, *models.Store) error) (err error) {
 	cfg, log, err := p.config()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 var update = flag.Bool("update", false, "write what the tests compare with")
 
-// The README's table of settings is what the command prints.
+// The README's table of settings is the output of the command.
 func TestReadmeSettings(t *testing.T) {
 	const path = "../../../README.md"
 	readme, err := os.ReadFile(path)

@@ -19,8 +19,9 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// A server is told to stop while every connection is busy: each request that was sent is answered, and each connection
-// says with an answer that it ends. The clients are as strict as can be: none dials again.
+// A server is told to stop while every connection is busy. Each request that was sent is answered,
+// and each connection announces its end with a response. The clients are as strict as possible:
+// none of them dials again.
 func TestShutdownUnderLoad(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_SHUTDOWN_DELAY=500ms")
@@ -53,7 +54,8 @@ func TestShutdownUnderLoad(t *testing.T) {
 	})
 }
 
-// oneConnection dials once, and knows when the server has said that it reads nothing more.
+// oneConnection dials only once, and records whether the server has announced the end of the
+// connection.
 type oneConnection struct {
 	transport *http.Transport
 	ended     bool
@@ -75,13 +77,13 @@ func (o *oneConnection) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// Three replicas are restarted one after the other, under load and behind a load balancer: no client that asks again
-// after a 503 sees anything of it, and no session ends.
+// Three replicas behind a load balancer are restarted one after the other, under load. Clients that
+// retry after a 503 do not notice it, and no session ends.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e == servertest.SQLite {
-			return // one process by design
+			return // SQLite has one replica by design
 		}
 		lb := newBalancer(t, e, 3)
 		ctx, stop := context.WithCancel(context.Background())
@@ -109,7 +111,7 @@ func TestRollingRestart(t *testing.T) {
 		for _, n := range lb.nodes {
 			n.stop()
 			n.start()
-			time.Sleep(200 * time.Millisecond) // until it takes part again
+			time.Sleep(200 * time.Millisecond) // until the balancer uses it again
 		}
 		stop()
 		wait.Wait()
@@ -117,13 +119,13 @@ func TestRollingRestart(t *testing.T) {
 	})
 }
 
-// node is a replica: a process.
+// node is a replica in a process of its own.
 type node struct {
 	*shell
 	path    string // of the binary
 	command *exec.Cmd
 	output  bytes.Buffer
-	ready   atomic.Bool // as the balancer knows it
+	ready   atomic.Bool // the last result of the balancer's check
 }
 
 func (n *node) start() {
@@ -149,8 +151,8 @@ func (n *node) stop() {
 	}
 }
 
-// balancer is a load balancer: it asks readyz, and sends a request elsewhere only if it has not been sent at all. As
-// the transport of clients it takes their requests without a port of its own.
+// balancer is a load balancer. It checks readyz, and sends a request to another replica only if it
+// could not be sent at all. It is the transport of the clients, so it needs no port of its own.
 type balancer struct {
 	t            *testing.T
 	public       string
@@ -184,7 +186,7 @@ func newBalancer(t *testing.T, e servertest.Engine, replicas int) *balancer {
 	return b
 }
 
-// watch asks each replica whether it should get traffic.
+// watch checks repeatedly which replicas are ready.
 func (b *balancer) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		for _, n := range b.nodes {
@@ -229,7 +231,8 @@ func (b *balancer) login(transport token.Transport) *servertest.Client {
 	return c
 }
 
-// want asks again after a 503, as the contract says, and takes no other answer than the one wanted.
+// want retries after a 503, as the contract describes, and fails the test for any other status than
+// the expected one.
 func (b *balancer) want(c *servertest.Client, method, path string, body any, status int) {
 	for range 20 {
 		b.asked.Add(1)

@@ -24,8 +24,8 @@ import (
 
 const (
 	cleanUpEvery = 10 * time.Minute
-	// gcPercent is half of Go's default: each hash leaves 19 MiB of garbage, and the heap would grow to twice what a
-	// storm of logins needs before it is collected.
+	// gcPercent is half of Go's default. Each hash leaves 19 MiB of garbage, and with the default
+	// the heap would grow to twice the memory that a storm of logins needs before a collection.
 	gcPercent = 50
 )
 
@@ -38,7 +38,8 @@ func (p process) serve() *cobra.Command {
 	}
 }
 
-// runServer opens everything before the port: what is wrong is said before a client can come.
+// runServer opens everything else before it listens, so that errors are reported before a client
+// can connect.
 func (p process) runServer(ctx context.Context) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -77,7 +78,7 @@ func (p process) runServer(ctx context.Context) (err error) {
 	return err
 }
 
-// mailSender is how mails leave: by SMTP, or into files that only this machine's operator sees.
+// mailSender returns the configured sender: SMTP, or files for the operator of this machine.
 func mailSender(cfg config.Config, log *slog.Logger) (mail.Sender, error) {
 	if cfg.Mail == config.MailFiles {
 		return mail.NewFiles(filepath.Join(cfg.DataDir, "mail"), cfg.MailFrom, log)
@@ -85,7 +86,8 @@ func mailSender(cfg config.Config, log *slog.Logger) (mail.Sender, error) {
 	return mail.NewSMTP(string(cfg.SMTPURL), cfg.MailFrom)
 }
 
-// startWorkers starts what runs beside requests, until ctx ends. A mail that is being sent is brought to its end.
+// startWorkers starts the background work, which ends when ctx does. A mail that is being sent is
+// completed.
 func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGroup {
 	var workers sync.WaitGroup
 	workers.Go(func() { a.cleanUp(ctx) })
@@ -98,7 +100,7 @@ func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGr
 	workers.Go(func() {
 		a.service.SendMails(ctx, sender, server.LogMailFault(a.log))
 		if idle, ok := sender.(io.Closer); ok {
-			_ = idle.Close() // every mail has been sent or waits in the database
+			_ = idle.Close() // every mail is sent or still queued in the database
 		}
 	})
 	return &workers
@@ -106,7 +108,7 @@ func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGr
 
 const lastEventsTime = 5 * time.Second
 
-// writeLastEvents writes those of the requests that were answered while the server was told to stop.
+// writeLastEvents writes the events of requests that were answered during the shutdown.
 func (a *app) writeLastEvents() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastEventsTime)
 	defer cancel()
@@ -115,7 +117,7 @@ func (a *app) writeLastEvents() {
 	}
 }
 
-// banner tells a newcomer where to go next.
+// banner tells a new operator where to continue.
 func (p process) banner(ctx context.Context, a *app) {
 	_, _ = fmt.Fprintf(p.out, "accounts %s at %s, database %s\n", version, a.cfg.PublicURL, a.cfg.Database)
 	if a.cfg.Loopback() {
@@ -142,7 +144,8 @@ func (a *app) hasUsers(ctx context.Context) bool {
 	return err != nil // found one, or cannot tell
 }
 
-// serveMetrics listens on a port of its own; the answer stops it.
+// serveMetrics serves the metrics on a port of their own. The caller stops it with the function
+// that it returns.
 func (a *app) serveMetrics(ctx context.Context, m *server.Metrics) (func(), error) {
 	if a.cfg.MetricsAddr == "" {
 		return func() {}, nil
@@ -163,7 +166,7 @@ func (a *app) serveMetrics(ctx context.Context, m *server.Metrics) (func(), erro
 	return func() { _ = srv.Close(); serving.Wait() }, nil
 }
 
-// cleanUp removes ended sessions from time to time; every replica may.
+// cleanUp removes ended sessions periodically. Every replica may do so at the same time.
 func (a *app) cleanUp(ctx context.Context) {
 	for {
 		select {

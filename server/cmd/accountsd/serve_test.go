@@ -18,7 +18,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// running is `accountsd serve` in this process.
+// running is a server that `accountsd serve` runs in this process.
 type running struct {
 	*servertest.Server
 	t        *testing.T
@@ -28,7 +28,7 @@ type running struct {
 	out, err output
 }
 
-// output may be read while the server writes.
+// output is a buffer that may be read while the server writes.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -76,7 +76,8 @@ func (s *shell) serve() *running {
 	return nil
 }
 
-// status of a GET on a connection of its own, or 0.
+// status returns the status of a GET request on a connection of its own, or 0 if there is no
+// response.
 func (r *running) status(path string) int {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	answer, err := client.Get(r.URL + path)
@@ -87,7 +88,7 @@ func (r *running) status(path string) int {
 	return answer.StatusCode
 }
 
-// end waits for the exit status.
+// end waits for the exit and checks its status.
 func (r *running) end(want int) {
 	r.t.Helper()
 	select {
@@ -106,7 +107,8 @@ func (r *running) stop() {
 	r.end(0)
 }
 
-// With a current schema the server is ready at once; the figure is for people, since machines differ.
+// With a current schema, the server is ready quickly. The log has the exact time, because machines
+// differ.
 func TestServeIsReadySoon(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
@@ -124,7 +126,7 @@ func TestServeIsReadySoon(t *testing.T) {
 	})
 }
 
-// The banner leads a newcomer on, until there is a user.
+// The banner tells a new operator how to create a user, until there is one.
 func TestBanner(t *testing.T) {
 	s := newShell(t)
 	path := filepath.Join(s.dir, "accounts.db")
@@ -156,7 +158,7 @@ func TestHealthcheck(t *testing.T) {
 	if out := s.ok("", "healthcheck"); out != "" {
 		t.Errorf("%q", out)
 	}
-	everywhere := *s // in a container it listens on every address
+	everywhere := *s // as in a container, where the server listens on every address
 	_, port, _ := net.SplitHostPort(s.setting("ACCOUNTS_ADDR"))
 	everywhere.env = append([]string{"ACCOUNTS_ADDR=:" + port, "ACCOUNTS_PUBLIC_URL=http://localhost:" + port}, s.env...)
 	if r := everywhere.run("", "healthcheck"); r.code != 0 {
@@ -165,7 +167,8 @@ func TestHealthcheck(t *testing.T) {
 	server.stop()
 }
 
-// A second server on the same port: one clear line, exit status 1, and the first goes on.
+// A second server on the same port prints one line and exits with status 1. The first one keeps
+// running.
 func TestPortIsTaken(t *testing.T) {
 	s := newShell(t)
 	first := s.serve()
@@ -201,7 +204,7 @@ func TestControl95MetricsHaveTheirOwnPort(t *testing.T) {
 	}
 }
 
-// held is a refresh that waits for a lock in the database.
+// held is a refresh request that waits for a lock in the database.
 type held struct {
 	release func()
 	answer  chan *servertest.Response
@@ -229,7 +232,8 @@ func (r *running) hold(db *servertest.Database, c *servertest.Client) held {
 	return h
 }
 
-// The signal: readyz says 503 while requests are still taken, then no new ones are, and those in flight finish.
+// After the signal, readyz fails with 503 while requests are still accepted. Then the server
+// accepts no new ones, and those in flight finish.
 func TestShutdown(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_SHUTDOWN_DELAY=600ms")
@@ -269,7 +273,7 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
-// Whoever takes longer than the time-out is cut, and the exit status says so.
+// A request that takes longer than the timeout is aborted, and the exit status is 1.
 func TestShutdownTimesOut(t *testing.T) {
 	s := onDatabase(t, servertest.SQLite, "ACCOUNTS_SHUTDOWN_TIMEOUT=1s")
 	s.create("ada")
@@ -284,7 +288,7 @@ func TestShutdownTimesOut(t *testing.T) {
 	}
 }
 
-// A first start makes no user: who gets in first is whom the operator makes.
+// The first start creates no user. Only the operator creates the first one.
 func TestControl17NoDefaultAccount(t *testing.T) {
 	s := newShell(t)
 	r := s.serve()

@@ -13,7 +13,7 @@ import (
 
 // A replica is stopped for longer than W+M while requests wait in its sockets, and their clients
 // continue at another replica. When it resumes, it treats none of them as theft, and every session
-// lives.
+// stays alive.
 func TestControl195StoppedReplicaRaisesNoFalseAlarm(t *testing.T) {
 	const w, m = 4 * time.Second, 800 * time.Millisecond
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -31,7 +31,7 @@ func TestControl195StoppedReplicaRaisesNoFalseAlarm(t *testing.T) {
 			waiting[i] = stopped.Login(ada, transports[i%len(transports)])
 			active[i] = waiting[i].Copy().At(other.Server)
 		}
-		time.Sleep(w + m) // the tokens are due
+		time.Sleep(w + m) // until the tokens are due for rotation
 
 		var answers sync.WaitGroup
 		ask := func(i int) {

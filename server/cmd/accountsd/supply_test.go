@@ -12,16 +12,16 @@ import (
 	"testing"
 )
 
-// The least versions, and why no older one: below each there is a hole in what this server rests on.
+// least lists the minimum versions. Older versions have vulnerabilities that affect this server.
 var least = map[string]string{
 	"github.com/getkin/kin-openapi": "v0.144.0",
-	"github.com/golang-jwt/jwt/v5":  "v5.2.2", // CVE-2025-30204: dots without end
+	"github.com/golang-jwt/jwt/v5":  "v5.2.2", // CVE-2025-30204: unbounded number of dots
 	"github.com/gin-gonic/gin":      "v1.9.1", // CVE-2023-26125, CVE-2023-29401
 	"go":                            "go1.25.3",
 }
 
-// What is in the binary, by its own account: no library older than it may be, none replaced by what nobody has
-// published, and each with the checksum that go.sum pins.
+// The modules in the binary, according to its build information: none is older than its minimum
+// version, none is replaced by unpublished code, and each has the checksum in go.sum.
 func TestControl97WhatIsBuilt(t *testing.T) {
 	path, err := binary()
 	if err != nil {
@@ -52,7 +52,8 @@ func TestControl97WhatIsBuilt(t *testing.T) {
 	}
 }
 
-// older compares versions such as v1.2.3 and go1.26.1; what cannot be read is older than all.
+// older compares versions such as v1.2.3 and go1.26.1. A version that cannot be parsed is older
+// than all others.
 func older(version, than string) bool {
 	return slices.Compare(numbers(version), numbers(than)) < 0
 }
@@ -76,8 +77,8 @@ func TestControl97Older(t *testing.T) {
 	}
 }
 
-// Whoever builds the same sources gets the same bytes, so that a binary can be checked. (scripts/verify.sh builds from
-// another folder, and everything anew.)
+// Two builds of the same sources have the same bytes, so that a binary can be verified.
+// (scripts/verify.sh builds in another folder and without the build cache.)
 func TestControl97ReproducibleBuild(t *testing.T) {
 	var builds [2][]byte
 	for i := range builds {

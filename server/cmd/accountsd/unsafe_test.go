@@ -14,9 +14,9 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// unsafe are settings with which the server must not start, beside a sound set for the open internet, and the lines
-// that it says instead. OPEN is a file with a secret that everybody can read, TAKEN the port of ADDR. Whatever is
-// secret has hunter2 in it.
+// unsafe lists settings with which the server must not start, in addition to a valid set for a
+// public server, and the lines that it prints. OPEN stands for a file with a secret that every user
+// of the machine can read, and TAKEN for the port of ADDR. Every secret contains hunter2.
 var unsafe = []struct{ name, settings, lines string }{
 	{"a secret of somebody's own making", "SECRET_KEYS=hunter2hunter2hunter2hunter2hunter2", `ACCOUNTS_SECRET_KEYS: number 1 was not printed by "accountsd secret new"`},
 	{"a printed secret, with a character changed", "SECRET_KEYS=CHANGED", `ACCOUNTS_SECRET_KEYS: number 1 was not printed by "accountsd secret new"`},
@@ -52,8 +52,9 @@ var unsafe = []struct{ name, settings, lines string }{
 	{"three faults", "CORS_ORIGINS=* ACCESS_TTL=1h SECRET=hunter2", "ACCOUNTS_SECRET is not a setting; `accountsd settings` prints them all\nACCOUNTS_CORS_ORIGINS entry 1 must be one origin, not * or null, which stand for every site\nACCOUNTS_ACCESS_TTL must be at most 15m"},
 }
 
-// The binary itself: each is refused with its lines alone, no secret in them, before a port is opened or anything
-// written. The port is taken, so a server that came that far would say so.
+// The binary prints only the expected lines for each of these settings, without any secret, before
+// it opens a port or writes a file. The port is in use, so a server that tried to listen would
+// print another error.
 func TestControl94UnsafeSettings(t *testing.T) {
 	path, err := binary()
 	if err != nil {
@@ -80,7 +81,7 @@ func TestControl94UnsafeSettings(t *testing.T) {
 			name, value, _ := strings.Cut(setting, "=")
 			values[name] = value
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), commandTime) // a server that has started
+		ctx, cancel := context.WithTimeout(t.Context(), commandTime) // ends a server that has started
 		defer cancel()
 		command := exec.CommandContext(ctx, path, "serve")
 		for name, value := range values {

@@ -121,7 +121,8 @@ func (p process) listTable(ctx context.Context, a *app) error {
 	return errors.Join(err, w.Flush())
 }
 
-// listed is a user as `user list --json` prints it: no password hash, no epoch.
+// listed is a user in the form that `user list --json` prints, without the password hash and the
+// epoch.
 type listed struct {
 	ID              int64      `json:"id"`
 	Username        string     `json:"username"`
@@ -157,8 +158,9 @@ func (p process) withApp(ctx context.Context, f func(context.Context, *app) erro
 
 const maxPasswordLine = 4096
 
-// password asks twice on a terminal, or reads a line from standard input. It is never an argument: those are seen by
-// every process of the machine and stay in the shell's history.
+// password prompts twice on a terminal, or reads a line from standard input. A password is never an
+// argument, because every process on the machine can read arguments and the shell stores them in
+// its history.
 func (p process) password(stdin bool) (string, error) {
 	if stdin {
 		line, err := bufio.NewReader(io.LimitReader(p.in, maxPasswordLine)).ReadString('\n')
@@ -189,7 +191,7 @@ func (p process) ask(terminal *os.File, prompt string) (string, error) {
 	return string(answer), err
 }
 
-// explain turns a rule's error into a sentence for a terminal.
+// explain converts the error of a rule to a sentence for the terminal.
 func (a *app) explain(err error) error {
 	var rule *accounts.Error
 	if !errors.As(err, &rule) {
@@ -214,7 +216,7 @@ func (a *app) explain(err error) error {
 	return err
 }
 
-// explainFields explains all faults of a request, one per line.
+// explainFields explains all errors of a request, one per line.
 func (a *app) explainFields(faults []accounts.FieldFault) error {
 	var list []error
 	for _, fault := range faults {

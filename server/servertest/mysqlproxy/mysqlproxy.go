@@ -1,6 +1,7 @@
-// Package mysqlproxy stands between a server and its MySQL and understands as much of the protocol as it takes to meet
-// one statement: the tests of lost connections use it, and the torture of scripts/. It keeps nothing but statements
-// without their values.
+// Package mysqlproxy is a proxy between a server and its MySQL database that injects faults. It
+// parses only as much of the protocol as it needs to recognize a statement. The tests of lost
+// connections use it, and so does the torture test in scripts/. It stores only statements without
+// their values.
 package mysqlproxy
 
 import (
@@ -14,16 +15,16 @@ import (
 	"time"
 )
 
-// Fault is what happens to a statement on its way.
+// Fault is a failure of one statement and its connection.
 type Fault int
 
-// The faults.
+// The kinds of Fault.
 const (
 	None      Fault = iota
-	CutBefore       // the connection ends, and the server has never seen the statement
-	CutAfter        // the server has made it, and the connection ends instead of an answer
-	Stall           // the server has made it, and there is neither an answer nor an end
-	HoldBack        // the connection ends; the server gets the statement when the next one is cut before
+	CutBefore       // the connection is closed before the server receives the statement
+	CutAfter        // the server executes the statement, and the connection is closed without a response
+	Stall           // the server executes the statement, and the client gets no response until it gives up
+	HoldBack        // the connection is closed; the server receives the statement at the next CutBefore
 )
 
 // Proxy is a listener in front of a MySQL server.
@@ -33,17 +34,18 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	conns  map[net.Conn]bool
-	black  bool // take connections and say nothing
+	black  bool // accept connections but send nothing
 	delay  time.Duration
-	match  string // of the statements that faults are for
+	match  string // text in the statements to which faults apply
 	faults []Fault
-	met    int    // how many faults have happened
-	held   func() // sends what was held back
+	met    int    // number of faults that have happened
+	held   func() // sends the statement that was held back
 	noting bool
 	noted  []string
 }
 
-// New is the same database, reached through a proxy: its URL. With noting the proxy remembers statements.
+// New starts a proxy in front of a database and returns it with the URL of the database through the
+// proxy. If noting is set, the proxy records statements.
 func New(database string, noting bool) (*Proxy, string, error) {
 	u, err := url.Parse(database)
 	if err != nil {
@@ -75,13 +77,13 @@ func (p *Proxy) listen(addr string) error {
 	return nil
 }
 
-// Away refuses connections and ends those there are; Back is the end of it.
+// Away rejects new connections and closes the open ones, until Back.
 func (p *Proxy) Away() {
 	_ = p.listener.Close()
 	p.Cut()
 }
 
-// Back takes connections again, and is the end of Silence too.
+// Back accepts connections again. It ends Away and Silence.
 func (p *Proxy) Back() error {
 	p.mu.Lock()
 	p.black = false
@@ -91,21 +93,21 @@ func (p *Proxy) Back() error {
 	return p.listen(p.listener.Addr().String())
 }
 
-// Silence takes connections and answers nothing, on old ones neither.
+// Silence accepts connections but sends nothing on them or on the open ones, until Back.
 func (p *Proxy) Silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.black = true
 }
 
-// Delay holds every packet to the server for so long.
+// Delay delays every packet to the server by d.
 func (p *Proxy) Delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = d
 }
 
-// Cut ends every connection.
+// Cut closes every connection.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -115,7 +117,8 @@ func (p *Proxy) Cut() {
 	clear(p.conns)
 }
 
-// HalfClose says on every connection, to both sides, that nothing more will come, and still takes what they say.
+// HalfClose closes the sending direction of every connection, to the client and to the server, and
+// still receives data.
 func (p *Proxy) HalfClose() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,21 +129,21 @@ func (p *Proxy) HalfClose() {
 	}
 }
 
-// Next makes the next statements that hold the text meet these faults, one each.
+// Next applies the faults to the next statements that contain match, one fault per statement.
 func (p *Proxy) Next(match string, faults ...Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.match, p.faults, p.met, p.held = match, faults, 0, nil
 }
 
-// Met is how many of the faults of Next have happened.
+// Met returns how many of the faults of the last Next have happened.
 func (p *Proxy) Met() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.met
 }
 
-// Statements are those that have come since it was asked last, each without its values.
+// Statements returns the statements since the previous call, without their values.
 func (p *Proxy) Statements() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -154,7 +157,7 @@ var literals = regexp.MustCompile(`(?s)(_binary ?)?'(\\.|''|[^'\\])*'|\b\d+(\.\d
 func (p *Proxy) fault(statement []byte) (Fault, func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	setUp := bytes.HasPrefix(statement, []byte("SET ")) // of a new connection
+	setUp := bytes.HasPrefix(statement, []byte("SET ")) // configures a new connection
 	if p.noting && statement != nil && !setUp {
 		p.noted = append(p.noted, literals.ReplaceAllString(string(statement), "?"))
 	}
@@ -192,11 +195,12 @@ func (p *Proxy) silent() bool {
 	return p.black
 }
 
-// link is one connection, in lock step: the protocol has one question at a time.
+// link is one proxied connection. It works in lockstep, because the protocol has at most one
+// pending command.
 type link struct {
 	*Proxy
 	client, server net.Conn
-	statements     map[uint32][]byte // prepared ones
+	statements     map[uint32][]byte // prepared statements by number
 	preparing      []byte
 }
 
@@ -254,7 +258,8 @@ func pump(done <-chan struct{}, to chan<- []byte, read func() ([]byte, error)) {
 	}
 }
 
-// answer passes on what the server says, and notes the number of a statement that has just been prepared.
+// answer forwards data of the server, and records the number of a statement that has just been
+// prepared.
 func (l *link) answer(data []byte) bool {
 	if l.silent() {
 		return true
@@ -267,7 +272,8 @@ func (l *link) answer(data []byte) bool {
 	return err == nil
 }
 
-// question passes on a packet, unless it is a statement that is to meet a fault.
+// question forwards a packet, unless a fault applies to its statement. It reports whether the
+// connection stays open.
 func (l *link) question(packet []byte, answers <-chan []byte) bool {
 	if l.silent() {
 		return true

@@ -490,7 +490,7 @@ var Tabs = class {
     this.#channel = shared && "BroadcastChannel" in globalThis ? new BroadcastChannel(name) : null;
     this.#channel?.addEventListener("message", (event) => heard(event.data));
   }
-  /** Whether other tabs can be heard. */
+  /** Reports whether this tab can receive messages of other tabs. */
   get hears() {
     return this.#channel !== null;
   }
@@ -500,7 +500,7 @@ var Tabs = class {
   close() {
     this.#channel?.close();
   }
-  /** Runs one task at a time, over all tabs where there are Web Locks, else in this one. */
+  /** Runs one task at a time: across all tabs if there are Web Locks, and in this tab if not. */
   exclusively(task) {
     const run = this.#queue.then(() => this.#locked(task));
     this.#queue = run.catch(() => void 0);
@@ -518,7 +518,7 @@ var Tabs = class {
       return running;
     }
   }
-  /** The note of all tabs. The value of an attempt is no credential by itself. */
+  /** The note that all tabs share. An attempt alone is not a credential. */
   get note() {
     if (!this.#shared) return this.#note;
     try {
@@ -553,7 +553,7 @@ var Session = class {
   #timer;
   #waiting = [];
   #over = "";
-  // the session that this client had last
+  // the last session of this client
   #closed = false;
   constructor(o, tabs2) {
     this.#o = o;
@@ -573,14 +573,14 @@ var Session = class {
     clearTimeout(this.#timer);
     this.#tabs.close();
   }
-  /** Finds the session that the cookies, or the storage, still hold. Once: later calls answer at once. */
+  /** Restores the session from the cookies or the storage. Only the first call does so. */
   async restore() {
     if (this.#state.status !== "unknown") return;
     await this.#tabs.exclusively(async () => {
       if (this.#state.status === "unknown") await this.#renew();
     });
   }
-  /** Refreshes, unless the tokens are other ones by now than those that the caller saw. */
+  /** Refreshes, unless the tokens have changed since the caller read `seen`. */
   async refresh(seen) {
     await this.#tabs.exclusively(async () => {
       if (this.#tokens !== seen || this.#state.status === "signed-out") return;
@@ -588,13 +588,16 @@ var Session = class {
       await this.#renew();
     });
   }
-  /** Makes sure that the access token in hand is good for a moment still. */
+  /** Makes sure that the access token is valid for at least one more second. */
   async fresh() {
     await this.restore();
     const tokens = this.#tokens;
     if (tokens && Date.now() >= tokens.expiresAt - 1e3) await this.refresh(tokens);
   }
-  /** After the page was away (a back/forward cache, a sleep): what other tabs did meanwhile was not heard. */
+  /**
+   * Catches up after the page was suspended (in the back/forward cache or during sleep), because it
+   * missed the messages of other tabs.
+   */
   async catchUp() {
     const note = this.#tabs.note;
     const tokens = this.#tokens;
@@ -606,7 +609,10 @@ var Session = class {
       if (missed || !await this.#heardOfNewer()) await this.#renew();
     });
   }
-  /** Begins a session: a login, or what answers like one. No refresh, login or logout of any tab comes in between. */
+  /**
+   * Starts a session: a login or an operation with the same response. No refresh, login or logout
+   * of any tab can run in between.
+   */
   begin(call) {
     return this.#tabs.exclusively(async () => {
       const response = await call();
@@ -616,7 +622,7 @@ var Session = class {
       return response;
     });
   }
-  /** Ends it: a logout, with what proves the session at that moment. */
+  /** Ends the session: a logout with the credentials that are current when it runs. */
   end(call) {
     return this.#tabs.exclusively(async () => {
       if (this.hasCookies && !this.#tokens) await this.#askForSession();
@@ -629,12 +635,15 @@ var Session = class {
     });
   }
   #csrf = "";
-  /** The header that a write needs where cookies prove the session. */
+  /** Returns the header that a write needs if cookies authenticate the session. */
   csrf() {
     const csrf = this.#tokens?.csrf || this.#csrf;
     return this.hasCookies && csrf ? { "X-CSRFToken": csrf } : {};
   }
-  /** The session is over: told to the other tabs, unless this client knows already, or another session has begun since. */
+  /**
+   * Ends the session and tells the other tabs, unless this client knows already or another session
+   * has started since.
+   */
   async ended(reason, of = this.#tokens) {
     if (of && of.session.id !== this.#tokens?.session.id) return;
     if (this.#o.storage) await this.#o.storage.save(null);
@@ -666,12 +675,18 @@ var Session = class {
     }
     for (const wake of this.#waiting.splice(0)) wake();
   }
-  /** What another tab has saved may be seen here later than its message. */
+  /**
+   * Reads the storage after a pause, because the data that another tab has saved may become visible
+   * later than its message.
+   */
   async #lookLater() {
     await pause(times.heard);
     await this.#tabs.exclusively(() => this.#renew()).catch(() => void 0);
   }
-  /** Another tab has refreshed or ended the session, and its message may still be on the way. */
+  /**
+   * Waits for the message of another tab that has refreshed or ended the session. Reports whether
+   * it came.
+   */
   async #heardOfNewer() {
     const seen = this.#tokens;
     const note = this.#tabs.note;
@@ -685,7 +700,7 @@ var Session = class {
     this.#arm(tokens.refreshAt - Date.now());
     this.#change({ status: "signed-in", session: tokens.session, generation: tokens.generation, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt });
   }
-  /** The next refresh by the clock. It is tried again until it works, or the session has ended. */
+  /** Schedules the next refresh. It is retried until it succeeds or the session has ended. */
   #arm(delay) {
     clearTimeout(this.#timer);
     if (this.#closed) return;
@@ -701,8 +716,8 @@ var Session = class {
     this.#timer.unref?.();
   }
   /**
-   * Keeps the tokens of an answer. `again` means that a request which was given up may still rotate them. `stored` is the
-   * stored session if the answer is one to a refresh.
+   * Stores the tokens of a response. `again` means that a request that was given up may still
+   * rotate them. `stored` is the stored session if the response is to a refresh.
    */
   async #keep(result, again, stored) {
     const now = Date.now();
@@ -726,7 +741,10 @@ var Session = class {
     if (again && !risen) this.#arm(times.decision);
     this.#tabs.tell({ kind: "tokens", tokens });
   }
-  /** Gets the tokens in force, or finds that there is no session. Rejected if the server cannot be reached. */
+  /**
+   * Refreshes the tokens, or finds that there is no session. The promise is rejected if the server
+   * cannot be reached.
+   */
   async #renew() {
     this.#csrf ||= this.#csrfCookie();
     if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#askForSession()) return;
@@ -756,8 +774,8 @@ var Session = class {
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
   /**
-   * Returns the stored session with its attempt. The attempt is saved before it is sent, because the answer may be lost or
-   * may not be saved.
+   * Returns the stored session with its attempt. The attempt is saved before it is sent, because
+   * the response may be lost or may not be saved.
    */
   async #toSend() {
     const stored = await this.#stored();
@@ -766,7 +784,7 @@ var Session = class {
     await this.#o.storage?.save(sent);
     return sent;
   }
-  /** Returns the attempt of the cookies, which all tabs share. It is saved before it is sent. */
+  /** Returns the attempt for the cookies, which all tabs share. It is saved before it is sent. */
   #cookieAttempt() {
     const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
     this.#tabs.note = note;
@@ -781,14 +799,17 @@ var Session = class {
       signal: AbortSignal.timeout(times.answer)
     });
   }
-  /** After a reload: scripts of the API's own host find the CSRF token in a cookie, and need not ask for it. */
+  /**
+   * Returns the CSRF token after a reload. Scripts of the API's own host find it in a cookie and
+   * need not request it.
+   */
   #csrfCookie() {
     if (!this.hasCookies || new URL(this.#o.url("/")).hostname !== location.hostname) return "";
     return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   }
   /**
-   * Requests the session of the cookies and its CSRF token. Reports whether there is a session. The answer does not say
-   * why an earlier session ended.
+   * Requests the session of the cookies and its CSRF token. Reports whether there is a session. The
+   * response does not say why an earlier session ended.
    */
   async #askForSession() {
     const response = await this.#patiently(
@@ -808,7 +829,10 @@ var Session = class {
   async #stored() {
     return await this.#o.storage?.load() ?? null;
   }
-  /** Asks until there is an answer other than "not now". The server has promised that asking again does no harm. */
+  /**
+   * Repeats a call until the response is not "unavailable". The server guarantees that retries are
+   * harmless.
+   */
   async #patiently(call, gaveUp) {
     const end = Date.now() + times.retry;
     for (let tries = 1; ; tries++) {
@@ -867,7 +891,7 @@ function createAccountsClient(options = {}) {
   const session2 = new Session(
     { url, transport: transport2, storage: options.storage ?? null, fetch: send, changed: (state) => listeners2.forEach((listener) => listener(state)) },
     { name: `accounts ${base}${transport2 === "body" ? " body" : ""}`, shared: browser }
-    // one name for one cookie jar
+    // one name for each cookie jar
   );
   const credentials = session2.hasCookies ? "include" : "omit";
   async function transmit(request) {
@@ -1177,7 +1201,7 @@ function farewell(reason) {
     case null:
     case "credentials_missing":
       return null;
-    // there was none
+    // there was no session
     case "logged_out":
       return { title: "Logged out", text: "The session has ended, on every replica and in every tab.", alarm: false };
     case "refresh_reused":

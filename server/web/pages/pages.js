@@ -1,5 +1,6 @@
-// What the links of our mails open: each page takes the token out of the address, says what is about to happen, and
-// acts only when a person asks it to, by one POST. Mail scanners that open every link change nothing.
+// The pages that the links in mails open. Each page removes the token from the address, explains
+// the action, and performs it with one POST only when the user confirms. Mail scanners that open
+// every link change nothing.
 import { texts } from "./texts.js";
 
 const flows = {
@@ -30,22 +31,22 @@ const status = document.getElementById("status");
 
 // ---------------------------------------------------------------- the token
 
-// It stays in this variable and goes nowhere but into the body of a POST.
+// The token stays in this variable and is sent only in the body of a POST.
 let token = "";
 
-// takeToken reads #token=… and takes it out of the address bar before anything else happens, so that it is not in a
+// takeToken reads #token=… and removes it from the address bar first, so that the token is not in a
 // bookmark, a shared address or the history. A fragment is not part of any request or Referer.
 function takeToken() {
   const fragment = new URLSearchParams(location.hash.slice(1));
   if (location.hash !== "") history.replaceState(null, "", location.pathname + location.search);
   token = (fragment.get("token") ?? "").trim();
-  return fragment.get("lang") ?? ""; // a mail may say which language it was written in
+  return fragment.get("lang") ?? ""; // a mail may name its language
 }
 
 // ---------------------------------------------------------------- words
 
 let language = "en";
-const said = new Map(); // element → what it says, to say it again in another language
+const said = new Map(); // element → its text, to translate it when the language changes
 
 function word(key, values) {
   const text = texts[language][key];
@@ -73,7 +74,7 @@ function speak(wanted) {
   entitle();
 }
 
-// The first language of the reader that there are texts for.
+// preferred returns the first language of the reader that has texts.
 function preferred(first) {
   const wanted = [first, ...(navigator.languages ?? [])].map((tag) => tag.toLowerCase().split("-")[0]);
   return wanted.find((tag) => Object.hasOwn(texts, tag)) ?? "en";
@@ -85,7 +86,8 @@ function view(name) {
   return document.querySelector(`[data-view="${name}"]`);
 }
 
-// show turns to another view. Its heading gets the focus, so that it is read out and the next Tab goes on from there.
+// show switches to another view. Its heading gets the focus, so that a screen reader announces it
+// and the next Tab continues there.
 function show(name, { heading, lead, values, focus = true } = {}) {
   for (const section of document.querySelectorAll("[data-view]")) section.hidden = section.dataset.view !== name;
   const section = view(name);
@@ -122,7 +124,8 @@ function empty(form) {
   conceal(form);
 }
 
-// The browser's own bubbles speak the browser's language and vanish; these stay until the next try.
+// The browser's own messages use the browser's language and disappear. These stay until the next
+// try.
 function complete(form) {
   for (const input of form.elements) {
     if (!(input instanceof HTMLInputElement)) continue;
@@ -133,7 +136,7 @@ function complete(form) {
   return focusFault(form);
 }
 
-// focusFault reports whether there is none.
+// focusFault moves the focus to the first invalid field. It reports whether there is none.
 function focusFault(form) {
   const first = form.querySelector("[aria-invalid]");
   first?.focus();
@@ -146,8 +149,8 @@ function onSubmit(form, act) {
     if (form.getAttribute("aria-busy") === "true") return;
     clear(form);
     if (!complete(form)) return;
-    conceal(form); // a browser remembers what stood in a field of type text
-    form.setAttribute("aria-busy", "true"); // not disabled: that would lose the focus
+    conceal(form); // a browser remembers the content of fields of type text
+    form.setAttribute("aria-busy", "true"); // not disabled, which would lose the focus
     say(status, "busy");
     await act(form, Object.fromEntries(new FormData(form)));
     form.removeAttribute("aria-busy");
@@ -177,7 +180,7 @@ async function post(path, body) {
   try {
     const response = await fetch(`../accounts/${path}`, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "Accept-Language": language }, // the mail that follows, too
+      headers: { "Content-Type": "application/json", "Accept-Language": language }, // also the language of the mail
       body: JSON.stringify(body),
       cache: "no-store",
       redirect: "error",
@@ -190,12 +193,12 @@ async function post(path, body) {
   }
 }
 
-// The codes of problems that this page or the server has caused. Their details are for programmers.
+// The codes of problems that this page or the server has caused. Their details are for developers.
 const ours = ["request_malformed", "method_not_allowed", "resource_not_found", "body_too_large", "media_type_unsupported", "validation_failed",
   "csrf_failed", "transport_unusable", "server_failed"];
 
-// explain shows a problem that belongs to no field. For an unknown code of a newer server, it shows the problem's
-// detail.
+// explain shows a problem without a field. For an unknown code of a newer server, it shows the
+// problem's detail.
 function explain(form, { status, answer, wait }) {
   if (status === 0) return refuseForm(form, "fault.network");
   if (status === 429) return refuseForm(form, "fault.limited", { wait });
@@ -204,17 +207,18 @@ function explain(form, { status, answer, wait }) {
   return refuseForm(form, "fault.other", { title: answer.title ?? `HTTP ${status}`, id: answer.request_id });
 }
 
-// stale: unknown, used, expired, or no token at all by its form.
+// stale reports whether the token is unknown, used, expired or malformed.
 function stale({ answer }) {
   return answer.code === "link_invalid" || fieldError({ answer }, "token") !== undefined;
 }
 
-// fieldError returns the error of a field in the answer, with its code and the bound that was violated.
+// fieldError returns the error of a field in a response, with its code and the violated bound.
 function fieldError({ answer }, name) {
   return answer.errors?.find((error) => error.pointer === `/${name}`);
 }
 
-// refuseField shows the error of a field. For an unknown code of a newer server, it shows the error's detail.
+// refuseField shows the error of a field. For an unknown code of a newer server, it shows the
+// error's detail.
 function refuseField(input, error, known) {
   if (Object.hasOwn(known, error.code)) refuse(input, known[error.code], error);
   else refuse(input, "fault.unknown", error);
@@ -227,7 +231,7 @@ function done(form, values) {
   show("done", { lead: values && `${flow.form}.done`, values });
 }
 
-// refused deals with what is alike on all pages: links that are no longer good, and the rest that no field explains.
+// refused handles the errors that all pages share: invalid links, and problems without a field.
 function refused(form, result) {
   if (!stale(result)) return explain(form, result);
   token = "";
@@ -238,8 +242,9 @@ function refused(form, result) {
 
 // ---------------------------------------------------------------- the three flows
 
-// The answer is that of a login. With "cookies" the session goes where this script cannot read it, and whoever
-// verified is signed in in this browser; a transport with tokens in the body would leave a session that nobody holds.
+// The response is that of a login. With "cookies", the tokens are stored where this script cannot
+// read them, and the user is signed in in this browser. A transport with tokens in the body would
+// leave a session that no client uses.
 async function verify(form, { password }) {
   const result = await post("email/verify", { token, password, token_transport: "cookies" });
   if (result.done) return done(form, { username: result.answer.user.username });
@@ -263,7 +268,8 @@ async function reset(form, { new_password }) {
   refuseField(form.elements.new_password, error, passwordFaults);
 }
 
-// The password is required so that strangers cannot verify an address for their account by a click of its owner.
+// The password is required, so that the owner of an address cannot be tricked into verifying it for
+// another account with one click.
 async function change(form, { password }) {
   const result = await post("email/change/confirm", password === "" ? { token } : { token, password });
   if (result.done) return done(form);
@@ -290,12 +296,12 @@ async function request(form, { email }) {
 
 // ---------------------------------------------------------------- the settings
 
-// hint shows the minimum length of a password as soon as the settings are read. Without them, the server's error names
-// it.
+// hint shows the minimum length of a password once the settings are known. Without them, the
+// server's error states it.
 async function hint() {
   const place = document.querySelector('[data-text="reset.hint"]');
   if (place === null) return;
-  say(place, "reset.hint", { minimum: "…" }); // as long as the number, so that nothing moves
+  say(place, "reset.hint", { minimum: "…" }); // as wide as the number, so that nothing moves
   const response = await fetch("../accounts/settings", { redirect: "error", signal: AbortSignal.timeout(30_000) }).catch(() => null);
   const answer = response?.ok ? await response.json().catch(() => ({})) : {};
   say(place, "reset.hint", { minimum: answer.settings?.password?.min_length });
@@ -313,7 +319,7 @@ function begin(focus) {
 }
 
 for (const element of document.querySelectorAll("[data-text]")) {
-  if (typeof texts.en[element.dataset.text] === "string") said.set(element, [element.dataset.text]); // the others wait for values
+  if (typeof texts.en[element.dataset.text] === "string") said.set(element, [element.dataset.text]); // the others need values
 }
 for (const button of document.querySelectorAll("[data-language]")) {
   button.addEventListener("click", () => speak(button.dataset.language));
@@ -326,7 +332,8 @@ for (const button of document.querySelectorAll("[data-show]")) {
 }
 for (const form of document.forms) onSubmit(form, form.id === "request" ? request : flow.confirm);
 
-// The same link opened once more in this tab is no new page to the browser, only a new fragment.
+// If the same link is opened again in this tab, only the fragment changes, and the browser does not
+// reload the page.
 window.addEventListener("hashchange", () => { if (location.hash !== "") begin(true); });
 begin(false);
 hint();

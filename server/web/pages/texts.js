@@ -1,7 +1,7 @@
-// Every word of the pages, by key, in the languages they speak. Functions take what the answer or the form held;
-// the result is only ever set as text, never as markup.
+// The texts of the pages, by key, in all languages. Functions take values from the response or the
+// form. The result is only ever set as text, never as markup.
 
-// The two take seconds, or NaN if the server did not say.
+// againEnglish and againKorean take seconds, or NaN if the server did not specify them.
 function againEnglish(seconds) {
   if (!(seconds > 0)) return "Try again in a moment.";
   if (seconds > 90) return `Try again in ${Math.ceil(seconds / 60)} minutes.`;

@@ -1,12 +1,15 @@
-// Dialogs that ask the user to confirm. Each is a <dialog>: the browser keeps the focus inside and restores it
-// afterwards, and Escape cancels.
+// Dialogs that ask the user to confirm. Each is a <dialog>: the browser keeps the focus inside and
+// restores it afterward, and Escape cancels.
 import { byId } from "./dom.js";
 
 const waiting = new Map<HTMLDialogElement, (yes: boolean) => void>();
 
-/** Shows a dialog. The promise is the user's answer: true for yes, false if the dialog was canceled or closed. */
+/**
+ * Shows a dialog. The promise is the user's answer: true for yes, false if the dialog was canceled
+ * or closed.
+ */
 export function shown(dialog: HTMLDialogElement): Promise<boolean> {
-  leave(dialog, false); // the earlier question: its close event may come late
+  leave(dialog, false); // cancels an earlier question, whose close event may come late
   return new Promise((done) => {
     waiting.set(dialog, done);
     dialog.showModal();
@@ -22,11 +25,14 @@ export function leave(dialog: HTMLDialogElement, yes: boolean): void {
 }
 
 for (const dialog of document.querySelectorAll("dialog")) {
-  dialog.addEventListener("close", () => dialog.open || leave(dialog, false)); // open: that was an earlier one
+  dialog.addEventListener("close", () => dialog.open || leave(dialog, false)); // if it is open, this event belongs to an earlier question
   for (const button of dialog.querySelectorAll("[data-cancel]")) button.addEventListener("click", () => leave(dialog, false));
 }
 
-/** Closes all dialogs and clears their texts, which may name a user. For the end of a session. */
+/**
+ * Closes all dialogs and clears their texts, which may name a user. Call it at the end of a
+ * session.
+ */
 export function closeDialogs(): void {
   for (const dialog of document.querySelectorAll("dialog")) leave(dialog, false);
   for (const part of ["ask-title", "ask-text", "ask-warning", "ask-label"]) byId(part).textContent = "";
@@ -48,7 +54,10 @@ const typed = byId<HTMLInputElement>("ask-input");
 const fault = byId("ask-input-fault");
 let wanted = "";
 
-/** Asks the user to confirm an action. The focus is on Cancel or on the input, never on the button that confirms. */
+/**
+ * Asks the user to confirm an action. The focus is on Cancel or on the input, never on the button
+ * that confirms.
+ */
 export async function sure(question: Question): Promise<boolean> {
   byId("ask-title").textContent = question.title;
   byId("ask-text").textContent = question.text;

@@ -1,13 +1,13 @@
-// The few things that every part of a page does to the document.
+// Helpers for the document that every part of a page uses.
 
-/** The element with an id of index.html, which has it. */
+/** Returns the element with an id, which must be in index.html. */
 export function byId<Kind extends HTMLElement = HTMLElement>(id: string): Kind {
   const found = document.getElementById(id);
   if (!found) throw new Error(`there is no #${id}`);
   return found as Kind;
 }
 
-/** Makes an element. Text goes in as text: nothing that the server or a person wrote becomes markup. */
+/** Creates an element. Strings become text, so nothing from the server or a user becomes markup. */
 export function make<Name extends keyof HTMLElementTagNameMap>(
   name: Name, className: string, ...content: (Node | string)[]
 ): HTMLElementTagNameMap[Name] {
@@ -19,21 +19,21 @@ export function make<Name extends keyof HTMLElementTagNameMap>(
 
 let hideToast: ReturnType<typeof setTimeout> | undefined;
 
-/** Says in a few words that something is done, for as long as it takes to read; it is read out as well. */
+/** Shows a short message for as long as it takes to read. Screen readers announce it too. */
 export function say(text: string): void {
   byId("toast").textContent = text;
   clearTimeout(hideToast);
   hideToast = setTimeout(unsay, 2_500 + 50 * text.length);
 }
 
-/** Takes back what was said: it is over. */
+/** Hides the message. */
 export function unsay(): void {
   byId("toast").textContent = "";
 }
 
 const dates = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
-/** A time of the server's for people, in this machine's zone. */
+/** Returns a time of the server for users, in this machine's time zone. */
 export function when(time: string): HTMLTimeElement {
   const element = make("time", "", dates.format(new Date(time)));
   element.dateTime = time;

@@ -1,13 +1,16 @@
-// Forms: one request at a time, and what is wrong is said at the field that it is about.
+// Forms: one request at a time, with each error shown at its field.
 import { byId } from "./dom.js";
 import { explain, explainField, type Problem } from "./words.js";
 
 type Fields = Record<string, string>;
-/** What a call of the client comes to. */
+/** The result of a call of the client. */
 export type Outcome = { error?: Problem; response: Response };
 type Control = HTMLInputElement | HTMLSelectElement;
 
-/** Sends a form by `act`. What the server refuses is shown in it; what it accepts goes to `done`. Null is a change of mind. */
+/**
+ * Sends a form with `act`. If the server rejects it, the form shows the problem. Otherwise `done`
+ * gets the result. `act` returns null if the user canceled.
+ */
 export function onSubmit<Result extends Outcome>(
   id: string, act: (fields: Fields) => Promise<Result | null>, done: (result: Result & { error?: never }, fields: Fields) => void,
 ): HTMLFormElement {
@@ -18,7 +21,7 @@ export function onSubmit<Result extends Outcome>(
     clear(form);
     if (!complete(form)) return;
     conceal(form);
-    form.setAttribute("aria-busy", "true"); // not disabled: that would lose the focus
+    form.setAttribute("aria-busy", "true"); // not disabled, which would lose the focus
     const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
     act(fields)
       .then((result) => result && (result.error ? refuse(form, result.error, result.response) : done(result as Result & { error?: never }, fields)))
@@ -32,13 +35,16 @@ export function onSubmit<Result extends Outcome>(
   return form;
 }
 
-/** What a rejected promise of the client means: no answer. Anything else is a fault of this page. */
+/**
+ * Returns the message for a rejected promise of the client, which means that there was no response.
+ * Any other error is a bug of this page.
+ */
 export function lost(error: unknown): string {
   if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
   return "The server cannot be reached. Is it running? Nothing is lost: try again.";
 }
 
-/** Empties a form of what was typed and what was said. */
+/** Clears the input and the messages of a form. */
 export function reset(form: HTMLFormElement): void {
   form.reset();
   clear(form);
@@ -50,7 +56,7 @@ function clear(form: HTMLFormElement): void {
   for (const input of form.querySelectorAll<Control>("input, select")) input.removeAttribute("aria-invalid");
 }
 
-// The browser's own bubbles vanish; these stay until the next try.
+// The browser's own messages disappear. These stay until the next try.
 function complete(form: HTMLFormElement): boolean {
   for (const input of form.querySelectorAll("input")) {
     if (input.validity.valueMissing) blame(input, "This is needed.");
@@ -59,7 +65,7 @@ function complete(form: HTMLFormElement): boolean {
   return focusFault(form);
 }
 
-/** Shows a problem: at the fields it names, else above them. */
+/** Shows a problem at the fields that it names, or else above the form. */
 function refuse(form: HTMLFormElement, problem: Problem, response: Response): void {
   let named = false;
   for (const error of problem.errors ?? []) {
@@ -89,7 +95,8 @@ function focusFault(form: HTMLFormElement): boolean {
   return first === null;
 }
 
-// A browser remembers what stood in a field of type text, so passwords are hidden before they are sent.
+// A browser remembers the content of fields of type text, so passwords are hidden before they are
+// sent.
 function conceal(form: HTMLFormElement): void {
   for (const button of form.querySelectorAll<HTMLButtonElement>(".peek")) peek(button, false);
 }

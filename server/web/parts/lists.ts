@@ -3,7 +3,10 @@ import { make } from "./dom.js";
 import { lost, type Outcome } from "./forms.js";
 import { explain } from "./words.js";
 
-/** Calls `read`, and says in the list itself that it waits, or what went wrong and how to go on. */
+/**
+ * Calls `read` and fills the list. The list shows that it is loading, or an error with a button to
+ * try again.
+ */
 export async function fillList<Data>(
   list: HTMLElement, read: () => Promise<Outcome & { data?: Data }>, done: (data: Data) => HTMLElement[], again: () => void,
 ): Promise<void> {

@@ -1,13 +1,13 @@
-// Asks for the password again where the server requires a recent authentication.
+// Asks for the password again if the server requires a recent authentication.
 import type { AccountsClient, Transport } from "accounts-client";
 import { leave, shown } from "./dialogs.js";
 import { byId } from "./dom.js";
 import { onSubmit, reset, type Outcome } from "./forms.js";
 
 /**
- * Takes over the dialog #prove. Returns a function that calls an operation. If the server requires a recent
- * authentication, the function asks for the password and calls the operation again. It returns null if the user
- * cancels; the operation was then not executed.
+ * Sets up the dialog #prove. Returns a function that calls an operation. If the server requires a
+ * recent authentication, the function asks for the password and calls the operation again. It
+ * returns null if the user cancels; the operation was then not executed.
  */
 export function prover(client: () => AccountsClient<Transport>, username: () => string) {
   const prove = byId<HTMLDialogElement>("prove");
@@ -17,7 +17,7 @@ export function prover(client: () => AccountsClient<Transport>, username: () => 
 
   async function showPassword(): Promise<boolean> {
     reset(form);
-    byId<HTMLInputElement>("prove-username").value = username(); // for programs that keep passwords
+    byId<HTMLInputElement>("prove-username").value = username(); // for password managers
     const answer = shown(prove);
     byId("prove-password").focus();
     return answer.finally(() => reset(form));

@@ -1,23 +1,27 @@
-// The contract's codes as sentences for people. Each switch names every code, so that a new code does not compile
-// before it has a sentence here. For the unknown codes of a newer server, the page shows the server's own text.
+// The contract's codes as sentences for users. Each switch has every code, so that a new code does
+// not compile until it has a sentence here. For an unknown code of a newer server, the page shows
+// the server's own text.
 import type { components, EndReason } from "accounts-client";
 
 type Schemas = components["schemas"];
 export type Problem = Schemas["Problem"];
 
-/** Returns `instead`. `value` has the type never if the switch before names every value of this contract. */
+/**
+ * Returns `instead`. `value` has the type never if the preceding switch has every value of this
+ * contract.
+ */
 export function otherwise<Result>(value: never, instead: Result): Result {
   void value;
   return instead;
 }
 
-/** Returns the name of a value for people: "roles_changed" is "Roles changed". */
+/** Returns the name of a value for users: "roles_changed" is "Roles changed". */
 export function nameOf(value: string): string {
   const words = value.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** A problem as a sentence for the person who caused it, or can do nothing about it. */
+/** Returns a problem as a sentence for the user. */
 export function explain(problem: Problem, response?: Response): string {
   const code = problem.code;
   switch (code) {
@@ -116,19 +120,19 @@ export function explainField({ code, detail, minimum, maximum }: Schemas["FieldE
   }
 }
 
-/** What is told when a session has ended. An alarm stays on the page until the next login. */
+/** The message about the end of a session. An alarm stays on the page until the next login. */
 export interface Farewell {
   title: string;
   text: string;
   alarm: boolean;
 }
 
-/** Why a session has ended, or null where there is nothing to tell. */
+/** Returns the message about the end of a session, or null if there is nothing to report. */
 export function farewell(reason: EndReason | null): Farewell | null {
   switch (reason) {
     case null:
     case "credentials_missing":
-      return null; // there was none
+      return null; // there was no session
     case "logged_out":
       return { title: "Logged out", text: "The session has ended, on every replica and in every tab.", alarm: false };
     case "refresh_reused":
@@ -159,7 +163,10 @@ export function farewell(reason: EndReason | null): Farewell | null {
   }
 }
 
-/** "Firefox on Linux", as far as a User-Agent tells. */
+/**
+ * Returns the browser and the system in a User-Agent, such as "Firefox on Linux", as far as they
+ * are known.
+ */
 export function device(userAgent: string | null): string {
   if (userAgent === null) return "Unknown program";
   const first = (names: [RegExp, string][]) => names.find(([pattern]) => pattern.test(userAgent))?.[1];

@@ -1,11 +1,11 @@
-// What the buttons on a user's page do at once.
+// The actions of the buttons on a user's page.
 import { byId } from "../../parts/dom.js";
 import { lost, type Outcome } from "../../parts/forms.js";
 import { explain } from "../../parts/words.js";
 
 const fault = byId("user-fault");
 
-/** Does what a button stands for, and says above what went wrong: there it stays until the next try. */
+/** Performs the action of a button. An error is shown above the buttons until the next try. */
 export async function perform<R extends Outcome>(button: HTMLButtonElement, call: () => Promise<R | null>, done: (result: R) => void | Promise<void>): Promise<void> {
   if (button.getAttribute("aria-busy") === "true") return;
   button.setAttribute("aria-busy", "true");

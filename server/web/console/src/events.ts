@@ -1,4 +1,4 @@
-// The list of what happened, of all users.
+// The list of the security events of all users.
 import { byId, make } from "../../parts/dom.js";
 import { makeList, pageSize, several, type ListOptions } from "./list.js";
 import { eventRow } from "./rows.js";
@@ -11,7 +11,7 @@ type EventKind = Schemas["EventKind"];
 
 // ---------------------------------------------------------------- filters
 
-const most = 20; // kinds in one request, by the contract
+const most = 20; // kinds in one request; the limit in the contract
 
 const menu = byId<HTMLDetailsElement>("events-kinds");
 const field = document.querySelector("#events-filters [name=kind]") as HTMLInputElement;
@@ -23,7 +23,7 @@ const boxes = kinds.map((kind) => {
 });
 byId("kinds").append(...boxes.map((box) => make("label", "choice", box, make("span", "", happening(box.value as EventKind).text))));
 
-/** Shows in the menu which kinds the address names. The hidden field is what the list reads. */
+/** Shows in the menu which kinds the address names. The list reads the hidden field. */
 function reflectKinds(): void {
   const chosen: string[] = several(here().get("kind")) ?? [];
   for (const box of boxes) {
@@ -49,7 +49,10 @@ menu.addEventListener("keydown", (event) => {
 
 const id = (value: string | null) => Number(value) || undefined;
 
-/** Returns the time at which a day begins in the user's time zone, or the day that is `later` days after it. */
+/**
+ * Returns the time at which a day begins in the user's time zone, or the day that is `later` days
+ * after it.
+ */
 function startOf(day: string | null, later = 0): string | undefined {
   const [, year, month, date] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(day ?? "") ?? [];
   if (!year) return undefined;
@@ -58,7 +61,7 @@ function startOf(day: string | null, later = 0): string | undefined {
 
 // ---------------------------------------------------------------- the list
 
-/** Takes over the list. */
+/** Sets up the list. */
 export function eventsList(denied: () => void) {
   const read: ListOptions<Event>["read"] = async (query, signal) => {
     reflectKinds();

@@ -1,5 +1,5 @@
-// A list of many pages: filters and place are in the address, and the answer that comes last is the one that was asked for
-// last. It says what it is doing: that it waits, that nobody fits, or what went wrong and how to go on.
+// A list with pages. The address contains the filters and the cursor, and a response to an outdated
+// request is ignored. The list shows its state: loading, empty, or an error with a way to continue.
 import { byId, make } from "../../parts/dom.js";
 import { lost } from "../../parts/forms.js";
 import { explain, type Problem } from "../../parts/words.js";
@@ -7,9 +7,9 @@ import { address, go, here, trail, type View } from "./where.js";
 import { texts } from "./words.js";
 
 export const pageSize = 50;
-const typing = 250; // milliseconds without a key, after which what was typed is looked for
+const typing = 250; // milliseconds after the last key until the search starts
 const ghosts = 12;
-const cursor = "cursor"; // the name of the place in the address, and of the parameter
+const cursor = "cursor"; // the name of the cursor in the address, and of the parameter
 
 /** Returns the values of a filter with several values, which the address separates with commas. */
 export function several<Value extends string>(text: string | null): Value[] | undefined {
@@ -25,13 +25,15 @@ export interface ListOptions<Row> {
   view: View;
   read: (query: URLSearchParams, signal: AbortSignal) => Promise<{ data?: Page<Row>; error?: Problem; response: Response }>;
   row: (row: Row) => HTMLTableRowElement;
-  /** What is said of a page: from the first to the last, and whether more follow. */
+  /**
+   * Returns the text for a page: the numbers of its first and last row, and whether more follow.
+   */
   range: (from: number, to: number, more: boolean) => string;
   nothing: { title: string; text: string };
   denied: () => void;
 }
 
-/** Takes over a section of the page with its filters, its table and its pager. */
+/** Sets up a section of the page with its filters, its table and its pager. */
 export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: () => void } {
   const filters = byId<HTMLFormElement>(`${o.view}-filters`);
   const sheet = byId(`${o.view}-list`);
@@ -50,7 +52,7 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
   const controls = () => [...filters.elements].filter((e): e is HTMLInputElement | HTMLSelectElement => (e instanceof HTMLInputElement || e instanceof HTMLSelectElement) && e.name !== "");
   const first = (e: HTMLInputElement | HTMLSelectElement) => (e instanceof HTMLSelectElement ? (e.options[0]?.value ?? "") : "");
 
-  /** What is typed and chosen, as an address of the first page. */
+  /** Returns the address of the first page with the values of the controls. */
   const chosen = () => address(o.view, Object.fromEntries(controls().map((e) => [e.name, e.value.trim() === first(e) ? "" : e.value.trim()])));
 
   function apply(replace: boolean): void {
@@ -103,7 +105,10 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
     byId(`${o.view}-title`).focus();
   }
 
-  /** Shows in the controls what the address says; what is just being typed stays. */
+  /**
+   * Shows the values of the address in the controls. A control is not changed while its value is
+   * the same.
+   */
   function reflect(): void {
     const query = here();
     for (const e of controls()) {
@@ -137,7 +142,7 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
         if (error.code === "role_required") o.denied();
       }
     } catch (error) {
-      if (signal.aborted) return; // a later question is on its way
+      if (signal.aborted) return; // a later request has replaced this one
       fault = lost(error);
     }
     sheet.removeAttribute("aria-busy");
@@ -158,7 +163,7 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
   function fill({ rows, next: more }: Page<Row>): void {
     next = more;
     const pages = trail().length;
-    const astray = pages === 0 && here().has(cursor); // a link from elsewhere: the page number is unknown
+    const astray = pages === 0 && here().has(cursor); // the page was opened by a link, so its number is unknown
     const from = pages * pageSize + 1;
     const words = astray ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
     body.replaceChildren(...rows.map(o.row));

@@ -1,12 +1,12 @@
-// The console: a front end for members of staff, with api/typescript as its only way to the server.
+// The console: a front end for staff members. It uses the server only through api/typescript.
 //
-//   where.ts    the address: which part, which filters     users.ts   the list of users, and invitations
-//   server.ts   the client, and who is signed in           events.ts  the list of events
-//   rows.ts     users, sessions and events as elements     user.ts    one user
-//   words.ts    what is said                               act.ts     what its buttons do
-//   list.ts     a list of many pages                       traces.ts  its sessions and newest events
+//   where.ts   the address: the view and its filters   users.ts   the list of users, and invitations
+//   server.ts  the client and the signed-in user       events.ts  the list of events
+//   rows.ts    users, sessions and events as elements  user.ts    one user
+//   words.ts   the texts                               act.ts     the actions of its buttons
+//   list.ts    a list with pages                       traces.ts  its sessions and newest events
 //
-// ../../parts has what it shares with the demo.
+// ../../parts contains the parts that the console shares with the demo.
 import type { State } from "accounts-client";
 import { byId, say, unsay } from "../../parts/dom.js";
 import { lost, onSubmit, reset } from "../../parts/forms.js";
@@ -24,8 +24,8 @@ type Part = (typeof parts)[number];
 
 let part: Part = "waiting";
 let session = "";
-let last = 0; // who was signed in last
-let place = ""; // what the list of users was left at
+let last = 0; // the user who was signed in last
+let place = ""; // the address at which the list of users was left
 
 function show(next: Part): boolean {
   const other = next !== part;
@@ -37,13 +37,13 @@ function show(next: Part): boolean {
   return other;
 }
 
-/** Reading goes on at the heading of what has just been opened. */
+/** Moves the focus to the heading of the part that was opened, where a screen reader continues. */
 function read(how: "link" | "history" = "link"): void {
   byId(part).querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
   if (how === "link") scrollTo(0, 0);
 }
 
-// ---------------------------------------------------------------- who is here
+// ---------------------------------------------------------------- the signed-in user
 
 function draw(state: State): void {
   if (state.status === "unknown") return;
@@ -57,7 +57,7 @@ function draw(state: State): void {
   }
 }
 
-/** Finds out who has signed in, and shows what that one may see. */
+/** Reads the signed-in user, and shows the parts that the user may see. */
 async function enter(): Promise<void> {
   const first = part === "waiting" && !self();
   const mine = session;
@@ -66,7 +66,7 @@ async function enter(): Promise<void> {
     const [{ data, error, response }] = await Promise.all([api.GET("/accounts/profile"), learn()]);
     if (mine !== session) return;
     if (data) return meet(data.user, first);
-    if (response.status === 401) return; // the client has told already
+    if (response.status === 401) return; // the client has reported the end of the session already
     problem = error ? explain(error, response) : "";
   } catch (error) {
     problem = lost(error);
@@ -95,7 +95,7 @@ function fail(problem: string): void {
 
 byId("unknown-retry").addEventListener("click", () => (session ? void enter() : begin()));
 
-/** The name or a role of the one who looks has changed, or may have. */
+/** Reads the signed-in user again, whose name or roles may have changed. */
 async function reconsider(): Promise<void> {
   const { data } = await api.GET("/accounts/profile").catch(() => ({ data: undefined }));
   const me = self();
@@ -123,10 +123,10 @@ function leave(state: State & { status: "signed-out" }): void {
   document.title = texts.title(texts.signIn);
   show("signin");
   if (!begun) read();
-  else if (matchMedia("(pointer: fine)").matches) byId("login-username").focus(); // elsewhere a keyboard would cover the page
+  else if (matchMedia("(pointer: fine)").matches) byId("login-username").focus(); // on other devices a keyboard would cover the page
 }
 
-/** Forgets what was typed by somebody who has gone. */
+/** Forgets the input, after a logout or when another user signs in. */
 function forget(): void {
   forgetDrafts();
   forgetInvitation();
@@ -153,11 +153,11 @@ for (const name of ["logout", "outsider-logout"]) {
   button.addEventListener("click", () => void logout(button));
 }
 
-// ---------------------------------------------------------------- which part is shown
+// ---------------------------------------------------------------- the part that is shown
 
 const users = usersList(() => void reconsider());
 const events = eventsList(() => void reconsider());
-let seen = ""; // the part, and of a user which
+let seen = ""; // the part, with the id of the user if it shows one
 
 function route(how: "first" | "link" | "history"): void {
   const me = self();

@@ -1,4 +1,4 @@
-// What a user, a session and an event look like, wherever they are shown.
+// Users, sessions and events as elements.
 import { make, when } from "../../parts/dom.js";
 import { device, nameOf, otherwise } from "../../parts/words.js";
 import { self, type Schemas, type User } from "./server.js";
@@ -10,7 +10,7 @@ type Event = Schemas["Event"];
 const relative = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
 const units: [Intl.RelativeTimeFormatUnit, number][] = [["year", 31_557_600], ["month", 2_629_800], ["day", 86_400], ["hour", 3_600], ["minute", 60]];
 
-/** "3 hours ago", with the exact time behind it. */
+/** Returns a time relative to now, such as "3 hours ago", with the exact time as its title. */
 export function ago(time: string): HTMLTimeElement {
   const element = when(time);
   const seconds = (Date.parse(time) - Date.now()) / 1000;
@@ -20,34 +20,37 @@ export function ago(time: string): HTMLTimeElement {
   return element;
 }
 
-/** A badge. */
+/** Returns a badge. */
 export const badge = (text: string, kind = ""): HTMLElement => make("span", kind ? `badge ${kind}` : "badge", text);
 
-/** A cell of a table that is made of cards on a phone, where a role is lost unless it is said. */
+/**
+ * Returns a cell of a table. On phones, where rows look like cards, a cell keeps its role only if
+ * it is explicit.
+ */
 export function cell(className: string, ...content: (Node | string)[]): HTMLTableCellElement {
   const element = make("td", className, ...content);
   element.setAttribute("role", "cell");
   return element;
 }
 
-/** A row of such cells. */
+/** Returns a row of such cells. */
 export function row(...cells: HTMLTableCellElement[]): HTMLTableRowElement {
   const element = make("tr", "", ...cells);
   element.setAttribute("role", "row");
   return element;
 }
 
-/** A link into the console. */
+/** Returns a link into the console. */
 export function link(to: string, text: string): HTMLAnchorElement {
   const element = make("a", "", text);
   element.href = to;
   return element;
 }
 
-/** A link to a user's page. */
+/** Returns a link to a user's page. */
 export const userLink = (id: number, text = `#${id}`): HTMLAnchorElement => link(address("user", { id }), text);
 
-/** A button that does something at once. */
+/** Returns a button with an action. */
 export function press(className: string, text: string, act: (button: HTMLButtonElement) => void): HTMLButtonElement {
   const button = make("button", className, text);
   button.type = "button";
@@ -55,19 +58,19 @@ export function press(className: string, text: string, act: (button: HTMLButtonE
   return button;
 }
 
-/** First and last name, as far as there are any. */
+/** Returns the first and last name, if they are known. */
 export const fullName = (user: User): string => [user.first_name, user.last_name].filter(Boolean).join(" ");
 
-/** What a user may do. */
+/** Returns badges for the roles of a user. */
 export function roleBadges(user: User): HTMLElement[] {
   if (user.is_superuser) return [badge(texts.superuser, "role")];
   return user.is_staff ? [badge(texts.staff, "role")] : [];
 }
 
 /**
- * The domain of an address as mail programs write it (A-labels), or "" if it is ASCII already.
- * Letters of another script can look like Latin ones, and superusers grant roles by looking at an
- * address.
+ * Returns the domain of an address in ASCII (A-labels), or "" if it is ASCII already. Letters of
+ * another script can look like Latin ones, and superusers check an address by eye before they grant
+ * a role.
  */
 export function asciiDomain(email: string | null): string {
   if (email === null) return "";
@@ -80,7 +83,7 @@ export function asciiDomain(email: string | null): string {
   }
 }
 
-/** A user in the list. */
+/** Returns the row of a user in the list. */
 export function userRow(user: User): HTMLTableRowElement {
   const ascii = asciiDomain(user.email);
   const email = make("span", user.email === null ? "email muted" : "email", user.email ?? texts.noAddress, ...(ascii ? [" ", make("span", "muted ascii", ascii)] : []));
@@ -100,10 +103,13 @@ export function userRow(user: User): HTMLTableRowElement {
   );
 }
 
-/** Where a request came from; an operator's command comes from nowhere. */
+/**
+ * Returns the device and the address from which a request came. A command of the operator has
+ * neither.
+ */
 const origin = (event: Event): string => (event.ip ? `${device(event.user_agent)}, ${event.ip}` : "");
 
-/** What happened, in red if it looks bad. */
+/** Returns the title of an event, in red if it is suspicious. */
 function title(kind: Event["kind"]): HTMLElement {
   const { text, bad } = happening(kind);
   return make("span", bad ? "what bad" : "what", text);
@@ -136,7 +142,7 @@ function details({ changes, detail }: Event): string {
   return [...changed, ...(detail ? [detail] : [])].join(" · ");
 }
 
-/** An event in the list. */
+/** Returns the row of an event in the list. */
 export function eventRow(event: Event): HTMLTableRowElement {
   return row(
     cell("time", ago(event.created_at)),
@@ -148,7 +154,7 @@ export function eventRow(event: Event): HTMLTableRowElement {
   );
 }
 
-/** An event on the page of its user. */
+/** Returns an event for the page of its user. */
 export function eventItem(event: Event): HTMLElement {
   const line: (Node | string)[] = [ago(event.created_at)];
   if (event.actor === "staff") line.push(" · ", texts.by, by(event));
@@ -156,10 +162,10 @@ export function eventItem(event: Event): HTMLElement {
   return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...line)));
 }
 
-/** When a session was used, which is known by the hour. */
+/** Returns when a session was last used, with an accuracy of one hour. */
 const used = (hour: string): (Node | string)[] => (Date.now() - Date.parse(hour) < 3_600_000 ? [texts.usedNow] : [texts.used, ago(hour)]);
 
-/** A session on the page of its user. */
+/** Returns a session for the page of its user. */
 export function sessionItem(session: Schemas["Session"], action: Node | null): HTMLElement {
   const title = make("p", "row-title", device(session.user_agent), ...(session.current ? [" ", badge(texts.thisOne, "good")] : []));
   const details = make("p", "row-text", ...(session.ip ? [session.ip, " · "] : []), texts.since, when(session.created_at), ...used(session.last_used_at));

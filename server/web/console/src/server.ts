@@ -1,4 +1,4 @@
-// The way to the server, and who is signed in.
+// The client, and the signed-in user.
 import { createAccountsClient, type components } from "accounts-client";
 import { prover } from "../../parts/proof.js";
 import { readSettings, showSettings, type Settings } from "../../parts/settings.js";
@@ -6,22 +6,25 @@ import { readSettings, showSettings, type Settings } from "../../parts/settings.
 export type Schemas = components["schemas"];
 export type User = Schemas["User"];
 
-/** No token is in this page's hands: both are in cookies that no script can read. */
+/** The client. The page has no tokens: both are in cookies that no script can read. */
 export const accounts = createAccountsClient({ transport: "cookies" });
 export const api = accounts.api;
 
 let me: User | null = null;
 let settings: Settings | null = null;
 
-/** Who is signed in, as far as the console knows. */
+/** Returns the signed-in user, as far as the console knows. */
 export const self = (): User | null => me;
 
-/** Remembers who is signed in. */
+/** Stores the signed-in user. */
 export function become(user: User | null): void {
   me = user;
 }
 
-/** Calls an operation, and asks for the password first where the server requires a recent authentication. */
+/**
+ * Calls an operation. If the server requires a recent authentication, it asks for the password
+ * first.
+ */
 export const proven = prover(() => accounts, () => me?.username ?? "");
 
 /** Reads the settings of the server, unless they are known already. */
@@ -30,15 +33,18 @@ export async function learn(): Promise<void> {
   if (settings) showSettings(settings);
 }
 
-/** The languages of mails. Empty if the settings could not be read. */
+/** Returns the languages of mails, or an empty list if the settings could not be read. */
 export const locales = (): readonly string[] => settings?.locales ?? [];
 
-/** Why the one who is signed in may not change this user, or "". The server decides; this spares a try. */
+/**
+ * Returns why the signed-in user may not change this user, or "". The server decides; this only
+ * avoids useless requests.
+ */
 export function hindrance(user: User): "" | "staff" {
   return (user.is_staff || user.is_superuser) && !me?.is_superuser ? "staff" : "";
 }
 
-/** The members that have a value. */
+/** Returns the members that have a value. */
 export function present<T extends object>(from: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
   return Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined)) as { [Name in keyof T]?: Exclude<T[Name], undefined> };
 }

@@ -1,4 +1,4 @@
-// What a user leaves: live sessions, and the newest events.
+// The live sessions and the newest events of a user.
 import { byId, make, say } from "../../parts/dom.js";
 import { fillList } from "../../parts/lists.js";
 import { device } from "../../parts/words.js";
@@ -16,7 +16,10 @@ const newest = 8;
 
 let shown = { id: 0, own: false, barred: () => true };
 
-/** Reads the sessions. Those of the one who looks end without the one in use: nobody logs out here by accident. */
+/**
+ * Reads the sessions. The session in use has no button, and on the own page "End all" keeps it, so
+ * that staff members do not log themselves out by accident.
+ */
 export function loadSessions(id: number, own: boolean, barred: () => boolean): Promise<void> {
   shown = { id, own, barred };
   return fillList(sessions, () => api.GET("/admin/users/{user_id}/sessions", { params: { path: { user_id: id } } }), ({ sessions: all }) => {
@@ -43,7 +46,7 @@ function endButton(session: Schemas["Session"]): HTMLButtonElement {
 
 async function ended(text: string): Promise<void> {
   say(text);
-  byId("sessions-title").focus(); // the button goes with its session
+  byId("sessions-title").focus(); // the focus was on the button, which is removed with its session
   void loadHappenings(shown.id);
   await loadSessions(shown.id, shown.own, shown.barred);
 }
@@ -64,7 +67,7 @@ export function loadHappenings(id: number): Promise<void> {
     all.length ? all.map(eventItem) : [make("li", "none", texts.noHappenings)], () => void loadHappenings(id));
 }
 
-/** Forgets whose they were. */
+/** Forgets the user. */
 export function forgetTraces(): void {
   shown = { id: 0, own: false, barred: () => true };
   for (const list of [sessions, events]) list.replaceChildren();

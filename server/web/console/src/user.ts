@@ -1,4 +1,4 @@
-// The page of one user: what is known, what can be changed, and what cannot be taken back.
+// The page of one user: the facts, the changes, and the actions that cannot be undone.
 import { byId, make, say, when } from "../../parts/dom.js";
 import { lost, onSubmit } from "../../parts/forms.js";
 import { languageName, offerLanguages } from "../../parts/settings.js";
@@ -27,7 +27,7 @@ let selfChanged: () => void = () => undefined;
 const own = () => id === self()?.id;
 const path = () => ({ path: { user_id: id } });
 
-/** Says what to do when a change was to the one who made it. */
+/** Sets the listener for changes that users make to themselves. */
 export function onSelfChange(listener: () => void): void {
   selfChanged = listener;
 }
@@ -43,7 +43,7 @@ export async function showUser(): Promise<void> {
   let problem = "";
   try {
     const { data, error, response } = await api.GET("/admin/users/{user_id}", { params: path() });
-    if (id !== wanted) return; // somebody else is shown by now
+    if (id !== wanted) return; // another user is shown by now
     if (data) fill(data.user);
     else if (error?.code === "resource_not_found") refuse(texts.gone.title, texts.gone.text, null);
     else if (error) problem = explain(error, response);
@@ -68,11 +68,11 @@ function refuse(title: string, text: string, again: (() => void) | null): void {
   const heading = make("h1", "", title);
   heading.tabIndex = -1;
   instead.replaceChildren(heading, make("p", "lead", text), way);
-  if (!document.activeElement || document.activeElement === document.body) heading.focus(); // it was on the name, which has gone
+  if (!document.activeElement || document.activeElement === document.body) heading.focus(); // the focus was on the name, which is hidden now
   document.title = texts.title(title);
 }
 
-/** Leaves nothing of the one who was shown before. */
+/** Removes everything about the user who was shown before. */
 function clean(): void {
   shown = null;
   body.hidden = false;
@@ -86,13 +86,13 @@ function clean(): void {
   forgetTraces();
 }
 
-/** Forgets the user, for nobody may look now. */
+/** Forgets the user, because the session has ended. */
 export function forgetUser(): void {
   clean();
   id = 0;
 }
 
-// ---------------------------------------------------------------- what is known
+// ---------------------------------------------------------------- facts
 
 function fill(user: User): void {
   if (!shown) byId("heard").textContent = texts.shown(user.username, user.is_active);
@@ -147,7 +147,7 @@ function facts(user: User): HTMLElement[] {
   return lines.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)));
 }
 
-/** Lets everything be used, or nothing: the notice above says why. */
+/** Enables or disables all controls. The notice above them explains why. */
 function able(is: boolean): void {
   for (const name of ["activity", "send-mail", "unthrottle", "delete"]) byId<HTMLButtonElement>(name).disabled = !is;
   for (const form of ["details", "roles"]) {
@@ -158,18 +158,18 @@ function able(is: boolean): void {
 
 // ---------------------------------------------------------------- details
 
-// What was typed and not saved, by user: it waits for whoever typed it, also over the end of a session.
+// Input that is not saved, by user id. It is kept for its author, even after the session has ended.
 const drafts = new Map<number, Fields>();
 const form = byId<HTMLFormElement>("details");
 const control = (name: string) => form.elements.namedItem(name) as HTMLInputElement | HTMLSelectElement;
 
-/** Whether something was typed that is not saved. */
+/** Reports whether there is input that is not saved. */
 export const unsaved = (): boolean => drafts.size > 0;
 
-/** Forgets what was typed. */
+/** Forgets the input. */
 export const forgetDrafts = (): void => drafts.clear();
 
-/** Whom somebody has just turned away from, with something typed that is not saved; or "". */
+/** Returns the name of the user whose page was left with unsaved input, or "". */
 export const leftUnsaved = (): string => (drafts.has(id) ? (shown?.username ?? "") : "");
 
 /** Returns the stored values as the controls show them, with an empty text for null. */
@@ -196,7 +196,7 @@ function mark(): void {
   const before = saved();
   const typed = names.map((name) => [name, control(name).value] as const).filter(([name, value]) => value !== before[name]);
   const changed = typed.length > 0;
-  if (changed) drafts.set(id, Object.fromEntries(typed)); // only these: others may have changed the rest
+  if (changed) drafts.set(id, Object.fromEntries(typed)); // only the changed fields, because others may have changed the rest
   else drafts.delete(id);
   byId("details-undo").hidden = !changed;
   byId("details-hint").hidden = !changed;
@@ -218,8 +218,8 @@ const details = onSubmit("details", async (typed) => {
 });
 
 /**
- * Changes the user, provided that the stored version is the one on the page. Otherwise nothing is changed, the page
- * shows the new values, and what was typed stays.
+ * Changes the user, provided that the stored version is the one on the page. Otherwise nothing is
+ * changed, the page shows the new values, and the input stays.
  */
 async function patch(body: Changes) {
   const params = { ...path(), header: { "If-Match": `"${shown?.version}"` } };
@@ -265,9 +265,12 @@ onSubmit("roles", async (ticked) => {
   return patch(wanted);
 }, ({ data }) => data && changedTo(data.user, texts.rolesSaved));
 
-// ---------------------------------------------------------------- at once
+// ---------------------------------------------------------------- actions
 
-/** The own session has ended by what was done: say so, rather than be told by the next request. */
+/**
+ * Ends the session in the client after an action that has ended it on the server, before the next
+ * request fails.
+ */
 const goodbye = async (): Promise<void> => void (await accounts.logout().catch(() => undefined));
 
 function onPress(name: string, act: (button: HTMLButtonElement, user: User) => Promise<void>): void {
@@ -291,7 +294,7 @@ onPress("send-mail", (button, user) => perform(button, () => api.POST("/admin/us
 
 onPress("unthrottle", (button) => perform(button, () => proven(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
   say(texts.unthrottled);
-  byId("activity").focus(); // the button goes
+  byId("activity").focus(); // the focus was on the button, which is removed
   void showUser();
 }));
 

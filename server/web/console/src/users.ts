@@ -1,4 +1,4 @@
-// The list of users, and the way to invite one.
+// The list of users, and the invitation of new ones.
 import { byId, say } from "../../parts/dom.js";
 import { onSubmit, reset } from "../../parts/forms.js";
 import { offerLanguages } from "../../parts/settings.js";
@@ -10,7 +10,7 @@ import { texts } from "./words.js";
 
 const flag = (value: string | null) => (value === "true" ? true : value === "false" ? false : undefined);
 
-/** Takes over the list. */
+/** Sets up the list. */
 export function usersList(denied: () => void) {
   const read: ListOptions<User>["read"] = async (query, signal) => {
     const { data, error, response } = await api.GET("/admin/users", { signal, params: { query: {
@@ -26,7 +26,7 @@ export function usersList(denied: () => void) {
   return makeList<User>({ view: "users", read, row: userRow, range: texts.usersRange, nothing: texts.noUsers, denied });
 }
 
-// ---------------------------------------------------------------- by the keyboard
+// ---------------------------------------------------------------- keyboard
 
 const search = byId<HTMLInputElement>("q");
 
@@ -39,10 +39,10 @@ document.addEventListener("keydown", (event) => {
   search.select();
 });
 
-/** Whether the list is what was asked for last. */
+/** Reports whether the list shows the result of the current search. */
 const settled = (): boolean => !byId("users-list").hasAttribute("aria-busy") && search.value.trim() === (here().get("q") ?? "");
 
-/** From the search down into the list, and up again. */
+/** Moves the focus between the search and the rows of the list. */
 byId("users").addEventListener("keydown", (event) => {
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
   if (event.target instanceof HTMLSelectElement) return;
@@ -52,7 +52,7 @@ byId("users").addEventListener("keydown", (event) => {
   const to = stops[at + (event.key === "ArrowDown" ? 1 : -1)];
   if (at < 0 || !to) return;
   event.preventDefault();
-  if (settled()) to.focus(); // else Enter would open somebody who was found before
+  if (settled()) to.focus(); // otherwise Enter would open a user of an earlier search
 });
 
 // ---------------------------------------------------------------- invite
@@ -78,5 +78,5 @@ const invite = onSubmit("invite", ({ email = "", username = "", first_name = "",
   say(texts.invitedNow(data.user.email ?? ""));
 });
 
-/** Forgets what was typed for somebody else. */
+/** Forgets the input, after a logout or when another user signs in. */
 export const forgetInvitation = (): void => reset(invite);

@@ -1,19 +1,20 @@
-// Where somebody is: in the query of the address, so that a reload, a bookmark and the back button find it again.
+// The current view, which is in the query of the address. It survives a reload, can be bookmarked,
+// and works with the back button.
 
 export type View = "users" | "user" | "events";
 
 const listeners = new Set<(how: "link" | "history") => void>();
 
-/** What the address says. */
+/** Returns the query of the address. */
 export const here = (): URLSearchParams => new URLSearchParams(location.search);
 
-/** The part of the console that the address names. */
+/** Returns the view that the address names. */
 export function view(): View {
   const name = here().get("view");
   return name === "user" || name === "events" ? name : "users";
 }
 
-/** The address of a part, with what else it needs to know; what is empty is left out. */
+/** Returns the address of a view, with more parameters. Empty values are omitted. */
 export function address(view: View, more: Record<string, string | number | null | undefined> = {}): string {
   const query = new URLSearchParams({ view });
   for (const [name, value] of Object.entries(more)) if (value !== null && value !== undefined && value !== "") query.set(name, String(value));
@@ -21,18 +22,18 @@ export function address(view: View, more: Record<string, string | number | null 
 }
 
 /**
- * The places in a list that lie before this one, the first page first: a cursor leads on alone, not back. They belong to the
- * entry in the history, which a reload keeps.
+ * Returns the cursors of the earlier pages of a list, starting with the first, because a cursor
+ * leads only forward. They belong to the entry in the history, which survives a reload.
  */
 export function trail(): string[] {
   const kept = (history.state as { trail?: string[] } | null)?.trail;
   return Array.isArray(kept) ? kept : [];
 }
 
-const trails = new Map<string, string[]>(); // of the addresses that were seen, for links that lead back to them
+const trails = new Map<string, string[]>(); // by address, for links that lead back to an address
 const remember = () => trails.set(location.search, trail());
 
-/** Goes to an address; with `replace` it takes the place of this one in the history. */
+/** Goes to an address. With `replace`, it replaces the current entry in the history. */
 export function go(to: string, { replace = false, trail = trails.get(to) ?? [] } = {}): void {
   if (replace) history.replaceState({ trail }, "", to);
   else history.pushState({ trail }, "", to);
@@ -51,7 +52,8 @@ addEventListener("popstate", () => {
   for (const listener of listeners) listener("history");
 });
 
-// Links into the console are links: they can be opened in another tab, and copied. A plain click stays on this page.
+// Links in the console are real links, which can be copied or opened in another tab. A plain click
+// stays on this page.
 document.addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   const link = event.target instanceof Element ? event.target.closest<HTMLAnchorElement>('a[href^="?"]') : null;

@@ -1,4 +1,4 @@
-// What the console's scripts say, in one place; what does not change is in index.html.
+// The texts of the console's scripts. Texts that do not change are in index.html.
 import type { components } from "accounts-client";
 import { nameOf, otherwise } from "../../parts/words.js";
 
@@ -113,7 +113,7 @@ export const texts = {
   bySomebody: "somebody",
 } as const;
 
-/** What happened, as those see it whom it did not happen to; and whether it looks bad. */
+/** Returns the title of an event for staff members, and whether it is suspicious. */
 export function happening(kind: EventKind): { text: string; bad?: true } {
   const name: string = kind;
   switch (kind) {
@@ -152,14 +152,14 @@ const fields: Record<string, string> = { is_staff: "Staff", is_superuser: "Super
 /** Returns the name of a member that an event changed. */
 export const fieldName = (field: string): string => (Object.hasOwn(fields, field) ? (fields[field] as string) : nameOf(field));
 
-/** Returns a value of a member that an event changed. */
+/** Returns the text for a value of a member that an event changed. */
 export function valueText(value: string | null): string {
   if (value === null) return "none";
   if (value === "true" || value === "false") return value === "true" ? "yes" : "no";
   return value === "" ? "empty" : value;
 }
 
-/** Every kind, in the order in which they are offered. */
+/** All kinds, in the order of the menu. */
 export const kinds: readonly EventKind[] = [
   "login", "login_failed", "password_wrong", "rate_limited", "logout", "session_revoked", "sessions_revoked", "refresh_graced", "refresh_reused",
   "password_changed", "password_reset", "password_reset_sent", "reauthenticated", "login_limit_reset", "registered", "invited", "email_verified",

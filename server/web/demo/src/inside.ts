@@ -1,4 +1,4 @@
-// With a session: profile, password, the sessions of all devices, and the security log.
+// The page with a session: profile, password, the sessions of all devices, and the security log.
 import type { components } from "accounts-client";
 import { accounts, become, current, proven } from "./client.js";
 import { sure } from "../../parts/dialogs.js";
@@ -16,7 +16,7 @@ const events = byId("events");
 const older = byId<HTMLButtonElement>("older");
 const show = tabs("inside", load);
 
-/** Shows the account from its beginning. */
+/** Shows the account, starting with the profile. */
 export function enter(): void {
   byId("hello").textContent = "Hello";
   byId("hello-lead").textContent = aboutTransport(current());
@@ -24,14 +24,17 @@ export function enter(): void {
   show("profile");
 }
 
-/** Reads all of it again: the session is another one, perhaps of another person, since a tab with the same cookies has logged in. */
+/**
+ * Reads everything again, because a login in a tab with the same cookies has replaced the session,
+ * perhaps by that of another user.
+ */
 export function renew(): void {
   byId("hello-lead").textContent = aboutTransport(current());
   void readProfile();
   if (shown !== "profile") load(shown);
 }
 
-/** Forgets whose account it was. */
+/** Forgets the user. */
 export function leave(): void {
   for (const form of [profile, address, password]) reset(form);
   become("");
@@ -148,7 +151,10 @@ async function endSessions(button: HTMLButtonElement, keepCurrent: boolean): Pro
   if (keepCurrent) await readSessions();
 }
 
-/** Makes the request of a button, which ignores clicks until the answer comes, and shows the result. Null: the user canceled. */
+/**
+ * Makes the request of a button, which ignores clicks until the response, and shows the result.
+ * `call` returns null if the user canceled.
+ */
 export async function busy(button: HTMLButtonElement, call: () => Promise<Outcome | null>, done: string): Promise<void> {
   if (button.getAttribute("aria-busy") === "true") return;
   button.setAttribute("aria-busy", "true");
@@ -174,7 +180,7 @@ function readEvents(cursor?: string): Promise<void> {
 
 function eventRow(event: Schemas["Event"]): HTMLElement {
   const { text, bad } = eventTitle(event.kind);
-  const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : ""; // an operator's has none
+  const where = event.ip ? `${device(event.user_agent)}, ${event.ip}` : ""; // empty for a command of the operator
   const by = event.actor === "staff" ? "by a staff member" : "";
   const changed = event.changes.map(({ field, before, after }) => `${nameOf(field)}: ${before || "none"} → ${after || "none"}`);
   return row([text, ...(bad ? [" ", make("span", "badge bad", "was it you?")] : [])],

@@ -1,10 +1,10 @@
-// The demo: a front end in a few hundred lines, with api/typescript as its only way to the server.
+// The demo: a front end in a few hundred lines. It uses the server only through api/typescript.
 //
-//   client.ts   the client, and the transport it was made for     wire.ts     each request in the list
-//   outside.ts  sign up, verify, log in                           session.ts  the clocks
-//   inside.ts   profile, password, sessions, security log         words.ts    what is said of an account
+//   client.ts   the client for the chosen transport            wire.ts     the list of requests
+//   outside.ts  sign up, verify, log in                        session.ts  the expiry times
+//   inside.ts   profile, password, sessions, security log      words.ts    texts about an account
 //
-// ../../parts has what it shares with the console.
+// ../../parts contains the parts that the demo shares with the console.
 import type { State } from "accounts-client";
 import { accounts, onChange } from "./client.js";
 import { byId, say, unsay } from "../../parts/dom.js";
@@ -15,7 +15,7 @@ import "./session.js";
 import { closeDialogs } from "../../parts/dialogs.js";
 import { farewell } from "../../parts/words.js";
 
-let shown: State["status"] | "" = ""; // what the page shows
+let shown: State["status"] | "" = ""; // the state that the page shows
 let session = "";
 
 function draw(state: State): void {
@@ -40,7 +40,7 @@ function draw(state: State): void {
     enterOutside();
     part(state);
   }
-  // Where the page has changed under somebody's hands, reading goes on at its new heading.
+  // If the page changes while it is in use, the focus moves to its new heading.
   if (before) document.querySelector<HTMLElement>(`#${on ? "inside" : "outside"} h1`)?.focus();
 }
 

@@ -1,4 +1,4 @@
-// Without a session: sign up, verify, log in, and the choice of a transport.
+// The page without a session: sign up, verify, log in, and the choice of a transport.
 import type { Transport } from "accounts-client";
 import { accounts, choose, chosen, settings, transports } from "./client.js";
 import { byId, say } from "../../parts/dom.js";
@@ -7,13 +7,14 @@ import { showSettings } from "../../parts/settings.js";
 import { tabs } from "./tabs.js";
 
 const loginName = byId<HTMLInputElement>("login-username");
-const knownKey = "accounts demo known"; // whoever has logged in here once comes to log in
+const knownKey = "accounts demo known"; // set after the first login in this browser
 
 const show = tabs("outside");
 
 const signup = onSubmit("signup", ({ email = "", username = "", password = "" }) =>
   accounts.api.POST("/accounts/register", { body: { email, username, password } }), (_, { username = "", password = "" }) => {
-  // The password is asked for once more by the server, and would be typed twice within a minute.
+  // The server asks for the password again, which the user would otherwise type twice within a
+  // minute.
   byId<HTMLInputElement>("verify-password").value = password;
   loginName.value = username;
   reset(signup);
@@ -33,13 +34,13 @@ const login = onSubmit("login", ({ username = "", password = "" }) => accounts.l
   say("Logged in.");
 });
 
-/** The token of a pasted link, or what was pasted. */
+/** Returns the token in a pasted link, or the pasted text. */
 function tokenIn(pasted: string): string {
   const text = pasted.trim();
   return new URLSearchParams(text.split("#")[1] ?? "").get("token") ?? text;
 }
 
-/** Shows what somebody without a session needs first. */
+/** Shows the form that a user without a session needs first. */
 export function enter(): void {
   const known = localStorage.getItem(knownKey) !== null;
   if (known) {
@@ -49,7 +50,7 @@ export function enter(): void {
   show(known ? "login" : "signup");
 }
 
-/** Leaves nothing of a password in the forms of somebody who is signed in. */
+/** Removes passwords from the forms once the user is signed in. */
 export function leave(): void {
   localStorage.setItem(knownKey, "yes");
   const name = loginName.value;
@@ -66,7 +67,7 @@ for (const radio of document.querySelectorAll<HTMLInputElement>("[name=transport
 }
 
 void settings.then((known) => {
-  if (!known) return; // the server will say what it does not allow
+  if (!known) return; // the server will reject invalid input
   showSettings(known);
   byId("closed").hidden = known.registration !== "closed";
   byId("signup-fields").hidden = known.registration === "closed";

@@ -1,4 +1,4 @@
-// The session's clocks: what the client knows, once a second.
+// The expiry times of the session, as the client knows them, updated every second.
 import type { State } from "accounts-client";
 import { accounts, current, onChange } from "./client.js";
 import { byId, say, when } from "../../parts/dom.js";
@@ -6,7 +6,7 @@ import { lost } from "../../parts/forms.js";
 
 const bar = byId<HTMLProgressElement>("access-bar");
 const button = byId<HTMLButtonElement>("refresh");
-let life = { session: "", longest: 0 }; // of an access token: the longest that was seen in this session
+let life = { session: "", longest: 0 }; // the longest lifetime of an access token seen in this session
 
 function draw(state: State): void {
   const on = state.status === "signed-in";
@@ -30,7 +30,7 @@ function tick(): void {
   bar.value = Math.min(1, Math.max(0, left / life.longest));
 }
 
-/** 3:07, or 2 d 4 h where minutes say little. */
+/** Returns a duration such as "3:07", or "2 d 4 h" for a long one. */
 function duration(milliseconds: number): string {
   const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
   const hours = Math.floor(seconds / 3600);

@@ -1,6 +1,9 @@
-// Parts of the page of which one is shown.
+// Parts of the page that are shown one at a time.
 
-/** Turns the buttons of a [data-tabs] into a choice of its [data-panel]s. The answer chooses one. */
+/**
+ * Makes the buttons of a [data-tabs] choose among its [data-panel]s. Returns a function that
+ * chooses one.
+ */
 export function tabs(name: string, chosen: (tab: string) => void = () => undefined): (tab: string) => void {
   const nav = document.querySelector(`[data-tabs="${name}"]`);
   const buttons = [...(nav?.querySelectorAll<HTMLElement>("[data-tab]") ?? [])];

@@ -1,22 +1,24 @@
-// What travels: a fetch that lists each request with what it carried, and each answer with what it said.
+// A fetch that lists each request with its credentials, and each response with its status and code.
 import type { Transport } from "accounts-client";
 import { byId, make } from "../../parts/dom.js";
 
-const longest = 40; // entries; older ones go
+const longest = 40; // entries; older ones are removed
 const list = byId<HTMLOListElement>("wire");
 
-/** What a request carried to prove who sends it. */
+/** A credential in a request. */
 interface Carried {
   name: string;
-  hidden?: true; // from scripts, which this page infers: nothing tells a script what an HttpOnly cookie holds
+  hidden?: true; // from scripts; the page infers it, because no script can read an HttpOnly cookie
 }
 
-let jar: Transport | null = null; // of the session whose cookies the browser holds, as the last answer said
+let jar: Transport | null = null; // of the session whose cookies the browser has, according to the last response
 
-/** The transport of the session whose cookies the browser holds, if that is known. */
+/** Returns the transport of the session whose cookies the browser has, if it is known. */
 export const inForce = (): Transport | null => jar;
 
-/** fetch, with an entry in the list. The tokens themselves are not shown: a screenshot would give them away. */
+/**
+ * fetch, with an entry in the list. It does not show the tokens, which a screenshot would reveal.
+ */
 export async function recorded(...call: Parameters<typeof fetch>): Promise<Response> {
   const request = new Request(...call);
   const sent = await members(request.clone());
@@ -45,7 +47,7 @@ async function members(message: Request | Response): Promise<Record<string, unkn
   try {
     return (await message.json()) as Record<string, unknown>;
   } catch {
-    return {}; // none, or an answer that broke off
+    return {}; // no body, or an incomplete one
   }
 }
 
@@ -56,7 +58,8 @@ function headers(request: Request): Carried[] {
   return carried;
 }
 
-// The cookie csrftoken is the one that scripts can read, and comes and goes with the others.
+// The cookie csrftoken is the only one that scripts can read. It is set and removed together with
+// the others.
 function hasCookies(): boolean {
   return document.cookie.split("; ").some((pair) => pair.startsWith("csrftoken="));
 }
@@ -78,7 +81,7 @@ function secrets(sent: Record<string, unknown>): Carried[] {
   return Object.entries(names).filter(([member]) => typeof sent[member] === "string").map(([, name]) => ({ name }));
 }
 
-/** What the client, or the page, wanted: by method and path. */
+/** Returns the purpose of a request, by method and path. */
 function purpose(method: string, path: string): string {
   const at = `${method} ${path.replace("/accounts/", "").replace(/[0-9a-f-]{36}/, "{id}")}`;
   const purposes: Record<string, string> = {

@@ -1,10 +1,10 @@
-// What is said to a person about the own account.
+// Texts about the user's own account.
 import type { components, Transport } from "accounts-client";
 import { nameOf, otherwise } from "../../parts/words.js";
 
 type Schemas = components["schemas"];
 
-/** A line of the security log. */
+/** Returns the title of an event in the security log, and whether it is suspicious. */
 export function eventTitle(kind: Schemas["EventKind"]): { text: string; bad?: true } {
   const name: string = kind;
   switch (kind) {
@@ -38,7 +38,7 @@ export function eventTitle(kind: Schemas["EventKind"]): { text: string; bad?: tr
   }
 }
 
-/** Where a transport keeps its tokens, in one sentence. */
+/** Returns one sentence about where a transport keeps its tokens. */
 export function aboutTransport(transport: Transport): string {
   const name: string = transport;
   switch (transport) {
