@@ -20,12 +20,12 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// staffed is a server with people of every role, each with a session.
+// staffed is a server with users of every role, each with a session.
 type staffed struct {
 	*servertest.Server
 	t                *testing.T
 	root, boss       servertest.User // superusers
-	sam, una         servertest.User // a member of staff, an ordinary user
+	sam, una         servertest.User // a staff member, an ordinary user
 	asRoot, asSam    *servertest.Client
 	asUna, unaMobile *servertest.Client
 }
@@ -51,7 +51,8 @@ func edit(c *servertest.Client, u servertest.User, body object) *servertest.Resp
 	return c.Do(http.MethodPatch, at(u, ""), body)
 }
 
-// audit are the newest events that fit the query, oldest first, without what a test cannot know.
+// audit returns the security events that match query, oldest first. It returns at most the newest
+// 100.
 func (s staffed) audit(query string) (list []object) {
 	s.t.Helper()
 	flush(s.t, s.Server)
@@ -62,7 +63,8 @@ func (s staffed) audit(query string) (list []object) {
 	return list
 }
 
-// wantAudit compares kind, user and changes of what a staff member did: "username_changed 4 username ada>countess".
+// wantAudit compares the events that actor caused with want. An event is written as its kind, its
+// user and its changes: "username_changed 4 username ada>countess".
 func (s staffed) wantAudit(actor servertest.User, want ...string) {
 	s.t.Helper()
 	var got []string
@@ -77,7 +79,7 @@ func (s staffed) wantAudit(actor servertest.User, want ...string) {
 	}
 }
 
-// changesOf returns the changes of an event as a text, sorted by field. None is null.
+// changesOf formats the changes of an event, sorted by field. A null value is written as "null".
 func changesOf(event object) string {
 	var list []string
 	for _, each := range event["changes"].([]any) {
@@ -95,9 +97,9 @@ func or(value, otherwise any) any {
 	return value
 }
 
-// ------------------------------------------------------------------ finding
+// ------------------------------------------------------------------ finding users
 
-// listed are the usernames of a page.
+// listed returns the usernames on a page of the list.
 func listed(t *testing.T, r *servertest.Response) (names []string) {
 	t.Helper()
 	for _, each := range r.Want(t, http.StatusOK, "").JSON["users"].([]any) {
@@ -125,7 +127,7 @@ func TestControl77SearchIsLiteral(t *testing.T) {
 		for query, want := range map[string][]string{
 			"per": {"per%cent", "perXcent"}, "PERX": {"perXcent"}, "%": {"per%cent"}, "%cent": {"per%cent"}, "r%c": {"per%cent"}, "_": {"per%cent"}, "a_b": {"per%cent"}, "!": {"bang!"},
 			"!%": nil, `\`: {"perXcent"}, "'": {"per%cent"}, "ádám": {"per%cent", "perXcent"}, "ÁDÁM o'neil": {"per%cent"}, "cent b@": {"per%cent", "perXcent"}, "ада": {"bang!"}, "ЛАВЛЕЙС": {"bang!"},
-			"per nobody": nil, "'; DROP TABLE users; --": nil, "' OR 1=1": nil, "per per per per per": {"per%cent", "perXcent"}, "per per per per per per": nil, // beyond five they are one
+			"per nobody": nil, "'; DROP TABLE users; --": nil, "' OR 1=1": nil, "per per per per per": {"per%cent", "perXcent"}, "per per per per per per": nil, // the fifth term is the rest of the query
 		} {
 			if got := listed(t, find(s.asSam, url.Values{"q": {query}})); !slices.Equal(got, want) {
 				t.Errorf("%q finds %q, want %q", query, got, want)
@@ -141,7 +143,7 @@ func TestFilters(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		s.Database.Exec(t, "UPDATE users SET is_active = ? WHERE id = ?", false, s.boss.ID)
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", s.una.ID)
-		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", false, s.root.ID) // a superuser all the same
+		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", false, s.root.ID) // still a superuser
 		names := func(list ...servertest.User) (names []string) {
 			for _, u := range list {
 				names = append(names, u.Username)
@@ -171,14 +173,15 @@ func TestFilters(t *testing.T) {
 	})
 }
 
-// In every order each user is on one page, also while others come and go; and a cursor belongs to its order.
+// In every order, each user is on exactly one page, even if users are added and removed between the
+// pages. A cursor is valid for its own order only.
 func TestControl77PagesOfUsers(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		base := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 		for i := range 40 {
 			u := models.User{Username: fmt.Sprintf("zz%02d", (i*7)%40), Email: fmt.Sprintf("zz%02d@example.com", (i*11)%40), DateJoined: base.Add(time.Duration(i%5) * time.Microsecond)}
 			u.UsernameNorm, u.EmailNorm = u.Username, u.Email
-			if i%3 != 0 { // some never logged in, and some at the same moment
+			if i%3 != 0 { // some never logged in, and some logged in at the same moment
 				at := base.Add(time.Duration(i%4) * time.Second)
 				u.LastLogin = &at
 			}
@@ -202,7 +205,7 @@ func TestControl77PagesOfUsers(t *testing.T) {
 					}
 					all = append(all, models.UserSort(strings.TrimPrefix(sort, "-")).PlaceOf(u))
 				}
-				if page == 1 { // behind what was read already
+				if page == 1 { // on a page that has been read
 					s.Database.Exec(t, "DELETE FROM users WHERE username = ?", names[0])
 				}
 				next, more := r.JSON["next_cursor"].(string)
@@ -240,11 +243,12 @@ func TestControl77PagesOfUsers(t *testing.T) {
 	})
 }
 
-// A made-up place begins the page somewhere, or is none: nothing in it is an error of the database.
+// A forged cursor either starts the page at its position or is rejected. None causes a database
+// error.
 func TestControl77MadeUpCursors(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for place, status := range map[string]int{
-			`{"s":"date_joined","d":false,"i":1,"w":"0000-01-01T00:00:00+01:00"}`:  http.StatusBadRequest, // years that MySQL does not have
+			`{"s":"date_joined","d":false,"i":1,"w":"0000-01-01T00:00:00+01:00"}`:  http.StatusBadRequest, // years outside MySQL's range
 			`{"s":"date_joined","d":false,"i":1,"w":"0000-12-31T00:00:00Z"}`:       http.StatusBadRequest,
 			`{"s":"date_joined","d":false,"i":1,"w":"9999-12-31T23:59:59-01:00"}`:  http.StatusBadRequest,
 			`{"s":"date_joined","d":false,"i":1,"w":"9999-12-31T23:59:59Z"}`:       http.StatusOK,
@@ -257,7 +261,7 @@ func TestControl77MadeUpCursors(t *testing.T) {
 		} {
 			find(s.asSam.Copy(), url.Values{"sort": {"date_joined"}, "cursor": {base64.RawURLEncoding.EncodeToString([]byte(place))}}).Want(t, status, "")
 		}
-		all := url.Values{} // what the contract shows works
+		all := url.Values{} // the examples of the contract are accepted together
 		for _, op := range servertest.Operations() {
 			for _, p := range op.Operation.Parameters {
 				if op.ID != "listUsers" {
@@ -278,11 +282,11 @@ func TestControl77MadeUpCursors(t *testing.T) {
 
 // ------------------------------------------------------------------ roles
 
-// Members of staff manage ordinary users; only superusers touch staff, or make somebody one.
+// Staff members manage ordinary users. Only superusers may change staff members or grant roles.
 func TestControl73StaffManagesOrdinaryUsers(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		session := s.asRoot.SessionID
-		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", false, s.boss.ID) // a superuser is staff all the same
+		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", false, s.boss.ID) // a superuser has the staff role too
 		before := s.Database.Dump(t)
 		for _, target := range []servertest.User{s.root, s.boss, s.sam} {
 			for _, try := range []example{
@@ -299,21 +303,22 @@ func TestControl73StaffManagesOrdinaryUsers(t *testing.T) {
 			s.asSam.Do(http.MethodPost, "/admin/users", body).Want(t, http.StatusForbidden, "role_required")
 		}
 		unchanged(t, s.Server, before)
-		edit(s.asSam, s.una, object{"is_staff": false, "is_superuser": false}).Want(t, http.StatusOK, "") // as it is
+		edit(s.asSam, s.una, object{"is_staff": false, "is_superuser": false}).Want(t, http.StatusOK, "") // no change
 		edit(s.asSam, s.una, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
 		edit(s.asRoot, s.sam, object{"first_name": "Sam", "is_superuser": true}).Want(t, http.StatusOK, "")
-		s.asSam.Profile().Want(t, http.StatusUnauthorized, "session_revoked") // the new role is for new sessions
+		s.asSam.Profile().Want(t, http.StatusUnauthorized, "session_revoked") // the new role applies to new sessions only
 		s.asSam = s.Login(s.sam, accounts.Cookies)
 		edit(s.asSam, s.boss, object{"first_name": "Boss"}).Want(t, http.StatusOK, "")
 		edit(s.asRoot, s.sam, object{"is_superuser": false, "is_staff": false}).Want(t, http.StatusOK, "")
 		s.asSam.Do(http.MethodGet, "/admin/users", nil).Want(t, http.StatusForbidden, "role_required")
-		s.asSam.Profile().Want(t, http.StatusOK, "") // what an ordinary user may
+		s.asSam.Profile().Want(t, http.StatusOK, "") // allowed for every user
 		s.wantAudit(s.root, fmt.Sprintf("roles_changed %d is_superuser false>true", s.sam.ID), fmt.Sprintf("profile_changed %d first_name Ada>Sam", s.sam.ID),
 			fmt.Sprintf("roles_changed %d is_staff true>false, is_superuser true>false", s.sam.ID))
 	})
 }
 
-// A role goes to who is known: not to an account whose address is perhaps somebody else's.
+// A role is granted only to a user with a verified address. An unverified address may belong to
+// another person.
 func TestControl73NoRoleWithoutAVerifiedAddress(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id IN (?, ?)", s.una.ID, s.sam.ID)
@@ -323,12 +328,12 @@ func TestControl73NoRoleWithoutAVerifiedAddress(t *testing.T) {
 		}
 		edit(s.asRoot, s.sam, object{"is_superuser": true}).Want(t, http.StatusConflict, "email_unverified")
 		unchanged(t, s.Server, before)
-		edit(s.asRoot, s.sam, object{"is_staff": false}).Want(t, http.StatusOK, "") // to take one away is well
+		edit(s.asRoot, s.sam, object{"is_staff": false}).Want(t, http.StatusOK, "") // removing a role needs no verified address
 		email := address(newName())
 		s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": email}).Want(t, http.StatusCreated, "")
 		invited := servertest.User{User: stored(t, s.Server, email)}
 		edit(s.asRoot, invited, object{"is_staff": true, "is_superuser": true}).Want(t, http.StatusOK, "")
-		// Who has not come yet does not manage anything.
+		// An invited superuser who has not accepted yet does not count as one who can manage users.
 		s.asRoot.Do(http.MethodDelete, at(s.boss, ""), nil).Want(t, http.StatusNoContent, "")
 		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "superuser_last")
 	})
@@ -345,9 +350,9 @@ func TestControl72And73RecentPassword(t *testing.T) {
 			old := time.Now().Add(-10*time.Minute - time.Second).UTC()
 			s.Database.Exec(t, "UPDATE sessions SET created_at = ? WHERE id = ?", old, id[:])
 			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
-			c.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "") // reading goes on, and what can do no harm
+			c.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "") // reading and harmless operations need no recent authentication
 			c.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, "")
-			c.Do(http.MethodDelete, at(s.root, "/login_limit"), nil).Want(t, http.StatusForbidden, "reauth_required") // guesses without end
+			c.Do(http.MethodDelete, at(s.root, "/login_limit"), nil).Want(t, http.StatusForbidden, "reauth_required") // would allow unlimited guesses
 			wantField(t, show(c, "a wrong password"), "/password", "password_wrong")
 			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
 			if r := show(c, s.root.Password).Want(t, http.StatusOK, ""); r.JSON["expires_in"] != float64(600) || len(r.Cookies()) != 0 {
@@ -360,7 +365,7 @@ func TestControl72And73RecentPassword(t *testing.T) {
 				t.Errorf("events %v", kinds)
 			}
 		}
-		show(s.Login(s.una, accounts.Hybrid), s.una.Password).Want(t, http.StatusOK, "") // anybody may, of the own
+		show(s.Login(s.una, accounts.Hybrid), s.una.Password).Want(t, http.StatusOK, "") // available to every user
 	})
 }
 
@@ -434,14 +439,14 @@ func TestControl78UpdateUser(t *testing.T) {
 		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Errorf("the user (-want +got):\n%s", diff)
 		}
-		s.asUna.Profile().Want(t, http.StatusOK, "") // the sessions go on
+		s.asUna.Profile().Want(t, http.StatusOK, "") // the sessions stay valid
 		s.wantAudit(s.sam,
 			fmt.Sprintf("username_changed %d username %s>%s", s.una.ID, s.una.Username, name),
 			fmt.Sprintf("profile_changed %d first_name Ada>Una, last_name Lovelace>null, locale null>ko", s.una.ID))
 		before := s.Database.Dump(t)
 		edit(s.asSam, s.una, object{"username": name, "email": s.una.Email, "first_name": "Una", "is_active": true}).Want(t, http.StatusOK, "")
 		edit(s.asSam, s.una, object{}).Want(t, http.StatusOK, "")
-		unchanged(t, s.Server, before) // what is so already is no change
+		unchanged(t, s.Server, before) // setting a field to its current value changes nothing
 		edit(s.asSam, s.una, object{"username": s.sam.Username}).Want(t, http.StatusConflict, "username_taken")
 		edit(s.asRoot, s.una, object{"email": shouted(s.sam.Email)}).Want(t, http.StatusConflict, "email_taken")
 		edit(s.asRoot, s.una, object{"email": s.sam.Email, "username": "new" + name}).Want(t, http.StatusConflict, "email_taken")
@@ -455,7 +460,8 @@ func TestControl78UpdateUser(t *testing.T) {
 	})
 }
 
-// Of two changes at the same moment the second is judged by what the first has made; neither is an error.
+// Concurrent changes of one user are serialized: each is applied to the result of the one before.
+// The server retries conflicts and may answer 503 if they persist.
 func TestControl78ChangesAtTheSameMoment(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		var all sync.WaitGroup
@@ -464,7 +470,7 @@ func TestControl78ChangesAtTheSameMoment(t *testing.T) {
 			all.Go(func() {
 				for j := range 10 {
 					r := edit(c.Copy(), s.una, object{"is_active": (i+j)%2 == 0})
-					if r.Status != http.StatusOK && r.Status != http.StatusServiceUnavailable { // after several times
+					if r.Status != http.StatusOK && r.Status != http.StatusServiceUnavailable { // 503 after repeated conflicts
 						t.Errorf("%d %s", r.Status, r.Code())
 					}
 				}
@@ -481,7 +487,8 @@ func TestControl78ChangesAtTheSameMoment(t *testing.T) {
 	})
 }
 
-// Of her own log a user sees that it was done by staff, and neither by whom nor from where.
+// The security log of a user says that a staff member acted, but neither which one nor from which
+// address.
 func TestUserDoesNotSeeWhoSheIsManagedBy(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		edit(s.asSam, s.una, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
@@ -522,7 +529,7 @@ func TestControl76DeactivationEndsEverything(t *testing.T) {
 		}
 		s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusConflict, "user_unreachable")
 		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, "")
-		edit(s.asSam, s.una, object{"is_active": false, "locale": "ko"}).Want(t, http.StatusOK, "") // is so already
+		edit(s.asSam, s.una, object{"is_active": false, "locale": "ko"}).Want(t, http.StatusOK, "") // is_active does not change
 		edit(s.asSam, s.una, object{"is_active": true}).Want(t, http.StatusOK, "")
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusOK, "")
@@ -530,7 +537,8 @@ func TestControl76DeactivationEndsEverything(t *testing.T) {
 	})
 }
 
-// Whoever ends the own account or the own sessions loses the cookies with them.
+// A staff member who ends their own sessions or deactivates their own account loses the cookies
+// too.
 func TestStaffEndsItself(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for _, try := range []func(c *servertest.Client) *servertest.Response{
@@ -579,7 +587,7 @@ func TestControl76DeleteUser(t *testing.T) {
 		if err := s.Service.SetActive(t.Context(), s.root.Username, false); err == nil {
 			t.Error("an operator has deactivated the last superuser")
 		}
-		edit(s.asRoot, s.root, object{"is_staff": false, "first_name": "Root"}).Want(t, http.StatusOK, "") // a superuser still
+		edit(s.asRoot, s.root, object{"is_staff": false, "first_name": "Root"}).Want(t, http.StatusOK, "") // still a superuser
 	})
 }
 
@@ -589,7 +597,7 @@ func TestSendPasswordReset(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		wantAccepted(t, s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil))
 		token := linkToken(t, s.Server, s.una.Email, 1, mail.Reset)
-		s.asUna.Profile().Want(t, http.StatusOK, "") // until it is used nothing changes
+		s.asUna.Profile().Want(t, http.StatusOK, "") // nothing changes until the link is used
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusOK, "")
 		confirmReset(s.Server, token, otherPassword).Want(t, http.StatusNoContent, "")
 		s.asUna.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
@@ -612,7 +620,8 @@ func TestSendPasswordReset(t *testing.T) {
 	})
 }
 
-// The mails that staff has sent have a budget, and one of their own: strangers cannot keep the help back.
+// Mails sent by staff members have a rate limit of their own, so that strangers cannot block them
+// by requesting resets.
 func TestSendPasswordResetHasABudget(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for range 3 {
@@ -631,7 +640,7 @@ func TestResetLoginLimit(t *testing.T) {
 			return s.asSam.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "").JSON["user"].(object)["throttled"]
 		}
 		for what, try := range map[string]func(password string) *servertest.Response{
-			"the address": func(password string) *servertest.Response { // of networks that are not known
+			"the address": func(password string) *servertest.Response { // the limit for unknown networks
 				return post(s.Server, "/accounts/login", object{"username": s.una.Email, "password": password}, from("192.0.2.1"))
 			},
 			"the username": func(password string) *servertest.Response {
@@ -697,7 +706,7 @@ func TestSessionsOfAUser(t *testing.T) {
 	})
 }
 
-// ------------------------------------------------------------------ what happened
+// ------------------------------------------------------------------ security events
 
 func TestEventsOfAll(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {

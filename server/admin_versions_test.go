@@ -20,7 +20,7 @@ func (s staffed) get(u servertest.User) (user object, etag string) {
 	return r.JSON["user"].(object), wantETag(s.t, r)
 }
 
-// wantETag checks that the entity tag of an answer is the version of its user.
+// wantETag checks that the entity tag of a response is the version of its user.
 func wantETag(t *testing.T, r *servertest.Response) string {
 	t.Helper()
 	etag := r.Header.Get("ETag")
@@ -70,7 +70,7 @@ func TestIfMatchKeepsTheChangesOfOthers(t *testing.T) {
 	})
 }
 
-// If several changes at the same moment require the same version, one of them is made.
+// If several concurrent changes require the same version, exactly one of them succeeds.
 func TestIfMatchAtTheSameMoment(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		const n = 8
@@ -91,7 +91,8 @@ func TestIfMatchAtTheSameMoment(t *testing.T) {
 	})
 }
 
-// A list of tags matches by any of them, also if a proxy has made it weak. A tag that no user has matches none.
+// If-Match with a list succeeds if any tag in it matches, including one that a proxy has made weak.
+// A tag that is not the current version matches nothing.
 func TestIfMatchOfAList(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for value, status := range map[string]int{
@@ -107,7 +108,8 @@ func TestIfMatchOfAList(t *testing.T) {
 	})
 }
 
-// What is no list of entity tags is rejected: a precondition must not be lost by a slip.
+// A malformed If-Match is rejected. If it were ignored, a typing error would remove the
+// precondition.
 func TestIfMatchMalformed(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		_, etag := s.get(s.una)
@@ -125,7 +127,8 @@ func TestIfMatchMalformed(t *testing.T) {
 	})
 }
 
-// wantParameter checks that an answer names one parameter, and no field.
+// wantParameter checks that the response reports an error for exactly one parameter and for no
+// field.
 func wantParameter(t *testing.T, r *servertest.Response, name string) {
 	t.Helper()
 	list, _ := r.JSON["errors"].([]any)
@@ -134,7 +137,7 @@ func wantParameter(t *testing.T, r *servertest.Response, name string) {
 	}
 }
 
-// The version grows with each kind of change of the user, and with nothing else.
+// The version increases with every kind of change of the user, and with nothing else.
 func TestVersionOfAUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		_, last := s.get(s.una)
@@ -201,14 +204,14 @@ func TestVersionOfAUser(t *testing.T) {
 	})
 }
 
-// mailsTo returns the number of mails to an address after f has requested one more.
+// mailsTo calls f, which requests one mail to the address, and returns the number of that mail.
 func mailsTo(s *servertest.Server, email string, f func()) int {
 	n := len(s.Mails.To(email))
 	f()
 	return n + 1
 }
 
-// The answer to an invitation has the path of the user and the version.
+// The response to an invitation has the path of the user in Location and the version in ETag.
 func TestInvitationHasLocationAndETag(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		r := s.asSam.Do(http.MethodPost, "/admin/users", object{"email": address(newName())}).Want(t, http.StatusCreated, "")
@@ -231,7 +234,8 @@ func TestInvitationHasLocationAndETag(t *testing.T) {
 	})
 }
 
-// A username or an address finds its user in every spelling that works at login, and never another one by a part of it.
+// The filters by username and by address find the user in every spelling that is accepted at login.
+// They never match part of a name.
 func TestExactFilters(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		none := s.NewUser() // as imported: without an address
@@ -271,7 +275,7 @@ func TestExactFilters(t *testing.T) {
 	})
 }
 
-// A language that is cleared, or was never chosen, is null everywhere, and never an empty text.
+// A locale that was cleared or never chosen is null in every response, and never an empty string.
 func TestLocaleIsNullIfThereIsNone(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		everywhere := func(want any) {
@@ -305,7 +309,8 @@ func TestLocaleIsNullIfThereIsNone(t *testing.T) {
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=0")
 }
 
-// A deletion has no body, neither in the request nor in the answer, and needs a recent authentication.
+// The deletion of a user has no body, neither in the request nor in the response, and requires
+// recent authentication.
 func TestDeleteUserNeedsRecentAuthentication(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		makeOld(t, s.Server, s.asSam)
@@ -319,7 +324,7 @@ func TestDeleteUserNeedsRecentAuthentication(t *testing.T) {
 		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusNoContent, ""))
 		s.asUna.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 
-		// A superuser who deletes the own account loses the cookies with it.
+		// A superuser who deletes their own account loses the cookies too.
 		c := s.Login(s.boss, accounts.Cookies)
 		r := c.Do(http.MethodDelete, at(s.boss, ""), nil).Want(t, http.StatusNoContent, "")
 		if len(r.Raw) != 0 || len(r.Cookies()) == 0 || c.CookieValue("access") != "" {
@@ -328,7 +333,7 @@ func TestDeleteUserNeedsRecentAuthentication(t *testing.T) {
 	})
 }
 
-// A cursor continues the list that it comes from, in the same order only.
+// A cursor is valid only for the list that issued it, in the same order.
 func TestCursorBelongsToItsList(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		next := func(path string) string {

@@ -13,7 +13,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// raw sends text over a connection of its own and reads one answer.
+// raw sends parts over a new connection and reads one response.
 func raw(t *testing.T, s *servertest.Server, parts ...func(net.Conn)) *http.Response {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
@@ -36,8 +36,9 @@ func line(format string, args ...any) func(net.Conn) {
 	return func(c net.Conn) { _, _ = fmt.Fprintf(c, format, args...) }
 }
 
-// A thief who sends the body late must neither try a stolen token without the alarm nor get tokens for it: a request
-// that was held up is a 503 whatever it shows, and changes nothing.
+// A request whose body arrives late is answered with 503, regardless of its credentials, and
+// changes nothing. Otherwise a thief could delay the body to test a stolen token without triggering
+// reuse detection, or to obtain new tokens for it.
 func TestLateBodyProvesNothing(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
@@ -66,7 +67,8 @@ func TestLateBodyProvesNothing(t *testing.T) {
 	}
 }
 
-// An overlong body is refused by what it says of itself, and the connection is given up rather than drained.
+// A body is rejected as too long by its declared Content-Length. The server closes the connection
+// instead of reading the body.
 func TestOverlongBodyIsNotAwaited(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	start := time.Now()
@@ -76,7 +78,7 @@ func TestOverlongBodyIsNotAwaited(t *testing.T) {
 	}
 }
 
-// A path with escapes for what needs none is not another spelling of an operation.
+// A path with unnecessary percent-encoding does not reach an operation.
 func TestControl74EscapedPaths(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
@@ -85,7 +87,7 @@ func TestControl74EscapedPaths(t *testing.T) {
 	}
 }
 
-// A query that is mistyped or cannot be read must not become "everywhere".
+// A mistyped or malformed query must not turn "all other sessions" into "all sessions".
 func TestBrokenQueryEndsNothing(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
@@ -95,7 +97,7 @@ func TestBrokenQueryEndsNothing(t *testing.T) {
 	c.Profile().Want(t, http.StatusOK, "")
 }
 
-// Where an operation has no parameters, a query is a mistake, and the answer says so.
+// An operation without parameters rejects any query.
 func TestQueryOfNoMeaning(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
@@ -110,8 +112,8 @@ func TestQueryOfNoMeaning(t *testing.T) {
 	}
 }
 
-// Where the browser does not vouch for the origin, it must be ours to the letter: a Host header that agrees with it
-// proves nothing (DNS rebinding).
+// If the browser does not send Sec-Fetch-Site, the Origin must equal the server's own exactly. A
+// Host header that matches the Origin proves nothing (DNS rebinding).
 func TestOriginIsNotComparedWithHost(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()

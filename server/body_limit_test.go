@@ -17,7 +17,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// The limits of all operations are reviewed in a file.
+// A reviewed file lists the limits of all operations.
 func TestControl193BodyLimits(t *testing.T) {
 	var table []string
 	for _, op := range servertest.Operations() {
@@ -37,9 +37,9 @@ func TestControl193BodyLimits(t *testing.T) {
 	}
 }
 
-// longest returns the longest document of a schema as a verbose program would write it: each
-// character escaped, each member on a line of its own. The value of refresh_token is a token, which
-// programs do not escape.
+// longest returns the longest document that is valid under a schema, as a verbose program would
+// write it: each character is escaped and each member is on its own line. The value of
+// refresh_token is a token, which programs do not escape.
 func longest(schema *openapi3.Schema) string {
 	switch {
 	case len(schema.Enum) > 0:
@@ -73,8 +73,8 @@ func escaped(text string) (all string) {
 	return all
 }
 
-// The longest valid body of each operation is accepted, also with blanks up to the limit. One more
-// byte is rejected, whether the length is declared or not.
+// The longest valid body of each operation is accepted, even if padded with blanks up to the limit.
+// One more byte is rejected, whether the length is declared or not.
 func TestControl193BodiesUpToTheLimit(t *testing.T) {
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
@@ -96,7 +96,7 @@ func TestControl193BodiesUpToTheLimit(t *testing.T) {
 	})
 }
 
-// Schemas without a bound, or with one beyond the maximum, get the maximum.
+// A schema without a bound, or with a bound beyond the maximum, gets the maximum.
 func TestControl193SchemasWithoutABound(t *testing.T) {
 	limited := func(length uint64) *openapi3.Schema { return openapi3.NewStringSchema().WithMaxLength(int64(length)) }
 	closed := func(properties map[string]*openapi3.Schema) *openapi3.Schema {

@@ -8,7 +8,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// cacheablePaths are the operations with If-None-Match.
+// cacheablePaths returns the paths of the operations that support If-None-Match.
 func cacheablePaths(t *testing.T) (paths []string) {
 	t.Helper()
 	for _, op := range servertest.Operations() {
@@ -63,7 +63,7 @@ func TestCacheableAnswersAreRevalidated(t *testing.T) {
 	}
 }
 
-// A setting that an answer shows changes its ETag.
+// The ETag of a response changes with every setting that is visible in it.
 func TestETagFollowsTheSettings(t *testing.T) {
 	a, b := servertest.Start(t, servertest.Options{}), servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_PASSWORD_MIN_LENGTH=20"}})
 	for _, path := range []string{"/accounts/settings", "/openapi.json", "/openapi.yaml"} {

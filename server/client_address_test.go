@@ -12,14 +12,15 @@ import (
 	"example.com/accounts/server/config"
 )
 
-// behindProxies returns a server that trusts 10.0.0.0/8 and fd00::/8, and the log that it writes.
+// behindProxies returns a server that trusts 10.0.0.0/8 and fd00::/8, and the log it writes to.
 func behindProxies(header string) (*Server, *bytes.Buffer) {
 	var log bytes.Buffer
 	cfg := config.Config{ProxyHeader: header, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
 	return &Server{Options: Options{Config: cfg, Log: slog.New(slog.NewTextHandler(&log, nil))}}, &log
 }
 
-// clientFrom returns the client of a request that peer sends with these lines of the header.
+// clientFrom returns the client address of a request from peer with these lines of the proxy
+// header.
 func clientFrom(s *Server, peer string, lines ...string) string {
 	header := http.Header{}
 	for _, line := range lines {
@@ -28,8 +29,8 @@ func clientFrom(s *Server, peer string, lines ...string) string {
 	return s.clientAddress(&http.Request{RemoteAddr: peer, Header: header})
 }
 
-// hopForms maps the forms in which proxies write an address to that address, and texts that are not
-// an address to "". In that case the proxy counts as the client.
+// hopForms maps the forms in which proxies write an address to that address. Text that is not an
+// address maps to "", and the proxy then counts as the client.
 var hopForms = map[string]string{
 	"203.0.113.7":        "203.0.113.7",
 	"203.0.113.7:55":     "203.0.113.7",
@@ -45,12 +46,11 @@ var hopForms = map[string]string{
 	"fe80::1%eth0": "", "[fe80::1%eth0]": "", "[fe80::1%eth0]:55": "", "::ffff:203.0.113.7%eth0": "", "'203.0.113.7'": "", "http://203.0.113.7": "", "203.0.113.7;203.0.113.8": "",
 }
 
-// hopPositions are the positions of a form in a header: alone, after the client's own text, before
-// a trusted proxy, in separate lines, and all of these.
+// hopPositions lists the positions of a form in a header: alone, after text sent by the client,
+// before a trusted proxy, in separate lines, and all of these combined.
 var hopPositions = [][]string{{"HOP"}, {"6.6.6.6, HOP"}, {"HOP, 10.0.0.9"}, {"6.6.6.6,HOP,10.0.0.9,fd00::9"}, {"6.6.6.6", "HOP"}, {"6.6.6.6, HOP", "10.0.0.9 , [fd00::9]:55"}, {"\", 6.6.6.6,\tHOP\t"}}
 
-// lastProxy returns the trusted proxy next to HOP, which counts as the client if HOP cannot be
-// read.
+// lastProxy returns the trusted proxy next to HOP. It counts as the client if HOP cannot be parsed.
 func lastProxy(lines []string) string {
 	_, behind, _ := strings.Cut(strings.Join(lines, ","), "HOP")
 	if strings.Contains(behind, "10.0.0.9") {
@@ -80,7 +80,7 @@ func TestControl191EveryFormInEveryPosition(t *testing.T) {
 	}
 }
 
-// writtenAs returns a position as the proxies of a header would write it.
+// writtenAs returns the lines of a position in the format of the given header.
 func writtenAs(header, form string, position []string) (lines []string) {
 	for _, line := range position {
 		if header == config.Forwarded {
@@ -102,7 +102,7 @@ func TestControl191TheForwardedHeader(t *testing.T) {
 		`for="6.6.6.6, for=203.0.113.7`: "203.0.113.7", `for="6.6.6.6\", for="203.0.113.7:1"`: "203.0.113.7", `", for="[2001:db8::7]"`: "2001:db8::7",
 		`for=203.0.113.7;host="a, for=6.6.6.6"`:  "203.0.113.7",
 		`for=203.0.113.7;host="a;for=6.6.6.6;b"`: "203.0.113.7",
-		// cannot be read:
+		// Cannot be parsed:
 		`host="a;for=6.6.6.6;b"`: "10.0.0.1",
 		`for=_hidden`:            "10.0.0.1", `for=unknown`: "10.0.0.1", `for="_hidden:_port"`: "10.0.0.1", `for=`: "10.0.0.1", `for=""`: "10.0.0.1", `for`: "10.0.0.1", `proto=https`: "10.0.0.1",
 		`for="203.0.113.7`: "10.0.0.1", `for=203.0.113.7"`: "10.0.0.1", `for='203.0.113.7'`: "10.0.0.1", `for="203.0.113\.7"`: "10.0.0.1", `for = 203.0.113.7`: "10.0.0.1", `203.0.113.7`: "10.0.0.1",
@@ -129,7 +129,7 @@ func TestControl191OnlyTheConfiguredHeaderOfATrustedPeerIsRead(t *testing.T) {
 		}
 	}
 	s, log := behindProxies(config.XForwardedFor)
-	for _, lines := range [][]string{nil, {"10.0.0.2"}, {"10.0.0.3", "10.0.0.2"}} { // the proxy's own requests
+	for _, lines := range [][]string{nil, {"10.0.0.2"}, {"10.0.0.3", "10.0.0.2"}} { // requests of the proxies themselves
 		if got, want := clientFrom(s, "10.0.0.1:1", lines...), append(lines, "10.0.0.1")[0]; got != want || log.Len() > 0 {
 			t.Errorf("%q is the client %q, want %q", lines, got, want)
 		}
@@ -146,7 +146,7 @@ func TestControl191AnUnreadableHeaderIsLoggedOnceWithoutItsText(t *testing.T) {
 	}
 }
 
-// The text that a client writes before the part appended by a trusted proxy does not change the
+// Text that the client writes before the part appended by a trusted proxy does not change the
 // client's address.
 func FuzzProxyHeader(f *testing.F) {
 	for _, text := range []string{"", "6.6.6.6", `"`, `for="`, `for=6.6.6.6;by="`, "\\", `\"`, ",", "10.0.0.2", "for=10.0.0.2", `"10.0.0.2`, "[2001:db8::1]:1", strings.Repeat(`",`, 1000)} {

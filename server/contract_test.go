@@ -18,8 +18,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// The server does not start with a route that is not in the contract, an operation without a route, or a security
-// requirement that nobody enforces (promises 1 and 2).
+// The server does not start if a route is not in the contract, an operation has no route, or a
+// security requirement is not enforced (promises 1 and 2).
 
 func TestControl87RoutesAreOperations(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
@@ -106,7 +106,7 @@ func TestControl87OnlyEnforceableSecurity(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	// Without a security of its own an operation has the contract's.
+	// An operation without its own security has the contract's default.
 	if err := server.ReadSecurity(&openapi3.T{Security: requirement("nobody")}, &openapi3.Operation{}); err == nil {
 		t.Error("the default of the contract is not looked at")
 	}
@@ -117,8 +117,8 @@ func TestControl87OnlyEnforceableSecurity(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-// The served contract is openapi.yaml with the server's URL, cookie names and minimum length of passwords, as JSON and
-// as YAML.
+// The served contract is openapi.yaml with the server's URL, cookie names and minimum length of
+// passwords. It is served as JSON and as YAML.
 func TestServedContract(t *testing.T) {
 	file, err := os.ReadFile("../openapi.yaml")
 	if err != nil {
@@ -170,7 +170,8 @@ func decodeYAML(t *testing.T, text []byte) map[string]any {
 	return plain
 }
 
-// dropDefaults removes "required: false" and "example: null", which the library does not write.
+// dropDefaults removes "required: false" and "example: null", which the OpenAPI library does not
+// write.
 func dropDefaults(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -190,7 +191,8 @@ func dropDefaults(v any) {
 	}
 }
 
-// The tests that are derived from the contract, and the clients, rely on its form (promise 4).
+// The form of the contract is correct. The clients and the tests that are derived from the contract
+// rely on it (promise 4).
 func TestContractForm(t *testing.T) {
 	for _, fault := range servertest.CheckForm(servertest.Contract()) {
 		t.Error(fault)

@@ -16,7 +16,7 @@ import (
 
 const breachedPassword = "seven purple walruses"
 
-// breachedFile builds a list of the passwords.
+// breachedFile builds a list of breached passwords and returns its path.
 func breachedFile(t *testing.T, passwords ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -39,7 +39,7 @@ func breachedFile(t *testing.T, passwords ...string) string {
 	return to
 }
 
-// Every operation that sets a password rejects one from the list. Passwords that are in use keep
+// Every operation that sets a password rejects one from the list. Passwords already in use keep
 // working (ASVS 6.2.12).
 func TestControl201BreachedPasswordsAreRejected(t *testing.T) {
 	file := breachedFile(t, breachedPassword, "another one of the list")
@@ -68,8 +68,8 @@ func TestControl201BreachedPasswordInUseLogsIn(t *testing.T) {
 	signIn(s, u.Username, password).Want(t, http.StatusOK, "")
 }
 
-// The password is checked before the address is examined, so the answer does not reveal whether the
-// address has an account.
+// The password is checked before the address is looked up, so the response does not reveal whether
+// the address has an account.
 func TestControl201BreachedPasswordTellsNothingAboutTheAddress(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + breachedFile(t, breachedPassword)}})
 	for _, email := range []string{newUser(t, s, newName()).Email, address(newName())} {
@@ -77,8 +77,8 @@ func TestControl201BreachedPasswordTellsNothingAboutTheAddress(t *testing.T) {
 	}
 }
 
-// While the list cannot be read no new password is accepted: a full or broken disk must not switch
-// the check off. Existing passwords still log in.
+// While the list cannot be read, the server accepts no new password, because a full or broken disk
+// must not disable the check. Existing passwords keep working.
 func TestControl201UnreadableListRejectsNewPasswords(t *testing.T) {
 	file := breachedFile(t, breachedPassword, "another one of the list")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + file}})

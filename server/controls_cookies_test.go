@@ -9,15 +9,16 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// spelling is a way to write a cookie header. NAME and GOOD stand for the cookie in force and a good value, PLAIN for
-// the name with the prefix __Host- taken off or, where there is none, put on.
+// spelling is a way to write a Cookie header. NAME and GOOD stand for the expected cookie name and
+// a valid value. PLAIN stands for the name without its __Host- prefix, or with the prefix added if
+// it has none.
 type spelling struct {
-	lines []string // each a header of its own
+	lines []string // one header each
 	works bool
 }
 
-// spellings are odd ways to say or to repeat a cookie. What a browser would send works; of what could be read in two
-// ways nothing does.
+// spellings lists unusual ways to write or repeat a cookie. Headers that a browser could send work.
+// Headers that could be read in two ways do not.
 var spellings = []spelling{
 	{[]string{"NAME=GOOD"}, true},
 	{[]string{"NAME =GOOD"}, true}, // the server's library trims names
@@ -25,9 +26,9 @@ var spellings = []spelling{
 	{[]string{"a=b;NAME=GOOD ; "}, true},
 	{[]string{"$Version=1; NAME=GOOD; $Path=/"}, true},
 	{[]string{"a=b", "NAME=GOOD"}, true},
-	{[]string{"PLAIN=GOOD; NAME=GOOD"}, true}, // the other name is no cookie of ours
+	{[]string{"PLAIN=GOOD; NAME=GOOD"}, true}, // the server ignores the other name
 	{[]string{"PLAIN=x; NAME=GOOD"}, true},
-	{[]string{"=NAME=x; NAME=GOOD"}, true}, // and so is one without a name
+	{[]string{"=NAME=x; NAME=GOOD"}, true}, // and ignores a cookie without a name
 	{[]string{"\u2000NAME=x; NAME=GOOD"}, true},
 	{[]string{"csrftoken=x; csrftoken=y; NAME=GOOD"}, true},
 	{[]string{strings.Repeat("a=;", 1000) + "NAME=GOOD"}, true},
@@ -44,8 +45,8 @@ var spellings = []spelling{
 	{[]string{strings.Repeat("a=;", 5000) + "NAME=x"}, false},
 }
 
-// A cookie has one spelling, and what the library cannot read still counts as a second one. Nothing of it ends the
-// session.
+// A cookie name has exactly one accepted spelling. A second cookie of that name that the library
+// cannot parse still makes the first ambiguous. None of these headers ends the session.
 func TestControl39CookieSpellings(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		j := jar{}
@@ -75,8 +76,8 @@ func TestControl39CookieSpellings(t *testing.T) {
 	})
 }
 
-// More cookies than a header may hold are refused as a whole, good ones among them, and so are more than the library
-// reads.
+// A request with more cookies than the header limit allows, or than the library parses, is
+// rejected, even if the valid cookies are among them.
 func TestControl39CookieBombs(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Cookies)

@@ -10,13 +10,13 @@ import (
 
 const (
 	mixedDomain    = "c\u043erp.example"   // with a Cyrillic о
-	mixedASCII     = "xn--crp-sed.example" // the same as mail programs write it
-	cyrillicDomain = "почта.example"       // in one script
-	koreanDomain   = "회사.example"          // in one script
+	mixedASCII     = "xn--crp-sed.example" // mixedDomain in the ASCII form that mail programs write
+	cyrillicDomain = "почта.example"       // a single script
+	koreanDomain   = "회사.example"          // a single script
 )
 
-// Every operation that sets an address rejects a domain that mixes scripts, however it is written,
-// and accepts one that does not.
+// Every operation that sets an address rejects a domain that mixes scripts, in Unicode and in ASCII
+// form, and accepts a domain in a single script.
 func TestControl203LookAlikeDomainsAreRejected(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		ways := map[string]struct {
@@ -47,7 +47,7 @@ func TestControl203LookAlikeDomainsAreRejected(t *testing.T) {
 	})
 }
 
-// An existing account with such an address keeps working: its owner logs in and resets the
+// An existing account with such an address keeps working: its owner can log in and reset the
 // password.
 func TestControl203AddressesThatExistGoOnWorking(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {

@@ -18,14 +18,16 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// serversOwn are members that a user would like to set, as the contract, the database and other products name them.
+// serversOwn lists members that a user might try to set, named as in the contract, the database and
+// other products.
 var serversOwn = []string{
 	"id", "user_id", "pk", "is_active", "is_staff", "is_superuser", "is_admin", "admin", "role", "roles", "groups", "permissions", "email_verified", "email_verified_at", "verified",
 	"username_norm", "email_norm", "date_joined", "created_at", "last_login", "session_epoch", "expires_at", "used_at", "purpose", "hash",
 }
 
-// A member that belongs to the server is refused as an unknown one, in whatever case; so is another spelling of one that
-// may be set, which a tolerant decoder would take for it.
+// A member that only the server may set is rejected as unknown, in any letter case. Another
+// spelling of a member that may be set is rejected too: a tolerant decoder would accept it as that
+// member.
 func TestControl5ServersOwnMembers(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	u := newUser(t, s, "ada")
@@ -45,7 +47,7 @@ func TestControl5ServersOwnMembers(t *testing.T) {
 		for _, name := range names {
 			for _, spelled := range []string{name, strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:]} {
 				if strings.HasPrefix(name, `\`) && spelled != name {
-					continue // an escape
+					continue // letter case would change the escape
 				}
 				for _, value := range []string{"true", "1", "null", `"grace@example.org"`} {
 					r := send(`{` + good + `,"` + spelled + `":` + value + `}`)
@@ -66,7 +68,7 @@ func TestControl5ServersOwnMembers(t *testing.T) {
 	}
 }
 
-// What a spelling of a name, or an address, is beside the one that somebody has.
+// likeness is the relation of a typed username or address to one that a user already has.
 type likeness string
 
 const (
@@ -75,7 +77,8 @@ const (
 	refused likeness = "none"
 )
 
-// likenesses of usernames; a number in each keeps the rows apart (corpus 4.3).
+// usernames lists typed usernames and how they relate to an existing one. A number in each keeps
+// the rows apart (corpus 4.3).
 var usernames = []struct {
 	had, typed string
 	want       likeness
@@ -92,12 +95,13 @@ var usernames = []struct {
 	{"ada%d", "ada%d" + strings.Repeat("a", 255), refused}, {"ada%d", "ada%d" + strings.Repeat("a", 10_000), refused}, {"ada%d", "ada%d@example.com", refused}, {"ada%d", "ada%d\uff20example.com", refused},
 }
 
-// isRefused reports whether the server rejects a name or an address as one that no user can have.
+// isRefused reports whether the server rejects a name or an address as invalid.
 func isRefused(r *servertest.Response) bool {
 	return r.Status == http.StatusUnprocessableEntity || r.Status == http.StatusRequestEntityTooLarge
 }
 
-// However a username is typed, it is one that somebody has, another one, or none, and every operation says the same.
+// Each spelling of a username is an existing name, a different name or invalid. All operations
+// agree on which.
 func TestControl66SpellingsOfUsernames(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		for i, c := range usernames {
@@ -112,7 +116,7 @@ func TestControl66SpellingsOfUsernames(t *testing.T) {
 			switch r := signIn(s, typed, password); r.Status {
 			case http.StatusOK:
 				got["login"] = same
-			case http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge: // longer than any name
+			case http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge: // longer than any valid name
 				got["login"] = refused
 			}
 			email := address(newName())
@@ -121,7 +125,7 @@ func TestControl66SpellingsOfUsernames(t *testing.T) {
 			if r.Status == http.StatusAccepted {
 				got["register"] = other
 				u := profileOf(t, verify(s, linkToken(t, s, email, 1, mail.Verify), otherPassword))
-				if u["username"] != typed { // it was taken
+				if u["username"] != typed { // the name was taken
 					got["register"] = same
 				}
 				deleteAccount(s.Login(servertest.User{User: stored(t, s, email), Password: otherPassword}, accounts.BodyTokens)).Want(t, http.StatusNoContent, "")
@@ -131,12 +135,12 @@ func TestControl66SpellingsOfUsernames(t *testing.T) {
 
 			want := map[string]likeness{"login": c.want, "register": c.want, "profile": c.want}
 			if c.want == refused && got["login"] == other {
-				want["login"] = other // nobody's: a login tells nothing of names
+				want["login"] = other // login reveals nothing about the validity of names
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%.60q beside %q (-want +got):\n%s", typed, had, diff)
 			}
-			if c.want == other { // and now there are both
+			if c.want == other { // both names exist now
 				if u := profileOf(t, signIn(s, typed, stranger.Password)); u["id"] != float64(stranger.ID) {
 					t.Errorf("%q signs %v in", typed, u)
 				}
@@ -149,7 +153,7 @@ func TestControl66SpellingsOfUsernames(t *testing.T) {
 	})
 }
 
-// numbered puts the number of its row into a spelling.
+// numbered inserts the number of the row into a spelling.
 func numbered(spelling string, i int) string {
 	if !strings.Contains(spelling, "%d") {
 		return spelling
@@ -157,7 +161,7 @@ func numbered(spelling string, i int) string {
 	return fmt.Sprintf(spelling, i)
 }
 
-// likenesses of addresses (corpora 4.3 and 4.5).
+// addresses lists typed addresses and how they relate to an existing one (corpora 4.3 and 4.5).
 var addresses = []struct {
 	had, typed string
 	want       likeness
@@ -181,8 +185,9 @@ var addresses = []struct {
 	{"ada%d@b.example", strings.Repeat("a", 65) + "%d@b.example", refused}, {"ada%d@b.example", "ada%d@" + strings.Repeat(strings.Repeat("b", 60)+".", 4) + "example", refused}, {"ada%d@b.example", "ada%d@" + strings.Repeat("b.", 5000) + "example", refused},
 }
 
-// However an address is typed, it is one that somebody has, another one, or none, and every operation says the same, by
-// the mails that go out: to the owner, to the new address, to nobody.
+// Each spelling of an address is an existing address, a different address or invalid. All
+// operations agree on which, as the mails show: they go to the owner, to the new address or are not
+// sent.
 func TestControl66And67SpellingsOfAddresses(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		stranger := s.NewUser()
@@ -199,7 +204,7 @@ func TestControl66And67SpellingsOfAddresses(t *testing.T) {
 			switch r := signIn(s, typed, password); r.Status {
 			case http.StatusOK:
 				got["login"] = same
-			case http.StatusUnprocessableEntity: // longer than any address
+			case http.StatusUnprocessableEntity: // longer than any valid address
 				got["login"] = refused
 			}
 			for name, ask := range map[string]func() *servertest.Response{
@@ -227,7 +232,7 @@ func TestControl66And67SpellingsOfAddresses(t *testing.T) {
 			}
 			want := map[string]likeness{"login": c.want, "register": c.want, "email change": c.want, "reset": c.want}
 			if c.want == refused && got["login"] == other {
-				want["login"] = other // nobody's: a login tells nothing of names
+				want["login"] = other // login reveals nothing about the validity of names
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%.80q beside %q (-want +got):\n%s", typed, had, diff)
@@ -236,19 +241,19 @@ func TestControl66And67SpellingsOfAddresses(t *testing.T) {
 	})
 }
 
-// mailboxOf is where a mail to an address goes: its domain in ASCII.
+// mailboxOf returns the address that a mail is sent to, with its domain in ASCII.
 func mailboxOf(email string) string {
 	return strings.NewReplacer("b\u00fccher", "xn--bcher-kva", "stra\u00dfe", "xn--strae-oqa", "B.example", "b.example").Replace(email)
 }
 
-// mailsAfter is the number of the next mail to an address, which f has sent.
+// mailsAfter calls f, which sends one mail to the address, and returns the number of that mail.
 func mailsAfter(s *servertest.Server, email string, f func()) int {
 	n := len(s.Mails.To(mailboxOf(email)))
 	f()
 	return n + 1
 }
 
-// What is not text is refused as such before anybody asks whose name it is.
+// Malformed text is rejected before the server looks for a user of that name.
 func TestControl66NamesThatAreNoText(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := newUser(t, s, "ada")
@@ -266,7 +271,8 @@ func TestControl66NamesThatAreNoText(t *testing.T) {
 	unchanged(t, s, before)
 }
 
-// What a mail is made of reaches it as text: one recipient, the usual headers, no element that was typed.
+// User input appears in a mail as text only: the mail has one recipient, the usual headers and no
+// markup from the input.
 func TestControl67WhatIsTypedInMails(t *testing.T) {
 	dir := t.TempDir()
 	files, err := mail.NewFiles(dir, "Accounts <no-reply@example.com>", slog.New(slog.DiscardHandler))
@@ -292,7 +298,7 @@ func TestControl67WhatIsTypedInMails(t *testing.T) {
 	}
 }
 
-// wantPlainMail looks at the one file in a folder, and removes it.
+// wantPlainMail checks the only mail in a folder and removes the file.
 func wantPlainMail(t *testing.T, dir, to, name string) {
 	t.Helper()
 	list, _ := filepath.Glob(filepath.Join(dir, "*.eml"))
@@ -323,7 +329,7 @@ func wantPlainMail(t *testing.T, dir, to, name string) {
 	if !found || strings.Contains(html, "<script") || strings.Contains(html, "<img") || strings.Contains(string(raw), "evil.example") || strings.Contains(html, "alert(2)") {
 		t.Errorf("%q to %s: the mail shows what was typed:\n%s", name, to, raw)
 	}
-	if n := strings.Count(string(raw), "#token="); n != 3 { // the text's link; in the page's href and its text
+	if n := strings.Count(string(raw), "#token="); n != 3 { // in the text, and in the href and the text of the HTML
 		t.Errorf("%q: the link stands there %d times", name, n)
 	}
 }

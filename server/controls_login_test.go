@@ -13,7 +13,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// holdsCredentials says whether the body of an operation has a password or the token of a link or a session in it.
+// holdsCredentials reports whether the body of an operation contains a password, or the token of a
+// link or a session.
 func holdsCredentials(op servertest.Operation) bool {
 	for name := range schemaOf(op).Properties {
 		if strings.Contains(name, "password") || strings.HasSuffix(name, "token") {
@@ -23,8 +24,8 @@ func holdsCredentials(op servertest.Operation) bool {
 	return false
 }
 
-// What opens an account travels in a JSON body and in nothing else: a query stands in logs and histories, and a form is
-// what a foreign page can send without asking.
+// Credentials are accepted in a JSON body only. A query ends up in logs and histories, and a page
+// of another origin can submit a form without a preflight request.
 func TestControl10CredentialsByPOSTAndJSON(t *testing.T) {
 	var tried []string
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
@@ -78,7 +79,8 @@ func TestControl10CredentialsByPOSTAndJSON(t *testing.T) {
 	}
 }
 
-// Nobody is there before somebody was made, and whoever administers comes in by the same door, by the same rules.
+// A new database has no users. Staff members and superusers log in through the same operation,
+// under the same rules, as all users.
 func TestControl17OneWayIn(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM users"); n != 0 {

@@ -17,8 +17,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// door is an operation that takes a new password. It is tried for a user, or a future one, with a given name; then
-// what it took must log in.
+// door is an operation that sets a new password. It is tried for an existing or a future user with
+// the given name. The user must then be able to log in with the password.
 type door struct {
 	member string
 	status int
@@ -48,9 +48,10 @@ func doors() map[string]door {
 	}
 }
 
-const long = "kq7 vZ2 pL9 xW4 tB6 mR1 sD8 hF3 gJ5 nC0 " // 40 characters of no meaning
+const long = "kq7 vZ2 pL9 xW4 tB6 mR1 sD8 hF3 gJ5 nC0 " // 40 random characters
 
-// What people and programs send as a new password, and what becomes of it (corpus 4.4). Empty: it is taken as it is.
+// Each kind of new password that people and programs send has the expected result (corpus 4.4). An
+// empty code means that the password is accepted unchanged.
 func TestControl2And3And4NewPasswords(t *testing.T) {
 	emoji := strings.Repeat("🔑🔒🗝🔐🔏🔓🛡🔧🧿🎲🎯📎🌊🍞🎻🐎", 16)
 	filler := strings.Repeat(long, 10)
@@ -86,7 +87,7 @@ func TestControl2And3And4NewPasswords(t *testing.T) {
 				r := d.open(t, s, name)(value)
 				if c.code != "" {
 					if t.Run(way+" "+c.name, func(t *testing.T) { wantField(t, r, d.member, c.code) }); usersWith(t, s, address(name)) == 1 {
-						signIn(s, address(name), password).Want(t, http.StatusOK, "") // the old one stays
+						signIn(s, address(name), password).Want(t, http.StatusOK, "") // the old one still works
 					}
 					continue
 				}
@@ -111,11 +112,12 @@ func reversed(s string) string {
 	return string(b)
 }
 
-// wantAsSent asks that a password logs in, and nothing that is almost the same.
+// wantAsSent checks that the user can log in with exactly this password, and not with a similar
+// one.
 func wantAsSent(t *testing.T, s *servertest.Server, name, typed string) {
 	t.Helper()
 	try := func(p string) *servertest.Response { return signIn(s, address(name), p) }
-	if usersWith(t, s, address(name)) == 0 { // of a registration
+	if usersWith(t, s, address(name)) == 0 { // a registration
 		token := linkToken(t, s, address(name), 1, mail.Verify)
 		verify(s, token, typed).Want(t, http.StatusOK, "")
 	}
@@ -129,7 +131,8 @@ func wantAsSent(t *testing.T, s *servertest.Server, name, typed string) {
 	}
 }
 
-// What breaks a rule is refused before a hash is computed: it costs nothing to send.
+// A password that violates a rule is rejected before any hash is computed, so that sending it costs
+// the server nothing.
 func TestControl2RefusedBeforeHashing(t *testing.T) {
 	hasher := credentials.NewHasher(servertest.FastHash, 1, 10, time.Minute)
 	s := servertest.Start(t, servertest.Options{Hasher: hasher})
@@ -140,7 +143,7 @@ func TestControl2RefusedBeforeHashing(t *testing.T) {
 			try(p).Want(t, http.StatusUnprocessableEntity, "validation_failed")
 		}
 		want := int64(0)
-		if way == "change" { // which asks for the current password first, unless the contract itself refuses the new one
+		if way == "change" { // it verifies the current password first, unless the contract rejects the new one
 			want = 2
 		}
 		if computed := hasher.Stats().Computed - before; computed != want {
@@ -151,7 +154,7 @@ func TestControl2RefusedBeforeHashing(t *testing.T) {
 
 var phc = regexp.MustCompile(`\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}`)
 
-// costs are the memory and the passes of a hash, which must be an Argon2id one.
+// costs returns the memory and the passes of a hash, which must be Argon2id.
 func costs(t *testing.T, hash string) (memory, passes int) {
 	t.Helper()
 	m := phc.FindStringSubmatch(hash)
@@ -163,8 +166,8 @@ func costs(t *testing.T, hash string) (memory, passes int) {
 	return memory, passes
 }
 
-// What is stored is as strong as OWASP asks for, becomes stronger with the parameters at the next login, and a row that
-// somebody has prepared cannot make the server compute what takes its memory.
+// Stored hashes are as strong as OWASP recommends and are upgraded to new parameters at the next
+// login. A manipulated row cannot make the server compute a hash that exhausts its memory.
 func TestControl9StoredHashes(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		with := func(p credentials.Params, db *servertest.Database) (*servertest.Server, *credentials.Hasher) {
@@ -199,7 +202,7 @@ func TestControl9StoredHashes(t *testing.T) {
 		if memory, passes := costs(t, second); memory != int(stronger.Memory) || passes != int(stronger.Time) {
 			t.Errorf("after a login m=%d, t=%d", memory, passes)
 		}
-		signIn(s, email, password).Want(t, http.StatusOK, "") // on a replica that is not restarted yet
+		signIn(s, email, password).Want(t, http.StatusOK, "") // on a replica with the old parameters
 		if stored(t, s, email).Password != second {
 			t.Error("the hash was made weaker again")
 		}
@@ -211,7 +214,7 @@ func TestControl9StoredHashes(t *testing.T) {
 			if got := alike(signIn(raised, email, password)); got != want {
 				t.Errorf("%s: %s", cost, got)
 			}
-			if n := hasher.Stats().Computed - before; n != 1 { // what stands in for nobody's, at the usual cost
+			if n := hasher.Stats().Computed - before; n != 1 { // the substitute hash of an unknown user, at the usual cost
 				t.Errorf("%s: %d hashes", cost, n)
 			}
 		}
@@ -231,8 +234,8 @@ func (f *failing) Send(ctx context.Context, m mail.Message) error {
 	return f.Mails.Send(ctx, m)
 }
 
-// A change that its owner could not be told of does not happen: what is changed and the mail about it are one
-// transaction. A mail server that is down is no reason to refuse anything.
+// A change and the mail about it are one transaction, so that no change happens without a notice to
+// its owner. A mail server that is down does not block the change.
 func TestControl59ChangeAndNotice(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		office := &failing{}
@@ -272,7 +275,7 @@ func TestControl59ChangeAndNotice(t *testing.T) {
 		changePassword(c, otherPassword, password).Want(t, http.StatusOK, "")
 		signIn(s, u.Email, password).Want(t, http.StatusOK, "")
 		office.down.Store(false)
-		s.Clock.Advance(time.Hour) // to the next attempts
+		s.Clock.Advance(time.Hour) // the next attempts are due
 		post(s, "/accounts/password/reset", object{"email": address(newName())}).Want(t, http.StatusAccepted, "")
 		settle(t, s)
 		if mails := office.To(u.Email); len(mails) != 3 || mails[1].Kind != mail.PasswordChanged || mails[2].Kind != mail.PasswordChanged {
@@ -281,7 +284,8 @@ func TestControl59ChangeAndNotice(t *testing.T) {
 	})
 }
 
-// A username in other letters is compared as a Latin one; a password made of it is still the username.
+// A username in another script is compared by its Latin look-alike, so a password made of the
+// username is rejected in either script.
 func TestControl2UsernameInOtherLetters(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for _, typed := range []string{"сорокасорока", "СОРОКАСОРОКА1985", "copokacopoka"} {

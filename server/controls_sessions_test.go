@@ -11,8 +11,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// A client whose connection breaks after the rotation was stored and before it has read the answer asks again, and gets
-// what everybody else gets: the one successor.
+// A client whose connection breaks after the rotation is stored, but before it reads the response,
+// can repeat the request. It gets the same successor as every other repetition.
 func TestControl33AnswerThatNobodyRead(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -32,7 +32,8 @@ func TestControl33AnswerThatNobodyRead(t *testing.T) {
 	})
 }
 
-// breakOff sends a refresh and resets the connection, without reading, as soon as it has happened.
+// breakOff sends a refresh request and resets the connection without reading the response, as soon
+// as happened returns true.
 func breakOff(t *testing.T, s *servertest.Server, c *servertest.Client, happened func() bool) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
@@ -54,8 +55,8 @@ func breakOff(t *testing.T, s *servertest.Server, c *servertest.Client, happened
 	_ = conn.Close()
 }
 
-// GET, HEAD and OPTIONS of every path change no row, with any headers. They are rejected where they are not an
-// operation; HEAD is one wherever GET is.
+// GET, HEAD and OPTIONS change no row on any path, with any headers. They are rejected where they
+// are not an operation. HEAD is an operation wherever GET is.
 func TestControl44ReadsChangeNothing(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
@@ -82,7 +83,8 @@ func TestControl44ReadsChangeNothing(t *testing.T) {
 	})
 }
 
-// A thousand reads are no write: not even a time of last use, so that nobody can keep a database busy by reading.
+// A thousand reads write nothing, not even a time of last use. Otherwise a client could keep the
+// database busy by reading.
 func TestControl71ReadsWriteNothing(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})

@@ -12,8 +12,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// A token names the key it wants to be verified with, on a server that counts who comes: nobody comes, and the token
-// is refused. One that is too long for a header or a body is not even read.
+// A token whose header names a key URL is rejected, and the server does not connect to that URL. A
+// token that is too long for a header or a body is not parsed.
 func TestControl19NoKeyIsFetched(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	there, visitors := keyServer(t)
@@ -36,7 +36,8 @@ func TestControl19NoKeyIsFetched(t *testing.T) {
 	front.Anonymous().Do(http.MethodPost, "/accounts/refresh_token", map[string]any{"refresh_token": huge}).Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
 }
 
-// keyServer hangs up on everybody; visitors ends it and says how many came.
+// keyServer starts a listener that closes every connection. visitors stops it and returns the
+// number of connections.
 func keyServer(t *testing.T) (url string, visitors func() int) {
 	t.Helper()
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -56,12 +57,12 @@ func keyServer(t *testing.T) (url string, visitors func() int) {
 		}
 	}()
 	return "http://" + listener.Addr().String() + "/keys", func() int {
-		_ = listener.SetDeadline(time.Now().Add(100 * time.Millisecond)) // who has connected is let in until then
+		_ = listener.SetDeadline(time.Now().Add(100 * time.Millisecond)) // until then, pending connections are accepted
 		return <-count
 	}
 }
 
-// Everything that is handed out, shown at every door but its own.
+// Every kind of token is rejected wherever another kind is expected.
 func TestControl20OneTokenOnePurpose(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
@@ -75,7 +76,7 @@ func TestControl20OneTokenOnePurpose(t *testing.T) {
 	link := verdict{422, ""} // link_invalid, or validation_failed if it is longer than the token of a link
 	credential, forgery := verdict{401, ""}, verdict{403, "csrf_failed"}
 	doors := map[string]struct {
-		own  []string // by name; a transport's token at another transport's place is asked elsewhere
+		own  []string // the kinds that work; another test covers tokens presented through another transport
 		want verdict
 		show func(token string) *servertest.Response
 	}{
@@ -110,7 +111,7 @@ func TestControl20OneTokenOnePurpose(t *testing.T) {
 		}
 	}
 	unchanged(t, s, before)
-	for _, name := range []string{"refresh cookie", "body", "CSRF header", "reset"} { // they were good ones
+	for _, name := range []string{"refresh cookie", "body", "CSRF header", "reset"} { // the tokens were valid
 		door := doors[name]
 		if r := door.show(tokens[door.own[0]]); r.Status >= 300 {
 			t.Errorf("the good %s: %d %s", name, r.Status, r.Code())
@@ -123,8 +124,8 @@ type verdict struct {
 	code   string
 }
 
-// One Authorization header with one token: what is more, less or otherwise is a 401 also beside good cookies, and never
-// a 500.
+// The server accepts exactly one Authorization header with exactly one bearer token. Anything else
+// is rejected with 401, even if the request also has valid cookies, and never causes a 500.
 func TestControl25AuthorizationHeader(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
@@ -159,7 +160,8 @@ func TestControl25AuthorizationHeader(t *testing.T) {
 	}
 }
 
-// What is in a URL ends in logs and histories: no credential is looked for there, at any operation, nor the CSRF token.
+// A URL ends up in logs and histories, so no operation accepts a credential or the CSRF token in
+// the query.
 func TestControl26QueryIsNoCredential(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
@@ -182,7 +184,7 @@ func TestControl26QueryIsNoCredential(t *testing.T) {
 		for _, one := range append(query, strings.Join(query, "&")+"&"+csrf) {
 			e.path = path + "?" + one
 			if r := send(s.Anonymous(), e); isOptional(op) {
-				r.Want(t, http.StatusBadRequest, "request_malformed") // nothing is missing but the parameter
+				r.Want(t, http.StatusBadRequest, "request_malformed") // only the parameter is at fault
 			} else {
 				r.Want(t, http.StatusUnauthorized, "credentials_missing")
 			}
@@ -194,7 +196,8 @@ func TestControl26QueryIsNoCredential(t *testing.T) {
 	unchanged(t, s, before)
 }
 
-// Whoever has read the database has nothing to show: no value of any row is a credential at any place.
+// An attacker who has read the database cannot log in with its contents: no value of any row is
+// accepted as a credential in any place.
 func TestControl28RowsAreNoCredentials(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
@@ -217,7 +220,7 @@ func TestControl28RowsAreNoCredentials(t *testing.T) {
 		asked := 0
 		for value := range values {
 			for _, w := range ways {
-				if r := w.show(t, s, value); r != nil && r.Status != http.StatusBadRequest { // bytes that JSON cannot carry
+				if r := w.show(t, s, value); r != nil && r.Status != http.StatusBadRequest { // bytes that cannot be sent in JSON
 					w.refused(t, value, w.invalid(), r)
 					asked++
 				}

@@ -17,8 +17,8 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// jar holds cookies by name, as a browser at the server's public URL would, and sends them by hand: the tests speak
-// plain http also where the public URL is https.
+// jar holds cookies by name, as a browser at the server's public URL would. It writes the Cookie
+// header itself, because the tests use plain http even if the public URL is https.
 type jar map[string]string
 
 func (j jar) take(r *servertest.Response) *servertest.Response {
@@ -41,7 +41,7 @@ func (j jar) cookies(r *http.Request) {
 	}
 }
 
-// without is the request of a browser that has lost a cookie.
+// without returns a copy of the jar that lacks one cookie.
 func (j jar) without(name string) jar {
 	c := jar{}
 	for k, v := range j {
@@ -52,7 +52,7 @@ func (j jar) without(name string) jar {
 	return c
 }
 
-// site is a server and the cookie names that its public URL asks for.
+// site is a server with the cookie names that its public URL requires.
 type site struct {
 	*servertest.Server
 	access, refresh string
@@ -60,8 +60,8 @@ type site struct {
 	now             time.Time
 }
 
-// eachSite runs a test on plain http at a loopback host and on https, with a clock that stands still at a whole
-// second, so that each Max-Age is exact.
+// eachSite runs a test on plain http with a loopback host and on https. The clock stands still at a
+// whole second, so that each Max-Age is exact.
 func eachSite(t *testing.T, f func(t *testing.T, s site)) {
 	t.Helper()
 	now := time.Now().Truncate(time.Second)
@@ -80,7 +80,7 @@ func eachSite(t *testing.T, f func(t *testing.T, s site)) {
 	}
 }
 
-// bare is a client without a jar of its own.
+// bare returns a client without its own jar.
 func (s site) bare() *servertest.Client {
 	c := s.Anonymous()
 	c.HTTP.Jar = nil
@@ -97,7 +97,8 @@ func (s site) post(path string, j jar) *servertest.Response {
 	return s.bare().Do(http.MethodPost, path, nil, j.cookies)
 }
 
-// set and gone are the lines that must be written, to the letter; a token stands as TOKEN.
+// set returns the exact Set-Cookie line that sets a cookie, with TOKEN in place of the token, and
+// gone the line that deletes it.
 func (s site) set(name string, life time.Duration) string {
 	return s.line(name, "TOKEN", int(life/time.Second))
 }
@@ -115,7 +116,7 @@ func (s site) line(name, value string, maxAge int) string {
 	return line + "; SameSite=Lax"
 }
 
-// wantCookies compares the Set-Cookie lines, in any order.
+// wantCookies compares the Set-Cookie lines of a response, in any order.
 func wantCookies(t *testing.T, r *servertest.Response, want ...string) {
 	t.Helper()
 	got := slices.Clone(r.Header.Values("Set-Cookie"))
@@ -138,7 +139,7 @@ func wantCookies(t *testing.T, r *servertest.Response, want ...string) {
 
 const day = 24 * time.Hour
 
-// The table of the contract's description, for cookies (control 39).
+// Login sets the cookies listed in the table of the contract's description (control 39).
 func TestControl39LoginCookies(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		u := s.NewUser()
@@ -159,7 +160,7 @@ func TestControl39LoginCookies(t *testing.T) {
 				}
 			})
 		}
-		// Whatever the transport, a login that fails touches none.
+		// A failed login changes no cookie.
 		wantCookies(t, s.bare().Do(http.MethodPost, "/accounts/login", map[string]any{"username": u.Username, "password": "x"}).Want(t, http.StatusUnauthorized, ""))
 	})
 }
@@ -172,7 +173,7 @@ func TestControl39And41And49RefreshCookies(t *testing.T) {
 		} {
 			t.Run(string(transport), func(t *testing.T) {
 				j, origin := jar{}, &url.URL{Scheme: "http", Host: "localhost", Path: "/any/where"}
-				browser, _ := cookiejar.New(nil) // never fails
+				browser, _ := cookiejar.New(nil) // never returns an error
 				if s.secure {
 					origin.Scheme = "https"
 				}
@@ -200,7 +201,7 @@ func TestControl39And41And49RefreshCookies(t *testing.T) {
 				bye := j.take(s.post("/accounts/logout", j)).Want(t, http.StatusNoContent, "")
 				wantCookies(t, bye, s.gone(s.access), s.gone(s.refresh), s.gone("csrftoken"))
 				browser.SetCookies(origin, bye.Cookies())
-				if left := browser.Cookies(origin); len(j)+len(left) > 0 { // with the same name, path and attributes they are deleted (control 41)
+				if left := browser.Cookies(origin); len(j)+len(left) > 0 { // same name, path and attributes: the browser deletes them (control 41)
 					t.Errorf("left in the jar: %v, in a real one: %v", j, left)
 				}
 				wantCookies(t, s.post("/accounts/refresh_token", old).Want(t, http.StatusUnauthorized, "session_revoked"))
@@ -209,7 +210,7 @@ func TestControl39And41And49RefreshCookies(t *testing.T) {
 	})
 }
 
-// Near its absolute end, cookies live as long as the session does and no longer.
+// Near the absolute expiry of the session, its cookies expire together with it.
 func TestControl39MaxAgeEndsWithTheSession(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		j, u := jar{}, s.NewUser()
@@ -222,7 +223,7 @@ func TestControl39MaxAgeEndsWithTheSession(t *testing.T) {
 	})
 }
 
-// What ends the caller's own session clears his cookies, and nothing else does.
+// Operations that end the caller's own session clear its cookies. No other operation does.
 func TestControl49EndingASessionClearsItsCookies(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		u := s.NewUser()
@@ -253,7 +254,7 @@ func idOf(r *servertest.Response) string {
 	return id
 }
 
-// The transport body never touches a cookie, whatever cookies come with its requests.
+// The body transport never sets or clears a cookie, even if the request has cookies.
 func TestBodyLeavesCookiesAlone(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		u, j := s.NewUser(), jar{}
@@ -269,7 +270,8 @@ func TestBodyLeavesCookiesAlone(t *testing.T) {
 	})
 }
 
-// A login never adopts the session whose cookies happen to be there (fixation), in whatever transport either is.
+// A login never adopts the session of cookies that the request already has (session fixation),
+// regardless of the transports of the two sessions.
 func TestControl11LoginMakesANewSession(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		for _, of := range []accounts.Transport{accounts.Cookies, accounts.Hybrid, accounts.ServerHeld} {
@@ -288,7 +290,7 @@ func TestControl11LoginMakesANewSession(t *testing.T) {
 					}
 				}
 				after := s.Database.Dump(t)
-				for line := range strings.Lines(before) { // there is one session more, and another last login
+				for line := range strings.Lines(before) { // there is a new session, and last_login changes
 					if !strings.HasPrefix(line, "users.last_login") && !strings.Contains(after, line) {
 						t.Errorf("%s: a row was changed: %s", transport, line)
 					}
@@ -299,7 +301,8 @@ func TestControl11LoginMakesANewSession(t *testing.T) {
 	})
 }
 
-// Exactly one name is accepted, as it is spelled (control 39, corpus 4.2).
+// Each cookie has exactly one accepted name, and the name is case-sensitive (control 39, corpus
+// 4.2).
 func TestControl39CookieNames(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		j := jar{}
@@ -324,12 +327,12 @@ func TestControl39CookieNames(t *testing.T) {
 				}
 			}
 		}
-		refresh(s.refresh+"="+j[s.refresh]).Want(t, http.StatusOK, "") // nothing of it has ended the session
+		refresh(s.refresh+"="+j[s.refresh]).Want(t, http.StatusOK, "") // no attempt ended the session
 	})
 }
 
-// In the last second of a session its cookies are still set: a Max-Age rounded down to 0 would delete them, in an answer
-// that says 200.
+// In the last second of a session its cookies are still set. A Max-Age rounded down to 0 would
+// delete them in a 200 response.
 func TestCookiesInTheLastSecond(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{
 		"ACCOUNTS_ROTATION_INTERVAL=2s", "ACCOUNTS_ACCESS_TTL=5s", "ACCOUNTS_REFRESH_IDLE_TTL=20s", "ACCOUNTS_SERVER_HELD_IDLE_TTL=20s", "ACCOUNTS_SESSION_MAX_AGE=20s",

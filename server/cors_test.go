@@ -20,7 +20,7 @@ func atApp(t *testing.T) *servertest.Server {
 	return servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_CORS_ORIGINS=" + app + ",https://other.ex:8443", "ACCOUNTS_PUBLIC_URL=https://accounts.ex"}})
 }
 
-// notApp are origins that look like one that is allowed (control 45).
+// notApp lists origins that resemble an allowed one but are not allowed (control 45).
 var notApp = []string{
 	"https://app.ex.evil", "https://evilapp.ex", "null", "https://app.ex:444", "https://app.ex:443", "HTTPS://APP.EX", "https://App.ex", "http://app.ex", "https://app.ex/", "https://app.ex.",
 	"https://sub.app.ex", "app.ex", "https://other.ex", "https://evil.example", "https://app.ex@evil.example", "https://app.ex%00", "*", "https://app.ex, https://evil.example", "file://", "https://app.ex\\.evil",
@@ -68,7 +68,8 @@ func TestControl45Preflight(t *testing.T) {
 	unchanged(t, s, before)
 }
 
-// Every operation answers the allowed origins with CORS headers, also its errors, and no other origin.
+// Every response to an allowed origin has CORS headers, including errors. Responses to other
+// origins have none.
 func TestControl45CrossOriginReads(t *testing.T) {
 	s := atApp(t)
 	for _, op := range servertest.Operations() {
@@ -95,7 +96,7 @@ func TestControl45CrossOriginReads(t *testing.T) {
 	}
 }
 
-// A page at an allowed origin can read why the server failed.
+// A page at an allowed origin can read an internal error.
 func TestCrossOriginReadOfAFault(t *testing.T) {
 	s := atApp(t)
 	handler, err := s.HandlerOf(broken{})
@@ -110,8 +111,8 @@ func TestCrossOriginReadOfAFault(t *testing.T) {
 	}
 }
 
-// Of a write that a cookie authenticates every cell of {CSRF header} × {origin} but the good ones is refused and
-// changes nothing (control 42).
+// A write authenticated by a cookie is rejected and changes nothing for every combination of CSRF
+// header and origin, except the valid ones (control 42).
 func TestControl42CSRFMatrix(t *testing.T) {
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
 	u := s.NewUser()
@@ -141,7 +142,7 @@ func TestControl42CSRFMatrix(t *testing.T) {
 			}
 		}
 	}
-	for _, op := range servertest.Operations() { // where the browser says it in another header
+	for _, op := range servertest.Operations() { // the browser reports the origin in Sec-Fetch-Site
 		for _, where := range []string{"cross-site", "same-site", "x"} {
 			if unsafeMethod(op.Method) && takes(op, "csrfToken") {
 				send(s.bare(), exampleOf(t, op), j.cookies, servertest.Header("Sec-Fetch-Site", where)).Want(t, http.StatusForbidden, "csrf_failed")
@@ -149,7 +150,7 @@ func TestControl42CSRFMatrix(t *testing.T) {
 		}
 	}
 	unchanged(t, s.Server, before)
-	for _, origin := range []string{"", app, "https://accounts.ex"} { // the cells that are good
+	for _, origin := range []string{"", app, "https://accounts.ex"} { // the valid combinations
 		j := jar{}
 		j.take(s.login(t, u, accounts.Cookies, servertest.Header("Origin", origin)))
 		s.bare().Do(http.MethodPost, "/accounts/refresh_token", nil, j.cookies, servertest.Header("Origin", origin)).Want(t, http.StatusOK, "")
@@ -157,8 +158,9 @@ func TestControl42CSRFMatrix(t *testing.T) {
 	}
 }
 
-// Who can write into the network can make a plain-http page of the very host that is served by https: its Host and the
-// Origin's are the same, and it is a foreign origin all the same.
+// An attacker on the network can serve a plain http page under the host that is served by https.
+// Its Origin names the same host as the request's Host header, but it is a foreign origin and is
+// rejected.
 func TestControl42And43PlainPageOfTheSameHost(t *testing.T) {
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
 	u, j := s.NewUser(), jar{}
@@ -174,8 +176,9 @@ func TestControl42And43PlainPageOfTheSameHost(t *testing.T) {
 	unchanged(t, s.Server, before)
 }
 
-// The cookie csrftoken is not looked at: a pair that agrees with itself proves nothing, nor does one of another session
-// or user, whoever has planted it (a page of a sub-domain can, by Domain=, beside the real one).
+// The server ignores the cookie csrftoken: a header and a cookie that match prove nothing. The CSRF
+// token of another session or user is rejected too, even if an attacker has planted it as a cookie.
+// A page of a subdomain can do that with Domain=, in addition to the real cookie.
 func TestControl40PlantedCSRFPair(t *testing.T) {
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
 	u := s.NewUser()
@@ -207,8 +210,8 @@ func TestControl40PlantedCSRFPair(t *testing.T) {
 	}
 }
 
-// Login with right credentials from a page of a foreign origin (control 43), and from an allowed page of another site
-// that could never send the cookies back.
+// Login with correct credentials is rejected from a page of a foreign origin (control 43). It is
+// also rejected from an allowed origin on another site, which could never send the cookies back.
 func TestControl43LoginFromOtherSites(t *testing.T) {
 	s := atApp(t)
 	u := s.NewUser()
@@ -244,7 +247,8 @@ func TestControl43LoginFromOtherSites(t *testing.T) {
 	}
 }
 
-// So with everything that needs no credential: above all the first verification, which answers like a login.
+// The same holds for every operation that needs no credential, above all for the first
+// verification, which starts a session like a login.
 func TestControl43RegistrationFromOtherSites(t *testing.T) {
 	s := atApp(t)
 	email := address(newName())
@@ -278,7 +282,7 @@ func TestControl43RegistrationFromOtherSites(t *testing.T) {
 	}
 }
 
-// Without a configured origin there is no CORS at all.
+// Without a configured origin, no response has CORS headers.
 func TestNoOrigins(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_CORS_ORIGINS=none"}})
 	for _, origin := range []string{"http://localhost:3000", s.URL, "null"} {

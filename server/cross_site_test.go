@@ -10,9 +10,9 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// A link on another site, which is sent with the Lax cookies, does not count against the owner's
-// limit of exports. A navigation cannot send a token in a header, so such a request is not
-// rejected.
+// A link on another site, for which the browser sends Lax cookies, does not count against the
+// owner's limit of exports: the request is rejected before it is counted. A request with a token in
+// a header is not rejected, because a navigation cannot send one.
 func TestControl194CrossSiteNavigationsUseUpNoLimit(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		export := func(c *servertest.Client, site string) *servertest.Response {
@@ -37,8 +37,8 @@ func TestControl194CrossSiteNavigationsUseUpNoLimit(t *testing.T) {
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=4/1h")
 }
 
-// Every read that can be answered 429 has a limit that a navigation could exhaust, so it must be
-// marked.
+// Every read that can be answered with 429 has a limit that a cross-site navigation could exhaust,
+// so it must be marked.
 func TestControl194ReadsWithALimitAreMarked(t *testing.T) {
 	for _, op := range servertest.Operations() {
 		if op.Method != http.MethodGet {
@@ -54,9 +54,9 @@ func TestControl194ReadsWithALimitAreMarked(t *testing.T) {
 	}
 }
 
-// A page of a name that an attacker has pointed at this server (DNS rebinding) is same-origin for
-// its browser, and its Host is that of its Origin. It is rejected because its origin is not on the
-// list.
+// A page under a name that an attacker has pointed at this server (DNS rebinding) is same-origin
+// for its browser, and its Host matches its Origin. It is rejected because its origin is not
+// allowed.
 func TestControl206TheOriginIsAlwaysCompared(t *testing.T) {
 	for name, s := range map[string]*servertest.Server{"loopback": servertest.Start(t, servertest.Options{}), "https": atApp(t)} {
 		u := s.NewUser()
@@ -77,7 +77,7 @@ func TestControl206TheOriginIsAlwaysCompared(t *testing.T) {
 		before := s.Database.Dump(t)
 		foreign := []string{"http://evil.example", "https://evil.example:" + public.Port(), "null", "http://localhost.evil.example:" + public.Port(), "http://127.0.0.2:" + public.Port(), "http://localhost:1",
 			"https://localhost:" + public.Port(), "http://LOCALHOST:" + public.Port(), s.Config.PublicURL + "/", strings.Replace(s.Config.PublicURL, "://", "://a@", 1)}
-		if name == "https" { // only its own spelling is accepted
+		if name == "https" { // only the public URL's own spelling is accepted
 			foreign = append(foreign, "http://localhost:"+public.Port(), "http://127.0.0.1", "https://127.0.0.1", "http://accounts.ex")
 		}
 		for _, origin := range foreign {

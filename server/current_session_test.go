@@ -18,8 +18,8 @@ import (
 
 const sessionPath = "/accounts/session"
 
-// carry returns a client that sends these headers and nothing else, whatever its session is. Names in lower case are
-// those of cookies.
+// carry returns a function that sends a request with these headers and no other credentials. A name
+// other than Authorization is the name of a cookie.
 func carry(s *servertest.Server, pairs ...string) func() *servertest.Response {
 	return func() *servertest.Response {
 		c := s.Anonymous()
@@ -36,7 +36,7 @@ func carry(s *servertest.Server, pairs ...string) func() *servertest.Response {
 	}
 }
 
-// wantSignedOut checks that an answer is the one for callers without a session, byte by byte.
+// wantSignedOut checks that a response is, byte for byte, the one for callers without a session.
 func wantSignedOut(t *testing.T, name string, r *servertest.Response) {
 	t.Helper()
 	const signedOut = `{"csrf_token":null,"session":null}` + "\n"
@@ -45,7 +45,7 @@ func wantSignedOut(t *testing.T, name string, r *servertest.Response) {
 	}
 }
 
-// wantCurrent checks that the answer has the session of a client, and returns the CSRF token.
+// wantCurrent checks that a response contains the session of a client, and returns the CSRF token.
 func wantCurrent(t *testing.T, name string, c *servertest.Client, r *servertest.Response) string {
 	t.Helper()
 	session, _ := r.JSON["session"].(object)
@@ -58,8 +58,8 @@ func wantCurrent(t *testing.T, name string, c *servertest.Client, r *servertest.
 	return r.Text("csrf_token")
 }
 
-// Each credential of each transport says that the caller is signed in, each by itself. Nothing is written, no cookie is
-// set, and the CSRF token is accepted for a write.
+// Every credential of every transport, presented alone, identifies the session. The request writes
+// nothing and sets no cookie, and the CSRF token in the response is accepted for a write.
 func TestGetSessionOfEachTransport(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -105,8 +105,8 @@ func TestGetSessionOfEachTransport(t *testing.T) {
 	})
 }
 
-// Every credential that is not a valid one of a live session gets the same answer, which reveals nothing about users,
-// and nothing is written.
+// Every credential that is not valid for an active session gets the same response, which reveals
+// nothing about users. Nothing is written.
 func TestGetSessionWithoutAValidCredential(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
@@ -116,7 +116,7 @@ func TestGetSessionWithoutAValidCredential(t *testing.T) {
 			of[transport] = s.Login(u, transport)
 		}
 		hybrid, cookies, held, body := of[accounts.Hybrid], of[accounts.Cookies], of[accounts.ServerHeld], of[accounts.BodyTokens]
-		// A server of another public URL with the same secret, and the same database.
+		// A server with another public URL, but the same secret and database.
 		elsewhere := servertest.Start(t, servertest.Options{Engine: engine, Database: s.Database, Settings: []string{"ACCOUNTS_PUBLIC_URL=http://localhost:1"}})
 		foreign := elsewhere.Login(u, accounts.Hybrid)
 		revoked, inactive, deleted := s.Login(u, accounts.Hybrid), s.Login(s.NewUser(), accounts.Hybrid), s.Login(s.NewUser(), accounts.Hybrid)
@@ -187,21 +187,22 @@ func TestGetSessionWithoutAValidCredential(t *testing.T) {
 	})
 }
 
-// isSent reports whether HTTP carries a token in a header as it is.
+// isSent reports whether a token can be sent unchanged in an HTTP header.
 func isSent(raw string) bool {
 	return !strings.ContainsFunc(raw, unicode.IsControl) && strings.TrimSpace(raw) == raw
 }
 
 var subjectClaim = regexp.MustCompile(`"sub":"[0-9]+"`)
 
-// withSubject is the same token of another user, signed with the real key.
+// withSubject returns the same token for another user, signed with the real key.
 func withSubject(raw, subject string) string {
 	return forged(raw, func(header, claims string) (string, string) {
 		return header, subjectClaim.ReplaceAllString(claims, `"sub":"`+subject+`"`)
 	})
 }
 
-// A token of the service that users were imported from is neither a session nor used up.
+// A token of the service that users were imported from is not accepted as a session, and it is not
+// used up.
 func TestGetSessionExchangesNoLegacyToken(t *testing.T) {
 	for scheme, more := range map[string][]string{"http": nil, "https": {httpsSettings}} {
 		s := startLegacy(t, servertest.SQLite, more...)
@@ -218,7 +219,8 @@ func TestGetSessionExchangesNoLegacyToken(t *testing.T) {
 	}
 }
 
-// recent_authentication_until says exactly from when on an operation with x-recent-authentication is rejected.
+// recent_authentication_until is exactly the time from which an operation with
+// x-recent-authentication is rejected.
 func TestGetSessionSaysHowLongTheAuthenticationIsRecent(t *testing.T) {
 	start := time.Now().Truncate(time.Second).Add(300 * time.Millisecond)
 	for _, transport := range []accounts.Transport{accounts.Hybrid, accounts.Cookies, accounts.ServerHeld, accounts.BodyTokens} {
@@ -257,8 +259,8 @@ func TestGetSessionSaysHowLongTheAuthenticationIsRecent(t *testing.T) {
 	}
 }
 
-// Without the database the server cannot determine whether the caller is signed in. The answer is an error, so that a
-// page does not delete its tokens.
+// Without the database the server cannot determine whether the caller is signed in. It responds
+// with an error, so that a page does not delete its tokens.
 func TestGetSessionWithoutADatabase(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
@@ -275,7 +277,7 @@ func TestGetSessionWithoutADatabase(t *testing.T) {
 	}
 }
 
-// The log names the user of a session, and no user without one.
+// The log line of a request names the user of a valid session, and no user otherwise.
 func TestGetSessionIsLoggedWithItsUser(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
@@ -289,7 +291,7 @@ func TestGetSessionIsLoggedWithItsUser(t *testing.T) {
 	}
 }
 
-// loggedUser returns the user_id of a request in the log.
+// loggedUser returns the user_id that the log has for a request.
 func loggedUser(t *testing.T, s *servertest.Server, id string) int64 {
 	t.Helper()
 	for line := range strings.Lines(s.Log.String()) {

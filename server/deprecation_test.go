@@ -12,8 +12,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// Every answer of a deprecated operation has the headers, including errors and answers to HEAD. Answers of other
-// operations do not.
+// Every response of a deprecated operation has the headers, including errors and responses to HEAD.
+// Responses of other operations do not.
 func TestDeprecatedOperationsHaveTheHeaders(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	if err := s.Deprecate("GET /accounts/sessions", map[string]any{
@@ -30,7 +30,7 @@ func TestDeprecatedOperationsHaveTheHeaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		request.Header.Set("Authorization", "Bearer "+c.Access)
-		answer, err := c.HTTP.Do(request) // past the judge: the contract of this version deprecates nothing
+		answer, err := c.HTTP.Do(request) // bypasses the contract check, because the contract deprecates no operation
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -36,7 +36,7 @@ func promisedKinds(t *testing.T) (kinds []string) {
 	return kinds
 }
 
-// The constants of models are the kinds of the contract.
+// The event kinds declared in package models are those of the contract.
 func TestEventKindsAreThoseOfTheContract(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "../models/event.go", nil, 0)
 	if err != nil {
@@ -61,8 +61,8 @@ func TestEventKindsAreThoseOfTheContract(t *testing.T) {
 	}
 }
 
-// Each kind of event is recorded by an operation. No event has an email address, other than masked, a
-// password or a token in its changes or its detail, and no text is empty or badly spaced.
+// An operation records each kind of event. The changes and the detail of an event contain no
+// password, no token and no unmasked email address. No text in it is empty or has surplus blanks.
 func TestEveryKindOfEventIsRecorded(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		ok := func(r *servertest.Response) {
@@ -74,7 +74,7 @@ func TestEveryKindOfEventIsRecorded(t *testing.T) {
 		reauthenticate := func(c *servertest.Client, password string) *servertest.Response {
 			return c.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": password})
 		}
-		// what a user does
+		// Actions of a user.
 		email, other, moved := address(newName()), address(newName()), address(newName())
 		ok(verify(s.Server, register(t, s.Server, 1, object{"email": email, "password": password}), password)) // registered, email_verified, login
 		u := servertest.User{User: stored(t, s.Server, email), Password: password}
@@ -91,11 +91,11 @@ func TestEveryKindOfEventIsRecorded(t *testing.T) {
 		ok(confirmEmail(s.Server, requestEmailChange(t, s.Server, c, moved, 1), password))                               // email_changed
 		ok(changePassword(c, password, otherPassword))
 		ok(confirmReset(s.Server, requestReset(t, s.Server, moved, 3), password))
-		// what others do with the user's name
+		// Attempts by others under the user's name.
 		for range 4 {
 			post(s.Server, "/accounts/login", object{"username": moved, "password": "a wrong password"}, from("198.51.100.9")) // login_failed, rate_limited
 		}
-		// what happens to tokens
+		// Token refreshes.
 		first := s.Login(s.una, accounts.BodyTokens)
 		for range 2 {
 			s.Database.Age(t, rotation)
@@ -107,7 +107,7 @@ func TestEveryKindOfEventIsRecorded(t *testing.T) {
 			first.Copy().RefreshTokens() // refresh_reused
 			first = s.Login(s.una, accounts.BodyTokens)
 		}
-		// what staff does
+		// Actions of staff members.
 		ok(edit(s.asRoot, s.una, object{"is_staff": true}))   // roles_changed
 		ok(edit(s.asRoot, s.una, object{"is_active": false})) // deactivated
 		ok(edit(s.asRoot, s.una, object{"is_active": true}))  // activated
@@ -139,7 +139,8 @@ func TestEveryKindOfEventIsRecorded(t *testing.T) {
 	}, trusted, "ACCOUNTS_EMAIL_VERIFICATION=optional", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m")
 }
 
-// A change by a staff member is one event of each kind, with what was changed as data and no detail.
+// A change by a staff member records one event of each affected kind. The event lists the changes
+// as data and has no detail.
 func TestChangesByStaffAreData(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()
@@ -155,7 +156,7 @@ func TestChangesByStaffAreData(t *testing.T) {
 			fmt.Sprintf(`profile_changed %d first_name Ada>"A", last_name Lovelace>null, locale null>ko`, s.una.ID),
 			fmt.Sprintf("deactivated %d is_active true>false", s.una.ID),
 			fmt.Sprintf(`profile_changed %d first_name "A">m***@example.com, locale ko>null`, s.una.ID),
-			fmt.Sprintf("invited %d", id), // the user has been deleted since
+			fmt.Sprintf("invited %d", id), // the deletion of the user has removed the changes
 			fmt.Sprintf("password_reset_sent %d", id),
 			fmt.Sprintf("deleted %d is_staff true>null", id),
 		)
@@ -174,7 +175,8 @@ func TestChangesByStaffAreData(t *testing.T) {
 	})
 }
 
-// The roles of a new user are changes from none, and the detail says what kind of mail was sent.
+// The event of an invitation lists the granted roles as changes from null. The event of a mail sent
+// by staff has the kind of mail as its detail.
 func TestInvitationsSayWhichRolesTheyGrant(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for body, want := range map[string]string{"": "", "is_staff": "is_staff null>true", "is_superuser": "is_superuser null>true"} {
@@ -192,8 +194,8 @@ func TestInvitationsSayWhichRolesTheyGrant(t *testing.T) {
 	})
 }
 
-// A user's changes of the own names are recorded up to a limit. Beyond it they are made all the same:
-// otherwise one client could fill the security log.
+// A user's changes to their own profile are recorded up to a limit, because a client could
+// otherwise fill the security log. Beyond the limit the changes are still made.
 func TestControl186ProfileEventsAreBounded(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -217,16 +219,17 @@ func TestControl186ProfileEventsAreBounded(t *testing.T) {
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h")
 }
 
-// The lists are filtered by kinds and by times, the first inclusive and the second exclusive, also
-// after the clock was moved: the id of an event has its time.
+// Lists of events can be filtered by kind and by time. The start is inclusive and the end is
+// exclusive. A time filter is a range of event IDs, which contain the time of the event, so it also
+// works after the clock was moved.
 func TestEventFilters(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		for range 3 {
-			s.Clock.Advance(600 * time.Millisecond) // no further: MySQL has a clock of its own
+			s.Clock.Advance(600 * time.Millisecond) // no further, because MySQL has its own clock
 			s.Login(u, accounts.BodyTokens).Logout()
-			signIn(s, u.Username, "a wrong password") // one of a minute is recorded
+			signIn(s, u.Username, "a wrong password") // recorded once a minute
 		}
 		all := eventsOf(t, s, c)
 		if len(all) != 9 { // registered, login, three times login and logout, login_failed
@@ -277,8 +280,9 @@ func TestEventFilters(t *testing.T) {
 	})
 }
 
-// If a staff member is deleted, the events of other users keep the staff member's id. If a user is
-// deleted, the events that staff caused are kept. None of them has a name.
+// After the deletion of a staff member, the events of other users keep that staff member's ID.
+// After the deletion of a user, the events that staff members caused are kept. None of them
+// contains a name.
 func TestControl200EventsNameNoDeletedUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		edit(s.asSam, s.una, object{"first_name": "Una", "username": newName()}).Want(t, http.StatusOK, "")
@@ -297,7 +301,7 @@ func TestControl200EventsNameNoDeletedUser(t *testing.T) {
 		una := stored(t, s.Server, s.una.Email)
 		deleteAccount(s.asUna).Want(t, http.StatusNoContent, "")
 		events := s.audit(fmt.Sprint("&user_id=", s.una.ID))
-		if len(events) != 2 { // what the staff member did
+		if len(events) != 2 { // those that the staff member caused
 			t.Errorf("events: %v", kindsOf(events))
 		}
 		for _, e := range events {

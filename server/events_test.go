@@ -15,9 +15,10 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// The security log: an event is stored with the write that it is about, and only its user and staff read it.
+// The security log: an event is stored in the transaction of the write that it records. Only its
+// user and staff members can read it.
 
-// flush writes what waits to be written.
+// flush writes the queued events to the database.
 func flush(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	if err := s.Service.FlushEvents(context.Background()); err != nil {
@@ -25,7 +26,7 @@ func flush(t *testing.T, s *servertest.Server) {
 	}
 }
 
-// eventsOf are the user's events, newest first.
+// eventsOf returns the user's events, newest first.
 func eventsOf(t *testing.T, s *servertest.Server, c *servertest.Client) []object {
 	t.Helper()
 	flush(t, s)
@@ -37,7 +38,7 @@ func eventsOf(t *testing.T, s *servertest.Server, c *servertest.Client) []object
 	return list
 }
 
-// kindsOf are the kinds, oldest first.
+// kindsOf returns the kinds of the events, oldest first.
 func kindsOf(events []object) []string {
 	var kinds []string
 	for _, e := range slices.Backward(events) {
@@ -55,7 +56,8 @@ func wantEvents(t *testing.T, s *servertest.Server, c *servertest.Client, want .
 	return events
 }
 
-// A login after failures shows what came before it, and from where: each event names its request.
+// The log shows the failed logins before a successful one and the client addresses. Each event
+// contains the ID of its request.
 func TestControl16And90EventsOfALife(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
@@ -63,13 +65,13 @@ func TestControl16And90EventsOfALife(t *testing.T) {
 		verify(s, register(t, s, 1, object{"email": email, "password": password, "username": name}), password).Want(t, http.StatusOK, "")
 		failed := signIn(s, shouted(email), "a wrong password").Want(t, http.StatusUnauthorized, "")
 		signIn(s, shouted(email), "another wrong password").Want(t, http.StatusUnauthorized, "")
-		flush(t, s) // the name is looked up then
+		flush(t, s) // looks up the user by name
 		u := servertest.User{User: stored(t, s, email), Password: password}
 		c, other, third := s.Login(u, accounts.Hybrid), s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Cookies)
 		other.Logout().Want(t, http.StatusNoContent, "")
-		other.Logout().Want(t, http.StatusNoContent, "") // again: nothing happens any more
+		other.Logout().Want(t, http.StatusNoContent, "") // the second logout changes nothing
 		c.Do(http.MethodDelete, "/accounts/sessions/"+third.SessionID, nil).Want(t, http.StatusNoContent, "")
-		for range 2 { // the same names are no change
+		for range 2 { // setting the same names is no change
 			patch(c, object{"username": name, "first_name": "Ada", "locale": "en"}).Want(t, http.StatusOK, "")
 		}
 		patch(c, object{"username": "new" + name}).Want(t, http.StatusOK, "")
@@ -121,21 +123,21 @@ func TestControl16And90EventsOfALife(t *testing.T) {
 	})
 }
 
-// A session that has ended by other ways is not ended once more by a token that somebody still has.
+// A token of a session that has already ended causes no second event.
 func TestNoEventOfWhatIsOver(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		old, c := s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Hybrid)
 		c.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, http.StatusNoContent, "")
 		old.Logout().Want(t, http.StatusNoContent, "")
-		for range 3 { // there is no other one any more
+		for range 3 { // no other session is left
 			c.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, http.StatusNoContent, "")
 		}
 		wantEvents(t, s, c, "registered", "login", "login", "sessions_revoked")
 	})
 }
 
-// The longest address there is fits.
+// The longest possible address fits into an event.
 func TestLongDetail(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -146,7 +148,7 @@ func TestLongDetail(t *testing.T) {
 	})
 }
 
-// One event that the database refuses keeps no other one back.
+// An event that the database rejects does not prevent other events from being stored.
 func TestRefusedEventIsDropped(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{trusted}})
 	u := s.NewUser()
@@ -164,7 +166,8 @@ func TestRefusedEventIsDropped(t *testing.T) {
 	}
 }
 
-// A client that has used up its own budget tells nothing of the accounts that it names then.
+// After a client exceeds its own rate limit, its requests cause no events for the accounts they
+// name.
 func TestClientsBudgetIsNoEvent(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -177,7 +180,8 @@ func TestClientsBudgetIsNoEvent(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=3/15m")
 }
 
-// Of concurrent changes of the username, each event has the username that it replaced.
+// Concurrent changes of the username record an event each, and each event contains the username
+// that it replaced.
 func TestRenamesAtOnce(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -205,7 +209,7 @@ func TestRenamesAtOnce(t *testing.T) {
 	})
 }
 
-// Where addresses need not be verified first, the two steps are two events.
+// If addresses need not be verified before login, registration and verification are two events.
 func TestEventsOfOptionalVerification(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -216,7 +220,8 @@ func TestEventsOfOptionalVerification(t *testing.T) {
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }
 
-// Pages follow each other without a gap, whatever is added meanwhile, and nobody reads another one's.
+// Consecutive pages have no gaps and no duplicates, even if events are added in between. Users
+// cannot read the events of others.
 func TestEventPages(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c, stranger := s.Login(u, transport), s.Login(s.NewUser(), transport)
@@ -256,8 +261,8 @@ func TestEventPages(t *testing.T) {
 	})
 }
 
-// What is refused is noted once a minute of each name, kind and client, however often it happens, and only of names
-// that somebody has.
+// A rejected attempt is recorded once a minute for each name, kind and client, however often it
+// occurs, and only if the name belongs to a user.
 func TestRefusalsAreThinned(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, nobody := s.NewUser(), newName()
@@ -271,7 +276,7 @@ func TestRefusalsAreThinned(t *testing.T) {
 		try := func(name, ip string) {
 			post(s, "/accounts/login", object{"username": name, "password": "a wrong password"}, from(ip))
 		}
-		for range 12 { // ten are judged
+		for range 12 { // the limit allows ten
 			try(u.Username, "192.0.2.1")
 			try(nobody, "192.0.2.1")
 		}
@@ -290,7 +295,8 @@ func TestRefusalsAreThinned(t *testing.T) {
 	}, trusted, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m")
 }
 
-// What waits is bounded; when there is too much of it, it is counted as lost and the answers stay as they are.
+// The queue of events is bounded. Events beyond the bound are dropped and counted, and responses do
+// not change.
 func TestRefusalsCannotFillTheMemory(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
@@ -308,8 +314,7 @@ func TestRefusalsCannotFillTheMemory(t *testing.T) {
 	}
 }
 
-// A write without its event, or an event without its write, would be a lie: where the one fails the other does not
-// happen.
+// A write and its event are one transaction: if one fails, the other is rolled back.
 func TestEventAndWriteAreOne(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
@@ -352,7 +357,8 @@ func TestEventAndWriteAreOne(t *testing.T) {
 	})
 }
 
-// Events go with their user, and after the time that is set; two replicas may both clean up at once.
+// Events are deleted with their user and after the retention period. Two replicas may clean up at
+// the same time.
 func TestEventsAreForgotten(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, Settings: []string{"ACCOUNTS_EVENT_RETENTION=7d"}})
@@ -364,7 +370,7 @@ func TestEventsAreForgotten(t *testing.T) {
 		left := s.Login(leaving, accounts.Hybrid)
 		left.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": "a wrong password"}).Want(t, http.StatusUnprocessableEntity, "")
 		deleteAccount(left).Want(t, http.StatusNoContent, "")
-		flush(t, s) // what waited about the wrong password
+		flush(t, s) // writes the queued event of the wrong password
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ?", leaving.ID); n != 0 {
 			t.Errorf("%d events of a user who left", n)
 		}

@@ -10,20 +10,20 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// HandlerOf is Handler over another implementation of the operations.
+// HandlerOf is [Server.Handler] with another implementation of the operations.
 func (s *Server) HandlerOf(operations api.StrictServerInterface) (http.Handler, error) {
 	return s.handler(operations)
 }
 
-// Forget and Promise change what the server believes the contract to hold; keys are "GET /path". What Forget returns
-// undoes it.
+// Forget removes an operation from the server's view of the contract. The key has the form "GET
+// /path". The returned function restores the operation.
 func (s *Server) Forget(key string) func() {
 	forgotten := s.contract.operations[key]
 	delete(s.contract.operations, key)
 	return func() { s.contract.operations[key] = forgotten }
 }
 
-// Promise adds an operation that nobody has written.
+// Promise adds an operation without an implementation to the server's view of the contract.
 func (s *Server) Promise(key string) { s.contract.operations[key] = &operation{id: "promised"} }
 
 // Deprecate marks an operation as `deprecated: true` with these extensions.
@@ -32,29 +32,29 @@ func (s *Server) Deprecate(key string, extensions map[string]any) (err error) {
 	return err
 }
 
-// ReadDeprecation is the reading of an operation's deprecation at start.
+// ReadDeprecation parses the deprecation of an operation, as the server does at startup.
 func ReadDeprecation(op *openapi3.Operation) error {
 	_, err := readDeprecation(op)
 	return err
 }
 
-// ReadSecurity is the reading of an operation's security at start.
+// ReadSecurity parses the security of an operation, as the server does at startup.
 func ReadSecurity(doc *openapi3.T, op *openapi3.Operation) error {
 	_, err := readSecurity(doc, op)
 	return err
 }
 
-// BodyLimit returns the most bytes that the body of an operation may have.
+// BodyLimit returns the maximum number of bytes in the body of an operation.
 func BodyLimit(op *openapi3.Operation) int { return bodyLimit(op) }
 
-// Shared is the listener that Serve makes of one, with a bound of its own.
+// Shared wraps listener as Serve does, with most as the limit of connections per client.
 func (s *Server) Shared(listener net.Listener, most int) net.Listener {
 	l := s.shared(listener).(*sharedListener) //nolint:forcetypeassert // made above
 	l.most = most
 	return l
 }
 
-// Bounded is the HTTP server that Serve runs, and MaxConnections how many connections it takes.
+// Bounded returns the HTTP server that Serve runs.
 func (s *Server) Bounded() *http.Server { return s.bounded(http.NotFoundHandler()) }
 
 const (
@@ -62,12 +62,12 @@ const (
 	MaxOfOneClient = maxOfOneClient
 )
 
-// ProblemDetail and FieldDetail return what the answers say about a code.
+// ProblemDetail returns the detail text of a problem code, and FieldDetail that of a field code.
 func ProblemDetail(code string) string { return kinds[accounts.Code(code)].detail }
 
 func FieldDetail(code string) string { return fieldDetails[api.FieldErrorCode(code)] }
 
-// FieldCodeOf returns the field code and the bounds of the first fault of a value under a schema.
+// FieldCodeOf returns the code and the bounds of the first field error of a value under a schema.
 func FieldCodeOf(schema *openapi3.Schema, value any) api.FieldError {
 	return fieldErrors(schema.VisitJSON(value, openapi3.MultiErrors()))[0]
 }

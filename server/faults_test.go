@@ -24,15 +24,17 @@ import (
 	"example.com/accounts/server/servertest/mysqlproxy"
 )
 
-// Faults of the server itself: every operation of the contract must answer them with its documented problem, and
-// with nothing of what went wrong.
+// Internal errors: every operation of the contract responds to them with its documented problem and
+// reveals nothing about the cause.
 
-// broken implements every operation by a nil dereference: also those that are yet to be written.
+// broken implements the operations of the contract by a nil interface, so that calls of all but two
+// panic. Future operations are included.
 type broken struct{ api.StrictServerInterface }
 
 const secret = "SELECT secret FROM somewhere"
 
-// Two of them fail otherwise: a panic with a value that tells something, and an error that nobody knows.
+// Login panics with a value that must not be revealed, and GetProfile returns an error of an
+// unknown type.
 func (broken) Login(context.Context, api.LoginRequestObject) (api.LoginResponseObject, error) {
 	panic(secret)
 }
@@ -70,7 +72,7 @@ func TestControl86EveryOperationAnswers500(t *testing.T) {
 	}
 }
 
-// keeper keeps the contexts it is given, as a driver may do for a moment.
+// keeper keeps the contexts of its requests, as a driver may do for a moment.
 type keeper struct {
 	api.StrictServerInterface
 	kept []context.Context
@@ -81,7 +83,7 @@ func (k *keeper) CheckHealth(ctx context.Context, _ api.CheckHealthRequestObject
 	return api.CheckHealth200JSONResponse{Status: api.HealthStatusOk}, nil
 }
 
-// gin gives its contexts to one request after the other.
+// gin reuses its contexts for later requests.
 func TestAContextBelongsToOneRequest(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	operations := &keeper{}
@@ -127,18 +129,19 @@ func TestControl36And84And86EveryOperationAnswers503WithoutItsDatabase(t *testin
 		}
 		body.RefreshTokens().Want(t, http.StatusServiceUnavailable, "service_unavailable")
 		unchanged(t, s, before)
-		// Nothing was burned: the same credentials work once the database is back.
+		// The failed requests used up nothing: the same credentials work once the database is back.
 		back := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_PUBLIC_URL=" + s.Config.PublicURL}})
 		c.At(back).RefreshTokens().Want(t, http.StatusOK, "")
 		body.At(back).RefreshTokens().Want(t, http.StatusOK, "")
 	})
 }
 
-// A database that takes connections and says nothing, as one that hangs or is behind a broken network: nobody waits for
-// it, whatever is asked; and it is believed again soon after it speaks.
+// If the database accepts connections but does not respond, because it hangs or the network is
+// broken, every operation responds in time. Soon after the database recovers, the operations work
+// again.
 func TestControl36EveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
-	t.Parallel()                                               // it waits most of the time
-	const answers, recovers = 3 * time.Second, 5 * time.Second // the promises
+	t.Parallel()                                               // the test waits most of the time
+	const answers, recovers = 3 * time.Second, 5 * time.Second // documented bounds
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		if engine != servertest.MySQL {
 			return
@@ -158,7 +161,7 @@ func TestControl36EveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
 		var all sync.WaitGroup
 		for _, op := range servertest.Operations() {
 			if !slices.Contains(op.Statuses, http.StatusServiceUnavailable) {
-				continue // asks no database
+				continue // needs no database
 			}
 			client, example := c.Copy(), exampleOf(t, op)
 			all.Go(func() {
@@ -186,7 +189,8 @@ func TestControl36EveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
 	})
 }
 
-// A table that is not there is what a fault of the database looks like: the driver names it, and the statement.
+// A missing table stands for any database error: the driver's message names the table and the
+// statement.
 func TestControl86BrokenTables(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{"ACCOUNTS_CONFIRMATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1000/1m"}})
@@ -223,7 +227,7 @@ func TestControl86BrokenTables(t *testing.T) {
 	})
 }
 
-// Whatever was asked too often says when to come again: in seconds, as the contract has it of every such answer.
+// Every operation with a rate limit responds with Retry-After in seconds, as the contract says.
 func TestControl84SaysWhenToComeAgain(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		limited := 0
@@ -249,7 +253,8 @@ func TestControl84SaysWhenToComeAgain(t *testing.T) {
 	})
 }
 
-// overBudget asks, with a wrong password where one is asked for, until it is told to wait.
+// overBudget sends requests, with a wrong password if the operation verifies one, until the rate
+// limit is exceeded.
 func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation) {
 	s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{
 		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=2/15m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=2/15m", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=2/15m",
@@ -267,13 +272,13 @@ func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation)
 		e.body = body
 	}
 	ask := func(name string) *servertest.Response {
-		if op.ID == "updateProfile" { // of its members only another username has a budget
+		if op.ID == "updateProfile" { // only a change of the username has a limit
 			e.body = map[string]any{"username": name}
 		}
 		if op.ID == "updateUser" { // only a change of address has a limit
 			e.body = map[string]any{"email": address(name)}
 		}
-		if op.ID == "inviteUser" { // an address that is taken would be a conflict instead
+		if op.ID == "inviteUser" { // a taken address would be a conflict instead
 			e.body = map[string]any{"email": address(name)}
 		}
 		return send(c.Copy(), e)
@@ -295,7 +300,7 @@ func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation)
 	}
 }
 
-// busy keeps a hasher of one slot and one place in the queue as full as anybody can; free ends that.
+// busy keeps a hasher with one slot and a queue of one full until free is called.
 func busy(t *testing.T, hasher *credentials.Hasher) (free func()) {
 	t.Helper()
 	const costly = "$argon2id$v=19$m=65536,t=16,p=1$c2FsdHNhbHRzYWx0c2FsdA$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"
@@ -316,13 +321,13 @@ func busy(t *testing.T, hasher *credentials.Hasher) (free func()) {
 	return free
 }
 
-// The only slot is taken and so is the only place in the queue: whatever hashes a password is turned away at once, and
-// everything else goes on as if nothing were. Nothing is used up by being turned away.
+// While the only hashing slot and the only place in the queue are taken, every request that needs a
+// hash is rejected at once. All other requests succeed. A rejected request uses up nothing.
 func TestControl81And84HashingIsBounded(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		hasher := credentials.NewHasher(servertest.FastHash, 1, 1, time.Minute)
 		s := servertest.Start(t, servertest.Options{Engine: engine, Hasher: hasher, Settings: []string{
-			"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m", "ACCOUNTS_PASSWORDS_PER_CLIENT=6/15m", // the requests of this test that are answered 2xx
+			"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m", "ACCOUNTS_PASSWORDS_PER_CLIENT=6/15m", // the number of requests in this test that are answered with 2xx
 		}})
 		ada, bob, dora := newAda(t, s), s.NewUser(), s.NewUser()
 		verification := register(t, s, 1, object{"email": address("carol"), "password": password})
@@ -341,7 +346,7 @@ func TestControl81And84HashingIsBounded(t *testing.T) {
 				e.body = object{"token": reset, "new_password": otherPassword}
 			case "confirmEmailChange":
 				e.body = object{"token": change, "password": dora.Password}
-			case "revokeAllSessions", "revokeSession", "logout", "deleteAccount": // would take the credential away
+			case "revokeAllSessions", "revokeSession", "logout", "deleteAccount": // would end the session
 				continue
 			}
 			began := time.Now()
@@ -373,7 +378,7 @@ func TestControl81And84HashingIsBounded(t *testing.T) {
 	})
 }
 
-// hashes: whoever sends a password has it hashed.
+// hashes reports whether an operation hashes a password that the client sends.
 func hashes(op servertest.Operation) bool {
 	schema := schemaOf(op)
 	return schema != nil && slices.ContainsFunc(slices.Collect(maps.Keys(schema.Properties)), func(name string) bool { return strings.Contains(name, "password") })
@@ -395,7 +400,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// served is the same server behind the bounds that it has in production; stop is its SIGTERM.
+// served runs the same server with its production limits. stop has the effect of SIGTERM.
 func served(t *testing.T, s *servertest.Server) (front *servertest.Server, stop context.CancelFunc, ended <-chan error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

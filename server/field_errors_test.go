@@ -20,7 +20,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// faultsIn returns the errors of an answer, each as "place code" with its bounds, in alphabetical order.
+// faultsIn returns the field errors of a response, each as "place code" with its bounds, in
+// alphabetical order.
 func faultsIn(r *servertest.Response) []string {
 	list, _ := r.JSON["errors"].([]any)
 	faults := []string{}
@@ -66,8 +67,8 @@ func wantMalformed(t *testing.T, what string, r *servertest.Response, want ...st
 	wantFaults(t, what, r, http.StatusBadRequest, "request_malformed", want...)
 }
 
-// Every field code of the contract is produced by a request. too_few is not: no list of a request has a minimum that can
-// be violated, so the schema alone is tried.
+// A request produces every field code of the contract, except too_few: no list in a request has a
+// minimum that can be violated, so only the schema is tested.
 func TestEveryFieldCodeIsProduced(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + breachedFile(t, breachedPassword)}})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
@@ -106,7 +107,7 @@ func TestEveryFieldCodeIsProduced(t *testing.T) {
 	send(register, object{"email": email, "password": password, "username": "a b"}, "/username format_invalid")
 	get("/admin/users?limit=x", "limit format_invalid")
 	send(register, object{"email": 1, "password": password}, "/email type_invalid")
-	send(invite, object{"email": email, "is_staff": nil}, "/is_staff type_invalid") // null is not the default
+	send(invite, object{"email": email, "is_staff": nil}, "/is_staff type_invalid") // null is not the default value
 	send(login, object{"username": "a", "password": "b", "token_transport": "nope"}, "/token_transport value_invalid")
 	get("/admin/users?sort=nope", "sort value_invalid")
 	send(invite, object{"email": "ada@example.com"}, "/email taken")
@@ -130,7 +131,7 @@ func manyKinds(n int) (filters []string) {
 	return filters
 }
 
-// Bounds that the present contract cannot produce are tested too.
+// Bounds that no request can violate under the present contract are reported correctly too.
 func TestBoundsOfSchemas(t *testing.T) {
 	list := openapi3.NewArraySchema().WithItems(openapi3.NewStringSchema()).WithMinItems(2).WithMaxItems(3)
 	object := openapi3.NewObjectSchema().WithMinProperties(1).WithMaxProperties(1).WithAnyAdditionalProperties()
@@ -159,7 +160,7 @@ func TestBoundsOfSchemas(t *testing.T) {
 	}
 }
 
-// The operator's minimum is in force, in the answers and in the served contract.
+// The operator's minimum length of passwords applies in responses and in the served contract.
 func TestMinimumLengthOfPasswordsIsTheOperators(t *testing.T) {
 	for _, length := range []int{8, 20, 128} {
 		s := servertest.Start(t, servertest.Options{Settings: []string{fmt.Sprint("ACCOUNTS_PASSWORD_MIN_LENGTH=", length)}})
@@ -177,8 +178,8 @@ func TestMinimumLengthOfPasswordsIsTheOperators(t *testing.T) {
 	}
 }
 
-// Every operation rejects the parameters that it does not have, and names all of them. The caller's permission is
-// checked first.
+// Every operation rejects unknown parameters and names all of them. It checks the caller's
+// permission first.
 func TestUnknownParameterOnEveryOperation(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
@@ -228,7 +229,7 @@ func TestUnknownParametersAreBounded(t *testing.T) {
 	}
 }
 
-// Faults of several parameters, and of the body with them, are one answer.
+// Errors in several parameters and in the body are reported in one response.
 func TestSeveralParametersAtFault(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
@@ -238,7 +239,8 @@ func TestSeveralParametersAtFault(t *testing.T) {
 		"x parameter_unknown", "If-Match format_invalid", "/is_active type_invalid")
 }
 
-// A header parameter has one value. If-None-Match is a list, whose lines are one value (RFC 9110, section 5.3).
+// A header parameter may occur once. If-None-Match is a list and may be spread over several lines
+// (RFC 9110, section 5.3).
 func TestHeaderParameterTwice(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
@@ -258,7 +260,7 @@ func TestHeaderParameterTwice(t *testing.T) {
 	}
 }
 
-// The items of a list are repeated parameters: each item once, and none of them empty.
+// List parameters are repeated once for each item. No item may be empty or occur twice.
 func TestRepeatedParameters(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
@@ -286,7 +288,8 @@ func TestRepeatedParameters(t *testing.T) {
 	}
 }
 
-// All faults of a request are in one answer: those of the schema and those of the rules of names, addresses and passwords.
+// One response reports all errors of a request: those of the schema and those of the rules for
+// names, addresses and passwords.
 func TestAllFaultsInOneAnswer(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		rows, user, other := rowsOf(t, s.Server), stored(t, s.Server, s.una.Email), stored(t, s.Server, s.sam.Email)
@@ -355,7 +358,8 @@ func TestAllFaultsInOneAnswer(t *testing.T) {
 	})
 }
 
-// rowsOf counts what a rejected request must not add; a wrong password adds an event.
+// rowsOf counts the rows of tables that a rejected request must not change. It leaves out events,
+// because a wrong password adds one.
 func rowsOf(t *testing.T, s *servertest.Server) string {
 	t.Helper()
 	var counts []string
@@ -365,7 +369,8 @@ func rowsOf(t *testing.T, s *servertest.Server) string {
 	return strings.Join(counts, ", ")
 }
 
-// A name that a user already has is accepted unchanged, even if the rules do not allow it as a new name.
+// The names a user already has are accepted unchanged, even if the rules would reject them as new
+// names.
 func TestOldNamesAreNoFault(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		const oldName = "una of the old service"
@@ -384,7 +389,7 @@ func TestOldNamesAreNoFault(t *testing.T) {
 		edit(s.asRoot, s.una, with(old, object{"email": oldEmail, "last_name": "King"})).Want(t, http.StatusOK, "")
 		patch(s.asUna, with(old, object{"last_name": "Lovelace"})).Want(t, http.StatusOK, "")
 
-		// Nor is an address that a mail is to be sent to, or a name to log in with.
+		// Such an address is also accepted as the recipient of a mail, and such a name at login.
 		for _, path := range []string{"/accounts/password/reset", "/accounts/email/resend"} {
 			wantInvalid(t, path, post(s.Server, path, object{"email": oldEmail, "nope": 1}), "/nope field_unknown")
 			post(s.Server, path, object{"email": oldEmail}).Want(t, http.StatusAccepted, "")

@@ -15,7 +15,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// wantSameHeaders compares the answer to HEAD with that to GET. Content-Length may be absent.
+// wantSameHeaders compares the response to HEAD with the response to GET. Content-Length may be
+// absent.
 func wantSameHeaders(t *testing.T, name string, head, get *servertest.Response) {
 	t.Helper()
 	if head.Status != get.Status || len(head.Raw) > 0 {
@@ -37,7 +38,7 @@ func wantSameHeaders(t *testing.T, name string, head, get *servertest.Response) 
 	}
 }
 
-// HEAD is answered wherever GET is, like GET, and also where GET is rejected.
+// HEAD gets the status and headers of GET on every path with GET, including when GET is rejected.
 func TestHeadIsAnsweredLikeGet(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	ada, plain := s.Login(newAda(t, s), accounts.BodyTokens), s.Login(s.NewUser(), accounts.Cookies)
@@ -64,7 +65,8 @@ func TestHeadIsAnsweredLikeGet(t *testing.T) {
 	s.Anonymous().Do(http.MethodHead, "/accounts/settings", nil, servertest.Header("If-None-Match", tag)).Want(t, http.StatusNotModified, "")
 }
 
-// HEAD counts against the limits of its GET, and is logged and counted in the metrics as its operation.
+// HEAD counts against the limits of its GET. The log and the metrics record it under the same
+// operation.
 func TestHeadCountsLikeGet(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_RARE_ACTIONS_PER_USER=2/1h"}})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
@@ -94,7 +96,7 @@ func TestHeadCountsLikeGet(t *testing.T) {
 	}
 }
 
-// Nothing follows the headers on the connection, also not the body of a problem.
+// A response to HEAD has no body on the connection, even if it is a problem.
 func TestHeadIsAnsweredWithoutABody(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for path, status := range map[string]string{
@@ -113,7 +115,7 @@ func TestHeadIsAnsweredWithoutABody(t *testing.T) {
 	}
 }
 
-// A 405 lists the methods that the path has, HEAD with GET.
+// A 405 response lists the methods of the path, including HEAD wherever GET is.
 func TestAllowListsHead(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for path, want := range map[string]string{

@@ -11,7 +11,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// wantHeaders asks for what every answer carries, of whatever status (control 91).
+// wantHeaders checks the headers that every response has, regardless of its status (control 91).
 func wantHeaders(t *testing.T, s *servertest.Server, path string, r *servertest.Response) {
 	t.Helper()
 	want := map[string]string{
@@ -45,7 +45,7 @@ func wantHeaders(t *testing.T, s *servertest.Server, path string, r *servertest.
 	}
 }
 
-// The headers are on every answer of the server, whatever it says and whoever asks.
+// Every response of the server has the security headers.
 func TestControl91SecurityHeaders(t *testing.T) {
 	for _, settings := range [][]string{nil, {"ACCOUNTS_PUBLIC_URL=https://accounts.example"}} {
 		s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: append(settings, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m")})
@@ -99,7 +99,7 @@ func TestControl91SecurityHeaders(t *testing.T) {
 	}
 }
 
-// What belongs to operators is not on the public port, also where there are metrics.
+// Resources for operators are not available on the public port, even if metrics are enabled.
 func TestControl95NotOnThePublicPort(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_METRICS_ADDR=localhost:1"}})
 	for _, path := range []string{"/metrics", "/debug/pprof", "/debug/pprof/", "/debug/vars", "/.env", "/.git/HEAD", "/accounts", "/api", "/", "/admin"} {

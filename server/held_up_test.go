@@ -51,7 +51,7 @@ func TestControl199TokensThatLogOut(t *testing.T) {
 				case kind == "access cookie" && shown.CookieValue("access") != "":
 					r = s.Anonymous().Do(http.MethodPost, "/accounts/logout", nil, servertest.Cookie("access", shown.CookieValue("access")), servertest.Header("X-CSRFToken", c.CSRF))
 					if transport == accounts.Cookies && shown.CookieValue("access") != c.CookieValue("access") && shown.CookieValue("access") != old.CookieValue("access") {
-						status, code = http.StatusUnauthorized, "refresh_invalid" // it has expired
+						status, code = http.StatusUnauthorized, "refresh_invalid" // expired
 					}
 				case kind == "access token as a cookie" && shown.Access != "":
 					r = s.Anonymous().Do(http.MethodPost, "/accounts/logout", nil, servertest.Cookie("access", shown.Access), servertest.Header("X-CSRFToken", csrfOf(t, c)))

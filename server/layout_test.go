@@ -11,8 +11,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// One word, three files: the tag of an operation names the file of its handler and, where the handler calls a rule,
-// the file of the rules.
+// The tag of an operation is the name of the file with its handler. If the handler calls a rule, it
+// is also the name of the file with the rules.
 func TestTagsNameFiles(t *testing.T) {
 	for _, op := range servertest.Operations() {
 		if len(op.Operation.Tags) != 1 {
@@ -32,7 +32,7 @@ func TestTagsNameFiles(t *testing.T) {
 	}
 }
 
-// handlersIn are the methods of handlers in a file, by their names in lower case.
+// handlersIn returns the handler methods in a file, by name in lower case.
 func handlersIn(t *testing.T, name string) map[string]*ast.FuncDecl {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
@@ -50,7 +50,7 @@ func handlersIn(t *testing.T, name string) map[string]*ast.FuncDecl {
 	return methods
 }
 
-// callsARule looks for h.Service.
+// callsARule reports whether the handler uses h.Service.
 func callsARule(f *ast.FuncDecl) bool {
 	found := false
 	ast.Inspect(f, func(n ast.Node) bool {

@@ -22,8 +22,8 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// Refresh tokens of the service that users were imported from: each is good for one session, until the day that the
-// operator has set, and for nothing else.
+// Refresh tokens of the service that users were imported from. Each can be exchanged for one
+// session until the date that the operator has set, and is not accepted for anything else.
 
 const (
 	djangoSecret  = "django-insecure-p#5k,2m=x0n9(w!v3r@p8q"
@@ -35,7 +35,8 @@ const (
 	httpsSettings = "ACCOUNTS_PUBLIC_URL=https://accounts.example"
 )
 
-// legacySettings turn it on. Secrets of access tokens listed by mistake must do no harm.
+// legacySettings returns the settings that enable legacy tokens. An operator may list the secret of
+// access tokens by mistake, which must do no harm, so the list contains one.
 func legacySettings(until time.Time, more ...string) []string {
 	return append([]string{
 		"ACCOUNTS_LEGACY_JWT_SECRETS=" + djangoSecret + "\n" + byHandSecret + "\n" + accessOfBoth,
@@ -48,7 +49,7 @@ func startLegacy(t *testing.T, engine servertest.Engine, more ...string) *server
 	return servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: legacySettings(time.Now().Add(7*day), more...)})
 }
 
-// newImported is a user as the import leaves one.
+// newImported returns a user as the import creates one.
 func newImported(t *testing.T, s *servertest.Server) servertest.User {
 	t.Helper()
 	u := s.NewUser()
@@ -66,10 +67,11 @@ func tokenByHand(u servertest.User) string {
 	return tokentest.LegacyByHand(byHandSecret, u.ID, now-60-u.ID%1000, now+6*86400)
 }
 
-// legacyKinds are the two articles' tokens.
+// legacyKinds mint a token of each kind: by the library simplejwt and by hand.
 var legacyKinds = map[string]func(servertest.User) string{"simplejwt": simpleToken, "by hand": tokenByHand}
 
-// legacyWays are how a front end may show one. The cookie is sent with the value of Django's csrftoken, as it always was.
+// legacyWays send a legacy token in the two ways that a front end may use. The cookie is sent with
+// the value of Django's csrftoken.
 var legacyWays = map[string]func(s *servertest.Server, raw string, options ...servertest.Option) *servertest.Response{"cookie": byOldCookie, "body": byBody}
 
 func byOldCookie(s *servertest.Server, raw string, options ...servertest.Option) *servertest.Response {
@@ -87,7 +89,7 @@ func byBody(s *servertest.Server, raw string, options ...servertest.Option) *ser
 
 func attempt(value string) servertest.Option { return servertest.Header("Refresh-Attempt", value) }
 
-// eachLegacy runs a test with each kind by each way, on each engine, on http and https.
+// eachLegacy runs a test for each kind and way, on each engine, on http and on https.
 func eachLegacy(t *testing.T, f func(t *testing.T, s *servertest.Server, mint func(servertest.User) string, way string)) {
 	t.Helper()
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -113,7 +115,7 @@ func TestLegacyTokenBecomesASession(t *testing.T) {
 		}
 		wantLegacyCookies(t, s, way, r)
 
-		// It is a session like any other, and its user's.
+		// The session is a regular session of the user.
 		c := s.Anonymous()
 		c.Access = r.Text("access_token")
 		if got := c.Profile().Want(t, http.StatusOK, "").JSON["user"].(map[string]any)["id"]; got != float64(u.ID) {
@@ -138,13 +140,14 @@ func TestLegacyTokenBecomesASession(t *testing.T) {
 			t.Errorf("%v, %+v", err, used)
 		}
 
-		// Of simplejwt's the jti counts, as its own blacklist has it: other claims do not make another token of it.
+		// A token of simplejwt is identified by its jti, as in simplejwt's own blacklist. Other
+		// claims do not make it a different token.
 		if header, claims := partsOf(raw); strings.Contains(claims, `"jti"`) {
 			raw := tokentest.Legacy(djangoSecret, header, claims[:len(claims)-1]+`,"name":"Ada"}`)
 			legacyWays[way](s, raw).Want(t, http.StatusUnauthorized, "refresh_invalid")
 		}
 
-		// Never twice, whoever asks and by whichever way.
+		// The token is not accepted a second time, in either way.
 		before := s.Database.Dump(t)
 		for again, show := range legacyWays {
 			for _, options := range [][]servertest.Option{nil, {attempt(someAttempt)}} {
@@ -160,7 +163,8 @@ func TestLegacyTokenBecomesASession(t *testing.T) {
 	})
 }
 
-// wantLegacyCookies: on loopback the new cookie takes the place of the old one, on https the old one goes.
+// wantLegacyCookies checks the cookies of an exchange. On loopback the new refresh cookie has the
+// name of the old one and replaces it. On https the old one is cleared.
 func wantLegacyCookies(t *testing.T, s *servertest.Server, way string, r *servertest.Response) {
 	t.Helper()
 	got := map[string]bool{}
@@ -186,7 +190,7 @@ func wantLegacyCookies(t *testing.T, s *servertest.Server, way string, r *server
 	}
 }
 
-// After the exchange the browser refreshes as ever, and a log-out is one.
+// After the exchange the browser can refresh and log out as usual.
 func TestLegacyCookieIsReplacedInTheBrowser(t *testing.T) {
 	eachSite(t, func(t *testing.T, plain site) {
 		s := plain
@@ -208,21 +212,22 @@ func TestLegacyCookieIsReplacedInTheBrowser(t *testing.T) {
 			t.Errorf("after the log-out the jar has %v", slices.Sorted(maps.Keys(j)))
 		}
 
-		// Who logs in by password does not keep an old token that would sign in again after the log-out.
+		// A login by password clears an old token, which would otherwise sign the user in again
+		// after the logout.
 		j = jar{oldCookie: simpleToken(u)}
 		j.take(s.login(t, u, accounts.Cookies))
 		if s.secure && j[oldCookie] != "" {
 			t.Error("a login leaves the old cookie")
 		}
 		if s.secure {
-			j[oldCookie] = simpleToken(u) // a sub-domain has planted it
+			j[oldCookie] = simpleToken(u) // planted by a subdomain
 		}
 		j.take(s.post("/accounts/logout", j)).Want(t, http.StatusNoContent, "")
 		if len(j) != 0 {
 			t.Errorf("after the log-out the jar has %v", slices.Sorted(maps.Keys(j)))
 		}
 
-		// Without the feature nobody touches a cookie of that name on https.
+		// Without the feature, no response on https sets or clears a cookie of that name.
 		if plain.secure {
 			for _, c := range plain.login(t, plain.NewUser(), accounts.Hybrid).Cookies() {
 				if c.Name == oldCookie {
@@ -233,7 +238,8 @@ func TestLegacyCookieIsReplacedInTheBrowser(t *testing.T) {
 	})
 }
 
-// A cookie of ours decides alone; the old one is not a second chance beside it.
+// If the request has a cookie of this server, the old cookie is ignored, even if the other one is
+// rejected.
 func TestLegacyCookieBesideOurs(t *testing.T) {
 	s := startLegacy(t, servertest.SQLite, httpsSettings)
 	u := newImported(t, s)
@@ -258,13 +264,13 @@ func TestLegacyCookieBesideOurs(t *testing.T) {
 			t.Fatalf("%s: the old token was used", name)
 		}
 	}
-	byOldCookie(s, raw, servertest.Cookie(oldCookie, raw)).Want(t, http.StatusUnauthorized, "refresh_invalid") // there twice
-	for _, op := range servertest.Operations() {                                                               // elsewhere it is no credential at all
+	byOldCookie(s, raw, servertest.Cookie(oldCookie, raw)).Want(t, http.StatusUnauthorized, "refresh_invalid") // twice in one request
+	for _, op := range servertest.Operations() {                                                               // other operations do not accept it as a credential
 		if len(op.Security) == 0 || op.ID == "refreshToken" {
 			continue
 		}
 		r := send(s.Anonymous(), exampleOf(t, op), servertest.Cookie(oldCookie, raw), servertest.Header("X-CSRFToken", "of Django"))
-		if op.ID == "getSession" { // whose answer is always 200
+		if op.ID == "getSession" { // always responds with 200
 			if r.Want(t, http.StatusOK, ""); r.JSON["session"] != nil {
 				t.Errorf("it is a session: %s", r.Raw)
 			}
@@ -344,14 +350,14 @@ func TestLegacyTokensAreRefused(t *testing.T) {
 			}
 			unchanged(t, s, before)
 		}
-		// Sessions that end one by one do not end them: nor would they have in the old service.
+		// The end of a single session does not revoke legacy tokens, just as in the old service.
 		u := newImported(t, s)
 		s.Login(u, accounts.Hybrid).Logout().Want(t, http.StatusNoContent, "")
 		byBody(s, simpleToken(u)).Want(t, http.StatusOK, "")
 	})
 }
 
-// sameProblem is an answer without what differs from request to request.
+// sameProblem returns a response without the parts that differ between requests.
 func sameProblem(r *servertest.Response) string {
 	p := maps.Clone(r.JSON)
 	delete(p, "request_id")
@@ -366,7 +372,7 @@ func setPassword(t *testing.T, s *servertest.Server, u servertest.User) {
 	}
 }
 
-// identityOf is what is remembered of a token.
+// identityOf returns the hash that the server stores to identify a token.
 func identityOf(raw string) [sha256.Size]byte {
 	var claims struct{ Jti string }
 	if _, text := partsOf(raw); json.Unmarshal([]byte(text), &claims) == nil && claims.Jti != "" {
@@ -375,7 +381,7 @@ func identityOf(raw string) [sha256.Size]byte {
 	return sha256.Sum256([]byte(raw))
 }
 
-// blacklist is what the import does with a token that the old service had revoked.
+// blacklist stores a token as the import does if the old service had revoked it.
 func blacklist(t *testing.T, s *servertest.Server, u servertest.User, raw string) {
 	t.Helper()
 	hash := identityOf(raw)
@@ -385,7 +391,8 @@ func blacklist(t *testing.T, s *servertest.Server, u servertest.User, raw string
 		VALUES (?, ?, ?, ?, '', '', '', '', '', '', '', ?, ?, ?)`, id[:], models.PurposeLegacyRefresh, hash[:], u.ID, now, now.Add(day), now)
 }
 
-// A page of another origin cannot use the cookie, nor can one that does not know it needs a header.
+// A page of another origin cannot use the cookie, and neither can a page that does not send the
+// CSRF header.
 func TestLegacyCookieNeedsTheHeader(t *testing.T) {
 	for scheme, more := range map[string][]string{"http": nil, "https": {httpsSettings}} {
 		t.Run(scheme, func(t *testing.T) {
@@ -404,7 +411,8 @@ func TestLegacyCookieNeedsTheHeader(t *testing.T) {
 	}
 }
 
-// Twenty at once: one session, whether or not they are one browser's.
+// Twenty concurrent exchanges of one token start one session, whether they come from one browser or
+// from several clients.
 func TestLegacyTokenInARace(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := startLegacy(t, engine)
@@ -444,7 +452,8 @@ func TestLegacyTokenInARace(t *testing.T) {
 	})
 }
 
-// The answer was lost: the same jar gets the same tokens, as long as they are in force.
+// If the response was lost, the same attempt gets the same tokens again, as long as they are
+// current.
 func TestLegacyAnswerIsLost(t *testing.T) {
 	eachLegacy(t, func(t *testing.T, s *servertest.Server, mint func(servertest.User) string, way string) {
 		show := legacyWays[way]
@@ -502,7 +511,7 @@ func sessionOf(r *servertest.Response) []byte {
 	return id[:]
 }
 
-// The strict profile knows no attempts: one use is one use.
+// The strict profile ignores Refresh-Attempt: a token can be exchanged once only.
 func TestLegacyTokenInTheStrictProfile(t *testing.T) {
 	s := startLegacy(t, servertest.SQLite, "ACCOUNTS_ROTATION_INTERVAL=0")
 	raw := simpleToken(newImported(t, s))
@@ -510,13 +519,13 @@ func TestLegacyTokenInTheStrictProfile(t *testing.T) {
 	byBody(s, raw, attempt(someAttempt)).Want(t, http.StatusUnauthorized, "refresh_invalid")
 }
 
-// From the day on none is taken; sessions go on.
+// From the configured date on, legacy tokens are rejected. Sessions continue.
 func TestLegacyTokensEnd(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		until := time.Now().Add(30 * time.Minute).Truncate(time.Second)
 		at := until.Add(-time.Second)
 		clock := time.Now
-		if engine == servertest.SQLite { // MySQL has a clock of its own
+		if engine == servertest.SQLite { // MySQL has its own clock
 			clock = func() time.Time { return at }
 		}
 		s := servertest.Start(t, servertest.Options{Engine: engine, Settings: legacySettings(until), Now: clock})
@@ -542,7 +551,7 @@ func TestLegacyTokensEnd(t *testing.T) {
 	})
 }
 
-// Without the settings, or after their day, the server does what it does without all this.
+// Without the settings, or after their date, the server behaves as if legacy tokens did not exist.
 func TestLegacyTokensAreOff(t *testing.T) {
 	for name, settings := range map[string][]string{"not set": nil, "over": legacySettings(time.Now().Add(-time.Second))} {
 		for _, more := range [][]string{nil, {httpsSettings}} {
@@ -565,7 +574,8 @@ func TestLegacyTokensAreOff(t *testing.T) {
 	}
 }
 
-// No other door takes one, and the corpus of hostile tokens does not come in by this one.
+// No other operation accepts a legacy token, and this operation rejects all tokens of the hostile
+// corpus.
 func TestLegacyTokensAtOtherDoorsAndOthersAtThisOne(t *testing.T) {
 	s := startLegacy(t, servertest.SQLite)
 	u := newImported(t, s)
@@ -574,7 +584,7 @@ func TestLegacyTokensAtOtherDoorsAndOthersAtThisOne(t *testing.T) {
 	before := s.Database.Dump(t)
 	others, carried := 0, 0
 	for _, w := range ways {
-		if w.op.ID == "getSession" { // whose answer is always 200
+		if w.op.ID == "getSession" { // always responds with 200
 			if r := w.show(t, s, raw).Want(t, http.StatusOK, ""); r.JSON["session"] != nil {
 				t.Errorf("%s: %s", w, r.Raw)
 			}
@@ -606,7 +616,7 @@ func TestLegacyTokensAtOtherDoorsAndOthersAtThisOne(t *testing.T) {
 	byBody(s, raw).Want(t, http.StatusOK, "")
 }
 
-// A fault of the database leaves nothing behind, and the same token works afterwards.
+// A database error during an exchange leaves nothing behind, and the same token works afterwards.
 func TestLegacyTokenAndAFault(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := startLegacy(t, engine)
@@ -631,7 +641,8 @@ func TestLegacyTokenAndAFault(t *testing.T) {
 	})
 }
 
-// It counts among the fifty sessions, and makes the oldest give way.
+// A session from a legacy token counts toward the maximum of fifty, so the oldest session is
+// revoked.
 func TestLegacySessionsGiveWay(t *testing.T) {
 	s := startLegacy(t, servertest.SQLite)
 	u := newImported(t, s)
@@ -646,10 +657,10 @@ func TestLegacySessionsGiveWay(t *testing.T) {
 	}
 }
 
-// What is used stays known for as long as the token could be shown, and a day longer.
+// The record of a used token is kept until a day after the token's expiry.
 func TestLegacyTokensAreForgottenAfterTheirEnd(t *testing.T) {
 	s := startLegacy(t, servertest.SQLite)
-	raw := simpleToken(newImported(t, s)) // good for an hour
+	raw := simpleToken(newImported(t, s)) // expires in an hour
 	byBody(s, raw).Want(t, http.StatusOK, "")
 	for _, step := range []struct {
 		by   time.Duration

@@ -16,13 +16,13 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// What the tests of registration, passwords and profiles have in common.
+// Helpers shared by the tests of registration, passwords and profiles.
 
 const otherPassword = "an entirely different one"
 
 type object = map[string]any
 
-// life runs a scenario on each engine, with a server whose settings are the defaults but for those given.
+// life runs a scenario on each engine, on a server with default settings except those given.
 func life(t *testing.T, f func(t *testing.T, s *servertest.Server), settings ...string) {
 	t.Helper()
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -30,30 +30,32 @@ func life(t *testing.T, f func(t *testing.T, s *servertest.Server), settings ...
 	})
 }
 
-// newName is a username that nobody has; address is one to it.
+// newName returns an unused username, and address returns an email address for it.
 func newName() string { return "u" + strings.ReplaceAll(uuid.NewString(), "-", "")[:16] }
 
 func address(name string) string { return name + "@example.com" }
 
-// shouted is another spelling of the same address, with a mailbox that a test can tell from the first one.
+// shouted returns another spelling of the same address. A test can tell mails to it from mails to
+// the original spelling.
 func shouted(email string) string {
 	local, domain, _ := strings.Cut(email, "@")
 	return strings.ToUpper(local) + "@" + domain
 }
 
-// post is a request of somebody without a session.
+// post sends a request without a session.
 func post(s *servertest.Server, path string, body any, options ...servertest.Option) *servertest.Response {
 	return s.Anonymous().Do(http.MethodPost, path, body, options...)
 }
 
-// register signs up and answers with the token of the mail, which is the nth to that address.
+// register registers a user and returns the token of the verification mail, the nth mail to the
+// address.
 func register(t *testing.T, s *servertest.Server, n int, body object) string {
 	t.Helper()
 	post(s, "/accounts/register", body).Want(t, http.StatusAccepted, "")
 	return linkToken(t, s, body["email"].(string), n, mail.Verify)
 }
 
-// linkToken is the token of the nth mail to an address, which must be of a kind.
+// linkToken returns the token of the nth mail to an address. It checks the kind of the mail.
 func linkToken(t *testing.T, s *servertest.Server, to string, n int, kind mail.Kind) string {
 	t.Helper()
 	m := s.Mails.Wait(t, to, n)
@@ -67,12 +69,12 @@ func verify(s *servertest.Server, token, password string) *servertest.Response {
 	return post(s, "/accounts/email/verify", object{"token": token, "password": password})
 }
 
-// signIn is a login of somebody whose name and password may be wrong.
+// signIn sends a login request. The name and the password may be wrong.
 func signIn(s *servertest.Server, name, password string) *servertest.Response {
 	return post(s, "/accounts/login", object{"username": name, "password": password})
 }
 
-// mailKinds are the kinds of all mails to an address, once nothing waits to be sent any more.
+// mailKinds returns the kinds of all mails to an address, after the outbox is empty.
 func mailKinds(t *testing.T, s *servertest.Server, to string) []mail.Kind {
 	t.Helper()
 	settle(t, s)
@@ -102,13 +104,15 @@ func settle(t *testing.T, s *servertest.Server) {
 	t.Fatal("the outbox is not empty after 10 s")
 }
 
-// wantField asks for a 422 with one error, which names the member and what is wrong with it.
+// wantField checks that a response is a 422 with exactly one error, which has this pointer and
+// code.
 func wantField(t *testing.T, r *servertest.Response, pointer, code string) {
 	t.Helper()
 	wantFields(t, r, pointer+" "+code)
 }
 
-// wantFields checks that an answer is a 422 with these errors, each a pointer and a code, in any order.
+// wantFields checks that a response is a 422 with exactly these errors, each a pointer and a code,
+// in any order.
 func wantFields(t *testing.T, r *servertest.Response, want ...string) {
 	t.Helper()
 	var got []string
@@ -123,7 +127,7 @@ func wantFields(t *testing.T, r *servertest.Response, want ...string) {
 	}
 }
 
-// wantAccepted checks that an answer is a 202 that says so, and nothing else.
+// wantAccepted checks that a response is a 202 with the status "accepted" and nothing else.
 func wantAccepted(t *testing.T, r *servertest.Response) {
 	t.Helper()
 	r.Want(t, http.StatusAccepted, "")
@@ -132,7 +136,7 @@ func wantAccepted(t *testing.T, r *servertest.Response) {
 	}
 }
 
-// nothing asks for an answer that holds no body, cookie or credential.
+// nothing checks that a response has no body and no cookies.
 func nothing(t *testing.T, r *servertest.Response) {
 	t.Helper()
 	if len(r.Raw) != 0 || len(r.Cookies()) != 0 {
@@ -140,7 +144,8 @@ func nothing(t *testing.T, r *servertest.Response) {
 	}
 }
 
-// alike are the status, the headers and the body of an answer, without what is new in each.
+// alike returns the status, the headers and the body of a response, without the parts that differ
+// between equal requests.
 func alike(r *servertest.Response) string {
 	h := r.Header.Clone()
 	h.Del("Date")
@@ -150,7 +155,7 @@ func alike(r *servertest.Response) string {
 	return http.StatusText(r.Status) + "\n" + text.String() + requestID.ReplaceAllString(string(r.Raw), "")
 }
 
-// stored is the user with an address, as the database has it.
+// stored returns the user with an address from the database.
 func stored(t *testing.T, s *servertest.Server, email string) models.User {
 	t.Helper()
 	u, err := s.Store.UserByEmail(context.Background(), strings.ToLower(email))
@@ -171,7 +176,7 @@ func usersWith(t *testing.T, s *servertest.Server, email string) int64 {
 	return s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE email_norm = ?", strings.ToLower(email))
 }
 
-// statuses counts answers.
+// statuses counts the responses by status.
 func statuses(answers []*servertest.Response) map[int]int {
 	count := map[int]int{}
 	for _, r := range answers {

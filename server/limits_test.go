@@ -38,8 +38,9 @@ func flood(t *testing.T, loops int, request func(loop int)) {
 	t.Cleanup(func() { close(stop); all.Wait() })
 }
 
-// One client network sends more passwords than the slots can hash: right ones from one address, or
-// wrong ones from many /64s of one /48. Logins from other networks continue.
+// Requests from one client network exceed the capacity of the hasher, with correct passwords from
+// one address or with wrong ones from many /64s of one /48. Logins from other networks still
+// succeed.
 func TestControl186OneNetworkCannotStarveOthers(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		for name, attack := range map[string]func(s *servertest.Server, mallory servertest.User, loop int){
@@ -71,8 +72,8 @@ func TestControl186OneNetworkCannotStarveOthers(t *testing.T) {
 	})
 }
 
-// Right passwords of a client are counted too, in every operation that requires a password. Another
-// client is not affected.
+// Correct passwords count against the client's limit too, in every operation that requires a
+// password. Other clients are not affected.
 func TestControl186PasswordsOfAClient(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -90,8 +91,8 @@ func TestControl186PasswordsOfAClient(t *testing.T) {
 	}, "ACCOUNTS_PASSWORDS_PER_CLIENT=3/15m", trusted)
 }
 
-// A user can create a limited number of sessions and events per hour. A reset by mail opens the
-// login again.
+// The number of sessions and events that a user can create per hour is limited. A reset by mail
+// lifts the limit for login.
 func TestControl186PasswordsOfAUser(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
@@ -122,8 +123,8 @@ func TestControl186PasswordsOfAUser(t *testing.T) {
 	}, "ACCOUNTS_PASSWORDS_PER_USER=2/1h")
 }
 
-// A request that fails for a fault of the database uses up no limit, because clients repeat it until
-// the database is back. The faults are made by triggers of MySQL.
+// A request that fails because of a database error counts against no limit, because clients repeat
+// it until the database is back. MySQL triggers cause the errors.
 func TestControl186FaultsCostTheUserNothing(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		if engine != servertest.MySQL {
@@ -149,8 +150,8 @@ func TestControl186FaultsCostTheUserNothing(t *testing.T) {
 	})
 }
 
-// A client polls the exhausted limit of a name and exhausts it again after each reset. The owner
-// can log in from the network of the reset, and each 429 counts against the client.
+// A client polls a name whose limit is exceeded and exceeds it again after each reset. The owner
+// can still log in from the network of the reset, and each 429 counts against the attacking client.
 func TestControl188OwnerGetsIn(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const owner, attacker = "198.51.100.1", "192.0.2.1"
@@ -176,8 +177,9 @@ func TestControl188OwnerGetsIn(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
 }
 
-// A reset that hands an account to the owner of its address, and replaces the username, makes the owner's network known
-// for the address, and no longer the network of the stranger who registered with it.
+// A reset that returns an account to the owner of its address also replaces the username. For the
+// address, it makes the owner's network known and forgets the network of the stranger's
+// registration.
 func TestControl188OwnerGetsInAfterASquatter(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const owner, squatter = "198.51.100.1", "192.0.2.1"
@@ -194,11 +196,11 @@ func TestControl188OwnerGetsInAfterASquatter(t *testing.T) {
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
-// Each 429 counts for the client, so the client is soon rejected without a look at the name.
+// Each 429 counts against the client, so the client is soon rejected regardless of the name.
 func TestControl188PollingCosts(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
-		for range 20 { // five are verified, fifteen are not
+		for range 20 { // five are verified, fifteen are rejected
 			loginFrom(s, "192.0.2.1", u.Username, "a wrong one")
 		}
 		judged(t, s)
@@ -210,8 +212,8 @@ func TestControl188PollingCosts(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=5/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=20/15m", trusted)
 }
 
-// A known network has a limit too. After it is exceeded the common limit counts. The network is
-// forgotten after 30 days.
+// A known network has its own limit. Beyond it, the common limit counts. The network is forgotten
+// after 30 days.
 func TestControl188KnownNetworkIsBounded(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -248,8 +250,8 @@ func TestControl188KnownNetworkIsBounded(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
-// The network of a name's previous owner is not known for the next owner: after a deletion, a
-// rename and a change of address.
+// After a deletion, a rename or a change of address, the known network of a name's previous owner
+// is not known for its next owner.
 func TestControl188KnownNetworkStaysWithTheOwner(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const home = "198.51.100.1"
@@ -292,8 +294,8 @@ func TestControl188KnownNetworkStaysWithTheOwner(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
-// An IPv6 client is counted by its /64 and by its /48, which counts as eight clients, in every
-// limit per client.
+// An IPv6 client is counted by its /64 and by its /48 in every limit per client. A /48 may use as
+// much as eight clients.
 func TestControl189NetworksOfAClient(t *testing.T) {
 	none := "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	requests := map[string]func(s *servertest.Server, o servertest.Option) *servertest.Response{
@@ -339,7 +341,7 @@ func TestControl189NetworksOfAClient(t *testing.T) {
 						n++
 					}
 				}
-				if n != 14 { // two have been sent already
+				if n != 14 { // two were sent before
 					t.Errorf("%d of one /48, want 14", n)
 				}
 				if !ask("2001:db8:2:%x::1", 1) {
@@ -350,7 +352,8 @@ func TestControl189NetworksOfAClient(t *testing.T) {
 	}
 }
 
-// Each change of the password sends a mail to an address that may be a mailing list's.
+// Changes of the password are limited, because each sends a mail and the address may be a mailing
+// list.
 func TestControl190PasswordChanges(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -371,7 +374,7 @@ func TestControl190PasswordChanges(t *testing.T) {
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h")
 }
 
-// The invitations of a staff member to one address, and to all addresses per hour, are limited.
+// The invitations that a staff member may send per hour are limited, for one address and in total.
 func TestControl190Invitations(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		invite := func(email string) *servertest.Response {
@@ -400,8 +403,8 @@ func TestControl190Invitations(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=2/1h", "ACCOUNTS_MAILS_PER_STAFF=4/1h")
 }
 
-// A username that is taken counts as much as one that is free: otherwise a user could probe all
-// names of others.
+// An attempt to take a username in use counts like any other change of the username. Otherwise a
+// user could probe for the usernames of others.
 func TestControl194TakenUsernames(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
@@ -415,8 +418,8 @@ func TestControl194TakenUsernames(t *testing.T) {
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h")
 }
 
-// A reset, a staff member or an operator that releases an account on one replica releases it on all
-// replicas at once.
+// If a reset, a staff member or the operator lifts the limit of an account on one replica, it is
+// lifted on all replicas at once.
 func TestControl198ReleasedOnEveryReplica(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		settings := []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_PASSWORDS_PER_USER=100/1h", trusted}

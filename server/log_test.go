@@ -19,7 +19,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// records are the lines of a log; each must be one JSON object, and nothing in it may speak to a terminal.
+// records parses the lines of a log. Each line must be one JSON object without terminal control
+// characters.
 func records(t *testing.T, log string) (list []map[string]any) {
 	t.Helper()
 	for line := range strings.Lines(log) {
@@ -39,11 +40,11 @@ func records(t *testing.T, log string) (list []map[string]any) {
 	return list
 }
 
-// requestOf is the one line about a request.
+// requestOf returns the only log line about a request.
 func requestOf(t *testing.T, s *servertest.Server, id string) map[string]any {
 	t.Helper()
 	var found []map[string]any
-	waitFor(t, func() bool { // it is written when the answer has been
+	waitFor(t, func() bool { // the line is written after the response
 		found = nil
 		for _, record := range records(t, s.Log.String()) {
 			if record["msg"] == "request" && record["request_id"] == id {
@@ -58,10 +59,11 @@ func requestOf(t *testing.T, s *servertest.Server, id string) map[string]any {
 	return found[0]
 }
 
-// forgery is what somebody would like to see in the log: a second line, another colour, an end of the text.
+// forgery is text that an attacker might inject into the log: a second line, terminal control
+// sequences and an end of the string.
 const forgery = "x\r\n{\"time\":\"2026-01-01T00:00:00Z\",\"level\":\"INFO\",\"msg\":\"forged\",\"user_id\":1}\r\n\x1b[2J\x1b]0;forged\x07\u009b31m\u2028\"'\\\x7f\x00\",\"user_id\":1,\"x\":\""
 
-// Whatever a client sends, and wherever, each request is one line of its own, which is the server's.
+// Each request is logged as exactly one line, which client input cannot break or extend.
 func TestControl90LinesAreNotForged(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{trusted}})
 	u := s.NewUser()
@@ -90,7 +92,7 @@ func TestControl90LinesAreNotForged(t *testing.T) {
 	}
 	ask(http.MethodPatch, "/accounts/profile", object{"first_name": forgery, "last_name": forgery})
 	ask(http.MethodPost, "/accounts/email/verify", object{"token": forgery, "password": password})
-	visible := strings.Map(func(r rune) rune { // what can be in a header at all
+	visible := strings.Map(func(r rune) rune { // the characters that a header can contain
 		if r < ' ' || r >= 0x7f {
 			return -1
 		}
@@ -99,7 +101,7 @@ func TestControl90LinesAreNotForged(t *testing.T) {
 	for _, name := range []string{"User-Agent", "X-Forwarded-For", "X-Request-Id", "X-Real-IP", "Origin", "Referer", "Accept-Language", "Authorization", "Cookie", "X-CSRFToken", "Refresh-Attempt", "Content-Type", "Host"} {
 		ask(http.MethodPost, "/accounts/refresh_token", "{}", servertest.Header(name, visible))
 	}
-	for _, begin := range []string{ // some of it is refused before it is a request
+	for _, begin := range []string{ // the HTTP server rejects some of these
 		"forged /accounts/profile HTTP/1.1\r\n", "FORGED\" /accounts/profile HTTP/1.1\r\n", "FORGED\x1b[2J /accounts/profile HTTP/1.1\r\n", "GET /forged\x1b[2J HTTP/1.1\r\n",
 		"GET /accounts/profile HTTP/1.1\r\nUser-Agent: \x1b[2J forged\r\n", "GET /accounts/profile HTTP/1.1\r\nUser-Agent: \x9b\xff forged\r\n", "GET /accounts/profile HTTP/1.1\r\nX-\x1bforged: x\r\n",
 	} {
@@ -125,8 +127,8 @@ func TestControl90LinesAreNotForged(t *testing.T) {
 	}
 }
 
-// Of every operation, and of what is none, the log says what an inquiry needs: when, which request, who, from where,
-// what, and how it ended.
+// For every operation, and for requests that match none, the log contains the data that an
+// investigation needs: time, request, user, client address, operation and result.
 func TestControl90LinesSayWhatAnInquiryNeeds(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{trusted}})
 	ada := newAda(t, s)
@@ -147,7 +149,7 @@ func TestControl90LinesSayWhatAnInquiryNeeds(t *testing.T) {
 		r := send(c.Copy(), exampleOf(t, op), from("192.0.2.7"))
 		user := ada.ID
 		if len(op.Security) == 0 && (op.ID != "login" || r.Status != http.StatusOK) {
-			user = 0 // nobody has shown who it is
+			user = 0 // the caller is not authenticated
 		}
 		wanted(op.ID, op.ID, user, r)
 		wanted(op.ID+", by nobody", op.ID, 0, send(s.Anonymous(), withoutPassword(exampleOf(t, op)), from("192.0.2.7")))
@@ -159,7 +161,7 @@ func TestControl90LinesSayWhatAnInquiryNeeds(t *testing.T) {
 	wanted("a foreign page", "", 0, s.Anonymous().Do(http.MethodPost, "/accounts/login", nil, from("192.0.2.7"), servertest.Header("Origin", "null")))
 }
 
-// withoutPassword takes the password out of an example, so that nobody is signed in by it.
+// withoutPassword removes the password from an example, so that the request authenticates no user.
 func withoutPassword(e example) example {
 	if body, ok := e.body.(map[string]any); ok {
 		e.body = without2(body, "password")
@@ -167,7 +169,7 @@ func withoutPassword(e example) example {
 	return e
 }
 
-// The clock of a machine elsewhere: its lines are in UTC all the same.
+// Log times are in UTC, even if the machine has another time zone.
 func TestControl90TimesAreInUTC(t *testing.T) {
 	var out bytes.Buffer
 	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.FixedZone("Tokyo", 9*3600))
@@ -181,7 +183,7 @@ func TestControl90TimesAreInUTC(t *testing.T) {
 	}
 }
 
-// brokenPipe is a client that has gone when the answer comes.
+// brokenPipe is the connection of a client that has disconnected before the response.
 type brokenPipe struct{ header http.Header }
 
 func (b brokenPipe) Header() http.Header { return b.header }
@@ -190,7 +192,7 @@ func (brokenPipe) Write([]byte) (int, error) {
 	return 0, &net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE}
 }
 
-// Who hangs up before the answer is out does not hide the request, and raises no alarm.
+// A request whose client disconnects before the response is still logged, and not as an error.
 func TestControl90AnswersBrokenOff(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	handler, err := s.Handler()

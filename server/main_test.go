@@ -31,7 +31,8 @@ func (c covered) Run() int {
 	})
 }
 
-// partOfThePackage says what leaves tests out; empty if nothing does. A `go test ./...` with nothing else is whole.
+// partOfThePackage returns the flag or the setting that excludes tests, or an empty string if all
+// tests run.
 func partOfThePackage() string {
 	for _, name := range []string{"run", "skip", "list", "fuzz"} {
 		if value := flag.Lookup("test." + name).Value.String(); value != "" {

@@ -17,9 +17,10 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// The security matrix: every operation of the contract is tried with every way of showing a credential, and what
-// must come is computed from the contract's `security` by the model below, which shares no code with the server.
-// A new operation is in the matrix as soon as it is in the contract.
+// The security matrix tries every operation of the contract with every way of presenting a
+// credential. The model below computes the expected result from the contract's `security` and
+// shares no code with the server. A new operation is in the matrix as soon as it is in the
+// contract.
 
 func TestControl87PublicOperations(t *testing.T) {
 	var public []string
@@ -38,7 +39,8 @@ func TestControl87PublicOperations(t *testing.T) {
 	}
 }
 
-// The matrix believes the contract. A role that is missing there would open an operation to every user.
+// The matrix trusts the contract. A role that is missing from the contract would open an operation
+// to every user, so the list of roles is checked separately.
 func TestControl73OperationsOfStaff(t *testing.T) {
 	var staff []string
 	for _, op := range servertest.Operations() {
@@ -59,7 +61,7 @@ func TestControl73OperationsOfStaff(t *testing.T) {
 
 func TestControl87SecurityMatrix(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		t.Parallel() // the longest test, and half of it is waiting for a database
+		t.Parallel() // the longest test, and half of it waits for the database
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
 		w := newWorld(t, s)
 		for _, op := range servertest.Operations() {
@@ -84,20 +86,20 @@ func TestControl87SecurityMatrix(t *testing.T) {
 	})
 }
 
-// credential is what the model knows of a token: what it is worth, not how that is found out.
+// credential is the model's view of a token: its properties, as the test set them up.
 type credential struct {
 	raw       string
-	refresh   bool // made for refreshing, else for access
+	refresh   bool // a refresh token, not an access token
 	authentic bool
 	transport accounts.Transport
 	expired   bool
-	ended     bool // its session was revoked, or its user's epoch moved, or its user is inactive
+	ended     bool // its session is revoked, its user's epoch has changed, or its user is inactive
 	csrf      string
-	role      string // of its user: staff or superuser, or none
-	aged      bool   // the password was shown long ago
+	role      string // role of its user: staff, superuser or none
+	aged      bool   // the last authentication is not recent
 }
 
-// place is a way by which a credential can come.
+// place is a place in a request where a credential can be presented.
 type place string
 
 const (
@@ -107,30 +109,31 @@ const (
 	atBody    place = "body"
 )
 
-// scenario is a way of asking. Credentials are names of the world.
+// scenario is a way of sending a request. Credentials are keys of [world.credentials].
 type scenario struct {
 	name                          string
 	bearer, access, refresh, body []string
 	scheme                        string // instead of "Bearer "
-	csrf                          string // "own": of the first cookie's session; else the name of a credential, or any text
+	csrf                          string // "own": the token of the first cookie's session; otherwise the name of a credential, or any text
 	query                         string
 	headers                       map[string]string
 	foreign                       bool // sent by a page of a foreign origin
 }
 
-// shown are the credentials at a place.
+// shown returns the names of the credentials at a place.
 func (sc scenario) shown(p place) []string {
 	return map[place][]string{atBearer: sc.bearer, atAccess: sc.access, atRefresh: sc.refresh, atBody: sc.body}[p]
 }
 
 // ------------------------------------------------------------------ the model
 
-// verdict returns the code with which the contract requires the request to be rejected, or an empty one. It is
-// signedOut where the contract accepts the request but not its credential.
+// verdict returns the code with which the contract requires the request to be rejected, or an empty
+// string if it is accepted. It returns signedOut if the contract accepts the request but not its
+// credential.
 func (w *world) verdict(op servertest.Operation, sc scenario) string {
 	code := w.code(op, sc)
 	switch {
-	case sc.query != "" && (code == "" || isOptional(op)): // it names parameters that no operation has
+	case sc.query != "" && (code == "" || isOptional(op)): // no operation has these parameters
 		return "request_malformed"
 	case code != "" && isOptional(op):
 		return signedOut
@@ -149,7 +152,7 @@ func (w *world) code(op servertest.Operation, sc scenario) string {
 	case takes(op, "bearerAuth") && len(sc.bearer) > 0:
 		return w.judge(op, sc, atBearer, false)
 	}
-	for _, alternative := range op.Security { // in the order in which they are written
+	for _, alternative := range op.Security { // in the order of the contract
 		for _, p := range []place{atAccess, atRefresh} {
 			if _, listed := alternative[string(p)]; listed && len(sc.shown(p)) > 0 {
 				_, csrf := alternative["csrfToken"]
@@ -160,7 +163,7 @@ func (w *world) code(op servertest.Operation, sc scenario) string {
 	return "credentials_missing"
 }
 
-// judge is the worth of the one credential that counts.
+// judge returns the verdict on the one credential that counts.
 func (w *world) judge(op servertest.Operation, sc scenario, p place, csrf bool) string {
 	invalid := "access_invalid"
 	if anonymousAllowed(op) || p == atRefresh {
@@ -171,7 +174,7 @@ func (w *world) judge(op servertest.Operation, sc scenario, p place, csrf bool) 
 	schemeOK := sc.scheme == "" || strings.EqualFold(sc.scheme, "Bearer ")
 	switch {
 	case len(names) > 1, p == atBearer && !schemeOK, !c.authentic, c.refresh != (p == atRefresh || p == atBody):
-		if !c.authentic || !anonymousAllowed(op) || p != atAccess || len(names) != 1 { // there it is the handle of server_held
+		if !c.authentic || !anonymousAllowed(op) || p != atAccess || len(names) != 1 { // the access cookie can still be the handle of server_held
 			return invalid
 		}
 	case c.refresh && p != refreshPlace[c.transport]:
@@ -193,12 +196,13 @@ var (
 		accounts.Hybrid: atRefresh, accounts.Cookies: atRefresh, accounts.ServerHeld: atAccess, accounts.BodyTokens: atBody}
 )
 
-// judgeSession: where the operation is about the session itself, the way is judged before the expiry, and what the
-// contract does not list is forgiven, such as an ended session at logout.
+// judgeSession checks the transport, the expiry and the session of an authentic credential.
+// Operations about the session itself check the transport before the expiry. They ignore errors
+// that the contract does not list, such as a revoked session at logout.
 func (w *world) judgeSession(op servertest.Operation, c credential, p place, invalid string) string {
 	codes, aboutSession := codesOf(op, "401"), takes(op, "refreshCookie")
 	rightPlace := accessPlace[c.transport]
-	if c.refresh || slices.Contains(codes, "refresh_reused") { // then an access token is taken as the handle alone
+	if c.refresh || slices.Contains(codes, "refresh_reused") { // an access token counts only as a session handle here
 		rightPlace = refreshPlace[c.transport]
 	}
 	code := ""
@@ -222,7 +226,7 @@ func (w *world) judgeSession(op servertest.Operation, c credential, p place, inv
 	return judgeRole(op, c)
 }
 
-// judgeRole: what the contract asks of the user is asked last.
+// judgeRole checks the requirements on the user, which come last.
 func judgeRole(op servertest.Operation, c credential) string {
 	wanted := op.Operation.Extensions["x-required-role"]
 	switch {
@@ -241,10 +245,10 @@ type world struct {
 	t           *testing.T
 	s           *servertest.Server
 	ada, bob    servertest.User
-	eve         servertest.User // another user, who was a superuser until a moment ago
-	sam         servertest.User // a member of staff
+	eve         servertest.User // another user; the test revokes her superuser role
+	sam         servertest.User // a staff member
 	credentials map[string]credential
-	mark        int64 // of the last change of a row that was looked at
+	mark        int64 // sequence number of the last change of a row seen so far
 }
 
 func newWorld(t *testing.T, s *servertest.Server) *world {
@@ -264,7 +268,7 @@ func newWorld(t *testing.T, s *servertest.Server) *world {
 	return w
 }
 
-// renew gives ada, and the other user, young sessions that nothing has happened to.
+// renew gives ada, sam and eve new sessions in their initial state.
 func (w *world) renew() {
 	w.restore()
 	w.s.Database.Exec(w.t, "DELETE FROM sessions WHERE user_id IN (?, ?, ?)", w.ada.ID, w.eve.ID, w.sam.ID)
@@ -296,13 +300,13 @@ func (w *world) renew() {
 	written(w.t, w.s, &w.mark)
 }
 
-// restore undoes what a request did: whatever an operation takes away, the next one finds the same world.
+// restore undoes the changes of a request, so that every request starts from the same state.
 func (w *world) restore() {
 	w.s.Database.Restore(w.t)
-	written(w.t, w.s, &w.mark) // it writes too
+	written(w.t, w.s, &w.mark) // skips the changes made by the restore
 }
 
-// note enters both tokens of a client under "state kind transport".
+// note registers both tokens of a client as "state kind transport".
 func (w *world) note(state string, c *servertest.Client, like credential) *servertest.Client {
 	like.authentic, like.transport, like.csrf = true, c.Transport, csrfOf(w.t, c)
 	like.raw = accessOf(c)
@@ -314,7 +318,7 @@ func (w *world) note(state string, c *servertest.Client, like credential) *serve
 	return c
 }
 
-// csrfValue is what the scenario sends in X-CSRFToken.
+// csrfValue returns the value that the scenario sends in X-CSRFToken.
 func (w *world) csrfValue(sc scenario) string {
 	if sc.csrf == "own" {
 		for _, p := range []place{atRefresh, atAccess} {
@@ -330,7 +334,8 @@ func (w *world) csrfValue(sc scenario) string {
 	return sc.csrf
 }
 
-// try sends a scenario to an operation and compares the answer with the model's, which it returns.
+// try sends a scenario to an operation and compares the response with the model's verdict, which it
+// returns.
 func (w *world) try(t *testing.T, op servertest.Operation, sc scenario) string {
 	t.Helper()
 	want := w.verdict(op, sc)
@@ -348,7 +353,7 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 	t.Helper()
 	changes := written(t, w.s, &w.mark)
 	changed := len(changes) > 0
-	if want == "" && sc.query != "" { // no operation has such parameters
+	if want == "" && sc.query != "" { // no operation has these parameters
 		r.Want(t, http.StatusBadRequest, "request_malformed")
 		if changed {
 			t.Errorf("%s: rejected, and yet %v", sc.name, changes)
@@ -389,7 +394,8 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 	}
 }
 
-// isRefusal names the codes that security gives; credentials_invalid of login is the operation's own answer.
+// isRefusal reports whether a code is a rejection by the security checks. It excludes
+// credentials_invalid, which is login's own result.
 func isRefusal(code string) bool {
 	return code == "csrf_failed" || code == "role_required" || code == "reauth_required" || code == "credentials_missing" || strings.HasPrefix(code, "access_") ||
 		strings.HasPrefix(code, "session_") || strings.HasPrefix(code, "refresh_")
@@ -407,7 +413,7 @@ func (w *world) options(sc scenario) servertest.Option {
 		}
 		for _, p := range []place{atAccess, atRefresh} {
 			for _, name := range sc.shown(p) {
-				cookie := strings.TrimPrefix(schemes[string(p)].Value.Name, "__Host-") // as on plain http
+				cookie := strings.TrimPrefix(schemes[string(p)].Value.Name, "__Host-") // the names on plain http
 				r.Header.Add("Cookie", cookie+"="+w.credentials[name].raw)
 			}
 		}
@@ -420,7 +426,7 @@ func (w *world) options(sc scenario) servertest.Option {
 	}
 }
 
-// The model itself, where it is easy to see what is right.
+// The model returns the expected verdicts in simple cases.
 func TestModel(t *testing.T) {
 	w := &world{credentials: map[string]credential{
 		"a": {raw: "a", authentic: true, transport: accounts.Hybrid}, "c": {raw: "c", authentic: true, transport: accounts.Cookies, csrf: "1"},

@@ -16,7 +16,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// metrics reads all figures, as Prometheus does; without says what must not be in them.
+// metrics returns the values of all metrics, as Prometheus would read them. It checks that the text
+// contains none of the strings in without.
 func metrics(t *testing.T, s *servertest.Server, without ...string) map[string]float64 {
 	t.Helper()
 	answer := httptest.NewRecorder()
@@ -36,8 +37,8 @@ func metrics(t *testing.T, s *servertest.Server, without ...string) map[string]f
 	return found
 }
 
-// While the mail server is unavailable each attempt fails and the mail waits for the next one. It
-// is not due in the meantime, but the figures that operators alert on must still grow.
+// While the mail server is unavailable, each attempt fails and the mail waits for the next one. The
+// mail is not due in the meantime, but the metrics that operators alert on must still grow.
 func TestControl208MailOutageShows(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Parallel()

@@ -8,7 +8,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// The demo is for whoever tries the server on a machine of their own. Elsewhere it is a path like any other that is not there.
+// The demo is for trying the server on a local machine. On other hosts its paths do not exist.
 func TestDemoIsOnLoopbackOnly(t *testing.T) {
 	paths := []string{"/demo", "/demo/", "/demo/demo.js", "/demo/style.css"}
 	here := servertest.Start(t, servertest.Options{HoldMail: true})
@@ -34,7 +34,7 @@ func TestDemoIsOnLoopbackOnly(t *testing.T) {
 	}
 }
 
-// The console is there for whoever may use it, on every host, unless its operator wants it elsewhere.
+// The console is available on every host, unless the operator disables it.
 func TestConsoleIsASetting(t *testing.T) {
 	paths := []string{"/console", "/console/", "/console/?view=users", "/console/console.js", "/console/style.css"}
 	on := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_PUBLIC_URL=https://accounts.example"}})
@@ -58,5 +58,5 @@ func TestConsoleIsASetting(t *testing.T) {
 	for _, path := range paths {
 		off.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "resource_not_found")
 	}
-	off.Anonymous().Do(http.MethodGet, "/admin/users", nil).Want(t, http.StatusUnauthorized, "credentials_missing") // these stay
+	off.Anonymous().Do(http.MethodGet, "/admin/users", nil).Want(t, http.StatusUnauthorized, "credentials_missing") // the operations remain available
 }

@@ -13,8 +13,8 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// What the strict decoder takes, every other reader of the bytes takes alike; and it takes whatever another program
-// would write of the same value.
+// Every document that the strict decoder accepts has the same value for encoding/json. The decoder
+// also accepts the value as another program would write it.
 func FuzzStrictJSON(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `null`, `[]`, `"a"`, `-0`, `1e400`, `9007199254740993`, `{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, `{"A":1,"a":2}`, `{"a":{"b":1,"b":1}}`, `{}{}`, `{} x`, ` {} `,
@@ -46,7 +46,8 @@ func FuzzStrictJSON(f *testing.F) {
 	})
 }
 
-// secondReader is encoding/json, and whether a name occurs twice in an object, counted in the tokens.
+// secondReader parses raw with encoding/json. It also reports whether an object has a member twice,
+// by counting the members in the text.
 func secondReader(t *testing.T, raw []byte) (value any, twice bool) {
 	t.Helper()
 	whole := json.NewDecoder(bytes.NewReader(raw))
@@ -60,7 +61,7 @@ func secondReader(t *testing.T, raw []byte) (value any, twice bool) {
 	return value, countMembers(t, raw) != membersOf(value)
 }
 
-// countMembers counts the colons outside of strings: there is one a member, whatever the names are.
+// countMembers counts the colons outside of strings, one for each member.
 func countMembers(t *testing.T, raw []byte) int {
 	t.Helper()
 	var compact bytes.Buffer
@@ -86,7 +87,8 @@ func membersOf(value any) (n int) {
 	return n
 }
 
-// A token is what stands behind "Bearer " in the one Authorization header, byte for byte, or nothing.
+// The token is the text after "Bearer " in the only Authorization header, byte for byte, or
+// nothing.
 func FuzzAuthorization(f *testing.F) {
 	for _, line := range []string{"Bearer a.b.c", "bearer a", "BEARER  a", "Bearer", "Bearer ", "Bearera", " Bearer a", "Basic YTpi", "Bearer\ta", "Bearer a, Bearer b", "Bearer a\x00", "\u212aearer a", "Token a", ""} {
 		f.Add(line, "", false)
@@ -107,8 +109,8 @@ func FuzzAuthorization(f *testing.F) {
 	})
 }
 
-// A cookie is read if its name stands in the header once, and then byte for byte. Wherever the name stands, no other
-// cookie is looked for.
+// A cookie is read byte for byte if its name occurs exactly once in the header. If the name occurs,
+// the server looks for no other cookie.
 func FuzzCookies(f *testing.F) {
 	for _, name := range []string{"access", "refreshtoken", "__Host-access", "__Host-refreshtoken"} {
 		for _, line := range []string{
@@ -122,7 +124,7 @@ func FuzzCookies(f *testing.F) {
 	plain := regexp.MustCompile(`\A[A-Za-z0-9._~-]+\z`)
 	f.Fuzz(func(t *testing.T, first, second string) {
 		if strings.ContainsAny(first+second, "\r\n\x00") {
-			return // no header that arrives has any of them
+			return // cannot occur in a header
 		}
 		r := &http.Request{Header: http.Header{"Cookie": {first, second}}}
 		for _, names := range []cookieNames{{access: "access", refresh: "refreshtoken"}, {access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}} {
@@ -132,7 +134,7 @@ func FuzzCookies(f *testing.F) {
 				switch {
 				case there != (len(values) > 0):
 					t.Errorf("%q: %s is there: %v, of %q", r.Header, name, there, values)
-				case got != "" && (len(values) != 1 || values[0] != strings.Trim(got, " \t")): // blanks before it stay, and no token has any
+				case got != "" && (len(values) != 1 || values[0] != strings.Trim(got, " \t")): // leading blanks are kept, but no token has any
 					t.Errorf("%q: %s is %q, of %q", r.Header, name, got, values)
 				case len(values) == 1 && plain.MatchString(values[0]) && got != values[0]:
 					t.Errorf("%q: %s is %q, want %q", r.Header, name, got, values[0])
@@ -142,7 +144,7 @@ func FuzzCookies(f *testing.F) {
 	})
 }
 
-// cookiesNamed are the values that stand under a name, by RFC 6265, 4.2.1.
+// cookiesNamed returns the values of a cookie name, following RFC 6265, section 4.2.1.
 func cookiesNamed(name, header string) (values []string) {
 	for _, pair := range strings.Split(header, ";") {
 		key, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")

@@ -16,7 +16,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// requestReset asks for a reset and answers with the token of the mail, which is the nth to that address.
+// requestReset requests a reset and returns the token of the mail, the nth mail to the address.
 func requestReset(t *testing.T, s *servertest.Server, email string, n int) string {
 	t.Helper()
 	post(s, "/accounts/password/reset", object{"email": email}).Want(t, http.StatusAccepted, "")
@@ -31,7 +31,7 @@ func changePassword(c *servertest.Client, current, next string) *servertest.Resp
 	return c.Do(http.MethodPost, "/accounts/password/change", object{"current_password": current, "new_password": next})
 }
 
-// sessionsInEach are sessions of a user in every transport.
+// sessionsInEach starts a session of a user in every transport.
 func sessionsInEach(s *servertest.Server, u servertest.User) []*servertest.Client {
 	var list []*servertest.Client
 	for _, transport := range transports {
@@ -40,7 +40,7 @@ func sessionsInEach(s *servertest.Server, u servertest.User) []*servertest.Clien
 	return list
 }
 
-// wantEnded asks that nothing of the sessions works any more, without telling the clients.
+// wantEnded checks that the tokens of the sessions are rejected. The clients keep their tokens.
 func wantEnded(t *testing.T, clients []*servertest.Client) {
 	t.Helper()
 	for _, c := range clients {
@@ -101,7 +101,8 @@ func TestControl58ChangePasswordRefuses(t *testing.T) {
 	})
 }
 
-// Of many changes at once from one session one wins: its password, and a session that lives.
+// Of several concurrent changes of the password from one session, one succeeds: its password and
+// its new session are valid.
 func TestParallelChangesOfThePassword(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const n = 10
@@ -136,15 +137,15 @@ func TestControl54And55And62ResetPassword(t *testing.T) {
 		old := requestReset(t, s, u.Email, 2)
 		token := requestReset(t, s, u.Email, 3)
 		before := stored(t, s, u.Email)
-		confirmReset(s, old, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid") // the newer kills the older
+		confirmReset(s, old, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid") // a newer link replaces the older one
 		for value, code := range map[string]string{"x": "too_short", "password1234": "password_common", u.Email: "password_common"} {
-			wantField(t, confirmReset(s, token, value), "/new_password", code) // and consumes nothing
+			wantField(t, confirmReset(s, token, value), "/new_password", code) // uses up nothing
 		}
 		if diff := cmp.Diff(before, stored(t, s, u.Email)); diff != "" {
 			t.Errorf("the user was changed:\n%s", diff)
 		}
-		sessions[0].Profile().Want(t, http.StatusOK, "")                                    // asking for a mail ends nothing
-		nothing(t, confirmReset(s, token, otherPassword).Want(t, http.StatusNoContent, "")) // it does not sign the user in
+		sessions[0].Profile().Want(t, http.StatusOK, "")                                    // the request for a mail ends no session
+		nothing(t, confirmReset(s, token, otherPassword).Want(t, http.StatusNoContent, "")) // the reset does not sign the user in
 		wantEnded(t, sessions)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
 			t.Errorf("%d links are still open", n)
@@ -158,7 +159,8 @@ func TestControl54And55And62ResetPassword(t *testing.T) {
 	})
 }
 
-// A link cannot be guessed, nor made from what the database holds, nor from other links.
+// The token of a link cannot be guessed, and it cannot be derived from the database or from other
+// tokens.
 func TestControl54LinksAreRandomAndStoredAsHashes(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		var tokens []string
@@ -171,7 +173,7 @@ func TestControl54LinksAreRandomAndStoredAsHashes(t *testing.T) {
 			}
 		}
 		dump := s.Database.Dump(t)
-		seen := map[string]int{} // of a byte at a place
+		seen := map[string]int{} // occurrences of a byte at a position
 		for _, token := range tokens {
 			raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 			if err != nil || len(raw) != 32 {
@@ -193,7 +195,8 @@ func TestControl54LinksAreRandomAndStoredAsHashes(t *testing.T) {
 	})
 }
 
-// Known, unknown, inactive, pending: the same answer. A mail goes to an active account alone.
+// Known, unknown, inactive and unverified addresses get the same response. Only an active account
+// gets a mail.
 func TestControl53ResetRequestIsUniform(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, pending, unknown := s.NewUser(), s.NewUser(), address(newName()), address(newName())
@@ -211,10 +214,10 @@ func TestControl53ResetRequestIsUniform(t *testing.T) {
 		wantMails(t, s, unknown)
 		wantMails(t, s, inactive.Email)
 		wantMails(t, s, pending, mail.Verify)
-		wantMails(t, s, shouted(active.Email)) // it goes where the account says
+		wantMails(t, s, shouted(active.Email)) // mails go to the stored spelling of the address
 		wantMails(t, s, active.Email, mail.Reset, mail.Reset)
 		wantField(t, post(s, "/accounts/password/reset", object{"email": "x@y"}), "/email", "format_invalid")
-		before.Claims += 2 // by the two mails
+		before.Claims += 2 // two mails were queued
 		if diff := cmp.Diff(before, stored(t, s, active.Email)); diff != "" {
 			t.Errorf("asking has changed the user:\n%s", diff)
 		}
@@ -223,7 +226,7 @@ func TestControl53ResetRequestIsUniform(t *testing.T) {
 	})
 }
 
-// A link is for the user, the address and the state in which it was asked for.
+// A reset link is rejected after the user is deactivated or deleted.
 func TestResetLinkOfAUserWhoIsDisabled(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, gone := s.NewUser(), s.NewUser()
@@ -265,7 +268,7 @@ func TestControl54ParallelUsesOfAResetLink(t *testing.T) {
 	})
 }
 
-// A token of one purpose is worth nothing for another, and what merely looks like one is worth nothing at all.
+// A token is accepted for its own purpose only, and altered tokens are rejected.
 func TestControl56TokensHaveOnePurpose(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -273,7 +276,7 @@ func TestControl56TokensHaveOnePurpose(t *testing.T) {
 		tokens := map[string]string{
 			"verify": register(t, s, 1, object{"email": address(newName()), "password": password}),
 			"change": requestEmailChange(t, s, c, address(newName()), 1),
-			"reset":  requestReset(t, s, u.Email, 2), // after the notice of the change
+			"reset":  requestReset(t, s, u.Email, 2), // the first mail is the notice of the change
 		}
 		settle(t, s)
 		before := s.Database.Dump(t)
@@ -303,7 +306,7 @@ func TestControl56TokensHaveOnePurpose(t *testing.T) {
 			}
 		}
 		unchanged(t, s, before)
-		for _, purpose := range []string{"reset", "verify"} { // the reset ends the link of the change
+		for _, purpose := range []string{"reset", "verify"} { // the reset invalidates the link of the change
 			if r := confirm[purpose](tokens[purpose]); r.Status >= 300 {
 				t.Errorf("%s: %d %s", purpose, r.Status, r.Code())
 			}
@@ -311,7 +314,7 @@ func TestControl56TokensHaveOnePurpose(t *testing.T) {
 	})
 }
 
-// A link is for the user it was sent to, whoever uses it and whatever else is in the request.
+// A link works only for the user it was sent to, regardless of other data in the request.
 func TestControl56LinksBelongToTheirUser(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		victim, thief := s.NewUser(), s.NewUser()
@@ -337,7 +340,7 @@ func TestControl56LinksBelongToTheirUser(t *testing.T) {
 	})
 }
 
-// A thousand guesses at links are ten a minute, over all that takes one.
+// Guesses at links are limited to ten per minute, counted over all operations that take a link.
 func TestControl56GuessesAtLinks(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -356,17 +359,19 @@ func TestControl56GuessesAtLinks(t *testing.T) {
 		}
 		wantLimited(t, confirmReset(s, own, otherPassword))
 		s.Clock.Advance(time.Minute)
-		confirmReset(s, own, otherPassword).Want(t, http.StatusNoContent, "") // nothing was used up
+		confirmReset(s, own, otherPassword).Want(t, http.StatusNoContent, "") // the guesses used up nothing
 	}, "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=10/1m")
 }
 
-// isTooLong reports whether a request was rejected for one field alone, which is longer than the contract allows.
+// isTooLong reports whether a request was rejected only because one field is longer than the
+// contract allows.
 func isTooLong(r *servertest.Response, pointer string) bool {
 	list, _ := r.JSON["errors"].([]any)
 	return r.Code() == "validation_failed" && len(list) == 1 && list[0].(object)["pointer"] == pointer && list[0].(object)["code"] == "too_long"
 }
 
-// lastBit is another spelling of the same bytes to a decoder that does not look at the bits that base64 leaves over.
+// lastBit returns another spelling of the same bytes for a decoder that ignores the unused last
+// bits of base64.
 func lastBit(token string) []byte {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	b := []byte(token)

@@ -14,7 +14,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// enumOf returns the values of a schema of the contract.
+// enumOf returns the values of an enum schema in the contract.
 func enumOf(schema string) (values []string) {
 	for _, value := range servertest.Contract().Components.Schemas[schema].Value.Enum {
 		values = append(values, value.(string))
@@ -22,7 +22,7 @@ func enumOf(schema string) (values []string) {
 	return values
 }
 
-// catalogOf returns the members of GET /problems by code, and the codes in their order.
+// catalogOf returns the entries of GET /problems by code, and the codes in order.
 func catalogOf(t *testing.T, s *servertest.Server, query, member string) (map[string]object, []string) {
 	t.Helper()
 	r := s.Anonymous().Do(http.MethodGet, "/problems"+query, nil).Want(t, http.StatusOK, "")
@@ -87,7 +87,7 @@ func TestProblemMessagesAreInTheLanguageOfTheLocale(t *testing.T) {
 	}
 }
 
-// The contract's examples show what the server answers.
+// The examples in the contract equal the responses of the server.
 func TestExamplesOfProblemsAreTheAnswers(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	described, _ := catalogOf(t, s, "", "problems")
@@ -124,13 +124,13 @@ func TestExamplesOfProblemsAreTheAnswers(t *testing.T) {
 		}
 	}
 	for _, code := range enumOf("ProblemCode") {
-		if !seen[code] && code != "method_not_allowed" { // 405 is of no operation
+		if !seen[code] && code != "method_not_allowed" { // no operation responds with 405
 			t.Errorf("the contract has no example of %s", code)
 		}
 	}
 }
 
-// The table of field codes in the contract is the one that the server has.
+// The contract's table of field codes equals that of the server.
 func TestFieldCodesAreDescribedInTheContract(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	described, codes := catalogOf(t, s, "", "fields")
@@ -148,7 +148,7 @@ func TestFieldCodesAreDescribedInTheContract(t *testing.T) {
 	}
 }
 
-// The table of statuses in the text of the contract is the one that the server has.
+// The table of statuses in the contract's description equals that of the server.
 func TestStatusesAreDescribedInTheContract(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	described, _ := catalogOf(t, s, "", "problems")
@@ -174,7 +174,7 @@ func TestStatusesAreDescribedInTheContract(t *testing.T) {
 	}
 }
 
-// Every code has a page, whatever the settings: the answers link to it.
+// Every code has a page, regardless of the settings, because responses link to it.
 func TestEveryProblemHasAPage(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_DOCS=false", "ACCOUNTS_CONSOLE=false"}})
 	english, codes := catalogOf(t, s, "", "problems")
@@ -216,7 +216,7 @@ func TestEveryProblemHasAPage(t *testing.T) {
 	s.Anonymous().Do(http.MethodGet, "/problems/link_invalid", nil, servertest.Header("If-None-Match", head.Header.Get("ETag"))).Want(t, http.StatusNotModified, "")
 }
 
-// wantStaticPage checks that a page runs nothing and loads only what is the server's.
+// wantStaticPage checks that a page runs no scripts and loads resources of this server only.
 func wantStaticPage(t *testing.T, r *servertest.Response) {
 	t.Helper()
 	policy := r.Header.Get("Content-Security-Policy")
@@ -251,7 +251,8 @@ func TestTypeOfAProblemIsItsPage(t *testing.T) {
 	s.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusOK, "")
 }
 
-// Routes outside the contract are allowed below /problems/ alone; /problems itself is an operation.
+// Routes outside the contract are allowed only below /problems/. The path /problems itself is an
+// operation.
 func TestOnlyPagesAreOutsideTheContract(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	restore := s.Forget("GET /problems")

@@ -14,7 +14,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// requestEmailChange asks for a new address and answers with the token of the mail, which is the nth to it.
+// requestEmailChange requests a new address and returns the token of the mail, the nth mail to it.
 func requestEmailChange(t *testing.T, s *servertest.Server, c *servertest.Client, next string, n int) string {
 	t.Helper()
 	wantAccepted(t, changeEmail(c, next))
@@ -25,7 +25,7 @@ func changeEmail(c *servertest.Client, next string) *servertest.Response {
 	return c.Do(http.MethodPost, "/accounts/email/change", object{"email": next})
 }
 
-// confirmEmail confirms a new address with the token of the mail and the password of the user.
+// confirmEmail confirms a new address with the token of the mail and the user's password.
 func confirmEmail(s *servertest.Server, token, password string, options ...servertest.Option) *servertest.Response {
 	return post(s, "/accounts/email/change/confirm", object{"token": token, "password": password}, options...)
 }
@@ -57,14 +57,14 @@ func TestUpdateProfile(t *testing.T) {
 		signIn(s, want["username"].(string), u.Password).Want(t, http.StatusOK, "")
 		signIn(s, u.Username, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		patch(c, object{"locale": "ko"}).Want(t, http.StatusOK, "")
-		if got := profileOf(t, patch(c, object{"first_name": "Ada"})); got["locale"] != "ko" { // absent is not null
+		if got := profileOf(t, patch(c, object{"first_name": "Ada"})); got["locale"] != "ko" { // an absent member is not null
 			t.Errorf("the language is %v", got["locale"])
 		}
 		requestReset(t, s, u.Email, 1)
 		if m := s.Mails.To(u.Email)[0]; m.Locale != "ko" {
 			t.Errorf("a mail in %q", m.Locale)
 		}
-		for range 2 { // to clear what is clear already is no error
+		for range 2 { // clearing an empty field is no error
 			if got := profileOf(t, patch(c, object{"locale": nil})); got["locale"] != nil {
 				t.Errorf("the language is %q", got["locale"])
 			}
@@ -91,14 +91,14 @@ func TestUpdateProfileRefuses(t *testing.T) {
 		{"id", 1, "field_unknown"}, {"email_verified", true, "field_unknown"}, {"date_joined", "2020-01-01T00:00:00Z", "field_unknown"}, {"session_epoch", 1, "field_unknown"},
 	} {
 		wantField(t, patch(c, object{e.member: e.value}), "/"+e.member, e.code)
-		if e.member != "first_name" { // nothing of a request that is refused is done
+		if e.member != "first_name" { // a rejected request changes nothing
 			wantField(t, patch(c, object{"first_name": "Mallory", e.member: e.value}), "/"+e.member, e.code)
 		}
 	}
 	unchanged(t, s, before)
 }
 
-// Names that look or compare alike are one name.
+// Names that look alike or compare as equal count as the same name.
 func TestUsernameTaken(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		other, c := s.NewUser(), s.Login(s.NewUser(), accounts.Cookies)
@@ -126,7 +126,7 @@ func TestExport(t *testing.T) {
 		s.Login(stranger, accounts.Hybrid)
 		victim := s.Login(u, accounts.BodyTokens)
 		stolen := victim.Copy()
-		for range 2 { // makes an event: a token two generations old
+		for range 2 { // two rotations, so that using the old token records an event
 			s.Database.Age(t, rotation)
 			victim.RefreshTokens().Want(t, http.StatusOK, "")
 		}
@@ -174,7 +174,7 @@ func TestDeleteProfile(t *testing.T) {
 		before := s.Database.Dump(t)
 		deleteAccount(outdated).Want(t, http.StatusForbidden, "reauth_required")
 		unchanged(t, s, before)
-		others[3].Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "refresh_reused") // an event
+		others[3].Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "refresh_reused") // records an event
 
 		old := c.Copy()
 		r := deleteAccount(c).Want(t, http.StatusNoContent, "")
@@ -201,7 +201,8 @@ func TestDeleteProfile(t *testing.T) {
 		wantMails(t, s, u.Email, mail.Reset, mail.EmailChangeNotice, mail.AccountDeleted)
 		bystander.Profile().Want(t, http.StatusOK, "")
 
-		// The names are free again, the id is not: old tokens must not find somebody new behind their subject.
+		// The names can be used again, but the ID cannot: the subject of an old token must not
+		// identify a new user.
 		token := register(t, s, 4, object{"email": u.Email, "password": password, "username": u.Username})
 		again := profileOf(t, verify(s, token, password))
 		if again["username"] != u.Username || again["id"].(float64) <= float64(u.ID) {
@@ -211,7 +212,8 @@ func TestDeleteProfile(t *testing.T) {
 	})
 }
 
-// Who leaves takes nothing along that another user has asked for, not even a change to the address that becomes free.
+// The deletion of a user removes nothing that another user has requested, not even a change to the
+// address that becomes free.
 func TestDeletionLeavesOthersAlone(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
@@ -229,7 +231,7 @@ func TestDeletionLeavesOthersAlone(t *testing.T) {
 	})
 }
 
-// makeOld makes the login of a session longer ago than what counts as recent.
+// makeOld moves the login of a session back in time, so that it no longer counts as recent.
 func makeOld(t *testing.T, s *servertest.Server, c *servertest.Client) {
 	t.Helper()
 	s.Database.Exec(t, "UPDATE sessions SET created_at = ? WHERE id = ?", time.Now().Add(-10*time.Minute-time.Second).UTC(), idBytes(t, c))
@@ -276,7 +278,7 @@ func TestControl62And63And64ChangeEmail(t *testing.T) {
 		signIn(s, strings.ToLower(next), u.Password).Want(t, http.StatusOK, "")
 		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		confirmEmail(s, token, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
-		confirmReset(s, reset, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid") // it went to the old address
+		confirmReset(s, reset, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid") // it was sent to the old address
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
 			t.Errorf("%d links are still open, and would be good again if the old address came back", n)
 		}
@@ -285,7 +287,7 @@ func TestControl62And63And64ChangeEmail(t *testing.T) {
 	})
 }
 
-// Whether an address has an account is told to its owner alone, also to users.
+// Only the owner of an address learns that it has an account. Other users do not.
 func TestControl63ChangeEmailToATakenAddress(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		other, u := s.NewUser(), s.NewUser()
@@ -301,7 +303,7 @@ func TestControl63ChangeEmailToATakenAddress(t *testing.T) {
 		if m := s.Mails.To(other.Email)[0]; m.Link != s.Config.ResetURL {
 			t.Errorf("the owner of the address got the link %s", m.Link)
 		}
-		// Taken between request and confirmation.
+		// The address is taken between request and confirmation.
 		token := requestEmailChange(t, s, c, free, 2)
 		taker := register(t, s, 3, object{"email": free, "password": password})
 		verify(s, taker, password).Want(t, http.StatusOK, "")

@@ -9,8 +9,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// Eight clients with one wrong password each are counted as eight clients, also if the proxy writes
-// their ports. One client with eight wrong passwords is counted as one.
+// Eight clients with one wrong password each count as eight clients, even if the proxy includes
+// their ports. One client with eight wrong passwords counts as one.
 func TestControl191LimitsArePerClientBehindProxiesThatWritePorts(t *testing.T) {
 	for header, form := range map[string]string{"X-Forwarded-For": "%s:%d", "Forwarded": `for="%s:%d";proto=https`} {
 		life(t, func(t *testing.T, s *servertest.Server) {

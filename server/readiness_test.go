@@ -15,11 +15,11 @@ func ready(s *servertest.Server) *servertest.Response {
 	return s.Anonymous().Do(http.MethodGet, "/readyz", nil)
 }
 
-// Readiness checks, however many, cost one write of one row per few seconds.
+// However many readiness checks there are, they write one row once every few seconds.
 func TestControl207ReadinessWritesSeldom(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		start := time.Now()
-		var at atomic.Int64 // the server's workers read the clock too
+		var at atomic.Int64 // also read by the server's workers
 		s := servertest.Start(t, servertest.Options{Engine: e, Now: func() time.Time { return start.Add(time.Duration(at.Load())) }})
 		written := func() (last string) {
 			if err := s.Database.SQL.QueryRowContext(t.Context(), "SELECT CAST(MAX(last_at) AS CHAR) FROM throttles WHERE kind = 'ready'").Scan(&last); err != nil {
@@ -29,7 +29,7 @@ func TestControl207ReadinessWritesSeldom(t *testing.T) {
 		}
 		seen := map[string]bool{}
 		for i := range 3 {
-			for range 20 { // within a second
+			for range 20 { // within one second
 				at.Add(int64(50 * time.Millisecond))
 				ready(s).Want(t, http.StatusOK, "")
 				seen[written()] = true
@@ -38,7 +38,7 @@ func TestControl207ReadinessWritesSeldom(t *testing.T) {
 			if len(seen) != i+1 {
 				t.Errorf("%d writes in %d rounds", len(seen), i+1)
 			}
-			if e == servertest.MySQL { // the clock of MySQL does not follow the test's
+			if e == servertest.MySQL { // MySQL's clock does not follow the test's
 				break
 			}
 		}
@@ -48,16 +48,16 @@ func TestControl207ReadinessWritesSeldom(t *testing.T) {
 	})
 }
 
-// A database that rejects writes and answers reads is not ready: its disk is full, or it has become
+// A database that answers reads but rejects writes is not ready: its disk is full, or it has become
 // a replica.
 func TestControl207NotReadyWithoutWrites(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
-		if e != servertest.MySQL { // TestControl207FullDisk tries SQLite
+		if e != servertest.MySQL { // TestControl207FullDisk covers SQLite
 			return
 		}
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		c := s.Login(s.NewUser(), token.Body)
-		for _, number := range []int{1114, 1290} { // the table is full; --read-only
+		for _, number := range []int{1114, 1290} { // ER_RECORD_FILE_FULL; ER_OPTION_PREVENTS_STATEMENT (--read-only)
 			for _, event := range []string{"INSERT", "UPDATE"} {
 				s.Database.Exec(t, fmt.Sprintf("CREATE TRIGGER no_%[1]s BEFORE %[1]s ON throttles FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = %[2]d", event, number))
 			}
@@ -67,7 +67,7 @@ func TestControl207NotReadyWithoutWrites(t *testing.T) {
 			for _, event := range []string{"INSERT", "UPDATE"} {
 				s.Database.Exec(t, "DROP TRIGGER no_"+event)
 			}
-			ready(other).Want(t, http.StatusServiceUnavailable, "service_unavailable") // the last outcome
+			ready(other).Want(t, http.StatusServiceUnavailable, "service_unavailable") // the cached result
 			time.Sleep(1100 * time.Millisecond)
 			ready(other).Want(t, http.StatusOK, "")
 		}

@@ -16,9 +16,9 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// On a full disk the WAL of SQLite cannot grow; the test simulates that by a limit on the size of
-// files. Every write fails, and readiness reports it; reads continue. The limit applies to a whole
-// process, so the test runs in a process of its own.
+// On a full disk SQLite's WAL cannot grow. The test simulates that by limiting the size of files.
+// Every write fails and readiness reports it, while reads continue. The limit applies to a whole
+// process, so the test runs in a separate process.
 func TestControl207FullDisk(t *testing.T) {
 	const child = "ACCOUNTS_TEST_FULL_DISK"
 	if os.Getenv(child) == "" {
@@ -57,8 +57,7 @@ func TestControl207FullDisk(t *testing.T) {
 	s.Anonymous().Do(http.MethodPost, "/accounts/login", login).Want(t, http.StatusOK, "")
 }
 
-// limitFiles prevents the files of this process from growing beyond a size, until the returned
-// function is called.
+// limitFiles prevents the files of this process from growing beyond size, until room is called.
 func limitFiles(t *testing.T, size uint64) (room func()) {
 	t.Helper()
 	var before syscall.Rlimit

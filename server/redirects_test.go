@@ -15,14 +15,16 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// elsewheres are places that somebody who makes a link to this server would like its readers to end up at.
+// elsewheres lists targets to which an attacker would redirect the readers of a link to this
+// server.
 var elsewheres = []string{
 	"//evil.example", "https:evil.example", `/\evil.example`, `\/\/evil.example`, "/%2f%2fevil.example", "https://localhost@evil.example", "https://localhost.evil.example", "javascript:alert('evil.example')",
 	"data:text/html,evil.example", "https://evil.example", "///evil.example", "////evil.example", "/\t/evil.example", "/\n/evil.example", "ht\ntps://evil.example", "https://ev\u0131l.example", "//evil.example%2f..", "/.evil.example", "@evil.example",
 	".evil.example", "https://evil.example/" + strings.Repeat("a", 10_000), "https://evil.example#https://localhost", "https://evil.example?x=localhost", "//evil.example:80", "\r\nLocation: https://evil.example", "evil.example",
 }
 
-// staysHere: no answer leads away, or repeats where it was asked to lead.
+// staysHere checks that a response redirects to no foreign target and does not repeat the target in
+// its headers or body.
 func staysHere(t *testing.T, what string, status int, header http.Header, body string) {
 	t.Helper()
 	location := header.Get("Location")
@@ -35,8 +37,8 @@ func staysHere(t *testing.T, what string, status int, header http.Header, body s
 	}
 }
 
-// Nothing that a link can hold makes the server send its reader elsewhere: it knows three redirects, such as from /docs to
-// /docs/, and no parameter for another.
+// No link to this server can make it redirect to another site. It has three redirects, such as from
+// /docs to /docs/, and no parameter changes their targets.
 func TestControl92NoRedirectOfALink(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
@@ -58,7 +60,7 @@ func TestControl92NoRedirectOfALink(t *testing.T) {
 		}
 		for _, op := range servertest.Operations() {
 			if len(place) > 1000 && op.Method != http.MethodGet {
-				continue // one header of 120 KB is asked for often enough
+				continue // URLs of 120 KB are tried with GET only
 			}
 			e := exampleOf(t, op)
 			ask(op.Method, e.path+"?"+query.Encode(), e.body)
@@ -73,7 +75,7 @@ func TestControl92NoRedirectOfALink(t *testing.T) {
 	}
 }
 
-// Nor does what a request says of the host it was sent to: no answer is made of it.
+// No response contains the host that a request names.
 func TestControl92NoAnswerIsMadeOfTheHost(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	front, _, _ := served(t, s)
@@ -101,7 +103,7 @@ func TestControl92NoAnswerIsMadeOfTheHost(t *testing.T) {
 	}
 }
 
-// exchange sends a request as it is and reads one answer with its body.
+// exchange sends a request unchanged and reads one response with its body.
 func exchange(t *testing.T, s *servertest.Server, request string) (status int, header http.Header, body string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))

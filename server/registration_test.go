@@ -55,7 +55,7 @@ func TestControl6RegistrationToFirstLogin(t *testing.T) {
 			if first["username"] != name || first["email"] != email || first["first_name"] != "Ada" || first["email_verified"] != true || first["is_active"] != true || first["is_staff"] != false || first["is_superuser"] != false {
 				t.Errorf("user %v", first)
 			}
-			first["has_password"], first["pending_email"] = true, nil // what only the profile has
+			first["has_password"], first["pending_email"] = true, nil // members that only the profile has
 			if diff := cmp.Diff(first, profileOf(t, c.Profile()), cmp.FilterPath(func(p cmp.Path) bool { return strings.Contains(p.GoString(), "last_login") }, cmp.Ignore())); diff != "" {
 				t.Errorf("profile (-verification +profile):\n%s", diff)
 			}
@@ -65,7 +65,7 @@ func TestControl6RegistrationToFirstLogin(t *testing.T) {
 	})
 }
 
-// shape is which members and cookies an answer has.
+// shape returns the names of a response's members and cookies.
 func shape(r *servertest.Response) []string {
 	list := slices.Sorted(maps.Keys(r.JSON))
 	for _, c := range r.Cookies() {
@@ -75,7 +75,8 @@ func shape(r *servertest.Response) []string {
 	return append(list, r.Header.Get("Cache-Control"), r.Text("token_transport"))
 }
 
-// Whoever asks about a hundred addresses learns nothing of any, and each owner gets one mail.
+// Registering a hundred addresses reveals nothing about which of them have an account. Each owner
+// gets one mail.
 func TestControl1KnownAndNewAddressesByTurns(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		answers, want := map[string]bool{}, map[string]mail.Kind{}
@@ -96,7 +97,8 @@ func TestControl1KnownAndNewAddressesByTurns(t *testing.T) {
 	})
 }
 
-// Known or not: the same answer and one mail, which only the owner reads. Nothing of the account changes.
+// Known and unknown addresses get the same response and one mail, which only the owner can read.
+// The existing account does not change.
 func TestControl1KnownAndNewAddresses(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, unknown := s.NewUser(), s.NewUser(), address(newName())
@@ -110,7 +112,7 @@ func TestControl1KnownAndNewAddresses(t *testing.T) {
 				t.Errorf("%s: the answer differs (-unknown +known):\n%s", email, diff)
 			}
 		}
-		// What the owner reads has nothing that a stranger typed.
+		// The mail to the owner contains nothing that the stranger entered.
 		wantMails(t, s, active.Email, mail.AlreadyRegistered, mail.AlreadyRegistered)
 		wantMails(t, s, inactive.Email, mail.AlreadyRegistered)
 		for _, m := range append(s.Mails.To(active.Email), s.Mails.To(inactive.Email)...) {
@@ -150,12 +152,13 @@ func TestWishedUsername(t *testing.T) {
 	})
 }
 
-// fullwidth are the same letters as typed with an East Asian keyboard.
+// fullwidth returns the same letters as typed with an East Asian keyboard.
 func fullwidth(s string) string {
 	return strings.Map(func(r rune) rune { return r + 0xfee0 }, s)
 }
 
-// The first registration of an address that is verified wins, whoever came first: the stranger has no mailbox.
+// The registration that is verified first gets the address, regardless of the order of
+// registration. A stranger cannot verify, because the mails go to the owner.
 func TestControl61And62SquatterLosesTheAddress(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -163,7 +166,7 @@ func TestControl61And62SquatterLosesTheAddress(t *testing.T) {
 		owners := register(t, s, 2, object{"email": email, "password": password, "first_name": "Ada"})
 		settle(t, s)
 		before := s.Database.Dump(t)
-		for _, link := range []string{squatters, owners} { // with nobody's password nothing comes of them, and nothing is used up
+		for _, link := range []string{squatters, owners} { // another password is rejected and uses up nothing
 			wantField(t, verify(s, link, "nobody's password at all"), "/password", "password_wrong")
 		}
 		unchanged(t, s, before)
@@ -181,18 +184,19 @@ func TestControl61And62SquatterLosesTheAddress(t *testing.T) {
 	})
 }
 
-// A stranger signs up with somebody's address first, and has the only mail there is for a minute. The owner signs up too,
-// opens the stranger's link with a password of one's own, and has what was typed with that.
+// A stranger registers the owner's address first and causes the only mail for the next minute. The
+// owner registers too and opens the stranger's link with their own password. The account gets the
+// data that the owner entered.
 func TestControl61And62OwnerOpensTheSquattersLink(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email := address(name)
 		link := register(t, s, 1, object{"email": email, "password": otherPassword, "first_name": "Mallory", "username": "m" + name})
-		for _, typed := range []string{"tpyo" + name, name} { // the owner, who sees a slip and signs up again
+		for _, typed := range []string{"tpyo" + name, name} { // the owner registers again to correct a typing error
 			post(s, "/accounts/register", object{"email": email, "password": password, "first_name": "Ada", "username": typed}, from("192.0.2.1")).Want(t, http.StatusAccepted, "")
 			s.Clock.Advance(time.Second)
 		}
-		for range 10 { // the stranger goes on
+		for range 10 { // the stranger continues
 			post(s, "/accounts/register", object{"email": email, "password": otherPassword + newName()}).Want(t, http.StatusAccepted, "")
 		}
 		wantMails(t, s, email, mail.Verify)
@@ -200,7 +204,7 @@ func TestControl61And62OwnerOpensTheSquattersLink(t *testing.T) {
 		if u["first_name"] != "Ada" || u["username"] != name {
 			t.Errorf("user %v", u)
 		}
-		if again := profileOf(t, verify(s, link, password)); again["id"] != u["id"] { // a lost answer does no harm
+		if again := profileOf(t, verify(s, link, password)); again["id"] != u["id"] { // the first response may have been lost
 			t.Errorf("user %v", again)
 		}
 		wantField(t, verify(s, link, otherPassword), "/password", "password_wrong")
@@ -210,7 +214,8 @@ func TestControl61And62OwnerOpensTheSquattersLink(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=20/1h", trusted)
 }
 
-// Who asks again and again for a mail of a registration that there is not, has none sent, and uses up nobody's.
+// Requests to resend the mail of a registration that does not exist send no mail and do not count
+// against the limit of mails for a registration.
 func TestControl65ResendsOfNothing(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -220,12 +225,13 @@ func TestControl65ResendsOfNothing(t *testing.T) {
 			s.Clock.Advance(apart)
 		}
 		token := register(t, s, 1, object{"email": email, "password": password})
-		s.Clock.Advance(-often * apart) // a session begins by the database's clock only
+		s.Clock.Advance(-often * apart) // a login compares the clock with the database's
 		verify(s, token, password).Want(t, http.StatusOK, "")
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
-// A lost answer does no harm; but neither a changed password nor an operator's decision is undone.
+// Opening the link of a verified registration again starts another session, because the first
+// response may have been lost. It undoes neither a change of the password nor a deactivation.
 func TestVerifyingAgainIsALogin(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -272,7 +278,7 @@ func TestControl54LinksExpire(t *testing.T) {
 	})
 }
 
-// The lifetimes are the settings', to the second.
+// Links are valid for exactly the configured lifetimes.
 func TestControl54LifetimesOfLinks(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	s := servertest.Start(t, servertest.Options{Now: func() time.Time { return now }, Settings: []string{"ACCOUNTS_VERIFY_TTL=30s", "ACCOUNTS_RESET_TTL=20s", "ACCOUNTS_EMAIL_CHANGE_TTL=10s"}})
@@ -303,7 +309,7 @@ func TestControl54LifetimesOfLinks(t *testing.T) {
 	}
 }
 
-// Mail scanners open every link, and with it the page: that must change nothing.
+// Mail scanners open every link and load its page. This must change nothing.
 func TestControl61OpeningALinkConsumesNothing(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -326,7 +332,7 @@ func TestControl61OpeningALinkConsumesNothing(t *testing.T) {
 				}
 			}
 		}
-		// A scanner that sends forms has the link, but not the password.
+		// A scanner that submits forms has the link, but not the password.
 		for _, body := range []object{{}, {"password": ""}, {"password": otherPassword}, {"password": password + " "}} {
 			body["token"] = tokens["/accounts/email/verify"]
 			post(s, "/accounts/email/verify", body).Want(t, http.StatusUnprocessableEntity, "validation_failed")
@@ -337,7 +343,7 @@ func TestControl61OpeningALinkConsumesNothing(t *testing.T) {
 	})
 }
 
-// open opens a page as a browser does.
+// open requests a page as a browser does.
 func open(method, url string) (int, error) {
 	request, err := http.NewRequest(method, url, nil)
 	if err != nil {
@@ -367,7 +373,7 @@ func TestControl65Resend(t *testing.T) {
 		}
 		wantMails(t, s, unknown)
 		wantMails(t, s, known)
-		wantMails(t, s, shouted(pending)) // a mail goes to the address as it was registered
+		wantMails(t, s, shouted(pending)) // mails go to the spelling that was registered
 		wantMails(t, s, pending, mail.Verify, mail.Verify, mail.Verify)
 		if again := linkToken(t, s, pending, 2, mail.Verify); again != token {
 			t.Error("another link, and the first one may have been clicked")
@@ -390,20 +396,20 @@ func TestClosedRegistration(t *testing.T) {
 			post(closed, "/accounts/register", body).Want(t, http.StatusForbidden, "registration_closed")
 		}
 		unchanged(t, s, before)
-		verify(closed, token, password).Want(t, http.StatusOK, "") // who was let in before stays in
+		verify(closed, token, password).Want(t, http.StatusOK, "") // a registration from before is still accepted
 	})
 }
 
-// Nobody's address becomes an account without a mail that says so.
+// No address becomes an account without a mail to it.
 func TestControl61NoAccountWithoutAMail(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, email := s.NewUser(), address(newName())
-		changeEmail(s.Login(u, accounts.Hybrid), email).Want(t, http.StatusAccepted, "") // the mail of this minute
+		changeEmail(s.Login(u, accounts.Hybrid), email).Want(t, http.StatusAccepted, "") // the only mail of this minute
 		post(s, "/accounts/register", object{"email": email, "password": password}).Want(t, http.StatusAccepted, "")
 		if n := usersWith(t, s, email); n != 0 {
 			t.Errorf("%d users", n)
 		}
-		wantMails(t, s, email, mail.EmailChange) // before the clock runs away from its lease
+		wantMails(t, s, email, mail.EmailChange) // before the clock passes the lease of the mail
 		s.Clock.Advance(time.Minute)
 		post(s, "/accounts/register", object{"email": email, "password": password}).Want(t, http.StatusAccepted, "")
 		wantMails(t, s, email, mail.EmailChange, mail.Verify)
@@ -413,7 +419,8 @@ func TestControl61NoAccountWithoutAMail(t *testing.T) {
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional", "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
-// Whose mailbox it is nobody knows: what its user does with the account is not told there, or anybody could fill it.
+// The owner of an unverified address is unknown. Notices about the account are not sent to it,
+// because a user could otherwise flood the mailbox of another person.
 func TestControl65NoNoticesToAnAddressThatIsNotVerified(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -491,7 +498,8 @@ func TestControl2And3And67WhatARegistrationRefuses(t *testing.T) {
 	}
 }
 
-// A password is taken as typed: neither trimmed, folded, normalised nor cut off, as bcrypt does behind 72 bytes.
+// A password is used exactly as sent. It is not trimmed, case-folded, normalized or truncated, as
+// bcrypt does after 72 bytes.
 func TestControl4PasswordIsTakenAsTyped(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	long := strings.Repeat("a", 72)
@@ -531,7 +539,8 @@ func TestLanguageOfMails(t *testing.T) {
 		if m.Locale != c.want {
 			t.Errorf("locale %q, Accept-Language %.30q: a mail in %q, want %q", c.locale, c.accept, m.Locale, c.want)
 		}
-		// What the owner chose decides from then on, whoever asks.
+		// The owner's choice then applies to all mails, regardless of the language of later
+		// requests.
 		verify(s, servertest.Token(t, m), password).Want(t, http.StatusOK, "")
 		post(s, "/accounts/password/reset", object{"email": email}, servertest.Header("Accept-Language", "de")).Want(t, http.StatusAccepted, "")
 		if m := s.Mails.Wait(t, email, 2); m.Locale != c.want {
@@ -540,7 +549,8 @@ func TestLanguageOfMails(t *testing.T) {
 	}
 }
 
-// Fifty at once: nobody is told anything, and one of the links makes the one user.
+// Fifty concurrent registrations of one address reveal nothing, and exactly one of the links
+// creates the one user.
 func TestControl7ParallelRegistrationsOfOneAddress(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
@@ -578,7 +588,8 @@ func TestControl7ParallelRegistrationsOfOneAddress(t *testing.T) {
 	})
 }
 
-// What goes out because somebody typed an address is bounded; the answer does not say so.
+// Mails that anyone can cause by entering an address are limited. Responses do not reveal that the
+// limit is exceeded.
 func TestControl8And65MailBudget(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}})
 	email, known := address(newName()), s.NewUser().Email
@@ -598,7 +609,7 @@ func TestControl8And65MailBudget(t *testing.T) {
 			if at := alike(request(known).Want(t, http.StatusAccepted, "")); at != first {
 				t.Errorf("request %d: %s\n%s", i, first, at)
 			}
-			if again := alike(request(strings.ToUpper(email)).Want(t, http.StatusAccepted, "")); again != first { // less than a minute later
+			if again := alike(request(strings.ToUpper(email)).Want(t, http.StatusAccepted, "")); again != first { // within the same minute
 				t.Errorf("request %d: %s\n%s", i, first, again)
 			}
 			s.Clock.Advance(time.Minute)
@@ -607,10 +618,10 @@ func TestControl8And65MailBudget(t *testing.T) {
 	queued := func(email string) int64 {
 		return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email_norm = ?", email)
 	}
-	if queued(email) != 3*5 || queued(known) != 3*5 { // each has a budget of its own
+	if queued(email) != 3*5 || queued(known) != 3*5 { // each kind has its own limit
 		t.Errorf("%d and %d mails were queued", queued(email), queued(known))
 	}
-	// The link of the last registration that was let through is good, and the next hour is another one.
+	// The link of the last accepted registration works, and the next hour has a new limit.
 	settle(t, s)
 	verify(s, servertest.Token(t, s.Mails.To(email)[0]), password).Want(t, http.StatusOK, "")
 	s.Clock.Advance(time.Hour)
@@ -620,7 +631,8 @@ func TestControl8And65MailBudget(t *testing.T) {
 	}
 }
 
-// Requests at the same moment do not see each other, but their mails do. Mails to other addresses are other people's.
+// The limit of mails holds for concurrent requests on several replicas. Mails to other addresses
+// are not affected.
 func TestControl8MailBudgetOfParallelRequests(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		budget := []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}
@@ -638,7 +650,7 @@ func TestControl8MailBudgetOfParallelRequests(t *testing.T) {
 			}
 		}
 		settle(t, a)
-		for each, want := range map[string]int{email: 1, known: 2} { // nobody can be reset before the address is verified
+		for each, want := range map[string]int{email: 1, known: 2} { // no reset is possible before the address is verified
 			if got := len(a.Mails.To(each)) + len(b.Mails.To(each)); got != want {
 				t.Errorf("%d mails arrived, want %d", got, want)
 			}
@@ -646,7 +658,8 @@ func TestControl8MailBudgetOfParallelRequests(t *testing.T) {
 	})
 }
 
-// Whoever asks for a mail to somebody else must not choose where its link leads.
+// A client that requests a mail to another person must not be able to choose the target of its
+// link.
 func TestControl57LinksLeadWhereTheConfigurationSays(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	header := func(values ...string) servertest.Option {
@@ -672,7 +685,7 @@ func TestControl57LinksLeadWhereTheConfigurationSays(t *testing.T) {
 			post(s, "/accounts/register", object{"email": fresh, "password": password}, evil).Want(t, http.StatusAccepted, "")
 			post(s, "/accounts/email/resend", object{"email": fresh}, evil).Want(t, http.StatusAccepted, "")
 			post(s, "/accounts/password/reset", object{"email": u.Email}, evil).Want(t, http.StatusAccepted, "")
-			s.Mails.Wait(t, u.Email, 1) // the notice of the change is sent first otherwise
+			s.Mails.Wait(t, u.Email, 1) // otherwise the notice of the change is sent first
 			s.Login(u, accounts.BodyTokens).Do(http.MethodPost, "/accounts/email/change", object{"email": next}, evil).Want(t, http.StatusAccepted, "")
 			for page, m := range map[string]mail.Message{
 				s.Config.VerifyURL: s.Mails.Wait(t, fresh, 2), s.Config.ResetURL: s.Mails.Wait(t, u.Email, 1), s.Config.EmailChangeURL: s.Mails.Wait(t, next, 1),
@@ -685,7 +698,8 @@ func TestControl57LinksLeadWhereTheConfigurationSays(t *testing.T) {
 	}
 }
 
-// An address in letters of any script is reached: mails go to the domain's ASCII form, the account shows what was typed.
+// Internationalized addresses work. Mails go to the domain's ASCII form, and the account shows the
+// address as entered.
 func TestControl66InternationalAddress(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	typed, ascii := "Ada.Lovelace@Bücher.example", "Ada.Lovelace@xn--bcher-kva.example"
@@ -699,7 +713,7 @@ func TestControl66InternationalAddress(t *testing.T) {
 	requestReset(t, s, ascii, 2)
 }
 
-// parallel makes n requests at once.
+// parallel makes n requests concurrently.
 func parallel(n int, request func(i int) *servertest.Response) []*servertest.Response {
 	answers := make([]*servertest.Response, n)
 	start := make(chan struct{})

@@ -16,7 +16,8 @@ func withIDs(values ...string) servertest.Option {
 	return func(r *http.Request) { r.Header["X-Request-Id"] = values }
 }
 
-// A well-formed id of the client is in the header, in the log and in a problem; any other is replaced by a new one.
+// A well-formed ID from the client is used in the header, in the log and in a problem. Any other ID
+// is replaced.
 func TestRequestIDOfTheClientIsKept(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for _, version := range []string{"1", "4", "7", "8"} {
@@ -42,7 +43,8 @@ func TestRequestIDOfTheClientIsKept(t *testing.T) {
 	}
 }
 
-// One id for a hundred requests of several users breaks none of them, and each of their events has it.
+// A hundred requests of several users may share one ID. All of them succeed, and each of their
+// events contains it.
 func TestRequestIDCanOccurTwice(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const id = "00000000-0000-4000-8000-000000000001"
@@ -59,7 +61,7 @@ func TestRequestIDCanOccurTwice(t *testing.T) {
 				if e["request_id"] == id {
 					own++
 				}
-				if e["actor"] != "self" && e["kind"] != models.EventRegistered { // the test has added the user
+				if e["actor"] != "self" && e["kind"] != models.EventRegistered { // created by the test
 					t.Errorf("%v", e)
 				}
 			}
@@ -70,7 +72,7 @@ func TestRequestIDCanOccurTwice(t *testing.T) {
 	})
 }
 
-// A request id that is the nil UUID is replaced, because its events would look like events of the operator.
+// The nil UUID is replaced, because events with it would look like events of the operator.
 func TestNilRequestIDIsReplaced(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()

@@ -25,11 +25,12 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// What cannot be read is refused, once, with a pointer where there is a place, and nothing is stored (control 85). The
-// operations, their bodies and parameters come from the contract: a new one is tried with all of this by itself.
+// Invalid input is rejected with a pointer to its place, if it has one, and nothing is stored
+// (control 85). The operations, bodies and parameters come from the contract, so that a new
+// operation is tested automatically.
 
-// badBody is a body that no operation takes. The code and pointer are of one of the problem's errors; without a code
-// there are none, and a pointer of "-" may be any.
+// badBody is a body that every operation rejects. The code and pointer are those of one of the
+// problem's errors. Without a code the problem has no errors. The pointer "-" matches any pointer.
 type badBody struct {
 	name, body    string
 	status        int
@@ -41,7 +42,8 @@ const (
 	invalid   = http.StatusUnprocessableEntity
 )
 
-// notOneDocument are bodies that are no JSON document in strict UTF-8, or say something twice.
+// notOneDocument returns bodies that are not exactly one JSON document in valid UTF-8, or that
+// contain a member twice.
 func notOneDocument(good string) []badBody {
 	open := good[:len(good)-1]
 	comma := ","
@@ -76,7 +78,8 @@ func notOneDocument(good string) []badBody {
 	return list
 }
 
-// notTheSchema are documents that the operation does not take, beside the members of a good one.
+// notTheSchema returns documents that violate the schema of the operation in addition to containing
+// the members of a valid one.
 func notTheSchema(good string) []badBody {
 	open := good[:len(good)-1]
 	comma := ","
@@ -115,7 +118,7 @@ func manyMembers(n int) string {
 	return strings.TrimSuffix(b.String(), ",")
 }
 
-// members are what can be wrong with each member that the schema has.
+// members returns bodies with an invalid value for each member of the schema.
 func members(schema *openapi3.Schema, good map[string]any) []badBody {
 	var list []badBody
 	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
@@ -128,7 +131,7 @@ func members(schema *openapi3.Schema, good map[string]any) []badBody {
 				continue
 			}
 			code := "type_invalid"
-			if len(property.Enum) > 0 { // asked first
+			if len(property.Enum) > 0 { // checked first
 				code = "value_invalid"
 			}
 			with(value, value, code)
@@ -139,7 +142,7 @@ func members(schema *openapi3.Schema, good map[string]any) []badBody {
 		if property.MinLength > 1 {
 			with("too short", `"`+strings.Repeat("a", int(property.MinLength)-1)+`"`, "too_short")
 		}
-		if property.MaxLength != nil && name != "refresh_token" { // authentication rejects it first
+		if property.MaxLength != nil && name != "refresh_token" { // rejected earlier, by authentication
 			with("too long", `"`+strings.Repeat("é", int(*property.MaxLength)+1)+`"`, "too_long")
 		}
 		if len(property.Enum) > 0 {
@@ -148,7 +151,7 @@ func members(schema *openapi3.Schema, good map[string]any) []badBody {
 		}
 		twice := fmt.Sprintf(`{%q:"a",%q:"b"}`, name, name)
 		upper := with2(good, strings.ToUpper(name), `"x"`)
-		folded := folding.Replace(name) // encoding/json would take it for the name
+		folded := folding.Replace(name) // encoding/json would match it with the name
 		list = append(list,
 			badBody{name: name + " twice", body: twice, status: malformed, code: "field_duplicate", pointer: "/" + name},
 			badBody{name: name + " in upper case too", body: upper, status: invalid, code: "field_unknown", pointer: "/" + strings.ToUpper(name)},
@@ -160,7 +163,8 @@ func members(schema *openapi3.Schema, good map[string]any) []badBody {
 	return list
 }
 
-// folding spells a name with letters that a case-insensitive comparison takes for its own.
+// folding replaces letters of a name by others that are equal to them in a case-insensitive
+// comparison.
 var folding = strings.NewReplacer("s", "\u017f", "k", "\u212a", "e", "E")
 
 func text(value any) string {
@@ -186,8 +190,8 @@ func without2(good map[string]any, name string) map[string]any {
 	return c
 }
 
-// bodyOperations are the operations that take one, with a user who may call them, on a database that writes down
-// whatever is changed.
+// bodyOperations runs a test for each operation with a body, with a user who may call it, on a
+// database that records all changes.
 func bodyOperations(t *testing.T, f func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation)) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
@@ -198,7 +202,7 @@ func bodyOperations(t *testing.T, f func(t *testing.T, s *servertest.Server, ada
 		for _, op := range servertest.Operations() {
 			if op.Operation.RequestBody != nil {
 				t.Run(op.ID, func(t *testing.T) { f(t, s, ada, op) })
-				s.Database.Restore(t) // it may have taken the user away
+				s.Database.Restore(t) // the operation may have deleted the user
 				tried++
 			}
 		}
@@ -208,7 +212,7 @@ func bodyOperations(t *testing.T, f func(t *testing.T, s *servertest.Server, ada
 	})
 }
 
-// written is what was changed in the database since it was asked last; mark is where that was.
+// written returns the changes in the database since the previous call with the same mark.
 func written(t *testing.T, s *servertest.Server, mark *int64) []servertest.Change {
 	t.Helper()
 	changes := s.Database.Changes(t, *mark)
@@ -218,8 +222,8 @@ func written(t *testing.T, s *servertest.Server, mark *int64) []servertest.Chang
 	return changes
 }
 
-// understood says whether the operation itself answered: what it refuses for its own reasons, such as a link that
-// nobody has sent, it has read.
+// understood reports whether the operation itself produced the response. A rejection for its own
+// reasons, such as an unknown link, counts.
 func understood(r *servertest.Response) bool {
 	return r.Status < 300 || r.Code() == "link_invalid"
 }
@@ -244,14 +248,14 @@ func TestControl85BadBodies(t *testing.T) {
 				t.Errorf("%s: refused, and yet %v", b.name, changes)
 			}
 		}
-		e.body = good // it was the bodies that were refused
+		e.body = good // to show that only the bodies were at fault
 		if r := send(c.Copy(), e); !understood(r) && r.Status != http.StatusUnprocessableEntity {
 			t.Errorf("the example: %d %s", r.Status, r.Code())
 		}
 	})
 }
 
-// among says whether the problem's errors hold the code at the pointer.
+// among reports whether the problem's errors include the code at the pointer.
 func (b badBody) among(r *servertest.Response) bool {
 	list, _ := r.JSON["errors"].([]any)
 	return b.code == "" && len(list) == 0 || slices.ContainsFunc(list, func(e any) bool {
@@ -261,7 +265,7 @@ func (b badBody) among(r *servertest.Response) bool {
 	})
 }
 
-// What was sent is never in an error.
+// No error contains submitted data.
 func TestControl86ErrorsHoldNothingSubmitted(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	const canary = "canary2hGp"
@@ -279,7 +283,7 @@ func TestControl86ErrorsHoldNothingSubmitted(t *testing.T) {
 	}
 }
 
-// What is too large is not read, whatever it says of its own length.
+// A body that is too large is not read, regardless of the length it declares.
 func TestControl82And85BodySize(t *testing.T) {
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
@@ -310,7 +314,8 @@ func TestControl82And85BodySize(t *testing.T) {
 	})
 }
 
-// A body that is shorter than it says was not sent to its end; of one that is longer the rest is no part of it.
+// A body that is shorter than declared is incomplete. If it is longer, the surplus is not part of
+// it. Both are rejected.
 func TestControl85BodyOfAnotherLength(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	front, _, _ := served(t, s)
@@ -326,8 +331,9 @@ func TestControl85BodyOfAnotherLength(t *testing.T) {
 	unchanged(t, s, before)
 }
 
-// A body is JSON in UTF-8, said so once and not compressed: no form or plain text, which a foreign page can send
-// without asking, no multipart, and no coding that makes much of little.
+// A body must be uncompressed JSON in UTF-8, declared once. Forms and plain text are rejected
+// because a page of another origin can send them without a preflight request. Multipart is
+// rejected, and so are content codings, which could expand a small body into a large one.
 func TestControl83And85MediaTypes(t *testing.T) {
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
@@ -361,7 +367,7 @@ func TestControl83And85MediaTypes(t *testing.T) {
 	})
 }
 
-// 14 KB that would be 14 MB are rejected without being unpacked.
+// A compressed body of 14 KB that would expand to 14 MB is rejected without being decompressed.
 func TestControl83CompressedBomb(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	var bomb bytes.Buffer
@@ -380,12 +386,13 @@ func TestControl83CompressedBomb(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	c.Do(http.MethodPost, "/accounts/login", body, servertest.Header("Content-Encoding", "gzip")).Want(t, http.StatusUnsupportedMediaType, "media_type_unsupported")
 	runtime.ReadMemStats(&after)
-	if took := after.TotalAlloc - before.TotalAlloc; took > 4<<20 { // of client and server
+	if took := after.TotalAlloc - before.TotalAlloc; took > 4<<20 { // by client and server
 		t.Errorf("%d bytes were allocated", took)
 	}
 }
 
-// An operation whose body is optional takes none at all; one that needs it says so.
+// An operation with an optional body accepts a request without one. An operation with a required
+// body rejects it.
 func TestControl85NoBody(t *testing.T) {
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
@@ -402,19 +409,20 @@ func TestControl85NoBody(t *testing.T) {
 	})
 }
 
-// badParameters are values that hardly any parameter takes. EXAMPLE stands for a good one.
+// badParameters lists values that almost no parameter accepts. EXAMPLE stands for a valid value.
 var badParameters = []string{
 	"", "0", "-1", "1", "1e3", "+1", "01", "1.0", "18446744073709551616", "1000000000", "\x00", "1;2", "1 or 1=1", "' OR '1'='1", "x", "null", "undefined", "[]", "*", "%", "_", `\`, "id;drop table users", "(select sleep(3))", "\u200b", "\xff", "\r\nX: y",
 	"yes", "TRUE", "True", "t", "f", "on", "2", "true ", " true", "true,false", "true\x00", "truetrue",
 	"EXAMPLE ", " EXAMPLE", "EXAMPLE0", "{EXAMPLE}", "urn:uuid:EXAMPLE", "EXAMPLE\n", "EXAMPLE,EXAMPLE", "EXAMPLE EXAMPLE", "EXAMPLE=", "EXAMPLE\u00e9", strings.Repeat("a", 10_000),
 }
 
-// valuesFor are the bad ones for a parameter, with some made of its example, but for those that its schema takes.
+// valuesFor returns the invalid values for a parameter: the bad parameters and variants of its
+// example, except those that its schema accepts.
 func valuesFor(p *openapi3.Parameter) (list []string) {
 	good := goodValue(p)
 	for _, each := range append(slices.Clone(badParameters), strings.ToUpper(good), good[1:], strings.ReplaceAll(good, "-", "")) {
 		each = strings.ReplaceAll(each, "EXAMPLE", good)
-		sent := p.In != openapi3.ParameterInHeader || !strings.ContainsAny(each, "\x00\r\n") && each == strings.TrimSpace(each) // what a client can send
+		sent := p.In != openapi3.ParameterInHeader || !strings.ContainsAny(each, "\x00\r\n") && each == strings.TrimSpace(each) // a client can send it
 		if sent && each != good && (p.In != openapi3.ParameterInPath || each != "") && !isValue(p.Schema.Value, each) {
 			list = append(list, each)
 		}
@@ -422,7 +430,7 @@ func valuesFor(p *openapi3.Parameter) (list []string) {
 	return list
 }
 
-// isValue says whether a text is a value of the schema, in its one spelling.
+// isValue reports whether a text is the canonical spelling of a value that the schema accepts.
 func isValue(schema *openapi3.Schema, text string) bool {
 	switch {
 	case schema.Type.Is(openapi3.TypeString):
@@ -436,7 +444,7 @@ func isValue(schema *openapi3.Schema, text string) bool {
 	return false
 }
 
-// goodValue is a parameter's example.
+// goodValue returns the example of a parameter.
 func goodValue(p *openapi3.Parameter) string {
 	if p.Example != nil {
 		return fmt.Sprint(p.Example)
@@ -444,7 +452,7 @@ func goodValue(p *openapi3.Parameter) string {
 	return fmt.Sprint(p.Schema.Value.Example)
 }
 
-// withParameter gives a parameter values in an example's request.
+// withParameter sets a parameter of an example request to the given values.
 func withParameter(e example, op servertest.Operation, p *openapi3.Parameter, values ...string) (example, servertest.Option) {
 	option := func(*http.Request) {}
 	switch p.In {
@@ -461,7 +469,7 @@ func withParameter(e example, op servertest.Operation, p *openapi3.Parameter, va
 	return e, option
 }
 
-// A parameter has one spelling, and comes once.
+// A parameter has one accepted spelling and may occur only once.
 func TestControl85BadParameters(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
@@ -486,7 +494,7 @@ func TestControl85BadParameters(t *testing.T) {
 					refused(value)
 				}
 				if good := goodValue(p); p.In != openapi3.ParameterInPath {
-					if p.Name != "If-None-Match" { // a list, which HTTP lets a client spread over several lines
+					if p.Name != "If-None-Match" { // a list may be spread over several lines
 						refused(good, good)
 					}
 					refused(good, values[0])
@@ -504,7 +512,8 @@ func TestControl85BadParameters(t *testing.T) {
 	})
 }
 
-// The contract decides which methods a path takes, and nothing a request says otherwise changes that.
+// The contract determines the methods of a path. Headers such as X-HTTP-Method-Override do not
+// change that.
 func TestControl74And87Methods(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
@@ -543,13 +552,13 @@ func TestControl74And87Methods(t *testing.T) {
 	unchanged(t, s, before)
 }
 
-// takesAnything: the path, or one below it, has a parameter.
+// takesAnything reports whether the path, or a path one segment longer, has a parameter.
 func takesAnything(path string) bool {
 	return strings.Contains(path, "{") || slices.ContainsFunc(servertest.Operations(), func(op servertest.Operation) bool { return strings.HasPrefix(op.Path, path+"/{") })
 }
 
-// Other spellings of a path are other paths (control 74): an answer that some proxy in front takes for another
-// resource, and lets through, does not exist.
+// Another spelling of a path is another path (control 74). Otherwise a proxy could let a request
+// through because it takes the path for another resource.
 func TestControl74Paths(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
@@ -560,12 +569,13 @@ func TestControl74Paths(t *testing.T) {
 			strings.ToUpper(path), strings.Replace(path, "/", "//", 2), strings.Replace(path, "/", "/./", 1), strings.Replace(path, "/", `/\`, 1), path + "x", path + ".json", path + "~", "/v1" + path, path + "%3Fx",
 			strings.Replace(path, "/42/", "//", 1),
 		} {
-			if other == path || other == "/problems/" { // the index of the pages about problems
+			if other == path || other == "/problems/" { // the index of the problem pages
 				continue
 			}
 			r := c.Copy().Do(op.Method, other, nil,
 				servertest.Header("X-Original-URL", path), servertest.Header("X-Rewrite-URL", path), servertest.Header("X-Forwarded-Prefix", "//evil.example"))
-			// A parameter takes what is no path; where there is a body, its absence is seen first.
+			// The path may match a parameter and be rejected with 400. If the operation has a body,
+			// its absence is reported first, with 415.
 			deeper := (r.Status == http.StatusBadRequest || r.Status == http.StatusUnsupportedMediaType) && takesAnything(op.Path)
 			collection := r.Status == http.StatusMethodNotAllowed || op.ID == "revokeAllSessions" && r.Status == http.StatusBadRequest
 			if r.Code() != "resource_not_found" && !deeper && !collection || r.Header.Get("Location") != "" {
@@ -576,8 +586,8 @@ func TestControl74Paths(t *testing.T) {
 	c.Profile().Want(t, http.StatusOK, "")
 }
 
-// An operation without a request body rejects one: a client that confirms a deletion by a password would otherwise delete
-// with a wrong one.
+// An operation without a request body rejects one. Otherwise a client that sends a password to
+// confirm a deletion would delete the account even with a wrong password.
 func TestBodyWhereTheContractHasNone(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)

@@ -10,8 +10,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// The same request succeeds exactly after the Retry-After of a 429, and not before. The test moves the clock, so it
-// runs on SQLite only, which uses the clock of the server.
+// A request repeated after the Retry-After of a 429 succeeds, and not before. The test moves the
+// clock, so it runs on SQLite only, which uses the server's clock.
 func TestRetryAfterIsExact(t *testing.T) {
 	right := func(s *servertest.Server, u servertest.User) *servertest.Response {
 		return loginFrom(s, "192.0.2.9", u.Username, u.Password)
@@ -36,7 +36,7 @@ func TestRetryAfterIsExact(t *testing.T) {
 			return func() *servertest.Response { return right(s, u) }
 		}, http.StatusOK},
 		"right passwords of a user": {"PASSWORDS_PER_USER=2/1h", func(_ *testing.T, s *servertest.Server, u servertest.User, _ *servertest.Client) func() *servertest.Response {
-			right(s, u) // the client has signed in before
+			right(s, u) // the second one, after the login of the test's client
 			return func() *servertest.Response { return right(s, u) }
 		}, http.StatusOK},
 		"wrong passwords of a signed-in user": {"LOGIN_FAILURES_PER_ACCOUNT=1/4m", func(_ *testing.T, _ *servertest.Server, u servertest.User, c *servertest.Client) func() *servertest.Response {
@@ -82,7 +82,7 @@ func TestRetryAfterIsExact(t *testing.T) {
 			u := s.NewUser()
 			request := c.use(t, s, u, s.Login(u, accounts.Hybrid))
 			wait := wantLimited(t, request())
-			s.Clock.Advance(2 * time.Second) // what the server remembers is over
+			s.Clock.Advance(2 * time.Second) // the cached decision has expired
 			if again := wantLimited(t, request()); again > wait || again < wait-3*time.Second {
 				t.Errorf("Retry-After %v, and %v two seconds later", wait, again)
 			}
@@ -94,8 +94,9 @@ func TestRetryAfterIsExact(t *testing.T) {
 	}
 }
 
-// While guesses are being verified that use up a limit, it is not known whether the next request can succeed in a moment or
-// in a quarter of an hour. The answer is then a 503, so that the first 429 is correct, and no event is recorded.
+// While guesses that use up a limit are being verified, the server cannot determine whether the
+// next request may succeed in a moment or only after a quarter of an hour. It responds with 503, so
+// that the first 429 is correct, and records no event.
 func TestUndecidedLimitIsUnavailable(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -106,7 +107,7 @@ func TestUndecidedLimitIsUnavailable(t *testing.T) {
 		}
 		loginFrom(s, "192.0.2.1", u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
 		c.Copy().Do(http.MethodPost, "/accounts/reauthenticate", object{"password": "a wrong one"}).Want(t, http.StatusUnprocessableEntity, "validation_failed")
-		// Another replica verifies two more.
+		// Another replica is verifying two more guesses.
 		inFlight := func(ago time.Duration) {
 			s.Database.Exec(t, "UPDATE throttles SET hits = 3, last_at = ? WHERE kind IN ('login_account', 'password_user')", time.Now().UTC().Truncate(time.Microsecond).Add(-ago))
 		}
@@ -120,7 +121,7 @@ func TestUndecidedLimitIsUnavailable(t *testing.T) {
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ? AND kind = 'rate_limited'", u.ID); n != 0 {
 			t.Errorf("%d events of a limit that is perhaps not exceeded", n)
 		}
-		inFlight(6 * time.Second) // it has stopped, and the guesses count
+		inFlight(6 * time.Second) // the replica has stopped, so its guesses count
 		for _, request := range []func() *servertest.Response{login, again} {
 			if wait := wantLimited(t, request()); wait < 14*time.Minute {
 				t.Errorf("Retry-After %v", wait)
@@ -129,8 +130,9 @@ func TestUndecidedLimitIsUnavailable(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
-// If a request exceeds several limits, Retry-After is that of the limit with the longest time, regardless of the order
-// of their ids. Of the two limits of a name that apply to its owner, it is that of the one that ends sooner.
+// If a request exceeds several limits, Retry-After is the longest of their times, regardless of the
+// order of their IDs. Of the two limits of a name that apply to its owner, the one that ends sooner
+// counts.
 func TestRetryAfterOfSeveralLimits(t *testing.T) {
 	ends := func(s *servertest.Server, kind string, minutes int) {
 		s.Database.Exec(t, "UPDATE throttles SET hits = 1000, last_at = ?, ends_at = ? WHERE kind = ?", time.Unix(0, 0).UTC(), time.Now().UTC().Truncate(time.Microsecond).Add(inMinutes(minutes)), kind)
@@ -148,7 +150,7 @@ func TestRetryAfterOfSeveralLimits(t *testing.T) {
 		}
 		want := func(ip string, minutes int, limits map[string]int) {
 			t.Helper()
-			s.Clock.Advance(2 * time.Second) // for what the server remembers
+			s.Clock.Advance(2 * time.Second) // until the cached decision expires
 			for kind, in := range limits {
 				ends(s, kind, in)
 			}

@@ -12,7 +12,8 @@ import (
 
 var scenarios = slices.Concat(everyCredentialEverywhere(), roles(), csrfScenarios(), twofold(), mixed(), foreignPages(), elsewhere())
 
-// everyCredentialEverywhere shows each token, in each state, at each place, with the CSRF token of its own session.
+// everyCredentialEverywhere presents each token, in each state, at each place, with the CSRF token
+// of its own session.
 func everyCredentialEverywhere() []scenario {
 	names := []string{"garbage", "empty"}
 	for _, state := range []string{"live", "expired", "revoked", "inactive", "stale"} {
@@ -35,7 +36,7 @@ func everyCredentialEverywhere() []scenario {
 	return list
 }
 
-// roles shows good credentials of users who may do less.
+// roles presents valid credentials of users with fewer permissions.
 func roles() []scenario {
 	var list []scenario
 	for _, state := range []string{"aged", "staff", "other"} {
@@ -61,7 +62,7 @@ func csrfScenarios() []scenario {
 			scenario{name: "both cookies, CSRF " + csrf, access: []string{"live access cookies"}, refresh: []string{"live refresh cookies"}, csrf: csrf})
 	}
 	return append(list,
-		// Whoever can plant a cookie can plant a pair that agrees with itself.
+		// An attacker who can plant a cookie can also plant a matching pair of values.
 		scenario{name: "a pair of its own making", access: []string{"live access cookies"}, csrf: "AAAA", headers: map[string]string{"Cookie2": "x", "X-CSRF-Token": "AAAA"}},
 		scenario{name: "CSRF token alone", csrf: "live access hybrid"},
 		scenario{name: "CSRF token of another session of the same user", access: []string{"live access cookies"}, csrf: "live access hybrid"})
@@ -87,7 +88,8 @@ func twofold() []scenario {
 	return list
 }
 
-// mixed shows several credentials: the first alternative that fits decides, and no other one is tried.
+// mixed presents several credentials. The first matching alternative decides, and no other is
+// tried.
 func mixed() []scenario {
 	access, refresh := []string{"live access cookies"}, []string{"live refresh cookies"}
 	bad := []string{"garbage"}
@@ -144,12 +146,12 @@ func foreignPages() []scenario {
 	return list
 }
 
-// elsewhere: other spellings, and places where no credential is looked for.
+// elsewhere presents credentials in other spellings and in places that the server ignores.
 func elsewhere() []scenario {
 	var list []scenario
 	for _, scheme := range []string{"bearer ", "BEARER ", "Basic ", "Bearer", "Bearer  ", "Bearer\t", "Token ", "", "JWT ", "Bearer Bearer "} {
 		if scheme == "" {
-			scheme = "," // an empty one would be the default
+			scheme = "," // an empty scheme would mean the default
 		}
 		list = append(list, scenario{name: fmt.Sprintf("scheme %q", scheme), scheme: scheme, bearer: []string{"live access hybrid"}})
 	}

@@ -17,22 +17,24 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// Secrets stay inside: whatever happens to an account and to the server, nothing that opens an account is in a log, a
-// metric, an event or the database, and no address is where only operators look.
+// Secrets are not revealed by any event in the life of an account or by any fault of the server: no
+// credential is in a log, a metric, a security event or the database. No email address is in data
+// for operators.
 
-// kept is what must not be found.
+// kept holds the strings that must not be found.
 type kept struct{ secrets, addresses []string }
 
 func (k *kept) secret(list ...string) { k.secrets = append(k.secrets, list...) }
 
-// tokens notes all that a client holds.
+// tokens adds all tokens of the clients.
 func (k *kept) tokens(list ...*servertest.Client) {
 	for _, c := range list {
 		k.secret(accessOf(c), refreshOf(c), c.CSRF)
 	}
 }
 
-// absent looks for the secrets, also for the bytes that one stands for, and for the addresses if they are not to be there.
+// absent checks that text contains no secret, neither as text nor decoded from base64. If addresses
+// is true, it must not contain an address either.
 func (k *kept) absent(t *testing.T, where, text string, addresses bool) {
 	t.Helper()
 	for i, secret := range k.secrets {
@@ -48,7 +50,8 @@ func (k *kept) absent(t *testing.T, where, text string, addresses bool) {
 	}
 }
 
-// tellTale is a mail server that refuses everything and repeats what it was given.
+// tellTale starts a mail server that rejects every mail and repeats its content, and returns a
+// sender for it.
 func tellTale(t *testing.T) *mail.SMTP {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -72,7 +75,8 @@ func tellTale(t *testing.T) *mail.SMTP {
 	return sender
 }
 
-// repeat takes the recipients whose name begins with u, to say what the mail is; the others it refuses by name.
+// repeat serves one connection. It accepts recipients whose name begins with u and rejects the
+// message with its content. It rejects other recipients with their address.
 func repeat(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(conn, format+"\r\n", args...) }
@@ -95,7 +99,7 @@ func repeat(conn net.Conn) {
 	}
 }
 
-// both keeps a mail for the test and has the tell-tale refuse it.
+// both stores a mail for the test and then has the mail server reject it.
 type both struct {
 	*servertest.Mails
 	refuses *mail.SMTP
@@ -142,7 +146,8 @@ func TestControl89SecretsStayInside(t *testing.T) {
 	})
 }
 
-// lead is the life of an account from the registration to the deletion, with the wrong passwords that people type.
+// lead goes through the life of an account from registration to deletion, including typical wrong
+// passwords.
 func lead(t *testing.T, s *servertest.Server, k *kept) {
 	t.Helper()
 	name := newName()
@@ -156,7 +161,7 @@ func lead(t *testing.T, s *servertest.Server, k *kept) {
 	verify(s, token, wrong).Want(t, http.StatusUnprocessableEntity, "")
 	verify(s, token, password).Want(t, http.StatusOK, "")
 	signIn(s, email, wrong).Want(t, http.StatusUnauthorized, "")
-	signIn(s, wrong, email).Want(t, http.StatusUnauthorized, "") // people type a password as the name
+	signIn(s, wrong, email).Want(t, http.StatusUnauthorized, "") // users may enter a password as the name
 	u := servertest.User{User: stored(t, s, email), Password: password}
 	for _, transport := range transports {
 		c := s.Login(u, transport)
@@ -187,8 +192,9 @@ func lead(t *testing.T, s *servertest.Server, k *kept) {
 	settle(t, s)
 }
 
-// breakThings has each fault meet requests that carry secrets: a handler that panics, a lock that is held for long,
-// tables that are away, a value that the database refuses and repeats, and no database at all.
+// breakThings causes each kind of fault during requests with secrets: a panic in a handler, a lock
+// that is held for long, missing tables, a value that the database rejects and repeats, and an
+// unavailable database.
 func breakThings(t *testing.T, s *servertest.Server, k *kept, u servertest.User, clients []*servertest.Client) {
 	t.Helper()
 	handler, err := s.HandlerOf(broken{})
@@ -222,7 +228,7 @@ func breakThings(t *testing.T, s *servertest.Server, k *kept, u servertest.User,
 	}
 	slow := make(chan struct{})
 	go func() { defer close(slow); signIn(s, u.Email, u.Password) }()
-	time.Sleep(300 * time.Millisecond) // what a slow statement is, by GORM
+	time.Sleep(300 * time.Millisecond) // long enough to count as a slow statement in GORM
 	if err := lock.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +254,8 @@ func breakThings(t *testing.T, s *servertest.Server, k *kept, u servertest.User,
 	all(s)
 }
 
-// refuseAddresses has the database refuse addresses; MySQL then repeats them.
+// refuseAddresses makes the database reject addresses while f runs. MySQL repeats them in its
+// error.
 func refuseAddresses(t *testing.T, s *servertest.Server, f func()) {
 	t.Helper()
 	if s.Database.Engine == servertest.MySQL {
@@ -262,7 +269,7 @@ func refuseAddresses(t *testing.T, s *servertest.Server, f func()) {
 	s.Database.Exec(t, "DROP TRIGGER refuse")
 }
 
-// tableText is every value of a table.
+// tableText returns all values of a table.
 func tableText(t *testing.T, s *servertest.Server, table string) string {
 	t.Helper()
 	rows, err := s.Database.SQL.QueryContext(t.Context(), "SELECT * FROM "+table)

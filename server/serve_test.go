@@ -17,7 +17,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// listening is a server behind the listener and the time-outs that it has in production.
+// listening starts a server with the listener and timeouts used in production.
 func listening(t *testing.T) (addr string, s *servertest.Server) {
 	t.Helper()
 	s = servertest.Start(t, servertest.Options{})
@@ -37,7 +37,8 @@ func listening(t *testing.T) (addr string, s *servertest.Server) {
 	return listener.Addr().String(), s
 }
 
-// drip sends the beginning of a request at once and the rest by the byte, and says how long the server took part.
+// drip sends the beginning of a request at once and then one byte at each interval. It returns how
+// long the server kept the connection.
 func drip(t *testing.T, addr, begin string, every time.Duration) time.Duration {
 	t.Helper()
 	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
@@ -70,7 +71,8 @@ func drip(t *testing.T, addr, begin string, every time.Duration) time.Duration {
 	}
 }
 
-// Hundreds of connections that send a byte now and then are cut, and until then are in nobody's way.
+// Hundreds of connections that send a byte now and then are closed. Until then they do not delay
+// other clients.
 func TestControl82SlowClientsAreCut(t *testing.T) {
 	t.Parallel()
 	addr, _ := listening(t)
@@ -92,7 +94,7 @@ func TestControl82SlowClientsAreCut(t *testing.T) {
 			})
 		}
 	}
-	for range 30 { // somebody else, meanwhile
+	for range 30 { // another client at the same time
 		began := time.Now()
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/healthz", nil)
 		if err != nil {
@@ -106,12 +108,13 @@ func TestControl82SlowClientsAreCut(t *testing.T) {
 		if took := time.Since(began); answer.StatusCode != http.StatusOK || took > time.Second {
 			t.Errorf("somebody else: status %d after %v", answer.StatusCode, took)
 		}
-		time.Sleep(100 * time.Millisecond) // spread over the time in which the others drip
+		time.Sleep(100 * time.Millisecond) // spread over the time of the slow requests
 	}
 	all.Wait()
 }
 
-// The bounds that would take minutes to meet: an idle connection, an answer that nobody reads, a crowd.
+// Limits that would take minutes to reach have the documented values: for idle connections, for
+// responses that are not read and for the number of connections.
 func TestControl82Bounds(t *testing.T) {
 	srv := servertest.Start(t, servertest.Options{}).Bounded()
 	for name, c := range map[string]struct{ is, most time.Duration }{
@@ -127,7 +130,7 @@ func TestControl82Bounds(t *testing.T) {
 	}
 }
 
-// callers is a listener to which these addresses connect, one after the other.
+// callers is a listener that accepts one connection from each of these addresses in turn.
 type callers []string
 
 func (c *callers) Accept() (net.Conn, error) {
@@ -152,7 +155,7 @@ func (c caller) RemoteAddr() net.Addr {
 	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.address))
 }
 
-// One client that opens connections and says nothing leaves the places of the others alone.
+// A client that opens many idle connections leaves the connections of other clients available.
 func TestControl82And189ConnectionsOfOneClient(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_TRUSTED_PROXIES=10.0.0.0/8"}})
 	var queue callers
@@ -176,10 +179,10 @@ func TestControl82And189ConnectionsOfOneClient(t *testing.T) {
 	if want := []int{1, 2, 5, 6, 7, 19, 9, 10, 11, 12, 13, 14, 15, 16}; !slices.Equal(ports, want) {
 		t.Errorf("kept %v, want %v", ports, want)
 	}
-	if n := strings.Count(s.Log.String(), "too many connections"); n != 1 { // a line a minute
+	if n := strings.Count(s.Log.String(), "too many connections"); n != 1 { // logged once a minute
 		t.Errorf("%d lines in the log", n)
 	}
-	for range 2 { // a connection that is closed twice gives one place back
+	for range 2 { // closing a connection twice frees one place
 		_ = conns[0].Close()
 	}
 	if ports, _ := kept("203.0.113.7:17", "203.0.113.7:18"); !slices.Equal(ports, []int{17}) {
@@ -187,7 +190,7 @@ func TestControl82And189ConnectionsOfOneClient(t *testing.T) {
 	}
 }
 
-// What is too large is refused before it is read.
+// Headers that are too large are rejected before they are read completely.
 func TestControl82HeadersAreBounded(t *testing.T) {
 	addr, _ := listening(t)
 	for name, header := range map[string]string{

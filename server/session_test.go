@@ -21,7 +21,7 @@ import (
 
 // The life of a session over HTTP, in each transport and on each engine.
 
-// eachSession runs a scenario once for each engine and transport, with a user of its own.
+// eachSession runs a scenario once for each engine and transport, with a new user.
 func eachSession(t *testing.T, f func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport)) {
 	t.Helper()
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -34,9 +34,9 @@ func login(c *servertest.Client, u servertest.User, transport accounts.Transport
 	return c.Do(http.MethodPost, "/accounts/login", map[string]any{"username": u.Username, "password": u.Password, "token_transport": transport})
 }
 
-const rotation = 40 * time.Second // an age at which a token is rotated, at the default W and M
+const rotation = 40 * time.Second // age after which a refresh rotates the token, with the default settings
 
-// The table of the contract's description: which members a transport returns.
+// Each transport returns the members listed in the table of the contract's description.
 func TestControl28MembersOfTheTransports(t *testing.T) {
 	common := []string{"expires_in", "generation", "refresh_in", "session", "token_transport"}
 	members := map[accounts.Transport][]string{
@@ -54,7 +54,7 @@ func TestControl28MembersOfTheTransports(t *testing.T) {
 			if r.Text("token_transport") != string(transport) || r.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("%q, Cache-Control %q", r.Text("token_transport"), r.Header.Get("Cache-Control"))
 			}
-			for _, c := range r.Cookies() { // no token both ways
+			for _, c := range r.Cookies() { // no token is in both
 				if c.Name != "csrftoken" && c.Value != "" && bytes.Contains(r.Raw, []byte(c.Value)) {
 					t.Errorf("the cookie %s is in the body too", c.Name)
 				}
@@ -87,8 +87,8 @@ func TestLoginChoosesHybridAndTakesTheAddress(t *testing.T) {
 
 var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)
 
-// Unknown user, wrong password, inactive, deleted, unverified, waiting for its verification: the same bytes and the
-// same headers, time and again.
+// The failed logins of unknown, inactive, deleted, unverified and pending users and with a wrong
+// password get identical responses, including the headers, each time.
 func TestControl12UniformLoginFailure(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
@@ -122,8 +122,8 @@ func TestControl12UniformLoginFailure(t *testing.T) {
 	})
 }
 
-// expires_in and refresh_in are seconds from now, rounded down: exp − now, and max(0.8 × access TTL, W+M) − age. The
-// generation is that of the tokens handed out, and so grows with a rotation alone.
+// expires_in and refresh_in are seconds from now, rounded down: exp − now, and max(0.8 × access
+// TTL, W+M) − age. The generation is that of the returned tokens, so only a rotation increases it.
 func TestSecondsOfTheTokens(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Anonymous()
@@ -148,7 +148,8 @@ func TestSecondsOfTheTokens(t *testing.T) {
 	})
 }
 
-// To the second, and where the session's end is nearer than the access token's: a clock that stands still.
+// The values are exact to the second, including when the session ends before the access token. The
+// clock stands still.
 func TestSecondsExactly(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	s := servertest.Start(t, servertest.Options{Now: func() time.Time { return now },
@@ -165,7 +166,7 @@ func TestSecondsExactly(t *testing.T) {
 	want(c.RefreshTokens(), 85, 61) // W+M is 35 s
 	s.Clock.Advance(500 * time.Millisecond)
 	want(c.RefreshTokens(), 120, 96)
-	s.Clock.Advance(175 * time.Second) // 210 s of 240 are gone
+	s.Clock.Advance(175 * time.Second) // 210 of 240 s have passed
 	want(c.RefreshTokens(), 30, 96)
 	s.Clock.Advance(29 * time.Second)
 	want(c.RefreshTokens(), 1, 67)
@@ -195,11 +196,11 @@ func TestLifeOfASession(t *testing.T) {
 			t.Error("an old token was not rotated")
 		}
 		again := first.Copy()
-		again.RefreshTokens().Want(t, http.StatusOK, "") // a lost answer, or a second tab
+		again.RefreshTokens().Want(t, http.StatusOK, "") // the response was lost, or a second tab refreshes
 		if accessOf(again) != accessOf(c) || refreshOf(again) != refreshOf(c) {
 			t.Error("the predecessor was answered with other tokens")
 		}
-		first.Profile().Want(t, http.StatusOK, "") // an access token lives until its exp
+		first.Profile().Want(t, http.StatusOK, "") // an access token is valid until its exp
 		dump := s.Database.Dump(t)
 		for _, secret := range []string{accessOf(c), refreshOf(c), accessOf(first), c.CSRF} {
 			if secret != "" && strings.Contains(dump+s.Log.String(), secret) {
@@ -217,8 +218,8 @@ func TestLifeOfASession(t *testing.T) {
 	})
 }
 
-// Any authentic token logs out, current, superseded or expired; twice is fine; nothing of the session works after,
-// and nobody else's ends.
+// Every authentic token logs out: current, superseded or expired. A second logout succeeds too.
+// Afterwards no token of the session works, and no other session has ended.
 func TestControl46And47And48Logout(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		other, own := s.Login(s.NewUser(), transport), s.Login(u, transport)
@@ -244,7 +245,7 @@ func TestControl46And47And48Logout(t *testing.T) {
 				wantSignedOut(t, "a revoked session", dead.Copy().Do(http.MethodGet, sessionPath, nil))
 			}
 		}
-		// The session is taken from the credential, never from a body (control 47).
+		// The session to end is that of the credential, never one named in the body (control 47).
 		for _, body := range []string{`{"username":"` + u.Username + `"}`, `{"session_id":"` + own.SessionID + `"}`, `{"sid":"` + own.SessionID + `"}`} {
 			other.Copy().Do(http.MethodPost, "/accounts/logout", withToken(other, body)).Want(t, http.StatusUnprocessableEntity, "validation_failed")
 		}
@@ -260,7 +261,7 @@ func withToken(c *servertest.Client, body string) string {
 	return `{"refresh_token":"` + c.Refresh + `",` + body[1:]
 }
 
-// aged is a client whose tokens have all expired.
+// aged returns a copy of the client whose tokens have all expired.
 func aged(c *servertest.Client) *servertest.Client {
 	old := c.Copy()
 	if old.Access != "" {
@@ -280,8 +281,8 @@ func aged(c *servertest.Client) *servertest.Client {
 	return old
 }
 
-// An expired access token is taken only as the handle of server_held, and only by the three operations about the
-// session itself (control 27).
+// An expired access token is accepted only as the handle of server_held, and only by the three
+// operations about the session itself (control 27).
 func TestControl27ExpiredTokens(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := aged(s.Login(u, transport))
@@ -295,17 +296,17 @@ func TestControl27ExpiredTokens(t *testing.T) {
 			refresh.Want(t, http.StatusOK, "")
 			expiredHandle(t, s, c)
 			s.Database.Exec(t, "UPDATE sessions SET idle_expires_at = ? WHERE user_id = ?", time.Now().UTC().Truncate(time.Second).Add(-time.Second), u.ID)
-			c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_expired") // its idle life
+			c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_expired") // the idle lifetime has ended
 		} else {
-			wantSignedOut(t, "an expired token", current) // an expired Bearer decides alone, also beside a good cookie
+			wantSignedOut(t, "an expired token", current) // an expired bearer token decides, even if the request also has a valid cookie
 			refresh.Want(t, http.StatusUnauthorized, "session_expired")
 		}
 		c.Copy().Logout().Want(t, http.StatusNoContent, "")
 	})
 }
 
-// expiredHandle: the handle follows all rules of a refresh token though it has expired: it brings one successor, again
-// and again, and only if everything but its exp is right.
+// expiredHandle checks that an expired handle follows all rules of a refresh token. It is exchanged
+// for one successor, each time the same, and only if everything except its exp is valid.
 func expiredHandle(t *testing.T, s *servertest.Server, c *servertest.Client) {
 	t.Helper()
 	s.Database.Age(t, rotation)
@@ -331,7 +332,7 @@ func expiredHandle(t *testing.T, s *servertest.Server, c *servertest.Client) {
 	}
 }
 
-// An interceptor attaches its expired Bearer to everything: refresh and logout do not look at it.
+// A client may attach its expired bearer token to every request, so refresh and logout ignore it.
 func TestRefreshIgnoresAuthorization(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -341,18 +342,18 @@ func TestRefreshIgnoresAuthorization(t *testing.T) {
 	})
 }
 
-// A user who is disabled, or deletes the account, has no session from then on.
+// After a user is deactivated or deletes the account, none of the user's sessions is valid.
 func TestControl35And76UserDeactivated(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
-		for _, active := range []bool{false, true} { // and activation revives nothing
+		for _, active := range []bool{false, true} { // activation restores no session
 			setActive(t, s, u, active)
 			c.Copy().Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 			c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
 			c.Copy().Do(http.MethodDelete, "/accounts/sessions", nil).Want(t, http.StatusUnauthorized, "session_revoked")
 		}
 		c = s.Login(u, transport)
-		s.Database.Exec(t, "UPDATE users SET is_active = ? WHERE id = ?", false, u.ID) // whoever did it, by whatever way
+		s.Database.Exec(t, "UPDATE users SET is_active = ? WHERE id = ?", false, u.ID) // deactivated directly in the database
 		c.Copy().Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 		c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
 
@@ -363,7 +364,7 @@ func TestControl35And76UserDeactivated(t *testing.T) {
 	})
 }
 
-// list is the answer of GET /accounts/sessions.
+// list returns the sessions in the response of GET /accounts/sessions.
 func list(t *testing.T, c *servertest.Client) []map[string]any {
 	t.Helper()
 	var sessions []map[string]any
@@ -402,7 +403,7 @@ func TestControl68ListSessions(t *testing.T) {
 		if stored := row(t, s, c).LastUsedAt; err != nil || !used.Equal(stored.Truncate(time.Hour)) || used.Location() != time.UTC {
 			t.Errorf("last_used_at %v of %v", got["last_used_at"], stored)
 		}
-		names := slices.Sorted(maps.Keys(got)) // and neither generation nor idle end
+		names := slices.Sorted(maps.Keys(got)) // neither the generation nor the idle expiry
 		if diff := cmp.Diff([]string{"created_at", "current", "expires_at", "id", "ip", "last_used_at", "token_transport", "user_agent"}, names); diff != "" {
 			t.Errorf("members (-want +got):\n%s", diff)
 		}
@@ -415,7 +416,7 @@ func TestControl68ListSessions(t *testing.T) {
 	})
 }
 
-// The fifty-first login ends the oldest session (control 70).
+// The fifty-first login revokes the oldest session (control 70).
 func TestControl70AtMostFiftySessions(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
@@ -489,7 +490,7 @@ func TestEndAllSessions(t *testing.T) {
 	})
 }
 
-// A token of another secret, as after a leak: nothing that existed before works.
+// After a change of the secret, as after a leak, no token from before works.
 func TestControl93AnotherSecret(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -500,7 +501,7 @@ func TestControl93AnotherSecret(t *testing.T) {
 	})
 }
 
-// A session that the clean-up has removed stays ended (control 52).
+// A session that the cleanup has removed stays ended (control 52).
 func TestControl52CleanUpRevivesNothing(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)

@@ -36,8 +36,8 @@ func TestSettingsAreThoseOfTheOperator(t *testing.T) {
 	}
 }
 
-// The settings have the bounds that the server enforces, both if the contract's own minimum is longer and if it is
-// shorter.
+// The settings show the bounds that the server enforces, whether the operator's minimum is longer
+// or shorter than the contract's own.
 func TestSettingsShowTheEnforcedBoundsOfPasswords(t *testing.T) {
 	const long = "qvxzjkwp mhtgrfbn 7294 ldyc ueoa isxq 5031 zpvk"
 	for _, length := range []int{8, 12, 30} {
@@ -58,7 +58,7 @@ func TestSettingsShowTheEnforcedBoundsOfPasswords(t *testing.T) {
 	}
 }
 
-// The pages have the languages that the settings list.
+// The pages support the languages that the settings list.
 func TestSettingsListTheLanguagesOfThePages(t *testing.T) {
 	texts, err := os.ReadFile("web/pages/texts.js")
 	if err != nil {

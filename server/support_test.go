@@ -25,7 +25,7 @@ import (
 
 var transports = []accounts.Transport{accounts.Hybrid, accounts.Cookies, accounts.ServerHeld, accounts.BodyTokens}
 
-// eachTransport runs a test once for each, with a name.
+// eachTransport runs a subtest for each transport.
 func eachTransport(t *testing.T, f func(t *testing.T, transport accounts.Transport)) {
 	t.Helper()
 	for _, transport := range transports {
@@ -33,10 +33,10 @@ func eachTransport(t *testing.T, f func(t *testing.T, transport accounts.Transpo
 	}
 }
 
-// password is the one of the contract's examples, and of every user that logs in with them.
+// password is the one in the contract's examples, and that of every user who logs in with them.
 const password = "correct horse battery staple"
 
-// newUser adds an active user; ada is the one of the contract's examples.
+// newUser adds an active user. The contract's examples use the name ada.
 func newUser(t *testing.T, s *servertest.Server, name string) servertest.User {
 	t.Helper()
 	u, err := s.Service.CreateUser(context.Background(), accounts.NewUser{Username: name, Email: name + "@example.com", Password: password})
@@ -46,8 +46,8 @@ func newUser(t *testing.T, s *servertest.Server, name string) servertest.User {
 	return servertest.User{User: u, Password: password}
 }
 
-// newAda adds ada, who may call every operation: she is a superuser, and not the last one. Beside her is the user of
-// the examples whom staff manages, by the id that they have.
+// newAda adds ada, a superuser who may call every operation, and a second superuser, so that ada is
+// not the last one. It also adds the user whom the examples manage, with the ID [managedID].
 func newAda(t *testing.T, s *servertest.Server) servertest.User {
 	t.Helper()
 	for _, name := range []string{"ada", "root"} {
@@ -64,16 +64,17 @@ func newAda(t *testing.T, s *servertest.Server) servertest.User {
 	return servertest.User{User: ada, Password: password}
 }
 
-// managedID is the user_id of the contract's examples.
+// managedID is the user_id in the contract's examples.
 const managedID = 42
 
-// example is a valid request to an operation, made of the contract's own examples.
+// example is a valid request to an operation, made from the examples in the contract.
 type example struct {
 	method, path string
 	body         any
 }
 
-// exampleOf fills in the parameters and takes the first body without a token, which is what the caller adds.
+// exampleOf returns a request with the example values of the parameters and the first example of a
+// body without a token. The caller adds the token.
 func exampleOf(t *testing.T, op servertest.Operation) example {
 	t.Helper()
 	e := example{method: op.Method, path: op.Path}
@@ -105,7 +106,7 @@ func exampleOf(t *testing.T, op servertest.Operation) example {
 	return e
 }
 
-// schemaOf is the schema of an operation's body, or nil.
+// schemaOf returns the schema of an operation's body, or nil if it has none.
 func schemaOf(op servertest.Operation) *openapi3.Schema {
 	if op.Operation.RequestBody == nil {
 		return nil
@@ -113,30 +114,31 @@ func schemaOf(op servertest.Operation) *openapi3.Schema {
 	return op.Operation.RequestBody.Value.Content["application/json"].Schema.Value
 }
 
-// send sends an example with everything the client has.
+// send sends an example with all credentials of the client.
 func send(c *servertest.Client, e example, options ...servertest.Option) *servertest.Response {
 	return c.Do(e.method, e.path, e.body, options...)
 }
 
-// codesOf are the problem codes that the contract lists for a status of an operation.
+// codesOf returns the problem codes that the contract lists for a status of an operation.
 func codesOf(op servertest.Operation, status string) []string { return op.Codes(status) }
 
 func unsafeMethod(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }
 
-// takes says whether an operation lists a security scheme.
+// takes reports whether an operation lists a security scheme.
 func takes(op servertest.Operation, scheme string) bool {
 	return slices.ContainsFunc(op.Security, func(r openapi3.SecurityRequirement) bool { _, ok := r[scheme]; return ok })
 }
 
-// anonymousAllowed reports whether the credential may be a token in the body: the operation lists {} and has a body.
+// anonymousAllowed reports whether the credential may be a token in the body. Such an operation
+// lists {} and has a body.
 func anonymousAllowed(op servertest.Operation) bool {
 	return op.Operation.RequestBody != nil && listsNone(op)
 }
 
-// isOptional reports whether a missing or rejected credential means that the caller is signed out, which is no error:
-// the operation lists {} and has no body.
+// isOptional reports whether a caller without a valid credential is treated as signed out instead
+// of rejected. Such an operation lists {} and has no body.
 func isOptional(op servertest.Operation) bool {
 	return op.Operation.RequestBody == nil && listsNone(op)
 }
@@ -145,10 +147,12 @@ func listsNone(op servertest.Operation) bool {
 	return slices.ContainsFunc(op.Security, func(r openapi3.SecurityRequirement) bool { return len(r) == 0 })
 }
 
-// signedOut is the outcome of an operation with an optional credential that did not count; see outcomeOf.
+// signedOut is the outcome of an operation with an optional credential if the credential was
+// missing or rejected. See [outcomeOf].
 const signedOut = "signed_out"
 
-// outcomeOf returns the problem code of an answer, or signedOut if it says that the caller is signed out.
+// outcomeOf returns the problem code of a response, or signedOut if it says that the caller is
+// signed out.
 func outcomeOf(op servertest.Operation, r *servertest.Response) string {
 	if session, ok := r.JSON["session"]; isOptional(op) && r.Status == http.StatusOK && ok && session == nil {
 		return signedOut
@@ -158,7 +162,7 @@ func outcomeOf(op servertest.Operation, r *servertest.Response) string {
 
 var timeClaim = regexp.MustCompile(`"(iat|exp)":\d+`)
 
-// expired is the same token as it would be if it had been minted long ago and had just ended.
+// expired returns the same token as if it had been issued earlier and had expired ten seconds ago.
 func expired(raw string) string {
 	exp := time.Now().Add(-10 * time.Second).Unix()
 	return forged(raw, func(header, claims string) (string, string) {
@@ -173,7 +177,7 @@ func expired(raw string) string {
 	})
 }
 
-// forged is a token with another header or other claims, signed with the real key of its kind.
+// forged returns a token with another header or other claims, signed with the real key of its kind.
 func forged(raw string, change func(header, claims string) (string, string)) string {
 	header, claims := partsOf(raw)
 	access := !strings.Contains(header, "rt+jwt")
@@ -185,7 +189,7 @@ func forged(raw string, change func(header, claims string) (string, string)) str
 	return forger.Refresh(header, claims)
 }
 
-// partsOf are a token's header and claims as texts.
+// partsOf returns the decoded header and claims of a token.
 func partsOf(raw string) (header, claims string) {
 	parts := strings.Split(raw, ".")
 	h, _ := base64.RawURLEncoding.DecodeString(parts[0])
@@ -193,7 +197,7 @@ func partsOf(raw string) (header, claims string) {
 	return string(h), string(c)
 }
 
-// accessOf and refreshOf are a client's tokens, wherever it keeps them.
+// accessOf and refreshOf return the tokens of a client, wherever it stores them.
 func accessOf(c *servertest.Client) string {
 	if c.Access != "" {
 		return c.Access
@@ -234,7 +238,7 @@ func difference(before, after string) string {
 	return strings.Join(list, "\n")
 }
 
-// setActive activates or deactivates.
+// setActive activates or deactivates a user.
 func setActive(t *testing.T, s *servertest.Server, u servertest.User, active bool) {
 	t.Helper()
 	if err := s.Service.SetActive(context.Background(), u.Username, active); err != nil {
@@ -242,7 +246,7 @@ func setActive(t *testing.T, s *servertest.Server, u servertest.User, active boo
 	}
 }
 
-// row is the session of a client as it is stored.
+// row returns the stored session of a client.
 func row(t *testing.T, s *servertest.Server, c *servertest.Client) models.Session {
 	t.Helper()
 	live, err := s.Store.Session(context.Background(), sessionID(t, c))
@@ -261,8 +265,8 @@ func sessionID(t *testing.T, c *servertest.Client) models.ID {
 	return models.ID(id)
 }
 
-// csrfOf returns the CSRF token of a client's session. In the transport body no answer has it, but the server would
-// accept it.
+// csrfOf returns the CSRF token of a client's session. In the body transport no response contains
+// it, but the server would accept it.
 func csrfOf(t *testing.T, c *servertest.Client) string {
 	t.Helper()
 	secret, err := token.ParseSecret(servertest.SecretKey)

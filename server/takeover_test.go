@@ -10,7 +10,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// wantAddress checks what staff members see of a user's address.
+// wantAddress checks the fields of a user's address that staff members see.
 func wantAddress(t *testing.T, r *servertest.Response, email string, verified bool, pending any) {
 	t.Helper()
 	user := r.Want(t, http.StatusOK, "").JSON["user"].(object)
@@ -19,8 +19,8 @@ func wantAddress(t *testing.T, r *servertest.Response, email string, verified bo
 	}
 }
 
-// A staff member cannot make an unverified address look verified. So the staff member can neither
-// talk a superuser into promoting the account nor take the account over by a password reset.
+// A staff member cannot make an unverified address appear verified. So the staff member can neither
+// persuade a superuser to promote the account nor take it over by a password reset.
 func TestControl182StaffPutsNoAddressIntoForce(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		fresh := s.invited() // has never signed in
@@ -31,7 +31,7 @@ func TestControl182StaffPutsNoAddressIntoForce(t *testing.T) {
 		settle(t, s.Server)
 		wantMails(t, s.Server, moved, mail.EmailChange) // and no link that sets a password
 		link := linkToken(t, s.Server, moved, 1, mail.EmailChange)
-		post(s.Server, "/accounts/email/change/confirm", object{"token": link}).Want(t, http.StatusNoContent, "") // there is no password yet
+		post(s.Server, "/accounts/email/change/confirm", object{"token": link}).Want(t, http.StatusNoContent, "") // no password is set yet
 		wantAddress(t, s.asSam.Do(http.MethodGet, at(fresh, ""), nil), moved, true, nil)
 
 		// The owner of the new mailbox could take over the account of a user who has signed in.
@@ -50,7 +50,7 @@ func TestControl182StaffPutsNoAddressIntoForce(t *testing.T) {
 	})
 }
 
-// invited is an invited user who has never set a password.
+// invited returns an invited user who has never set a password.
 func (s staffed) invited() servertest.User {
 	s.t.Helper()
 	email := address(newName())
@@ -59,8 +59,9 @@ func (s staffed) invited() servertest.User {
 	return servertest.User{User: stored(s.t, s.Server, email)}
 }
 
-// A last login that is missing does not prove that an account has never been used: simplejwt writes
-// none, and a user with a password is about to sign in. Staff must not take such accounts over.
+// A missing last login does not prove that an account is unused: simplejwt records none, and a user
+// with a password may be about to log in for the first time. Staff members must not be able to take
+// over such accounts.
 func TestControl182StaffMovesNoAccountThatMayBeInUse(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for name, change := range map[string]string{
@@ -79,7 +80,7 @@ func TestControl182StaffMovesNoAccountThatMayBeInUse(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_STAFF=0")
 }
 
-// The mails that staff members cause to one address are limited.
+// Mails to one address that staff members cause are limited.
 func TestControl182StaffCannotFloodAnAddress(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		moved := address(newName())
@@ -89,8 +90,8 @@ func TestControl182StaffCannotFloodAnAddress(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=2/1h")
 }
 
-// A stranger has registered with the owner's address. The owner's first reset clears what the
-// stranger typed.
+// A stranger has registered with the owner's address. The owner's first reset clears the data that
+// the stranger entered.
 func TestControl184FirstResetClearsWhatASquatterTyped(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
@@ -121,7 +122,7 @@ func TestControl184FirstResetClearsWhatASquatterTyped(t *testing.T) {
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }
 
-// Data that staff members or Django have entered stays at the first reset.
+// The first reset keeps data that was entered by staff members or imported from Django.
 func TestControl184DataOfInvitedAndImportedUsersStays(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()

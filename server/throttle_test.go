@@ -16,16 +16,16 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// Budgets: what strangers can do is bounded, without ever taking from its owner what he needs.
+// Rate limits restrict strangers without locking the owner out of an account.
 
-// from is a request of another client, where the proxy is trusted to say so.
+// from makes a request come from another client address. The server must trust the proxy header.
 func from(ip string) servertest.Option {
 	return func(r *http.Request) { r.Header.Set("X-Forwarded-For", ip) }
 }
 
 const trusted = "ACCOUNTS_TRUSTED_PROXIES=127.0.0.0/8,::1"
 
-// wantLimited asks for the one 429 and says how long it asks to wait.
+// wantLimited checks that a response is a 429 and returns its Retry-After.
 func wantLimited(t *testing.T, r *servertest.Response) time.Duration {
 	t.Helper()
 	r.Want(t, http.StatusTooManyRequests, "rate_limited")
@@ -36,7 +36,8 @@ func wantLimited(t *testing.T, r *servertest.Response) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// guess tries wrong passwords, each from another address, until it is told to wait, and says how many were judged.
+// guess tries wrong passwords, each from another address, until the limit is exceeded. It returns
+// how many were verified.
 func guess(t *testing.T, s *servertest.Server, name string, most int) int {
 	t.Helper()
 	for i := range most {
@@ -49,8 +50,8 @@ func guess(t *testing.T, s *servertest.Server, name string, most int) int {
 	return most
 }
 
-// The owner of an account that somebody guesses at keeps the sessions, and gets in again by mail; nobody can tell from
-// the answers that the account is there.
+// While an attacker guesses passwords of an account, the owner keeps the sessions and can log in
+// again after a reset by mail. The responses do not reveal whether the account exists.
 func TestControl14And15GuessesAtAnAccount(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -77,20 +78,21 @@ func TestControl14And15GuessesAtAnAccount(t *testing.T) {
 			t.Errorf("after the reset %d guesses were judged", n)
 		}
 		s.Clock.Advance(15 * time.Minute)
-		if s.Database.Engine == servertest.SQLite { // MySQL's clock cannot be moved, and a login compares them
+		if s.Database.Engine == servertest.SQLite { // MySQL's clock cannot be moved, and a login compares the clocks
 			signIn(s, u.Username, otherPassword).Want(t, http.StatusOK, "")
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
 }
 
-// judged lets the time pass in which guesses may be given back.
+// judged moves past the time in which counted guesses may be refunded.
 func judged(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	s.Database.Exec(t, "UPDATE throttles SET last_at = ?", time.Now().UTC().Add(-time.Minute))
-	s.Clock.Advance(2 * time.Second) // for what the server remembers
+	s.Clock.Advance(2 * time.Second) // until the cached decision expires
 }
 
-// A burst of right logins, more than there may be failures, is told to come again soon, and then gets in.
+// A burst of correct logins, more than the limit of failures, gets a short Retry-After and then
+// succeeds.
 func TestControl14RightLoginsAtOnce(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -102,12 +104,12 @@ func TestControl14RightLoginsAtOnce(t *testing.T) {
 					if r.Status == http.StatusOK {
 						return
 					}
-					lost := r.Status == http.StatusServiceUnavailable // too often against the others, on a cluster
+					lost := r.Status == http.StatusServiceUnavailable // a cluster may have aborted the transaction too often
 					if r.Status != http.StatusTooManyRequests && !lost || r.Header.Get("Retry-After") != "1" {
 						t.Errorf("status %d, Retry-After %q", r.Status, r.Header.Get("Retry-After"))
 						return
 					}
-					time.Sleep(time.Second) // as it was told
+					time.Sleep(time.Second) // the Retry-After
 				}
 			})
 		}
@@ -115,8 +117,8 @@ func TestControl14RightLoginsAtOnce(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m")
 }
 
-// Who guesses at an address keeps its owner neither from opening the link of a registration nor, once an operator has
-// set a new password, from logging in.
+// An attacker who guesses passwords for an address prevents its owner neither from opening the link
+// of a registration nor from logging in after an operator has set a new password.
 func TestControl14LinksAndRescues(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -137,7 +139,8 @@ func TestControl14LinksAndRescues(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
 }
 
-// Who guesses at an account, and asks for a reset of it besides, keeps its owner out for no longer than one reset takes.
+// An attacker who guesses passwords of an account and also requests resets locks the owner out only
+// until the owner's next reset.
 func TestControl14ResetAfterReset(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -150,7 +153,8 @@ func TestControl14ResetAfterReset(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h", trusted)
 }
 
-// A mail that could not be queued is no mail: who asks again gets it.
+// A mail that could not be queued does not count against the limit, so that a repeated request
+// sends it.
 func TestControl8And65FaultsCostNoMail(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -176,7 +180,8 @@ func TestControl8And65FaultsCostNoMail(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
-// Right passwords cost nothing, and wrong ones of one client count whatever the names are.
+// Correct passwords do not count as failures. Wrong passwords of one client count, regardless of
+// the names.
 func TestControl14GuessesOfAClient(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -191,7 +196,8 @@ func TestControl14GuessesOfAClient(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=5/15m")
 }
 
-// Two names of one account have a budget each: otherwise using up one would show that the other is the same person's.
+// Each of the two names of an account has its own limit. With a common limit, exceeding it for one
+// name would reveal that the other belongs to the same account.
 func TestControl15NamesOfAnAccount(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -204,7 +210,7 @@ func TestControl15NamesOfAnAccount(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
 }
 
-// Guesses at the same moment, over two replicas, and a replica that starts anew, have one budget.
+// Concurrent guesses on two replicas share one limit, which also survives the restart of a replica.
 func TestControl80BudgetsHoldOverReplicas(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		settings := []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=7/1h", trusted}
@@ -221,7 +227,7 @@ func TestControl80BudgetsHoldOverReplicas(t *testing.T) {
 		} {
 			answers := parallel(40, func(i int) *servertest.Response {
 				r := post(replicas[i%2], path, want.body)
-				for range 20 { // on a cluster one of many at the same row may lose too often, and asks again
+				for range 20 { // a cluster may abort concurrent writes of one row; the client repeats the request
 					if r.Status != http.StatusServiceUnavailable {
 						break
 					}
@@ -238,7 +244,8 @@ func TestControl80BudgetsHoldOverReplicas(t *testing.T) {
 	})
 }
 
-// Whoever is behind one address, or one IPv6 network, is one client; nobody becomes another one by a header.
+// Requests from one address, or from one IPv6 network, count as one client. A client cannot change
+// that by a header.
 func TestControl79Clients(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings []string
@@ -270,7 +277,8 @@ func TestControl79Clients(t *testing.T) {
 	}
 }
 
-// Registrations and requests for mails have a budget each; so have confirmations, good or not, all together.
+// Registrations and requests for mails each have their own limit per client. All confirmations
+// share one limit, whether they succeed or not.
 func TestControl8And56And65BudgetsOfAClient(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		requests := map[string]func() *servertest.Response{
@@ -317,7 +325,8 @@ func TestControl8And56And65BudgetsOfAClient(t *testing.T) {
 	}, "ACCOUNTS_REGISTRATIONS_PER_CLIENT=3/1h", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=4/1m")
 }
 
-// Who has stolen a session, or somebody's mail, cannot find the password by trying; the session lives on.
+// An attacker with a stolen session or mail cannot find the password by guessing. The session stays
+// valid.
 func TestControl58PasswordsAskedForAgain(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -341,7 +350,7 @@ func TestControl58PasswordsAskedForAgain(t *testing.T) {
 			t.Errorf("the user was changed:\n%s", diff)
 		}
 		c.Profile().Want(t, http.StatusOK, "")
-		signIn(s, u.Username, u.Password).Want(t, http.StatusOK, "") // a thief of a session does not keep the owner out
+		signIn(s, u.Username, u.Password).Want(t, http.StatusOK, "") // a thief of a session cannot lock the owner out
 
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
@@ -356,8 +365,8 @@ func TestControl58PasswordsAskedForAgain(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=4/15m")
 }
 
-// A flood from one client is answered without the database. After a second the database is queried
-// again.
+// A flood from one client is rejected without a database query. After a second the database is
+// queried again.
 func TestControl80SpentBudgetsAreRemembered(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=1/15m", trusted}})
 	login := func(ip string) *servertest.Response {
@@ -374,7 +383,8 @@ func TestControl80SpentBudgetsAreRemembered(t *testing.T) {
 	login("192.0.2.1").Want(t, http.StatusServiceUnavailable, "service_unavailable")
 }
 
-// A change of address is somebody's mailbox and a notice each time.
+// Changes of the address are limited, because each sends a mail to the new address and a notice to
+// the old one.
 func TestControl65ChangesOfAnAddress(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -390,8 +400,9 @@ func TestControl65ChangesOfAnAddress(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
-// To an address that somebody else has asked a mail for there is none for a while. Whoever wants to change to it sees
-// nothing of that: the wish is there, in the log and in the export, and counts.
+// If another person has just caused a mail to an address, no further mail is sent to it for a
+// while. A user who requests a change to that address gets the same response. The change is
+// pending, in the log and in the export, and counts against the limit.
 func TestControl65ChangeToAnAddressInUse(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, next := s.NewUser(), address(newName())
@@ -414,8 +425,8 @@ func TestControl65ChangeToAnAddressInUse(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
-// Asked twice in a moment, as by a double click, there is one mail, and its link is good. One that was sent to another
-// address is not, from the second wish on.
+// If a change is requested twice within a moment, as by a double click, one mail is sent and its
+// link works. The link of an earlier change to another address stops working with the new request.
 func TestControl65ChangeAskedForTwice(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, next, other := s.NewUser(), address(newName()), address(newName())
@@ -431,8 +442,8 @@ func TestControl65ChangeAskedForTwice(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
-// Each other username is a line of the security log, and an export is long: neither is to be had without end. What has
-// no such budget goes on, and so do other users.
+// Each change of the username adds an event and each export is long, so both are limited per user.
+// Operations without such a limit and other users are not affected.
 func TestControl80RareActionsOfAUser(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		c, other := s.Login(s.NewUser(), accounts.Hybrid), s.Login(s.NewUser(), accounts.Hybrid)

@@ -13,9 +13,10 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// Whatever comes where a credential belongs is a 401 problem, never a 400 or a 500, and changes no row.
+// Any invalid value in the place of a credential is rejected with 401, never with 400 or 500, and
+// changes no row.
 
-// way is a place of an operation where a token is looked for, and a session whose token belongs there.
+// way is a place where an operation accepts a token, and a session whose token belongs there.
 type way struct {
 	op      servertest.Operation
 	place   place
@@ -38,7 +39,7 @@ func (w way) good() string {
 	return refreshOf(w.session)
 }
 
-// invalid is the code of what is no token here.
+// invalid returns the code for a value that is not a valid token for this place.
 func (w way) invalid() string {
 	if anonymousAllowed(w.op) || w.place == atRefresh {
 		return "refresh_invalid"
@@ -46,7 +47,8 @@ func (w way) invalid() string {
 	return "access_invalid"
 }
 
-// expired is the code of an authentic token that has expired; empty where it is taken all the same.
+// expired returns the code for an authentic token that has expired, or an empty string if the
+// operation accepts it.
 func (w way) expired() string {
 	switch {
 	case w.use() == tokentest.Access && slices.Contains(codesOf(w.op, "401"), "access_expired"):
@@ -59,7 +61,7 @@ func (w way) expired() string {
 	return ""
 }
 
-// waysIn are all of the contract.
+// waysIn returns the ways of all operations in the contract.
 func waysIn(t *testing.T, s *servertest.Server) []way {
 	u := newAda(t, s)
 	sessions := map[place]*servertest.Client{
@@ -82,7 +84,8 @@ func waysIn(t *testing.T, s *servertest.Server) []way {
 	return list
 }
 
-// show sends a value by the way, as a stranger with the session's CSRF token would; nil if HTTP cannot carry it.
+// show presents a value, together with the session's CSRF token but no other credential. It returns
+// nil if HTTP cannot transport the value.
 func (w way) show(t *testing.T, s *servertest.Server, raw string) *servertest.Response {
 	t.Helper()
 	e := exampleOf(t, w.op)
@@ -92,7 +95,7 @@ func (w way) show(t *testing.T, s *servertest.Server, raw string) *servertest.Re
 	}
 	control := func(r rune) bool { return r < ' ' || r == 0x7f }
 	if len(raw) > 16<<10 || strings.ContainsFunc(raw, control) || strings.Trim(raw, ` "`) == w.good() {
-		return nil // over the header limit, refused by net/http, or the good token in the syntax of HTTP
+		return nil // over the header limit, rejected by net/http, or parsed as the valid token
 	}
 	return send(s.Anonymous(), e, func(r *http.Request) {
 		switch w.place {
@@ -102,13 +105,15 @@ func (w way) show(t *testing.T, s *servertest.Server, raw string) *servertest.Re
 			r.Header["Cookie"] = []string{"access=" + raw}
 		case atRefresh:
 			r.Header["Cookie"] = []string{"refreshtoken=" + raw}
-		case atBody: // it is in the body already
+		case atBody: // the body has it already
 		}
 		r.Header.Set("X-CSRFToken", csrfOf(t, w.session))
 	})
 }
 
-// refused: net/http takes a cookie with a byte that no cookie has for no cookie.
+// refused checks that a credential was rejected with 401 and the code want. In a cookie,
+// credentials_missing is accepted too, because net/http drops a cookie that contains an invalid
+// byte.
 func (w way) refused(t *testing.T, name, want string, r *servertest.Response) {
 	t.Helper()
 	if isOptional(w.op) {
@@ -136,7 +141,7 @@ func TestControl18And19And20And21And22And23HostileTokens(t *testing.T) {
 				want = w.expired()
 			}
 			sent++
-			if want == "" { // an expired token logs out
+			if want == "" { // an expired token is accepted for logout
 				continue
 			}
 			r := w.show(t, s, c.Raw)
@@ -154,7 +159,7 @@ func TestControl18And19And20And21And22And23HostileTokens(t *testing.T) {
 		}
 	}
 	unchanged(t, s, before)
-	for _, w := range ways { // the good ones are still good; those that end the session come last
+	for _, w := range ways { // the valid tokens still work; operations that end the session come last
 		if !unsafeMethod(w.op.Method) {
 			w.refused(t, "nothing", w.invalid(), w.show(t, s, ""))
 			if r := send(w.session.Copy(), exampleOf(t, w.op)); r.Status != http.StatusOK || outcomeOf(w.op, r) != "" {
@@ -164,11 +169,12 @@ func TestControl18And19And20And21And22And23HostileTokens(t *testing.T) {
 	}
 }
 
-// Authentic tokens that no session of this server has had: only the row can tell (invariants 8 and 14).
+// Authentic tokens that were never issued for a session of this server are rejected. Only the row
+// reveals that (invariants 8 and 14).
 func TestControl21And32UnbackedTokens(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
-		victim := s.Login(s.NewUser(), accounts.Cookies) // whose user id comes next
+		victim := s.Login(s.NewUser(), accounts.Cookies) // a session of another user, which must stay valid
 		stranger := s.NewUser()
 		for _, w := range waysIn(t, s) {
 			before := s.Database.Dump(t)
@@ -188,12 +194,12 @@ func TestControl21And32UnbackedTokens(t *testing.T) {
 	})
 }
 
-// takesNoOther shows the session's token with the sid of another user's live session in it.
+// takesNoOther presents the session's token with the sid of another user's active session.
 func (w way) takesNoOther(t *testing.T, s *servertest.Server, theirs *servertest.Client) {
 	t.Helper()
 	want := w.unbacked()[0]
 	if unsafeMethod(w.op.Method) && (w.place == atAccess || w.place == atRefresh) {
-		want = "csrf_failed" // the header is of the session it was taken from
+		want = "csrf_failed" // the CSRF token is that of the original session
 	}
 	before := s.Database.Dump(t)
 	r := w.show(t, s, forged(w.good(), func(header, claims string) (string, string) {
@@ -205,31 +211,32 @@ func (w way) takesNoOther(t *testing.T, s *servertest.Server, theirs *servertest
 	unchanged(t, s, before)
 }
 
-// unbacked are the codes for another user's sub, another session's sid and a generation ahead of the row. "-": not
-// asked here, since gen is judged by a refresh alone and elsewhere the token is simply its session's.
+// unbacked returns the codes for another user's sub, another session's sid and a generation ahead
+// of the row. The code "-" means not tested: only a refresh checks gen, and elsewhere the token is
+// simply valid for its session.
 func (w way) unbacked() [3]string {
 	codes := [3]string{w.invalid(), "session_revoked", "-"}
 	refreshes := slices.Contains(codesOf(w.op, "401"), "refresh_reused")
 	switch {
 	case isOptional(w.op):
 		return [3]string{signedOut, signedOut, "-"}
-	case refreshes && w.place == atAccess: // of a transport whose access token is no handle
+	case refreshes && w.place == atAccess: // a transport whose access token is not a handle
 		codes[2] = "refresh_invalid"
 	case refreshes:
 		codes[2] = "session_expired"
-	case anonymousAllowed(w.op): // logout: there is nothing to end
+	case anonymousAllowed(w.op): // logout, with no session to end
 		codes[1] = ""
 		if w.use() == tokentest.Refresh {
 			codes[0] = ""
 		}
 	}
 	if unsafeMethod(w.op.Method) && (w.place == atAccess || w.place == atRefresh) {
-		codes[1] = "csrf_failed" // the header is of the session it was taken from
+		codes[1] = "csrf_failed" // the CSRF token is that of the original session
 	}
 	return codes
 }
 
-// Rubbish of 1 byte to 8 KiB.
+// Random text of 1 byte to 8 KiB is rejected.
 func TestControl32GarbageCredentials(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	ways := waysIn(t, s)
@@ -250,7 +257,7 @@ func TestControl32GarbageCredentials(t *testing.T) {
 		}
 	}
 	unchanged(t, s, before)
-	for _, op := range servertest.Operations() { // and in the CSRF header
+	for _, op := range servertest.Operations() { // the same in the CSRF header
 		if !unsafeMethod(op.Method) || !takes(op, "csrfToken") {
 			continue
 		}

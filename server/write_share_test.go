@@ -14,8 +14,8 @@ import (
 )
 
 // While a row is locked, the writes of one client network wait, even after their clients have
-// disconnected. Beyond its share the network is rejected at once and other networks can read. Once the
-// lock is released, both networks can write again.
+// disconnected. Beyond its share the network's requests are rejected at once, and other networks
+// can still read. After the lock is released, both networks can write again.
 func TestControl186CanceledWritesOfOneNetworkAreBounded(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -26,7 +26,7 @@ func TestControl186CanceledWritesOfOneNetworkAreBounded(t *testing.T) {
 		unlock := lockUser(t, s, u.ID)
 		flood := func() {
 			var all sync.WaitGroup
-			for i := range 300 { // more than may wait
+			for i := range 300 { // more than the server lets wait
 				all.Go(func() {
 					ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 					defer cancel()
@@ -37,7 +37,7 @@ func TestControl186CanceledWritesOfOneNetworkAreBounded(t *testing.T) {
 			all.Wait()
 		}
 		var took time.Duration
-		for try := 0; try == 0 || took > time.Second && try < 8; try++ { // on a busy machine few get as far as the database
+		for try := 0; try == 0 || took > time.Second && try < 8; try++ { // on a busy machine few requests reach the database
 			flood()
 			began := time.Now()
 			refused := rename(flooding, "2001:db8:1:ffff::1").Want(t, http.StatusServiceUnavailable, "service_unavailable")
@@ -56,7 +56,8 @@ func TestControl186CanceledWritesOfOneNetworkAreBounded(t *testing.T) {
 	}, trusted, "ACCOUNTS_DB_MAX_CONNS=4")
 }
 
-// lockUser keeps every other writer of a user's row, and of any row on SQLite, waiting.
+// lockUser blocks all other writes of a user's row, and on SQLite of any row, until unlock is
+// called.
 func lockUser(t *testing.T, s *servertest.Server, id int64) (unlock func()) {
 	t.Helper()
 	ctx := context.Background()
