@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # check.sh — checks the refresh-token protocol exhaustively with spin, for small bounds.
 #
-#   check.sh [CASE...]      runs the named cases, without names the quick ones, with --all every one;
+#   check.sh [CASE...]      runs the named cases, without names the quick ones, with --all all;
 #                           --list prints them
 #   check.sh --decisions    prints the results of the model's decision table, for decisions.txt
 #

@@ -16,8 +16,8 @@ type block struct {
 // lineStart is the line of the file that begins at an offset of the text.
 type lineStart struct{ offset, line int }
 
-// addLine appends a line of the file. The lines are joined by spaces, so that an idiom is found even
-// if it is wrapped.
+// addLine appends a line of the file. The lines are joined by spaces, so that an idiom is found
+// even if it is wrapped.
 func (b *block) addLine(line int, text string) {
 	text = strings.Join(strings.Fields(plain(text)), " ")
 	if text == "" {

@@ -91,8 +91,8 @@ func newComment(line int, literal string, alone bool) comment {
 	return c
 }
 
-// join makes blocks of comments: consecutive comments that stand alone on their lines are one block,
-// which ends at an empty line of the comment, at an item of a list, and at code.
+// join makes blocks of comments: consecutive comments that stand alone on their lines are one
+// block, which ends at an empty line of the comment, at an item of a list, and at code.
 func join(list []comment, lines []string) []block {
 	var blocks []block
 	var now block
@@ -161,8 +161,8 @@ func hashComments(text string) []block {
 	return join(list, lines)
 }
 
-// hash returns the start of the comment in a line, or -1. A hash sign starts a comment after a space
-// and outside of quotes, if a space follows it.
+// hash returns the start of the comment in a line, or -1. A hash sign starts a comment after a
+// space and outside of quotes, if a space follows it.
 func hash(line string) (start int, alone bool) {
 	trimmed := strings.TrimLeft(line, " \t")
 	if strings.HasPrefix(trimmed, "#") {

@@ -6,8 +6,8 @@
 //	go run ./scripts/prose            check the repository
 //	go run ./scripts/prose PATH...    print everything found in these files and folders
 //
-// Each idiom is a rule (see rules.go). A rule fails if it finds more per 10,000 words than its bound
-// in the table of bounds. The program prints the findings of the rules that fail, as file:line, and
+// Each idiom is a rule with bounds (see rules.go). A rule fails if it finds more per 10,000 words
+// than its bound. The program prints the findings of the rules that fail, as file:line, and
 // the rates of all rules. The exit status is 1 if a rule fails; with PATH, it is 1 if there is any
 // finding.
 package main

@@ -33,7 +33,7 @@ func TestRules(t *testing.T) {
 		},
 		"somebody": {
 			bad:  []string{"// Nobody knows.", "// a row of somebody else", "// for everybody", "// Whoever asks, whatever\n// it is."},
-			good: []string{"// a body without a user, `nobody` in code"},
+			good: []string{"// noBody returns a body without a user, `nobody` in code."},
 		},
 		"meanwhile":    {bad: []string{"// It changed meanwhile."}, good: []string{"// It changed in the meantime."}},
 		"beside":       {bad: []string{"// a column beside it"}, good: []string{"// besides, a column next to it"}},
@@ -90,8 +90,8 @@ func inspect(t *testing.T, name, text string) *report {
 	return r
 }
 
-// TestPlaces checks which parts of each kind of file are read, and the reported lines. In each file,
-// the word "hence" is a finding where a digit follows it: the digit of its line.
+// TestPlaces checks which parts of each kind of file are read, and the reported lines. In each
+// file, the word `hence` is a finding where a digit follows it: the last digit of its line.
 func TestPlaces(t *testing.T) {
 	tests := map[string]string{
 		"x.go": "package x // hence 1\n\n// Text\n// hence 4\n//\n//\thence code\nvar x = \"// hence\" /* hence 7\nhence 8 */\n//nolint:x // hence 9\n//go:build hence\n",

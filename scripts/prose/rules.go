@@ -31,7 +31,7 @@ var rules = []rule{
 	},
 	{
 		name: "somebody", advice: "name the actor: a user, another client, no replica …",
-		pattern: regexp.MustCompile(`\b((?i:somebody|nobody|everybody|anybody|whoever|whomever|whatever))\b`),
+		pattern: regexp.MustCompile(`\b((?:[Ss]ome|[Nn]o|[Ee]very|[Aa]ny)body|[Ww]ho(?:m)?ever|[Ww]hatever)\b`),
 		bounds:  bounds(2, 2, 2),
 	},
 	{
