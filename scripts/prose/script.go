@@ -38,9 +38,10 @@ func (s *script) code(inTemplate bool) {
 			s.next()
 			return
 		default:
-			if c == '{' {
+			switch c {
+			case '{':
 				depth++
-			} else if c == '}' {
+			case '}':
 				depth--
 			}
 			s.next()
@@ -52,10 +53,10 @@ func (s *script) code(inTemplate bool) {
 func (s *script) next() {
 	c := s.text[s.at]
 	s.at++
-	switch {
-	case c == '\n':
+	switch c {
+	case '\n':
 		s.line++
-	case c == ' ' || c == '\t' || c == '\r':
+	case ' ', '\t', '\r':
 	default:
 		if !isLetter(c) {
 			s.word = ""
