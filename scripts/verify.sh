@@ -18,6 +18,7 @@ shell      shell scripts parse, and shellcheck has nothing to say where it is in
 generated  api/ is what openapi.yaml generates
 supply     modules are what go.sum pins, another build of the same sources has the same bytes, and the bill of materials names every module
 imports    packages import only what the table allows
+prose      the rates of idioms that are hard to read are below their bounds
 lint       golangci-lint
 redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
@@ -85,6 +86,8 @@ complete_bill() {
 }
 
 step_imports() { scripts/check-imports.sh; }
+
+step_prose() { go run ./scripts/prose; }
 
 step_lint() {
   local version tool
