@@ -1,10 +1,10 @@
-# `make` alone prints the targets.
+# `make` without a target prints the targets.
 
 .DEFAULT_GOAL := help
 
-# A static binary, and no C compiler needed; the race detector alone turns it on.
+# For a static binary without a C compiler. Only the race detector enables cgo.
 export CGO_ENABLED = 0
-# An engine that is left out, left out by name and not by what the shell happens to hold.
+# The environment must not exclude an engine from the tests.
 unexport TEST_ENGINES
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -37,17 +37,17 @@ sbom: build ## write bin/accountsd.cdx.json, the bill of materials of bin/accoun
 	scripts/sbom.sh bin/accountsd $(VERSION) >bin/accountsd.cdx.json
 
 .PHONY: generate
-generate: ## write api/ anew from openapi.yaml (the TypeScript needs Node)
+generate: ## generate api/ from openapi.yaml (the TypeScript needs Node)
 	go generate ./api
 	@if command -v npm >/dev/null; then cd api/typescript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent generate >/dev/null; \
 	else echo 'no npm: api/typescript/src/schema.ts stays as it is'; fi
 
 .PHONY: contract-diff
-contract-diff: ## say in words how openapi.yaml differs from the contract as released
+contract-diff: ## describe how openapi.yaml differs from the released contract
 	@scripts/contract.sh diff
 
 .PHONY: contract-release
-contract-release: ## make openapi.yaml the released contract; api/CHANGELOG.md has its entry
+contract-release: ## make openapi.yaml the released contract; needs an entry in api/CHANGELOG.md
 	@scripts/contract.sh release
 
 .PHONY: test
@@ -56,27 +56,27 @@ test: ## vet, and the whole suite on SQLite and on a real MariaDB
 	scripts/with-mysql.sh --fast -- $(GO_TEST) ./...
 
 .PHONY: test-mysql97
-test-mysql97: ## the whole suite with Oracle MySQL 9.7 in MariaDB's place (Debian)
+test-mysql97: ## the whole suite with Oracle MySQL 9.7 instead of MariaDB (Debian)
 	scripts/with-mysql.sh --fast --mysql97 -- $(GO_TEST) ./...
 
 .PHONY: test-galera
-test-galera: ## the whole suite on three MariaDB Galera nodes, some of which are killed (Debian)
-	scripts/with-galera.sh -- go test -timeout 20m -p 1 ./... # three servers, and each commit waits for all
+test-galera: ## the whole suite on three MariaDB Galera nodes, with nodes killed (Debian)
+	scripts/with-galera.sh -- go test -timeout 20m -p 1 ./... # three servers; each commit waits for all
 
 .PHONY: verify
 verify: ## everything else: race detector, linters, contract, TypeScript, browser, README
 	@scripts/verify.sh
 
 .PHONY: controls
-controls: ## run the tests of the security controls, and print what stands behind each
+controls: ## run the tests of the security controls, and print the tests of each control
 	scripts/with-mysql.sh --fast -- go run ./scripts/controls
 
 .PHONY: bench
-bench: ## measure refresh, profile and login beside bare counterparts, on a durable MariaDB
+bench: ## compare refresh, profile and login with bare counterparts, on a durable MariaDB
 	scripts/with-mysql.sh --durable -- go run ./scripts/bench
 
 .PHONY: capacity
-capacity: ## what a machine carries, on MariaDB and SQLite: room, refreshes, and the cost with up to a million sessions
+capacity: ## measure the capacity of this machine, on MariaDB and SQLite: space, refreshes, and cost with up to a million sessions
 	WITH_MYSQL_ARGS=--innodb-buffer-pool-size=1G scripts/with-mysql.sh --durable -- go run ./scripts/bench -capacity 10000,100000,1000000
 	go run ./scripts/bench -engine sqlite -capacity 10000,100000,1000000
 
@@ -85,26 +85,26 @@ model: ## check the refresh protocol exhaustively with spin, the long cases too 
 	scripts/model/check.sh --all
 
 .PHONY: timing
-timing: ## measure whether answers to known and unknown addresses can be told apart
+timing: ## measure whether responses differ for known and unknown addresses
 	scripts/with-mysql.sh --fast -- go run ./scripts/timing
 
 .PHONY: storm
-storm: ## 1,000 parallel logins for a minute: memory, refusals, and what other clients see of it
+storm: ## 1,000 parallel logins for a minute: memory, rejections, and the effect on other clients
 	go run ./scripts/storm
 
 TORTURE_OPTIONS = -engine $(or $(ENGINE),sqlite) $(if $(SEED),-seed $(SEED))
 TORTURE_ON = $(if $(filter mysql,$(ENGINE)),MYSQLD=$$(scripts/get-mysql97.sh)) $(if $(filter galera,$(ENGINE)),scripts/with-galera.sh --)
 
 .PHONY: torture
-torture: ## kill, cut off and mislead servers for MINUTES=1, and judge what clients saw (ENGINE=mariadb, SEED=…)
+torture: ## kill, cut off and mislead servers for MINUTES=1, and check the refresh protocol (ENGINE=mariadb, SEED=…)
 	$(TORTURE_ON) go run ./scripts/torture $(TORTURE_OPTIONS) -minutes $(or $(MINUTES),1)
 
 .PHONY: torture-broken
-torture-broken: ## torture servers that are broken on purpose, each of which must be caught (6 minutes)
+torture-broken: ## run the torture on servers broken on purpose; it must detect each (6 minutes)
 	go run ./scripts/torture -broken all
 
 .PHONY: torture-race
-torture-race: ## a hundred clients refresh with one token at once, ROUNDS=10000 times (ENGINE=mariadb)
+torture-race: ## a hundred clients refresh with the same token at once, ROUNDS=10000 times (ENGINE=mariadb)
 	$(TORTURE_ON) go run ./scripts/torture $(TORTURE_OPTIONS) -race $(or $(ROUNDS),10000)
 
 .PHONY: browser-proof
@@ -114,7 +114,7 @@ browser-proof: build ## eight tabs, restarts and thieves in a real browser, on h
 	@node scripts/browser/client.mjs --proof
 
 .PHONY: generators
-generators: ## compile the clients of every generator that people use, strictly (minutes; npm and Go modules)
+generators: ## compile the clients of all common generators in strict mode (minutes; npm and Go modules)
 	@scripts/generators.sh
 
 .PHONY: fuzz
@@ -137,5 +137,5 @@ fmt: ## format the Go code
 	gofmt -l -w $(GO_FILES)
 
 .PHONY: clean
-clean: ## remove what was built and downloaded; data/ stays
+clean: ## delete builds and downloads, but not data/
 	rm -rf bin .cache scripts/node_modules

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# build-web.sh [DIR] — checks the types of the front ends below server/web, the demo
-# and the console, and bundles each with the TypeScript client into DIR/NAME.js
-# (default: where it is embedded from). Needs the tools of api/typescript (npm ci there).
+# build-web.sh [DIR] — type-checks the front ends below server/web, which are the demo and the
+# console, and bundles each with the TypeScript client into DIR/NAME.js. The default is the folder
+# from which the server embeds it. Needs the tools of api/typescript (npm ci there).
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-dir=${1:-} # in the repository
+dir=${1:-} # relative to the repository
 tools=api/typescript/node_modules/.bin
 
 for name in demo console; do

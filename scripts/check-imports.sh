@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# check-imports.sh — who may import what. Arrows point down only; what is not in
-# these tables is refused, so a new package or library is a decision made here.
-# Tests may reach further and are not looked at.
+# check-imports.sh — checks that packages import only what these tables allow. Every other import
+# fails, so adding a package or a library is an explicit decision here. Tests are not checked.
 #
 #   check-imports.sh [DIR]      the module in DIR, else this one
 set -euo pipefail
 
 cd "${1:-$(dirname "$0")/..}"
 
-# package (paths below the module; * for any rest)   what of ours it may import
+# package (paths below the module; * for any rest)   our packages that it may import
 ours='
 api                      -
 api/client               -
@@ -30,7 +29,8 @@ server/cmd/accountsd     *
 scripts/*                *
 '
 
-# server/django has a driver of its own: it reads a database that is somebody else's, of which models knows nothing.
+# server/django opens a database with its own driver, because that is the database of another
+# service. The package models does not know it.
 
 # library (as a prefix)              packages that may import it
 libraries='
@@ -61,7 +61,7 @@ golang.org/x/term                    -
 github.com/schollz/progressbar       -
 '
 
-# A package that may import all of ours may import any library too.
+# A package that may import all of ours may also import any library.
 
 module=$(go list -m)
 go list -f '{{.ImportPath}} {{.Name}}{{range .Imports}} {{.}}{{end}}' ./... |
@@ -85,7 +85,8 @@ go list -f '{{.ImportPath}} {{.Name}}{{range .Imports}} {{.}}{{end}}' ./... |
 
     function fault(text) { print "  " text; faults++ }
 
-    # whether path is one of the patterns in list, words with an optional /* at the end
+    # listed reports whether path matches one of the patterns in list: words with an optional /* at
+    # the end
     function listed(path, list,   n, word, i, stem) {
       n = split(list, word, " ")
       for (i = 1; i <= n; i++) {
@@ -102,7 +103,8 @@ go list -f '{{.ImportPath}} {{.Name}}{{range .Imports}} {{.}}{{end}}' ./... |
       return ""
     }
 
-    # the library row an import belongs to: the longest prefix that ends at a path element
+    # library_of returns the table row of the library: the longest prefix that ends at a path
+    # element
     function library_of(path,   i, best) {
       best = ""
       for (i = 1; i <= prefixes; i++)
@@ -125,7 +127,7 @@ go list -f '{{.ImportPath}} {{.Name}}{{range .Imports}} {{.}}{{end}}' ./... |
         }
         library = library_of($i)
         if (library != "" && !listed(path, users[library])) fault(path " must not import " $i)
-        # the standard library has no dot in its first element
+        # paths in the standard library have no dot in their first element
         if (library == "" && $i ~ /^[^\/]*\./) fault(path " imports " $i ", which is not in the table")
       }
     }

@@ -1,5 +1,5 @@
-// check-links.mjs: every link inside the project leads to a file, and every #anchor to a heading.
-// Looks at each Markdown file of the tree. Links to other hosts are not fetched.
+// check-links.mjs checks that every link inside the project leads to a file, and every #anchor to a
+// heading. It reads each Markdown file of the tree and does not fetch links to other hosts.
 //
 //   node scripts/check-links.mjs
 import { execFileSync } from "node:child_process";
@@ -13,13 +13,13 @@ process.chdir(root);
 const git = (...args) => execFileSync("git", args, { encoding: "utf8" }).split("\0").filter(Boolean);
 const tracked = new Set(git("ls-files", "-z", "--cached", "--others", "--exclude-standard").filter((file) => existsSync(file)));
 
-/** The text without code, where brackets are not links; line numbers stay. */
+/** Returns the text without code, in which brackets are not links. Line numbers do not change. */
 function prose(text) {
   const blank = (match) => match.replace(/[^\n]/g, " ");
   return text.replace(/^(`{3,}|~{3,})[^\n]*\n[\s\S]*?^\1[^\n]*$/gm, blank).replace(/<!--[\s\S]*?-->/g, blank);
 }
 
-/** The anchors of a file, as GitHub makes them from its headings, and explicit ones. */
+/** Returns the anchors of a file: those that GitHub derives from headings, and explicit ones. */
 function anchors(text) {
   const found = new Set();
   const seen = new Map();
@@ -38,7 +38,10 @@ function anchors(text) {
   return found;
 }
 
-/** Inline links and images, reference definitions, and href or src of HTML: [target, offset]. */
+/**
+ * Returns inline links and images, reference definitions, and href or src of HTML as [target,
+ * offset].
+ */
 function* links(text) {
   const plain = prose(text).replace(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, (match) => match.replace(/[^\n]/g, " "));
   const patterns = [
@@ -49,7 +52,7 @@ function* links(text) {
   for (const pattern of patterns) for (const match of plain.matchAll(pattern)) yield [match[1], match.index];
 }
 
-/** What is wrong with a link, or nothing. */
+/** Returns the fault of a link, or nothing. */
 function fault(file, target) {
   if (/^[a-z][a-z0-9+.-]*:|^\/\//i.test(target)) return;
   const [path, anchor] = target.split("#", 2).map(decodeURIComponent);

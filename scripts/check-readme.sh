@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# check-readme.sh — the README keeps its word: its links lead somewhere, and its
-# shell blocks run. A fenced block in sh is run when the line before it is one of
+# check-readme.sh — checks the links of the README and runs its shell blocks. A fenced block in sh
+# is run if the line before it is one of
 #
-#   <!-- run -->          it must succeed
-#   <!-- serve URL -->    it is started and left running; URL must answer within
-#                         two minutes; it is stopped when the README ends
+#   <!-- run -->          the block must succeed
+#   <!-- serve URL -->    the block is started and left running; URL must respond within
+#                         two minutes; it is stopped after the last block
 #
-# Blocks run in order, each in a new shell, in a fresh clone in a temporary folder
-# (of the tree as it is, changes that are not committed included).
+# Blocks run in order, each in a new shell, in a fresh clone in a temporary folder. The clone
+# contains uncommitted changes.
 #
 #   check-readme.sh [FILE]
 set -euo pipefail
@@ -31,7 +31,7 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# one file a block, NNN.run or NNN.serve, whose first line is a comment that names it
+# one file per block, NNN.run or NNN.serve, whose first line is a comment with its name
 awk -v out="$work" -v readme="$readme" '
   /^<!-- run -->[ \t]*$/                  { kind = "run"; next }
   /^<!-- serve [^ ]+ -->[ \t]*$/          { kind = "serve"; url = $3; next }
@@ -53,7 +53,7 @@ git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' 
   if [ -e "$file" ]; then printf '%s\0' "$file"; fi
 done | tar --create --null --files-from=- | tar --extract --directory="$work/clone"
 
-# what a newcomer's shell does not have
+# variables that are not set in the shell of a new user
 for name in $(compgen -e | grep -E '^(ACCOUNTS_|TEST_|MYSQL_|MAKE|MFLAGS|CGO_ENABLED)' || true); do unset "$name"; done
 
 run_block() {
@@ -63,7 +63,7 @@ run_block() {
 serve_block() {
   local url=$2
   if curl -so /dev/null --max-time 2 "$url"; then echo "something answers at $url already: stop it first"; return 1; fi
-  set -m # a process group of its own, so that make and what it started end together
+  set -m # a separate process group, so that make and its children end together
   (cd "$work/clone" && exec bash -euo pipefail "$1" </dev/null) &
   local pid=$!
   set +m
@@ -77,7 +77,7 @@ serve_block() {
   return 1
 }
 
-# in the order of the README, which is the order of the numbers
+# in the order of their numbers, as in the README
 while IFS= read -r block; do
   read -r _ place url <"$block"
   echo "== $place"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# contract.sh — the contract as it was released, api/released.yaml, and openapi.yaml.
+# contract.sh — compares openapi.yaml with the contract as released, api/released.yaml.
 #
 #   contract.sh breaking    fail if openapi.yaml breaks clients of the released one;
 #                           with two files, if the second breaks clients of the first
@@ -7,8 +7,8 @@
 #   contract.sh release     make openapi.yaml the released one; api/CHANGELOG.md
 #                           must have an entry of its version
 #
-# "Compatibility" in openapi.yaml says what is breaking. scripts/oasdiff.txt adds to
-# what oasdiff reports as breaking by itself.
+# The section "Compatibility" of openapi.yaml defines breaking changes. scripts/oasdiff.txt adds
+# checks to those that oasdiff reports as breaking by default.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -29,9 +29,9 @@ breaking() {
   local from to status=0
   from=$(version_of "$released") to=$(version_of "$contract")
   oasdiff breaking --fail-on ERR --severity-levels scripts/oasdiff.txt "$released" "$contract" || status=$?
-  # oasdiff does not apply the level of scripts/oasdiff.txt to this one check
+  # oasdiff ignores the level in scripts/oasdiff.txt for this check
   if [ $status = 0 ] && oasdiff changelog "$released" "$contract" | grep -A 2 -F '[api-global-security-removed]'; then status=1; fi
-  [ $status = 1 ] || return $status # 0, or it could not tell
+  [ $status = 1 ] || return $status # 0, or the comparison failed
   if ((${to%%.*} > ${from%%.*})); then
     echo "That breaks clients of $from, as the new major version $to says."
     return

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# generators.sh — generates a client from the contract with each of the generators that people use, compiles it with
-# tsc --strict or go build, and prints a table. Fails if one of them fails.
+# generators.sh — generates a client from the contract with each of the common generators, compiles
+# it with tsc --strict or go build, and prints a table. Fails if one of them fails.
 #
-#   generators.sh [--contract FILE] [NAME...]     all generators, or those whose name begins with one of the names
+#   generators.sh [--contract FILE] [NAME...]   all generators, or those whose name has a prefix NAME
 #
-# The generators are installed into .cache/generators in the versions below, without running their install scripts. Their
-# output stays there: out/NAME, with the log out/NAME.log. Needs Node, npm and Go, and reaches the npm registry and the Go
-# module proxy on first use.
+# The generators are installed into .cache/generators in the versions below, without running install
+# scripts. Their output is kept there: out/NAME, with the log out/NAME.log. Needs Node, npm and Go,
+# and uses the npm registry and the Go module proxy on first use.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -14,7 +14,7 @@ root=$PWD at=$PWD/.cache/generators contract=$PWD/openapi.yaml
 export CGO_ENABLED=0
 if [ "${1:-}" = --contract ]; then contract=$(realpath "$2") || exit; shift 2; fi
 
-# axios: orval 7 does not compile with the types of axios 1.21, whatever the contract.
+# axios: orval 7 does not compile with the types of axios 1.21, with any contract.
 packages='
 typescript@5.9.3
 openapi-typescript@7.13.0 openapi-fetch@0.17.0
@@ -41,7 +41,7 @@ install() {
 
 bin() { "$at/node_modules/.bin/$1" "${@:2}"; }
 
-# strict DIR [OPTION...] compiles what is in the folder.
+# strict DIR [OPTION...] compiles the TypeScript in DIR in strict mode.
 strict() {
   [ -n "$(find "$1" -name '*.ts' -print -quit)" ] || { echo "nothing was generated in $1"; return 1; }
   cat >"$1/tsconfig.json" <<JSON
@@ -51,13 +51,14 @@ JSON
   bin tsc --project "$1" "${@:2}"
 }
 
-# orval DIR OPTIONS generates with options of `output`, as JSON without braces.
+# orval DIR OPTIONS generates and compiles a client; OPTIONS are those of `output`, as JSON without
+# braces.
 orval() {
   echo "module.exports = {api: {input: '$contract', output: {target: '$1/api.ts'${2:+, $2}}}}" >"$1/orval.config.cjs"
   (cd "$1" && bin orval --config orval.config.cjs) && strict "$1"
 }
 
-# kubb DIR PLUGINS generates with the code of plugins.
+# kubb DIR PLUGINS generates and compiles a client; PLUGINS is the code of the plugins.
 kubb() {
   cat >"$1/kubb.config.mjs" <<JS
 import { defineConfig } from "@kubb/core";
@@ -69,7 +70,7 @@ JS
   (cd "$1" && bin kubb generate --config kubb.config.mjs) && strict "$1"
 }
 
-# go_client DIR GENERATE compiles in a module of its own.
+# go_client DIR GENERATE generates and compiles a Go client in a separate module.
 go_client() {
   cat >"$1/go.mod" <<MOD
 module example.com/generated
@@ -79,7 +80,7 @@ MOD
   (cd "$1" && go run "$oapi_codegen" -generate "$2" -package generated -o generated.go "$contract" && go mod tidy && go build ./... && go vet ./...)
 }
 
-# ---- one function a generator; $1 is an empty folder -------------------------
+# ---- one function per generator; $1 is an empty folder -----------------------
 
 gen_openapi_typescript() { bin openapi-typescript "$contract" --output "$1/schema.d.ts" && strict "$1" --skipLibCheck false; }
 gen_openapi_typescript_enum() { bin openapi-typescript "$contract" --enum --output "$1/schema.ts" && strict "$1"; }
@@ -109,7 +110,7 @@ gen_oapi_codegen_chi() { go_client "$1" types,chi-server,spec; }
 gen_oapi_codegen_std_http() { go_client "$1" types,std-http,spec; }
 gen_oapi_codegen_strict() { go_client "$1" types,std-http,strict-server; }
 
-# ---- running them -------------------------------------------------------------
+# ---- main ---------------------------------------------------------------------
 
 install || exit
 failed=()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# get-galera.sh — Debian's or Ubuntu's own galera-4 unpacked into .cache/galera (or
-# the folder named). Prints the path of the wsrep provider, a library that MariaDB
-# loads. Nothing is installed, root is not needed.
+# get-galera.sh [DIR] — unpacks the package galera-4 of Debian or Ubuntu into DIR (.cache/galera).
+# Prints the path of the wsrep provider, a library that MariaDB loads. Installs nothing and does not
+# need root.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# get-mariadb.sh — Debian's or Ubuntu's own mariadb-server-core unpacked into
-# .cache/mariadb (or the folder named). Prints the path of a runnable mysqld; a
-# mariadb-install-db lies beside it. Nothing is installed, root is not needed.
+# get-mariadb.sh [DIR] — unpacks the package mariadb-server-core of Debian or Ubuntu into DIR
+# (.cache/mariadb). Prints the path of a runnable mysqld; mariadb-install-db is in the same folder.
+# Installs nothing and does not need root.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,8 +17,8 @@ write_server_wrapper "$dir" usr/sbin/mariadbd --basedir=ROOT/usr \
   --lc-messages-dir=ROOT/usr/share/mysql --character-sets-dir=ROOT/usr/share/mysql/charsets \
   --plugin-dir=ROOT/usr/lib/mysql/plugin
 
-# Debian's mariadb-install-db runs its programs by absolute path, with the host's
-# libraries. The part of it that a throwaway server needs is short.
+# Debian's mariadb-install-db runs its programs by absolute path, with the host's libraries. This is
+# the short part of it that a throwaway server needs.
 cat >"$dir/mariadb-install-db" <<'W'
 #!/bin/sh
 # written by scripts/get-mariadb.sh: creates the system tables in the --datadir given
@@ -39,7 +39,7 @@ if [ -n "${user:-}" ]; then chown "$user" "$data"; fi
 {
   printf '%s\n' 'CREATE DATABASE mysql;' 'USE mysql;' 'SET @auth_root_socket = NULL;'
   for part in system_tables performance_tables system_tables_data; do
-    cat "$share"/m[ya]*_"$part.sql" # mysql_ until 10.11, mariadb_ since
+    cat "$share"/m[ya]*_"$part.sql" # mysql_ until 10.11, mariadb_ in later versions
   done
 } | "$here/mysqld" --no-defaults "$@" --bootstrap
 W

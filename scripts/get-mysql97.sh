@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# get-mysql97.sh — Oracle MySQL 9.7 from Debian's unstable suite unpacked into
-# .cache/mysql97 (or the folder named). Prints the path of a runnable mysqld.
-# Nothing is installed, root is not needed.
+# get-mysql97.sh [DIR] — unpacks Oracle MySQL 9.7 from Debian's unstable suite into DIR
+# (.cache/mysql97). Prints the path of a runnable mysqld. Installs nothing and does not need root.
 #
-# DEBIAN_MIRROR names the mirror where the host's package sources do not.
+# DEBIAN_MIRROR sets the mirror if the host's package sources do not name one.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# sbom.sh BINARY [VERSION] — print the bill of materials of a binary of accountsd as CycloneDX JSON.
-# It lists the Go modules of the binary, found by cyclonedx-gomod (pinned in
+# sbom.sh BINARY [VERSION] — prints the bill of materials of a binary of accountsd as CycloneDX
+# JSON. It lists the Go modules of the binary, found by cyclonedx-gomod (pinned in
 # scripts/tools/cyclonedx), and the npm packages whose code is embedded. Fails if a module of the
 # binary is missing.
 set -euo pipefail

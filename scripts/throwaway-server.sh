@@ -1,4 +1,5 @@
-# throwaway-server.sh — sourced by with-mysql.sh and with-galera.sh, which have say and die.
+# throwaway-server.sh — common functions, sourced by with-mysql.sh and with-galera.sh. They define
+# say and die.
 # shellcheck shell=bash
 
 # find_program NAME... prints the first of the names on PATH or in an sbin folder.
@@ -10,7 +11,7 @@ find_program() {
   return 1
 }
 
-# install_program MYSQLD prints MariaDB's mariadb-install-db: beside the server, or on PATH.
+# install_program MYSQLD prints MariaDB's mariadb-install-db: next to the server, or on PATH.
 install_program() {
   local bin
   bin=$(dirname "$1")
@@ -20,7 +21,8 @@ install_program() {
   find_program mariadb-install-db mysql_install_db
 }
 
-# init_sql DATABASE USER PASSWORD HOST... prints the SQL that creates them, the user at each HOST.
+# init_sql DATABASE USER PASSWORD HOST... prints the SQL that creates the database, and the user at
+# each HOST.
 init_sql() {
   local db=$1 user=$2 pass=$3 host
   shift 3
@@ -31,7 +33,8 @@ init_sql() {
   done
 }
 
-# unprivileged prints whom a server of root's runs as, and nothing for others: servers refuse to be root.
+# unprivileged prints the user for a server started by root, because servers refuse to run as root.
+# Otherwise it prints nothing.
 unprivileged() {
   [ "$(id -u)" = 0 ] || return 0
   local drop=${WITH_MYSQL_USER:-mysql}
@@ -41,7 +44,7 @@ unprivileged() {
 
 listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# free_port [FROM] prints a port of the thousand from there (33000) that nobody listens on now.
+# free_port [FROM] prints an unused port among the thousand from FROM (33000).
 free_port() {
   local p
   for _ in {1..50}; do

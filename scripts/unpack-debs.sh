@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# unpack-debs.sh — unpack a Debian package, and everything it depends on down to
-# libc, into a folder. Nothing is installed on the host and root is not needed:
-# apt works with a state, an index and a cache of its own.
+# unpack-debs.sh — unpacks a Debian package, with all its dependencies down to libc, into a folder.
+# Installs nothing on the host and does not need root: apt uses a separate state, index and cache.
 #
 #   unpack-debs.sh DIR PACKAGE [SOURCES_LIST]
 #
-# DIR/root holds the tree afterwards. SOURCES_LIST replaces the host's package
-# sources. A second call finds the finished tree and does nothing.
+# The files are in DIR/root afterwards. SOURCES_LIST replaces the host's package sources. If the
+# folder is complete already, the script does nothing.
 set -euo pipefail
 
 if [ $# -lt 2 ]; then sed -n '2,10p' "$0" >&2; exit 2; fi
@@ -26,7 +25,7 @@ if command -v flock >/dev/null; then flock 9; fi # two test runs may start at on
 work=$dir/apt
 rm -rf "$work" "$dir/root" "$dir/root.part"
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/empty" "$dir/root.part"
-: >"$work/status" # nothing counts as installed, so every library is fetched too
+: >"$work/status" # no package counts as installed, so every library is downloaded too
 
 options=(-q -o "Dir::State=$work" -o "Dir::State::status=$work/status" -o "Dir::Cache=$work/cache"
   -o Debug::NoLocking=1 -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Acquire::Languages=none)

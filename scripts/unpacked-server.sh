@@ -1,10 +1,10 @@
 # unpacked-server.sh — sourced by get-mariadb.sh and get-mysql97.sh.
 # shellcheck shell=bash
 
-# write_server_wrapper DIR SERVER ARGS... writes DIR/mysqld, which runs SERVER (a
-# path inside DIR/root) with the libraries unpacked beside it. The host may be of
-# another release: the loader is the unpacked one too, so no host library is used.
-# ARGS come before the caller's; the word ROOT in them becomes the tree's path.
+# write_server_wrapper DIR SERVER ARGS... writes DIR/mysqld, which runs SERVER (a path inside
+# DIR/root) with the libraries unpacked with it. The host may be another release, so the wrapper
+# also uses the unpacked loader, and no library of the host. ARGS precede the caller's arguments;
+# the word ROOT in them becomes the path of DIR/root.
 write_server_wrapper() {
   local dir=$1 server=$2 loader libs arg
   shift 2
@@ -17,9 +17,9 @@ write_server_wrapper() {
   fi
   cat >"$dir/mysqld" <<W
 #!/bin/sh
-# written by scripts/: the server unpacked beside this file, with its own libraries
+# written by scripts/unpacked-server.sh: the server unpacked in this folder, with its own libraries
 root=\$(cd "\$(dirname "\$0")/root" && pwd)
-# --no-defaults counts only as the first argument
+# --no-defaults is valid only as the first argument
 if [ "\${1:-}" = --no-defaults ]; then shift; fi
 exec "\$root/$loader" --library-path "$libs" "\$root/$server" --no-defaults$(for arg; do printf ' "%s"' "${arg/ROOT/\$root}"; done) "\$@"
 W

@@ -4,8 +4,8 @@
 #   scripts/update-swagger-ui.sh           write the files
 #   scripts/update-swagger-ui.sh --check   write nothing; exit 1 if the files differ from the package
 #
-# To move to another version change the two lines below; the digest is what
-# `npm view swagger-ui-dist@VERSION dist.integrity` says after "sha512-".
+# To change the version, edit the two lines below. The digest is the output of
+# `npm view swagger-ui-dist@VERSION dist.integrity` without "sha512-".
 set -eu
 
 version=5.35.0
@@ -16,8 +16,8 @@ target=$root/server/web/docs/swagger-ui
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# "npm pack" downloads only: no dependency is installed and no install script
-# (the package depends on a telemetry one) runs.
+# The package has a dependency for telemetry. "npm pack" only downloads the package: it installs no
+# dependencies and runs no install scripts.
 (cd "$work" && npm pack --silent --ignore-scripts "swagger-ui-dist@$version" >/dev/null)
 archive=$work/swagger-ui-dist-$version.tgz
 
@@ -31,7 +31,7 @@ tar -xzf "$archive" -C "$work"
 new=$work/new
 mkdir "$new"
 for file in swagger-ui-bundle.js swagger-ui.css; do
-	# -n leaves name and time out, so the same input gives the same bytes.
+	# -n omits name and time, so that the same input gives the same bytes.
 	gzip -n -9 -c "$work/package/$file" >"$new/$file.gz"
 done
 cp "$work/package/LICENSE" "$work/package/NOTICE" "$work/package/swagger-ui-bundle.js.LICENSE.txt" "$new/"
@@ -39,7 +39,7 @@ chmod 0644 "$new"/*
 echo "$version" >"$new/VERSION"
 
 if [ "${1:-}" = --check ]; then
-	# The contents are compared unpacked: another gzip may pack them differently.
+	# Compares unpacked contents, because another gzip may compress them differently.
 	mkdir "$work/want" "$work/have"
 	cp "$new"/* "$work/want/"
 	cp "$target"/* "$work/have/"

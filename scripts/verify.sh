@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# verify.sh — what make test leaves out. Runs every step, each with a line of its
-# own and its time, and fails at the end with the list of those that failed.
+# verify.sh — runs the checks that are not part of make test. Prints a line with the time for each
+# step, and at the end the steps that failed.
 #
 #   verify.sh [STEP...]     all steps, or those named; verify.sh --list prints them
 #
-# What a step printed is shown when it fails, and stays in .cache/verify/STEP.log.
-# Needs a C compiler, Node, Chromium, spin and Debian's Django beside Go.
+# The output of a step is printed if the step fails, and kept in .cache/verify/STEP.log. Needs a C
+# compiler, Node, Chromium, spin and Debian's Django, in addition to Go.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -18,6 +18,7 @@ shell      shell scripts parse, and shellcheck has nothing to say where it is in
 generated  api/ is what openapi.yaml generates
 supply     modules are what go.sum pins, another build of the same sources has the same bytes, and the bill of materials names every module
 imports    packages import only what the table allows
+prose      the rates of idioms that are hard to read are below their bounds
 lint       golangci-lint
 redocly    the contract, by redocly
 spectral   the contract, by spectral and the rules of our own
@@ -34,7 +35,7 @@ readme     links and shell blocks of the README
 race       the whole suite under the race detector
 '
 
-# ---- one function a step ---------------------------------------------------
+# ---- one function per step --------------------------------------------------
 
 step_shell() {
   local file scripts=()
@@ -44,7 +45,7 @@ step_shell() {
   shellcheck --external-sources --severity=warning "${scripts[@]}"
 }
 
-# In a copy, because the tree may hold changes that are not committed, and stays as it is.
+# Generates in a copy, so that uncommitted changes in the tree are included and not overwritten.
 step_generated() {
   local copy status
   copy=$(mktemp -d)
@@ -56,8 +57,8 @@ step_generated() {
   return $status
 }
 
-# Builds twice, the second time from a copy in another folder and without the cache, and compares the binaries. Then it
-# checks the bill of materials.
+# Builds twice, the second time from a copy in another folder and without the cache, and compares
+# the binaries. Then checks the bill of materials.
 step_supply() {
   local copy status
   go mod verify && go mod tidy -diff || return
@@ -71,7 +72,8 @@ step_supply() {
   return $status
 }
 
-# complete_bill BINARY checks that the bill of materials names each module of go version -m, and that it is reproducible.
+# complete_bill BINARY checks that the bill of materials contains each module of go version -m, and
+# that it is reproducible.
 complete_bill() {
   local kind module version rest
   scripts/sbom.sh "$1" >"$1.json" && scripts/sbom.sh "$1" | cmp - "$1.json" || return
@@ -85,23 +87,25 @@ complete_bill() {
 
 step_imports() { scripts/check-imports.sh; }
 
+step_prose() { go run ./scripts/prose; }
+
 step_lint() {
   local version tool
   version=$(go -C scripts/tools list -m -f '{{.Version}}' github.com/golangci/golangci-lint/v2) || return
   tool=$root/.cache/bin/golangci-lint-$version
-  if [ ! -x "$tool" ]; then # takes minutes, once
+  if [ ! -x "$tool" ]; then # takes minutes on first use
     go -C scripts/tools build -trimpath -o "$tool" github.com/golangci/golangci-lint/v2/cmd/golangci-lint || return
   fi
   "$tool" run ./...
 }
 
-# node_tools installs what package-lock.json pins, without running anybody's install scripts.
+# node_tools installs the packages pinned in package-lock.json, without running install scripts.
 node_tools() {
   [ scripts/node_modules/.package-lock.json -nt scripts/package-lock.json ] ||
     npm --prefix scripts ci --ignore-scripts --no-audit --no-fund --loglevel=error
 }
 
-# REDOCLY_TELEMETRY: no data leaves; the notice would ask a registry for news
+# REDOCLY_TELEMETRY=off sends no data. The notice about updates would send a request to a registry.
 step_redocly() {
   node_tools && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
     scripts/node_modules/.bin/redocly lint openapi.yaml --config scripts/redocly.yaml
@@ -159,7 +163,7 @@ step_readme() { scripts/check-readme.sh; }
 
 step_race() { CGO_ENABLED=1 scripts/with-mysql.sh --fast -- go test -race -timeout 25m ./...; }
 
-# ---- running them ----------------------------------------------------------
+# ---- main --------------------------------------------------------------------
 
 names() { awk 'NF { print $1 }' <<<"$steps"; }
 title() { awk -v step="$1" '$1 == step { $1 = ""; print substr($0, 2) }' <<<"$steps"; }

@@ -1,30 +1,30 @@
 #!/usr/bin/env bash
-# with-galera.sh — run a command against a throwaway MariaDB Galera cluster.
+# with-galera.sh — runs a command with a throwaway MariaDB Galera cluster.
 #
 #   with-galera.sh [--fast|--durable] [--nodes N] [--keep DIR] -- COMMAND ARGS...
 #
 #   --fast     (default) a crash of the machine may lose the last second
-#   --durable  every commit reaches the disk, as in production: for measuring
+#   --durable  every commit reaches the disk, as in production: for benchmarks
 #   --nodes    1 to 9 nodes on 127.0.0.1 instead of 3
-#   --keep     put the data and logs in DIR and leave them there
+#   --keep     create data and logs in DIR and do not delete them
 #
-# COMMAND sees
-#   TEST_GALERA_URLS  the nodes, separated by blanks: mysql://app:app@127.0.0.1:PORT/app?tls=false …
-#   TEST_MYSQL_URL    the first of them
-#   TEST_GALERA_DIR   a folder with node1, node2 … and in each of these
-#       url           its URL
-#       pid           the process, as long as it runs: kill -9 "$(cat pid)" is a crash
-#       start         a program that starts the node again and returns when it is in step with the
-#                     others; start --wsrep-new-cluster makes it the first, when none is left
+# Environment of COMMAND:
+#   TEST_GALERA_URLS  URLs of the nodes, separated by spaces: mysql://app:app@127.0.0.1:PORT/app?tls=false …
+#   TEST_MYSQL_URL    the first URL
+#   TEST_GALERA_DIR   a folder with node1, node2 … each of which contains
+#       url           the node's URL
+#       pid           the process id while the node runs: kill -9 "$(cat pid)" is a crash
+#       start         a program that starts the node again and returns when it is synchronized;
+#                     start --wsrep-new-cluster makes it the first node, if no other node runs
 #       server.log
-# The user may create databases. A node that comes back gets what it missed from the write-set cache
-# of another one (64 MB); it cannot come back from further behind, nor with its data lost.
-# COMMAND's exit status is returned; the last line on standard error says how the nodes ended.
+# The user may create databases. A node that returns gets the missed writes from the write-set cache
+# of another node (64 MB). It cannot return if more is missing, or if its data is lost. The exit
+# status is that of COMMAND. The last line on standard error says how the nodes ended.
 #
-# The server is $MYSQLD, a mariadbd on PATH or in an sbin folder, or Debian's, unpacked; the provider
-# is $GALERA_LIB, that of the package galera-4, or Debian's, unpacked.
-# Others: WITH_GALERA_ARGS (more server flags), WITH_GALERA_TIMEOUT (seconds for a node to start, 60),
-# WITH_MYSQL_USER (what root drops to, mysql or nobody).
+# The server is $MYSQLD, or a mariadbd on PATH or in an sbin folder, or Debian's, unpacked. The
+# provider is $GALERA_LIB, or that of the package galera-4, or Debian's, unpacked. Other variables:
+# WITH_GALERA_ARGS (more server flags), WITH_GALERA_TIMEOUT (seconds for a node to start, 60),
+# WITH_MYSQL_USER (the user for servers started by root, default `mysql` or `nobody`).
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -72,7 +72,7 @@ find_server() {
 
 # ---- the nodes -------------------------------------------------------------
 
-# create_data makes the first node's data, with the database and its user.
+# create_data creates the data of the first node, with the database and its user.
 create_data() {
   local install
   install=$(install_program "$mysqld") || die "found $mysqld, but no mariadb-install-db"
@@ -83,8 +83,9 @@ create_data() {
   } >"$base/install.log" 2>&1 || { tail -n 30 "$base/install.log" >&2; die "could not create the data folder"; }
 }
 
-# start_nodes: the first begins the history of the cluster, and the others begin as copies of it: so none has to be
-# sent the whole of another's data, for which a tool would be needed.
+# start_nodes starts the first node as a new cluster, and the others with copies of its data.
+# Without these, the cluster would have to transfer all data to each node, which requires a separate
+# tool.
 start_nodes() {
   local i
   "$base/node1/start" --wsrep-new-cluster || die "node1 did not start"
@@ -95,20 +96,21 @@ start_nodes() {
   for ((i = 2; i <= nodes; i++)); do "$base/node$i/start" || die "node$i did not start"; done
 }
 
-# write_programs writes each node's start, and the script by which one node tells another where it stands.
+# write_programs writes the program start of each node, and the script with which a node reports its
+# position to another.
 write_programs() {
   local i peers='' flush=2
   [ "$mode" = fast ] || flush=1
   for ((i = 1; i <= nodes; i++)); do
-    # each from a range of its own, below those that the system gives to clients: they are used seconds later
+    # separate ranges below the ephemeral ports, because the ports are used only seconds later
     sql_port[i]=$(free_port $((21000 + 1000 * i))) group_port[i]=$(free_port $((11000 + 1000 * i))) transfer_port[i]=$(free_port $((2000 + 1000 * i)))
     peers+=${peers:+,}127.0.0.1:${group_port[i]}
   done
   mkdir "$base/bin" "$base/handed"
   cat >"$base/bin/wsrep_sst_place" <<W
 #!/bin/sh
-# written by scripts/with-galera.sh: the only transfer of state there is. What a node missed it gets from the
-# write-set cache of another; all that a script has to hand over is the place in history.
+# written by scripts/with-galera.sh: the only state transfer. A node gets missed writes from the
+# write-set cache of another node, so the script only transfers the position (GTID).
 while [ \$# -gt 0 ]; do
   case \$1 in
     --role) role=\$2 ;;
@@ -137,12 +139,12 @@ W
     echo "mysql://$user:$pass@127.0.0.1:${sql_port[i]}/$db?tls=false" >"$base/node$i/url"
     cat >"$base/node$i/start" <<W
 #!/usr/bin/env bash
-# written by scripts/with-galera.sh: starts this node; more flags may follow
+# written by scripts/with-galera.sh: starts this node; arguments are additional flags
 set -euo pipefail
 cd "$base/node$i"
 export PATH="$base/bin:\$PATH"
 fail() { tail -n 20 recover.log server.log stdout.log >&2; echo "node$i: \$*" >&2; exit 1; }
-# by its command line: a process that was killed may still be there without one
+# checks the command line: a killed process that still exists may have none
 runs() { [ -e pid ] && tr '\0' ' ' 2>/dev/null <"/proc/\$(cat pid)/cmdline" | grep -qF -- "--datadir=\$PWD/data"; }
 for _ in {1..50}; do runs || break; sleep 0.1; done
 if runs; then echo "node$i runs already" >&2; exit 1; fi
@@ -155,12 +157,12 @@ flags=(--datadir="$base/node$i/data" --tmpdir="$base/node$i" --socket="$base/nod
   --wsrep-node-name=node$i --wsrep-node-address=127.0.0.1 --wsrep-sst-method=place --wsrep-sst-receive-address=127.0.0.1:${transfer_port[i]}
   --wsrep-provider-options="gmcast.listen_addr=tcp://127.0.0.1:${group_port[i]};ist.recv_addr=127.0.0.1:${transfer_port[i]};ist.recv_bind=127.0.0.1:${transfer_port[i]};gcache.size=64M;gcache.recover=yes"
   ${WITH_GALERA_ARGS:-})
-for log in server.log recover.log; do # one of each start; those before are kept
+for log in server.log recover.log; do # a log for each start; earlier ones are kept
   if [ -s \$log ]; then cat \$log >>\$log.before; fi
   : >\$log
   ${drop:+chown $drop \$log}
 done
-# after a crash InnoDB alone knows how far the node has come
+# after a crash, only InnoDB knows the position of the node
 "$mysqld" --no-defaults "\${flags[@]}" --log-error="\$PWD/recover.log" --skip-networking --wsrep-recover </dev/null >stdout.log 2>&1 || fail "does not recover"
 place=\$(sed -n 's/.*Recovered position: *//p' recover.log | tail -n 1)
 setsid "$mysqld" --no-defaults "\${flags[@]}" --log-error="\$PWD/server.log" --wsrep-start-position="\$place" "\$@" </dev/null >stdout.log 2>&1 &
@@ -176,13 +178,14 @@ W
   done
 }
 
-# running N prints the process of node N, if it is one of ours that runs: numbers of processes are used again.
+# running N prints the process id of node N, if the node runs. Checks the command line, because
+# process ids are reused.
 running() {
   local pid
   pid=$(cat "$base/node$1/pid" 2>/dev/null) && tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "--datadir=$base/node$1/data" && echo "$pid"
 }
 
-# stop_node N sets ended to what became of it.
+# stop_node N stops node N and sets ended to a description of the result.
 stop_node() {
   local pid
   ended="node$1 was not running"

@@ -1,28 +1,29 @@
 #!/usr/bin/env bash
-# with-mysql.sh — run a command against a throwaway MariaDB or MySQL server.
+# with-mysql.sh — runs a command with a throwaway MariaDB or MySQL server.
 #
 #   with-mysql.sh [--fast|--durable] [--mysql97] [--keep DIR] [--port N] -- COMMAND ARGS...
 #   with-mysql.sh [--fast|--durable]      no command: print the URL, run until Ctrl-C
 #
 #   --fast     (default) a crash of the machine may lose the last second
-#   --durable  every commit reaches the disk, as in production: for measuring
-#   --mysql97  Oracle MySQL 9.7, whatever this host has (get-mysql97.sh: Debian alone)
-#   --keep     put the data in DIR and leave it there
+#   --durable  every commit reaches the disk, as in production: for benchmarks
+#   --mysql97  Oracle MySQL 9.7, regardless of other servers (get-mysql97.sh: Debian only)
+#   --keep     create the data in DIR and do not delete it
 #   --port     this port of 127.0.0.1 instead of a free one
 #
-# COMMAND sees TEST_MYSQL_URL (mysql://app:app@127.0.0.1:PORT/app?tls=false) and its
-# parts MYSQL_HOST, MYSQL_PORT, MYSQL_SOCKET, MYSQL_USER, MYSQL_PASSWORD and
-# MYSQL_DATABASE. The user may create databases. COMMAND's exit status is returned.
+# Environment of COMMAND: TEST_MYSQL_URL (mysql://app:app@127.0.0.1:PORT/app?tls=false) and its
+# parts MYSQL_HOST, MYSQL_PORT, MYSQL_SOCKET, MYSQL_USER, MYSQL_PASSWORD and MYSQL_DATABASE. The
+# user may create databases. The exit status is that of COMMAND.
 #
-# The server is the first of these that exists; it is never skipped in silence:
+# The server is the first of these that exists; the script fails if there is none:
 #   1. $MYSQLD, the path of a mariadbd or an Oracle mysqld
 #   2. mariadbd or mysqld on PATH or in an sbin folder
 #   3. a container, where a Docker engine answers
 #   4. Debian's or Ubuntu's package, unpacked into .cache/ without installing it
 # WITH_MYSQL_FIND=path, docker or unpack tries only that one.
 #
-# Others: WITH_MYSQL_ARGS (more server flags), WITH_MYSQL_TIMEOUT (seconds to start, 60),
-# WITH_MYSQL_IMAGE (mariadb:11.8), WITH_MYSQL_USER (what root drops to, mysql or nobody).
+# Other variables: WITH_MYSQL_ARGS (more server flags), WITH_MYSQL_TIMEOUT (seconds to start, 60),
+# WITH_MYSQL_IMAGE (mariadb:11.8), WITH_MYSQL_USER (the user for a server started by root, default
+# `mysql` or `nobody`).
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -79,7 +80,7 @@ find_server() {
 
 pid='' container='' base='' socket_dir=''
 
-# prepare_folders makes the server's own folder, and chooses whom it runs as.
+# prepare_folders creates the server's folder, and sets the user that it runs as.
 prepare_folders() {
   base=${keep:-$(mktemp -d "${TMPDIR:-/tmp}/with-mysql.XXXXXX")}
   mkdir -p "$base"
@@ -101,7 +102,7 @@ prepare_folders() {
   fi
 }
 
-# server_flags sets flags: the same behaviour from every version, and no hosts outside.
+# server_flags sets flags: the same behavior in every version, and no connections from other hosts.
 server_flags() {
   flags=(--datadir="$data" --tmpdir="$base" --socket="$socket" --pid-file="$base/server.pid"
     --log-error="$log" --init-file="$base/init.sql" --bind-address=127.0.0.1 --skip-name-resolve)
@@ -135,11 +136,11 @@ create_data() {
     { tail -n 30 "$base/install.log" >&2; die "could not create the data folder"; }
 }
 
-# wait_ready succeeds when the server answers, fails when it has ended.
+# wait_ready succeeds when the server accepts connections, and fails when it has ended.
 wait_ready() {
   local deadline=$((SECONDS + timeout))
   while kill -0 "$pid" 2>/dev/null; do
-    # the log line comes after the init file; the port check makes sure it is TCP
+    # the log line follows the init file; the port check makes sure that it accepts TCP
     if grep -q 'ready for connections' "$log" && listening "$try_port"; then return; fi
     if [ $SECONDS -ge $deadline ]; then tail -n 20 "$log" >&2; die "not ready after $timeout s"; fi
     sleep 0.05
@@ -188,7 +189,7 @@ start_container() {
   container=$(docker run --detach --rm --publish "127.0.0.1:$port:3306" --volume "$base/init.sql:/docker-entrypoint-initdb.d/init.sql:ro" \
     --env MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1 "$image" "${tuning[@]}") || die "docker could not start $image"
   port=$(docker port "$container" 3306/tcp | sed -n 's/^127\.0\.0\.1://p')
-  # the image starts once without a network to run the init file: ask for TCP
+  # the image starts once without a network for the init file, so test TCP
   deadline=$((SECONDS + timeout))
   until docker exec "$container" mariadb --protocol=tcp --host=127.0.0.1 --user="$user" --password="$pass" --execute='SELECT 1' "$db" >/dev/null 2>&1; do
     if [ $SECONDS -ge $deadline ]; then docker logs --tail 20 "$container" >&2; die "not ready after $timeout s"; fi
@@ -196,7 +197,7 @@ start_container() {
   done
 }
 
-# ---- the run ---------------------------------------------------------------
+# ---- main -------------------------------------------------------------------
 
 stop_server() {
   kill -TERM "$pid" 2>/dev/null || true # a clean shutdown

@@ -18,13 +18,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// The bare server is the least that can do the work: gin, the same driver and database, the same kind of token, one
-// prepared statement. It has no contract, validation, revocation, transports, clocks, log or metrics.
+// The bare server is the minimum that can do the work: gin, the same driver and database, the same
+// kind of token, and one prepared statement. It has no contract, validation, revocation,
+// transports, clocks, log or metrics.
 
-// Names of the environment of a bare server.
+// Environment variables of a bare server.
 const (
-	bareKey      = "BENCH_KEY"      // the seed of an Ed25519 key
-	bareDatabase = "BENCH_DATABASE" // a DSN of the driver
+	bareKey      = "BENCH_KEY"      // seed of an Ed25519 key
+	bareDatabase = "BENCH_DATABASE" // DSN in the driver's format
 )
 
 const bareTables = `CREATE TABLE bare_sessions (
@@ -37,10 +38,10 @@ type bareServer struct {
 	key    ed25519.PrivateKey
 	read   *sql.Stmt
 	rotate *sql.Stmt
-	seen   sync.Map // SHA-256 of a token that was verified → its session
+	seen   sync.Map // SHA-256 of a verified token → its session
 }
 
-// bareUser is an answer as long as the product's.
+// bareUser is a response body as long as the product's.
 type bareUser struct {
 	ID         int64      `json:"id"`
 	Username   string     `json:"username"`
@@ -110,7 +111,7 @@ func (s *bareServer) profile(session func(raw string) (uuid.UUID, error)) gin.Ha
 	}
 }
 
-// verified checks the signature and reads the session's id.
+// verified checks the signature and returns the session id.
 func (s *bareServer) verified(raw string) (uuid.UUID, error) {
 	var claims jwt.RegisteredClaims
 	_, err := jwt.ParseWithClaims(raw, &claims, func(*jwt.Token) (any, error) { return s.key.Public(), nil },
@@ -121,7 +122,7 @@ func (s *bareServer) verified(raw string) (uuid.UUID, error) {
 	return uuid.Parse(claims.Subject)
 }
 
-// remembered does that once a token.
+// remembered is [bareServer.verified] with a cache: each token is verified once.
 func (s *bareServer) remembered(raw string) (uuid.UUID, error) {
 	sum := sha256.Sum256([]byte(raw))
 	if id, ok := s.seen.Load(sum); ok {
@@ -134,7 +135,7 @@ func (s *bareServer) remembered(raw string) (uuid.UUID, error) {
 	return id, err
 }
 
-// refresh is the conditional UPDATE and a signature.
+// refresh executes the conditional UPDATE and signs a token.
 func (s *bareServer) refresh(c *gin.Context) {
 	var in struct {
 		ID         uuid.UUID `json:"id"`

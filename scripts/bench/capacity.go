@@ -22,29 +22,30 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// What a machine carries: the room that a session and a user take, the refreshes a second at the price of a commit
-// here, and whether a request costs more when there are more sessions. Each size has a database and a server of its
-// own, and these take turns, so that the neighbours on the machine are the same for all.
+// The capacity report measures the space that a session and a user need, the refreshes per second
+// at this machine's price of a commit, and whether a request costs more when there are more
+// sessions. Each size has its own database and server. The sizes take turns, so that other load on
+// the machine affects all of them alike.
 
 const (
 	sqlite        = "sqlite"
-	devices       = 4    // sessions a user has
-	rowsAtOnce    = 2000 // a statement
-	sampled       = 1000 // sessions that are asked for, from all over the table
-	mostMore      = 1.3  // the cost of a request at the largest size by that at the smallest
-	expiredShare  = 10   // of the sessions of the largest size a tenth is over
-	bytesOfText   = 120  // a user agent of a usual length
+	devices       = 4    // sessions per user
+	rowsAtOnce    = 2000 // rows per INSERT statement
+	sampled       = 1000 // sessions that send requests, spread over the whole table
+	mostMore      = 1.3  // bound on the cost of a request at the largest size, relative to the smallest size
+	expiredShare  = 10   // one in this many sessions of the largest size is expired for the clean-up
+	bytesOfText   = 120  // length of a typical user agent
 	commitsToTime = 300
 )
 
-// site is a database of one size and its server.
+// site is a database of one size with its server.
 type site struct {
 	*prepared
 	size             int
-	born             time.Time // of the first session; the others follow, a millisecond each
+	born             time.Time // creation time of the first session; each of the others is a millisecond later
 	issuer           *token.Issuer
 	sessions         []*session
-	perUser, perSess float64 // bytes with all indexes
+	perUser, perSess float64 // bytes, including all indexes
 	filled           time.Duration
 	turns            map[string][]turn
 	next             int
@@ -106,7 +107,7 @@ func capacityEnvironment(ctx context.Context, s settings, p *site) string {
 	return fmt.Sprintf("SQLite, synchronous=FULL; load average %.14s\n", load)
 }
 
-// open fills the database, starts the server, and takes the sampled sessions through a first refresh.
+// open fills the database, starts the server, and refreshes each sampled session once.
 func (s *site) open(ctx context.Context) error {
 	began := time.Now()
 	if err := s.fill(ctx); err != nil {
@@ -146,7 +147,7 @@ func (s *site) open(ctx context.Context) error {
 	return nil
 }
 
-// fill writes users and sessions, thousands a statement, and says what room they take.
+// fill inserts users and sessions, thousands per statement, and measures the space that they need.
 func (s *site) fill(ctx context.Context) error {
 	s.born = time.Now().UTC().Truncate(time.Second).Add(-time.Duration(s.size)*time.Millisecond - time.Minute)
 	var hash string
@@ -187,7 +188,8 @@ func (s *site) fill(ctx context.Context) error {
 
 const firstUser = 1_000_000
 
-// grant is the n-th session as its tokens tell it. Its id begins with its time of birth, as those of real ones do; the users come in turn.
+// grant returns the claims of the n-th session. Its id begins with its creation time, like the ids
+// of real sessions; consecutive sessions belong to different users.
 func (s *site) grant(n int) token.Grant {
 	at := s.born.Add(time.Duration(n) * time.Millisecond)
 	id := uuid.UUID{6: 0x70, 8: 0x80}
@@ -202,15 +204,16 @@ func (s *site) grant(n int) token.Grant {
 	}
 }
 
-// session is the n-th session's client, which has its refresh token.
+// session returns a client of the n-th session, with its refresh token.
 func (s *site) session(n int) (*session, error) {
 	g := s.grant(n)
 	raw, err := s.issuer.Refresh(g)
 	return &session{transport: string(token.Body), id: g.Session, user: g.Subject, refresh: raw}, err
 }
 
-// insert makes a statement a commit on a server. SQLite has one client, so all of it is one transaction, and its driver
-// is slow with thousands of values.
+// insert commits each statement separately on a MySQL server. On SQLite, which has one client here,
+// it uses one transaction and smaller statements, because the driver is slow with thousands of
+// values.
 func (s *site) insert(ctx context.Context, table, columns string, n int, row func(i int) []any) error {
 	one, most := "(?"+strings.Repeat(",?", strings.Count(columns, ","))+")", rowsAtOnce
 	if s.admin == nil {
@@ -237,7 +240,7 @@ func (s *site) insert(ctx context.Context, table, columns string, n int, row fun
 	return nil
 }
 
-// room is what the tables of users and sessions take with their indexes.
+// room returns the bytes that the tables of users and sessions need, including indexes.
 func (s *site) room(ctx context.Context) (n int64, err error) {
 	if s.admin == nil {
 		err = s.db.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()").Scan(&n)
@@ -251,7 +254,7 @@ func (s *site) room(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// commitCost is the median of one row changed and committed by one connection.
+// commitCost returns the median time to change and commit one row on one connection.
 func commitCost(ctx context.Context, db *sql.DB) (time.Duration, error) {
 	for _, query := range []string{"CREATE TABLE commits (id INTEGER NOT NULL PRIMARY KEY, n INTEGER NOT NULL)", "INSERT INTO commits VALUES (1, 0)"} {
 		if _, err := db.ExecContext(ctx, query); err != nil {
@@ -275,7 +278,7 @@ func commitCost(ctx context.Context, db *sql.DB) (time.Duration, error) {
 	return took[len(took)/2], nil
 }
 
-// around is a client that asks as one session after the other.
+// around returns a client that sends each request with the next session.
 func (s *site) around(ask func(*session) step) step {
 	var now step
 	return step{
@@ -297,7 +300,7 @@ func profileOf(s *session) step {
 	return always(get("/accounts/profile", "Authorization: Bearer "+s.access))
 }
 
-// measure takes a turn of each kind with one client: what a request costs, not what waits for what.
+// measure takes a turn of each kind with one client, so that requests do not wait for each other.
 func (s *site) measure(ctx context.Context, d time.Duration) error {
 	for kind, ask := range map[string]func(*session) step{"profile": profileOf, "refresh": (*session).refreshes} {
 		t, err := drive(ctx, s.product, s.database, []step{s.around(ask)}, d)
@@ -309,7 +312,7 @@ func (s *site) measure(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// busy is as many refreshes as there are to be had.
+// busy measures the maximum rate of refreshes.
 func (s *site) busy(ctx context.Context, d time.Duration) (turn, error) {
 	var steps []step
 	for i := range refreshers {
@@ -318,15 +321,16 @@ func (s *site) busy(ctx context.Context, d time.Duration) (turn, error) {
 	return drive(ctx, s.product, s.database, steps, d)
 }
 
-// cleaned is how a clean-up of many sessions went.
+// cleaned is the result of a clean-up of many sessions.
 type cleaned struct {
 	expired, gone, left int64
 	took                time.Duration
-	beside              turn // refreshes meanwhile
+	beside              turn // refreshes during the clean-up
 }
 
-// cleanUp lets a tenth of the sessions be over for as long as they are kept, has the product remove them as its own
-// clean-up does, and refreshes beside it. The sampled sessions are not among them.
+// cleanUp expires a tenth of the sessions, long enough ago that they are no longer kept. It removes
+// them with the product's own clean-up and measures refreshes at the same time. The sampled
+// sessions are not expired.
 func (s *site) cleanUp(ctx context.Context) (c cleaned, err error) {
 	const long = 31 * 24 * time.Hour
 	for n := 1; n < s.size; n += expiredShare * rowsAtOnce {
@@ -378,7 +382,7 @@ func (s *site) storeOptions() models.Options {
 		o.SQLite = filepath.Join(s.dir, "accounts.db")
 		return o
 	}
-	base, _ := databaseURL() // it was parsed before
+	base, _ := databaseURL() // parsed before
 	pass, _ := base.User.Password()
 	o.MySQL = &models.MySQL{Addr: base.Host, User: base.User.Username(), Password: pass, Name: s.name, TLS: "false"}
 	return o

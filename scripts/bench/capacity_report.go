@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// refreshEvery is how often a client that is in use refreshes with the default settings: at 0.8 of the access token's life.
+// refreshEvery is the refresh interval of an active client with the default settings: 0.8 of the
+// access token's lifetime.
 const refreshEvery = 4 * time.Minute
 
 var errMissed = errors.New("a verdict is \"missed\"")
 
-// reportCapacity prints the figures and the verdicts; errMissed if one is missed.
+// reportCapacity prints the measurements and the verdicts. Errors: errMissed if a target is missed.
 func reportCapacity(out io.Writer, sites []*site, commit time.Duration, busy turn, c cleaned) error {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
 	row := func(what string, value func(*site) string) {
@@ -69,7 +70,8 @@ func reportCapacity(out io.Writer, sites []*site, commit time.Duration, busy tur
 	return missed
 }
 
-// more is the median of the rounds' ratios of latency: the turns of a round had the same neighbours on the machine.
+// more returns the median of the rounds' ratios of latency. The two turns of a round met the same
+// load on the machine.
 func (s *site) more(first *site, kind string) float64 {
 	var ratios []float64
 	for i, t := range s.turns[kind] {
@@ -78,7 +80,7 @@ func (s *site) more(first *site, kind string) float64 {
 	return median(ratios, func(r float64) float64 { return r })
 }
 
-// p50 is in milliseconds.
+// p50 returns the median latency in milliseconds.
 func p50(t turn) float64 {
 	l := latencies([]turn{t})
 	if len(l) == 0 {

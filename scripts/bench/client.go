@@ -37,7 +37,7 @@ type tokenAnswer struct {
 	} `json:"user"`
 }
 
-// take keeps the tokens of an answer, wherever it has them.
+// take keeps the tokens of a response, from the body or from the cookies.
 func (s *session) take(header http.Header, body []byte) error {
 	var a tokenAnswer
 	if err := json.Unmarshal(body, &a); err != nil {
@@ -55,8 +55,8 @@ func (s *session) take(header http.Header, body []byte) error {
 	return nil
 }
 
-// refreshes is a client that refreshes all the time. That each is a rotation is checked: the server answers with a
-// token that is not the one shown.
+// refreshes returns a client that refreshes continuously. It checks that each refresh is a
+// rotation: the server must return a new token.
 func (s *session) refreshes() step {
 	var shown string
 	return step{
@@ -89,7 +89,7 @@ func loginRequest(name, transport string) []byte {
 	return post("/accounts/login", fmt.Appendf(nil, `{"username":%q,"password":%q,"token_transport":%q}`, name, password, transport))
 }
 
-// logIn makes sessions, one a user as long as there are enough users.
+// logIn creates n sessions, one per user as long as there are enough users.
 func (p *prepared) logIn(ctx context.Context, n int, transport string) ([]*session, error) {
 	sessions, faults := make([]*session, n), make([]error, n)
 	slots := make(chan struct{}, runtime.NumCPU())

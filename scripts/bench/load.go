@@ -13,19 +13,19 @@ import (
 	"time"
 )
 
-// step is one worker's endless work on one connection: the next request, and what its answer means for the one
-// after it. A nil request means that there is nothing left to ask.
+// step generates one worker's requests on one connection: request returns the next request, and
+// accept evaluates its response. A nil request ends the work.
 type step struct {
 	request func() []byte
 	accept  func(header http.Header, body []byte) error // may be nil
 }
 
-// turn is what one turn of one side gave.
+// turn is the result of one turn of one side.
 type turn struct {
 	ops       int
-	refused   int // answered 503; not counted in ops
+	refused   int // responses 503; not counted in ops
 	took      time.Duration
-	cpu       time.Duration // of the server
+	cpu       time.Duration // of the database, if it runs on this machine
 	dbCPU     time.Duration // of the database, if it is on this machine
 	rss       int64
 	latencies []time.Duration
@@ -33,14 +33,14 @@ type turn struct {
 
 func (t turn) rate() float64 { return float64(t.ops) / t.took.Seconds() }
 
-// perOp is in microseconds an operation.
+// perOp returns d per operation, in microseconds.
 func (t turn) perOp(d time.Duration) float64 {
 	return float64(d) / float64(time.Microsecond) / float64(max(1, t.ops))
 }
 
-// drive lets all workers work until the time is over, each waiting for its answer before it asks again. Requests are
-// written as bytes and answers read without a client's machinery: what this program takes of the machine makes both
-// sides slower and so their ratio look better than it is.
+// drive runs all workers for d; each waits for its response before it sends the next request. The
+// workers write requests as bytes and parse responses without an HTTP client: the CPU time that
+// this program uses slows both sides, which makes their ratio look better than it is.
 func drive(ctx context.Context, server *process, database pid, steps []step, d time.Duration) (turn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -99,7 +99,7 @@ func work(ctx context.Context, c *conn, s step, end time.Time, refused *atomic.I
 	return latencies, nil
 }
 
-// conn is a connection that is kept alive.
+// conn is a persistent connection.
 type conn struct {
 	net.Conn
 	answers *bufio.Reader
@@ -113,10 +113,11 @@ func dial(ctx context.Context, addr string) (*conn, error) {
 	return &conn{Conn: c, answers: bufio.NewReader(c)}, nil
 }
 
-// errUnavailable is a 503: on a machine that is too busy a login may not get its turn in time.
+// errUnavailable means that a request was answered 503: on a busy machine, a login may not get a
+// hashing slot in time.
 var errUnavailable = errors.New("a request was answered 503")
 
-// exchange sends a request and reads its answer, which must be a 200.
+// exchange sends a request and reads its response. Errors: any status other than 200.
 func (c *conn) exchange(request []byte) (http.Header, []byte, error) {
 	if _, err := c.Write(request); err != nil {
 		return nil, nil, err
@@ -138,7 +139,7 @@ func (c *conn) exchange(request []byte) (http.Header, []byte, error) {
 	return answer.Header, body, nil
 }
 
-// get and post make a request's bytes; headers are whole lines.
+// get and post build the bytes of a request; headers are whole lines.
 func get(path string, headers ...string) []byte {
 	return message("GET "+path, nil, headers)
 }

@@ -1,15 +1,16 @@
-// Command bench measures the server beside bare counterparts that do the same work and nothing else.
+// Command bench compares the server with bare counterparts that do the same work and nothing else.
 //
 //	scripts/with-mysql.sh --durable -- go run ./scripts/bench
 //
-// With -capacity it tells what a machine carries instead (see capacity.go):
+// With -capacity it measures the capacity of a machine instead (see capacity.go):
 //
 //	scripts/with-mysql.sh --durable -- go run ./scripts/bench -capacity 10000,100000,1000000 [-engine sqlite]
 //
-// Absolute figures of a shared machine mean nothing, so product and counterpart take turns, several times, and what
-// counts is the median of the rounds' ratios. The counterparts are in bare.go. Server, database and this program share the
-// machine. The exit status is 0 whatever is measured, and 1 if a request failed; with -capacity also if a verdict
-// of its report is "missed".
+// Absolute numbers from a shared machine mean nothing. For this reason the product and its
+// counterpart take turns, several times, and the result is the median of the rounds' ratios. The
+// counterparts are in bare.go. The server, the database and this program share the machine. The
+// exit status is 1 if a request failed or, with -capacity, if a verdict of the report is "missed";
+// otherwise it is 0, regardless of the measurements.
 package main
 
 import (
@@ -23,7 +24,7 @@ import (
 	"time"
 )
 
-// settings are the flags.
+// settings are the command-line flags.
 type settings struct {
 	rounds    int
 	round     time.Duration
@@ -33,7 +34,7 @@ type settings struct {
 	bare      string
 	engine    string
 	sizes     string
-	binary    string // of the product, built if empty
+	binary    string // path of the product; built if empty
 }
 
 func main() {
@@ -80,7 +81,7 @@ func measure(ctx context.Context, s settings) (err error) {
 	if err := p.start(ctx); err != nil {
 		return err
 	}
-	time.Sleep(time.Second) // what is idle has settled by then
+	time.Sleep(time.Second) // let background work settle
 	idle := p.product.pid().rss()
 	pairs, err := p.pairs(ctx, s)
 	if err != nil {

@@ -26,14 +26,14 @@ const (
 	warmUp     = 300 * time.Millisecond
 )
 
-// side is the product or its counterpart, and what its turns gave.
+// side is the product or its counterpart, with the results of its turns.
 type side struct {
 	what  string
 	take  func(ctx context.Context, d time.Duration) (turn, error)
 	turns []turn
 }
 
-// pair is what is measured side by side, and the ratio that is wanted.
+// pair is a comparison of the product with a counterpart, and the target for the ratio.
 type pair struct {
 	name          string
 	target        float64
@@ -60,7 +60,7 @@ func (p *pair) run(ctx context.Context, d time.Duration, bareFirst bool) error {
 	return nil
 }
 
-// pairs sets up everything that is measured.
+// pairs sets up all comparisons.
 func (p *prepared) pairs(ctx context.Context, s settings) ([]*pair, error) {
 	var list []*pair
 	for _, each := range []struct {
@@ -93,7 +93,7 @@ func (p *prepared) bareSide(what string, steps []step) side {
 	}, nil}
 }
 
-// always asks the same.
+// always returns a step that repeats one request.
 func always(request []byte) step { return step{request: func() []byte { return request }} }
 
 func (p *prepared) profilePair(ctx context.Context, _ settings) (*pair, error) {
@@ -142,8 +142,9 @@ func (p *prepared) bareRows(ctx context.Context, n int) ([]uuid.UUID, error) {
 	return ids, nil
 }
 
-// unseenPair: the product remembers what it has verified, so each of its requests needs a token of its own. They are
-// minted here, with the server's secret, between the turns.
+// unseenPair measures reads with tokens that the product has not verified before. The product
+// caches verified tokens, so each of its requests needs a new token. The tokens are signed here,
+// with the server's secret, between the turns.
 func (p *prepared) unseenPair(ctx context.Context, _ settings) (*pair, error) {
 	sessions, err := p.logIn(ctx, readers, "body")
 	if err != nil {
@@ -170,15 +171,15 @@ func (p *prepared) unseenPair(ctx context.Context, _ settings) (*pair, error) {
 	}, err
 }
 
-// minter makes access tokens of sessions that differ in their generation.
+// minter issues distinct access tokens: the tokens of a session differ in their generation.
 type minter struct {
 	issuer   *token.Issuer
 	sessions []*session
 	made     atomic.Int64
-	rate     float64 // requests a second to be ready for
+	rate     float64 // expected requests per second
 }
 
-// steps gives each worker enough tokens for a turn; should they not be enough, the turn ends early.
+// steps gives each worker enough tokens for a turn. If they do not suffice, the turn ends early.
 func (m *minter) steps(d time.Duration) ([]step, error) {
 	enough := int(1.3*m.rate*d.Seconds())/len(m.sessions) + 1
 	steps, faults := make([]step, len(m.sessions)), make(chan error, len(m.sessions))
@@ -249,7 +250,8 @@ func bareRefreshes(id uuid.UUID) step {
 	}
 }
 
-// loginPair: two clients a core, so that one hashes while the other one's session is written.
+// loginPair measures logins with two clients per core, so that one hashes while the session of the
+// other is written.
 func (p *prepared) loginPair(context.Context, settings) (*pair, error) {
 	clients := 2 * runtime.NumCPU()
 	var next atomic.Int64
@@ -263,7 +265,7 @@ func (p *prepared) loginPair(context.Context, settings) (*pair, error) {
 	}, nil
 }
 
-// hashes makes password hashes on all cores, as the server would.
+// hashes computes password hashes on all cores, as the server would.
 func hashes(ctx context.Context, d time.Duration) (turn, error) {
 	all, self, latencies := sync.WaitGroup{}, pid(os.Getpid()), make([][]time.Duration, runtime.NumCPU())
 	cpu, begin := self.cpu(), time.Now()

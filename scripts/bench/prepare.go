@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/glebarez/go-sqlite" // the driver "sqlite"
+	_ "github.com/glebarez/go-sqlite" // registers the driver "sqlite"
 	"github.com/go-sql-driver/mysql"
 
 	"example.com/accounts/server/token"
@@ -25,17 +25,17 @@ import (
 const (
 	program   = "example.com/accounts/server/cmd/accountsd"
 	password  = "correct horse battery staple"
-	users     = 32               // that log in all the time, and as many that have the sessions
-	tokenLife = 15 * time.Minute // the longest there is: no token expires during the run
+	users     = 32               // users that log in continuously, and as many users that own the measured sessions
+	tokenLife = 15 * time.Minute // the maximum: no token expires during the run
 	maxConns  = 32               // the product's default
-	starts    = 5                // of which the median is the time to ready
+	starts    = 5                // the time to ready is the median of this many starts
 )
 
-// prepared is a database of our own, the programs, and the two servers when they run.
+// prepared is a throwaway database, the programs, and the two servers while they run.
 type prepared struct {
 	dir, binary, self string
 	name              string
-	url               string // of the database, as the product takes it
+	url               string // of the database, in the format of the product's setting
 	log               *os.File
 	admin, db         *sql.DB
 	secret            token.Secret
@@ -81,7 +81,7 @@ func prepare(ctx context.Context, s settings) (_ *prepared, err error) {
 	return p, p.createUsers(ctx)
 }
 
-// createDatabase makes a file, or a database beside the one of TEST_MYSQL_URL.
+// createDatabase creates a SQLite file, or a new database on the server of TEST_MYSQL_URL.
 func (p *prepared) createDatabase(ctx context.Context, engine string) (err error) {
 	if engine == sqlite {
 		path := filepath.Join(p.dir, "accounts.db")
@@ -142,8 +142,8 @@ func dsn(u *url.URL, name string) string {
 	return c.FormatDSN()
 }
 
-// configure sets both servers up. The strict profile makes every refresh a rotation; else most of a loop of them
-// would be answered with the tokens in force.
+// configure sets up both servers. It selects the strict profile, in which every refresh is a
+// rotation. Otherwise the server would answer most refreshes of a loop with the current tokens.
 func (p *prepared) configure(ctx context.Context) (err error) {
 	if p.productAddr, err = freeAddress(ctx); err != nil {
 		return err
@@ -172,7 +172,8 @@ func (p *prepared) configure(ctx context.Context) (err error) {
 
 func (p *prepared) publicURL() string { return "http://" + p.productAddr }
 
-// createUsers adds one user by the command, and the others as copies of that row: the hash is what takes the time.
+// createUsers creates one user with the command and copies its row for the others, because hashing
+// takes most of the time.
 func (p *prepared) createUsers(ctx context.Context) error {
 	err := runCommand(ctx, p.productEnv, password+"\n", p.binary, "user", "create", "--username", "first", "--email", "first@example.com",
 		"--first-name", "Ada", "--last-name", "Lovelace", "--password-stdin")
@@ -194,8 +195,8 @@ func (p *prepared) createUsers(ctx context.Context) error {
 	return nil
 }
 
-// Kinds of users: a login lets the oldest sessions of its user give way, so those that log in all the time have
-// none that are measured.
+// Kinds of users. A login ends the oldest sessions of its user, so the users that log in
+// continuously own none of the measured sessions.
 const (
 	loginUser   = "login"
 	sessionUser = "session"
@@ -228,7 +229,7 @@ func (p *prepared) start(ctx context.Context) (err error) {
 	return err
 }
 
-// environment says what the figures were measured on.
+// environment describes the environment of the measurements.
 func (p *prepared) environment(ctx context.Context) string {
 	var version string
 	var durable int

@@ -23,9 +23,9 @@ type process struct {
 	command *exec.Cmd
 }
 
-// startProcess starts a server and returns when it is ready, and how long that took.
+// startProcess starts a server and waits until it is ready. It returns the time that this took.
 func startProcess(ctx context.Context, log *os.File, addr string, env []string, name string, args ...string) (*process, time.Duration, error) {
-	p := &process{addr: addr, command: exec.Command(name, args...)} // stopped by stop
+	p := &process{addr: addr, command: exec.Command(name, args...)} // ended by stop
 	p.command.Env, p.command.Stderr = env, log
 	began := time.Now()
 	if err := p.command.Start(); err != nil {
@@ -62,21 +62,22 @@ func (p *process) stop() error {
 	return p.command.Wait()
 }
 
-// pid is how the process is found in /proc.
+// pid returns the process id.
 func (p *process) pid() pid { return pid(p.command.Process.Pid) }
 
 type pid int
 
-// clockTick is what /proc counts in: USER_HZ, 100 on every Linux that Go runs on.
+// clockTick is the unit of CPU times in /proc: USER_HZ, 100 on every Linux that Go supports.
 const clockTick = 10 * time.Millisecond
 
-// cpu is the time the process has used, in user mode and in the kernel (proc_pid_stat(5), fields 14 and 15).
+// cpu returns the CPU time used so far, in user mode and in the kernel (proc_pid_stat(5), fields 14
+// and 15).
 func (p pid) cpu() time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
 	if err != nil {
 		return 0
 	}
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // the name before may hold blanks
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // the name may contain spaces
 	var ticks int64
 	for _, field := range fields[11:13] {
 		n, err := strconv.ParseInt(field, 10, 64)
@@ -88,7 +89,7 @@ func (p pid) cpu() time.Duration {
 	return time.Duration(ticks) * clockTick
 }
 
-// rss is the memory in use, in bytes.
+// rss returns the resident memory in bytes.
 func (p pid) rss() int64 {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", p))
 	if err != nil {

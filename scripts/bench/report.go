@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// report prints the table. Figures are medians of the turns, latencies those of all requests of all turns; CPU is
-// what the server and the database use an operation; the ratio stands with those of the single rounds.
+// report prints the table. Values are medians of the turns; latencies are percentiles over all
+// requests of all turns. CPU is the time of the server and of the database per operation. The ratio
+// is followed by the ratios of the single rounds.
 func report(out io.Writer, pairs []*pair) {
 	const line = "%-30s %7s %7s %7s %7s %7s %7s %8s\n"
 	_, _ = fmt.Fprintf(out, "\n"+line, "", "ops/s", "p50 ms", "p95 ms", "p99 ms", "CPU µs", "DB µs", "RSS MiB")
@@ -25,7 +26,7 @@ func report(out io.Writer, pairs []*pair) {
 	}
 }
 
-// refusals is an error if a request was answered 503.
+// refusals returns an error if a request was answered 503.
 func refusals(pairs []*pair) error {
 	n := 0
 	for _, p := range pairs {
@@ -53,13 +54,14 @@ func verdicts(out io.Writer, pairs []*pair) {
 
 func (s side) rate() float64 { return median(s.turns, turn.rate) }
 
-// cpu and dbCPU are in microseconds an operation.
+// cpu and dbCPU return microseconds per operation.
 func (s side) cpu() float64 { return median(s.turns, func(t turn) float64 { return t.perOp(t.cpu) }) }
 func (s side) dbCPU() float64 {
 	return median(s.turns, func(t turn) float64 { return t.perOp(t.dbCPU) })
 }
 
-// ratio is the median of the rounds' ratios: the two turns of a round had the same neighbours on the machine.
+// ratio returns the median of the rounds' ratios. The two turns of a round met the same load on the
+// machine.
 func (p *pair) ratio() float64 { return median(p.ratios(), func(r float64) float64 { return r }) }
 
 func (p *pair) ratios() []float64 {

@@ -1,16 +1,19 @@
-// client.mjs — the TypeScript client against real servers: in Node, and in eight tabs of a real browser that reload,
-// freeze and sleep while their server is restarted, and that a thief has the cookies of.
+// client.mjs tests the TypeScript client against real servers, in Node and in eight tabs of a real
+// browser. The tabs reload, freeze and sleep while their server is restarted, and a thief copies
+// their cookies.
 //
 //   client.mjs [BINARY] [--proof]
 //
-// --proof     every transport on http and on https, for longer and without the tests in Node; prints a report
-// RUNS        how many proofs, one after the other (default 1)
-// LIVES       lives of an access token (5 s each) of reloads and reads (default 3; of the proof 8), before two quiet ones
-// LEGS        only the legs whose name holds this
+// --proof     every transport on http and on https, longer and without the tests in Node; prints a
+//             report
+// RUNS        number of runs, one after the other (default 1)
+// LIVES       lifetimes of an access token (5 s each) of reloads and reads (default 3; with --proof
+//             8), before two quiet ones
+// LEGS        only the legs whose name contains this
 // CHROMIUM    the browser (default /usr/bin/chromium)
 //
-// Ends with status 1 if a session was lost, if the tabs refresh more often than one of them would, or if a theft stays
-// unseen.
+// The exit status is 1 if a session was lost, if the tabs together refresh more often than a single
+// tab would, or if a theft is not detected.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
@@ -24,9 +27,9 @@ const proof = process.argv.includes("--proof");
 const binary = resolve(process.argv.slice(2).find((word) => !word.startsWith("--")) ?? join(root, "bin/accountsd"));
 const lives = Number(process.env.LIVES ?? (proof ? 8 : 3));
 const life = 5;
-const longest = lives * life + 120; // seconds that a leg may take: what hangs has failed
-const ahead = 4; // refresh_in: eight tenths of a life
-const rotation = 2.4; // a rotation interval and its margin
+const longest = lives * life + 120; // time-out of a leg in seconds
+const ahead = 4; // refresh_in: 0.8 of a lifetime
+const rotation = 2.4; // the rotation interval and its margin
 const tabs = 8;
 const ada = { username: "ada", email: "ada@example.com", password: "correct horse battery staple" };
 const settings = {
@@ -34,8 +37,9 @@ const settings = {
   ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT: "0", ACCOUNTS_LOGIN_FAILURES_PER_CLIENT: "0",
   ACCOUNTS_PASSWORDS_PER_CLIENT: "0", ACCOUNTS_PASSWORDS_PER_USER: "0",
 };
-// A thief who rotates first is unseen if the tabs come within the interval after him, so where there is one it is shorter:
-// he comes about 2 s after a rotation, and they after 4.8.
+// If a thief rotates first, the theft is not detected if the tabs refresh within the rotation
+// interval after that. For this reason the interval is shorter in legs with a thief: the thief
+// refreshes about 2 s after a rotation, and the tabs after 4.8 s.
 const theft = { life: 6, ahead: 4.8, rotation: 1.2 };
 const theftSettings = { ...settings, ACCOUNTS_ACCESS_TTL: `${theft.life}s`, ACCOUNTS_ROTATION_INTERVAL: "1s" };
 
@@ -49,11 +53,12 @@ async function until(what, seconds, holds) {
   }
 }
 
-// ---------------------------------------------------------------- a leg: sites, a browser's jar of cookies, tabs
+// ---------------------------------------------------------------- a leg: sites, a cookie jar, tabs
 
 /**
- * Returns the script that each page runs first. It creates the client as `accounts` and records the ends of its session;
- * `without` removes browser features. In the transport body `storage` names the storage that keeps the session.
+ * Returns the script that each page runs first. It creates the client as `accounts` and records the
+ * ends of its session. `without` removes browser features. In the transport body, `storage` names
+ * the storage that keeps the session.
  */
 function script({ transport, baseUrl, without, storage }) {
   const take = {
@@ -82,7 +87,7 @@ function bundle() {
   return (built = run.stdout);
 }
 
-/** Runs a leg, whose name begins with the scheme of its sites, in a context of its own. */
+/** Runs a leg in a new browser context. The leg's name starts with the scheme of its sites. */
 async function inLeg(browser, name, run, more = {}) {
   if (!name.includes(process.env.LEGS ?? "")) return "";
   const began = now();
@@ -139,14 +144,15 @@ const each = (pages, does) => Promise.all(pages.map(does));
 const reaches = (page, status, seconds = 5) =>
   page.waitForFunction((status) => accounts.state.status === status, status, { timeout: seconds * 1000, polling: 50 });
 
-/** Each generation of each session that the refreshes were answered with. */
+/** Returns the distinct generations of all sessions in the responses to refreshes. */
 const generations = (leg) => new Set(leg.refreshes.flatMap(({ body }) => (body?.session ? [`${body.session.id} ${body.generation}`] : [])));
 
-// ---------------------------------------------------------------- eight tabs and what becomes of them
+// ---------------------------------------------------------------- eight tabs
 
 /**
- * Eight tabs live on one session, at the API's own origin, at another origin of its site, or at both. They reload at
- * random, freeze at random, all sleep through a life, and their server is restarted. Then one logs out, and one logs in.
+ * Eight tabs share one session, at the API's own origin, at another origin of its site, or at both.
+ * They reload and freeze at random, all sleep for one lifetime, and their server is restarted. Then
+ * one tab logs out, and another logs in.
  */
 async function inTabs(leg, transport, where) {
   const { api, app } = leg.sites;
@@ -158,8 +164,8 @@ async function inTabs(leg, transport, where) {
   const began = now();
   const turns = { sleep: began + lives * life * 0.3, restart: began + lives * life * 0.6 };
   const count = { reads: 0, failed: 0, reloads: 0, freezes: 0 };
-  const frozen = new Map(); // page to the time of its end
-  const away = []; // when there was no server
+  const frozen = new Map(); // page → time at which it thaws
+  const away = []; // times without a server
   let restarting = null;
   while (now() - began < lives * life || frozen.size > 0 || restarting) {
     if (now() > turns.sleep) {
@@ -199,7 +205,7 @@ async function inTabs(leg, transport, where) {
     }
     await sleep(0.4);
   }
-  // Left alone, the clock asks once for all tabs of an origin.
+  // Without activity, one timer refreshes for all tabs of an origin.
   await each(pages, read);
   await sleep(1);
   const calm = { at: now(), refreshes: leg.refreshes.length };
@@ -218,14 +224,15 @@ async function inTabs(leg, transport, where) {
   oneAttemptEach(asked, origins.length);
   if (where === "same") assert.equal(leg.asked, 0, "a page of the API's own host asked for what is in its cookie");
 
-  // A log-out in one tab reaches the others of its origin at once, and those of the other origin with the next answer.
+  // A logout in one tab reaches the other tabs of its origin immediately, and the tabs of the other
+  // origin with their next response.
   const group = (of) => pages.filter((page) => new URL(page.url()).origin === new URL(of.url()).origin);
   await pages[3].evaluate(() => accounts.logout());
   await each(group(pages[3]), (page) => reaches(page, "signed-out"));
   assert.equal(await read(pages[3]), "401 credentials_missing");
   await each(pages, read);
   await each(pages, (page) => reaches(page, "signed-out"));
-  // So does a log-in.
+  // A login does the same.
   assert.equal(await login(pages[5]), "");
   await each(group(pages[5]), (page) => reaches(page, "signed-in"));
   assert.deepEqual(new Set(await each(group(pages[5]), read)), new Set(["200"]));
@@ -235,8 +242,9 @@ async function inTabs(leg, transport, where) {
   };
 }
 
-// A tab is frozen by its debugger: no timer and no message is heard until it thaws, while its clock, its lock and what
-// it has sent go on. Page.setWebLifecycleState says yes and stops nothing in tabs that Playwright keeps in focus.
+// The debugger freezes a tab: timers and messages wait until the tab thaws. Its clock, its lock and
+// its pending requests continue. Page.setWebLifecycleState reports success but stops nothing in
+// tabs that Playwright keeps focused.
 const debuggers = new WeakMap();
 async function freeze(page) {
   if (!debuggers.has(page)) debuggers.set(page, await page.context().newCDPSession(page));
@@ -247,11 +255,14 @@ async function thaw(page) {
   await debuggers.get(page).send("Debugger.disable");
 }
 
-/** As with the lid closed: for longer than an access token lives nothing runs in any tab; then all wake together. */
+/**
+ * Simulates a closed lid: no tab runs for longer than the lifetime of an access token, then all
+ * wake up at once.
+ */
 async function sleepTogether(leg, pages, origins) {
   const before = leg.refreshes.length;
   await each(pages, freeze);
-  await sleep(1); // what was on its way
+  await sleep(1); // pending requests complete
   const asleep = leg.refreshes.length;
   await sleep(life + 1);
   assert.equal(leg.refreshes.length, asleep, `a frozen tab refreshed (${asleep - before} were on their way)`);
@@ -261,7 +272,10 @@ async function sleepTogether(leg, pages, origins) {
   assert.ok(woken >= 1 && woken <= origins * 2, `${woken} refreshes of ${tabs} tabs that woke up together`);
 }
 
-/** All refreshes of one generation carry one attempt, from whatever tab of the origin; none is used for two. */
+/**
+ * Checks that all refreshes of a generation have the same attempt in all tabs of an origin, and
+ * that no attempt is used for two generations.
+ */
 function oneAttemptEach(refreshes, origins) {
   const attempts = new Set(refreshes.map(({ attempt }) => attempt));
   const answered = new Set(refreshes.flatMap(({ body }) => (body?.session ? [body.generation] : [])));
@@ -271,7 +285,10 @@ function oneAttemptEach(refreshes, origins) {
 
 // ---------------------------------------------------------------- a thief
 
-/** A thief has the cookies of eight tabs; he comes too late, and then again, first. */
+/**
+ * Tests a thief with the cookies of eight tabs: first the thief refreshes too late, then before the
+ * tabs.
+ */
 async function inTheft(leg, transport) {
   const { api } = leg.sites;
   const pages = [await open(leg, api, { transport })];
@@ -283,12 +300,12 @@ async function inTheft(leg, transport) {
   await late.steal();
   const { generation } = await stateOf(pages[0]);
   await until("a rotation", 2 * theft.ahead, async () => (await stateOf(pages[0])).generation > generation);
-  await sleep(theft.rotation + 0.1); // too old for grace
+  await sleep(theft.rotation + 0.1); // after the grace period
   assert.deepEqual(leg.ends, []);
   const replayed = now();
   assert.equal(await late.refresh(), "401 refresh_reused");
   const detected = now() - replayed;
-  await allEnd(leg, pages, "session_revoked", theft.ahead + 2); // the tabs themselves have used nothing twice
+  await allEnd(leg, pages, "session_revoked", theft.ahead + 2); // the tabs themselves have not reused a token
   const ended = now() - replayed;
 
   leg.ends.length = 0;
@@ -309,7 +326,11 @@ async function inTheft(leg, transport) {
   };
 }
 
-/** A theft is told to the one tab that found out; another that asks hears of an end alone, before it or after. */
+/**
+ * Tests that all tabs learn of a detected theft, although the server reports it to one tab only.
+ * Another tab with a pending refresh gets session_revoked, before or after the message of the first
+ * tab.
+ */
 async function verdictToOne(leg, pages) {
   for (const [delay, verdict] of [[0.7, 0.2], [0, 0.7]]) {
     assert.equal(await login(pages[0]), "");
@@ -329,7 +350,7 @@ async function verdictToOne(leg, pages) {
   }
 }
 
-/** A thief has a browser of his own, into which he copies the cookies. */
+/** Creates a thief with a separate browser context, into which the cookies are copied. */
 async function makeThief(leg) {
   const context = await leg.browser.newContext({ bypassCSP: true, ignoreHTTPSErrors: true });
   leg.contexts.push(context);
@@ -350,7 +371,10 @@ async function makeThief(leg) {
   return { steal, refresh };
 }
 
-/** Every tab ends signed out for the reason; and what it asks afterwards is answered, not thrown. */
+/**
+ * Checks that every tab is signed out with the reason, and that its later requests get a response
+ * instead of an exception.
+ */
 async function allEnd(leg, pages, reason, seconds) {
   await each(pages, (page) => reaches(page, "signed-out", seconds));
   await until(`all tabs know of ${reason}`, 1, async () => (await each(pages, stateOf)).every((state) => state.reason === reason));
@@ -358,25 +382,28 @@ async function allEnd(leg, pages, reason, seconds) {
   for (const answer of await each(pages, read)) assert.match(answer, /^401 /);
 }
 
-// ---------------------------------------------------------------- away and back
+// ---------------------------------------------------------------- back/forward cache and network
 
-/** A page goes and comes back, by the back button and by the network, and knows at once what it has missed. */
+/**
+ * Tests a page that is left and restored by the back button, and one that loses its network. It
+ * must know immediately what has changed in the meantime.
+ */
 async function inHistory(leg) {
   const { app } = leg.sites;
   const page = await open(leg, app);
-  const other = await open(leg, app, { without: ["BroadcastChannel"] }); // a message would throw the page out of the cache
+  const other = await open(leg, app, { without: ["BroadcastChannel"] }); // a message would evict the page from the back/forward cache
   assert.equal(await login(page), "");
   assert.equal(await read(other), "200");
   let persisted = false;
 
-  // For longer than a life, in which the other tab rotates.
+  // For longer than a lifetime, in which the other tab rotates.
   await page.goto(`${app}/elsewhere`);
   await sleep(life + 1);
   await back(page);
   persisted = await page.evaluate(() => persisted);
   assert.equal(await read(page), "200");
 
-  // The other tab logs out meanwhile: the page knows before it asks anything.
+  // The other tab logs out while the page is in the cache. The page knows before its first request.
   await page.evaluate(() => accounts.refresh());
   await page.goto(`${app}/elsewhere`);
   await other.evaluate(() => accounts.logout());
@@ -384,7 +411,7 @@ async function inHistory(leg) {
   if (persisted) await reaches(page, "signed-out", 1.5);
   assert.equal(await read(page), "401 credentials_missing");
 
-  // Without network.
+  // Without a network.
   leg.ends.length = 0;
   assert.equal(await login(page), "");
   await page.evaluate(() => accounts.refresh());
@@ -397,7 +424,7 @@ async function inHistory(leg) {
   await until("a refresh once it is online", 1.5, () => leg.refreshes.length > before);
   assert.equal(await read(page), "200");
   assert.deepEqual(leg.ends, []);
-  // A jar with a CSRF token and nothing that it belongs to is no session, and none that has ended.
+  // A cookie jar with only a CSRF token is neither a live session nor an ended one.
   const { name } = (await leg.context.cookies(leg.sites.api)).find((cookie) => cookie.name.endsWith("refreshtoken"));
   await leg.context.clearCookies({ name });
   await page.reload();
@@ -407,7 +434,7 @@ async function inHistory(leg) {
 
 const back = (page) => page.goBack({ waitUntil: "commit" });
 
-/** A tab that sleeps with the lock in its hands keeps the others waiting for a while, and not for ever. */
+/** Tests that a frozen tab that holds the lock delays the others for a limited time. */
 async function inHolder(leg) {
   const { app, api } = leg.sites;
   const page = await open(leg, app);
@@ -421,7 +448,7 @@ async function inHolder(leg) {
   await page.evaluate(() => accounts.refresh());
   const waited = now() - began;
   assert.ok(waited > 15 && waited < 25, `it waited for ${waited} s`);
-  // Once.
+  // It waits only once.
   const again = now();
   assert.equal(await read(page), "200");
   await page.evaluate(() => accounts.refresh());
@@ -432,9 +459,12 @@ async function inHolder(leg) {
   leg.figures = { "waited for the lock s": waited.toFixed(1), "log-outs": 0 };
 }
 
-// ---------------------------------------------------------------- strangers
+// ---------------------------------------------------------------- tabs that cannot communicate
 
-/** Tabs of one origin that cannot talk to each other, or mean other transports: only less economical. */
+/**
+ * Tests tabs of one origin that cannot communicate or use different transports. They only refresh
+ * more often.
+ */
 async function inStrangers(leg) {
   const { app } = leg.sites;
   const kinds = [{}, { transport: "cookies" }, { without: ["locks"] }, { without: ["BroadcastChannel"] },
@@ -461,17 +491,18 @@ async function inStrangers(leg) {
   const began = now();
   await live(20);
   await agree();
-  // Another login takes the cookies over, in another transport. Whoever cannot hear of it finds out.
+  // Another login replaces the cookies, in another transport. A tab that gets no message detects
+  // it.
   const former = (await stateOf(cookies)).session.id;
   assert.equal(await login(cookies), "");
   assert.deepEqual(await each(pages, write), pages.map(() => "200"));
   await agree();
   assert.equal(await login(pages[0]), "");
-  assert.equal(await write(deaf), "200"); // by cookies that are another session's than its CSRF token
+  assert.equal(await write(deaf), "200"); // the cookies belong to another session than its CSRF token
   await agree();
   await live(4);
 
-  // Messages that come late change nothing: older tokens, another session's tokens, another session's end.
+  // Late messages change nothing: older tokens, tokens or the end of another session.
   await until("a rotation", 2 * ahead, () => cookies.evaluate(() => accounts.state.generation > 1));
   const before = await pages[0].evaluate(() => {
     window.states = [];
@@ -500,7 +531,10 @@ async function inStrangers(leg) {
   leg.figures = { tabs: pages.length, refreshes: leg.refreshes.length, rotations, "log-outs": 0 };
 }
 
-/** Where messages come later than the lock, the note says that one is on its way: still one refresh for all. */
+/**
+ * Tests messages that arrive after the lock is released. The note in localStorage announces them,
+ * so one refresh still serves all tabs.
+ */
 async function inHaste(leg) {
   const { app } = leg.sites;
   const pages = [];
@@ -511,10 +545,11 @@ async function inHaste(leg) {
   const calm = { at: now(), refreshes: leg.refreshes.length };
   await sleep(2 * life);
   const byClock = leg.refreshes.length - calm.refreshes;
-  // On a machine that is very slow a message may come too late; eight tabs side by side would ask 16 times and more.
+  // On a very slow machine a message may be too late. Eight independent tabs would refresh 16 times
+  // or more.
   const most = 2 * (Math.ceil((now() - calm.at) / ahead) + 1);
   assert.ok(byClock >= 2 && byClock <= most, `${byClock} refreshes in ${2 * life} s in which nobody did anything`);
-  // And when all come back from a time without network.
+  // All tabs come online at the same time.
   await leg.context.setOffline(true);
   await sleep(life + 1);
   const offline = leg.refreshes.length;
@@ -527,7 +562,10 @@ async function inHaste(leg) {
   leg.figures = { tabs: pages.length, refreshes: byClock, "when online again": back, "log-outs": 0 };
 }
 
-/** In the transport body a storage may be a tab's own, or all tabs'; and cookies are neither's. */
+/**
+ * Tests that in the transport body a storage belongs to one tab or to all tabs, and that the
+ * transports with cookies are independent of both.
+ */
 async function inBodies(leg) {
   const { app } = leg.sites;
   const own = [await open(leg, app, { transport: "body" }), await open(leg, app, { transport: "body" })];
@@ -554,9 +592,12 @@ async function inBodies(leg) {
   leg.figures = { tabs: pages.length, sessions: 4, "log-outs": 0 };
 }
 
-// ---------------------------------------------------------------- foreigners
+// ---------------------------------------------------------------- other origins and sites
 
-/** Pages that may not: of an origin that is not listed, and of another site, where browsers keep the cookies back. */
+/**
+ * Tests pages without access: of an origin that is not listed, and of another site, to which
+ * browsers send no cookies.
+ */
 async function inForeign(leg) {
   const { api, app, unlisted, elsewhere, server } = leg.sites;
   const page = await open(leg, app);
@@ -566,7 +607,8 @@ async function inForeign(leg) {
   const foreign = await open(leg, unlisted);
   await assert.rejects(login(foreign), /Failed to fetch/);
   assert.match(await read(foreign), /Failed to fetch/);
-  // Not even a write whose answer it does not need: without a preflight, and with the cookies of the same site.
+  // Such a page cannot even write without reading the response: a request without preflight, with
+  // the cookies of the same site.
   const from = server.log.length;
   await foreign.evaluate((api) => fetch(`${api}/accounts/logout`, { method: "POST", mode: "no-cors", credentials: "include", body: "{}" }), api);
   assert.match(server.log.slice(from), /"status":403.*"code":"csrf_failed"/);
@@ -578,7 +620,7 @@ async function inForeign(leg) {
   const refused = await stranger.evaluate(async (ada) => (await accounts.login({ username: ada.username, password: ada.password })).error, ada);
   assert.equal(refused.code, "transport_unusable");
   assert.match(refused.detail, /another site.*"token_transport":"body".*reverse proxy/);
-  // What the detail says to do works.
+  // The workaround in the problem's detail works.
   const done = await stranger.evaluate(async ([api, ada]) => {
     let kept = null;
     const accounts = Accounts.createAccountsClient({ baseUrl: api, transport: "body", storage: { load: () => kept, save: (session) => { kept = session; } } });
@@ -613,7 +655,9 @@ async function inNode() {
   }
 }
 
-/** Each list of legs runs at once, and one list after the other. */
+/**
+ * Returns lists of legs. The legs of a list run at the same time, the lists one after the other.
+ */
 function legs(browser) {
   const eight = (scheme, transport, where) =>
     inLeg(browser, `${scheme} ${transport}, ${where} origin${where === "both" ? "s" : ""}`, (leg) => inTabs(leg, transport, where));
@@ -637,10 +681,10 @@ function legs(browser) {
   ];
 }
 
-/** One run in a browser of its own. */
+/** Runs all legs in a new browser. */
 async function run() {
   const began = now();
-  // The browser's own defaults turn the back/forward cache off for tests.
+  // By default, Playwright disables the back/forward cache.
   const browser = await launch({ hosts, ignoreDefaultArgs: ["--disable-back-forward-cache"] });
   let failed = 0;
   try {
@@ -661,7 +705,7 @@ async function run() {
 
 let failed = 0;
 let told = false;
-process.once("SIGTERM", () => { told = true; }); // the browser is closed by its library, and what runs fails
+process.once("SIGTERM", () => { told = true; }); // Playwright closes the browser, and the current run fails
 const runs = Number(process.env.RUNS ?? 1);
 for (let number = 1; number <= runs && !told; number++) {
   if (runs > 1) console.log(`---- run ${number} of ${runs}`);

@@ -1,17 +1,18 @@
-// Goes through the console at /console/ as members of staff do, by keyboard and by mouse, with 100,000 users in the
-// database: find somebody by a part of the e-mail, deactivate, see the sessions die; edit, invite, delete; pages, filters
-// and errors; what ordinary users and members of staff may not do.
+// Uses the console at /console/ like a staff member, with the keyboard and with the mouse, with
+// 100,000 users in the database: find a user by a part of the e-mail address, deactivate the user,
+// and see that the sessions end; edit, invite, delete; pages, filters and errors; and the limits of
+// ordinary users and of staff members.
 //
 //   node scripts/browser/console.mjs [ACCOUNTSD]
 //
-// ACCOUNTSD   the server's binary (default bin/accountsd; build it first)
+// VIEW        only the views whose name contains this
 // VIEW        only the views whose name holds this
 // SHOTS       directory for the screenshots (default .cache/shots)
 // CHROMIUM    the browser (default /usr/bin/chromium)
 //
-// It fails on what the console should say and does not, a Content-Security-Policy violation, an unexpected line in the
-// console, a request to another host, a control without a name, text that is too faint, content that jumps, or a page wider
-// than its window.
+// It fails if the console does not show an expected text, and on a Content-Security-Policy
+// violation, an unexpected line in the browser's console, a request to another host, a control
+// without a name, text with too little contrast, layout shifts, or a page wider than its window.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -23,7 +24,7 @@ const root = resolve(here, "../..");
 const binary = resolve(process.argv[2] ?? join(root, "bin/accountsd"));
 const shots = resolve(process.env.SHOTS ?? join(root, ".cache/shots"));
 const sqlite = join(root, ".cache/sqlite");
-const patience = 30_000; // milliseconds, on a machine that has other things to do
+const patience = 30_000; // milliseconds, enough for a busy machine
 const password = "nine green lamps over the harbour";
 
 const views = [
@@ -34,17 +35,22 @@ const views = [
   { name: "light-320", colorScheme: "light", width: 320, height: 700, walk: look },
 ].filter((view) => view.name.includes(process.env.VIEW ?? ""));
 
-/** The browser itself writes a line to the console for each answer from 400 up: this one will come. */
+/**
+ * Expects the line that the browser writes to its console for a response with status 400 or above.
+ */
 const allow = (v, status, path) => v.expected.push(new RegExp(`status of ${status} .*\\(/${path}\\)$`));
 
-/** Runs SQL on the database of the server. */
+/** Executes SQL on the server's database. */
 const sql = (server, statements) => execFileSync(sqlite, [join(server.dataDir, "accounts.db")], { input: statements });
 
-/** The sessions of a user were opened long ago: the password has to be shown once more. */
+/**
+ * Moves the authentication of a user's sessions into the past, so that the server requires the
+ * password again.
+ */
 const age = (server, username) => sql(server, `UPDATE sessions SET authenticated_at = '2020-01-01 00:00:00+00:00', created_at = '2020-01-01 00:00:00+00:00'
   WHERE user_id = (SELECT id FROM users WHERE username = '${username}');`);
 
-// ---------------------------------------------------------------- what a visitor does and sees
+// ---------------------------------------------------------------- actions and checks of a visitor
 
 async function sees(v, text, what = "") {
   try {
@@ -63,7 +69,7 @@ async function is(v, what, got, want) {
   check(JSON.stringify(value) === JSON.stringify(want), `${v.view.name} ${what}: ${JSON.stringify(value)} instead of ${JSON.stringify(want)}`);
 }
 
-/** Waits until it holds. */
+/** Waits until the condition holds. */
 async function until(v, what, holds) {
   for (const end = Date.now() + patience; Date.now() < end;) {
     if (await holds()) return;
@@ -74,7 +80,7 @@ async function until(v, what, holds) {
 
 const arrived = (v) => v.page.locator("#users-list:not([aria-busy]) td.name a").first().waitFor();
 
-/** Texts that are less than 4.5 times as light, or as dark, as what they stand on. What is disabled is exempt (WCAG 1.4.3). */
+/** Returns texts with a contrast below 4.5. Disabled controls are exempt (WCAG 1.4.3). */
 const faint = (v) => v.page.evaluate(() => {
   const rgb = (color) => {
     const numbers = color.match(/[\d.]+/g).map(Number);
@@ -100,13 +106,16 @@ const faint = (v) => v.page.evaluate(() => {
   return [...found];
 });
 
-/** Controls that a finger misses: on a phone all are 44 px high, but for links within text. */
+/**
+ * Returns controls that are too small for touch. On a phone all must be 44 px high, except links
+ * within text.
+ */
 const tiny = (v) => v.page.locator("button:visible, select:visible, input:not([aria-hidden]):visible, nav a:visible").evaluateAll((all) =>
   all.map((e) => [e.closest(".choice, .input") ?? e, e]).filter(([target]) => target.getBoundingClientRect().height < 43.5)
     .map(([target, e]) => `${e.id || e.textContent.trim()} ${target.getBoundingClientRect().height}`));
 
 async function shot(v, name) {
-  const long = (await v.page.locator("#users tbody tr, dialog[open]").locator("visible=true").count()) > 0; // a list is alike all the way down
+  const long = (await v.page.locator("#users tbody tr, dialog[open]").locator("visible=true").count()) > 0; // all rows of a list look alike
   await picture(v, join(shots, `console-${v.view.name}-${name}.png`), name, !long);
   await is(v, `${name}: faint texts`, faint(v), []);
   if (v.view.width < 560) await is(v, `${name}: targets under 44 px`, tiny(v), []);
@@ -120,7 +129,7 @@ async function arrive(v) {
   await is(v, "focus at the beginning", focused(v), "login-username");
 }
 
-/** Signs in without a mouse. */
+/** Signs in with the keyboard. */
 async function signIn(v, username, secret = password) {
   await v.page.locator("#login-username").fill(username);
   await v.page.keyboard.press("Tab");
@@ -128,7 +137,10 @@ async function signIn(v, username, secret = password) {
   await v.page.keyboard.press("Enter");
 }
 
-/** Logs in as an app does, somewhere else. The answer sends a request with that session. */
+/**
+ * Logs in as an app on another device would. The result is a function that sends a request with
+ * that session.
+ */
 async function elsewhere(v, username, secret = password) {
   const headers = { "Content-Type": "application/json", "User-Agent": "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_7) AppleWebKit/605.1.15 Safari/605.1.15" };
   const response = await fetch(`${v.server.origin}/accounts/login`, { method: "POST", headers, body: JSON.stringify({ username, password: secret, token_transport: "body" }) });
@@ -139,16 +151,19 @@ async function elsewhere(v, username, secret = password) {
   };
 }
 
-/** Answers with the password where it is asked for. */
+/** Enters the password when the console asks for it. */
 async function prove(v, secret = password) {
   await v.page.locator("#prove[open]").waitFor();
   await v.page.keyboard.type(secret);
   await v.page.keyboard.press("Enter");
 }
 
-// ---------------------------------------------------------------- the newcomer's minute
+// ---------------------------------------------------------------- a new staff member
 
-/** Finds a user by a part of the e-mail, deactivates it, and sees its sessions die: by the keyboard alone. */
+/**
+ * With the keyboard only, finds a user by a part of the e-mail address, deactivates the user, and
+ * sees that the sessions have ended.
+ */
 async function newcomer(v) {
   const { page, server } = v;
   const victim = `victim-${v.view.name}`;
@@ -227,7 +242,7 @@ async function newcomer(v) {
   await shot(v, "events");
 }
 
-/** The pictures of a window that is not walked through. */
+/** Takes screenshots of a view in which the full test does not run. */
 async function look(v) {
   const { page, server } = v;
   await arrive(v);
@@ -251,7 +266,7 @@ async function look(v) {
   await shot(v, "events");
 }
 
-// ---------------------------------------------------------------- a day's work
+// ---------------------------------------------------------------- the daily work
 
 async function work(v) {
   await newcomer(v);
@@ -260,7 +275,7 @@ async function work(v) {
 
 const open = (v, address) => v.page.goto(`${v.server.origin}/console/${address}`);
 
-/** What was asked for last is what is shown, whatever comes last. */
+/** The latest query determines the list, even if the response to an earlier one arrives later. */
 async function search(v) {
   const { page } = v;
   await open(v, "?view=users");
@@ -270,7 +285,7 @@ async function search(v) {
   await page.route(/q=hopper$/, async (route) => {
     held++;
     await page.waitForTimeout(1_200);
-    await route.continue().catch(() => undefined); // it was given up
+    await route.continue().catch(() => undefined); // the page has aborted the request
   });
   await page.locator("#q").pressSequentially("hopper");
   await until(v, "the slow search", () => held === 1);
@@ -301,7 +316,7 @@ async function search(v) {
   await is(v, "cleared", [query(v).get("q"), query(v).get("is_active"), await page.locator("#q").inputValue()], [null, null, ""]);
 }
 
-/** Pages, there and back, and over a reload; the order. */
+/** Tests paging forward and back, after a reload, and the sort order. */
 async function pages(v) {
   const { page } = v;
   await page.getByRole("button", { name: "E-mail" }).click();
@@ -333,13 +348,13 @@ async function pages(v) {
   await page.locator("#user-back").click();
   await sees(v, "Users 101–150", "by the way back");
   await is(v, "the third page by the way back", names(v), seen[2]);
-  await page.evaluate(() => history.replaceState(null, "")); // as a link from elsewhere
+  await page.evaluate(() => history.replaceState(null, "")); // like a link from another page
   await page.reload();
   await page.getByRole("button", { name: "First page" }).click();
   await sees(v, "Users 1–50", "the first page");
 }
 
-/** Errors are said, with a way on, and take nothing away. */
+/** Errors are displayed with a next step and lose no input. */
 async function faults(v) {
   const { page } = v;
   const busy = (route) => route.fulfill({ status: 503, headers: { "Content-Type": "application/problem+json", "Retry-After": "30" }, body: JSON.stringify({
@@ -365,7 +380,7 @@ async function faults(v) {
   await page.locator("#details-undo").click();
 }
 
-/** Only what was changed is sent; what is wrong is said at its field; what is typed waits. */
+/** The page sends only changed members, shows errors at their fields, and keeps the input. */
 async function edit(v) {
   const { page, server } = v;
   inviteUser(server, { username: "grace", email: "grace@harbour.example", password });
@@ -404,7 +419,7 @@ async function edit(v) {
   await page.locator("#user-name", { hasText: "root" }).waitFor();
 }
 
-/** Two members of staff change one user: the second one is told, and keeps what was typed. */
+/** Two staff members change the same user. The second one sees a conflict and keeps the input. */
 async function twoEditors(v) {
   const { page, server } = v;
   await open(v, "?view=users&q=grace@harbour");
@@ -428,7 +443,7 @@ async function twoEditors(v) {
   await sees(v, "Somebody else has changed this in the meantime", "roles of two editors");
 }
 
-/** The log: several kinds at once, and days. */
+/** The log can be filtered by several kinds and by days. */
 async function log(v) {
   const { page } = v;
   await open(v, "?view=events");
@@ -462,7 +477,7 @@ async function log(v) {
   await is(v, "the menu after clearing", page.locator("#kinds-chosen").textContent(), "Everything");
 }
 
-/** A newer server answers with values and members that this console does not know. */
+/** A newer server responds with values and members that this console does not know. */
 async function unknowns(v) {
   const { page } = v;
   const event = {
@@ -506,7 +521,7 @@ async function invite(v) {
   const { page } = v;
   await open(v, "?view=users");
   await page.locator("#invite-open").click();
-  await page.locator("#invite-email").fill("cfo@c\u043erp.example"); // with a Cyrillic о
+  await page.locator("#invite-email").fill("cfo@c\u043erp.example"); // contains a Cyrillic о
   allow(v, 422, "admin/users");
   await page.keyboard.press("Enter");
   await sees(v, "This cannot be used.", "a look-alike domain");
@@ -552,7 +567,7 @@ async function lookAlike(v) {
   await is(v, "an ASCII domain, twice", page.locator("#users .ascii").count(), 0);
 }
 
-/** What cannot be taken back asks for the name. */
+/** Before an irreversible action, the name must be typed. */
 async function remove(v) {
   const { page } = v;
   await page.locator("#delete").click();
@@ -582,7 +597,7 @@ async function mails(v) {
   allow(v, 429, "admin/users/\\d+/password_reset");
   await page.locator("#send-mail").click();
   await sees(v, "Too many tries. Please wait 60 minutes.", "mails");
-  // A network from which grace has signed in has ten more guesses.
+  // A network from which grace has signed in before is allowed ten more attempts.
   for (let i = 0; i < 21; i++) await elsewhere(v, "grace", "someone else's guess");
   await page.reload();
   await sees(v, "Login paused", "throttled");
@@ -616,7 +631,9 @@ async function roles(v) {
   await is(v, "both", Promise.all(two.map((ask) => ask())), ["session_revoked", "session_revoked"]);
 }
 
-/** The end of a session is told, and what was typed waits for the one who typed it. */
+/**
+ * The end of a session is displayed, and the input is restored when the same user signs in again.
+ */
 async function ends(v) {
   const { page, server } = v;
   await open(v, "?view=user&id=1");
@@ -645,7 +662,7 @@ async function ends(v) {
   await is(v, "what a log-out leaves behind", left.match(/.{0,20}(root|Not Saved|Chrome on Linux).{0,20}/), null);
 }
 
-// ---------------------------------------------------------------- what others may not
+// ---------------------------------------------------------------- the limits of other users
 
 async function limits(v) {
   const { page, server } = v;
@@ -684,7 +701,7 @@ async function limits(v) {
   await sees(v, "You are signed in as sam, who is not a member of staff.", "a role that was taken");
 }
 
-// ---------------------------------------------------------------- the run
+// ---------------------------------------------------------------- main
 
 async function visit(browser, server, view) {
   const started = Date.now();
@@ -698,7 +715,8 @@ async function visit(browser, server, view) {
     };
   });
   await view.walk(v).catch((error) => check(false, `${view.name}: ${error.stack}`));
-  // What was given up, and what a busy machine made the client ask for again: neither is seen.
+  // Ignore aborted requests and the 503 responses that the client retries on a busy machine. The
+  // user sees neither.
   v.seen.errors = v.seen.errors.filter((line) => !/^net::ERR_ABORTED \(\/(admin|pages)\/|status of 503 .*\(\/admin\//.test(line));
   await leave(v);
   console.log(`  ${view.name}: ${((Date.now() - started) / 1000).toFixed(1)} s`);
@@ -716,7 +734,7 @@ async function main() {
     console.log(`  100,000 users in ${((Date.now() - began) / 1000).toFixed(1)} s`);
     browser = await launch();
     const [first, ...rest] = views;
-    await visit(browser, server, first); // which ends every session of the superuser
+    await visit(browser, server, first); // ends every session of the superuser
     await Promise.all(rest.map((view) => visit(browser, server, view)));
   } catch (error) {
     console.error(`--- the server's last lines\n${server.log.slice(-3000)}\n---`);

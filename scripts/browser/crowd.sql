@@ -1,8 +1,8 @@
--- 100,000 users of all kinds, without a past: what a list of users has to cope with.
+-- Creates 100,000 users of all kinds, without sessions and events, to test lists of users.
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -100000; -- kilobytes
 BEGIN;
-CREATE TEMP TABLE kinds AS -- 143, so that what is the same for many is made once
+CREATE TEMP TABLE kinds AS -- 143 names, computed once because many users share them
 WITH RECURSIVE
   firsts(k, name) AS (VALUES (0, 'Ada'), (1, 'Grace'), (2, 'Alan'), (3, 'Barbara'), (4, 'Edsger'), (5, 'Frances'), (6, 'Niklaus'), (7, 'Radia'), (8, 'Dennis'), (9, 'Hedy'), (10, 'Jiwoo')),
   lasts(k, name) AS (VALUES (0, 'Lovelace'), (1, 'Hopper'), (2, 'Turing'), (3, 'Liskov'), (4, 'Dijkstra'), (5, 'Allen'), (6, 'Wirth'), (7, 'Perlman'), (8, 'Ritchie'), (9, 'Lamarr'), (10, 'Park'), (11, 'Hamilton'), (12, 'Kernighan')),

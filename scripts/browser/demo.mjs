@@ -1,15 +1,17 @@
-// Goes through the demo at /demo/ as a newcomer would, by clicking: sign up, find the mail, verify, log in in each of the
-// four transports, edit the profile, change the password, end sessions, read the security log, lose a session to a thief.
+// Uses the demo at /demo/ like a new visitor, with the mouse: sign up, find the mail, verify, log
+// in in each of the four transports, edit the profile, change the password, end sessions, read the
+// security log, and lose a session to a thief.
 //
 //   node scripts/browser/demo.mjs [ACCOUNTSD]
 //
 // ACCOUNTSD   the server's binary (default bin/accountsd; build it first)
-// VIEW        only the views whose name holds this
+// VIEW        only the views whose name contains this
 // SHOTS       directory for the screenshots (default .cache/shots)
 // CHROMIUM    the browser (default /usr/bin/chromium)
 //
-// It fails on what the page should say and does not, a Content-Security-Policy violation, an unexpected line in the
-// console, a request to another host, a control without a name, content that jumps, or a page wider than its window.
+// It fails if the page does not show an expected text, and on a Content-Security-Policy violation,
+// an unexpected line in the browser's console, a request to another host, a control without a name,
+// layout shifts, or a page wider than its window.
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -24,9 +26,9 @@ const password = "nine green lamps over the harbour";
 const settings = {
   ACCOUNTS_ROTATION_INTERVAL: "1s", ACCOUNTS_MAILS_PER_RECIPIENT: "0", ACCOUNTS_REGISTRATIONS_PER_CLIENT: "0", ACCOUNTS_CONFIRMATIONS_PER_CLIENT: "0",
 };
-const rotation = 1_300; // the rotation interval and its margin, and a little
+const rotation = 1_300; // the rotation interval and its margin, rounded up
 
-// What each transport sends with a read, and with a refresh.
+// The credentials that each transport sends with a read and with a refresh.
 const access = "cookie access (no script can read it)";
 const refresh = "cookie refreshtoken (no script can read it)";
 const transports = {
@@ -43,13 +45,18 @@ const views = [
   { name: "dark-390", colorScheme: "dark", width: 390, height: 844, transports: [], robbed: true },
 ].filter((view) => view.name.includes(process.env.VIEW ?? ""));
 
-/** The sessions of a user were opened long ago: the password has to be confirmed again. */
+/**
+ * Moves the authentication of a user's sessions into the past, so that the server requires the
+ * password again.
+ */
 const age = (server, username) => execFileSync(sqlite, [join(server.dataDir, "accounts.db")], { input: `UPDATE sessions
   SET authenticated_at = '2020-01-01 00:00:00+00:00' WHERE user_id = (SELECT id FROM users WHERE username = '${username}');` });
 
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** The browser itself writes a line to the console for each answer from 400 up: this one will come. */
+/**
+ * Expects the line that the browser writes to its console for a response with status 400 or above.
+ */
 const allow = (v, status, path) => v.expected.push(new RegExp(`status of ${status} .*\\(/accounts/${path}\\)$`));
 
 const shot = (v, name) => picture(v, join(shots, `demo-${v.view.name}-${name}.png`), name);
@@ -69,7 +76,10 @@ async function submit(v, form, fields = {}) {
 
 const tab = (v, name) => v.page.locator(`[data-tab=${name}]`).click();
 
-/** The newest entry of the list for a method and path: its status and what it carried. */
+/**
+ * Returns the status and the credentials of the newest entry in the request list for a method and
+ * path.
+ */
 async function wired(v, line) {
   const entry = v.page.locator("#wire > li").filter({ has: v.page.locator(".path").getByText(line, { exact: true }) }).first();
   await entry.locator(".status.good, .status.bad").waitFor();
@@ -81,7 +91,7 @@ async function carries(v, line, wanted, what) {
   check(status === "200" && carried.join() === [...wanted].sort().join(), `${v.view.name} ${what}: ${line} is ${status} with ${carried.join(", ")}`);
 }
 
-// ---------------------------------------------------------------- what a newcomer does
+// ---------------------------------------------------------------- the steps of a new visitor
 
 async function arrive(v) {
   await v.page.goto(`${v.server.origin}/demo/`);
@@ -140,7 +150,7 @@ async function live(v) {
   const after = await call(v, "refresh_token", { refresh_token: other.body.refresh_token });
   check(after.body.code === "session_revoked", `${v.view.name}: the other device is answered ${after.status}`);
 
-  await sleep(1_200); // what changes nothing is written into the log once a second
+  await sleep(1_200); // events without a change are written to the log once a second
   await tab(v, "events");
   for (const event of ["Account made", "Wrong password given", "Password changed", "A session ended"]) await sees(v, event, "security log");
   await shot(v, "events");
@@ -154,7 +164,7 @@ async function live(v) {
   check(!(await page.locator("#ended").isVisible()), `${v.view.name}: a log-out is no alarm`);
 }
 
-/** A newer server answers with values and members that the demo does not know. */
+/** A newer server responds with values and members that the demo does not know. */
 async function strange(v) {
   const { page } = v;
   const event = {
@@ -184,7 +194,10 @@ async function strange(v) {
   await page.unroute(/\/accounts\/profile$/);
 }
 
-/** Changes the address: the password is asked for once it is no longer recent; the change waits, is sent again, and is canceled. */
+/**
+ * Changes the address. The page asks for the password if the authentication is not recent. The
+ * change waits for its confirmation; the mail is requested again, then the change is canceled.
+ */
 async function moves(v) {
   const { page, server } = v;
   const next = `countess-${v.view.name}@example.com`;
@@ -210,7 +223,10 @@ async function moves(v) {
   check((await call(v, "email/change/confirm", { token: second, password })).body.code === "link_invalid", `${v.view.name}: a canceled change is confirmed`);
 }
 
-/** The account is deleted: its name is typed, and the password asked for once it is no longer recent. */
+/**
+ * Deletes the account. The username must be typed, and the password if the authentication is not
+ * recent.
+ */
 async function vanish(v) {
   const { page, server } = v;
   await logIn(v, "hybrid", v.password);
@@ -230,7 +246,7 @@ async function vanish(v) {
   check((await call(v, "login", { username: v.username, password: v.password })).body.code === "credentials_invalid", `${v.view.name}: the user is still there`);
 }
 
-/** Logs in without a mouse. */
+/** Logs in with the keyboard. */
 async function logIn(v, transport, secret) {
   const { page } = v;
   await page.locator(`[name=transport][value=${transport}]`).focus();
@@ -241,7 +257,7 @@ async function logIn(v, transport, secret) {
   await page.keyboard.press("Enter");
 }
 
-/** Somebody else logs in in another tab, whose storage is its own: this tab stays whose it is. */
+/** Another user logs in in another tab, which has its own storage. This tab keeps its user. */
 async function neighbour(v) {
   const page = await v.context.newPage();
   await page.goto(`${v.server.origin}/demo/`);
@@ -289,7 +305,7 @@ async function everyTransport(v) {
   check(status === "204", `${v.view.name}: log out everywhere answers ${status}`);
 }
 
-/** Somebody copies the refresh token, and is the first to use it. */
+/** A thief copies the refresh token and uses it first. */
 async function theft(v) {
   const { page } = v;
   await logIn(v, "body", v.password);
@@ -316,13 +332,16 @@ async function call(v, path, body) {
   return { status: response.status, body: await response.json().catch(() => null) };
 }
 
-// ---------------------------------------------------------------- the run
+// ---------------------------------------------------------------- main
 
 async function travel(v) {
   for (const part of [moves, live, everyTransport, ...(v.view.robbed ? [theft] : []), vanish, leave]) await part(v);
 }
 
-/** Where registration is closed, the page says so before anybody fills in a form; and the minimum is the operator's. */
+/**
+ * Where registration is closed, the page says so before it offers a form. It also displays the
+ * configured minimum length of a password.
+ */
 async function closed(browser) {
   const server = await startServer(binary, { ACCOUNTS_REGISTRATION: "closed", ACCOUNTS_PASSWORD_MIN_LENGTH: "15" });
   try {
@@ -352,7 +371,7 @@ async function main() {
     for (const view of views) {
       const v = await visitor(browser, server, view);
       Object.assign(v, { username: `ada-${view.name}`, email: `ada-${view.name}@example.com`, password: `${password}, again` });
-      await arrive(v); // one after the other, since the page shows how to find the newest mail
+      await arrive(v); // one after the other, because the page describes how to find the newest mail
       await signUp(v);
       journeys.push(travel(v).catch((error) => check(false, `${view.name}: ${error}`)));
     }

@@ -1,5 +1,5 @@
-// Walks through /docs/ as a person would: sign in, read the profile, refresh, log out, all by
-// clicking, on a server of its own with a data directory of its own.
+// Uses /docs/ with the mouse: sign in, read the profile, refresh, log out, with a separate server
+// and data directory.
 //
 //   node scripts/browser/docs.mjs [ACCOUNTSD]
 //
@@ -7,8 +7,9 @@
 // SHOTS       directory for the screenshots (default .cache/shots)
 // CHROMIUM    the browser (default /usr/bin/chromium)
 //
-// It fails on a wrong status, a Content-Security-Policy violation, an error in the console, a
-// request to another host, or a page wider than its window. Exit code 0 means all of it held.
+// It fails on a wrong status, a Content-Security-Policy violation, an error in the browser's
+// console, a request to another host, or a page wider than its window. The exit status is 0 if all
+// checks pass.
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -28,7 +29,8 @@ const views = [
 
 // ---------------------------------------------------------------- the page
 
-// operation opens one operation, fills in the body if there is one, executes it, and returns the request and the status.
+// operation opens an operation, fills in the body if there is one, executes it, and returns the
+// request and the status.
 async function operation(page, tag, id, path, body) {
   const block = page.locator(`#operations-${tag}-${id}`);
   const execute = block.locator("button.execute");
@@ -60,7 +62,7 @@ async function walk(page, view, transport, first) {
   check((profile.headers.authorization !== undefined) === bearer, `${title}: Authorization is ${bearer ? "" : "not "}sent with it`);
   if (first) await shot(page, `${view.name}-profile`, profile.block);
 
-  // Its answer has expires_in like a login's, but no tokens: the page keeps those that it has.
+  // The response has expires_in like a login's, but no tokens: the page keeps its tokens.
   const reauthenticated = await operation(page, "session", "reauthenticate", "/accounts/reauthenticate", { password: credentials.password });
   check(reauthenticated.status === 200, `${title}: reauthenticate answers ${reauthenticated.status}, expected 200`);
   const again = await operation(page, "profile", "getProfile", "/accounts/profile");
@@ -79,8 +81,8 @@ async function walk(page, view, transport, first) {
   check(after.headers.authorization === undefined, `${title}: no Authorization is sent with it`);
 }
 
-// A second login in a cookie transport makes the page forget the Bearer token of the first one: where an Authorization
-// header is sent, it alone decides.
+// A second login in a cookie transport makes the page forget the Bearer token of the first one.
+// Otherwise the server would use only the Authorization header.
 async function changeTransport(page, view) {
   await operation(page, "session", "login", "/accounts/login", credentials);
   await operation(page, "session", "login", "/accounts/login", { ...credentials, token_transport: "cookies" });
@@ -91,7 +93,7 @@ async function changeTransport(page, view) {
   check(logout.status === 204, `${view.name}, hybrid then cookies: logout answers ${logout.status}, expected 204`);
 }
 
-// Tags stand as in the contract, and the first thing to do stands first.
+// The tags have the order of the contract, and login is the first operation.
 async function checkOrder(page, view, server) {
   const contract = await (await fetch(`${server.origin}/openapi.json`)).json();
   const wanted = contract.tags.map((tag) => tag.name).join(" ");
@@ -101,7 +103,7 @@ async function checkOrder(page, view, server) {
   check(first === "operations-session-login", `${view.name}: the first operation is ${first}`);
 }
 
-// shot takes the window at a block, or the whole page.
+// shot takes a screenshot of the window at a block, or of the whole page.
 async function shot(page, name, block) {
   if (block) await block.evaluate((element) => element.scrollIntoView());
   await page.screenshot({ path: join(shots, `${name}.png`), fullPage: block === undefined });
@@ -132,7 +134,7 @@ async function visit(browser, server, view) {
   }
 }
 
-// The browser itself writes one line to the console for each 401 after a log-out; those are the only ones allowed.
+// The browser writes a line to its console for each 401 after a logout. No other lines are allowed.
 function judge(view, seen) {
   const expected = seen.errors.filter((text) => /status of 401 .*\(\/accounts\/profile\)$/.test(text));
   const errors = seen.errors.filter((text) => !expected.includes(text));
@@ -142,7 +144,7 @@ function judge(view, seen) {
   check(seen.foreign.length === 0, `${view.name}: ${seen.foreign.length} requests to other hosts ${seen.foreign.join(" | ")}`);
 }
 
-// ---------------------------------------------------------------- the run
+// ---------------------------------------------------------------- main
 
 async function main() {
   mkdirSync(shots, { recursive: true });

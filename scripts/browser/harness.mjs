@@ -1,5 +1,5 @@
-// What the browser tests share: a server of their own with a data directory of its own, a browser that reaches no
-// other host, and an eye on what must not happen in a page.
+// Shared parts of the browser tests: a server with its own data directory, a browser that reaches
+// no other host, and the detection of events that must not occur in a page.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-// On IPv4, where the server listens at localhost too: another program may have the same port of ::1.
+// Uses IPv4, because another program may use the same port on ::1. The server listens on IPv4 too.
 export function freePort() {
   return new Promise((done, fail) => {
     const probe = createServer();
@@ -19,7 +19,7 @@ export function freePort() {
   });
 }
 
-// Settings of whoever calls (a database, say) are not for this server.
+// withoutSettings removes the caller's server settings, for instance of a database.
 function withoutSettings(env) {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("ACCOUNTS_")));
 }
@@ -35,7 +35,7 @@ export async function startServer(binary, settings = {}) {
   return server;
 }
 
-// restartServer starts it again on the same port, with the same data.
+// restartServer restarts the server on the same port, with the same data.
 export async function restartServer(server) {
   await end(server);
   await serve(server);
@@ -74,14 +74,15 @@ export async function stopServer(server) {
   rmSync(server.dataDir, { recursive: true, force: true });
 }
 
-// inviteUser makes a user with a verified address.
+// inviteUser creates a user with a verified address.
 export function inviteUser(server, { username, email, password }, ...more) {
   const args = ["user", "create", "--username", username, "--email", email, "--password-stdin", ...more];
   const run = spawnSync(server.binary, args, { env: server.env, cwd: server.dataDir, input: `${password}\n`, encoding: "utf8" });
   if (run.status !== 0) throw new Error(`user create: exit ${run.status} ${run.error ?? ""}\n${run.stdout}${run.stderr}`);
 }
 
-// launch starts the browser. It reaches localhost alone, and this machine under such other names as `hosts` maps to it.
+// launch starts the browser. It reaches only localhost, and this machine under the names that
+// `hosts` maps to it.
 export function launch({ hosts = [], ...options } = {}) {
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
   if (!existsSync(executablePath)) throw new Error(`there is no browser at ${executablePath}`);
@@ -94,8 +95,8 @@ export function launch({ hosts = [], ...options } = {}) {
   });
 }
 
-// watch records what the caller reads at the end: policy violations, errors and failed requests, requests to other
-// hosts, every request there was, and every line in the console.
+// watch records policy violations, errors and failed requests, requests to other hosts, all
+// requests, and all lines of the browser's console. The caller evaluates them at the end.
 export async function watch(page, origin) {
   const seen = { violations: [], errors: [], foreign: [], requests: [], lines: [] };
   await page.exposeFunction("reportViolation", (text) => seen.violations.push(text));
@@ -119,7 +120,8 @@ export async function watch(page, origin) {
   return seen;
 }
 
-// decoded undoes the two transfer encodings of mail text (RFC 2045), as far as a link needs it.
+// decoded decodes the two transfer encodings of mail text (RFC 2045), as far as needed to find a
+// link.
 function decoded(mail) {
   const parts = mail.split(/\r?\n--/);
   return parts.map((part) => {
@@ -130,7 +132,7 @@ function decoded(mail) {
   }).join("\n");
 }
 
-const opened = new Set(); // mail files that were read
+const opened = new Set(); // mail files already used
 
 // link waits for a mail to address with a link to the page and returns its token.
 export async function link(server, address, name) {
@@ -153,14 +155,14 @@ export async function link(server, address, name) {
 
 const faults = [];
 
-// check notes what does not hold; conclude tells it at the end.
+// check records a failure; conclude reports them at the end.
 export function check(holds, text) {
   if (holds) return;
   console.log(`  FAIL ${text}`);
   faults.push(text);
 }
 
-// conclude runs a whole walk and ends the process: with status 0 if all of it held.
+// conclude runs a test and ends the process, with status 0 if all checks pass.
 export async function conclude(name, shots, walk) {
   try {
     await walk();
@@ -172,7 +174,8 @@ export async function conclude(name, shots, walk) {
   process.exit(faults.length === 0 ? 0 : 1);
 }
 
-// unlike takes each expected line from those in the console, once; the answer is what else came, and what did not come.
+// unlike removes each expected line once from the lines of the console. It returns the other lines,
+// and the expected lines that are missing.
 export function unlike(lines, expected) {
   const missing = [...expected];
   const other = lines.filter((text) => {
@@ -183,7 +186,8 @@ export function unlike(lines, expected) {
   return { other, missing };
 }
 
-// visitor is somebody with a window of their own. Names of lines that will come to the console go into `expected`.
+// visitor opens a new window with its own cookies. Patterns of lines expected in the browser's
+// console go into `expected`.
 export async function visitor(browser, server, view) {
   const context = await browser.newContext({
     viewport: { width: view.width, height: view.height }, colorScheme: view.colorScheme, reducedMotion: "reduce", locale: "en-GB",
@@ -200,13 +204,14 @@ export async function visitor(browser, server, view) {
   return { context, page, seen, view, server, expected: [] };
 }
 
-// still: nothing of a page that nobody has touched yet has moved while it was loaded.
+// still checks that the layout of the page has not shifted while it loaded, before any interaction.
 export async function still(v, what) {
   const shifted = await v.page.evaluate(() => window.shifted);
   check(shifted < 0.02, `${v.view.name} ${what}: the content has jumped, by ${shifted.toFixed(3)}`);
 }
 
-// shot takes a picture of the whole page, or of what the window shows; it must fit into its window, with a name for each control.
+// shot takes a screenshot of the whole page or of the window. It checks that the page fits into its
+// window and that each control has a name.
 export async function shot(v, file, name, fullPage = true) {
   const { page, view } = v;
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
@@ -217,7 +222,8 @@ export async function shot(v, file, name, fullPage = true) {
   await page.screenshot({ path: file, fullPage });
 }
 
-// leave closes the window: what came to the console was expected, and holds no password.
+// leave closes the window. It checks that the browser's console has only expected lines and no
+// password.
 export async function leave(v) {
   const { other, missing } = unlike(v.seen.errors, v.expected);
   check(other.length === 0, `${v.view.name}: lines in the console ${other.join(" | ")}`);

@@ -1,18 +1,20 @@
-// Opens the links of our mails as a person would, in the built-in pages: verify an address, set a new password,
-// confirm a new address, and everything that can go wrong on the way.
+// Opens the links of mails in the built-in pages like a user: verify an address, set a new
+// password, confirm a new address, and all possible errors.
 //
 //   node scripts/browser/pages.mjs [ACCOUNTSD | ORIGIN]
 //
 // ACCOUNTSD   the server's binary (default bin/accountsd; build it first)
-// ORIGIN      http://localhost:PORT of anything that serves /pages/: only the part with answers of its own is run
-// VIEW        only the views whose name holds this
+// ORIGIN      http://localhost:PORT of any server of /pages/: runs only the part with simulated
+//             responses
+// VIEW        only the views whose name contains this
 // SHOTS       directory for the screenshots (default .cache/shots)
 // CHROMIUM    the browser (default /usr/bin/chromium)
 //
-// In the first part the answers of the API are written here, so that each state can be seen in each language, colour
-// scheme and width; in the second the server answers, and the links come from its mail files. It fails on a wrong
-// text or focus, a token that stays in the address or leaves in anything but a POST body, a Content-Security-Policy
-// violation, an unexpected line in the console, a request to another host, or a page wider than its window.
+// The first part simulates the responses of the API, to test each state in each language, color
+// scheme and width. The second part uses the server, with links from its mail files. It fails on a
+// wrong text or focus, a token that stays in the address or is sent anywhere but in a POST body, a
+// Content-Security-Policy violation, an unexpected line in the browser's console, a request to
+// another host, or a page wider than its window.
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,7 +41,7 @@ const password = "nine green lamps over the harbour";
 
 // ---------------------------------------------------------------- a visitor
 
-// visitor is a page in a context of its own and what a person does in it.
+// visitor opens a page in a new context and watches it.
 async function visitor(browser, origin, view) {
   const context = await browser.newContext({
     viewport: { width: view.width, height: view.height }, colorScheme: view.colorScheme,
@@ -55,7 +57,8 @@ async function visitor(browser, origin, view) {
   return { context, page, seen, say, view, origin, secrets: [], expected: [] };
 }
 
-// open follows a link of a mail in a new document and sees that the token is gone from the address.
+// open follows a link of a mail in a new document and checks that the page removes the token from
+// the address.
 async function open(v, name, token) {
   await v.page.goto("about:blank");
   const before = posts(v);
@@ -77,7 +80,7 @@ async function submit(v, fields = {}) {
   await card.locator("button[type=submit]").click();
 }
 
-// expect waits for a heading or a text, by its key, and takes a picture.
+// expect waits for a heading or a text, by its key, and takes a screenshot.
 async function expect(v, shot, heading, key, values) {
   const card = v.page.locator("[data-view]:visible");
   const title = v.say(heading);
@@ -98,7 +101,8 @@ async function focused(v, selector, what) {
   check(holds !== null, `${v.view.name} ${what}: the focus is not on ${selector}`);
 }
 
-// The browser itself writes a line to the console for each answer from 400 up: those named in expected are allowed, once.
+// Expects the line that the browser writes to its console for a response with status 400 or above,
+// once per status in expected.
 async function leave(v) {
   const { other } = unlike(v.seen.errors, v.expected);
   check(other.length === 0, `${v.view.name}: lines in the console ${other.join(" | ")}`);
@@ -112,7 +116,7 @@ async function leave(v) {
   await v.context.close();
 }
 
-// ---------------------------------------------------------------- answers of our own
+// ---------------------------------------------------------------- simulated responses
 
 const problem = (status, code, more = {}, headers = {}) => ({
   status, headers, contentType: "application/problem+json",
@@ -122,7 +126,8 @@ const field = (name, code, bounds = {}) => problem(422, "validation_failed", { e
 const ok = (status, body) => ({ status, contentType: "application/json", body: body === undefined ? "" : JSON.stringify(body) });
 const stale = problem(422, "link_invalid");
 
-// answers makes the next POSTs to path get these answers, one each, and sees what they hold.
+// answers simulates responses to the next POSTs to path, one each, and checks that their bodies are
+// as wanted.
 async function answers(v, path, wanted, list) {
   const rest = [...list];
   const url = `${v.origin}/accounts/${path}`;
@@ -251,7 +256,7 @@ async function scriptedChange(v) {
     await submit(v, { password });
     await expect(v, shot, "stale.title", "change.stale");
   }
-  // Somebody who has no password yet leaves it empty, and somebody who has one is asked for it.
+  // A user without a password leaves it empty; a user with one is asked for it.
   await answers(v, "email/change/confirm", { token: secret }, [field("password", "required"), ok(204)]);
   await open(v, "email-change", secret);
   await submit(v);
@@ -260,7 +265,8 @@ async function scriptedChange(v) {
   await expect(v, "change-without", "change.done.title", "change.done");
 }
 
-// What was typed and what was said stays when the language changes; a mail may name its own; show and hide; no mouse.
+// Input and messages stay when the language changes; a mail may set its own language. Also tests
+// showing and hiding the password, and use without a mouse.
 async function manners(v) {
   const other = v.view.language === "en" ? "ko" : "en";
   const { page } = v;
@@ -281,7 +287,7 @@ async function manners(v) {
   check(await page.locator("#password").getAttribute("type") === "text", `${v.view.name}: a typing error stays in sight`);
   await page.locator(".peek").click();
 
-  // The same tab, the link of another mail: no new document.
+  // Opens the link of another mail in the same tab, which does not load a new document.
   await page.evaluate((token) => { location.hash = `#token=${token}&lang=en`; }, `${secret}2`);
   v.secrets.push(`${secret}2`);
   await page.waitForFunction(() => location.hash === "" && document.documentElement.lang === "en");
@@ -324,7 +330,7 @@ function checkTexts() {
   }
 }
 
-// ---------------------------------------------------------------- the server's answers
+// ---------------------------------------------------------------- with the server
 
 async function call(server, path, body, token) {
   const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
@@ -395,13 +401,13 @@ async function live(browser, server, view) {
   await leave(v);
 }
 
-// ---------------------------------------------------------------- the run
+// ---------------------------------------------------------------- main
 
 async function main() {
   mkdirSync(shots, { recursive: true });
   checkTexts();
   const external = /^https?:/.test(subject);
-  const settings = { ACCOUNTS_MAILS_PER_RECIPIENT: "0", ACCOUNTS_CONFIRMATIONS_PER_CLIENT: "0", ACCOUNTS_REGISTRATIONS_PER_CLIENT: "0" }; // one person's mails of many days follow each other in seconds
+  const settings = { ACCOUNTS_MAILS_PER_RECIPIENT: "0", ACCOUNTS_CONFIRMATIONS_PER_CLIENT: "0", ACCOUNTS_REGISTRATIONS_PER_CLIENT: "0" }; // the test sends within seconds what a user does in days
   const server = external ? { origin: new URL(subject).origin } : await startServer(resolve(subject), settings);
   let browser;
   try {

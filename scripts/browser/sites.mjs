@@ -1,5 +1,5 @@
-// An API with front ends around it, as a browser sees them: on plain http at localhost, and on https under names of two
-// sites, by a small proxy with a certificate that nobody has signed.
+// An API with front ends, as a browser sees them: on plain http at localhost, and on https under
+// the names of two sites, through a small proxy with a self-signed certificate.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
@@ -8,12 +8,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startServer, stopServer } from "./harness.mjs";
 
-/** The names that the browser must find at this machine. */
+/** The names that the browser must resolve to this machine. */
 export const hosts = ["*.accounts.test", "*.elsewhere.test"];
 
 /**
- * startSites returns `server` and the origins: `api`; `app`, a front end of the same site; `unlisted`, one that is not in
- * ACCOUNTS_CORS_ORIGINS; and with https `elsewhere`, which is in it, and of another site. `close` stops all.
+ * startSites returns `server` and the origins: `api`; `app`, a front end on the same site;
+ * `unlisted`, another one that is not in ACCOUNTS_CORS_ORIGINS; and with https `elsewhere`, which
+ * is in it, but on another site. `close` stops everything.
  */
 export async function startSites(binary, scheme, settings) {
   const close = [];
@@ -56,7 +57,7 @@ function page(_request, response) {
   response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><title>front end</title>");
 }
 
-/** As proxies do: 502 while the server behind it is away. */
+/** Responds like a proxy: 502 while the server is down. */
 function forward(origin, request, response) {
   const headers = { ...request.headers, "x-forwarded-for": request.socket.remoteAddress };
   const onward = http.request(`${origin}${request.url}`, { method: request.method, headers }, (answer) => {

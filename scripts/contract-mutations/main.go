@@ -1,16 +1,18 @@
-// Command contract-mutations tests the checks of the contract. It breaks each decision about the contract in a copy of
-// openapi.yaml, and fails if the check of that decision does not report it. The checks are:
+// Command contract-mutations tests the checks of the contract. It breaks each decision about the
+// contract in a copy of openapi.yaml, and fails if the check of that decision does not report it.
+// The checks are:
 //
 //   - spectral, with the rules of scripts/spectral.yaml;
 //   - the form, which the test TestContractForm checks;
-//   - oasdiff, with the levels of scripts/oasdiff.txt: it must reject what breaks clients of version 1, and accept what
-//     the section Compatibility allows.
+//   - oasdiff, with the levels of scripts/oasdiff.txt: it must reject changes that break clients
+//     of version 1, and accept the changes that the section Compatibility allows.
 //
 // Run it from the top folder, after npm --prefix scripts ci:
 //
 //	go run ./scripts/contract-mutations
 //
-// Answers of a server that violate a good contract, such as a fraction of a second, are tested in server/servertest.
+// Responses of a server that violate a valid contract, such as a timestamp with a fraction of a
+// second, are tested in server/servertest.
 package main
 
 import (
@@ -138,8 +140,8 @@ type result struct {
 	Path []string `json:"path"`
 }
 
-// lint makes all mutations in one copy, because spectral takes seconds to start. Each rule must report the place of its
-// own mutation.
+// lint makes all mutations in one copy, because spectral takes seconds to start. Each rule must
+// report the place of its own mutation.
 func (c checker) lint(ctx context.Context) (survivors []string, err error) {
 	text := c.contract
 	for _, m := range lintMutations {

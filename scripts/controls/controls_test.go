@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Every control in scope has a test, and every numbered test has a control. `make controls` says how they end.
+// TestEveryControlHasATest checks that every control in scope has a test, and that every numbered
+// test has a control. `make controls` reports the results of those tests.
 func TestEveryControlHasATest(t *testing.T) {
 	controls, err := readList(list)
 	if err != nil {
@@ -36,7 +37,7 @@ func TestEveryControlHasATest(t *testing.T) {
 	t.Logf("of %d controls these have no numbered test yet: %v", len(controls), pending)
 }
 
-// inTheTree are the tests called TestControl… below a folder.
+// inTheTree returns the tests called TestControl… in the folder and its subfolders.
 func inTheTree(t *testing.T, root string) (found []outcome) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -144,7 +145,8 @@ out of scope    1
   3: no such thing
 `
 
-// The lines of a run: a test that passes, one that fails in a part, one that is skipped, and a package that does not compile.
+// lines is the output of a run with a test that passes, one with a failing subtest, one that is
+// skipped, and a package that does not compile.
 const lines = `{"Action":"run","Package":"m/p","Test":"TestControl1"}
 {"Action":"output","Package":"m/p","Test":"TestControl1/a","Output":"noise\n"}
 {"Action":"pass","Package":"m/p","Test":"TestControl1/a"}

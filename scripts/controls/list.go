@@ -17,12 +17,12 @@ var list string
 type control struct {
 	number                   int
 	section, text, reference string
-	pending                  bool   // its tests are still to be numbered
-	outOfScope               string // why nothing tests it; empty if something must
+	pending                  bool   // its tests have no numbers yet
+	outOfScope               string // the reason why it needs no test; empty if it needs one
 }
 
-// readList reads rows as the file's head describes them. Numbers never change and are in ascending
-// order. Numbers reserved for future capabilities have no row yet.
+// readList parses rows in the format that the head of the file describes. Numbers never change and
+// are in ascending order. Numbers reserved for future capabilities have no row yet.
 func readList(text string) (controls []control, err error) {
 	last := 0
 	for row := range strings.Lines(text) {
@@ -69,7 +69,8 @@ func readRow(row string) (control, error) {
 
 var numbered = regexp.MustCompile(`^TestControl(\d+(?:And\d+)*)`)
 
-// numbersOf are the controls that a test says it checks; an error if it is called TestControl and says none.
+// numbersOf returns the controls in the name of a test. Errors: a name TestControl… without a
+// number.
 func numbersOf(test string) ([]int, error) {
 	match := numbered.FindStringSubmatch(test)
 	if match == nil {
@@ -86,10 +87,11 @@ func numbersOf(test string) ([]int, error) {
 	return numbers, nil
 }
 
-// outcome is a test and how it ended, or nothing if it was only found.
+// outcome is a test and its result; the result is empty if the test was found but not run.
 type outcome struct{ test, result string }
 
-// assign gives each control its tests, and says which tests check what is not in the list or not in scope.
+// assign returns the tests of each control. Tests of controls that are not listed or out of scope
+// are faults.
 func assign(controls []control, outcomes []outcome) (tests map[int][]outcome, faults []string) {
 	tests = map[int][]outcome{}
 	for _, o := range outcomes {

@@ -1,10 +1,11 @@
-// Command controls runs the tests of the security controls and prints what stands behind each of them.
+// Command controls runs the tests of the security controls and prints the tests of each control.
 //
 //	scripts/with-mysql.sh --fast -- go run ./scripts/controls
 //
-// The controls are listed in controls.tsv, and a test names those that it checks: TestControl39And41Cookies. The exit
-// status is 1 if a test failed, if a control has no test and no reason for that, or if a test names a control that is
-// not listed or out of scope.
+// The controls are listed in controls.tsv. The name of a test contains the numbers of the controls
+// that it checks: TestControl39And41Cookies. The exit status is 1 if a test failed, if a control
+// has neither a test nor a reason for having none, or if a test names a control that is not listed
+// or out of scope.
 package main
 
 import (
@@ -47,19 +48,19 @@ func check(ctx context.Context, w io.Writer) (ok bool, err error) {
 	return report(w, controls, outcomes) && len(failed) == 0, nil
 }
 
-// What can be said of a control.
+// Verdicts on a control.
 const (
 	passed     = "passed"
 	failing    = "FAILED"
-	skipped    = "SKIPPED" // of a test alone: it has shown nothing, so it fails its control too
+	skipped    = "SKIPPED" // of a single test: a skipped test shows nothing, so its control fails too
 	untested   = "NO TEST"
 	waiting    = "pending"
 	notInScope = "out of scope"
 )
 
-// report prints the table and the counts, and says whether all is well.
+// report prints the table and the counts, and reports whether no control and no test failed.
 func report(w io.Writer, controls []control, outcomes []outcome) (ok bool) {
-	slices.SortFunc(outcomes, func(a, b outcome) int { return strings.Compare(a.test, b.test) }) // they end in any order
+	slices.SortFunc(outcomes, func(a, b outcome) int { return strings.Compare(a.test, b.test) }) // tests end in any order
 	tests, faults := assign(controls, outcomes)
 	of := map[string][]string{}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -106,7 +107,7 @@ func judge(c control, tests []outcome) string {
 	return untested
 }
 
-// printRow is a line for each test, and one for a control that has none.
+// printRow prints a line for each test, or one line for a control without tests.
 func printRow(w io.Writer, c control, tests []outcome, verdict string) {
 	if len(tests) == 0 {
 		_, _ = fmt.Fprintf(w, "%d\t%s\t%s\t-\t%s\n", c.number, c.text, c.reference, verdict)

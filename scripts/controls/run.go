@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-// event is a line of `go test -json`.
+// event is a line of the output of `go test -json`.
 type event struct {
 	Action, Package, ImportPath, Test, Output string
 }
 
-// words are how the outcomes are printed.
+// words maps the results of go test to the words of the report.
 var words = map[string]string{"pass": passed, "fail": failing, "skip": skipped}
 
 // run runs the tests of the controls and nothing else.
@@ -26,15 +26,15 @@ func run(ctx context.Context) ([]outcome, []string, error) {
 	command.Stdout, command.Stderr = &lines, os.Stderr
 	err := command.Run()
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) { // that some failed, the lines say
+	if err != nil && !errors.As(err, &exit) { // a failed test is not an error of the run: its events report it
 		return nil, nil, err
 	}
 	return read(&lines)
 }
 
-// read takes the outcome of each test from the lines, without its parts, and what was printed by what failed. A
-// package that failed on its own, because it does not compile or its TestMain ended badly, is an outcome of no test:
-// it is printed, and counts.
+// read returns the result of each top-level test, and the output of the tests and packages that
+// failed. A package that fails without a failing test, because it does not compile or its TestMain
+// fails, has no outcome; its output is returned and counts as a failure.
 func read(lines io.Reader) (outcomes []outcome, failed []string, err error) {
 	printed, failures := map[string]*strings.Builder{}, map[string]int{}
 	decoder := json.NewDecoder(lines)
@@ -47,7 +47,7 @@ func read(lines io.Reader) (outcomes []outcome, failed []string, err error) {
 		}
 		top, _, part := strings.Cut(e.Test, "/")
 		name := e.Package + "." + top
-		if e.ImportPath != "" { // a build's
+		if e.ImportPath != "" { // event of a build
 			name = e.ImportPath
 		}
 		if printed[name] == nil {

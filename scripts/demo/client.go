@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// answer is what came back. Of the members some are there in one transport and some in another.
+// answer is a response. Which members are set depends on the transport.
 type answer struct {
 	status  int
 	cookies []*http.Cookie
 	came    time.Time
-	tokens  tokens // held after it
+	tokens  tokens // the client's tokens after this response
 
 	AccessToken  string `json:"access_token"`
 	RefreshToken string `json:"refresh_token"`
@@ -36,8 +36,9 @@ type answer struct {
 	Detail string `json:"detail"`
 }
 
-// send makes a request with the given tokens, writes it and its answer into the transcript, and keeps the tokens of
-// an answer that brought some. Another status or code than the story is about is an error.
+// send makes a request with the given tokens, writes the request and its response into the
+// transcript, and keeps the tokens of the response, if any. Errors: a status or code that the story
+// does not expect.
 func (s *story) send(ctx context.Context, method, path string, with tokens, status int, code string) (answer, error) {
 	request, carried, err := s.request(ctx, method, path, with)
 	if err != nil {
@@ -48,7 +49,7 @@ func (s *story) send(ctx context.Context, method, path string, with tokens, stat
 		return a, err
 	}
 	s.writeExchange(method, path, carried, a)
-	if a.status == http.StatusServiceUnavailable { // it was held up for too long to judge by age
+	if a.status == http.StatusServiceUnavailable { // delayed too long to check its age
 		return a, errTooSlow
 	}
 	if a.status != status || a.Code != code {
@@ -61,7 +62,8 @@ func (s *story) send(ctx context.Context, method, path string, with tokens, stat
 	return a, nil
 }
 
-// request carries the tokens the way this transport does. The second answer says what a request carries.
+// request builds a request with the tokens placed as the transport requires. The second result
+// describes the credentials for the transcript.
 func (s *story) request(ctx context.Context, method, path string, with tokens) (*http.Request, []string, error) {
 	body, carried := s.body(path, with)
 	request, err := http.NewRequestWithContext(ctx, method, s.url+path, bytes.NewReader(body))
@@ -90,7 +92,7 @@ func (s *story) request(ctx context.Context, method, path string, with tokens) (
 	return request, carried, nil
 }
 
-// body is that of a login, or the refresh token where that is how it travels.
+// body returns the body of a login or, where the transport sends it in the body, the refresh token.
 func (s *story) body(path string, with tokens) ([]byte, []string) {
 	var members map[string]string
 	var carried string
@@ -105,7 +107,7 @@ func (s *story) body(path string, with tokens) ([]byte, []string) {
 		return nil, nil
 	}
 	body, err := json.Marshal(members)
-	if err != nil { // cannot be: a map of strings
+	if err != nil { // impossible for a map of strings
 		panic(err)
 	}
 	return body, []string{carried}
@@ -124,7 +126,7 @@ func exchange(request *http.Request) (answer, error) {
 	return a, json.NewDecoder(response.Body).Decode(&a)
 }
 
-// held is what the client has after an answer with tokens, wherever it brought them.
+// held returns the client's tokens after a response, taken from its body and its cookies.
 func (s *story) held(a answer) tokens {
 	cookie := map[string]string{}
 	for _, c := range a.cookies {
@@ -137,7 +139,7 @@ func (s *story) held(a answer) tokens {
 	return t
 }
 
-// short is enough of a secret to know it again.
+// short returns the end of a secret, enough to recognize it.
 func short(secret string) string {
 	return "…" + secret[max(0, len(secret)-6):]
 }

@@ -19,8 +19,8 @@ var update = flag.Bool("update", false, "write the golden transcript anew")
 
 const golden = "testdata/transcript.golden"
 
-// The transcript is the same every time but for tokens, ids and seconds. A masked token keeps its identity: the same
-// one has the same number everywhere, so "the same tokens" and "new tokens" are part of what is compared.
+// TestTranscript checks that transcripts differ only in tokens, ids and seconds. Equal tokens are
+// masked by equal numbers, so the comparison includes which tokens are the same and which are new.
 func TestTranscript(t *testing.T) {
 	begin := time.Now()
 	var out bytes.Buffer
@@ -55,7 +55,7 @@ var (
 	seconds  = regexp.MustCompile(`(Max-Age |expires_in, refresh_in +)\d+(, \d+)?`)
 )
 
-// mask replaces each secret by a number, in the order of their first appearance within a transport.
+// mask replaces each secret by a number, in the order of first appearance within a transport.
 func mask(text string) string {
 	parts := strings.Split(text, "\n== ")
 	for i, part := range parts {

@@ -1,9 +1,10 @@
-// Command demo shows the life of a session in each of the four transports. It builds the real program, starts it on
-// a throwaway SQLite database, talks to it over HTTP and prints what was said.
+// Command demo shows the life of a session in each of the four transports. It builds the real
+// program, starts it on a throwaway SQLite database, sends it HTTP requests, and prints requests
+// and responses.
 //
 //	go run ./scripts/demo
 //
-// It ends with status 1 if the server answered anything else than the transcript is meant to show.
+// The exit status is 1 if a response differs from the one that the transcript is meant to show.
 package main
 
 import (
@@ -28,8 +29,8 @@ func main() {
 	}
 }
 
-// run starts the server, plays the four stories at the same time, since most of each is waiting, and prints them one
-// after the other.
+// run starts the server, plays the four stories at the same time, because each mostly waits, and
+// prints them one after the other.
 func run(ctx context.Context, out io.Writer) (err error) {
 	s, err := startServer(ctx)
 	if err != nil {
@@ -63,8 +64,9 @@ and the rotation interval W is %s (30 s by default; the margin M goes with it an
 W+M = %s old, and its predecessor is honoured for W after that. Of each token only the end is shown, so that you can
 follow it. Of a request you see what it carried, of an answer what matters in it. The four stories run at the same time.`
 
-// tell plays the story of one transport. On a machine so busy that the second of two requests comes more than W after
-// the first, something else happens than the story is about, so it is told again.
+// tell plays the story of one transport. If the machine is so busy that the second of two requests
+// arrives more than W after the first, the server's response differs from the story, so tell plays
+// it again.
 func tell(ctx context.Context, out *bytes.Buffer, url string, t transport) error {
 	for try := 1; ; try++ {
 		out.Reset()

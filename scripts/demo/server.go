@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// The server's settings, as far as the story depends on them.
+// Settings of the server that the story depends on.
 const (
 	accessTTL = 6 * time.Second
 	rotation  = time.Second  // W
@@ -29,7 +29,7 @@ const (
 	password = "correct horse battery staple"
 )
 
-// demoServer is the real program on a database of its own.
+// demoServer is the real program with a database of its own.
 type demoServer struct {
 	url     string
 	dir     string
@@ -71,7 +71,7 @@ func (s *demoServer) start(ctx context.Context) error {
 	return s.serve(binary, env)
 }
 
-// serve starts the program and returns when it listens: it says so by its first line.
+// serve starts the program and waits until it listens, which its first line reports.
 func (s *demoServer) serve(binary string, env []string) error {
 	s.command = exec.Command(binary, "serve") // stopped by stop, in order
 	s.command.Env, s.command.Stderr = env, &s.log
@@ -90,7 +90,7 @@ func (s *demoServer) serve(binary string, env []string) error {
 	return nil
 }
 
-// stop ends the server as an operator would, and asks for a clean exit.
+// stop shuts the server down like an operator. Errors: an exit status other than 0.
 func (s *demoServer) stop() error {
 	err := s.command.Process.Signal(syscall.SIGTERM)
 	if err == nil {
@@ -99,7 +99,8 @@ func (s *demoServer) stop() error {
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
-// freeAddress says localhost: to a browser that and 127.0.0.1 are two sites.
+// freeAddress returns a free port of localhost. It uses the name, because a browser treats
+// localhost and 127.0.0.1 as two sites.
 func freeAddress(ctx context.Context) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "localhost:0")
 	if err != nil {
@@ -109,7 +110,7 @@ func freeAddress(ctx context.Context) (string, error) {
 	return net.JoinHostPort("localhost", port), errors.Join(err, l.Close())
 }
 
-// cleanEnvironment is ours without the settings of some other server.
+// cleanEnvironment returns the environment of this process without server settings.
 func cleanEnvironment() []string {
 	var env []string
 	for _, variable := range os.Environ() {

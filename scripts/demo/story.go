@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// transport is one of the four ways for tokens to travel.
+// transport is one of the four transports, with the texts of its story.
 type transport struct {
 	name, about    string
-	bearer         bool     // the access token is in answers, and goes into Authorization
-	refreshInBody  bool     // the refresh token too, and goes into the body
-	cookies        []string // those that carry tokens
-	old, oldHolder string   // what is replayed, and who could have it
+	bearer         bool     // the access token is in the body of responses and is sent in the Authorization header
+	refreshInBody  bool     // the refresh token is in the body of responses and of requests
+	cookies        []string // names of the cookies that contain tokens
+	old, oldHolder string   // the replayed token, and the person who could have it
 }
 
 var transports = []transport{
@@ -41,16 +41,17 @@ var transports = []transport{
 	},
 }
 
-// tokens is what a client holds. In server_held the access token is what a refresh shows.
+// tokens are the tokens of a client. In the transport server_held, the access token is also the
+// credential of a refresh.
 type tokens struct{ access, refresh, csrf string }
 
-// story is one client of one transport, and the transcript of what it says.
+// story is one client of one transport, and the transcript of its requests.
 type story struct {
 	transport
 	out  io.Writer
 	url  string
 	step int
-	now  tokens // the newest
+	now  tokens // the latest tokens
 }
 
 var errTooSlow = errors.New("the machine is too busy for so short a rotation interval")
@@ -65,7 +66,7 @@ func (s *story) play(ctx context.Context) error {
 	return nil
 }
 
-// beginning: log in, use the token, refresh it, and ask for the same refresh again.
+// beginning logs in, uses the token, refreshes it, and repeats the same refresh.
 func (s *story) beginning(ctx context.Context) error {
 	s.say("Log in. A new session begins, and the answer says where it stands.")
 	login, err := s.login(ctx)
@@ -98,7 +99,7 @@ func (s *story) beginning(ctx context.Context) error {
 	return err
 }
 
-// replay: the old token once more, too late to be an accident.
+// replay presents the superseded token after its grace period.
 func (s *story) replay(ctx context.Context, rotated answer, old tokens) error {
 	const pause = rotation + rotation/2
 	s.say("Wait %s (W, and half a second to be sure) and show %s once more. No honest client does that; %s might. The server cannot tell which of the two it hears, so it ends the session for both.", inSeconds(pause), s.old, s.oldHolder)
@@ -109,7 +110,7 @@ func (s *story) replay(ctx context.Context, rotated answer, old tokens) error {
 	return err
 }
 
-// theft: what is left of the session after the replay.
+// theft shows that the replay has revoked the session.
 func (s *story) theft(ctx context.Context) error {
 	s.say("The whole session is dead: the newest tokens are refused as well, on the next request, for a read and for a refresh.")
 	if _, err := s.send(ctx, http.MethodGet, "/accounts/profile", s.now, http.StatusUnauthorized, "session_revoked"); err != nil {
@@ -119,7 +120,7 @@ func (s *story) theft(ctx context.Context) error {
 	return err
 }
 
-// ending: a new session, and its end by logging out.
+// ending starts a new session and logs out.
 func (s *story) ending(ctx context.Context) error {
 	s.say("Log in again: a new session, which the old one's end does not touch.")
 	if _, err := s.login(ctx); err != nil {
@@ -142,7 +143,8 @@ func (s *story) refresh(ctx context.Context, with tokens, status int, code strin
 	return s.send(ctx, http.MethodPost, "/accounts/refresh_token", with, status, code)
 }
 
-// wait waits until some time after the answer came. Whatever the server did for that answer was done before.
+// wait waits until d after the response arrived, so at least d after the server handled the
+// request.
 func (a answer) wait(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

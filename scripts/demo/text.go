@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// width is what fits into most terminals.
+// width fits most terminals.
 const width = 98
 
 func write(out io.Writer, line string) { _, _ = fmt.Fprintln(out, line) }
@@ -21,7 +21,7 @@ func (s *story) title() {
 	paragraph(s.out, "", s.about)
 }
 
-// paragraph breaks a text into lines; those after the first are indented as far as the first one's head.
+// paragraph wraps a text; the lines after the first are indented to the width of head.
 func paragraph(out io.Writer, head, text string) {
 	line, indent := head, strings.Repeat(" ", utf8.RuneCountInString(head))
 	blank := ""

@@ -1,8 +1,8 @@
-// Command django proves with a real Django that users can leave a Django service without noticing.
-// Debian's Django, REST framework and simplejwt create users with every hasher and tokens of both
-// kinds, on the throwaway MariaDB of scripts/with-mysql.sh. The command imports the users once from
-// the live database, which has django-allauth's table, and once from a dump. Then each user logs in
-// with the old password and continues with the old refresh tokens.
+// Command django proves with a real Django that users can move from a Django service without
+// noticing. Debian's Django, REST framework and simplejwt create users with every hasher and tokens
+// of both kinds, on the throwaway MariaDB of scripts/with-mysql.sh. The command imports the users
+// once from the live database, which has django-allauth's table, and once from a dump. Then each
+// user logs in with the old password and continues with the old refresh tokens.
 package main
 
 import (
@@ -17,30 +17,31 @@ import (
 	"strings"
 )
 
-// python is Debian's own, whatever PATH has: no other one sees Debian's packages.
+// python is Debian's interpreter, regardless of PATH: only it sees Debian's Django packages.
 const python = "/usr/bin/python3"
 
 const packages = "python3-django python3-djangorestframework python3-djangorestframework-simplejwt python3-argon2 python3-bcrypt python3-mysqldb python3-jwt"
 
-// service is what the old service knows, as old/management/commands/seed.py prints it.
+// service is the data of the old service, as old/management/commands/seed.py prints it.
 type service struct {
 	Secrets []string `json:"secrets"`
 	Users   []user   `json:"users"`
 }
 
-// user is one of its users. The tokens are by their kind, another set for each way in which they are shown.
+// user is a user of the old service. Tokens are keyed by their kind, with a separate set for each
+// way of presenting them.
 type user struct {
 	ID         int64             `json:"id"`
 	Username   string            `json:"username"`
 	Email      string            `json:"email"`
 	Hasher     string            `json:"hasher"`
-	Password   string            `json:"password"` // empty: an unusable one
+	Password   string            `json:"password"` // empty: no usable password
 	Stored     string            `json:"stored"`
 	Role       bool              `json:"role"`   // staff or superuser
 	Proved     bool              `json:"proved"` // the address is verified in django-allauth
 	ForCookies map[string]string `json:"for cookies"`
 	ForBodies  map[string]string `json:"for bodies"`
-	Revoked    []string          `json:"revoked"` // refused by the old service already
+	Revoked    []string          `json:"revoked"` // revoked by the old service
 }
 
 func main() {
@@ -80,7 +81,7 @@ func run(ctx context.Context) error {
 	}
 	for _, way := range []struct {
 		name, source string
-		stated       bool // whether the operator states that all addresses are verified; the dump has no table of django-allauth
+		stated       bool // the operator vouches for all addresses
 	}{{"from_database", databaseURL("old"), false}, {"from_dump", dump, true}} {
 		p := &proof{binary: binary, dir: filepath.Join(dir, way.name), database: way.name, db: db, old: old, stated: way.stated}
 		if err := p.run(ctx, way.source); err != nil {
@@ -91,7 +92,7 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// oldService makes the users and tokens, and a dump as `manage.py dumpdata` writes it.
+// oldService creates the users and tokens, and a dump as `manage.py dumpdata` writes it.
 func oldService(ctx context.Context, dir string) (service, string, error) {
 	manage := func(args ...string) ([]byte, error) {
 		env := []string{"OLD_DATABASE=old", "PYTHONDONTWRITEBYTECODE=1", "DJANGO_SETTINGS_MODULE=old.settings"}
@@ -113,7 +114,7 @@ func oldService(ctx context.Context, dir string) (service, string, error) {
 	return s, dump, errors.Join(err, os.Chmod(dump, 0o600))
 }
 
-// command has our environment, without the settings of some other server, and env.
+// command returns a command with env and the environment of this process, without server settings.
 func command(ctx context.Context, env []string, name string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, name, args...)
 	for _, variable := range os.Environ() {
@@ -125,7 +126,8 @@ func command(ctx context.Context, env []string, name string, args ...string) *ex
 	return c
 }
 
-// output is what a command prints; if it fails, the error has what it said.
+// output returns the output of a command. Errors: the error of a failed command includes its
+// output.
 func output(c *exec.Cmd) ([]byte, error) {
 	text, err := c.Output()
 	if err != nil {

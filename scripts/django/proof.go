@@ -19,18 +19,18 @@ import (
 	_ "github.com/go-sql-driver/mysql"
 )
 
-// proof is a new server and what it must do for the users of the old one.
+// proof is a new server and the checks for the users of the old service.
 type proof struct {
 	binary, dir, database string
 	db                    *sql.DB
 	old                   service
-	stated                bool // whether the operator states that all addresses are verified
+	stated                bool // the operator states that all addresses are verified
 	url                   string
 	checks                int
 	faults                []error
 }
 
-// openDatabases makes empty databases.
+// openDatabases creates empty databases.
 func openDatabases(ctx context.Context, names ...string) (*sql.DB, error) {
 	db, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s:%s)/", os.Getenv("MYSQL_USER"), os.Getenv("MYSQL_PASSWORD"), os.Getenv("MYSQL_HOST"), os.Getenv("MYSQL_PORT")))
 	for _, name := range names {
@@ -87,7 +87,7 @@ func (p *proof) run(ctx context.Context, source string) error {
 	return errors.Join(append(p.faults, stop())...)
 }
 
-// serve starts the server, and returns when it is ready.
+// serve starts the server and waits until it is ready.
 func (p *proof) serve(ctx context.Context, env []string) (stop func() error, err error) {
 	var log bytes.Buffer
 	c := command(ctx, env, p.binary, "serve")
@@ -115,12 +115,12 @@ func (p *proof) serve(ctx context.Context, env []string) (stop func() error, err
 	return nil, errors.Join(errors.New("the server is not ready"), stop(), errors.New(log.String()))
 }
 
-// checkUser is the first day of a user on the new server.
+// checkUser checks the first day of a user on the new server.
 func (p *proof) checkUser(ctx context.Context, u user) {
 	good := u.Hasher != "inactive"
 	p.arrives(ctx, u)
 	p.hash(u, "before the first login", u.Password == "" || u.Stored == p.stored(ctx, u))
-	if u.Hasher != "argon2" { // whose sessions go on before anybody types a password
+	if u.Hasher != "argon2" { // of an argon2 user, the sessions continue before a password is typed
 		p.logsIn(ctx, u, good && u.Password != "")
 	}
 	for kind := range u.ForCookies {
@@ -146,7 +146,8 @@ func (p *proof) arrives(ctx context.Context, u user) {
 	p.is(u, err == nil && verified == wanted && role == (u.Role && wanted), "arrives with an address verified %t and a role %t (%v)", verified, role, err)
 }
 
-// logsIn: the old password opens the account, and is stored anew; nothing else opens it.
+// logsIn checks that only the old password opens the account, and that it is then stored with the
+// new hasher.
 func (p *proof) logsIn(ctx context.Context, u user, good bool) {
 	login := func(name, password string) answer {
 		return p.ask(ctx, request{method: http.MethodPost, path: "/accounts/login", body: map[string]any{"username": name, "password": password}})
@@ -168,7 +169,7 @@ func (p *proof) logsIn(ctx context.Context, u user, good bool) {
 	p.expect(u, "the old password, again, by e-mail", login(strings.ToUpper(u.Email), u.Password), http.StatusOK, "")
 }
 
-// exchanges: a refresh token becomes a session, once; nothing else becomes one.
+// exchanges checks that only a good refresh token becomes a session, and only once.
 func (p *proof) exchanges(ctx context.Context, u user, what string, r request, transport string, good bool) {
 	a := p.ask(ctx, r)
 	if !good {
@@ -211,7 +212,7 @@ func (p *proof) is(u user, good bool, format string, args ...any) {
 
 // ---- HTTP -----------------------------------------------------------------
 
-// request is one of an old front end: in its cookie goes Django's csrftoken along.
+// request is a request of an old front end, which also sends Django's cookie csrftoken.
 type request struct {
 	method, path, bearer, cookie, csrf string
 	body                               map[string]any
@@ -227,7 +228,7 @@ func byBody(raw string) request {
 
 type answer struct {
 	status int
-	cookie string // the new refreshtoken
+	cookie string // value of the new cookie refreshtoken
 
 	Code           string `json:"code"`
 	AccessToken    string `json:"access_token"`
@@ -242,7 +243,8 @@ type answer struct {
 	} `json:"user"`
 }
 
-// ask asks again after a 503, as every client does: on a busy machine a password may wait too long for its turn.
+// ask retries after a 503, as every client does: on a busy machine a password may wait too long for
+// a hashing slot.
 func (p *proof) ask(ctx context.Context, r request) answer {
 	for try := 1; ; try++ {
 		a, err := p.send(ctx, r)

@@ -8,7 +8,8 @@ import (
 	"unicode/utf16"
 )
 
-// corpus are texts that have broken programs: where the contract wants a string, any of them may come.
+// corpus lists strings that have broken programs. They are drawn where the contract requires a
+// string.
 var corpus = []string{
 	"", " ", "a\x00b", "\x00", "\u00e9", "e\u0301", "\u0130", "\u0131", "\u00df", "\u017f", "\u212a", "\uff41\uff44\uff41", "\u0430da", "a\u200bb", "a\u200cb", "a\u200db", "\ufeffa", "a\u2060b",
 	"\u202eada", "a\u2066b\u2069", "a" + strings.Repeat("\u0301", 1000), "\U0001f600", strings.Repeat("\U0001f600", 64), strings.Repeat("\U0001f600", 150), " a", "a ", "a b", "\u00a0a", "a\u3000", "\u2028", "\ufffd", "\uffff",
@@ -23,14 +24,14 @@ var corpus = []string{
 	"00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "\u0660\u0661", "a:b", "a\"b", "a\\u0000b", "en", "ko-KR", "zz-", "en-US-x-twain-" + strings.Repeat("a", 30), "==", "AAAA", "....", strings.Repeat(".", 200),
 }
 
-// pieces are JSON of another type than a string, or no JSON at all.
+// pieces are JSON values of another type than string, and fragments that are not valid JSON.
 var pieces = []any{
 	nil, true, false, text("0"), text("-0"), text("-1"), text("1e400"), text("1e-400"), text("9007199254740993"), text("18446744073709551616"), text("1.5"), text("[]"), text("{}"), text(`{"$ne":""}`), text(`[""]`), text(`["a","b"]`), text("[null]"),
 	text(`{"a":{"b":{"c":[]}}}`), text(strings.Repeat("[", 31) + strings.Repeat("]", 31)), text(strings.Repeat("[", 40) + strings.Repeat("]", 40)), text(strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40)),
 	text("NaN"), text("Infinity"), text("01"), text("'a'"), text("undefined"), text(""), text(`"\ud800"`), text(`"\udc00\ud800"`), text(`"\ud83d\ude00"`), text(`"\u0000"`), text(`"\x"`), text("\"\xff\""), text("\"\xc0\x80\""), text("\"\xed\xa0\x80\""), text("\"a\nb\""), text(`"a`),
 }
 
-// bodies are whole bodies that are no object of the contract.
+// bodies are whole request bodies that do not match any object of the contract.
 var bodies = []any{
 	nil, text(""), text(" "), text("null"), text("true"), text("0"), text(`""`), text("[]"), text("[{}]"), text("{}"), text("{"), text("}"), text("{}{}"), text("{},"), text("\ufeff{}"), text("\xff"), text("\x00"), text("{\"\":\"\"}"), text(`{"a":1}`), text(`{"__proto__":{}}`),
 	text(strings.Repeat("[", 20_000)), text(strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)), text("[" + strings.Repeat("{},", 15_000) + "{}]"), text(manyMembers(99)), text(manyMembers(101)), text(manyMembers(5000)), text(`{"` + strings.Repeat("k", 60_000) + `":1}`),
@@ -45,7 +46,7 @@ func manyMembers(n int) string {
 	return "{" + b.String()[1:] + "}"
 }
 
-// mangles are what a good body is spoiled by; some leave it good.
+// mangles are mutations of a valid body; some leave it valid.
 var mangles = []func(raw string, salt int) string{
 	func(raw string, _ int) string { return raw },
 	func(raw string, _ int) string { return strings.Replace(raw, "{", `{"unknown":1,`, 1) },
@@ -73,7 +74,8 @@ var mangles = []func(raw string, salt int) string{
 	func(raw string, _ int) string { return escaped(raw) },
 }
 
-// duplicate repeats the first member's name before it, as it is or in escapes.
+// duplicate inserts another member with the first member's name before it, literally or with an
+// escape.
 func duplicate(raw string, disguised bool) string {
 	name, _, ok := strings.Cut(strings.TrimPrefix(raw, `{"`), `"`)
 	if !ok || name == "" {
@@ -92,7 +94,7 @@ func upperFirst(raw string) string {
 	return raw[:2] + strings.ToUpper(raw[2:3]) + raw[3:]
 }
 
-// escaped writes the first name in escapes: the same JSON.
+// escaped writes the first letter of the first name as an escape, which is the same JSON.
 func escaped(raw string) string {
 	if len(raw) < 3 || raw[2] < 'a' || raw[2] > 'z' {
 		return raw
@@ -111,12 +113,12 @@ func utf16Of(raw string) string {
 func zipped(raw string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	_, _ = z.Write([]byte(raw)) // into memory
+	_, _ = z.Write([]byte(raw)) // writes to memory do not fail
 	_ = z.Close()
 	return b.String()
 }
 
-// tweaks are what a path is changed to. The first leaves it.
+// tweaks are mutations of a path. The first leaves it unchanged.
 var tweaks = []func(path string) string{
 	func(path string) string { return path },
 	func(path string) string { return path + "/" },

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// curl is the request for a shell, against a server at the same address.
+// curl returns the request as a command for a shell, with the address of the test server.
 func (r *request) curl() string {
 	var b strings.Builder
 	_, _ = fmt.Fprintf(&b, "curl -i --path-as-is -X %s %s", quote(r.http.Method), quote(r.http.URL.String()))
@@ -28,7 +28,8 @@ func (r *request) curl() string {
 	return b.String()
 }
 
-// quote is for bash: what is long and regular is left to be computed.
+// quote quotes s for bash. Strings with quotes, backslashes or bytes outside of printable ASCII are
+// written as $'…'.
 func quote(s string) string {
 	var b strings.Builder
 	plain := true

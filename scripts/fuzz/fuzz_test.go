@@ -11,7 +11,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// A short search on every engine, always the same. `make fuzz` is the long one.
+// TestControl86And88Fuzz runs a short search on every engine, always with the same seed. `make
+// fuzz` runs the long one.
 func TestControl86And88Fuzz(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		const seed = 20
@@ -27,7 +28,8 @@ func TestControl86And88Fuzz(t *testing.T) {
 	})
 }
 
-// What is looked for is found where it is: behind a server that has each fault, but seldom.
+// TestControl88FaultsAreFound checks that the fuzzer finds each kind of fault, behind a server that
+// has it but rarely shows it.
 func TestControl88FaultsAreFound(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		if err := within(func(t2 scope) error { return eachFault(t, t2, engine) }); err != nil {
@@ -36,9 +38,9 @@ func TestControl88FaultsAreFound(t *testing.T) {
 	})
 }
 
-// fault spoils an answer, and says whether there was something to spoil.
+// fault spoils a response, and reports whether the response had something to spoil.
 type fault struct {
-	want  string // is in the failure
+	want  string // part of the failure
 	spoil func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool
 }
 

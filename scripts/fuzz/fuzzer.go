@@ -14,18 +14,18 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// fuzzer sends what the generator draws and judges what comes back.
+// fuzzer sends the requests that the generator draws and checks the responses.
 type fuzzer struct {
 	generator *generator
 	world     *world
 	plans     *rapid.Generator[[]plan]
-	known     map[string]bool // faults that have been found: the search goes on for others
+	known     map[string]bool // faults found so far: the search continues for others
 	tally     tally
 	shrinking bool
 	last      *failure
 }
 
-// failure is a fault with the requests that lead to it, as few as were found.
+// failure is a fault with the requests that lead to it, as few as shrinking found.
 type failure struct {
 	key   string
 	seed  uint64
@@ -34,11 +34,11 @@ type failure struct {
 	said  string
 }
 
-// tally counts what was judged.
+// tally counts the checked responses.
 type tally struct {
 	requests, runs int
 	classes        [6]int
-	statuses       map[string]map[int]int // by operation, "other" for what belongs to none
+	statuses       map[string]map[int]int // by operation; "other" for requests that belong to none
 	slowest        time.Duration
 	slowestOf      string
 	codes          map[string]int
@@ -53,7 +53,7 @@ func newFuzzer(t scope, engine servertest.Engine) (*fuzzer, error) {
 	return &fuzzer{generator: g, plans: g.plans(), world: w, known: map[string]bool{}, tally: tally{statuses: map[string]map[int]int{}, codes: map[string]int{}}}, nil
 }
 
-// run is the property: nothing that is drawn brings forth a fault that is not known yet.
+// run is the property for rapid: no drawn run of requests leads to a new fault.
 func (f *fuzzer) run(t *rapid.T) {
 	plans := slices.DeleteFunc(f.plans.Draw(t, "requests"), func(p plan) bool { return p.skip })
 	f.tally.runs++
@@ -63,7 +63,7 @@ func (f *fuzzer) run(t *rapid.T) {
 	}
 }
 
-// try sends plans in the world as it is at the beginning of a run.
+// try sends plans, starting from the initial state of the world.
 func (f *fuzzer) try(plans []plan) *failure {
 	f.world.reset()
 	var steps []string
@@ -77,7 +77,7 @@ func (f *fuzzer) try(plans []plan) *failure {
 	return nil
 }
 
-// without leaves out each request that the failure does not need.
+// without removes each request that the failure does not need.
 func (f *fuzzer) without(failed *failure) *failure {
 	for i := len(failed.plans) - 1; i >= 0; i-- {
 		if i < len(failed.plans) {
@@ -89,7 +89,8 @@ func (f *fuzzer) without(failed *failure) *failure {
 	return failed
 }
 
-// step sends a plan, after signing in anew where it asks for a session and there is none.
+// step sends a plan. If the plan needs a session and its user has none, step signs the user in
+// first.
 func (f *fuzzer) step(p plan) (key string, steps []string, said string) {
 	if again, ok := f.signIn(p); ok {
 		key, line, said := f.send(again)
@@ -102,7 +103,7 @@ func (f *fuzzer) step(p plan) (key string, steps []string, said string) {
 	return key, append(steps, line), said
 }
 
-// signIn is a login for a user who has no live session left.
+// signIn returns the login of a user without a live session.
 func (f *fuzzer) signIn(p plan) (plan, bool) {
 	w := f.world
 	who := p.who % len(w.users)
@@ -193,7 +194,8 @@ func (f *fuzzer) count(r *request, a *answer) {
 	}
 }
 
-// missing are the operations that have not been seen to succeed, or not to refuse although the contract says they do.
+// missing lists the operations that have not succeeded in this run, or that have not been rejected
+// although the contract documents an error.
 func (n *tally) missing(operations []servertest.Operation) (list []string) {
 	for _, op := range operations {
 		seen := [6]bool{}
@@ -210,7 +212,7 @@ func (n *tally) missing(operations []servertest.Operation) (list []string) {
 	return list
 }
 
-// report writes the counts by operation and status; [n] is documented and was not seen.
+// report writes the counts by operation and status; [n] is a documented status that did not occur.
 func (n *tally) report(w io.Writer, operations []servertest.Operation) {
 	for _, op := range operations {
 		_, _ = fmt.Fprintf(w, "  %-20s", op.ID)
@@ -218,7 +220,7 @@ func (n *tally) report(w io.Writer, operations []servertest.Operation) {
 			switch count := n.statuses[op.ID][status]; {
 			case count > 0:
 				_, _ = fmt.Fprintf(w, " %d:%d", status, count)
-			case status < http.StatusInternalServerError: // none of those is wanted
+			case status < http.StatusInternalServerError: // 5xx responses are not expected
 				_, _ = fmt.Fprintf(w, " [%d]", status)
 			}
 		}

@@ -11,11 +11,12 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// generator draws plans from the contract: an operation that is added there is fuzzed as it is, and what is known
-// beside it is only which of its members hang on what the world has.
+// generator draws plans from the contract, so a new operation is fuzzed without changes here.
+// Additional knowledge is needed only for members whose valid values depend on the state of the
+// world.
 type generator struct {
 	operations []servertest.Operation
-	often      []int // indices of operations, the interesting ones more than once
+	often      []int // indices of operations; operations with many cases occur several times
 	patterns   map[string]*rapid.Generator[string]
 }
 
@@ -27,22 +28,23 @@ func newGenerator() *generator {
 			times = 2
 		}
 		if op.ID == "revokeUserSession" || op.ID == "updateUser" {
-			times = 12 // seldom right: with a session of that user, or with the right version
+			times = 12 // rarely valid: needs a session of that user, or the current version
 		}
 		if op.ID == "deleteAccount" || op.ID == "revokeAllSessions" {
-			times = 2 // what follows has fewer users and sessions to be about
+			times = 2 // later requests have fewer users and sessions to work with
 		}
 		g.often = append(g.often, slices.Repeat([]int{i}, times)...)
 	}
 	return g
 }
 
-// isConstant reports whether a request to the operation varies by nothing but the method, the headers and what is unknown.
+// isConstant reports whether requests to the operation vary only in method, headers and unknown
+// parameters.
 func isConstant(op servertest.Operation) bool {
 	return len(op.Operation.Parameters) == 0 && op.Operation.RequestBody == nil && len(op.Security) == 0
 }
 
-// plans are the runs: each begins in the same world.
+// plans generates runs: lists of requests that start from the same world.
 func (g *generator) plans() *rapid.Generator[[]plan] {
 	return rapid.SliceOfN(rapid.Custom(g.plan), runLength, runLength)
 }
@@ -78,11 +80,11 @@ func (g *generator) plan(t *rapid.T) plan {
 
 func (g *generator) parameters(t *rapid.T, op servertest.Operation, p *plan) {
 	for _, r := range op.Operation.Parameters {
-		if !r.Value.Required && !chance(t, 2, max(3, len(op.Operation.Parameters))) { // of many each is seldom right with all others
+		if !r.Value.Required && !chance(t, 2, max(3, len(op.Operation.Parameters))) { // else rarely valid
 			continue
 		}
 		q := param{name: r.Value.Name, in: r.Value.In, values: []any{g.value(t, r.Value.Name, r.Value.Schema.Value, !chance(t, 2, 3), op)}}
-		if list, ok := q.values[0].([]any); ok { // each item is a parameter of its own
+		if list, ok := q.values[0].([]any); ok { // each item is a separate parameter
 			q.values = list
 		}
 		if r.Value.In != openapi3.ParameterInPath && chance(t, 1, 12) {
@@ -95,8 +97,8 @@ func (g *generator) parameters(t *rapid.T, op servertest.Operation, p *plan) {
 	}
 }
 
-// credentials: most requests come from a client that does as it should, or nothing but the operation's own security
-// would be tried.
+// credentials draws the credentials of a request. Most requests come from a well-behaved client;
+// otherwise only the security checks of the operation would be exercised.
 func (g *generator) credentials(t *rapid.T, op servertest.Operation, p *plan) {
 	places := []string{"bearerAuth", "accessCookie", "refreshCookie", "body"}
 	if len(op.Security) == 0 && !chance(t, 1, 8) {
@@ -107,12 +109,12 @@ func (g *generator) credentials(t *rapid.T, op servertest.Operation, p *plan) {
 		p.csrf = csrfKind(number(t, int(csrfTwice)+1))
 	}
 	switch number(t, 8) {
-	case 7: // nothing at all
+	case 7: // no credentials
 		p.session.state = nobody
-	case 5, 6: // tokens at places of their own or of another, also two at once
+	case 5, 6: // one or two tokens, in their own location or in another
 		p.session.state = nobody
 		fallthrough
-	case 4: // and beside what is right
+	case 4: // additional tokens besides the valid credentials
 		for range 1 + number(t, 2) {
 			c := credential{place: sample(t, places), who: number(t, 4), session: drawSession(t), refresh: chance(t, 1, 2)}
 			if chance(t, 1, 3) {
@@ -154,7 +156,7 @@ func (g *generator) body(t *rapid.T, op servertest.Operation, p *plan) {
 	}
 }
 
-// object draws the members of a body; of them, wild in 6 are spoiled.
+// object draws the members of a body; on average wild in 6 of them are invalid.
 func (g *generator) object(t *rapid.T, schema *openapi3.Schema, wild int, op servertest.Operation) any {
 	var o object
 	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
@@ -178,13 +180,14 @@ func (g *generator) example(t *rapid.T, media *openapi3.MediaType) any {
 	return sample(t, examples)
 }
 
-// ------------------------------------------------------------------ draws; all of them shrink to the first
+// ------------------------------------------------------------------ draws; all of them shrink to
+// the first
 
 func sample[T any](t *rapid.T, list []T) T { return list[number(t, len(list))] }
 
 func number(t *rapid.T, below int) int { return indices(below).Draw(t, "") }
 
-// chance is true n times in of.
+// chance is true in n of `of` cases.
 func chance(t *rapid.T, n, of int) bool { return number(t, of) >= of-n }
 
 var drawn = map[int]*rapid.Generator[int]{}
@@ -196,9 +199,10 @@ func indices(below int) *rapid.Generator[int] {
 	return drawn[below]
 }
 
-// evenly is a number that is as likely as any other, which number prefers to be small. It costs a draw a bit.
+// evenly draws a number with equal probabilities; [number] prefers small ones. It draws one bit at
+// a time.
 func evenly(t *rapid.T, below int) int {
-	const spread = 4 // bits more than needed, so that what is rounded is little
+	const spread = 4 // extra bits, which keep the rounding error small
 	n, size := 0, 1
 	for ; size < below<<spread; size <<= 1 {
 		n <<= 1

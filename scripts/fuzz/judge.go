@@ -11,25 +11,26 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// answer is what came of a request.
+// answer is the response to a request, with its side effects.
 type answer struct {
 	*servertest.Response
 	took    time.Duration
 	changes []servertest.Change
 	log     string
-	aborted any // the handler gave up the connection
+	aborted any // the handler panicked, which closes the connection
 }
 
-// slowest is the longest that an answer may take: the contract's 503 for what cannot be had comes before.
+// slowest bounds the time of a response: the contract's 503 for an overloaded server comes earlier.
 const slowest = 5 * time.Second
 
-// mayWrite are the refusals that change rows, by their code and how: a replaced refresh token that comes again is taken
-// for stolen, so its session ends and its user's security log says why. There is no other.
+// mayWrite lists the rejections that change rows, by code, with the changes. There is only one:
+// reuse of a refresh token revokes the session and adds a security event for its user.
 var mayWrite = map[string][]string{
 	"refresh_reused": {"UPDATE sessions", "INSERT events"},
 }
 
-// verdict is what is wrong with an answer, in words without anything that differs from one run to the next; or empty.
+// verdict describes the fault of an answer, or returns "". The text contains nothing that differs
+// between runs.
 func (f *fuzzer) verdict(r *request, a *answer) string {
 	switch {
 	case a.aborted != nil:
@@ -55,18 +56,20 @@ func (f *fuzzer) verdict(r *request, a *answer) string {
 	return ""
 }
 
-// isPage reports whether an answer is a page for people: a slash behind the path of the problem codes leads to theirs.
+// isPage reports whether an answer is an HTML page: a path below /problems/ leads to the pages of
+// the problem codes.
 func isPage(r *request, a *answer) bool {
 	return strings.HasPrefix(r.http.URL.Path, "/problems/") && a.Status == http.StatusOK && len(a.changes) == 0
 }
 
-// firstLine names the place in the schema, and leaves out the value.
+// firstLine returns the place in the schema without the value.
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
 }
 
-// judgeChanges: what is refused, and what only reads, changes no row; nobody changes a row of somebody else.
+// judgeChanges checks that rejected and read-only requests change no row, and that a request
+// changes only rows of its own users.
 func (f *fuzzer) judgeChanges(r *request, a *answer) string {
 	for _, c := range a.changes {
 		switch {
@@ -84,8 +87,9 @@ func (f *fuzzer) judgeChanges(r *request, a *answer) string {
 	return ""
 }
 
-// mine: the rows of the users whose credentials a request shows, or who had to type their password for this answer, or
-// whom they manage; rows of nobody; and what has come into being by it.
+// mine reports whether a request may change or see the rows of a user: the request contains
+// credentials of the user or the user's password, a user of the request manages the user, or the
+// request created the user. Rows without a user belong to every request.
 func (f *fuzzer) mine(r *request, a *answer, userID int64) bool {
 	if userID == 0 || slices.Contains(r.owners, userID) || f.manages(r, userID) {
 		return true
@@ -99,8 +103,10 @@ func (f *fuzzer) mine(r *request, a *answer, userID int64) bool {
 	return signedIn && typed == f.world.users[i].password
 }
 
-// manages: members of staff see everybody and change ordinary users, superusers change all, by the operations that are
-// for them. A superuser who leaves is compared with the others.
+// manages reports whether a user of the request may manage the other user with an administrative
+// operation: a staff member reads all users and changes ordinary ones, a superuser changes all.
+// When a superuser deletes their own account, the server also writes the rows of the other
+// superusers, to count them (keepSuperuser in models).
 func (f *fuzzer) manages(r *request, userID int64) bool {
 	administration := r.op.Operation.Extensions["x-required-role"] != nil
 	target := f.userByID(userID)
@@ -125,7 +131,7 @@ func (f *fuzzer) userByID(id int64) user {
 	return user{}
 }
 
-// judgePrivacy: an answer holds nothing of users whose credentials the request does not show.
+// judgePrivacy checks that an answer contains no data of users other than those of the request.
 func (f *fuzzer) judgePrivacy(r *request, a *answer) string {
 	if u, ok := a.JSON["user"].(map[string]any); ok {
 		id, _ := u["id"].(float64)
@@ -137,7 +143,7 @@ func (f *fuzzer) judgePrivacy(r *request, a *answer) string {
 		return ""
 	}
 	said := string(a.Raw)
-	if u, ok := a.JSON["user"].(map[string]any); ok { // the address that the user asked for may be another user's
+	if u, ok := a.JSON["user"].(map[string]any); ok { // the address that the user requested may belong to another user
 		if pending, ok := u["pending_email"].(string); ok {
 			said = strings.Replace(said, `"pending_email":"`+pending, "", 1)
 		}
@@ -155,9 +161,9 @@ func (f *fuzzer) judgePrivacy(r *request, a *answer) string {
 	return ""
 }
 
-// ------------------------------------------------------------------ what is learned
+// ------------------------------------------------------------------ updating the world
 
-// learn keeps the world in step with what an answer says.
+// learn updates the world with the effects of an answer.
 func (f *fuzzer) learn(r *request, a *answer) {
 	w := f.world
 	if a.Status == http.StatusUnauthorized && r.shows != nil && len(r.shown) == 0 && r.csrf == csrfOwn && !r.strange {
@@ -209,7 +215,7 @@ func (f *fuzzer) learnPassword(r *request, id int64, member string) {
 	}
 }
 
-// learnUser: a verification makes one, unless it has done so before.
+// learnUser adds the user that a verification has created, unless the user is known.
 func (f *fuzzer) learnUser(r *request, a *answer) {
 	typed, _ := r.member("password", f.lookupFor(r))
 	if id := a.userID(); id != 0 && !slices.ContainsFunc(f.world.users, func(u user) bool { return u.id == id }) {
@@ -218,7 +224,7 @@ func (f *fuzzer) learnUser(r *request, a *answer) {
 	}
 }
 
-// learnSession notes the tokens of a session that has begun or gone on.
+// learnSession records the tokens of a new or refreshed session.
 func (f *fuzzer) learnSession(a *answer) {
 	summary, ok := a.JSON["session"].(map[string]any)
 	if !ok {
@@ -245,7 +251,7 @@ func (f *fuzzer) learnSession(a *answer) {
 	}
 }
 
-// refreshed: a cookie that was not set is still good.
+// refreshed replaces the tokens of a session. A cookie that the answer does not set stays valid.
 func (f *fuzzer) refreshed(next session) {
 	for i := range f.world.sessions {
 		s := &f.world.sessions[i]
@@ -261,9 +267,9 @@ func (f *fuzzer) refreshed(next session) {
 	}
 }
 
-// parse is an answer read to its end.
+// parse returns a response whose body has been read.
 func parse(status int, header http.Header, raw []byte) *servertest.Response {
 	r := &servertest.Response{Status: status, Header: header, Raw: raw}
-	_ = json.Unmarshal(raw, &r.JSON) // not every answer is an object
+	_ = json.Unmarshal(raw, &r.JSON) // not every body is an object
 	return r
 }

@@ -14,8 +14,8 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// addLinks opens links of each purpose: of registrations, of new addresses and of forgotten passwords. The mail worker
-// runs for the last ones, whose tokens it makes, and never again.
+// addLinks creates links of each purpose: registration, change of address, and password reset. The
+// mail worker runs once, because it creates the tokens of resets, and never again.
 func (w *world) addLinks() {
 	ctx, stop := context.WithCancel(context.Background())
 	mails, done := &servertest.Mails{}, make(chan struct{})
@@ -53,7 +53,8 @@ func (w *world) must(err error) {
 	}
 }
 
-// readLinks finds the links that have not been used. What is in a mail is a function of the row's id and the secret.
+// readLinks reads the unused links. The token in a mail is a function of the row's id and the
+// secret.
 func (w *world) readLinks() {
 	w.links = map[string][]link{}
 	rows, err := w.s.Database.SQL.QueryContext(context.Background(), "SELECT id, purpose, user_id, email FROM one_time_tokens WHERE used_at IS NULL ORDER BY id")
@@ -70,7 +71,7 @@ func (w *world) readLinks() {
 	w.must(rows.Err())
 }
 
-// hostileTokens are the corpus of tokens, for both doors, as far as a header can carry them.
+// hostileTokens returns the forged access and refresh tokens that fit into a header.
 func (w *world) hostileTokens() (list []string) {
 	for _, s := range w.kept.sessions {
 		if s.state != live || s.transport != string(token.Body) {

@@ -6,7 +6,8 @@ func (f *fuzzer) spell(r *request, v any) string {
 	return spell(v, func(x ref) string { return f.lookup(r, x) })
 }
 
-// lookup is what a ref means now, and notes whose it is.
+// lookup returns the current value of a ref. It adds the owner of a refresh token to the request's
+// owners.
 func (f *fuzzer) lookup(r *request, x ref) string {
 	w := f.world
 	me := w.users[r.who%len(w.users)]
@@ -47,7 +48,8 @@ func (f *fuzzer) lookup(r *request, x ref) string {
 
 var purposes = map[string]string{"verifyEmail": "verify", "confirmEmailChange": "email_change", "confirmPasswordReset": "reset"}
 
-// findLink is the link that a token of this request is of.
+// findLink sets the link of the request's one-time token, and adds the link's user to the request's
+// owners.
 func (f *fuzzer) findLink(r *request) {
 	o, _ := r.body.(object)
 	for _, m := range o {
@@ -56,7 +58,7 @@ func (f *fuzzer) findLink(r *request) {
 			continue
 		}
 		purpose := purposes[r.op.ID]
-		if x.n == 3 { // of another operation
+		if x.n == 3 { // a link of another operation
 			purpose = purposes[[]string{"verifyEmail", "confirmEmailChange", "confirmPasswordReset"}[r.salt%3]]
 		}
 		if links := f.world.links[purpose]; len(links) > 0 {

@@ -1,13 +1,14 @@
-// Command fuzz sends requests drawn from the contract to a server in this process, and holds every answer against the
-// contract: what is documented and nothing else, no 5xx, a problem for every error, no row changed by what is refused,
-// nothing of one user shown to or changed by another.
+// Command fuzz sends requests drawn from the contract to a server in this process, and checks every
+// response: it must be documented in the contract, an error must be a problem and not a 5xx, a
+// rejected request must not change a row, and a request must neither show nor change data of other
+// users.
 //
 //	go run ./scripts/fuzz -n 1000000 -seed 1
 //	scripts/with-mysql.sh --fast -- go run ./scripts/fuzz -n 100000 -engine mysql
 //
-// A run is 30 requests in a world that is the same at its beginning: users, sessions in every state, open links. What
-// fails is shrunk to the fewest requests that still fail, and printed as lines for a shell. The exit status is 1 if
-// anything fails.
+// A run consists of 30 requests. Each run starts with the same users, sessions in every state and
+// open links. A failing run is shrunk to the fewest requests that still fail, and printed as shell
+// commands. The exit status is 1 if a run fails.
 package main
 
 import (
@@ -27,7 +28,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// settings are the flags.
+// settings are the command-line flags.
 type settings struct {
 	n      int
 	seed   uint64
@@ -42,9 +43,9 @@ func main() {
 	flags.IntVar(&s.n, "n", 100_000, "requests")
 	flags.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()%1e9), "of what is drawn; the same seed draws the same")
 	flags.StringVar(&s.engine, "engine", string(servertest.SQLite), "sqlite, or mysql with TEST_MYSQL_URL set")
-	_ = flags.Parse(os.Args[1:]) // it exits
-	debug.SetGCPercent(400)      // there is little that lives for long, and much that does not
-	testing.Init()               // rapid asks whether this is a short test
+	_ = flags.Parse(os.Args[1:]) // exits on an error
+	debug.SetGCPercent(400)      // most garbage is short-lived
+	testing.Init()               // rapid calls testing.Short, which needs the test flags
 	_ = flag.CommandLine.Parse(nil)
 	if _, err := search(s, os.Stdout); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "fuzz: "+err.Error())
@@ -52,7 +53,8 @@ func main() {
 	}
 }
 
-// search sends at least n requests, and reports. The answer is what the contract promises and no request has met.
+// search sends at least n requests and prints a report. It returns the documented responses that no
+// request has produced.
 func search(s settings, out io.Writer) (missing []string, err error) {
 	err = within(func(t scope) error {
 		f, err := newFuzzer(t, servertest.Engine(s.engine))
@@ -94,7 +96,7 @@ func conclude(out io.Writer, missing []string, failures []failure) error {
 
 const (
 	runsOfRound = 10
-	stride      = 1000 // more seeds than rapid makes of one in a round
+	stride      = 1000 // more seeds than rapid derives from one in a round
 )
 
 // round lets rapid try some runs, and shrink one that fails.
@@ -113,7 +115,7 @@ func (f *fuzzer) round(seed uint64) (failed *failure) {
 	return failed
 }
 
-// search ends when a run has failed and been shrunk.
+// search returns when a run has failed and has been shrunk.
 func (f *fuzzer) search() {
 	defer func() {
 		if v := recover(); v != nil && v != (stopped{}) {
@@ -123,7 +125,7 @@ func (f *fuzzer) search() {
 	rapid.Check(&check{}, f.run)
 }
 
-// progress is a line every few seconds.
+// progress prints a line every few seconds.
 type progress struct {
 	out         io.Writer
 	seed        uint64
@@ -139,7 +141,8 @@ func (p *progress) line(f *fuzzer, failures int, end bool) {
 	}
 }
 
-// resident is the memory of this process in megabytes, or 0 where the system does not say.
+// resident returns the resident memory of this process in megabytes, or 0 where the system does not
+// report it.
 func resident() int {
 	raw, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

@@ -7,46 +7,46 @@ import (
 	"strconv"
 )
 
-// plan is a request as it was drawn. It names what the world holds (a session, a password, a link) by a number and not
-// by its value, so that it means the same after every reset, and whatever shrinks a run needs to know nothing of tokens.
+// plan is a drawn request. It refers to values of the world (a session, a password, a link) by
+// number. So it means the same after every reset, and shrinking needs to know nothing of tokens.
 type plan struct {
-	skip    bool // what a run is shrunk by
-	op      int  // of the contract's operations
+	skip    bool // lets shrinking remove the request
+	op      int  // index into the contract's operations
 	method  string
-	tweak   int // of the path
+	tweak   int // index into tweaks
 	params  []param
 	headers [][2]string
 	host    string
-	who     int // the user whose request it is
+	who     int // index of the requesting user
 	session choice
 	shown   []credential
 	csrf    csrfKind
 	typed   []string // Content-Type
-	body    any      // nil: none
+	body    any      // nil: no body
 	mangle  int
-	salt    int // for what a mangle or a tweak draws
+	salt    int // random input for a mangle or a tweak
 	chunked bool
 }
 
-// param is a parameter of the path or the query, more than once if it has several values.
+// param is a parameter of the path, the query or the headers, repeated if it has several values.
 type param struct {
 	name, in string
 	values   []any
 }
 
-// choice is a session of the user by its state, and which of them.
+// choice is the n-th session of the user in a state.
 type choice struct {
 	state state
 	n     int
 }
 
-// credential is a token at a place that need not be its own.
+// credential is a token in a location that may be wrong for it.
 type credential struct {
-	place   string // bearerAuth, accessCookie, refreshCookie, as the contract names them, or body
+	place   string // bearerAuth, accessCookie or refreshCookie, as in the contract, or body
 	who     int
 	session choice
 	refresh bool
-	hostile int // of the corpus, counted from 1
+	hostile int // index into the hostile tokens, counted from 1; 0: a real token
 }
 
 type csrfKind int
@@ -62,7 +62,7 @@ const (
 
 // ------------------------------------------------------------------ values
 
-// ref stands for a value that the world has.
+// ref stands for a value of the world.
 type ref struct {
 	kind refKind
 	n    int
@@ -71,17 +71,17 @@ type ref struct {
 type refKind int
 
 const (
-	refName       refKind = iota // a name to log in with
-	refPassword                  // the right one
-	refToken                     // of a link
-	refSession                   // an id
+	refName       refKind = iota // a username or an address for login
+	refPassword                  // the user's password
+	refToken                     // a token of a link
+	refSession                   // a session id
 	refRefresh                   // a refresh token of the transport body
-	refTakenName                 // somebody else's username
+	refTakenName                 // the username of another user
 	refKnownEmail                // an address that has an account or a registration
-	refUser                      // an id
+	refUser                      // a user id
 )
 
-// object keeps its order, and a name may occur twice.
+// object is a JSON object that keeps the order of its members and may repeat names.
 type object []member
 
 type member struct {
@@ -89,10 +89,10 @@ type member struct {
 	value any
 }
 
-// text is a piece of JSON as it is to be sent, which need not be any.
+// text is sent as it is, and need not be valid JSON.
 type text string
 
-// encode writes a value as JSON; lookup resolves what the world has.
+// encode writes a value as JSON; lookup resolves refs.
 func encode(b *bytes.Buffer, v any, lookup func(ref) string) {
 	switch v := v.(type) {
 	case text:
@@ -121,14 +121,14 @@ func encode(b *bytes.Buffer, v any, lookup func(ref) string) {
 		b.WriteByte(']')
 	default:
 		raw, err := json.Marshal(v)
-		if err != nil { // cannot be: the generator makes strings, numbers, booleans and null beside the above
+		if err != nil { // impossible: the other values are strings, numbers, booleans and null
 			panic(err)
 		}
 		b.Write(raw)
 	}
 }
 
-// spell writes a value as a parameter.
+// spell returns a value as the text of a parameter.
 func spell(v any, lookup func(ref) string) string {
 	switch v := v.(type) {
 	case string:
@@ -145,7 +145,7 @@ func spell(v any, lookup func(ref) string) string {
 	return b.String()
 }
 
-// member is what a body's member is sent as, if that is a text.
+// member returns the value sent for a member of the body, if it is a string.
 func (p plan) member(name string, lookup func(ref) string) (string, bool) {
 	o, _ := p.body.(object)
 	for _, m := range o {

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// scope is as much of a testing.TB as a test server asks for: what it starts ends with the scope, and what goes wrong in
-// it is an error of whoever runs it.
+// scope implements the part of testing.TB that a test server uses. Cleanups run when the scope
+// ends, and test errors become the error of [within].
 type scope struct {
-	testing.TB // nil: what is not written below nobody asks for
+	testing.TB // nil: methods that are not implemented below are not called
 	*scopeState
 }
 
@@ -19,10 +19,10 @@ type scopeState struct {
 	faults   []error
 }
 
-// fatal is what Fatal ends the scope with.
+// fatal is the panic value of Fatal.
 type fatal struct{ error }
 
-// within runs f in a scope of its own.
+// within runs f in a new scope.
 func within(f func(t scope) error) (err error) {
 	t := scope{scopeState: &scopeState{}}
 	defer func() {
@@ -53,7 +53,8 @@ func (t scope) Errorf(format string, args ...any) {
 	t.faults = append(t.faults, fmt.Errorf(format, args...))
 }
 
-// TempDir is in memory where there is such a folder: what is looked for is no fault of a disk.
+// TempDir returns a folder in memory where /dev/shm exists, because the fuzzer does not test the
+// disk.
 func (t scope) TempDir() string {
 	base := "/dev/shm"
 	if info, err := os.Stat(base); err != nil || !info.IsDir() {
@@ -67,7 +68,7 @@ func (t scope) TempDir() string {
 	return dir
 }
 
-// check is the rapid.TB of one search, which asks it to remember that it has failed, and for nothing else.
+// check is the rapid.TB of one search. It only records a failure.
 type check struct {
 	testing.TB
 	failed bool

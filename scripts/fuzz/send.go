@@ -15,20 +15,19 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// request is a plan in the world as it is: what is sent, and whose credentials it shows.
+// request is a plan with the values of the current world, ready to be sent.
 type request struct {
 	plan
 	op      servertest.Operation
 	http    *http.Request
 	raw     string
-	owners  []int64 // the users whose passwords, tokens or links are in it
+	owners  []int64 // the users whose passwords, tokens or links it contains
 	shows   *session
 	link    *link
-	strange bool // by its method or path it belongs to no operation, or to another one
+	strange bool // its method or path belongs to no operation or to another one
 }
 
-// build makes a plan a request. A live session that has ended meanwhile is replaced by signing in anew, which is a
-// request of its own, and then what comes back.
+// build creates the request of a plan.
 func (f *fuzzer) build(p plan) *request {
 	r := &request{plan: p, op: f.generator.operations[p.op]}
 	w := f.world
@@ -52,7 +51,7 @@ func (f *fuzzer) build(p plan) *request {
 		w.t.Fatal(err)
 	}
 	switch {
-	case body == nil: // as net/http hands it to a server
+	case body == nil: // as net/http passes it to a handler
 		r.http.Body = http.NoBody
 	case p.chunked:
 		r.http.ContentLength = -1
@@ -62,7 +61,7 @@ func (f *fuzzer) build(p plan) *request {
 	return r
 }
 
-// session is the one that is meant, or the next of that state.
+// session returns the chosen session of a user, or another one of the same state.
 func (w *world) session(who int, c choice) *session {
 	var found []*session
 	for i := range w.sessions {
@@ -71,7 +70,7 @@ func (w *world) session(who int, c choice) *session {
 			found = append(found, s)
 		}
 	}
-	if len(found) == 0 { // all of them have ended: then one that has
+	if len(found) == 0 { // all have ended: use an ended one
 		for i := range w.sessions {
 			if w.sessions[i].who == who%len(w.users) {
 				found = append(found, &w.sessions[i])
@@ -84,7 +83,7 @@ func (w *world) session(who int, c choice) *session {
 	return found[c.n%len(found)]
 }
 
-// ------------------------------------------------------------------ where to
+// ------------------------------------------------------------------ URL
 
 func (f *fuzzer) target(r *request) *url.URL {
 	path := tweaks[r.tweak](f.plainPath(r))
@@ -97,7 +96,7 @@ func (f *fuzzer) target(r *request) *url.URL {
 		}
 	}
 	u, err := url.ParseRequestURI(path)
-	if err != nil { // what no client and no server takes for a path
+	if err != nil { // not a path for any client or server
 		u = &url.URL{Path: path}
 	}
 	base, err := url.Parse(f.world.s.URL)
@@ -106,7 +105,8 @@ func (f *fuzzer) target(r *request) *url.URL {
 	return u
 }
 
-// queryPart is escaped where it must be; a text that holds an escape is sent as it is, also a wrong one.
+// queryPart escapes a name and a value. A value that is an escape itself is sent as it is, even if
+// it is invalid.
 func queryPart(name, value string) string {
 	if strings.HasPrefix(value, "%") && len(value) < 4 {
 		return url.QueryEscape(name) + "=" + value
@@ -124,10 +124,10 @@ func (f *fuzzer) plainPath(r *request) string {
 	return path
 }
 
-// ------------------------------------------------------------------ what
+// ------------------------------------------------------------------ body
 
-// bodyOf is the body as it is sent; of an operation that may be called without a credential in the headers it may hold
-// the token.
+// bodyOf returns the body. If the operation accepts requests without credentials in the headers,
+// the body may contain the refresh token.
 func (f *fuzzer) bodyOf(r *request) string {
 	o, isObject := r.body.(object)
 	anonymous := slices.ContainsFunc(r.op.Security, func(s openapi3.SecurityRequirement) bool { return len(s) == 0 })
@@ -148,7 +148,8 @@ func (f *fuzzer) write(r *request, v any) string {
 	return mangles[r.mangle](b.String(), r.salt)
 }
 
-// bodyToken is the refresh token that the request's session, or a token shown beside it, has in the body.
+// bodyToken returns the refresh token for the body: of an additional credential, or of the
+// request's session.
 func (f *fuzzer) bodyToken(r *request) string {
 	for _, c := range r.shown {
 		if c.place == "body" {
@@ -161,7 +162,7 @@ func (f *fuzzer) bodyToken(r *request) string {
 	return ""
 }
 
-// ------------------------------------------------------------------ by whom
+// ------------------------------------------------------------------ credentials and headers
 
 func (f *fuzzer) headers(r *request) {
 	h := r.http.Header
@@ -200,7 +201,7 @@ func (f *fuzzer) headers(r *request) {
 	if r.host != "" {
 		r.http.Host = r.host
 	}
-	for name, values := range h { // net/http answers these itself
+	for name, values := range h { // net/http itself rejects invalid header values
 		h[name] = slices.DeleteFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) })
 		if len(h[name]) == 0 {
 			delete(h, name)
@@ -208,7 +209,8 @@ func (f *fuzzer) headers(r *request) {
 	}
 }
 
-// asClient sends what a client of the session's transport has: a browser sends every cookie.
+// asClient adds the credentials that a client of the session's transport sends. A browser sends
+// every cookie.
 func (f *fuzzer) asClient(r *request, h http.Header) (cookies []string) {
 	s := r.shows
 	switch s.transport {
@@ -251,9 +253,9 @@ func (f *fuzzer) csrfHeader(r *request, h http.Header) {
 	}
 }
 
-// token is what a credential shows, and notes whose it is.
+// token returns the token of a credential and adds its owner to the request's owners.
 func (f *fuzzer) token(r *request, c credential) string {
-	if c.hostile > 0 { // made of tokens of the first user, and some of them are good for a logout
+	if c.hostile > 0 { // made from tokens of the first user; some are valid for a logout
 		r.owners = append(r.owners, f.world.kept.users[0].id)
 		return f.world.hostile[c.hostile%len(f.world.hostile)]
 	}

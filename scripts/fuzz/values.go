@@ -9,8 +9,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// value draws what a member or a parameter is sent as: what its schema allows or, if it is not to be good, something of
-// another type, just beyond a bound, or of the corpus.
+// value draws the value of a member or a parameter. A good value satisfies the schema; any other
+// has another type, is just out of bounds, or is from the corpus.
 func (g *generator) value(t *rapid.T, name string, schema *openapi3.Schema, good bool, op servertest.Operation) any {
 	if !good {
 		switch number(t, 3) {
@@ -53,7 +53,7 @@ func orElse(n *float64, other float64) float64 {
 	return *n
 }
 
-// text draws what the schema allows, mostly at its bounds.
+// text draws a string that the schema allows, mostly at its bounds.
 func (g *generator) text(t *rapid.T, schema *openapi3.Schema) string {
 	if text, ok := schema.Example.(string); ok && chance(t, 1, 4) {
 		return text
@@ -65,7 +65,7 @@ func (g *generator) text(t *rapid.T, schema *openapi3.Schema) string {
 		return g.patterns[schema.Pattern].Draw(t, "")
 	}
 	if chance(t, 1, 2) {
-		return sample(t, corpus) // allowed or not, who knows
+		return sample(t, corpus) // allowed by the schema or not
 	}
 	least, most := int(schema.MinLength), 64
 	if schema.MaxLength != nil {
@@ -74,7 +74,7 @@ func (g *generator) text(t *rapid.T, schema *openapi3.Schema) string {
 	return fill(t, sample(t, []int{min(most, max(least, 12)), least, min(most, least+1), max(least, most-1), most}))
 }
 
-// beyond is just outside of what the schema allows.
+// beyond draws a value just outside the bounds of the schema.
 func (g *generator) beyond(t *rapid.T, schema *openapi3.Schema) any {
 	switch {
 	case len(schema.Enum) > 0:
@@ -95,7 +95,7 @@ func (g *generator) beyond(t *rapid.T, schema *openapi3.Schema) any {
 	return sample(t, pieces)
 }
 
-// letters are of one to four bytes in UTF-8.
+// letters need one to four bytes each in UTF-8.
 var letters = []string{"a", "b", "Z", "7", "-", "\u00e9", "\u0431", "\uac00", "\u4e2d", "\U0001f600", "\u0301", " ", "'", "\u200d"}
 
 func fill(t *rapid.T, n int) string {
@@ -111,7 +111,7 @@ var (
 	newNames     = []string{"grace", "Gr\u00e1inne", "\uff47race", "user.name-1", "\uae40\ucca0\uc218", "a", strings.Repeat("n", 150), "\u05d0\u05d1\u05d2", "\u6f22\u5b57", "GRACE"}
 )
 
-// fromWorld: what these members have to be to be right hangs on what there is.
+// fromWorld draws a value for the members whose valid values depend on the world.
 func (g *generator) fromWorld(t *rapid.T, name string, op servertest.Operation) (any, bool) {
 	pick := func(kind refKind, others []string) (any, bool) {
 		if i := number(t, 3+len(others)); i >= 3 {
@@ -139,7 +139,7 @@ func (g *generator) fromWorld(t *rapid.T, name string, op servertest.Operation) 
 		return ref{refToken, number(t, 4)}, true
 	case "user_id", "actor_id":
 		return ref{refUser, 1 + number(t, 4)}, true
-	case "cursor": // of this list or another one, or made up
+	case "cursor": // of this list or of another one, or invented
 		return sample(t, []string{"eyJzIjoiaWQiLCJkIjpmYWxzZSwiaSI6MX0", "eyJzIjoidXNlcm5hbWUiLCJkIjp0cnVlLCJpIjoxLCJ0IjoienEifQ", "_____________________w", "AAAAAAAAAAAAAAAAAAAAAA", "AAAA", "e30"}), true
 	case "If-Match":
 		return sample(t, []string{"*", `"0"`, `"1"`, `W/"2"`, `"3", "4"`}), true

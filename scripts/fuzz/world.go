@@ -18,18 +18,18 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// world is a server with users, sessions in every state and open links, and what is known of them. A run changes it,
-// and the next one begins with the same again.
+// world is a server with users, sessions in every state and open links, and the fuzzer's knowledge
+// of them. A run changes it; the next run starts from the original state again.
 type world struct {
 	t       scope
 	s       *servertest.Server
 	handler http.Handler
 	ring    *token.KeyRing
 	born    time.Time
-	knows            // what is so now
-	kept    knows    // and was when the run began
-	seq     int64    // of the last change that was looked at
-	hostile []string // tokens that must be refused
+	knows            // current
+	kept    knows    // at the start of the run
+	seq     int64    // of the last change that was evaluated
+	hostile []string // forged tokens, which must be rejected
 }
 
 type knows struct {
@@ -63,8 +63,8 @@ type link struct {
 
 type state string
 
-// The states of sessions. graced and superseded are live, but what is shown of them is a refresh token that has been
-// replaced: not long ago, and too long ago.
+// The states of sessions. graced and superseded sessions are live, but the client presents a
+// superseded refresh token: within its grace period, or after it.
 const (
 	live       state = "live"
 	due        state = "due"
@@ -72,7 +72,7 @@ const (
 	superseded state = "superseded"
 	revoked    state = "revoked"
 	expired    state = "expired"
-	nobody     state = "nobody" // no session at all
+	nobody     state = "nobody" // no session
 )
 
 var (
@@ -80,10 +80,11 @@ var (
 	transports  = []token.Transport{token.Hybrid, token.Cookies, token.ServerHeld, token.Body}
 )
 
-// goodPassword is everybody's at the beginning.
+// goodPassword is the initial password of every user.
 const goodPassword = "twelve green bottles hang"
 
-// lifetime of a world: then its tokens are no longer of the age they were made to have.
+// lifetime bounds the use of a world. After it, the tokens no longer have the age that their state
+// requires.
 const lifetime = 20 * time.Second
 
 func newWorld(t scope, engine servertest.Engine) (*world, error) {
@@ -103,7 +104,7 @@ func newWorld(t scope, engine servertest.Engine) (*world, error) {
 	return w, nil
 }
 
-// reset begins a run.
+// reset starts a run.
 func (w *world) reset() {
 	if time.Since(w.born) > lifetime {
 		w.renew()
@@ -115,7 +116,7 @@ func (w *world) reset() {
 	w.forget()
 }
 
-// forget is where a run's changes are counted from.
+// forget discards the recorded changes, so that counting starts anew.
 func (w *world) forget() {
 	w.s.Database.Exec(w.t, "DELETE FROM changes")
 	w.seq = 0
@@ -123,7 +124,7 @@ func (w *world) forget() {
 	w.s.Log.Take()
 }
 
-// renew makes everything anew, with tokens of the age that their state asks for.
+// renew recreates all data, with tokens of the age that their state requires.
 func (w *world) renew() {
 	for _, table := range []string{"users", "sessions", "events", "one_time_tokens", "outbox"} {
 		w.s.Database.Exec(w.t, "DELETE FROM "+table)
@@ -159,10 +160,11 @@ func (w *world) renew() {
 	w.forget()
 }
 
-// firstStaff is a member of staff, and the one behind is the only superuser.
+// firstStaff is the index of the staff member; the user after it is the only superuser.
 const firstStaff = 2
 
-// aged is how old a token has to be to be replaced, and to be proof of theft when it comes again.
+// aged is the age after which a token is due for rotation, and a superseded token is proof of
+// theft.
 const aged = 40 * time.Second
 
 func (w *world) addUser(name string) {
@@ -175,7 +177,7 @@ func (w *world) addUser(name string) {
 	w.kept.users = append(w.kept.users, user{id: u.ID, username: u.Username, email: u.Email, password: goodPassword})
 }
 
-// login is a session of every user in every transport, users first.
+// login creates a session of every user in every transport, ordered by user.
 func (w *world) login() (list []*servertest.Client) {
 	for _, u := range w.kept.users {
 		for _, transport := range transports {
@@ -185,7 +187,7 @@ func (w *world) login() (list []*servertest.Client) {
 	return list
 }
 
-// refresh makes what the clients have the last but one generation.
+// refresh refreshes all clients once, so that the tokens noted before are superseded.
 func (w *world) refresh(s state, list []*servertest.Client) {
 	for i, c := range list {
 		w.note(i, s, c)
@@ -193,7 +195,7 @@ func (w *world) refresh(s state, list []*servertest.Client) {
 	}
 }
 
-// note keeps what a client has now; the clients are in the order of login.
+// note records the current tokens of a client; the clients are in the order of login.
 func (w *world) note(i int, s state, c *servertest.Client) {
 	one := session{who: i / len(transports), state: s, transport: string(c.Transport), access: c.Access, refresh: c.Refresh, csrf: c.CSRF, id: c.SessionID}
 	if one.access == "" {
@@ -207,7 +209,7 @@ func (w *world) note(i int, s state, c *servertest.Client) {
 
 var timeClaim = regexp.MustCompile(`"(iat|exp)":\d+`)
 
-// expire adds the live sessions once more, with tokens as they will be when they have ended.
+// expire adds copies of the live sessions, with tokens that have expired.
 func (w *world) expire() {
 	forger := tokentest.NewForger(servertest.SecretKey)
 	for _, s := range slices.Clone(w.kept.sessions) {
@@ -225,7 +227,7 @@ func (w *world) expire() {
 
 func ended(raw string, sign func(header, payload string) string) string {
 	parts := strings.Split(raw, ".")
-	header, _ := base64.RawURLEncoding.DecodeString(parts[0]) // our own
+	header, _ := base64.RawURLEncoding.DecodeString(parts[0]) // signed by this server
 	claims, _ := base64.RawURLEncoding.DecodeString(parts[1])
 	exp := time.Now().Add(-10 * time.Second).Unix()
 	return sign(string(header), timeClaim.ReplaceAllStringFunc(string(claims), func(m string) string {
@@ -233,12 +235,13 @@ func ended(raw string, sign func(header, payload string) string) string {
 		if strings.HasPrefix(m, `"iat"`) {
 			value -= 300
 		}
-		text, _ := json.Marshal(value) // a number
+		text, _ := json.Marshal(value) // a number cannot fail
 		return m[:6] + string(text)
 	}))
 }
 
-// serve answers a request in this process: no sockets, so that what is measured and what is tried is the server.
+// serve handles a request in this process, without sockets, so that only the server is tested and
+// measured.
 func (w *world) serve(r *http.Request) (rec *httptest.ResponseRecorder, aborted any) {
 	rec = httptest.NewRecorder()
 	defer func() {
@@ -250,7 +253,7 @@ func (w *world) serve(r *http.Request) (rec *httptest.ResponseRecorder, aborted 
 	return rec, nil
 }
 
-// readUsers asks the database for the names and roles in force.
+// readUsers reads the current names and roles from the database.
 func (w *world) readUsers() {
 	for i := range w.users {
 		u := &w.users[i]
@@ -261,7 +264,7 @@ func (w *world) readUsers() {
 	}
 }
 
-// dropUsers marks those who have deleted themselves.
+// dropUsers marks deleted users.
 func (w *world) dropUsers() {
 	for i := range w.users {
 		w.users[i].gone = w.users[i].gone || w.s.Database.Count(w.t, "SELECT COUNT(*) FROM users WHERE id = ?", w.users[i].id) == 0

@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# check.sh — the refresh-token protocol, checked exhaustively by spin for small bounds.
+# check.sh — checks the refresh-token protocol exhaustively with spin, for small bounds.
 #
-#   check.sh [CASE...]      the quick cases, or those named; --all for every one, --list prints them
-#   check.sh --decisions    prints what the model's decision table says, for decisions.txt
+#   check.sh [CASE...]      runs the named cases, without names the quick ones, with --all all;
+#                           --list prints them
+#   check.sh --decisions    prints the results of the model's decision table, for decisions.txt
 #
-# Each case says what must come out: "holds", or "broken" where the protocol is broken on purpose, or its assumptions
-# are left. A case that runs out of time or memory has failed. TRACE=1 prints how the broken ones come about.
-# Needs spin and a C compiler.
+# Each case has an expected result: "holds", or "broken" if the case breaks the protocol on purpose
+# or violates its assumptions. A case that exceeds the time or memory limit fails. TRACE=1 prints
+# the traces of the broken cases. Needs spin and a C compiler.
 set -uo pipefail
 
 cd "$(dirname "$0")" || exit 1
 model=$PWD/refresh.pml
-limit=${LIMIT:-300} # seconds a case
+limit=${LIMIT:-300} # seconds per case
 
-# name | quick? | what must come out | in words | parameters [| LTL formula]
-# R: rotation to the first answer with the new generation in the jar. Q: request sent to decided. P: decided to
-# Set-Cookie applied. W = 6 or 4 ticks, M = 2, clocks up to M/2 off each way, two requests in flight (NS).
+# name | quick? | expected result | description | parameters [| LTL formula]
+# R: time from a rotation to the first response with the new generation in the jar. Q: from sending
+# a request to the decision. P: from the decision to applying Set-Cookie. W = 6 or 4 ticks, M = 2,
+# clocks are wrong by up to M/2 either way, two requests in flight (NS).
 cases='
 I6-R2Q2P1     |quick|holds |6: no false alarm while R+Q <= W-M and R+Q+P < W           |-DNS=2 -DR=2 -DQ=2 -DP=1
 I6-R1Q3P1     |     |holds |6: at another edge of that                                   |-DNS=2 -DR=1 -DQ=3 -DP=1
@@ -56,7 +58,7 @@ break-revoke  |quick|broken|row 6 answers and does not revoke                   
 break-rotate  |quick|broken|it never rotates                                             |-DMUT=11 -DNS=2 -DTABS=1 -DOBL=2 -DW=4 -DR=1 -DQ=1 -DP=0|LTL15
 '
 
-# check NAME WANT PARAMETERS FORMULA prints what came out; it builds in a folder of its own.
+# check NAME WANT PARAMETERS FORMULA builds and runs a case in a new folder and prints its result.
 check() {
   local name=$1 want=$2 words=$3 parameters=$4 formula=$5 dir=$scratch/$1 start=$SECONDS safety=(-DSAFETY -DNOCLAIM) run=(-E) got
   mkdir "$dir" && cd "$dir" || return
@@ -78,9 +80,9 @@ check() {
   [ "$got" = "$want" ] || { echo "    must be: $want"; tail -5 out; return 1; }
 }
 
-# decisions prints a line for each question to the table: the profile, whether the session has been revoked, generations
-# behind, the age of the current one, the attempts of the request and of the rotation (0: none), and the row that answers.
-# A second is a tick: W = 6, M = 2.
+# decisions prints a line for each input of the decision table: the profile, whether the session is
+# revoked, the number of generations behind, the age of the current generation, the attempts of the
+# request and of the rotation (0: none), and the row that applies. A second is a tick: W = 6, M = 2.
 decisions() {
   local profile
   for profile in grace strict; do

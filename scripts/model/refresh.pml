@@ -1,5 +1,5 @@
 /* refresh.pml -- the refresh-token protocol: rows 2 to 8 of the decision table in server/accounts/refresh.go.
- * Rows 0, 0b, 1 and 7, expiry and epochs are not modelled. check.sh runs the cases and says which invariant (I1 ...) is whose.
+ * Rows 0, 0b, 1 and 7, expiry and epochs are not modeled. check.sh runs the cases and names the invariant (I1 ...) of each.
  *
  * Time and generations are UNBOUNDED here: everything is kept relative.  A token is its lag behind the row
  * (0 = current, 1 = generation-1, 2 = older), `tage` is the true time since the current generation was born
@@ -10,8 +10,8 @@
  *   SPLIT=0: decision and statement in one step, nr chosen freely in [-H,H] (= what the clock guard leaves).
  *   SPLIT=1: first read now + row (st 1->2), ticks may pass (nr shrinks), other statements may run, then the
  *            guarded statement: generation unchanged, live, |nr| <= H; else 0 rows, and back to st 1.
- * 503, crash, commit unknown, lost packets: all are "the request, or the answer, is lost". A request that was
- * held up, also by a process that stood still, is lost too: the server answers it 503, which bounds Q.
+ * 503, crash, commit unknown, lost packets: all are "the request, or the response, is lost". A request that was
+ * delayed, even by a stopped process, is lost too: the server answers it 503, which bounds Q.
  */
 #ifndef W
 #define W 6            /* rotation interval, grace */
@@ -30,7 +30,7 @@
 #define TABS 2         /* tabs on ONE cookie jar */
 #endif
 #ifndef Q
-#define Q 2            /* sent -> decided: at most Q ticks, abandoned or not (else the request dies) */
+#define Q 2            /* sent -> decided: at most Q ticks, abandoned or not (else the request is lost) */
 #endif
 #ifndef P
 #define P 1            /* decided -> Set-Cookie applied: at most P ticks (else never) */
@@ -60,7 +60,7 @@
                           3 one per session */
 #endif
 #ifndef THIEF
-#define THIEF 0        /* copies the jar's token once, at any time; then presents any token he has, at any time */
+#define THIEF 0        /* copies the jar's token once, at any time; then presents any of its tokens, at any time */
 #endif
 #ifndef LOGOUT
 #define LOGOUT 0
@@ -146,7 +146,7 @@ inline freeslot() { f = 0; do :: f < NS && s[f].st != 0 -> f++ :: else -> break 
 #define ROOM (s[0].st==0 || s[1].st==0 || s[2].st==0 || s[3].st==0)
 #endif
 
-/* smallest attempt id nobody knows any more */
+/* smallest attempt id that is no longer in use */
 inline newatt(xx) {
   xx = 1;
   do
@@ -162,7 +162,7 @@ inline rotate(xi, xn) {
   th[2] = th[2] || th[1]; th[1] = th[0]; th[0] = 0;
   ptage = tage; tage = 0; rsk = xn; ratt = s[xi].att; rec = 0; minted = 1 }
 
-/* the decision table: which row, for a request xi on a replica whose now is xn off the database's */
+/* the decision table: the row for a request xi on a replica whose clock differs by xn from the database's */
 inline table(xi, xn) {
   age = tage + xn - rsk;
   if
@@ -332,7 +332,7 @@ active proctype Logout() {
 }
 #endif
 
-/* no message may outlive its bound, no obligation may be missed: then time stands still and the run is cut */
+/* no message may outlive its bound, no obligation may be missed: otherwise time stops, which ends the run */
 #define MAY(i) (s[i].st==0 \
   || (s[i].st<3 && (Q==INF || s[i].t < Q) && (s[i].ab || TC==INF || s[i].own==2 || s[i].t < TC)) \
   || (s[i].st==3 && (P==INF || s[i].p < P) && (s[i].ab || TC==INF || s[i].own==2 || s[i].t < TC)))

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A bill without a module of the binary, or without an embedded package, is reported; a complete one is not.
+// TestMissing checks that the lack of a module of the binary or of an embedded package is reported.
 func TestMissing(t *testing.T) {
 	packages, err := embedded("../..")
 	if err != nil {

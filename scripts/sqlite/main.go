@@ -1,5 +1,6 @@
-// Command sqlite runs the SQL on its standard input on a database file, also while a server uses it: browser tests make
-// a crowd by it, or let time pass. No program of the kind is installed everywhere.
+// Command sqlite executes the SQL on its standard input on a database file, also while a server
+// uses it. The browser tests use it to create many users and to move times into the past. The
+// sqlite3 shell is not installed everywhere.
 //
 //	sqlite FILE <statements.sql
 package main
@@ -11,7 +12,7 @@ import (
 	"io"
 	"os"
 
-	_ "github.com/glebarez/go-sqlite" // the driver "sqlite"
+	_ "github.com/glebarez/go-sqlite" // registers the driver "sqlite"
 )
 
 func main() {
@@ -25,7 +26,7 @@ func run(args []string, statements io.Reader) (err error) {
 	if len(args) != 1 {
 		return errors.New("the name of one database file is expected")
 	}
-	if _, err := os.Stat(args[0]); err != nil { // the driver would make a new one
+	if _, err := os.Stat(args[0]); err != nil { // the driver would create a missing file
 		return err
 	}
 	db, err := sql.Open("sqlite", args[0]+"?_pragma=busy_timeout(10000)")

@@ -18,7 +18,7 @@ const (
 	flooder     = "192.0.2.1"
 )
 
-// share has the answers to the two sides.
+// share counts the responses to both sides.
 type share struct {
 	flood, honest map[int]int // by status
 	took          []time.Duration

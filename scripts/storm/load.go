@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// answer is what came back; status 0 is none at all.
+// answer is a response; status 0 means that there was none.
 type answer struct {
 	status     int
 	took       time.Duration
@@ -67,14 +67,14 @@ func (s *storms) login(ctx context.Context, c *http.Client, name, word string) a
 	return s.loginFrom(ctx, c, "127.0.0.1", name, word)
 }
 
-// loginFrom logs in as a client of another address. The server trusts this machine as a proxy, which
-// sends that address.
+// loginFrom logs in as a client of another address. The server trusts this machine as a proxy,
+// which sends that address.
 func (s *storms) loginFrom(ctx context.Context, c *http.Client, ip, name, word string) answer {
 	body := map[string]string{"username": name, "password": word, "token_transport": "body"}
 	return send(ctx, c, http.MethodPost, s.url+"/accounts/login", body, "", "X-Forwarded-For", ip)
 }
 
-// regular is a client that goes about its day.
+// regular is a client with normal activity.
 type regular struct {
 	http                 *http.Client
 	url, access, refresh string
@@ -108,7 +108,8 @@ func (s *storms) logIn(ctx context.Context, n int) ([]*regular, error) {
 	return list, nil
 }
 
-// warmUp has every slot hash at once, a few times, so that the memory of hashing is not mistaken for that of the storm.
+// warmUp hashes in every slot at once, a few times, so that the memory of hashing is not attributed
+// to the storm.
 func (s *storms) warmUp(ctx context.Context) error {
 	var all sync.WaitGroup
 	for range 2 * s.slots {
@@ -118,10 +119,10 @@ func (s *storms) warmUp(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// pace is how often a regular client comes.
+// pace is the interval between the requests of a regular client.
 const pace = 200 * time.Millisecond
 
-// day is what the regular clients met.
+// day is the result of the regular clients.
 type day struct {
 	refresh, profile []time.Duration
 	failures         map[int]int // by status
@@ -168,16 +169,16 @@ func (r *regular) live(ctx context.Context, end time.Time) day {
 	return d
 }
 
-// logins is what the storm was answered.
+// logins is the result of the storm.
 type logins struct {
 	statuses map[int]int
-	refused  []time.Duration // how long a 503 or a 429 took
-	rude     int             // refusals without Retry-After
+	refused  []time.Duration // times of 503 and 429 responses
+	rude     int             // rejections without Retry-After
 }
 
-// storm is logins of other users than the regular ones, since the fifty-first of a user ends the oldest session: a third
-// right passwords, a third wrong ones and a third names that nobody has. Whoever is refused comes
-// again when told to.
+// storm logs in as users other than the regular ones, because the fifty-first session of a user
+// ends the oldest one: a third with right passwords, a third with wrong ones, and a third with
+// unknown names. A rejected client retries after Retry-After.
 func storm(ctx context.Context, s *storms, clients int) logins {
 	results := make([]logins, clients)
 	var all sync.WaitGroup
@@ -223,7 +224,8 @@ func (l *logins) note(ctx context.Context, a answer) {
 	}
 }
 
-// probe asks in turn with a wrong password of somebody and of nobody, and keeps how long the answer took.
+// probe logs in alternately with a wrong password of a known user and with an unknown name, and
+// records the times.
 type probe struct{ known, unknown []time.Duration }
 
 func (s *storms) probe(ctx context.Context) probe {
@@ -237,7 +239,7 @@ func (s *storms) probe(ctx context.Context) probe {
 		if a := s.login(ctx, c, name, "a wrong one"); a.status == http.StatusUnauthorized {
 			*into = append(*into, a.took)
 		} else if ctx.Err() == nil {
-			time.Sleep(20 * time.Millisecond) // refused: it comes in turn again
+			time.Sleep(20 * time.Millisecond) // rejected: send it again
 			i--
 		}
 	}

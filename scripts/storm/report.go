@@ -19,14 +19,14 @@ type report struct {
 	mails         mailStorm
 }
 
-// hashMemory is what one hash takes, spare what the rest of a storm may.
+// hashMemory is the memory of one hash; spare is the bound for everything else in a storm.
 const (
 	hashMemory = 19 << 20
 	spare      = 64 << 20
 	refusal    = time.Second
 )
 
-// print says what was measured, and whether every bound holds.
+// print prints the measurements, and reports whether every bound holds.
 func (r report) print() bool {
 	ok := true
 	verdict := func(good bool) string {
@@ -67,7 +67,7 @@ func (r report) print() bool {
 	return ok
 }
 
-// quantile is the value that a part of the sample does not exceed.
+// quantile returns a quantile of the sample; part is between 0 and 1.
 func quantile(sample []time.Duration, part float64) time.Duration {
 	if len(sample) == 0 {
 		return 0

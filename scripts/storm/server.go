@@ -19,10 +19,10 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// storms is a running server and where it lives.
+// storms is a running server with its files.
 type storms struct {
 	url     string
-	slots   int // hashes at once
+	slots   int // concurrent password hashes
 	command *exec.Cmd
 	dir     string
 	log     *os.File
@@ -38,7 +38,7 @@ const (
 
 func userName(i int) string { return fmt.Sprintf("user%d", i) }
 
-// start builds the server, makes its users and starts it.
+// start builds the server, creates its users and starts it.
 func start(ctx context.Context, database string) (*storms, error) {
 	dir, err := os.MkdirTemp("", "accounts-storm-")
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *storms) ready(ctx context.Context) error {
 	return errors.Join(errors.New("the server is not ready"), ctx.Err(), s.stop())
 }
 
-// stop ends the server. That it is still there to be ended is a finding of its own.
+// stop stops the server. Errors: the server is no longer running.
 func (s *storms) stop() error {
 	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("the server has died: %w", err)
@@ -113,7 +113,8 @@ func (s *storms) stop() error {
 	return errors.Join(err, s.sink.server.Close(), s.log.Close(), os.RemoveAll(s.dir))
 }
 
-// memory is a line of /proc/PID/status, in bytes: VmRSS is what the process holds, VmHWM the most it ever held.
+// memory returns a value of /proc/PID/status in bytes: VmRSS is the current memory, VmHWM its
+// maximum so far.
 func (s *storms) memory(line string) int64 {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", s.command.Process.Pid))
 	if err != nil {

@@ -1,11 +1,12 @@
-// Command timing measures whether the answers to known and to unknown addresses can be told apart: by time, by size or
-// by headers, on login, registration, resending and password reset.
+// Command timing measures whether responses for known and for unknown addresses differ in time,
+// size or headers, for login, registration, resending and password reset.
 //
 //	scripts/with-mysql.sh --fast -- go run ./scripts/timing
 //
-// It builds and starts the server as it is, with nothing between but one connection on loopback: nobody who attacks it
-// over a network sees as much. SQLite is measured always and MySQL if TEST_MYSQL_URL is set. The mail worker runs as
-// usual; requests of both kinds meet it alike. The exit status is 1 if an operation tells them apart.
+// It builds the server and starts it unchanged. The only thing between them is one connection on
+// loopback, so an attacker over a network has a less precise view. It always measures SQLite, and
+// MySQL if TEST_MYSQL_URL is set. The mail worker runs as usual, at the same time as requests of
+// both kinds. The exit status is 1 if an operation differs for known and unknown addresses.
 package main
 
 import (
@@ -28,7 +29,7 @@ import (
 	"example.com/accounts/scripts/timing/statistics"
 )
 
-// settings are the flags.
+// settings are the command-line flags.
 type settings struct {
 	n     int
 	seed  uint64
@@ -36,8 +37,8 @@ type settings struct {
 	only  string
 }
 
-// tries is how often an operation may be measured: one in a hundred fails by chance, by the definition of p, and there
-// are ten of them. What is really different is so each time.
+// tries bounds the measurements of an operation. By the definition of p, one in a hundred fails by
+// chance, and there are ten operations. A real difference appears each time.
 const tries = 2
 
 var errTold = errors.New("known and unknown addresses can be told apart")
@@ -98,7 +99,7 @@ func measureEngine(ctx context.Context, s settings, binary, dir, mysqlURL string
 	if err != nil {
 		return false, err
 	}
-	random := rand.New(rand.NewPCG(s.seed, 0)) // an order to be repeated, not a secret
+	random := rand.New(rand.NewPCG(s.seed, 0)) // a reproducible order, not a secret
 	p := &probe{ctx: ctx, base: t.base, pause: s.pause, turn: map[string]int{}, client: &http.Client{
 		Transport: &http.Transport{MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1, DisableCompression: true}, Timeout: 30 * time.Second,
 	}}
@@ -119,8 +120,9 @@ func measureEngine(ctx context.Context, s settings, binary, dir, mysqlURL string
 	return told, nil
 }
 
-// print says what was measured, and whether it tells known from unknown. The second line is no part of the verdict: it
-// is what the next request sees of the work that a mail makes.
+// print prints the measurements, and reports whether they differ for known and unknown addresses.
+// The second line is not part of the verdict: it shows the effect of sending a mail on the next
+// request.
 func (r *result) print(name string) (told bool) {
 	c, echo := statistics.Compare(r.took[0], r.took[1]), statistics.Compare(r.after[0], r.after[1])
 	alike := len(r.seen[0]) == 1 && maps.Equal(r.seen[0], r.seen[1]) && maps.Equal(r.bytes[0], r.bytes[1])

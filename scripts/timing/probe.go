@@ -14,19 +14,20 @@ import (
 	"time"
 )
 
-// Kinds of addresses, as they begin. All have the same length, so that requests have.
+// Kinds of addresses, by their prefix. All prefixes have the same length, so that all requests have
+// the same length.
 const (
 	known   = "known" // of a user
 	pending = "waits" // of a registration that waits for its verification
-	unknown = "other" // of nobody; each is used once
+	unknown = "other" // without a user; each is used once
 )
 
 func address(kind string, i int) string { return fmt.Sprintf("%s%06d@example.com", kind, i) }
 
-// operation is a request that must not tell whether it knows the address.
+// operation is a request whose response must not depend on whether the address is known.
 type operation struct {
 	name, path string
-	known      string // the kind of address that is the known one
+	known      string // the kind that counts as known
 	status     int
 	body       func(email string) any
 }
@@ -52,20 +53,20 @@ type probe struct {
 	client *http.Client
 	base   string
 	pause  time.Duration
-	turn   map[string]int // of each kind of address
+	turn   map[string]int // next address of each kind
 }
 
-// result is the figures of an operation; index 1 is the known addresses. After is by the address of the request
-// before, whoever this one asks for.
+// result contains the measurements of an operation; index 1 is for known addresses. The index of
+// after is the kind of the previous request, regardless of the kind of the measured one.
 type result struct {
 	took, after [2][]time.Duration
-	seen        [2]map[string]bool // different answers, without what is different in each
+	seen        [2]map[string]bool // distinct responses, without their variable parts
 	bytes       [2]map[int]bool
 }
 
-// run measures n requests for known and n for unknown addresses, after a tenth of that to warm up, in one random
-// order: within fixed pairs an unknown address would more often than not come right after a known one, and meet the
-// mail worker at its work for that one.
+// run measures n requests for known and n for unknown addresses, after a tenth as many for warm-up,
+// in one random order. In a fixed alternation, an unknown address would usually come right after a
+// known one, while the mail worker still works on that one.
 func (p *probe) run(o operation, n int, random *rand.Rand) (*result, error) {
 	var r result
 	for i := range 2 {
@@ -95,7 +96,7 @@ func (p *probe) run(o operation, n int, random *rand.Rand) (*result, error) {
 	return &r, nil
 }
 
-// answer is one answer: how long it took, its size, and what of it must not depend on the address.
+// answer is a response: its time, its size, and the parts that must not depend on the address.
 type answer struct {
 	took time.Duration
 	size int
@@ -141,7 +142,7 @@ func (p *probe) ask(o operation, which int) (answer, error) {
 
 var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)
 
-// shape is an answer without ids, dates and the values of cookies.
+// shape returns a response without ids, dates and cookie values.
 func shape(header http.Header, body []byte) string {
 	h := header.Clone()
 	h.Del("Date")
@@ -152,6 +153,6 @@ func shape(header http.Header, body []byte) string {
 		h["Set-Cookie"][i] = name + "=;" + attributes
 	}
 	var text bytes.Buffer
-	_ = h.Write(&text) // a Buffer takes everything
+	_ = h.Write(&text) // writes to a Buffer do not fail
 	return text.String() + requestID.ReplaceAllString(string(body), "")
 }

@@ -31,10 +31,10 @@ import (
 const (
 	program   = "example.com/accounts/server/cmd/accountsd"
 	password  = "correct horse battery staple"
-	addresses = 200 // known ones, which take turns, so that no cache tells them from the unknown ones
+	addresses = 200 // known addresses, used in turn, so that a cache does not distinguish them from unknown ones
 )
 
-// target is a server of our own on a database of our own.
+// target is a server with a database of its own.
 type target struct {
 	dir, base, databaseURL, secret string
 	options                        models.Options
@@ -42,7 +42,7 @@ type target struct {
 	undo                           []func() error
 }
 
-// build makes the program, once for all targets.
+// build builds the program once for all targets.
 func build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "accountsd")
 	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, program)
@@ -96,8 +96,8 @@ func (t *target) createDatabase(ctx context.Context, base string) error {
 	return nil
 }
 
-// fill adds users and registrations that wait for their verification, with one hash for all: making it is what takes
-// the time.
+// fill adds users and registrations that wait for their verification. All share one hash, because
+// hashing takes most of the time.
 func (t *target) fill(ctx context.Context) (err error) {
 	if t.secret, err = token.NewSecret(); err != nil {
 		return err
@@ -198,7 +198,7 @@ func (t *target) ready(ctx context.Context) error {
 	return errors.New("the server is not ready")
 }
 
-// close undoes everything, the last first.
+// close undoes all steps, the last one first.
 func (t *target) close() error {
 	var faults []error
 	for _, undo := range slices.Backward(t.undo) {

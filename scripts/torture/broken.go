@@ -14,12 +14,14 @@ import (
 	"time"
 )
 
-// breaks are servers that look right and are not, as patches of this one. The product has no switch for any of them.
+// breaks are patches that turn this server into a subtly broken one. The product has no switch for
+// any of them.
 //
 //go:embed breaks/*.patch
 var breaks embed.FS
 
-// broken has every one of them, or the one that is named, tortured, and says whether all were caught.
+// broken runs the torture on every broken server, or on the one named, and reports whether each was
+// caught.
 func broken(ctx context.Context, only string) (bool, error) {
 	files, err := breaks.ReadDir("breaks")
 	if err != nil {
@@ -52,7 +54,7 @@ func broken(ctx context.Context, only string) (bool, error) {
 
 var brokenLine = regexp.MustCompile(`(?m)^  invariant (\d+) `)
 
-// breakOne answers with the invariants that were found broken, of those that the patch breaks.
+// breakOne returns the invariants that were found broken and that the patch is meant to break.
 func breakOne(ctx context.Context, name string) ([]string, error) {
 	dir, err := os.MkdirTemp("", "accounts-broken-")
 	if err != nil {
@@ -87,7 +89,7 @@ func breakOne(ctx context.Context, name string) ([]string, error) {
 	return found, nil
 }
 
-// invariantsOf reads the line of a patch that says which invariants it breaks.
+// invariantsOf returns the invariants that a patch breaks, from its line "Invariants:".
 func invariantsOf(patch string) []string {
 	_, rest, _ := strings.Cut(patch, "\nInvariants: ")
 	line, _, _ := strings.Cut(rest, "\n")
@@ -96,7 +98,8 @@ func invariantsOf(patch string) []string {
 
 var patchedFile = regexp.MustCompile(`(?m)^--- a/(.*)$`)
 
-// patched makes changed copies of the files that a patch changes, and the list of them that go build -overlay reads.
+// patched applies a patch to copies of the files it changes. It returns the path of the overlay
+// file for go build -overlay.
 func patched(ctx context.Context, dir, patch string) (string, error) {
 	replace := map[string]string{}
 	for _, match := range patchedFile.FindAllStringSubmatch(patch, -1) {

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// The broken servers are caught by make torture-broken; here they are only kept in step with what they break.
+// TestBreaksFit checks that each patch still applies. `make torture-broken` checks that the broken
+// servers are caught.
 func TestBreaksFit(t *testing.T) {
 	t.Chdir("../..") // patches name files by their paths in the repository
 	files, err := breaks.ReadDir("breaks")

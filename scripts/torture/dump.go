@@ -14,10 +14,11 @@ import (
 	"example.com/accounts/scripts/torture/history"
 )
 
-// dump ends the history with what the database holds, and with what dump and logs should not hold.
+// dump ends the history with the sessions in the database and with the results of the checks of
+// tables and logs.
 func (t *torture) dump() error {
 	ctx := context.Background()
-	for _, r := range t.site.Replicas { // in order, so that what waits is written
+	for _, r := range t.site.Replicas { // a clean shutdown, so that pending writes are written
 		r.Terminate()
 	}
 	e := history.Event{Begin: t.record.Now(), Dump: &history.Dump{Reused: map[string]int{}}}
@@ -77,7 +78,7 @@ func (t *torture) reuseEvents(ctx context.Context, counts map[string]int) error 
 	return rows.Err()
 }
 
-// rowsOf are the canaries' rows, whole.
+// rowsOf returns the complete rows of the canaries.
 func (t *torture) rowsOf(ctx context.Context) (map[string]string, error) {
 	found := map[string]string{}
 	err := t.each(ctx, "SELECT * FROM sessions", func(values []string) {
@@ -88,7 +89,7 @@ func (t *torture) rowsOf(ctx context.Context) (map[string]string, error) {
 	return found, err
 }
 
-// leaks looks for tokens of the history in every table and in the replicas' logs.
+// leaks searches every table and the replicas' logs for tokens of the history.
 func (t *torture) leaks(ctx context.Context) (list []string, err error) {
 	for _, table := range []string{"users", "sessions", "events", "one_time_tokens", "outbox"} {
 		found := false
@@ -113,7 +114,8 @@ func (t *torture) leaks(ctx context.Context) (list []string, err error) {
 	return list, nil
 }
 
-// logged looks through a log, and notes panics on the way, and what the race detector says if this program was built with it.
+// logged searches a log for tokens. It also records panics and, if this program was built with it,
+// reports of the race detector.
 func (t *torture) logged(path string) (leak bool, err error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -15,27 +15,27 @@ import (
 	"example.com/accounts/server/servertest/mysqlproxy"
 )
 
-// fault is something that happens to servers, and is over when do returns. Server -1 is all of them.
+// fault is a fault of one server, or of all if server is -1. It is over when do returns.
 type fault struct {
 	name   string
 	server int
 	do     func(ctx context.Context) error
-	ahead  time.Duration // of a clock
+	ahead  time.Duration // how far the clock is ahead
 }
 
 const (
-	storm = 20 * time.Second // faults come for so long
-	calm  = 8 * time.Second  // and then none for so long: more than a server may take to recover
+	storm = 20 * time.Second // how long faults occur
+	calm  = 8 * time.Second  // the pause between storms: longer than a server may take to recover
 )
 
-// faults draws them from the seed, in two lanes: one does things to the replicas' processes, the other to the database
-// and the ways to it. They pause together, so that what lasts longer than its fault is seen. The last pause is the end
-// of the run.
+// faults draws faults from the seed, in two lanes: one for the processes of the replicas, the other
+// for the database and the connections to it. Both pause at the same time, so that effects that
+// outlast their fault are visible. The run ends with a pause.
 func (t *torture) faults(ctx context.Context, d time.Duration, seed uint64) error {
 	end := time.Now().Add(d - calm)
 	for time.Now().Before(end) && ctx.Err() == nil {
 		until := time.Now().Add(storm)
-		if left := time.Until(end); left < storm+calm+storm/2 { // no storm that is hardly one
+		if left := time.Until(end); left < storm+calm+storm/2 { // too short for another storm
 			until = end
 		}
 		var lanes sync.WaitGroup
@@ -65,7 +65,8 @@ func (t *torture) meet(ctx context.Context, f fault) {
 	t.met(f.name)
 }
 
-// stalls notes when this machine itself stands still, or its disk: that too is a fault from which servers have to recover.
+// stalls records when this machine or its disk stalls, because servers have to recover from that as
+// from any fault.
 func (t *torture) stalls(ctx context.Context) {
 	const every = 100 * time.Millisecond
 	long := every + t.site.Config.Margin()*3/4
@@ -82,7 +83,7 @@ func (t *torture) stalls(ctx context.Context) {
 			t.fail(err)
 			return
 		}
-		_ = file.Sync() // a file system that cannot does not stall
+		_ = file.Sync() // a file system without sync does not stall
 		if now := t.record.Now(); now-began > long.Microseconds() {
 			t.record.Add(history.Event{Begin: began, End: now, Fault: &history.Fault{Name: "stalled machine", Server: -1}})
 			t.met("stalled machine")
@@ -117,7 +118,7 @@ func (t *torture) ofReplicas(r *rand.Rand) fault {
 			replica.Terminate()
 			return replica.Start(ctx)
 		}}
-	case n < 18 && replica.Proxy != nil: // SQLite has no other clock to differ from
+	case n < 18 && replica.Proxy != nil: // SQLite has no clock of its own to differ from
 		by := t.site.Config.Margin() + millis(r, 0, 4000)
 		if r.IntN(2) == 0 {
 			by = -by
@@ -136,7 +137,7 @@ func (t *torture) ofDatabase(r *rand.Rand) fault {
 	long := millis(r, 100, 3000)
 	if t.site.Replicas[0].Proxy == nil || r.IntN(9) == 0 {
 		return fault{name: "locked rows", server: -1, do: func(ctx context.Context) error {
-			_ = t.site.Database.Hold(ctx, long) // it may be away
+			_ = t.site.Database.Hold(ctx, long) // the database may be down
 			return nil
 		}}
 	}
@@ -161,7 +162,7 @@ func (t *torture) ofDatabase(r *rand.Rand) fault {
 	return ofConnections(r, replica, long)
 }
 
-// ofConnections are faults between a replica and the database.
+// ofConnections draws a fault of the connections between a replica and the database.
 func ofConnections(r *rand.Rand, replica *site.Replica, long time.Duration) fault {
 	p := replica.Proxy
 	lasting := func(begin func()) func(context.Context) error {
@@ -169,7 +170,7 @@ func ofConnections(r *rand.Rand, replica *site.Replica, long time.Duration) faul
 			begin()
 			time.Sleep(long)
 			p.Delay(0)
-			p.Next("") // whatever has not happened will not
+			p.Next("") // cancel the faults that have not occurred
 			return p.Back()
 		}
 	}

@@ -15,14 +15,14 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// user is somebody with one or more jars.
+// user is a user with one or more jars.
 type user struct {
 	id   int64
 	name string
 
 	mu        sync.Mutex
-	passwords []string // the one in force is among them: of a change without an answer nobody knows
-	right     int      // the one believed in
+	passwords []string // contains the current one: after a change without a response, both are possible
+	right     int      // index of the password to try
 	changes   int
 }
 
@@ -38,7 +38,7 @@ func (u *user) wrong() {
 	u.right++
 }
 
-// add takes up a new password, which is in force if sure.
+// add records a new password. If sure, it replaces all others.
 func (u *user) add(password string, sure bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -49,23 +49,24 @@ func (u *user) add(password string, sure bool) {
 	u.passwords = append(u.passwords, password)
 }
 
-// jar is a browser or a device: some tabs that share tokens, and obey the rules of invariant 6. A careful one has one
-// refresh at a time, and one attempt until a higher generation comes; in others each tab refreshes when it likes, as with
-// generated clients.
+// jar is the set of tokens of a browser or a device. Its tabs share the tokens and obey the rules
+// of invariant 6. A careful jar sends one refresh at a time, with the same attempt until it
+// receives a higher generation. In other jars each tab refreshes independently, like generated
+// clients.
 type jar struct {
 	t         *torture
 	name      string
 	user      *user
 	transport token.Transport
-	victim    bool // thieves have its tokens
+	victim    bool // thieves use its tokens
 	careful   bool
 
-	refreshing sync.Mutex // as a Web Lock
+	refreshing sync.Mutex // like a Web Lock
 	mu         sync.Mutex
 	now        held
-	past       []held // of the same session, replaced
+	past       []held // superseded tokens of the same session
 	attempt    string
-	again      time.Time // a request was given up: refresh once more then
+	again      time.Time // when to refresh again after an abandoned request
 }
 
 func newAttempt() string {
@@ -88,7 +89,7 @@ func (j *jar) begin(h held) {
 	j.put(h)
 }
 
-// take puts the answer of a refresh into the jar, if its session is still there and the tokens are newer.
+// take stores the result of a refresh, if the jar still has that session and the tokens are newer.
 func (j *jar) take(h held) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -105,7 +106,7 @@ func (j *jar) put(h held) {
 	}
 }
 
-// drop forgets a session, if it still is the jar's.
+// drop removes a session from the jar, if it is still the current one.
 func (j *jar) drop(session string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -125,7 +126,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// tab goes about its day until ctx ends. The first tab of a jar is where somebody sits: it logs in and out.
+// tab simulates a tab until ctx ends. The first tab of a jar also logs in and out.
 func (j *jar) tab(ctx context.Context, number int) {
 	for ctx.Err() == nil {
 		pause(ctx, between(j.t.pace/4, j.t.pace*7/4))
@@ -162,7 +163,7 @@ func (j *jar) asking(op history.Op, method, path string, h held) asking {
 	return a
 }
 
-// refreshing is how each transport shows its handle.
+// refreshing completes a request with the credential of a refresh, as each transport sends it.
 func refreshing(a asking, h held) asking {
 	a.as, a.raw, a.method, a.path = h, h.handle(), http.MethodPost, "/accounts/refresh_token"
 	switch h.transport {
@@ -187,7 +188,7 @@ func (j *jar) login(ctx context.Context) {
 	}
 }
 
-// refresh is what a client does that is careful: it waits for its turn, and takes the tokens that are there then.
+// refresh refreshes the session. A careful client waits for its lock, then uses the current tokens.
 func (j *jar) refresh(ctx context.Context) {
 	if j.careful {
 		j.refreshing.Lock()
@@ -207,7 +208,7 @@ func (j *jar) refresh(ctx context.Context) {
 	case r.status == http.StatusUnauthorized:
 		j.bury(r.code)
 		j.drop(h.session)
-	case r.status == 0: // given up: it may yet rotate
+	case r.status == 0: // abandoned: the server may still rotate
 		j.mu.Lock()
 		j.again = time.Now().Add(patience)
 		j.mu.Unlock()
@@ -217,11 +218,11 @@ func (j *jar) refresh(ctx context.Context) {
 func (j *jar) profile(ctx context.Context, h held) {
 	r := j.t.ask(ctx, j.asking(history.Profile, http.MethodGet, "/accounts/profile", h))
 	if r.status == http.StatusUnauthorized {
-		j.refresh(ctx) // as clients do on any 401; it tells what has become of the session
+		j.refresh(ctx) // as clients do on any 401: the response tells why the session ended
 	}
 }
 
-// bury leaves what the jar has of its session to the ghosts.
+// bury adds the tokens of a session that has ended to the graveyard.
 func (j *jar) bury(why string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -230,7 +231,7 @@ func (j *jar) bury(why string) {
 	}
 }
 
-// decide ends sessions in one of the ways there are.
+// decide ends sessions in one of the possible ways.
 func (j *jar) decide(ctx context.Context, h held) {
 	switch n := rand.IntN(10); {
 	case n < 5:
@@ -250,7 +251,8 @@ func (j *jar) decide(ctx context.Context, h held) {
 	}
 }
 
-// end asks until there is an answer, as somebody does who wants to be logged out, or gives the tokens up.
+// end repeats a request until there is a response, and then drops the tokens. After five tries it
+// gives up.
 func (j *jar) end(ctx context.Context, a asking, h held) {
 	for range 5 {
 		r := j.t.ask(ctx, a)

@@ -1,14 +1,16 @@
-// Torture runs replicas of the server over a database of their own, lets honest clients, thieves, ghosts and forgers at
-// them, and kills, stops, cuts off and misleads them meanwhile. What everybody asked and was told is recorded, and a
-// checker that knows nothing else judges whether every promise of the refresh protocol was kept.
+// Command torture runs replicas of the server with a database of their own, and sends them requests
+// of honest clients, thieves, ghosts and forgers. During this time it kills and stops the servers,
+// cuts their connections and changes their clocks. It records all requests and responses. A checker
+// that knows only this history decides whether every invariant of the refresh protocol was kept.
 //
 //	torture [-engine sqlite] [-minutes 1] [-seed N]
 //	torture -race 10000      a hundred clients at once with one token, so many times
 //	torture -broken all      servers that are broken on purpose (breaks/), each of which must be caught
 //	torture -check FILE      judges a history that was kept by -history FILE
 //
-// MariaDB and MySQL are started by scripts/with-mysql.sh, a Galera cluster by scripts/with-galera.sh around this program;
-// with -database it is a server that runs already, and is not killed. Exit status 1: a promise was broken.
+// MariaDB and MySQL are started by scripts/with-mysql.sh; a Galera cluster is started by
+// scripts/with-galera.sh before this program. With -database, the program uses a running server and
+// does not kill it. The exit status is 1 if an invariant was violated.
 package main
 
 import (

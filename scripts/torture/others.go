@@ -14,13 +14,13 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// grave is what was left of a session: its tokens, the newest last.
+// grave contains the tokens of a session that has ended, the newest last.
 type grave struct {
 	tokens  []held
 	attempt string
 }
 
-// graveyard is where ghosts come from; the oldest give way.
+// graveyard contains the sessions that ghosts use, at most 300; the oldest are dropped.
 type graveyard struct {
 	mu   sync.Mutex
 	list []grave
@@ -34,7 +34,7 @@ func (g *graveyard) add(one grave) {
 	}
 }
 
-// one is a recent one half of the time.
+// one returns a random grave, half of the time one of the five most recent.
 func (g *graveyard) one() (grave, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -48,8 +48,8 @@ func (g *graveyard) one() (grave, bool) {
 	return g.list[rand.IntN(n)], true
 }
 
-// ghosts ask with the tokens of sessions that have ended: the newest, or the one before it, which would be within its
-// grace if the session lived.
+// ghosts present tokens of ended sessions: the newest, or the one before it, which would be within
+// its grace period if the session were live.
 func (t *torture) ghosts(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, t.pace/4)
@@ -77,7 +77,8 @@ func (t *torture) ghosts(ctx context.Context) {
 	}
 }
 
-// thieves take tokens of those jars that are their victims, and use them without the attempt, or with one of their own.
+// thieves present tokens of the jars marked as victims, without an attempt or with one of their
+// own.
 func (t *torture) thieves(ctx context.Context) {
 	victims := slices.DeleteFunc(slices.Clone(t.jars), func(j *jar) bool { return !j.victim })
 	for ctx.Err() == nil && len(victims) > 0 {
@@ -87,7 +88,7 @@ func (t *torture) thieves(ctx context.Context) {
 		list := append(slices.Clone(j.past), j.now)
 		j.mu.Unlock()
 		h := list[rand.IntN(len(list))]
-		if h.session == "" || h.generation == j.held().generation && chance(0.7) { // mostly old ones
+		if h.session == "" || h.generation == j.held().generation && chance(0.7) { // mostly superseded ones
 			continue
 		}
 		a := refreshing(asking{client: "thief", role: history.Thief, op: history.Refresh}, h)
@@ -98,7 +99,8 @@ func (t *torture) thieves(ctx context.Context) {
 	}
 }
 
-// forgers show what nobody has handed out, or by another way than its own, against sessions that nobody else uses.
+// forgers present forged tokens, and real ones through a wrong transport, for sessions that no
+// other client uses.
 func (t *torture) forgers(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, t.pace/2)
@@ -108,7 +110,7 @@ func (t *torture) forgers(ctx context.Context) {
 		h := t.canaries[rand.IntN(len(t.canaries))]
 		a := asking{client: "forger", role: history.Forger, op: history.Refresh, as: h, method: http.MethodPost, path: "/accounts/refresh_token"}
 		switch rand.IntN(4) {
-		case 0: // the right token by a wrong way
+		case 0: // the right token through a wrong transport
 			a.raw, a.carrier = h.handle(), sampleOther(h)
 		case 1:
 			a.raw, a.carrier = h.access, []string{"body", "refresh"}[rand.IntN(2)]
@@ -124,7 +126,8 @@ func (t *torture) forgers(ctx context.Context) {
 	}
 }
 
-// fresh hatches new canaries before the old ones have come to their end; if a fault is in the way, next time.
+// fresh creates new canaries before the old ones expire. If a fault prevents that, it tries again
+// next time.
 func (t *torture) fresh(ctx context.Context) {
 	old, forged, untouched := t.canaries, t.forged, t.untouched
 	if err := t.hatch(ctx); err != nil {
@@ -137,8 +140,9 @@ func sampleOther(h held) string {
 	return ways[h.transport][rand.IntN(2)]
 }
 
-// forge makes tokens like those of a session. What is expired or not yet born is left out: the handle of server_held may
-// be expired, and in a minute the others are born.
+// forge returns forged tokens of a session. It leaves out expired tokens, because a token of the
+// transport server_held may be expired, and tokens issued in the future, because they become valid
+// within a minute.
 func (t *torture) forge(h held) (list []string) {
 	use, access := tokentest.Refresh, h.access
 	refresh := h.refresh
@@ -153,12 +157,14 @@ func (t *torture) forge(h held) (list []string) {
 	return list
 }
 
-// sendable: in a cookie without quotes, which would be another value.
+// sendable reports whether a value can be sent in a cookie without quotes, which would change the
+// value.
 func sendable(raw string) bool {
 	return raw != "" && len(raw) < 8000 && !slices.ContainsFunc([]byte(raw), func(b byte) bool { return b <= ' ' || b >= 0x7f || b == '"' || b == ';' || b == ',' || b == '\\' })
 }
 
-// operator deactivates users and lets them in again, past every replica and proxy, and removes what has ended.
+// operator deactivates and reactivates users, bypassing every replica and proxy, and deletes ended
+// sessions.
 func (t *torture) operator(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, t.pace*8)
@@ -168,7 +174,7 @@ func (t *torture) operator(ctx context.Context) {
 		for end := time.Now().Add(30 * time.Second); !t.setActive(ctx, u, true) && time.Now().Before(end); {
 			pause(ctx, 200*time.Millisecond)
 		}
-		_, _ = t.site.Sweeper.CleanUp(ctx) // next time, if the database is away
+		_, _ = t.site.Sweeper.CleanUp(ctx) // tries again next time, if the database is down
 	}
 }
 

@@ -22,14 +22,16 @@ const (
 	raceWave  = raceUsers * perUser
 )
 
-// race lets a hundred clients show one token that is older than W+M at once, again and again: there must be exactly one
-// successor each time. The sessions of up to 8,000 rounds are made beforehand; then come new ones.
+// race lets a hundred clients present the same token at once, older than W+M, in each round. Each
+// round must have exactly one successor. The sessions of up to 8,000 rounds are created in advance,
+// then the next ones.
 func race(ctx context.Context, o options, rounds int) (ok bool, err error) {
 	o.rotation, o.d = raceW, time.Hour
 	t := &torture{options: o}
 	t.start()
 	if t.site, err = site.New(ctx, site.Options{Engine: o.engine, URLs: o.urls, Replicas: o.replicas, Settings: append(o.settings(),
-		// A wave of sessions is made beforehand, and outlives its rounds. Of two settings of one name the last counts.
+		// The sessions must outlive all rounds of their wave. Of two settings with the same name,
+		// replicas use the last one (see exec.Cmd).
 		"ACCOUNTS_REFRESH_IDLE_TTL=3h", "ACCOUNTS_SERVER_HELD_IDLE_TTL=3h", "ACCOUNTS_SESSION_MAX_AGE=3h", "ACCOUNTS_LOG_LEVEL=warn")}); err != nil {
 		return false, err
 	}
@@ -60,7 +62,7 @@ type racing struct {
 	wave         int
 }
 
-// sessions logs in and waits until every token is old enough.
+// sessions creates n sessions and waits until every token is old enough.
 func (r *racing) sessions(ctx context.Context, n int) ([]held, error) {
 	began := time.Now()
 	r.wave++
@@ -97,7 +99,7 @@ func (r *racing) sessions(ctx context.Context, n int) ([]held, error) {
 	}
 }
 
-// post asks without a history, which would be a million lines.
+// post sends a request without recording it, because the history would have a million lines.
 func (r *racing) post(ctx context.Context, server int, path string, body map[string]any) (result, error) {
 	a := asking{client: "racer", method: http.MethodPost, path: path}
 	request, err := r.request(ctx, server, a, body)
@@ -111,7 +113,7 @@ func (r *racing) post(ctx context.Context, server int, path string, body map[str
 	return r.learn(a, response, &history.Call{}), nil
 }
 
-// round is one token and a hundred clients.
+// round sends one token from a hundred clients.
 func (r *racing) round(ctx context.Context, h held) {
 	start := make(chan struct{})
 	results := make([]result, racers)
@@ -119,7 +121,7 @@ func (r *racing) round(ctx context.Context, h held) {
 	for i := range racers {
 		all.Go(func() {
 			<-start
-			results[i], _ = r.post(ctx, i%len(r.site.Replicas), "/accounts/refresh_token", map[string]any{"refresh_token": h.refresh}) // no answer is status 0
+			results[i], _ = r.post(ctx, i%len(r.site.Replicas), "/accounts/refresh_token", map[string]any{"refresh_token": h.refresh}) // status 0: none
 		})
 	}
 	began := time.Now()
@@ -128,7 +130,7 @@ func (r *racing) round(ctx context.Context, h held) {
 	took := time.Since(began)
 	r.rounds++
 	r.longest = max(r.longest, took)
-	slow := took >= raceW // then an answer may come too late for its grace, as it must
+	slow := took >= raceW // a response may come after the grace period
 	if slow {
 		r.slow++
 	}

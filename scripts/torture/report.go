@@ -13,7 +13,7 @@ import (
 	"example.com/accounts/scripts/torture/history"
 )
 
-// figures are counted while it runs.
+// figures are the counters of a run.
 type figures struct {
 	began     time.Time
 	counting  sync.Mutex
@@ -24,7 +24,7 @@ type figures struct {
 	statuses  map[int]int
 	codes     map[string]int
 	mets      map[string]int
-	others    []string // breaks that are not of the history
+	others    []string // violations found outside of the history
 }
 
 func (f *figures) start() {
@@ -64,7 +64,7 @@ func (f *figures) broken(text string) {
 
 const progressEvery = 5 * time.Second
 
-// progress prints a line from time to time.
+// progress prints a line every few seconds.
 func (t *torture) progress(ctx context.Context) {
 	for {
 		pause(ctx, progressEvery)
@@ -80,7 +80,7 @@ func (t *torture) progress(ctx context.Context) {
 
 const breaksShown = 20
 
-// report prints what was seen, and whether every promise was kept.
+// report prints the results, and reports whether every invariant was kept.
 func (t *torture) report(v history.Verdict) bool {
 	t.counting.Lock()
 	defer t.counting.Unlock()
@@ -124,7 +124,7 @@ func (t *torture) verdict(v history.Verdict) bool {
 	return len(texts) == 0
 }
 
-// faultLines prints what the servers have logged of faults of their own: their logs go with the run.
+// faultLines prints the server errors in the logs, because the logs are deleted at the end.
 func (t *torture) faultLines() {
 	shown := 0
 	for _, r := range t.site.Replicas {

@@ -18,7 +18,7 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// options of a run.
+// options are the options of a run.
 type options struct {
 	engine   string
 	urls     []string
@@ -29,7 +29,7 @@ type options struct {
 	pace     time.Duration
 	d        time.Duration
 	seed     uint64
-	keep     string // where the history stays
+	keep     string // path of the history; empty: deleted after the run
 }
 
 // torture is a run.
@@ -43,9 +43,9 @@ type torture struct {
 	canaries  []held
 	canary    *user
 	hatched   time.Time
-	forged    map[string][]string // by the session of a canary
-	untouched map[string]string   // the canaries' rows
-	changed   []string            // those of them that did not stay so
+	forged    map[string][]string // forged tokens by the session of a canary
+	untouched map[string]string   // rows of the canaries after their login
+	changed   []string            // canaries whose row has changed
 	graves    graveyard
 	secrets   secrets
 	figures
@@ -54,7 +54,7 @@ type torture struct {
 	fault error
 }
 
-// fail ends the run: the machinery itself does not work.
+// fail ends the run because the test itself does not work.
 func (t *torture) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -69,7 +69,8 @@ func (t *torture) failed() error {
 
 func (t *torture) pick() int { return rand.IntN(len(t.site.Replicas)) }
 
-// settings: W is short, so that there are many rotations, and sessions end by themselves within the run.
+// settings returns the settings of the servers. W is short, so that there are many rotations and
+// sessions expire during the run.
 func (o options) settings() []string {
 	margin := min(5*time.Second, o.rotation/5)
 	access := (2*(o.rotation+margin) + time.Second).Round(time.Second)
@@ -81,7 +82,7 @@ func (o options) settings() []string {
 	}
 }
 
-// run tortures, and says what it has found.
+// run executes a run and prints its report.
 func run(ctx context.Context, o options) (ok bool, err error) {
 	t := &torture{options: o, forged: map[string][]string{}, untouched: map[string]string{}}
 	t.start()
@@ -135,11 +136,11 @@ var transports = []token.Transport{token.Hybrid, token.Cookies, token.ServerHeld
 
 const firstPassword = "correct horse battery staple"
 
-// prepare makes users, jars, and the sessions that forgers try.
+// prepare creates users, jars, and the sessions that forgers attack.
 func (t *torture) prepare(ctx context.Context) error {
 	for i := range t.site.Replicas {
 		t.http = append(t.http, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }})
-		if t.site.Replicas[i].Proxy != nil { // their clocks are always some way apart, as much as half of what is allowed
+		if t.site.Replicas[i].Proxy != nil { // the clocks always differ, by up to half of the allowed error
 			t.site.Replicas[i].Offset = time.Duration(i-len(t.site.Replicas)/2) * t.site.Config.Margin() / 4
 			t.site.Replicas[i].Clock(0)
 		}
@@ -163,12 +164,12 @@ func (t *torture) prepare(ctx context.Context) error {
 	return t.hatch(ctx)
 }
 
-// hatch logs the canaries in: nobody but forgers will ever show their tokens.
+// hatch logs the canaries in. Only forgers present their tokens.
 func (t *torture) hatch(ctx context.Context) error {
 	var canaries []held
 	for _, transport := range transports {
 		j := &jar{t: t, name: "canary", user: t.canary, transport: transport}
-		for range 20 { // clocks settle
+		for range 20 { // the clocks may still change
 			if j.login(ctx); j.held().session != "" {
 				break
 			}
@@ -189,7 +190,8 @@ func (t *torture) hatch(ctx context.Context) error {
 	return err
 }
 
-// look compares the canaries' rows with what they were. Those that have come to their end may have been removed.
+// look compares the canaries' rows with their original state. Expired canaries may have been
+// deleted.
 func (t *torture) look(ctx context.Context) error {
 	now, err := t.rowsOf(ctx)
 	for id, row := range t.untouched {
@@ -200,7 +202,7 @@ func (t *torture) look(ctx context.Context) error {
 	return err
 }
 
-// live is the run: everybody at once, and at the end everybody once more.
+// live runs all clients at once until the faults end, and then refreshes every jar once more.
 func (t *torture) live(ctx context.Context) error {
 	living, end := context.WithCancel(ctx)
 	var all sync.WaitGroup
@@ -215,19 +217,19 @@ func (t *torture) live(ctx context.Context) error {
 	err := t.faults(ctx, t.d, t.seed)
 	end()
 	all.Wait()
-	for _, j := range t.jars { // whoever has a session still has it
+	for _, j := range t.jars { // every session must still be live
 		j.refresh(ctx)
 	}
 	return errors.Join(err, ctx.Err())
 }
 
-// secrets are the parts of everything that must be in no dump and no log.
+// secrets contains the secret parts of tokens, which no dump and no log may contain.
 type secrets struct {
 	mu    sync.Mutex
 	parts map[string]bool
 }
 
-// add takes what makes a token valid: its last part.
+// add adds the signature of each token, its last part.
 func (s *secrets) add(list ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -241,7 +243,7 @@ func (s *secrets) add(list ...string) {
 	}
 }
 
-// in finds them in a text: runs of the letters that tokens are made of.
+// in reports whether a text contains one of the secrets. It compares runs of base64url characters.
 func (s *secrets) in(text string) bool {
 	for run := range strings.FieldsFuncSeq(text, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'

@@ -19,19 +19,19 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// held is what a jar has of a session: one generation's tokens.
+// held contains a jar's tokens of one generation.
 type held struct {
 	session               string
 	generation            int64
 	transport             token.Transport
 	access, refresh, csrf string
-	born                  time.Time // when it came
+	born                  time.Time // when the jar received them
 	sessionEnd            int64
 }
 
 func (h held) bearer() bool { return h.transport == token.Hybrid || h.transport == token.Body }
 
-// claims are what a token says; nothing of it is secret.
+// claims are the claims of a token; none of them is secret.
 type claims struct {
 	Subject    string `json:"sub"`
 	Session    string `json:"sid"`
@@ -39,21 +39,21 @@ type claims struct {
 	ID         string `json:"jti"`
 	Issued     int64  `json:"iat"`
 	Expires    int64  `json:"exp"`
-	Key        string `json:"kid"` // of the header
+	Key        string `json:"kid"` // from the header
 }
 
 func read(raw string) (c claims) {
 	parts := strings.Split(raw, ".")
 	for _, part := range parts[:min(2, len(parts))] {
 		if text, err := base64.RawURLEncoding.DecodeString(part); err == nil {
-			_ = json.Unmarshal(text, &c) // what is not there stays empty, and the checker sees it
+			_ = json.Unmarshal(text, &c) // missing claims stay empty, and the checker reports them
 		}
 	}
 	return c
 }
 
-// shown is how the history names what a request shows. A jar that was not given a token of its generation shows nothing,
-// and the checker sees what comes of it.
+// shown describes the token of a request for the history. If the jar has no token of its
+// generation, raw is empty and the request sends none; the checker finds the consequences.
 func (h held) shown(raw, attempt string) *history.Token {
 	c := read(raw)
 	if raw == "" {
@@ -63,7 +63,7 @@ func (h held) shown(raw, attempt string) *history.Token {
 	return &history.Token{Session: h.session, Generation: c.Generation, Attempt: history.Hash(attempt), User: user, Transport: string(h.transport), Key: c.Key, Issued: c.Issued, Expires: c.Expires}
 }
 
-// handle is the credential of a refresh.
+// handle returns the credential of a refresh.
 func (h held) handle() string {
 	if h.transport == token.ServerHeld {
 		return h.access
@@ -71,47 +71,47 @@ func (h held) handle() string {
 	return h.refresh
 }
 
-// result is an answer, as far as a client looks at it.
+// result is the part of a response that a client uses.
 type result struct {
 	status int
 	code   string
-	held   held // of a 200 that brought tokens
+	held   held // of a 200 response with tokens
 }
 
 func (r result) ok() bool { return r.status >= 200 && r.status < 300 }
 
-// asking is a request to be made.
+// asking describes a request.
 type asking struct {
 	client, method, path string
 	role                 history.Role
 	op                   history.Op
 	as                   held
-	raw                  string // the token shown; empty shows none
-	carrier              string // bearer, access, refresh or body
+	raw                  string // the presented token; empty: none
+	carrier              string // its location: bearer, access, refresh or body
 	attempt              string
 	body                 map[string]any
 	target               string
 }
 
-// patience is how long a client waits for an answer: longer than a server that runs works on any request.
+// patience is the time-out of a client: longer than a running server works on any request.
 const patience = 4 * time.Second
 
-// ask makes a request to some replica and records what came of it.
+// ask sends a request to a random replica and records the result.
 func (t *torture) ask(ctx context.Context, a asking) result {
 	server := t.pick()
 	body := a.body
 	if a.carrier == "body" && a.raw != "" {
 		body = map[string]any{"refresh_token": a.raw}
 	}
-	lose := time.Duration(0) // how soon the client loses the connection
+	lose := time.Duration(0) // when the client drops the connection
 	if a.role == history.Honest && a.op == history.Refresh && chance(0.05) {
 		lose = between(time.Millisecond, 40*time.Millisecond)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(lose, patience)) // the end of the run interrupts nobody
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(lose, patience)) // outlives the run
 	defer cancel()
 	request, err := t.request(ctx, server, a, body)
 	if err != nil {
-		panic(err) // a mistake in this program
+		panic(err) // an error of this program
 	}
 	e := history.Event{Call: &history.Call{Client: a.client, Role: a.role, Op: a.op, Server: server, Target: a.target}}
 	if a.as.session != "" {
@@ -121,7 +121,7 @@ func (t *torture) ask(ctx context.Context, a asking) result {
 	response, err := receive(t.http[server], request)
 	e.End = t.record.Now()
 	r := result{}
-	if e.Call.Lost = lose > 0; e.Call.Lost { // also if the answer was faster
+	if e.Call.Lost = lose > 0; e.Call.Lost { // also if the response was faster
 		err = errors.New("lost")
 	}
 	if err == nil {
@@ -178,11 +178,11 @@ func receive(client *http.Client, request *http.Request) (*servertest.Response, 
 	defer func() { _ = answer.Body.Close() }()
 	raw, err := io.ReadAll(answer.Body)
 	r := &servertest.Response{Status: answer.StatusCode, Header: answer.Header, Raw: raw}
-	_ = json.Unmarshal(raw, &r.JSON) // not every answer is an object
+	_ = json.Unmarshal(raw, &r.JSON) // not every body is an object
 	return r, err
 }
 
-// learn notes an answer in the history, and what it brought.
+// learn adds a response with its tokens to a call of the history.
 func (t *torture) learn(a asking, response *servertest.Response, call *history.Call) result {
 	r := result{status: response.Status, code: response.Code()}
 	call.Status, call.Code, call.Cookie = r.status, r.code, len(response.Header.Values("Set-Cookie"))
@@ -200,7 +200,7 @@ func (t *torture) learn(a asking, response *servertest.Response, call *history.C
 	}
 	for _, c := range response.Cookies() {
 		switch {
-		case c.Value == "": // one of another transport, expired
+		case c.Value == "": // an expired cookie of another transport
 		case c.Name == "access":
 			h.access = c.Value
 		case c.Name == "refreshtoken":
@@ -210,13 +210,14 @@ func (t *torture) learn(a asking, response *servertest.Response, call *history.C
 	t.secrets.add(h.access, h.refresh, h.csrf, a.attempt)
 	r.held = h
 	call.Got = h.got()
-	if call.Got.User == 0 && call.Shown != nil { // the same tokens, which a cookie transport does not send again
+	if call.Got.User == 0 && call.Shown != nil { // unchanged tokens, which a cookie transport does not send again
 		call.Got.User = call.Shown.User
 	}
 	return r
 }
 
-// got is how the history names what an answer brought. All tokens of it must say the same.
+// got returns the tokens of a response for the history. All its tokens must belong to the same
+// session and generation.
 func (h held) got() *history.Token {
 	g := &history.Token{Session: h.session, Generation: h.generation, Transport: string(h.transport), SessionEnd: h.sessionEnd, Access: history.Hash(h.access), Refresh: history.Hash(h.refresh)}
 	for _, raw := range []string{h.access, h.refresh} {

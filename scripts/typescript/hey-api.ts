@@ -1,5 +1,6 @@
-// What @hey-api/openapi-ts makes of the contract, and the lines of the README that use it. It is compiled, never run,
-// without exactOptionalPropertyTypes, which the code that it copies beside the contract's is not written for.
+// Uses the output of @hey-api/openapi-ts and the lines of the README about it. It is compiled,
+// never run, and without exactOptionalPropertyTypes, because the runtime code that the generator
+// copies does not compile with it.
 import { client } from "../../.cache/typescript/hey-api/client.gen.js";
 import { getProfile, login, logout, refreshToken, type RefreshTokenError } from "../../.cache/typescript/hey-api/index.js";
 
@@ -40,7 +41,7 @@ function afterRefresh(code: RefreshTokenError["code"]): string {
       return "report";
     default:
       code satisfies never;
-      return "report"; // a newer server may answer with other codes
+      return "report"; // a newer server may respond with other codes
   }
 }
 

@@ -1,4 +1,4 @@
-// What orval's default client (axios) makes of the contract. It is compiled, never run.
+// Uses the output of orval's default client (axios). It is compiled, never run.
 import axios, { isAxiosError } from "axios";
 import { changePassword, getProfile, login, type Problem, type SignedIn } from "../../.cache/typescript/orval/api.js";
 

@@ -1,5 +1,6 @@
-// What the types of the contract let a front end say. It is compiled, never run: when an operation gains or loses an
-// error code, or a member changes, this program stops compiling. The lines under @ts-expect-error must not compile.
+// Tests the types of the contract in a front end. It is compiled, never run: it stops compiling
+// when an operation gains or loses an error code, or when a member changes. The lines below
+// @ts-expect-error must not compile.
 //
 // schema.d.ts comes from openapi-typescript; see the step "types" of scripts/verify.sh.
 import createClient from "openapi-fetch";
@@ -8,7 +9,7 @@ import type { components, operations, paths } from "../../.cache/typescript/sche
 type Schemas = components["schemas"];
 type User = Schemas["User"];
 
-/** The message of a field, with the bound that it violates. */
+/** Returns the message for a field, with the bound that it violates. */
 export function fieldMessage(error: Schemas["FieldError"]): string {
   return error.code === "too_short" && error.minimum !== undefined ? `At least ${error.minimum} characters.` : error.detail;
 }
@@ -19,20 +20,26 @@ type ProblemOf<Operation extends keyof operations, Status extends keyof operatio
     ? Problem
     : never;
 
-/** Everything that login, and everything that refreshToken can answer instead of tokens. */
+/** All errors of login and of refreshToken. */
 type LoginProblem = ProblemOf<"login", 400 | 401 | 403 | 413 | 415 | 422 | 429 | 500 | 503>;
 type RefreshProblem = ProblemOf<"refreshToken", 400 | 401 | 403 | 413 | 415 | 422 | 500 | 503>;
 
-/** Returns `instead`. `code` is of the type never if the switch before names every code; a newer server may answer with others. */
+/**
+ * Returns `instead`. The type of `code` is never if the preceding switch covers every code; a newer
+ * server may respond with others.
+ */
 function otherwise<Result>(code: never, instead: Result): Result {
   void code;
   return instead;
 }
 
-/** What a sign-in form says. Every code of the operation is named; a new one is a compile error. */
+/**
+ * Returns the message of a sign-in form. The switch covers every code of the operation, so a new
+ * code is a compile error.
+ */
 export function loginMessage(problem: LoginProblem): string {
   const { code } = problem;
-  const detail: string = problem.detail; // after the switch, the problem is of the type never
+  const detail: string = problem.detail; // after the switch, the type of problem is never
   switch (code) {
     case "credentials_invalid":
       return "The username or the password is wrong.";
@@ -55,7 +62,7 @@ export function loginMessage(problem: LoginProblem): string {
   }
 }
 
-/** What a client does when a refresh fails. */
+/** Decides how a client continues after a failed refresh. */
 export function afterRefresh(problem: RefreshProblem): "log in" | "log in and warn" | "try again" | "report" {
   const { code } = problem;
   switch (code) {
@@ -80,7 +87,10 @@ export function afterRefresh(problem: RefreshProblem): "log in" | "log in and wa
   }
 }
 
-/** A single-page app in the transport `hybrid`: the access token and the CSRF token live in memory. */
+/**
+ * A single-page app in the transport `hybrid`: the access token and the CSRF token are kept in
+ * memory.
+ */
 export class Session {
   readonly #client = createClient<paths>({ baseUrl: "http://localhost:8080", credentials: "include" });
   #accessToken = "";

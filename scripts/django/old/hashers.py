@@ -1,4 +1,4 @@
-"""scrypt came with Django 4.0. Where Debian's Django is older, this is what 4.0 does, so that the hashes are its own."""
+"""The scrypt hasher of Django 4.0 and later. If Debian's Django is older, a copy of it."""
 
 import base64
 import hashlib

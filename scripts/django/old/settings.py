@@ -1,12 +1,12 @@
-"""A Django REST Framework service as small as it can be: what the two articles that this product replaces have in common.
+"""A minimal Django REST Framework service with the common parts of the two articles that this product replaces.
 
-Article A makes its tokens with PyJWT by hand, under two secrets; article B takes simplejwt's, under SECRET_KEY.
+Article A signs its tokens with PyJWT and two secrets. Article B uses those of simplejwt, signed with SECRET_KEY.
 """
 
 import os
 from datetime import timedelta
 
-# With a comma and a hash in it, as get_random_secret_key and people make them.
+# Contains a comma and a hash sign, like keys made by get_random_secret_key or by hand.
 SECRET_KEY = "django-insecure-p#5k,2m=x0n9(w!v3r@p8q&7t6y5u4i3o2p1a0s9d"
 REFRESH_TOKEN_SECRET = "another secret, for the refresh tokens that are made by hand"
 
@@ -31,7 +31,7 @@ DATABASES = {
     }
 }
 
-# Every one that Django has, so that make_password can be asked for each.
+# All hashers of Django, so that make_password can use each.
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",

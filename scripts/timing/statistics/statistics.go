@@ -1,4 +1,4 @@
-// Package statistics says whether two samples of durations can be told apart.
+// Package statistics decides whether two samples of durations differ.
 package statistics
 
 import (
@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// The bounds of the verdict: two medians this close together are drowned by any network, and a p-value above pBound
-// says that the samples could be of one distribution.
+// Bounds of the verdict: the noise of any network hides a difference of medians below the first
+// two, and a p-value above pBound means that both samples can be from one distribution.
 const (
 	msBound      = 2.0
 	percentBound = 5.0
 	pBound       = 0.01
 )
 
-// Comparison is two samples beside each other. Difference is B's median minus A's.
+// Comparison compares two samples. Difference is B's median minus A's.
 type Comparison struct {
 	A, B       float64 // medians, in ms
 	Difference float64 // ms
 	Percent    float64 // of A
-	P          float64 // how often two samples of one distribution differ at least this much
+	P          float64 // probability that two samples of one distribution differ at least this much
 }
 
 // Compare compares two samples of at least one duration each.
@@ -32,7 +32,7 @@ func Compare(a, b []time.Duration) Comparison {
 	return c
 }
 
-// Same says that nobody can tell the samples apart.
+// Same reports whether an attacker cannot distinguish the samples.
 func (c Comparison) Same() bool {
 	return (math.Abs(c.Difference) < msBound || math.Abs(c.Percent) < percentBound) && c.P > pBound
 }
@@ -41,7 +41,7 @@ func (c Comparison) String() string {
 	return fmt.Sprintf("%6.2f ms %6.2f ms %+6.2f ms %+6.1f %% %7.3f", c.A, c.B, c.Difference, c.Percent, c.P)
 }
 
-// median is in ms.
+// median returns the median in milliseconds.
 func median(sample []time.Duration) float64 {
 	sorted := slices.Sorted(slices.Values(sample))
 	middle := len(sorted) / 2
@@ -52,9 +52,9 @@ func median(sample []time.Duration) float64 {
 	return m / float64(time.Millisecond)
 }
 
-// mannWhitney is the two-sided p-value of the U test by its normal approximation, with the corrections for ties and
-// for continuity: how often two samples of one distribution differ at least this much. Below some 20 values each it
-// means little.
+// mannWhitney returns the two-sided p-value of the U test by its normal approximation, with the
+// corrections for ties and for continuity: the probability that two samples of one distribution
+// differ at least this much. It is not reliable below about 20 values each.
 func mannWhitney(a, b []time.Duration) float64 {
 	all := slices.Sorted(slices.Values(slices.Concat(a, b)))
 	rank, ties := map[time.Duration]float64{}, 0.0

@@ -13,8 +13,9 @@ func sample(ms ...float64) (list []time.Duration) {
 	return list
 }
 
-// The second is the example of SciPy's manual of mannwhitneyu, by its method "asymptotic". The others are worked out by
-// hand: U is 0 and 8, sigma the square root of 25*11/12 and of 36/12*(13-132/132), from which p follows by a table.
+// TestMannWhitney compares p-values with known ones. The second case is the example of SciPy's
+// manual of mannwhitneyu with the method "asymptotic". The others are calculated by hand: U is 0
+// and 8, sigma the square root of 25*11/12 and of 36/12*(13-132/132), and p follows from a table.
 func TestMannWhitney(t *testing.T) {
 	for name, c := range map[string]struct {
 		a, b []time.Duration

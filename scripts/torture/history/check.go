@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Break is a promise that was not kept. The numbers are those of the protocol's invariants (see the package's list).
+// Break is a violation of an invariant of the protocol, by its number in [Invariants].
 type Break struct {
 	Invariant int
 	Session   string
@@ -18,31 +18,32 @@ func (b Break) String() string {
 	return fmt.Sprintf("invariant %d (%s): %s [session %s]", b.Invariant, Invariants[b.Invariant], b.Text, cmp.Or(b.Session, "none"))
 }
 
-// Invariants are the promises, in a word.
+// Invariants names the invariants.
 var Invariants = map[int]string{
 	1: "one leaf", 2: "step", 3: "revoke wins", 4: "monotone", 5: "no lost acknowledgement", 6: "no false alarm", 7: "detection", 8: "forged tokens change nothing",
 	9: "answers", 10: "cookies", 11: "absolute end", 12: "one event", 13: "no token in dump or log", 14: "whose and by which way", 15: "progress", 16: "availability",
 }
 
-// Verdict is what a history shows.
+// Verdict is the result of checking a history.
 type Verdict struct {
 	Breaks    []Break
 	Sessions  int
-	Rotations int // generations that somebody was handed, logins apart
-	Alarms    int // families revoked for reuse
-	Excused   int // of them: of a client whose requests met faults beyond the bounds of invariant 6
+	Rotations int // generations handed out by refreshes
+	Alarms    int // sessions revoked for reuse
+	Excused   int // alarms of clients whose requests met faults beyond the bounds of invariant 6
 }
 
 const (
 	second    = int64(1_000_000)
 	recovery  = 5 * second // invariant 16
-	honestLag = 4 * second // Q of clients that send attempts: the longest that a server which runs works on a request
+	honestLag = 4 * second // Q of clients that send attempts: the longest time that a running server works on a request
 )
 
-// Check reads a history for breaks of the invariants.
+// Check searches a history for violations of the invariants.
 //
-// It never asks when a row changed, which no client can know, but only what follows from the order of requests and
-// answers: a generation was born before the first answer that brought it, and its predecessor superseded no later.
+// It never assumes when a row changed, because no client can know that. It uses only the order of
+// requests and responses: a generation was created before the first response that contained it, and
+// its predecessor was superseded by then.
 func Check(events []Event) Verdict {
 	c := newChecker(events)
 	for _, e := range c.calls {
@@ -68,31 +69,31 @@ type checker struct {
 	sessions map[string]*session
 	users    map[int64][]*ending
 	leaves   map[leaf]string
-	reused   map[string]int64 // families seen revoked for reuse, and when that was known
+	reused   map[string]int64 // when each session was known to be revoked for reuse
 	verdict  Verdict
 }
 
-// session is what the history says of one.
+// session is the knowledge about a session from the history.
 type session struct {
 	id        string
 	user      int64
 	transport string
 	end       int64
 	made      Event
-	calls     []Event         // that showed a token of it
-	endings   []*ending       // that meant it alone
-	seen      map[int64]int64 // generation to the first time that an answer had brought it
-	after     map[int64]int64 // generation to the first time that an answer had brought a later one
-	dead      int64           // when that was known
+	calls     []Event         // requests with a token of it
+	endings   []*ending       // requests to end this session only
+	seen      map[int64]int64 // generation → time of the first response with it
+	after     map[int64]int64 // generation → time of the first response with a later one
+	dead      int64           // when the session was known to have ended
 	how       string
-	answered  bool // dead by an answer alone, and not by an acknowledged ending
+	answered  bool // known from a response alone, without an acknowledged ending
 }
 
-// ending is a request that ends sessions, if it was carried out.
+// ending is a request that ends sessions, if the server executed it.
 type ending struct {
 	Event
 	acked bool
-	but   string // the session that stays
+	but   string // the session that is kept
 }
 
 type leaf struct {
@@ -169,7 +170,7 @@ func (s *session) order() {
 	}
 }
 
-// superseded is when it was known that a generation is no longer the current one.
+// superseded returns the time at which a generation was known to be superseded.
 func (s *session) superseded(generation int64) int64 {
 	if at, known := s.after[generation]; known {
 		return at
@@ -183,7 +184,7 @@ func (s *session) superseded(generation int64) int64 {
 	return first
 }
 
-// newest is the highest generation that some answer had brought by then; -1 for none.
+// newest returns the highest generation in a response received by then; -1 for none.
 func (s *session) newest(by int64) int64 {
 	newest := int64(-1)
 	for g, at := range s.seen {
@@ -197,7 +198,7 @@ func (s *session) newest(by int64) int64 {
 func (c *checker) learnEnding(e Event) {
 	call := e.Call
 	if call.Status >= 300 && call.Status < 500 && call.Code != "refresh_reused" || call.Role == Forger {
-		return // refused, and nothing was done
+		return // rejected without an effect
 	}
 	if call.Shown == nil && call.Op != Deactivate {
 		return
@@ -227,7 +228,7 @@ func (c *checker) learnEnding(e Event) {
 
 func (c *checker) endOne(id string, x *ending) { s := c.of(id); s.endings = append(s.endings, x) }
 
-// ends are the endings that may have met a session.
+// ends returns the endings that may have ended a session.
 func (c *checker) ends(s *session) []*ending {
 	list := slices.Clone(s.endings)
 	for _, x := range c.users[s.user] {
@@ -238,7 +239,7 @@ func (c *checker) ends(s *session) []*ending {
 	return list
 }
 
-// bury finds the first time at which a session was known to have ended.
+// bury determines the first time at which a session was known to have ended.
 func (c *checker) bury(s *session) {
 	for _, x := range c.ends(s) {
 		alone := slices.Contains(s.endings, x)
@@ -265,7 +266,7 @@ func (c *checker) broken(invariant int, session string, e Event, format string, 
 	c.verdict.Breaks = append(c.verdict.Breaks, Break{invariant, session, text})
 }
 
-// needsLife: who is answered well has a live session.
+// needsLife reports whether a successful response implies that the session was live.
 func (call *Call) needsLife() bool {
 	return call.Shown != nil && call.Op != Logout
 }
@@ -306,7 +307,7 @@ func (c *checker) call(e Event) {
 	}
 }
 
-// status is invariant 9.
+// status checks invariant 9.
 func (c *checker) status(e Event, id string) {
 	call := e.Call
 	if call.Status >= 500 && call.Status != http.StatusServiceUnavailable {
@@ -327,7 +328,8 @@ func (c *checker) status(e Event, id string) {
 	}
 }
 
-// cookies is invariant 10, and what the table says of row 4: the token in the jar may be newer than the answer.
+// cookies checks invariant 10. It also checks row 4 of the decision table, which sets no cookie
+// because the token in the jar may be newer than the response.
 func (c *checker) cookies(e Event, id string) {
 	call := e.Call
 	switch {
@@ -341,7 +343,7 @@ func (c *checker) cookies(e Event, id string) {
 	}
 }
 
-// leaf is invariant 1.
+// leaf checks invariant 1.
 func (c *checker) leaf(e Event) {
 	got := e.Call.Got
 	for kind, value := range map[string]string{"jti": got.ID, "access": got.Access, "refresh": got.Refresh} {
@@ -350,7 +352,7 @@ func (c *checker) leaf(e Event) {
 		}
 		l := leaf{got.Session, got.Generation, got.Key, kind}
 		if kind == "jti" {
-			l.key = "" // it is the same whatever the key
+			l.key = "" // the jti does not depend on the key
 		}
 		if before, known := c.leaves[l]; known && before != value {
 			c.broken(1, got.Session, e, "another %s of generation %d than before", kind, got.Generation)
@@ -359,14 +361,14 @@ func (c *checker) leaf(e Event) {
 	}
 }
 
-// whose is invariant 14, and the half of 11 that says that the end does not move.
+// whose checks invariant 14, and the part of invariant 11 that the absolute end does not change.
 func (c *checker) whose(e Event) {
 	got := e.Call.Got
 	s := c.of(got.Session)
 	c.asMade(s, e, got.User, got.Transport, got.SessionEnd)
 }
 
-// asMade compares what an answer or a row says of a session with its login.
+// asMade compares the session in a response or a row with its login.
 func (c *checker) asMade(s *session, e Event, user int64, transport string, end int64) {
 	if s.made.Call == nil {
 		return
@@ -379,7 +381,7 @@ func (c *checker) asMade(s *session, e Event, user int64, transport string, end 
 	}
 }
 
-// life is invariants 3, 4 and 11.
+// life checks invariants 3, 4 and 11.
 func (c *checker) life(s *session, e Event) {
 	if e.Begin > s.dead {
 		number := 3
@@ -393,7 +395,8 @@ func (c *checker) life(s *session, e Event) {
 	}
 }
 
-// lost is invariant 5. An access token does not go by generations: until it expires it is as good as its session.
+// lost checks invariant 5. An access token does not depend on the generation: it is valid until it
+// expires or its session ends.
 func (c *checker) lost(s *session, e Event) {
 	call := e.Call
 	if call.Op == Refresh && call.Shown.Generation < s.newest(e.Begin) {
@@ -411,7 +414,7 @@ func (c *checker) lost(s *session, e Event) {
 			return
 		}
 		why = "its session had not expired"
-	case "refresh_reused": // an alarm, false or not, is invariant 6
+	case "refresh_reused": // alarms are checked by invariant 6
 		return
 	case "session_revoked":
 		if c.mayHaveEnded(s, e) {
@@ -424,7 +427,8 @@ func (c *checker) lost(s *session, e Event) {
 	c.broken(5, s.id, e, "%s (generation %d)", why, call.Shown.Generation)
 }
 
-// idleEnd: the handle of server_held outlives its own expiry.
+// idleEnd returns the end of the idle time. In the transport server_held, the token can be used for
+// refreshes after its own expiry.
 func (c *checker) idleEnd(t *Token) int64 {
 	if t.Transport == "server_held" {
 		return t.Issued*second + c.ServerHeldIdle
@@ -432,8 +436,9 @@ func (c *checker) idleEnd(t *Token) int64 {
 	return t.Expires * second
 }
 
-// ahead is how far the clock of the server that answered was ahead. An access token is judged by it alone, there and in
-// other services; the client refreshes, and is told by the database's clock whether its session lives.
+// ahead returns how far the clock of the responding server was ahead. Only that clock decides the
+// expiry of an access token, there and in other services. The client then refreshes, and the
+// database's clock decides whether its session is live.
 func (c *checker) ahead(e Event) int64 {
 	by := int64(0)
 	for _, f := range c.faults {
@@ -444,13 +449,14 @@ func (c *checker) ahead(e Event) int64 {
 	return by
 }
 
-// mayHaveExpired allows for clocks, and for the rounding of times in tokens.
+// mayHaveExpired reports whether a time may have passed, allowing for clock errors and for the
+// rounding of times in tokens.
 func (c *checker) mayHaveExpired(end int64, e Event) bool {
 	return c.Start+e.End+c.Margin/2+second >= end
 }
 
-// mayHaveEnded: some request before the answer could have ended the session. One without an answer may have been
-// carried out at any time since.
+// mayHaveEnded reports whether a request before the response could have ended the session. A
+// request without a response may be executed at any later time.
 func (c *checker) mayHaveEnded(s *session, e Event) bool {
 	for _, x := range c.ends(s) {
 		if x.Begin < e.End && x.Event != e && (!x.acked || s.made.Call == nil || x.End >= s.made.Begin) {
@@ -460,8 +466,9 @@ func (c *checker) mayHaveEnded(s *session, e Event) bool {
 	return c.mayHaveAlarmed(s, e)
 }
 
-// mayHaveAlarmed: there may have been an alarm whose answer was lost, of a token that had been replaced, or that another
-// request without an answer may have replaced W ago. Whether it was false is invariant 6.
+// mayHaveAlarmed reports whether a lost response may have been an alarm: of a superseded token, or
+// of one that another request without a response may have superseded W earlier. Invariant 6 checks
+// whether an alarm was justified.
 func (c *checker) mayHaveAlarmed(s *session, e Event) bool {
 	unknown := func(o Event) bool {
 		return o.Call.Op == Refresh && o.Call.Role != Forger && (o.Call.Status == 0 || o.Call.Status == http.StatusServiceUnavailable) && o.Begin < e.End
@@ -473,7 +480,7 @@ func (c *checker) mayHaveAlarmed(s *session, e Event) bool {
 	})
 }
 
-// step is invariant 2.
+// step checks invariant 2.
 func (c *checker) step(s *session, e Event) {
 	call := e.Call
 	if !good(call.Status) || call.Got == nil {
@@ -488,7 +495,7 @@ func (c *checker) step(s *session, e Event) {
 	}
 }
 
-// detection is invariant 7. That the family is dead after the alarm is seen by life.
+// detection checks invariant 7. The method life checks that the session has ended after the alarm.
 func (c *checker) detection(s *session, e Event) {
 	call := e.Call
 	old := s.superseded(call.Shown.Generation)
@@ -498,7 +505,8 @@ func (c *checker) detection(s *session, e Event) {
 	c.broken(7, s.id, e, "generation %d had been replaced at %.3f s", call.Shown.Generation, float64(old)/1e6)
 }
 
-// mayOwn: the attempt may be that of the rotation, if an earlier request showed the same token with it.
+// mayOwn reports whether the request may carry the attempt of the rotation, because an earlier
+// request presented the same token with it.
 func (s *session) mayOwn(e Event) bool {
 	shown := e.Call.Shown
 	return shown.Attempt != "" && slices.ContainsFunc(s.calls, func(o Event) bool {
@@ -506,7 +514,7 @@ func (s *session) mayOwn(e Event) bool {
 	})
 }
 
-// progress is invariant 15.
+// progress checks invariant 15.
 func (c *checker) progress(s *session, e Event) {
 	call := e.Call
 	if call.Status != http.StatusOK || call.Got == nil || call.Got.Generation != call.Shown.Generation {
@@ -517,8 +525,8 @@ func (c *checker) progress(s *session, e Event) {
 	}
 }
 
-// availability is invariant 16. A superseded token whose verdict comes later than M after the request proves nothing, and
-// is answered 503 by the table.
+// availability checks invariant 16. By the decision table, a superseded token that is evaluated
+// more than M after the request proves nothing and is answered 503.
 func (c *checker) availability(s *session, e Event) {
 	if e.Call.Status != http.StatusServiceUnavailable && e.Call.Status != 0 || e.Call.Lost {
 		return
@@ -534,7 +542,7 @@ func (c *checker) availability(s *session, e Event) {
 	c.broken(16, e.Call.Shown.Session, e, "no fault in the last 5 s")
 }
 
-// session judges what needs the whole of one: a login begins at generation 0.
+// session checks a session as a whole: it starts with generation 0.
 func (c *checker) session(s *session) {
 	c.verdict.Sessions++
 	for g := range s.seen {
@@ -572,7 +580,7 @@ func (c *checker) row(e Event, r Row) {
 	}
 	s, known := c.sessions[r.Session]
 	if !known {
-		return // its login was not answered
+		return // the login got no response
 	}
 	if r.Live && s.dead < e.Begin {
 		c.broken(4, s.id, e, "the row lives, and the session had ended at %.3f s by %s", float64(s.dead)/1e6, s.how)
@@ -583,7 +591,7 @@ func (c *checker) row(e Event, r Row) {
 	c.asMade(s, e, r.User, r.Transport, r.SessionEnd)
 }
 
-// alarms is invariant 6.
+// alarms checks invariant 6.
 func (c *checker) alarms() {
 	for id, at := range c.reused {
 		c.verdict.Alarms++
@@ -601,10 +609,11 @@ func (c *checker) alarms() {
 	}
 }
 
-// beyondBounds: some request of the client may have been decided later than invariant 6 allows for.
+// beyondBounds reports whether a request of the client may have been decided later than invariant 6
+// allows.
 //
-// With an attempt a lost answer is recovered at any time, so what remains is a request that was given up and lay in a
-// stopped process. Without one, any answer that did not come, or not in time, will do.
+// With an attempt, a lost response can be recovered at any time, so only an abandoned request in a
+// stopped process counts. Without one, any missing or late response counts.
 func (c *checker) beyondBounds(s *session) bool {
 	for _, e := range s.calls {
 		if e.Call.Op != Refresh {

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// W = 2 s, M = 400 ms; times in these histories are milliseconds.
+// settings has W = 2 s and M = 400 ms; times in these histories are milliseconds.
 var settings = Event{Settings: &Settings{Start: 1000 * second, Rotation: 2 * second, Margin: second * 4 / 10, ServerHeldIdle: 30 * second}}
 
-// token is one of a generation of the session s of user 1.
+// token returns a token of a generation of the session s of user 1.
 func token(session string, generation int64) *Token {
 	name := fmt.Sprint(session, ".", generation)
 	return &Token{Session: session, Generation: generation, User: 1, Transport: "body", Key: "k", ID: name, Access: "a" + name, Refresh: "r" + name, Issued: 1000, Expires: 1030, SessionEnd: 1060}
@@ -64,7 +64,8 @@ func row(generation int64, live bool, reason string) Row {
 	return Row{Session: "s", User: 1, Generation: generation, Live: live, Reason: reason, Transport: "body", SessionEnd: 1060}
 }
 
-// Each broken history breaks one invariant and nothing else; its twin is the same but for the one thing, and breaks none.
+// TestCheck checks histories that break exactly one invariant. The twin of each history differs in
+// one detail and breaks none.
 func TestCheck(t *testing.T) {
 	logout := call(100, 110, Honest, Logout, token("s", 0), 204, "", nil)
 	overlapping := call(100, 2600, Honest, Logout, token("s", 0), 204, "", nil)
@@ -242,7 +243,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// check judges a history that has been written and read.
+// check checks a history after writing and reading it.
 func check(t *testing.T, events []Event) []Break {
 	t.Helper()
 	var file bytes.Buffer

@@ -1,6 +1,7 @@
-// Package history keeps what the clients of an accounts server did and what they were told, and judges whether a server
-// that keeps the promises of its refresh protocol could have answered so. It knows nothing of how the history was made,
-// and holds no token: what tells two tokens apart is a hash.
+// Package history records the requests of clients of an accounts server with the responses, and
+// checks whether a server that keeps the invariants of the refresh protocol could have responded
+// so. It does not depend on how the history was made. A history contains no token, only hashes to
+// distinguish tokens.
 package history
 
 import (
@@ -15,30 +16,31 @@ import (
 	"time"
 )
 
-// Event is a line of a history. Times are microseconds since its start, by the one clock of the process that recorded it.
-// One of the pointers is set.
+// Event is a line of a history. Times are microseconds since its start, by the clock of the
+// recording process. Exactly one of the pointers is set.
 type Event struct {
-	Begin    int64     `json:"begin"` // a request was sent
-	End      int64     `json:"end"`   // its answer had been read, or it was given up
+	Begin    int64     `json:"begin"` // when the request was sent
+	End      int64     `json:"end"`   // when the response had been read, or the client gave up
 	Settings *Settings `json:"settings,omitempty"`
 	Call     *Call     `json:"call,omitempty"`
 	Fault    *Fault    `json:"fault,omitempty"`
 	Dump     *Dump     `json:"dump,omitempty"`
 }
 
-// Settings come first.
+// Settings are the first event.
 type Settings struct {
-	Start          int64 `json:"start"`    // the Unix time of the start, in microseconds
+	Start          int64 `json:"start"`    // Unix time of the start, in microseconds
 	Rotation       int64 `json:"rotation"` // W, in microseconds
 	Margin         int64 `json:"margin"`   // M
 	ServerHeldIdle int64 `json:"server_held_idle"`
 }
 
-// Role is what a client is.
+// Role is the kind of a client.
 type Role string
 
-// An honest jar obeys the rules of invariant 6. A ghost asks with the tokens of a session that has ended; a thief with
-// those of somebody else; a forger with what no server has handed out, or by another way than the token's own.
+// An honest jar obeys the rules of invariant 6. A ghost sends tokens of a session that has ended,
+// and a thief sends tokens of another client. A forger sends tokens that no server has issued, or
+// presents a token through a different transport than its session's.
 const (
 	Honest   Role = "honest"
 	Ghost    Role = "ghost"
@@ -47,7 +49,7 @@ const (
 	Operator Role = "operator"
 )
 
-// Op is what was asked for.
+// Op is the operation of a request.
 type Op string
 
 // The operations of a history.
@@ -64,7 +66,7 @@ const (
 	Activate       Op = "activate"
 )
 
-// Call is a request and its answer.
+// Call is a request with its response.
 type Call struct {
 	Client string `json:"client"`
 	Role   Role   `json:"role"`
@@ -73,14 +75,14 @@ type Call struct {
 	User   int64  `json:"user,omitempty"`   // of Deactivate
 	Target string `json:"target,omitempty"` // of EndOne
 	Shown  *Token `json:"shown,omitempty"`
-	Status int    `json:"status"`         // 0: no answer
-	Lost   bool   `json:"lost,omitempty"` // on the client's side, and by no fault of the servers
+	Status int    `json:"status"`         // 0: no response
+	Lost   bool   `json:"lost,omitempty"` // the client itself dropped the connection
 	Code   string `json:"code,omitempty"`
-	Cookie int    `json:"cookies,omitempty"` // how many Set-Cookie lines
+	Cookie int    `json:"cookies,omitempty"` // number of Set-Cookie headers
 	Got    *Token `json:"got,omitempty"`
 }
 
-// Token is what a request showed or an answer brought. The hashes are of the two tokens' bytes.
+// Token describes the tokens of a request or a response. Attempt, Access and Refresh are hashes.
 type Token struct {
 	Session    string `json:"session"`
 	Generation int64  `json:"generation"`
@@ -92,25 +94,26 @@ type Token struct {
 	Access     string `json:"access,omitempty"`
 	Refresh    string `json:"refresh,omitempty"`
 	Issued     int64  `json:"issued,omitempty"`  // Unix seconds
-	Expires    int64  `json:"expires,omitempty"` // of the token that was shown
+	Expires    int64  `json:"expires,omitempty"` // of the presented token
 	SessionEnd int64  `json:"session_end,omitempty"`
 }
 
-// Fault is what was done to the servers between Begin and End; Server is -1 if it met all of them.
+// Fault is a fault of a server between Begin and End; Server is -1 if it affected all of them.
 type Fault struct {
 	Name   string `json:"name"`
 	Server int    `json:"server"`
-	By     int64  `json:"by,omitempty"` // microseconds that the server's clock is ahead
+	By     int64  `json:"by,omitempty"` // how far the server's clock is ahead, in microseconds
 }
 
-// Stopped is the fault of a process that was held and let go: what it had not yet read it decides late.
+// Stopped is the name of the fault of a process that is stopped and continued. It decides late on
+// requests that it had not read.
 const Stopped = "stopped replica"
 
-// Dump is the database at an instant, and what was found by looking for secrets.
+// Dump is the state of the database at an instant, with the results of the search for secrets.
 type Dump struct {
 	Sessions []Row          `json:"sessions"`
 	Reused   map[string]int `json:"reused"`  // events refresh_reused, by session
-	Changed  []string       `json:"changed"` // sessions that forgers alone have used, and whose row is another now
+	Changed  []string       `json:"changed"` // sessions used by forgers only whose row has changed
 	Leaks    []string       `json:"leaks"`   // where a token of the history was found
 }
 
@@ -119,13 +122,13 @@ type Row struct {
 	Session    string `json:"session"`
 	User       int64  `json:"user"`
 	Generation int64  `json:"generation"`
-	Live       bool   `json:"live"` // but for its two ends
+	Live       bool   `json:"live"` // apart from its two ends
 	Reason     string `json:"reason,omitempty"`
 	Transport  string `json:"transport"`
 	SessionEnd int64  `json:"session_end"`
 }
 
-// Hash names a secret without telling it.
+// Hash identifies a secret without revealing it.
 func Hash(secret string) string {
 	if secret == "" {
 		return ""
@@ -134,7 +137,7 @@ func Hash(secret string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Recorder writes a history, for any number of goroutines.
+// Recorder writes a history. It is safe for concurrent use.
 type Recorder struct {
 	start time.Time
 	mu    sync.Mutex
@@ -151,10 +154,10 @@ func NewRecorder(to io.Writer, s Settings) *Recorder {
 	return r
 }
 
-// Now is the time of the history.
+// Now returns the time since the start of the history, in microseconds.
 func (r *Recorder) Now() int64 { return time.Since(r.start).Microseconds() }
 
-// Add writes a line.
+// Add writes an event.
 func (r *Recorder) Add(e Event) {
 	line, err := json.Marshal(e)
 	r.mu.Lock()
@@ -164,7 +167,7 @@ func (r *Recorder) Add(e Event) {
 	r.err = errors.Join(r.err, err, writing)
 }
 
-// Close says whether everything was written.
+// Close flushes the history. Errors: the first error of a write.
 func (r *Recorder) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

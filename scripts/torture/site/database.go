@@ -17,27 +17,29 @@ import (
 	"syscall"
 	"time"
 
-	_ "github.com/glebarez/go-sqlite" // the driver "sqlite"
+	_ "github.com/glebarez/go-sqlite" // registers the driver "sqlite"
 	"github.com/go-sql-driver/mysql"
 )
 
-// Database is what the replicas work on. SQL is a back door to it, past every proxy.
+// Database is the database of the replicas. SQL connects to it directly, bypassing every proxy.
 type Database struct {
 	SQL  *sql.DB
-	urls []string // one a replica, or one for all
-	own  *mysqld  // nil: not ours to kill
-	dirs []string // of the nodes of a cluster, as scripts/with-galera.sh lays them out
+	urls []string // one per replica, or one for all
+	own  *mysqld  // nil: started elsewhere, never killed
+	dirs []string // of the nodes of a cluster, created by scripts/with-galera.sh
 }
 
-// mysqld is a MySQL or MariaDB server of our own, which can be killed and comes back with what it had.
+// mysqld is a MySQL or MariaDB server that this program starts and kills. It keeps its data across
+// restarts.
 type mysqld struct {
 	dir, port string
 	mu        sync.Mutex
 	command   *exec.Cmd
 }
 
-// openDatabase makes a database in dir: a file of SQLite's, or a server that scripts/with-mysql.sh starts. With urls it
-// is one that runs already, for instance a cluster with a URL for each node.
+// openDatabase creates a database in dir: a SQLite file, or a server that scripts/with-mysql.sh
+// starts. With urls, it uses running servers instead, for instance a cluster with a URL for each
+// node.
 func openDatabase(ctx context.Context, engine, dir string, urls []string) (*Database, error) {
 	switch {
 	case engine == "sqlite":
@@ -63,8 +65,8 @@ func openDatabase(ctx context.Context, engine, dir string, urls []string) (*Data
 	return &Database{SQL: db, urls: []string{at}, own: own}, err
 }
 
-// inMemory is a folder in memory where there is such a thing: what is looked for is no fault of a disk. What a process
-// has written there outlives it.
+// inMemory returns a folder in memory if there is /dev/shm, because the torture does not test the
+// disk. Data there survives the process that wrote it.
 func inMemory(dir string) string {
 	if os.Mkdir(memoryOf(dir), 0o700) != nil {
 		return dir
@@ -74,7 +76,7 @@ func inMemory(dir string) string {
 
 func memoryOf(dir string) string { return filepath.Join("/dev/shm", filepath.Base(dir)) }
 
-// openCluster finds the nodes in what scripts/with-galera.sh says of them.
+// openCluster reads the nodes from the environment that scripts/with-galera.sh sets.
 func openCluster() (*Database, error) {
 	urls := strings.Fields(os.Getenv("TEST_GALERA_URLS"))
 	if len(urls) == 0 {
@@ -85,11 +87,11 @@ func openCluster() (*Database, error) {
 		d.dirs = append(d.dirs, filepath.Join(os.Getenv("TEST_GALERA_DIR"), fmt.Sprintf("node%d", n+1)))
 	}
 	var err error
-	d.SQL, err = dial(urls[0], "7") // reads wait for what other nodes have committed
+	d.SQL, err = dial(urls[0], "7") // reads wait for commits of other nodes
 	return d, err
 }
 
-// killNode is kill -9 of a node, and its return to the cluster.
+// killNode kills a node with SIGKILL, waits, and starts it again.
 func (d *Database) killNode(n int, down time.Duration) error {
 	if err := signalOf(filepath.Join(d.dirs[n], "pid"), syscall.SIGKILL); err != nil {
 		return err
@@ -125,10 +127,10 @@ type quiet struct{}
 
 func (quiet) Print(...any) {}
 
-// start runs the script until the server answers, and says where.
+// start starts the server and returns its URL when it is ready.
 func (m *mysqld) start() (string, error) {
 	c := exec.Command("scripts/with-mysql.sh", "--fast", "--keep", m.dir, "--port", m.port) // ended by stop
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                                     // Ctrl-C is for us, and we stop it
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                                     // protect it from Ctrl-C
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return "", err
@@ -147,7 +149,7 @@ func (m *mysqld) start() (string, error) {
 	m.mu.Unlock()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		text, _ := os.ReadFile(m.dir + ".log") // for the message alone
+		text, _ := os.ReadFile(m.dir + ".log") // only for the message
 		return "", fmt.Errorf("the database server did not start: %w\n%s", errors.Join(err, c.Wait()), text)
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
@@ -170,23 +172,23 @@ func signalOf(pidFile string, s syscall.Signal) error {
 	return syscall.Kill(pid, s)
 }
 
-// kill is kill -9, and returns when the server has gone.
+// kill kills the server with SIGKILL and waits until it has ended.
 func (m *mysqld) kill() error {
 	if err := m.signal(syscall.SIGKILL); err != nil {
 		return err
 	}
-	_ = m.command.Wait() // the script says that the server has ended
+	_ = m.command.Wait() // the script ends after the server
 	return nil
 }
 
 func (m *mysqld) stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_ = m.command.Process.Signal(syscall.SIGTERM) // it may have ended
+	_ = m.command.Process.Signal(syscall.SIGTERM) // it may have ended already
 	_ = m.command.Wait()
 }
 
-// close ends the database, if it is ours.
+// close stops the database if this program started it.
 func (d *Database) close() error {
 	err := d.SQL.Close()
 	if d.own != nil {
@@ -195,8 +197,8 @@ func (d *Database) close() error {
 	return err
 }
 
-// Hold locks every session for so long, as a careless migration or a backup does: on MySQL the replicas' pools run dry
-// meanwhile.
+// Hold locks every session for some time, as a careless migration or a backup does. On MySQL, the
+// connection pools of the replicas run out during this time.
 func (d *Database) Hold(ctx context.Context, long time.Duration) error {
 	tx, err := d.SQL.BeginTx(ctx, nil) // BEGIN IMMEDIATE on SQLite
 	if err != nil {

@@ -25,12 +25,13 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// isReplica in the environment makes a program serve instead of what it does otherwise.
+// isReplica is the environment variable that turns a program into a replica.
 const isReplica = "TORTURE_REPLICA"
 
-// ServeIfReplica makes this process a server if another one has started it to be one, and returns false otherwise. It
-// is what accountsd serves, with a clock that can be moved: "offset NANOSECONDS" on standard input does that, and the
-// end of standard input is the end of the server, so that none outlives who started it.
+// ServeIfReplica serves if another process has started this one as a replica, and returns false
+// otherwise. A replica is the server of accountsd with an adjustable clock: the line "offset
+// NANOSECONDS" on standard input sets the clock's offset. The end of standard input stops the
+// replica, so that none outlives the process that started it.
 func ServeIfReplica() bool {
 	if os.Getenv(isReplica) == "" {
 		return false
@@ -80,7 +81,8 @@ func follow(commands io.Reader, offset *atomic.Int64) {
 	os.Exit(1)
 }
 
-// open opens the store and the rules over it. Passwords cost next to nothing, since logins are not what is tried.
+// open opens the store and the service. Password hashing is as cheap as possible, because logins
+// are not under test.
 func open(ctx context.Context, cfg config.Config, log *slog.Logger, now func() time.Time) (*models.Store, *accounts.Service, error) {
 	store, err := models.Open(ctx, server.StoreOptions(cfg, log))
 	if err != nil {

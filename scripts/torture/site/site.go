@@ -1,5 +1,6 @@
-// Package site runs replicas of the accounts server as processes of their own, over a database of their own, and does to
-// them what happens to servers: they are killed, stopped, cut off, restarted with other secrets, and their clocks differ.
+// Package site runs replicas of the accounts server as separate processes with a database of their
+// own. It subjects them to the faults of real servers: they are killed, stopped, cut off, restarted
+// with new secrets, and have differing clocks.
 package site
 
 import (
@@ -26,30 +27,30 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// Options say what to run.
+// Options are the options of a site.
 type Options struct {
 	Engine   string // sqlite, mariadb, mysql or galera
 	URLs     []string
 	Replicas int
-	Settings []string // beside those of New; the first of two equal names counts
+	Settings []string // added to those of New; of two values, Config has the first and a replica the last
 }
 
-// Site is everything that runs.
+// Site is a set of replicas with their database.
 type Site struct {
 	Dir      string
-	URL      string // the public one, the same for every replica
+	URL      string // public URL, the same for every replica
 	Config   config.Config
 	Database *Database
 	Replicas []*Replica
-	Operator *accounts.Service // past every replica and proxy
-	Sweeper  *accounts.Service // the operator in 30 days, who removes what has ended
-	Kills    atomic.Int64      // of replicas
+	Operator *accounts.Service // bypasses every replica and proxy
+	Sweeper  *accounts.Service // a service whose clock is 30 days ahead, which deletes ended sessions
+	Kills    atomic.Int64      // killed replicas
 	DBKills  atomic.Int64
 
 	operators []io.Closer
 	signing   sync.Mutex
 	secrets   []string
-	retired   map[string]time.Time // since when a secret does not sign
+	retired   map[string]time.Time // when each secret stopped signing
 }
 
 // Replica is a server process.
@@ -57,7 +58,7 @@ type Replica struct {
 	Number int
 	Addr   string
 	Proxy  *mysqlproxy.Proxy // nil on SQLite
-	Offset time.Duration     // of its clock, while nothing happens to it
+	Offset time.Duration     // of its clock, apart from faults
 
 	site    *Site
 	env     []string
@@ -73,7 +74,7 @@ func New(ctx context.Context, o Options) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // the database server runs as somebody else
+	if err := os.Chmod(dir, 0o755); err != nil { // the database server runs as another user
 		return nil, err
 	}
 	secret, err := token.NewSecret()
@@ -140,7 +141,7 @@ func (s *Site) operator(ctx context.Context, now func() time.Time) (*accounts.Se
 	return service, err
 }
 
-// Close ends everything and removes it.
+// Close stops all processes and deletes the files.
 func (s *Site) Close() error {
 	var errs []error
 	for _, r := range s.Replicas {
@@ -164,15 +165,15 @@ func freePort(ctx context.Context) (string, error) {
 	return port, errors.Join(err, l.Close())
 }
 
-// LogFile is where a replica's log is.
+// LogFile returns the path of a replica's log.
 func (r *Replica) LogFile() string {
 	return filepath.Join(r.site.Dir, fmt.Sprintf("replica%d.log", r.Number))
 }
 
 const startTime = 30 * time.Second
 
-// Start starts the process and returns when it is ready for requests. One that ends at once, since the database is away,
-// is started again, as a supervisor does.
+// Start starts the process and returns when it is ready. If the process exits immediately because
+// the database is down, Start repeats the start like a supervisor.
 func (r *Replica) Start(ctx context.Context) error {
 	for end := time.Now().Add(startTime); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
 		ended, err := r.launch()
@@ -196,9 +197,9 @@ func (r *Replica) launch() (<-chan struct{}, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	c := exec.Command(self) // ended by Kill or Terminate, or by the end of its standard input
+	c := exec.Command(self) // ended by Kill, by Terminate, or by the end of its standard input
 	c.Env, c.Stdout, c.Stderr = append(slices.Clone(r.env), "ACCOUNTS_SECRET_KEYS="+strings.Join(r.site.inForce(), ",")), log, log
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C does not reach it
 	stdin, err := c.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -209,7 +210,7 @@ func (r *Replica) launch() (<-chan struct{}, error) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = c.Wait() // most are killed
+		_ = c.Wait() // most are killed, so the error means nothing
 	}()
 	r.mu.Lock()
 	r.command, r.stdin, r.ended = c, stdin, ended
@@ -240,11 +241,11 @@ func (r *Replica) ready(ctx context.Context, ended <-chan struct{}, end time.Tim
 	return false
 }
 
-// Clock sets the replica's clock wrong by so much more than it always is.
+// Clock adds an error to the replica's clock, in addition to Offset.
 func (r *Replica) Clock(by time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, _ = fmt.Fprintf(r.stdin, "offset %d\n", r.Offset+by) // it may have been killed
+	_, _ = fmt.Fprintf(r.stdin, "offset %d\n", r.Offset+by) // the process may have been killed
 }
 
 // Signal sends a signal.
@@ -252,14 +253,14 @@ func (r *Replica) Signal(s syscall.Signal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.command != nil {
-		_ = r.command.Process.Signal(s) // it may have ended
+		_ = r.command.Process.Signal(s) // the process may have ended
 	}
 }
 
-// Kill is kill -9.
+// Kill kills the replica with SIGKILL.
 func (r *Replica) Kill() { r.end(syscall.SIGKILL) }
 
-// Terminate ends it in order.
+// Terminate stops the replica with SIGTERM.
 func (r *Replica) Terminate() { r.end(syscall.SIGTERM) }
 
 func (r *Replica) end(s syscall.Signal) {
@@ -273,7 +274,8 @@ func (r *Replica) end(s syscall.Signal) {
 	r.command = nil
 }
 
-// Nodes is how many nodes the database has that can be killed one by one; 0 if it is no cluster.
+// Nodes returns the number of nodes of the database that can be killed separately; 0 if it is not a
+// cluster.
 func (s *Site) Nodes() int { return len(s.Database.dirs) }
 
 // KillNode kills a node of the cluster, waits, and starts it again.
@@ -282,7 +284,7 @@ func (s *Site) KillNode(n int, down time.Duration) error {
 	return s.Database.killNode(n, down)
 }
 
-// StopNode holds a node for so long.
+// StopNode suspends a node for d.
 func (s *Site) StopNode(n int, d time.Duration) error {
 	pid := filepath.Join(s.Database.dirs[n], "pid")
 	if err := signalOf(pid, syscall.SIGSTOP); err != nil {
@@ -292,7 +294,7 @@ func (s *Site) StopNode(n int, d time.Duration) error {
 	return signalOf(pid, syscall.SIGCONT)
 }
 
-// KillDatabase kills the database server, waits, and starts it again with what it had.
+// KillDatabase kills the database server, waits, and starts it again with its data.
 func (s *Site) KillDatabase(down time.Duration) error {
 	if err := s.Database.own.kill(); err != nil {
 		return err
@@ -303,7 +305,7 @@ func (s *Site) KillDatabase(down time.Duration) error {
 	return err
 }
 
-// StopDatabase holds the database server for so long.
+// StopDatabase suspends the database server for d.
 func (s *Site) StopDatabase(d time.Duration) error {
 	if err := s.Database.own.signal(syscall.SIGSTOP); err != nil {
 		return err
@@ -312,10 +314,10 @@ func (s *Site) StopDatabase(d time.Duration) error {
 	return s.Database.own.signal(syscall.SIGCONT)
 }
 
-// OwnDatabase says whether the database server may be killed.
+// OwnDatabase reports whether the database server may be killed.
 func (s *Site) OwnDatabase() bool { return s.Database.own != nil }
 
-// Signer is the secret that signs.
+// Signer returns the secret that signs.
 func (s *Site) Signer() string { return s.inForce()[0] }
 
 func (s *Site) inForce() []string {
@@ -330,8 +332,8 @@ func (s *Site) setSecrets(list []string) {
 	s.secrets = list
 }
 
-// RotateSecrets makes a new secret the first one, as the README says, in two rolling restarts. A secret is dropped when
-// nothing that it has signed can live any more.
+// RotateSecrets makes a new secret the first one in two rolling restarts, as the README describes.
+// It drops a secret when everything that it has signed has expired.
 func (s *Site) RotateSecrets(ctx context.Context) error {
 	fresh, err := token.NewSecret()
 	if err != nil {
@@ -354,7 +356,7 @@ func (s *Site) RotateSecrets(ctx context.Context) error {
 	return err
 }
 
-// Roll restarts the replicas in order, one after the other.
+// Roll restarts the replicas one after the other, with a clean shutdown.
 func (s *Site) Roll(ctx context.Context) error {
 	for _, r := range s.Replicas {
 		r.Terminate()

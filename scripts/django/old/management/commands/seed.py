@@ -1,4 +1,4 @@
-"""Makes users and their tokens as the old service would have, and prints them as JSON for the proof."""
+"""Creates users and tokens like the old service, and prints them as JSON for the proof."""
 
 import json
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ HASHERS = ["pbkdf2_sha256", "pbkdf2_sha1", "argon2", "bcrypt_sha256", "bcrypt", 
 
 
 class PairWithName(TokenObtainPairSerializer):
-    """simplejwt's documentation tells how to add claims; the blacklist then keeps another text than the client has."""
+    """Adds a claim as simplejwt's documentation describes. The blacklist then contains another token than the client has."""
 
     @classmethod
     def get_token(cls, user):
@@ -32,7 +32,7 @@ def by_hand(user, secret, lifetime):
 
 
 def tokens(user, n):
-    """Refresh tokens of each kind, which differ by n, and an access token of each."""
+    """Returns a refresh token and an access token of each kind; n makes them differ."""
     simple = RefreshToken.for_user(user)
     return {
         "simplejwt": str(simple),
@@ -44,13 +44,13 @@ def tokens(user, n):
 
 
 def revoked(user):
-    """Tokens that the old service does not take any more: logged out, logged out with claims, rotated."""
+    """Returns tokens that the old service rejects: logged out, logged out with an added claim, and rotated."""
     out = RefreshToken.for_user(user)
     named = PairWithName.get_token(user)
     rotated = RefreshToken.for_user(user)
     serializer = TokenRefreshSerializer(data={"refresh": str(rotated)})
     serializer.is_valid(raise_exception=True)
-    twice = serializer.validated_data["refresh"]  # simplejwt did not write this one down when it was issued
+    twice = serializer.validated_data["refresh"]  # simplejwt does not record rotated tokens when it issues them
     for raw in str(out), str(named), twice:
         RefreshToken(raw).blacklist()
     return [str(out), str(named), str(rotated), twice]
@@ -68,7 +68,7 @@ class Command(BaseCommand):
                 password=make_password(password, hasher=algorithm), is_active=hasher != "inactive",
                 is_staff=hasher == "argon2", is_superuser=hasher == "scrypt",
             )
-            proved = hasher != "scrypt"  # who is a superuser
+            proved = hasher != "scrypt"  # the superuser's address is not verified
             EmailAddress.objects.create(user=user, email=user.email.upper(), verified=proved, primary=True)
             made.append({
                 "id": user.id, "username": name, "email": user.email, "hasher": hasher, "password": password or "", "stored": user.password,
