@@ -18,9 +18,9 @@ import (
 // that it says instead. OPEN is a file with a secret that everybody can read, TAKEN the port of ADDR. Whatever is
 // secret has hunter2 in it.
 var unsafe = []struct{ name, settings, lines string }{
-	{"a secret of somebody's own making", "SECRET_KEYS=hunter2hunter2hunter2hunter2hunter2", `ACCOUNTS_SECRET_KEYS: number 1 was not printed by "accountsd secret new"`},
-	{"a printed secret, with a character changed", "SECRET_KEYS=CHANGED", `ACCOUNTS_SECRET_KEYS: number 1 was not printed by "accountsd secret new"`},
-	{"a second secret of somebody's own making", "SECRET_KEYS=" + servertest.SecretKey + ",hunter2", `ACCOUNTS_SECRET_KEYS: number 2 was not printed by "accountsd secret new"`},
+	{"a secret of somebody's own making", "SECRET_KEYS=hunter2hunter2hunter2hunter2hunter2", `ACCOUNTS_SECRET_KEYS entry 1 is not a valid secret: generate one with "accountsd secret new"`},
+	{"a printed secret, with a character changed", "SECRET_KEYS=CHANGED", `ACCOUNTS_SECRET_KEYS entry 1 is not a valid secret: generate one with "accountsd secret new"`},
+	{"a second secret of somebody's own making", "SECRET_KEYS=" + servertest.SecretKey + ",hunter2", `ACCOUNTS_SECRET_KEYS entry 2 is not a valid secret: generate one with "accountsd secret new"`},
 	{"no secret", "SECRET_KEYS=", "ACCOUNTS_SECRET_KEYS is required unless PUBLIC_URL is on loopback and the database is SQLite. Generate one with `accountsd secret new`"},
 	{"a secret that everybody can read", "SECRET_KEYS= SECRET_KEYS_FILE=OPEN", "ACCOUNTS_SECRET_KEYS_FILE must name a file that others can neither read nor write. Run chmod o-rw on it"},
 	{"a secret twice", "SECRET_KEYS=hunter2 SECRET_KEYS_FILE=OPEN", "ACCOUNTS_SECRET_KEYS and ACCOUNTS_SECRET_KEYS_FILE must not both be set"},
