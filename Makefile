@@ -16,15 +16,15 @@ help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: build ## build, create what is missing, and serve on http://localhost:8080
+run: build ## build, create missing data, and serve on http://localhost:8080
 	bin/accountsd serve
 
 .PHONY: demo
-demo: ## the life of a session in each transport, on a throwaway server
+demo: ## show the life of a session in each transport, on a temporary server
 	@go run ./scripts/demo
 
 .PHONY: web
-web: ## build the front ends at /demo/ and /console/ from their TypeScript (needs Node)
+web: ## build the front ends at /demo/ and /console/ from TypeScript (needs Node)
 	cd api/typescript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	scripts/build-web.sh
 
@@ -37,7 +37,7 @@ sbom: build ## write bin/accountsd.cdx.json, the bill of materials of bin/accoun
 	scripts/sbom.sh bin/accountsd $(VERSION) >bin/accountsd.cdx.json
 
 .PHONY: generate
-generate: ## generate api/ from openapi.yaml (the TypeScript needs Node)
+generate: ## regenerate api/ from openapi.yaml (the TypeScript needs Node)
 	go generate ./api
 	@if command -v npm >/dev/null; then cd api/typescript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent generate >/dev/null; \
 	else echo 'no npm: api/typescript/src/schema.ts stays as it is'; fi
@@ -47,68 +47,68 @@ contract-diff: ## describe how openapi.yaml differs from the released contract
 	@scripts/contract.sh diff
 
 .PHONY: contract-release
-contract-release: ## make openapi.yaml the released contract; needs an entry in api/CHANGELOG.md
+contract-release: ## make openapi.yaml the released contract; api/CHANGELOG.md must have its entry
 	@scripts/contract.sh release
 
 .PHONY: test
-test: ## vet, and the whole suite on SQLite and on a real MariaDB
+test: ## run go vet and all tests on SQLite and a real MariaDB
 	go vet ./...
 	scripts/with-mysql.sh --fast -- $(GO_TEST) ./...
 
 .PHONY: test-mysql97
-test-mysql97: ## the whole suite with Oracle MySQL 9.7 instead of MariaDB (Debian)
+test-mysql97: ## run all tests with Oracle MySQL 9.7 instead of MariaDB (Debian)
 	scripts/with-mysql.sh --fast --mysql97 -- $(GO_TEST) ./...
 
 .PHONY: test-galera
-test-galera: ## the whole suite on three MariaDB Galera nodes, with nodes killed (Debian)
-	scripts/with-galera.sh -- go test -timeout 20m -p 1 ./... # three servers; each commit waits for all
+test-galera: ## run all tests on three MariaDB Galera nodes, some of which are killed (Debian)
+	scripts/with-galera.sh -- go test -timeout 20m -p 1 ./... # three servers, and each commit waits for all
 
 .PHONY: verify
-verify: ## everything else: race detector, linters, contract, TypeScript, browser, README
+verify: ## run all other checks: race detector, linters, contract, TypeScript, browser, README
 	@scripts/verify.sh
 
 .PHONY: controls
-controls: ## run the tests of the security controls, and print the tests of each control
+controls: ## run the tests of the security controls and print the evidence for each control
 	scripts/with-mysql.sh --fast -- go run ./scripts/controls
 
 .PHONY: bench
-bench: ## compare refresh, profile and login with bare counterparts, on a durable MariaDB
+bench: ## measure refresh, profile and login against minimal baselines, on a durable MariaDB
 	scripts/with-mysql.sh --durable -- go run ./scripts/bench
 
 .PHONY: capacity
-capacity: ## measure the capacity of this machine, on MariaDB and SQLite: space, refreshes, and cost with up to a million sessions
+capacity: ## measure storage, refreshes and cost with up to a million sessions, on MariaDB and SQLite
 	WITH_MYSQL_ARGS=--innodb-buffer-pool-size=1G scripts/with-mysql.sh --durable -- go run ./scripts/bench -capacity 10000,100000,1000000
 	go run ./scripts/bench -engine sqlite -capacity 10000,100000,1000000
 
 .PHONY: model
-model: ## check the refresh protocol exhaustively with spin, the long cases too (10 minutes)
+model: ## check the refresh protocol exhaustively with spin, including the long cases (10 minutes)
 	scripts/model/check.sh --all
 
 .PHONY: timing
-timing: ## measure whether responses differ for known and unknown addresses
+timing: ## measure whether response times reveal if an address is known
 	scripts/with-mysql.sh --fast -- go run ./scripts/timing
 
 .PHONY: storm
-storm: ## 1,000 parallel logins for a minute: memory, rejections, and the effect on other clients
+storm: ## run 1,000 parallel logins for a minute; report memory, rejections and the effect on other clients
 	go run ./scripts/storm
 
 TORTURE_OPTIONS = -engine $(or $(ENGINE),sqlite) $(if $(SEED),-seed $(SEED))
 TORTURE_ON = $(if $(filter mysql,$(ENGINE)),MYSQLD=$$(scripts/get-mysql97.sh)) $(if $(filter galera,$(ENGINE)),scripts/with-galera.sh --)
 
 .PHONY: torture
-torture: ## kill, cut off and mislead servers for MINUTES=1, and check the refresh protocol (ENGINE=mariadb, SEED=…)
+torture: ## kill, disconnect and mislead servers for MINUTES=1 and check what clients saw (ENGINE=mariadb, SEED=…)
 	$(TORTURE_ON) go run ./scripts/torture $(TORTURE_OPTIONS) -minutes $(or $(MINUTES),1)
 
 .PHONY: torture-broken
-torture-broken: ## run the torture on servers broken on purpose; it must detect each (6 minutes)
+torture-broken: ## run the torture test on deliberately broken servers, each of which must be caught (6 minutes)
 	go run ./scripts/torture -broken all
 
 .PHONY: torture-race
-torture-race: ## a hundred clients refresh with the same token at once, ROUNDS=10000 times (ENGINE=mariadb)
+torture-race: ## refresh with one token from a hundred clients at once, ROUNDS=10000 times (ENGINE=mariadb)
 	$(TORTURE_ON) go run ./scripts/torture $(TORTURE_OPTIONS) -race $(or $(ROUNDS),10000)
 
 .PHONY: browser-proof
-browser-proof: build ## eight tabs, restarts and thieves in a real browser, on http and https (RUNS=1, LIVES=8)
+browser-proof: build ## test eight tabs, restarts and token theft in a real browser, on http and https (RUNS=1, LIVES=8)
 	@test -d api/typescript/node_modules || npm --prefix api/typescript ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@test -d scripts/node_modules || npm --prefix scripts ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@node scripts/browser/client.mjs --proof
@@ -118,7 +118,7 @@ generators: ## compile the clients of all common generators in strict mode (minu
 	@scripts/generators.sh
 
 .PHONY: fuzz
-fuzz: ## send N=100000 requests drawn from the contract (SEED=…, ENGINE=mysql)
+fuzz: ## send N=100000 random requests built from the contract (SEED=…, ENGINE=mysql)
 	$(if $(filter mysql,$(ENGINE)),scripts/with-mysql.sh --fast --) go run ./scripts/fuzz -n $(or $(N),100000) $(if $(SEED),-seed $(SEED)) -engine $(or $(ENGINE),sqlite)
 
 .PHONY: fuzz-native
@@ -129,7 +129,7 @@ fuzz-native: ## fuzz each parser for TIME=60s
 	  done; done
 
 .PHONY: lint
-lint: ## golangci-lint alone (built on first use)
+lint: ## run golangci-lint only (built on first use)
 	@scripts/verify.sh lint
 
 .PHONY: fmt
@@ -137,5 +137,5 @@ fmt: ## format the Go code
 	gofmt -l -w $(GO_FILES)
 
 .PHONY: clean
-clean: ## delete builds and downloads, but not data/
+clean: ## remove build output and downloads; data/ is kept
 	rm -rf bin .cache scripts/node_modules

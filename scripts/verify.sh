@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# verify.sh — runs the checks that are not part of make test. Prints a line with the time for each
-# step, and at the end the steps that failed.
+# verify.sh runs the checks that are not part of make test. It prints one line with
+# the time for each step, and at the end fails with the list of failed steps.
 #
-#   verify.sh [STEP...]     all steps, or those named; verify.sh --list prints them
+#   verify.sh [STEP...]     run all steps or the named ones; verify.sh --list prints them
 #
-# The output of a step is printed if the step fails, and kept in .cache/verify/STEP.log. Needs a C
-# compiler, Node, Chromium, spin and Debian's Django, in addition to Go.
+# The output of a step is printed if it fails, and kept in .cache/verify/STEP.log.
+# Needs Go, a C compiler, Node, Chromium, spin and Debian's Django.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -14,38 +14,38 @@ export CGO_ENABLED=0
 unset MAKEFLAGS MAKELEVEL MFLAGS
 
 steps='
-shell      shell scripts parse, and shellcheck has nothing to say where it is installed
-generated  api/ is what openapi.yaml generates
-supply     modules are what go.sum pins, another build of the same sources has the same bytes, and the bill of materials names every module
-imports    packages import only what the table allows
+shell      shell scripts parse, and shellcheck reports nothing if it is installed
+generated  api/ matches openapi.yaml
+supply     modules match go.sum, a second build has the same bytes, and the bill of materials names every module
+imports    packages import only what the import table allows
 prose      the rates of idioms that are hard to read are below their bounds
 lint       golangci-lint
-redocly    the contract, by redocly
-spectral   the contract, by spectral and the rules of our own
-breaking   the contract breaks nobody who uses the released one
-mutations  each decision about the contract, broken on purpose, is caught by the linter, the form or oasdiff
-types      what openapi-typescript, hey-api and orval make of the contract, and programs that use it, compile strictly
-client     the TypeScript client: types, its tests in Node, and eight tabs of a real browser; demo and console are what their sources build
-model      the refresh protocol, checked exhaustively by spin, and broken on purpose
+redocly    redocly lints the contract
+spectral   spectral lints the contract, with rules of this project
+breaking   the contract does not break clients of the released contract
+mutations  each decision about the contract, broken on purpose, is caught by the linter, the format check or oasdiff
+types      the output of openapi-typescript, hey-api and orval, and programs that use it, compile in strict mode
+client     the TypeScript client: types, tests in Node and in eight tabs of a real browser; demo and console match their sources
+model      spin checks the refresh protocol exhaustively, and detects deliberate defects
 swagger    the embedded Swagger UI is the published package
-browser    the pages in a real browser: documentation, the life of an account, the demo, and the console with 100,000 users
-django     the users of a real Django service keep their passwords and their sessions
-torture    servers that are killed and cut off for a minute keep every promise of the refresh protocol
+browser    the pages in a real browser: documentation, account pages, demo, and console with 100,000 users
+django     users imported from a real Django service keep their passwords and sessions
+torture    the refresh protocol keeps every guarantee while servers are killed and disconnected for a minute
 readme     links and shell blocks of the README
-race       the whole suite under the race detector
+race       all tests under the race detector
 '
 
-# ---- one function per step --------------------------------------------------
+# ---- one function per step ---------------------------------------------------
 
 step_shell() {
   local file scripts=()
   while IFS= read -r file; do scripts+=("$file"); done < <(git ls-files -co --exclude-standard 'scripts/*.sh' .ci/run)
   for file in "${scripts[@]}"; do bash -n "$file" || return; done
-  if ! command -v shellcheck >/dev/null; then echo 'shellcheck is not installed: parsed only'; return; fi
+  if ! command -v shellcheck >/dev/null; then echo 'shellcheck is not installed: the scripts were only parsed'; return; fi
   shellcheck --external-sources --severity=warning "${scripts[@]}"
 }
 
-# Generates in a copy, so that uncommitted changes in the tree are included and not overwritten.
+# Works in a copy, because the tree can have uncommitted changes and must not be modified.
 step_generated() {
   local copy status
   copy=$(mktemp -d)
@@ -53,7 +53,7 @@ step_generated() {
   go -C "$copy" generate ./api && diff -r api "$copy/api"
   status=$?
   rm -rf "$copy"
-  [ $status = 0 ] || echo 'api/ is not what openapi.yaml generates: run make generate'
+  [ $status = 0 ] || echo 'api/ does not match openapi.yaml: run make generate'
   return $status
 }
 
@@ -80,7 +80,7 @@ complete_bill() {
   while read -r kind module version rest; do
     case $kind in dep | '=>') ;; *) continue ;; esac
     grep -qF "\"bom-ref\": \"pkg:golang/$module@$version?type=module\"" "$1.json" ||
-      { echo "the bill of materials lacks $module $version $rest"; return 1; }
+      { echo "the bill of materials does not name $module $version $rest"; return 1; }
   done < <(go version -m "$1")
   go version -m "$1" # print the modules for the log
 }
@@ -99,7 +99,7 @@ step_lint() {
   "$tool" run ./...
 }
 
-# node_tools installs the packages pinned in package-lock.json, without running install scripts.
+# node_tools installs what package-lock.json pins, without running install scripts of packages.
 node_tools() {
   [ scripts/node_modules/.package-lock.json -nt scripts/package-lock.json ] ||
     npm --prefix scripts ci --ignore-scripts --no-audit --no-fund --loglevel=error
@@ -134,10 +134,10 @@ step_client() {
   npm --prefix api/typescript ci --ignore-scripts --no-audit --no-fund --loglevel=error || return
   api/typescript/node_modules/.bin/openapi-typescript openapi.yaml --output .cache/typescript/client.ts >/dev/null &&
     cmp api/typescript/src/schema.ts .cache/typescript/client.ts ||
-    { echo 'api/typescript/src/schema.ts is not what openapi.yaml generates: run make generate'; return 1; }
+    { echo 'api/typescript/src/schema.ts does not match openapi.yaml: run make generate'; return 1; }
   scripts/build-web.sh .cache/typescript &&
     cmp server/web/demo/demo.js .cache/typescript/demo.js && cmp server/web/console/console.js .cache/typescript/console.js ||
-    { echo 'a front end below server/web is not what its sources build: run make web'; return 1; }
+    { echo 'a front end in server/web does not match its sources: run make web'; return 1; }
   npm --prefix api/typescript run --silent check && npm --prefix api/typescript run --silent build || return
   bytes=$(npm --prefix api/typescript run --silent size)
   [ "$bytes" -lt 6500 ] || { echo "the client has $bytes bytes, minified and gzipped; its README promises less than 6500"; return 1; }
@@ -188,12 +188,12 @@ fi
 mkdir -p "$logs"
 failed=()
 for name; do
-  if ! declare -F "step_$name" >/dev/null; then echo "verify: no step $name (see verify.sh --list)" >&2; exit 2; fi
+  if ! declare -F "step_$name" >/dev/null; then echo "verify: there is no step $name: run verify.sh --list" >&2; exit 2; fi
   run_step "$name" || failed+=("$name")
 done
 
 if [ ${#failed[@]} != 0 ]; then
-  echo "verify: failed: ${failed[*]}"
+  echo "verify: failed steps: ${failed[*]}"
   exit 1
 fi
 echo "verify: all of $# steps passed in $SECONDS s"

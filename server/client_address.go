@@ -53,8 +53,8 @@ func (s *Server) isTrustedProxy(addr netip.Addr) bool {
 // controls the text of the header, so it is not logged.
 func (s *Server) reportUnreadableHeader() {
 	s.unreadableHeader.Do(func() {
-		s.Log.Warn("a trusted proxy's header cannot be read, so its clients share one limit; "+
-			"let the proxy write plain addresses, or choose the header that it writes", "setting", config.Prefix+"PROXY_HEADER")
+		s.Log.Warn("the header of a trusted proxy cannot be read, so its clients share one rate limit; "+
+			"make the proxy write plain addresses, or set the header that it writes", "setting", config.Prefix+"PROXY_HEADER")
 	})
 }
 

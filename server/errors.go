@@ -115,7 +115,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
 	h.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(kind.status)
 	if err := json.NewEncoder(w).Encode(body); err != nil {
-		s.Log.Debug("the caller is gone", "request_id", call.id)
+		s.Log.Debug("the client closed the connection", "request_id", call.id)
 	}
 }
 

@@ -74,7 +74,7 @@ func (l *sharedListener) refused(addr netip.Addr) {
 	defer l.mu.Unlock()
 	if now := l.now(); now.Sub(l.said) >= time.Minute {
 		l.said = now
-		l.log.Warn("a client holds too many connections; if it is a proxy, name it in ACCOUNTS_TRUSTED_PROXIES", "ip", addr.String(), "most", l.most)
+		l.log.Warn("a client has too many open connections; if it is a proxy, add it to ACCOUNTS_TRUSTED_PROXIES", "ip", addr.String(), "most", l.most)
 	}
 }
 

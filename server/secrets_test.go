@@ -138,7 +138,7 @@ func TestControl89SecretsStayInside(t *testing.T) {
 		k.absent(t, "the events", events, true)
 		k.absent(t, "the metrics", figures.Body.String(), true)
 		k.absent(t, "the log", s.Log.String(), true)
-		for what, words := range map[string]string{"log": `"msg":"request"`, "panic": `"msg":"panic"`, "faults": `"request failed"`, "mails given up": "given up"} {
+		for what, words := range map[string]string{"log": `"msg":"request"`, "panic": `"msg":"panic"`, "faults": `"request failed"`, "mails given up": "will not be retried"} {
 			if !strings.Contains(s.Log.String(), words) {
 				t.Errorf("there is no %s in the log to look at", what)
 			}

@@ -179,7 +179,7 @@ func TestControl82And189ConnectionsOfOneClient(t *testing.T) {
 	if want := []int{1, 2, 5, 6, 7, 19, 9, 10, 11, 12, 13, 14, 15, 16}; !slices.Equal(ports, want) {
 		t.Errorf("kept %v, want %v", ports, want)
 	}
-	if n := strings.Count(s.Log.String(), "too many connections"); n != 1 { // logged once a minute
+	if n := strings.Count(s.Log.String(), "too many open connections"); n != 1 { // logged once a minute
 		t.Errorf("%d lines in the log", n)
 	}
 	for range 2 { // closing a connection twice frees one place

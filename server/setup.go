@@ -70,7 +70,7 @@ func LogMailFault(log *slog.Logger) func(accounts.MailFault) {
 	return func(f accounts.MailFault) {
 		log := log.With("mail", f.ID, "kind", f.Kind, "attempts", f.Attempts, "error", f.Err.Error())
 		if f.GivenUp {
-			log.Error("a mail was given up")
+			log.Error("a mail could not be sent and will not be retried")
 			return
 		}
 		log.Warn("a mail could not be sent and will be retried")

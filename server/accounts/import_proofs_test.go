@@ -54,17 +54,17 @@ func TestControl182ImportTakesNoUnprovedAddressForVerified(t *testing.T) {
 	}{
 		"as the source proves it": {false, []int64{1, 7}, []int64{1, 7}, map[string][]int64{
 			"superuser in Django": {1}, "staff in Django": {7},
-			"superuser or staff in Django, address not verified":     {2, 3, 4, 5},
-			"e-mail address not verified in Django":                  {2, 3, 4, 8},
-			"e-mail address empty or not valid":                      {5},
-			"e-mail address is verified in Django as another user's": {6},
+			"superuser or staff in Django, address not verified":    {2, 3, 4, 5},
+			"e-mail address not verified in Django":                 {2, 3, 4, 8},
+			"e-mail address empty or not valid":                     {5},
+			"e-mail address is verified in Django for another user": {6},
 		}},
 		"as the operator states it": {true, []int64{1, 3, 7}, []int64{1, 3, 7}, map[string][]int64{
 			"superuser in Django": {1, 3}, "staff in Django": {7},
-			"superuser or staff in Django, address not verified":     {2, 4, 5},
-			"e-mail address not verified in Django":                  {2, 4, 8},
-			"e-mail address empty or not valid":                      {5},
-			"e-mail address is verified in Django as another user's": {6},
+			"superuser or staff in Django, address not verified":    {2, 4, 5},
+			"e-mail address not verified in Django":                 {2, 4, 8},
+			"e-mail address empty or not valid":                     {5},
+			"e-mail address is verified in Django for another user": {6},
 		}},
 	}
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {

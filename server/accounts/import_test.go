@@ -177,22 +177,22 @@ func TestImportRules(t *testing.T) {
 			t.Errorf("a dry run says something else (-dry +run):\n%s", diff)
 		}
 		want := map[string][]int64{
-			"superuser in Django":                                   {23},
-			"staff in Django":                                       {22},
-			"e-mail address empty or not valid":                     {2, 3, 8, 19, 27, 1 << 52},
-			"username is an e-mail address, and the user has none":  {27},
-			"e-mail address is another user's":                      {4},
-			"username is another user's":                            {4, 8, 10, 25},
-			"username empty or not usable":                          {9, 13, 14},
-			"username is another user's e-mail address":             {6},
-			"first or last name too long or with hidden characters": {16},
-			"date_joined missing or absurd":                         {17, 18},
-			"last_login absurd":                                     {17},
-			"no usable password in Django":                          {18, 19},
-			"password hash of an unknown kind":                      {20, 26},
-			"password hash costs too much to verify":                {21},
-			"neither password nor address":                          {19},
-			"id not from 1 to 2^52":                                 {0, -1, 1<<52 + 1},
+			"superuser in Django":               {23},
+			"staff in Django":                   {22},
+			"e-mail address empty or not valid": {2, 3, 8, 19, 27, 1 << 52},
+			"username is an e-mail address, and the user has no address": {27},
+			"e-mail address belongs to another user":                     {4},
+			"username belongs to another user":                           {4, 8, 10, 25},
+			"username empty or not usable":                               {9, 13, 14},
+			"username is another user's e-mail address":                  {6},
+			"first or last name too long or with hidden characters":      {16},
+			"date_joined missing or implausible":                         {17, 18},
+			"last_login implausible":                                     {17},
+			"no usable password in Django":                               {18, 19},
+			"password hash of an unknown kind":                           {20, 26},
+			"password hash too costly to verify":                         {21},
+			"neither password nor address":                               {19},
+			"id is not from 1 to 2^52":                                   {0, -1, 1<<52 + 1},
 		}
 		if diff := cmp.Diff(want, found(r)); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
@@ -275,8 +275,8 @@ func TestImportBesideUsers(t *testing.T) {
 		if diff := cmp.Diff(dry, r); diff != "" {
 			t.Errorf("-dry +run:\n%s", diff)
 		}
-		want := map[string][]int64{"id is taken by a user who was not imported": {own.ID}, "username is another user's": {own.ID + 1000},
-			"e-mail address is another user's": {own.ID + 1000}, "username is another user's e-mail address": {own.ID + 1001}}
+		want := map[string][]int64{"id belongs to a user who was not imported": {own.ID}, "username belongs to another user": {own.ID + 1000},
+			"e-mail address belongs to another user": {own.ID + 1000}, "username is another user's e-mail address": {own.ID + 1001}}
 		if diff := cmp.Diff(want, found(r)); diff != "" || r.Imported != 2 || r.LeftOut() != 1 {
 			t.Errorf("%+v\n%s", r, diff)
 		}
@@ -339,7 +339,7 @@ func TestImportAfterADeletion(t *testing.T) {
 		s.Login(servertest.User{User: userOf(t, s, 1), Password: oldPassword}, token.Body).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
 		for _, dry := range []bool{true, false} {
 			r := importAll(t, s, dry, row, stays)
-			if diff := cmp.Diff(map[string][]int64{"was deleted here": {1}}, found(r)); diff != "" || r.Here != 1 || r.LeftOut() != 1 {
+			if diff := cmp.Diff(map[string][]int64{"was deleted from this service": {1}}, found(r)); diff != "" || r.Here != 1 || r.LeftOut() != 1 {
 				t.Errorf("dry %v: %+v\n%s", dry, r, diff)
 			}
 		}

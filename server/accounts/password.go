@@ -155,7 +155,7 @@ func (s *Service) overtaken(ctx context.Context, u models.User) error {
 	case err != nil:
 		return storeError(err)
 	}
-	return unavailable(errors.New("the user changed meanwhile"))
+	return unavailable(errors.New("the user was changed by another request at the same time"))
 }
 
 // ChangePassword sets the password, revokes every session and every open link of the principal's

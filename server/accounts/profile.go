@@ -321,5 +321,5 @@ func (s *Service) confirmedMeanwhile(ctx context.Context, value string) error {
 	if _, _, err := s.confirming(ctx, value); err != nil {
 		return err
 	}
-	return unavailable(errors.New("the user changed meanwhile"))
+	return unavailable(errors.New("the user was changed by another request at the same time"))
 }

@@ -16,7 +16,7 @@ type Budget struct {
 
 const maxBudget = 1_000_000
 
-var errBudget = errors.New("must be 0 or N/duration such as 5/1h, N at most 1000000 and the duration from 1s to 24h in whole seconds")
+var errBudget = errors.New("must be 0 or N/duration such as 5/1h, with N at most 1000000 and a duration from 1s to 24h in whole seconds")
 
 // parseBudget parses N/duration, or 0.
 func parseBudget(text string) (any, error) {

@@ -28,8 +28,8 @@ type Config struct {
 	PublicURL         string        `env:"PUBLIC_URL" shown:"'http://localhost:PORT' if 'ADDR' is on loopback, else required"` // scheme://host[:port], in lower case
 	DataDir           string        `env:"DATA_DIR" envDefault:"./data"`
 	Database          Database      `env:"DATABASE_URL" shown:"'sqlite:DATA_DIR/accounts.db'"`
-	SecretKeys        []Secret      `env:"SECRET_KEYS" shown:"created in 'DATA_DIR' on loopback with SQLite, else required"` // nil if none is set
-	LegacyJWTSecrets  Lines         `env:"LEGACY_JWT_SECRETS" shown:"none: no token of another service is taken"`
+	SecretKeys        []Secret      `env:"SECRET_KEYS" shown:"generated in 'DATA_DIR' on loopback with SQLite, otherwise required"` // nil if none is set
+	LegacyJWTSecrets  Lines         `env:"LEGACY_JWT_SECRETS" shown:"none: legacy tokens are rejected"`
 	LegacyJWTUntil    Instant       `env:"LEGACY_JWT_UNTIL" shown:"required with 'LEGACY_JWT_SECRETS'"`
 	AccessTTL         time.Duration `env:"ACCESS_TTL" envDefault:"5m"`
 	RefreshIdleTTL    time.Duration `env:"REFRESH_IDLE_TTL" envDefault:"7d"`

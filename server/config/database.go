@@ -70,7 +70,7 @@ func parseDatabase(text string) (Database, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Fragment != "" {
-		return Database{}, errors.New("must be mysql://user:password@host:port/name?tls=..., with %-encoding for special characters in user and password")
+		return Database{}, errors.New("must be mysql://user:password@host:port/name?tls=..., with special characters in user and password percent-encoded")
 	}
 	return parseMySQL(u)
 }
@@ -78,7 +78,7 @@ func parseDatabase(text string) (Database, error) {
 func parseSQLite(path string) (Database, error) {
 	switch {
 	case path == "" || strings.HasPrefix(path, ":memory:"):
-		return Database{}, errors.New("needs the path of a file, as in sqlite:PATH")
+		return Database{}, errors.New("must contain the path of a file, as in sqlite:PATH")
 	case strings.HasPrefix(path, "//"):
 		return Database{}, errors.New("must be sqlite:PATH without //, such as sqlite:/var/lib/accounts/accounts.db")
 	case strings.ContainsAny(path, "?\x00"):
@@ -90,14 +90,14 @@ func parseSQLite(path string) (Database, error) {
 func parseMySQL(u *url.URL) (Database, error) {
 	host, ok := mysqlHost(u)
 	if !ok {
-		return Database{}, errors.New("must name a host and, if any, a port from 1 to 65535")
+		return Database{}, errors.New("must contain a host and, optionally, a port from 1 to 65535")
 	}
 	name := strings.TrimPrefix(u.Path, "/")
 	if name == "" || strings.ContainsAny(name, "/\x00") {
-		return Database{}, errors.New("must name one database after the host")
+		return Database{}, errors.New("must contain one database name after the host")
 	}
 	if u.User == nil || u.User.Username() == "" {
-		return Database{}, errors.New("must name a user before the host")
+		return Database{}, errors.New("must contain a user before the host")
 	}
 	password, _ := u.User.Password()
 	d := Database{Engine: MySQL, Host: host, User: u.User.Username(), Password: Secret(password), Name: name}
@@ -123,13 +123,13 @@ func mysqlTLS(query string, remote bool) (string, error) {
 	tls, given := values["tls"]
 	switch {
 	case err != nil || len(tls) > 1 || len(values) > 1 || len(values) == 1 && !given:
-		return "", errors.New("must have no option but one tls=")
+		return "", errors.New("must have no option except a single tls=")
 	case !given && remote:
-		return "", errors.New("must state tls= for a host that is not on loopback: true, skip-verify, preferred or false")
+		return "", errors.New("must have ?tls= if the host is not on loopback: true, skip-verify, preferred or false")
 	case !given:
 		return TLSOff, nil
 	case !slices.Contains([]string{TLSVerify, TLSSkipVerify, TLSPreferred, TLSOff}, tls[0]):
-		return "", errors.New("must have true, skip-verify, preferred or false as tls=")
+		return "", errors.New("must have tls=true, tls=skip-verify, tls=preferred or tls=false")
 	}
 	return tls[0], nil
 }

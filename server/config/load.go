@@ -145,7 +145,7 @@ func printable(name string) string {
 // hint suggests the known setting nearest to a mistyped name.
 func hint(name string, known []string) string {
 	if plain, isFile := strings.CutSuffix(name, "_FILE"); isFile && slices.Contains(known, plain) {
-		return "; only those that hold a secret have a _FILE twin"
+		return ". Only settings that contain secrets can be read from a file"
 	}
 	best, distance := "", 3
 	for _, candidate := range known {
@@ -154,9 +154,9 @@ func hint(name string, known []string) string {
 		}
 	}
 	if best == "" {
-		return "; `accountsd settings` prints them all"
+		return ". Run `accountsd settings` to list all settings"
 	}
-	return "; did you mean " + Prefix + best + "?"
+	return ". Did you mean " + Prefix + best + "?"
 }
 
 // editDistance returns the Levenshtein distance in bytes.

@@ -224,40 +224,40 @@ const (
 	lineHTTPS   = " must be https unless its host is on loopback"
 	lineSpan    = " must be a duration such as 90s, 5m, 12h, 7d or 1d12h"
 	lineAddr    = "ACCOUNTS_ADDR must be host:port with a port from 0 to 65535, such as localhost:8080"
-	lineURL     = "ACCOUNTS_PUBLIC_URL is required when ADDR is not on loopback: the origin people reach the server at, such as https://accounts.example.com"
-	lineKeys    = "ACCOUNTS_SECRET_KEYS is required unless PUBLIC_URL is on loopback and the database is SQLite: `accountsd secret new` prints one"
-	lineTLS     = "ACCOUNTS_DATABASE_URL must state tls= for a host that is not on loopback: true, skip-verify, preferred or false"
-	lineMySQL   = "ACCOUNTS_DATABASE_URL must be mysql://user:password@host:port/name?tls=..., with %-encoding for special characters in user and password"
-	lineEvery   = " must not be every address: anyone could then choose the address the server sees"
+	lineURL     = "ACCOUNTS_PUBLIC_URL is required if ADDR is not on loopback. Set it to the public origin of the server, such as https://accounts.example.com"
+	lineKeys    = "ACCOUNTS_SECRET_KEYS is required unless PUBLIC_URL is on loopback and the database is SQLite. Generate one with `accountsd secret new`"
+	lineTLS     = "ACCOUNTS_DATABASE_URL must have ?tls= if the host is not on loopback: true, skip-verify, preferred or false"
+	lineMySQL   = "ACCOUNTS_DATABASE_URL must be mysql://user:password@host:port/name?tls=..., with special characters in user and password percent-encoded"
+	lineEvery   = " must not match every address, because any caller could then choose its own client address"
 	lineCIDR    = " must be an IP address or a CIDR such as 10.0.0.0/8"
-	lineSMTP    = "ACCOUNTS_SMTP_URL is required unless PUBLIC_URL is on loopback, such as smtp://user:password@mail.example.com; or ACCOUNTS_MAIL=files has mails written into DATA_DIR, where nobody receives them"
-	lineServer  = "ACCOUNTS_SMTP_URL must be smtp://user:password@host:port, with %-encoding for special characters in user and password"
-	lineHost    = "ACCOUNTS_SMTP_URL must name a host and, if any, a port from 1 to 65535"
-	linePair    = "ACCOUNTS_SMTP_URL must hold both a user and a password, or neither"
-	lineOption  = "ACCOUNTS_SMTP_URL must have no option but ?starttls=off, and that with smtp:// alone"
-	lineOff     = "ACCOUNTS_SMTP_URL must not have ?starttls=off unless its host is on loopback: the links in the mails could be read on the way"
+	lineSMTP    = "ACCOUNTS_SMTP_URL is required unless PUBLIC_URL is on loopback. Set it to a URL such as smtp://user:password@mail.example.com, or set ACCOUNTS_MAIL=files to write mails to DATA_DIR without sending them"
+	lineServer  = "ACCOUNTS_SMTP_URL must be smtp://user:password@host:port, with special characters in user and password percent-encoded"
+	lineHost    = "ACCOUNTS_SMTP_URL must contain a host and, optionally, a port from 1 to 65535"
+	linePair    = "ACCOUNTS_SMTP_URL must contain both a user and a password, or neither"
+	lineOption  = "ACCOUNTS_SMTP_URL must have no option except ?starttls=off, which is allowed with smtp:// only"
+	lineOff     = "ACCOUNTS_SMTP_URL must not have ?starttls=off unless its host is on loopback, because the links in mails could be read on the network"
 	lineInstant = "ACCOUNTS_LEGACY_JWT_UNTIL must be an instant such as 2027-01-31T12:00:00Z, or a day such as 2027-01-31"
 	lineSender  = "ACCOUNTS_MAIL_FROM must be one address, such as Accounts <no-reply@example.com>"
 	linePage    = " must be the URL of a page, scheme://host[:port]/path with http or https, in ASCII without spaces"
-	lineHash    = " must not have a fragment: the token of the link is put there"
-	lineBudget  = "ACCOUNTS_MAILS_PER_RECIPIENT must be 0 or N/duration such as 5/1h, N at most 1000000 and the duration from 1s to 24h in whole seconds"
+	lineHash    = " must not have a fragment, because the link adds the token there"
+	lineBudget  = "ACCOUNTS_MAILS_PER_RECIPIENT must be 0 or N/duration such as 5/1h, with N at most 1000000 and a duration from 1s to 24h in whole seconds"
 	lineLink    = " must be from 1s to 7d in whole seconds"
-	lineStar    = " must be one origin, not * or null, which stand for every site"
+	lineStar    = " must be one origin. * and null are rejected because they match every site"
 )
 
 // Every fault is reported in exactly one line, and causes no further faults.
 func TestControl94Bad(t *testing.T) {
 	late := time.Now().Add(400*day + time.Hour).UTC().Format(time.RFC3339)
 	for settings, want := range map[string]string{
-		"ADR=x":                   "ACCOUNTS_ADR is not a setting; did you mean ACCOUNTS_ADDR?",
-		"ACCESS_TLL=s3cr3t":       "ACCOUNTS_ACCESS_TLL is not a setting; did you mean ACCOUNTS_ACCESS_TTL?",
-		"SECRET_KEY=s3cr3t":       "ACCOUNTS_SECRET_KEY is not a setting; did you mean ACCOUNTS_SECRET_KEYS?",
-		"SMTP_PASSWORD=s3cr3t":    "ACCOUNTS_SMTP_PASSWORD is not a setting; `accountsd settings` prints them all",
-		"=x":                      "ACCOUNTS_ is not a setting; `accountsd settings` prints them all",
-		"PORTS=x":                 "ACCOUNTS_PORTS is not a setting; `accountsd settings` prints them all",
-		"ADDR_FILE=/x":            "ACCOUNTS_ADDR_FILE is not a setting; only those that hold a secret have a _FILE twin",
-		"BAD\x1b[31m\u202eNAME=x": `ACCOUNTS_BAD\x1b[31m\u202eNAME is not a setting; ` + "`accountsd settings` prints them all",
-		"UNKNOWN_BUT_EMPTY=":      "ACCOUNTS_UNKNOWN_BUT_EMPTY is not a setting; `accountsd settings` prints them all",
+		"ADR=x":                   "ACCOUNTS_ADR is not a setting. Did you mean ACCOUNTS_ADDR?",
+		"ACCESS_TLL=s3cr3t":       "ACCOUNTS_ACCESS_TLL is not a setting. Did you mean ACCOUNTS_ACCESS_TTL?",
+		"SECRET_KEY=s3cr3t":       "ACCOUNTS_SECRET_KEY is not a setting. Did you mean ACCOUNTS_SECRET_KEYS?",
+		"SMTP_PASSWORD=s3cr3t":    "ACCOUNTS_SMTP_PASSWORD is not a setting. Run `accountsd settings` to list all settings",
+		"=x":                      "ACCOUNTS_ is not a setting. Run `accountsd settings` to list all settings",
+		"PORTS=x":                 "ACCOUNTS_PORTS is not a setting. Run `accountsd settings` to list all settings",
+		"ADDR_FILE=/x":            "ACCOUNTS_ADDR_FILE is not a setting. Only settings that contain secrets can be read from a file",
+		"BAD\x1b[31m\u202eNAME=x": `ACCOUNTS_BAD\x1b[31m\u202eNAME is not a setting. Run ` + "`accountsd settings` to list all settings",
+		"UNKNOWN_BUT_EMPTY=":      "ACCOUNTS_UNKNOWN_BUT_EMPTY is not a setting. Run `accountsd settings` to list all settings",
 
 		"ADDR=8080":                   lineAddr,
 		"ADDR=localhost":              lineAddr,
@@ -271,7 +271,7 @@ func TestControl94Bad(t *testing.T) {
 		"ADDR=192.0.2.1:80":           lineURL,
 		"ADDR=[::ffff:127.0.0.1]:80":  lineURL,
 		"ADDR=localhost.example:8080": lineURL,
-		"ADDR=localhost:0":            "ACCOUNTS_PUBLIC_URL is required when ADDR has port 0",
+		"ADDR=localhost:0":            "ACCOUNTS_PUBLIC_URL is required if ADDR has port 0",
 
 		"PUBLIC_URL=accounts.example.com":              "ACCOUNTS_PUBLIC_URL" + lineOrigin,
 		"PUBLIC_URL=localhost:8080":                    "ACCOUNTS_PUBLIC_URL" + lineOrigin,
@@ -289,7 +289,7 @@ func TestControl94Bad(t *testing.T) {
 		"PUBLIC_URL=http://::1":                        "ACCOUNTS_PUBLIC_URL" + lineOrigin,
 		"PUBLIC_URL=http://[::ffff:127.0.0.1]":         "ACCOUNTS_PUBLIC_URL" + lineOrigin,
 		"PUBLIC_URL=http://[fe80::1%25eth0]":           "ACCOUNTS_PUBLIC_URL" + lineOrigin,
-		"PUBLIC_URL=https://s3cr3t:s3cr3t@a.example":   "ACCOUNTS_PUBLIC_URL must not hold a user or password",
+		"PUBLIC_URL=https://s3cr3t:s3cr3t@a.example":   "ACCOUNTS_PUBLIC_URL must not contain a user or password",
 		"PUBLIC_URL=https://a.example/accounts":        "ACCOUNTS_PUBLIC_URL" + linePath,
 		"PUBLIC_URL=https://a.example//":               "ACCOUNTS_PUBLIC_URL" + linePath,
 		"PUBLIC_URL=https://a.example?":                "ACCOUNTS_PUBLIC_URL" + linePath,
@@ -318,28 +318,28 @@ func TestControl94Bad(t *testing.T) {
 		"SECRET_KEYS=k DATABASE_URL_FILE=/no/such ADDR=localhost:7":         "ACCOUNTS_DATABASE_URL_FILE cannot be read: no such file or directory",
 		"DATABASE_URL=postgres://u:s3cr3t@db/n":                             "ACCOUNTS_DATABASE_URL must begin with sqlite: or mysql://",
 		"DATABASE_URL=u:s3cr3t@tcp(db)/n":                                   "ACCOUNTS_DATABASE_URL must begin with sqlite: or mysql://",
-		"DATABASE_URL=sqlite:":                                              "ACCOUNTS_DATABASE_URL needs the path of a file, as in sqlite:PATH",
-		"DATABASE_URL=sqlite::memory:":                                      "ACCOUNTS_DATABASE_URL needs the path of a file, as in sqlite:PATH",
+		"DATABASE_URL=sqlite:":                                              "ACCOUNTS_DATABASE_URL must contain the path of a file, as in sqlite:PATH",
+		"DATABASE_URL=sqlite::memory:":                                      "ACCOUNTS_DATABASE_URL must contain the path of a file, as in sqlite:PATH",
 		"DATABASE_URL=sqlite:a.db?_pragma=x":                                "ACCOUNTS_DATABASE_URL must be sqlite:PATH without options",
 		"DATABASE_URL=sqlite:///var/a.db":                                   "ACCOUNTS_DATABASE_URL must be sqlite:PATH without //, such as sqlite:/var/lib/accounts/accounts.db",
 		"DATABASE_URL=mysql://u:s3cr3t#x@db/n?tls=true":                     lineMySQL,
 		"DATABASE_URL=mysql://u:s3cr3t%zz@db/n?tls=true":                    lineMySQL,
 		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true#x":                     lineMySQL,
-		"DATABASE_URL=mysql://u:s3cr3t@/n?tls=true":                         "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
-		"DATABASE_URL=mysql://u:s3cr3t@db:/n?tls=true":                      "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
-		"DATABASE_URL=mysql://u:s3cr3t@db:99999/n?tls=true":                 "ACCOUNTS_DATABASE_URL must name a host and, if any, a port from 1 to 65535",
-		"DATABASE_URL=mysql://u:s3cr3t@db?tls=true":                         "ACCOUNTS_DATABASE_URL must name one database after the host",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n/m?tls=true":                     "ACCOUNTS_DATABASE_URL must name one database after the host",
-		"DATABASE_URL=mysql://:s3cr3t@db/n?tls=true":                        "ACCOUNTS_DATABASE_URL must name a user before the host",
-		"DATABASE_URL=mysql://db/n?tls=true":                                "ACCOUNTS_DATABASE_URL must name a user before the host",
+		"DATABASE_URL=mysql://u:s3cr3t@/n?tls=true":                         "ACCOUNTS_DATABASE_URL must contain a host and, optionally, a port from 1 to 65535",
+		"DATABASE_URL=mysql://u:s3cr3t@db:/n?tls=true":                      "ACCOUNTS_DATABASE_URL must contain a host and, optionally, a port from 1 to 65535",
+		"DATABASE_URL=mysql://u:s3cr3t@db:99999/n?tls=true":                 "ACCOUNTS_DATABASE_URL must contain a host and, optionally, a port from 1 to 65535",
+		"DATABASE_URL=mysql://u:s3cr3t@db?tls=true":                         "ACCOUNTS_DATABASE_URL must contain one database name after the host",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n/m?tls=true":                     "ACCOUNTS_DATABASE_URL must contain one database name after the host",
+		"DATABASE_URL=mysql://:s3cr3t@db/n?tls=true":                        "ACCOUNTS_DATABASE_URL must contain a user before the host",
+		"DATABASE_URL=mysql://db/n?tls=true":                                "ACCOUNTS_DATABASE_URL must contain a user before the host",
 		"DATABASE_URL=mysql://u:s3cr3t@db/n":                                lineTLS,
 		"DATABASE_URL=mysql://u:s3cr3t@10.0.0.1/n":                          lineTLS,
 		"DATABASE_URL=mysql://u:s3cr3t@localhost.example/n":                 lineTLS,
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=":                           "ACCOUNTS_DATABASE_URL must have true, skip-verify, preferred or false as tls=",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=1":                          "ACCOUNTS_DATABASE_URL must have true, skip-verify, preferred or false as tls=",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&tls=false":             "ACCOUNTS_DATABASE_URL must have no option but one tls=",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&parseTime=1":           "ACCOUNTS_DATABASE_URL must have no option but one tls=",
-		"DATABASE_URL=mysql://u:s3cr3t@localhost/n?multiStatements=true":    "ACCOUNTS_DATABASE_URL must have no option but one tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=":                           "ACCOUNTS_DATABASE_URL must have tls=true, tls=skip-verify, tls=preferred or tls=false",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=1":                          "ACCOUNTS_DATABASE_URL must have tls=true, tls=skip-verify, tls=preferred or tls=false",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&tls=false":             "ACCOUNTS_DATABASE_URL must have no option except a single tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&parseTime=1":           "ACCOUNTS_DATABASE_URL must have no option except a single tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@localhost/n?multiStatements=true":    "ACCOUNTS_DATABASE_URL must have no option except a single tls=",
 
 		"ACCESS_TTL=5":                                    "ACCOUNTS_ACCESS_TTL" + lineSpan,
 		"ACCESS_TTL=-5m":                                  "ACCOUNTS_ACCESS_TTL" + lineSpan,
@@ -350,7 +350,7 @@ func TestControl94Bad(t *testing.T) {
 		"ACCESS_TTL=4s ROTATION_INTERVAL=0":               "ACCOUNTS_ACCESS_TTL must be at least 5s",
 		"ACCESS_TTL=0":                                    "ACCOUNTS_ACCESS_TTL must be at least 1m10s, twice the sum of ROTATION_INTERVAL and its margin",
 		"ACCESS_TTL=901s":                                 "ACCOUNTS_ACCESS_TTL must be at most 15m",
-		"ACCESS_TTL=90.5s":                                "ACCOUNTS_ACCESS_TTL must be whole seconds",
+		"ACCESS_TTL=90.5s":                                "ACCOUNTS_ACCESS_TTL must be a whole number of seconds",
 		"ROTATION_INTERVAL=61s":                           "ACCOUNTS_ROTATION_INTERVAL must be 0 or from 1s to 60s in whole seconds",
 		"ROTATION_INTERVAL=500ms":                         "ACCOUNTS_ROTATION_INTERVAL must be 0 or from 1s to 60s in whole seconds",
 		"ROTATION_INTERVAL=1.5s":                          "ACCOUNTS_ROTATION_INTERVAL must be 0 or from 1s to 60s in whole seconds",
@@ -358,7 +358,7 @@ func TestControl94Bad(t *testing.T) {
 		"REFRESH_IDLE_TTL=31d":                            "ACCOUNTS_REFRESH_IDLE_TTL must be at most SESSION_MAX_AGE",
 		"REFRESH_IDLE_TTL=5m":                             "ACCOUNTS_REFRESH_IDLE_TTL must be longer than ACCESS_TTL",
 		"REFRESH_IDLE_TTL=0":                              "ACCOUNTS_REFRESH_IDLE_TTL must be longer than ACCESS_TTL",
-		"REFRESH_IDLE_TTL=2d1.5s":                         "ACCOUNTS_REFRESH_IDLE_TTL must be whole seconds",
+		"REFRESH_IDLE_TTL=2d1.5s":                         "ACCOUNTS_REFRESH_IDLE_TTL must be a whole number of seconds",
 		"SERVER_HELD_IDLE_TTL=5m":                         "ACCOUNTS_SERVER_HELD_IDLE_TTL must be longer than ACCESS_TTL",
 		"SERVER_HELD_IDLE_TTL=721h":                       "ACCOUNTS_SERVER_HELD_IDLE_TTL must be at most SESSION_MAX_AGE",
 		"SESSION_MAX_AGE=401d":                            "ACCOUNTS_SESSION_MAX_AGE must be from 1s to 400d in whole seconds",
@@ -381,10 +381,10 @@ func TestControl94Bad(t *testing.T) {
 		"TRUSTED_PROXIES=::ffff:0.0.0.0/96":               "ACCOUNTS_TRUSTED_PROXIES entry 1" + lineCIDR,
 		"TRUSTED_PROXIES=fe80::1%eth0":                    "ACCOUNTS_TRUSTED_PROXIES entry 1" + lineCIDR,
 		"METRICS_ADDR=9090":                               "ACCOUNTS_METRICS_ADDR must be off or host:port with a port from 0 to 65535, such as localhost:9090",
-		"METRICS_ADDR=localhost:8080":                     "ACCOUNTS_METRICS_ADDR must not be the address of ADDR",
-		"METRICS_ADDR=:8080":                              "ACCOUNTS_METRICS_ADDR must not be the address of ADDR",
-		"METRICS_ADDR=127.0.0.1:8080":                     "ACCOUNTS_METRICS_ADDR must not be the address of ADDR",
-		"ADDR=[::]:80 METRICS_ADDR=localhost:80":          lineURL + "\nACCOUNTS_METRICS_ADDR must not be the address of ADDR",
+		"METRICS_ADDR=localhost:8080":                     "ACCOUNTS_METRICS_ADDR must not use the same host and port as ADDR",
+		"METRICS_ADDR=:8080":                              "ACCOUNTS_METRICS_ADDR must not use the same host and port as ADDR",
+		"METRICS_ADDR=127.0.0.1:8080":                     "ACCOUNTS_METRICS_ADDR must not use the same host and port as ADDR",
+		"ADDR=[::]:80 METRICS_ADDR=localhost:80":          lineURL + "\nACCOUNTS_METRICS_ADDR must not use the same host and port as ADDR",
 		"DOCS=yes":                                        "ACCOUNTS_DOCS must be true or false",
 		"CONSOLE=yes":                                     "ACCOUNTS_CONSOLE must be true or false",
 		"AUTO_MIGRATE=s3cr3t":                             "ACCOUNTS_AUTO_MIGRATE must be true or false",
@@ -425,18 +425,18 @@ func TestControl94Bad(t *testing.T) {
 		"VERIFY_URL=https://app.example/\u00fc":               "ACCOUNTS_VERIFY_URL" + linePage,
 		"VERIFY_URL=https://app.example/?a=\"><b>":            "ACCOUNTS_VERIFY_URL" + linePage,
 		"VERIFY_URL=https://app.example\\@s3cr3t/":            "ACCOUNTS_VERIFY_URL" + linePage,
-		"RESET_URL=https://s3cr3t:s3cr3t@app.example":         "ACCOUNTS_RESET_URL must not hold a user or password",
+		"RESET_URL=https://s3cr3t:s3cr3t@app.example":         "ACCOUNTS_RESET_URL must not contain a user or password",
 		"RESET_URL=https://app.example/#/reset":               "ACCOUNTS_RESET_URL" + lineHash,
 		"RESET_URL=https://app.example/#":                     "ACCOUNTS_RESET_URL" + lineHash,
 		"EMAIL_CHANGE_URL=http://app.example/":                "ACCOUNTS_EMAIL_CHANGE_URL" + lineHTTPS,
 		"EMAIL_CHANGE_URL=http://localhost.example/":          "ACCOUNTS_EMAIL_CHANGE_URL" + lineHTTPS,
 		"MAIL=sendmail":                                       "ACCOUNTS_MAIL must be smtp or files",
-		"MAIL=smtp MAIL_FROM=a@d.example":                     "ACCOUNTS_MAIL must not be smtp without SMTP_URL",
-		"MAIL=smtp":                                           "ACCOUNTS_MAIL must not be smtp without SMTP_URL",
+		"MAIL=smtp MAIL_FROM=a@d.example":                     "ACCOUNTS_MAIL must not be smtp unless SMTP_URL is set",
+		"MAIL=smtp":                                           "ACCOUNTS_MAIL must not be smtp unless SMTP_URL is set",
 		"MAIL=smtp SMTP_URL_FILE=/no/such":                    "ACCOUNTS_SMTP_URL_FILE cannot be read: no such file or directory",
 		"SMTP_URL_FILE=/x SMTP_URL=s3cr3t":                    "ACCOUNTS_SMTP_URL and ACCOUNTS_SMTP_URL_FILE must not both be set",
 		"PUBLIC_URL=https://a.example SECRET_KEYS=k":          lineSMTP,
-		"SMTP_URL=smtp://u:s3cr3t@mail.example":               "ACCOUNTS_MAIL_FROM is required with SMTP_URL: the sender of all mails, such as Accounts <no-reply@example.com>",
+		"SMTP_URL=smtp://u:s3cr3t@mail.example":               "ACCOUNTS_MAIL_FROM is required with SMTP_URL. Set it to the sender of all mails, such as Accounts <no-reply@example.com>",
 		"SMTP_URL=mail.example:587":                           "ACCOUNTS_SMTP_URL must begin with smtp:// or smtps://",
 		"SMTP_URL=https://u:s3cr3t@mail.example":              "ACCOUNTS_SMTP_URL must begin with smtp:// or smtps://",
 		"SMTP_URL=smtp://u:s3cr3t#x@mail.example":             lineServer,
@@ -499,7 +499,7 @@ func TestControl94Bad(t *testing.T) {
 
 func TestAllFaultsAtOnce(t *testing.T) {
 	_, _, err := Load(environ("ADR=x ACCESS_TTL=1h DOCS=maybe CORS_ORIGINS=*,https://a.example,http://b.example DB_MAX_CONNS=0"))
-	want := `ACCOUNTS_ADR is not a setting; did you mean ACCOUNTS_ADDR?
+	want := `ACCOUNTS_ADR is not a setting. Did you mean ACCOUNTS_ADDR?
 ACCOUNTS_CORS_ORIGINS entry 1` + lineStar + `
 ACCOUNTS_CORS_ORIGINS entry 3` + lineHTTPS + `
 ACCOUNTS_DOCS must be true or false
@@ -558,7 +558,7 @@ func TestControl94SecretFiles(t *testing.T) {
 		t.Error(diff)
 	}
 
-	const open = "ACCOUNTS_SECRET_KEYS_FILE must name a file that others can neither read nor write (chmod o-rw)"
+	const open = "ACCOUNTS_SECRET_KEYS_FILE must name a file that others can neither read nor write. Run chmod o-rw on it"
 	for path, want := range map[string]string{
 		write("s3cr3t", 0o644):                      open,
 		write("s3cr3t", 0o602):                      open,
@@ -577,43 +577,43 @@ func TestControl94SecretFiles(t *testing.T) {
 func TestControl95Warnings(t *testing.T) {
 	tomorrow := time.Now().Add(day).UTC().Format(time.RFC3339)
 	for settings, want := range map[string]string{
-		"ROTATION_INTERVAL=0":                                     "ACCOUNTS_ROTATION_INTERVAL is 0, the strict profile: two tabs that refresh at once, or one answer lost on the network, end the session",
-		"ROTATION_INTERVAL=10s":                                   "ACCOUNTS_ROTATION_INTERVAL is under 15s: a client has 8s to repeat a lost refresh before it counts as theft",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=false":            "ACCOUNTS_DATABASE_URL has tls=false for a host that is not on loopback: all data crosses the network in the clear",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=preferred":        "ACCOUNTS_DATABASE_URL has tls=preferred: whoever is on the way can turn encryption off",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=skip-verify":      "ACCOUNTS_DATABASE_URL has tls=skip-verify: whoever is on the way can pose as the database",
+		"ROTATION_INTERVAL=0":                                     "ACCOUNTS_ROTATION_INTERVAL is 0 (strict profile): two tabs that refresh at the same time, or one response lost on the network, end the session",
+		"ROTATION_INTERVAL=10s":                                   "ACCOUNTS_ROTATION_INTERVAL is under 15s: a client has 8s to retry a lost refresh before the retry counts as theft",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=false":            "ACCOUNTS_DATABASE_URL has tls=false for a host that is not on loopback: all data is sent over the network unencrypted",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=preferred":        "ACCOUNTS_DATABASE_URL has tls=preferred: an attacker on the network can turn encryption off",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=skip-verify":      "ACCOUNTS_DATABASE_URL has tls=skip-verify: an attacker on the network can impersonate the database",
 		"DATABASE_URL=mysql://u:s3cr3t@127.0.0.1/n?tls=false":     "",
-		"CORS_ORIGINS=https://a.example,http://localhost:1":       "ACCOUNTS_CORS_ORIGINS trusts http://localhost:1, which is any program on a visitor's own machine",
-		"CORS_ORIGINS=http://[::1]:1":                             "ACCOUNTS_CORS_ORIGINS trusts http://[::1]:1, which is any program on a visitor's own machine",
-		"PUBLIC_URL=http://localhost":                             "ACCOUNTS_ADDR is reachable from other machines while PUBLIC_URL is on loopback: the defaults of loopback hold for them too",
+		"CORS_ORIGINS=https://a.example,http://localhost:1":       "ACCOUNTS_CORS_ORIGINS trusts http://localhost:1: any program on a user's own machine can serve that origin",
+		"CORS_ORIGINS=http://[::1]:1":                             "ACCOUNTS_CORS_ORIGINS trusts http://[::1]:1: any program on a user's own machine can serve that origin",
+		"PUBLIC_URL=http://localhost":                             "ACCOUNTS_ADDR is reachable from other machines while PUBLIC_URL is on loopback: the loopback defaults apply to those machines too",
 		"ROTATION_INTERVAL=15s":                                   "",
-		"EMAIL_VERIFICATION=optional":                             "ACCOUNTS_EMAIL_VERIFICATION is optional: a stranger can take an address until its owner resets the password by mail, and logging in tells whether a username or address is taken",
-		"PASSWORD_MIN_LENGTH=11":                                  "ACCOUNTS_PASSWORD_MIN_LENGTH is under 12: short passwords are guessed sooner from a copy of the database",
+		"EMAIL_VERIFICATION=optional":                             "ACCOUNTS_EMAIL_VERIFICATION is optional: a stranger can register an address and keep it until its owner resets the password by mail, and logging in reveals whether a username or address is taken",
+		"PASSWORD_MIN_LENGTH=11":                                  "ACCOUNTS_PASSWORD_MIN_LENGTH is under 12: short passwords are cracked sooner from a copy of the database",
 		"PASSWORD_MIN_LENGTH=12":                                  "",
-		"RESET_TTL=1h1s":                                          "ACCOUNTS_RESET_TTL is over 1h: a link that lies in a mailbox for long lets its finder take the account",
+		"RESET_TTL=1h1s":                                          "ACCOUNTS_RESET_TTL is over 1h: anyone who finds an old link in a mailbox can take over the account",
 		"RESET_TTL=1h":                                            "",
-		"MAIL=files":                                              "ACCOUNTS_MAIL is files while PUBLIC_URL is not on loopback: mails are written into DATA_DIR and nobody receives them",
+		"MAIL=files":                                              "ACCOUNTS_MAIL is files while PUBLIC_URL is not on loopback: mails are written to DATA_DIR and not sent",
 		"PUBLIC_URL=http://localhost ADDR=localhost:1 MAIL=files": "",
-		"MAILS_PER_RECIPIENT=0":                                   "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address",
-		"LOGIN_FAILURES_PER_ACCOUNT=0":                            "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT is 0: anyone can guess at the password of an account without end",
+		"MAILS_PER_RECIPIENT=0":                                   "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can cause any number of mails to any address",
+		"LOGIN_FAILURES_PER_ACCOUNT=0":                            "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT is 0: attackers can guess the password of an account without limit",
 		"LOGIN_FAILURES_PER_CLIENT=0":                             "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT is 0: one client can try common passwords on every account",
 		"PASSWORDS_PER_CLIENT=0":                                  "ACCOUNTS_PASSWORDS_PER_CLIENT is 0: one client with a right password can keep the server busy with hashing",
-		"PASSWORDS_PER_USER=0":                                    "ACCOUNTS_PASSWORDS_PER_USER is 0: one user can fill the database with sessions and entries of the security log",
-		"MAILS_PER_STAFF=0":                                       "ACCOUNTS_MAILS_PER_STAFF is 0: one staff account can have mails sent to any number of addresses",
-		"REGISTRATIONS_PER_CLIENT=0":                              "ACCOUNTS_REGISTRATIONS_PER_CLIENT is 0: one client can fill the database with registrations and have mails sent to any number of addresses",
-		"CONFIRMATIONS_PER_CLIENT=0":                              "ACCOUNTS_CONFIRMATIONS_PER_CLIENT is 0: one client can guess at links without end",
-		"RARE_ACTIONS_PER_USER=0":                                 "ACCOUNTS_RARE_ACTIONS_PER_USER is 0: one user can fill the security log, and the server's memory with exports",
-		"METRICS_ADDR=:9100":                                      "ACCOUNTS_METRICS_ADDR is on every interface: whoever reaches this machine reads how many log in and fail",
-		"METRICS_ADDR=[::]:9100":                                  "ACCOUNTS_METRICS_ADDR is on every interface: whoever reaches this machine reads how many log in and fail",
+		"PASSWORDS_PER_USER=0":                                    "ACCOUNTS_PASSWORDS_PER_USER is 0: one user can fill the database with sessions and security log entries",
+		"MAILS_PER_STAFF=0":                                       "ACCOUNTS_MAILS_PER_STAFF is 0: one staff account can cause mails to any number of addresses",
+		"REGISTRATIONS_PER_CLIENT=0":                              "ACCOUNTS_REGISTRATIONS_PER_CLIENT is 0: one client can fill the database with registrations and cause mails to any number of addresses",
+		"CONFIRMATIONS_PER_CLIENT=0":                              "ACCOUNTS_CONFIRMATIONS_PER_CLIENT is 0: one client can guess links without limit",
+		"RARE_ACTIONS_PER_USER=0":                                 "ACCOUNTS_RARE_ACTIONS_PER_USER is 0: one user can fill the security log, and can fill the server's memory with exports",
+		"METRICS_ADDR=:9100":                                      "ACCOUNTS_METRICS_ADDR is on every interface: anyone who can reach this machine can read how many logins succeed and fail",
+		"METRICS_ADDR=[::]:9100":                                  "ACCOUNTS_METRICS_ADDR is on every interface: anyone who can reach this machine can read how many logins succeed and fail",
 		"METRICS_ADDR=10.0.0.1:9100":                              "",
-		"MAILS_PER_RECIPIENT=0/1h":                                "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address",
-		"RESET_URL=http://localhost:3000/r":                       "ACCOUNTS_RESET_URL is on loopback while PUBLIC_URL is not: links in mails lead to the reader's own machine",
+		"MAILS_PER_RECIPIENT=0/1h":                                "ACCOUNTS_MAILS_PER_RECIPIENT is 0: anyone can cause any number of mails to any address",
+		"RESET_URL=http://localhost:3000/r":                       "ACCOUNTS_RESET_URL is on loopback while PUBLIC_URL is not: links in mails open on the reader's own machine",
 		"RESET_URL=https://app.example.com/r":                     "",
-		"TRUSTED_PROXIES=none":                                    "ACCOUNTS_TRUSTED_PROXIES is none while PUBLIC_URL is not on loopback: behind a proxy all clients share one budget, and one of them can use it up for all",
+		"TRUSTED_PROXIES=none":                                    "ACCOUNTS_TRUSTED_PROXIES is none while PUBLIC_URL is not on loopback: behind a proxy all clients share one rate limit, and one client can exhaust it for all of them",
 		"PUBLIC_URL=http://localhost ADDR=localhost:1 MAIL=files TRUSTED_PROXIES=none":                   "",
 		"LEGACY_JWT_UNTIL=" + tomorrow + " LEGACY_JWT_SECRETS=0123456789abcdef0123456789abcdef":          "",
-		"LEGACY_JWT_UNTIL=" + tomorrow + " LEGACY_JWT_SECRETS=0123456789abcdef0123456789abcde":           "ACCOUNTS_LEGACY_JWT_SECRETS is under 32 bytes in line 1: who guesses it from a token of the old service can be any imported user until LEGACY_JWT_UNTIL",
-		"LEGACY_JWT_UNTIL=2026-01-01T00:00:00+01:00 LEGACY_JWT_SECRETS=0123456789abcdef0123456789abcdef": "ACCOUNTS_LEGACY_JWT_UNTIL is in the past: no token of the old service is taken, and both settings can go",
+		"LEGACY_JWT_UNTIL=" + tomorrow + " LEGACY_JWT_SECRETS=0123456789abcdef0123456789abcde":           "ACCOUNTS_LEGACY_JWT_SECRETS has a secret under 32 bytes in line 1: an attacker who guesses it from a legacy token can impersonate any imported user until LEGACY_JWT_UNTIL",
+		"LEGACY_JWT_UNTIL=2026-01-01T00:00:00+01:00 LEGACY_JWT_SECRETS=0123456789abcdef0123456789abcdef": "ACCOUNTS_LEGACY_JWT_UNTIL is in the past: legacy tokens are rejected. Remove LEGACY_JWT_UNTIL and LEGACY_JWT_SECRETS",
 	} {
 		_, warnings := mustLoad(t, environ(settings, production...))
 		if got := strings.Join(warnings, "\n"); got != want {

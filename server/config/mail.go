@@ -31,8 +31,8 @@ func (l *loader) resolveMail() {
 		c.Mail = MailSMTP
 	default:
 		c.Mail = MailFiles
-		l.require(c.Loopback(), "SMTP_URL", "is required unless PUBLIC_URL is on loopback, such as smtp://user:password@mail.example.com; "+
-			"or ACCOUNTS_MAIL=files has mails written into DATA_DIR, where nobody receives them", "PUBLIC_URL")
+		l.require(c.Loopback(), "SMTP_URL", "is required unless PUBLIC_URL is on loopback. Set it to a URL such as smtp://user:password@mail.example.com, "+
+			"or set ACCOUNTS_MAIL=files to write mails to DATA_DIR without sending them", "PUBLIC_URL")
 	}
 }
 
@@ -54,9 +54,9 @@ func mailHost(publicURL string) string {
 func (l *loader) checkMail() {
 	c := l.config
 	l.require(c.Mail == MailSMTP || c.Mail == MailFiles, "MAIL", "must be smtp or files")
-	l.require(c.Mail != MailSMTP || c.SMTPURL != "", "MAIL", "must not be smtp without SMTP_URL", "SMTP_URL")
+	l.require(c.Mail != MailSMTP || c.SMTPURL != "", "MAIL", "must not be smtp unless SMTP_URL is set", "SMTP_URL")
 	l.require(c.Mail != MailSMTP || l.given["MAIL_FROM"] != "", "MAIL_FROM",
-		"is required with SMTP_URL: the sender of all mails, such as Accounts <no-reply@example.com>", "SMTP_URL", "MAIL")
+		"is required with SMTP_URL. Set it to the sender of all mails, such as Accounts <no-reply@example.com>", "SMTP_URL", "MAIL")
 	l.require(l.given["MAIL_FROM"] == "" || isSender(c.MailFrom), "MAIL_FROM", "must be one address, such as Accounts <no-reply@example.com>")
 }
 
@@ -97,21 +97,21 @@ func parseSMTPURL(text string) (any, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || strings.Contains(text, "#") || u.Path != "" && u.Path != "/" {
-		return nil, errors.New("must be smtp://user:password@host:port, with %-encoding for special characters in user and password")
+		return nil, errors.New("must be smtp://user:password@host:port, with special characters in user and password percent-encoded")
 	}
 	host, hostOK := canonicalHost(u)
 	_, port, portOK := splitAddr(net.JoinHostPort(strings.Trim(host, "[]"), u.Port()))
 	if !hostOK || u.Port() != "" && (!portOK || port == 0) || strings.HasSuffix(u.Host, ":") {
-		return nil, errors.New("must name a host and, if any, a port from 1 to 65535")
+		return nil, errors.New("must contain a host and, optionally, a port from 1 to 65535")
 	}
 	if password, _ := u.User.Password(); u.User != nil && (u.User.Username() == "" || password == "") {
-		return nil, errors.New("must hold both a user and a password, or neither")
+		return nil, errors.New("must contain both a user and a password, or neither")
 	}
 	if u.RawQuery != "" && (u.RawQuery != "starttls=off" || u.Scheme != "smtp") {
-		return nil, errors.New("must have no option but ?starttls=off, and that with smtp:// alone")
+		return nil, errors.New("must have no option except ?starttls=off, which is allowed with smtp:// only")
 	}
 	if u.RawQuery != "" && !isLoopback(u.Hostname()) {
-		return nil, errors.New("must not have ?starttls=off unless its host is on loopback: the links in the mails could be read on the way")
+		return nil, errors.New("must not have ?starttls=off unless its host is on loopback, because the links in mails could be read on the network")
 	}
 	return Secret(text), nil
 }

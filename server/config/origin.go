@@ -38,7 +38,7 @@ func parseOrigin(text string) (origin, error) {
 		return origin{}, errOrigin
 	}
 	if u.User != nil {
-		return origin{}, errors.New("must not hold a user or password")
+		return origin{}, errors.New("must not contain a user or password")
 	}
 	if u.Path != "" || strings.ContainsAny(text, "?#") {
 		return origin{}, errors.New("must be an origin without path, query or fragment")
@@ -68,10 +68,10 @@ func parsePage(text string) (page string, o origin, err error) {
 		return "", origin{}, errPage
 	}
 	if u.User != nil {
-		return "", origin{}, errors.New("must not hold a user or password")
+		return "", origin{}, errors.New("must not contain a user or password")
 	}
 	if strings.Contains(text, "#") {
-		return "", origin{}, errors.New("must not have a fragment: the token of the link is put there")
+		return "", origin{}, errors.New("must not have a fragment, because the link adds the token there")
 	}
 	o, ok := originOf(u)
 	if !ok {

@@ -52,8 +52,8 @@ func (l *loader) resolvePublicURL() {
 		l.require(parsed.acceptable(), "PUBLIC_URL", "must be https unless its host is on loopback")
 		return
 	}
-	l.require(isLoopback(host), "PUBLIC_URL", "is required when ADDR is not on loopback: the origin people reach the server at, such as https://accounts.example.com", "ADDR")
-	l.require(port != 0, "PUBLIC_URL", "is required when ADDR has port 0", "ADDR")
+	l.require(isLoopback(host), "PUBLIC_URL", "is required if ADDR is not on loopback. Set it to the public origin of the server, such as https://accounts.example.com", "ADDR")
+	l.require(port != 0, "PUBLIC_URL", "is required if ADDR has port 0", "ADDR")
 	if l.anyFaulty("ADDR", "PUBLIC_URL") {
 		l.faulty["PUBLIC_URL"] = true // unknown, so no rule can check it
 		return
@@ -112,7 +112,7 @@ func (l *loader) check() {
 func (l *loader) checkSecretKeys() {
 	c := l.config
 	l.require(len(c.SecretKeys) > 0 || c.Loopback() && c.SQLite(), "SECRET_KEYS",
-		"is required unless PUBLIC_URL is on loopback and the database is SQLite: `accountsd secret new` prints one", "PUBLIC_URL", "DATABASE_URL")
+		"is required unless PUBLIC_URL is on loopback and the database is SQLite. Generate one with `accountsd secret new`", "PUBLIC_URL", "DATABASE_URL")
 }
 
 // checkLegacyTokens requires an end date for the secrets of the Django service, because more people
@@ -138,7 +138,7 @@ func (l *loader) checkRotation() {
 	l.require(c.AccessTTL >= floor, "ACCESS_TTL",
 		fmt.Sprintf("must be at least %s, twice the sum of ROTATION_INTERVAL and its margin", floor), "ROTATION_INTERVAL")
 	l.require(c.AccessTTL <= 15*time.Minute, "ACCESS_TTL", "must be at most 15m")
-	l.require(whole(c.AccessTTL), "ACCESS_TTL", "must be whole seconds")
+	l.require(whole(c.AccessTTL), "ACCESS_TTL", "must be a whole number of seconds")
 }
 
 // checkLifetimes rejects sessions that could end before their access token does, or live longer
@@ -152,7 +152,7 @@ func (l *loader) checkLifetimes() {
 		name string
 		ttl  time.Duration
 	}{{"REFRESH_IDLE_TTL", c.RefreshIdleTTL}, {"SERVER_HELD_IDLE_TTL", c.ServerHeldIdleTTL}} {
-		l.require(whole(idle.ttl), idle.name, "must be whole seconds")
+		l.require(whole(idle.ttl), idle.name, "must be a whole number of seconds")
 		l.require(idle.ttl > c.AccessTTL, idle.name, "must be longer than ACCESS_TTL", "ACCESS_TTL")
 		l.require(idle.ttl <= c.SessionMaxAge, idle.name, "must be at most SESSION_MAX_AGE", "SESSION_MAX_AGE")
 	}
@@ -194,7 +194,7 @@ func (l *loader) checkMetricsAddr() {
 	host, port, ok := splitAddr(c.MetricsAddr)
 	l.require(ok, "METRICS_ADDR", "must be off or host:port with a port from 0 to 65535, such as localhost:9090")
 	addrHost, addrPort, _ := splitAddr(c.Addr)
-	l.require(!collide(host, port, addrHost, addrPort), "METRICS_ADDR", "must not be the address of ADDR", "ADDR")
+	l.require(!collide(host, port, addrHost, addrPort), "METRICS_ADDR", "must not use the same host and port as ADDR", "ADDR")
 }
 
 func whole(d time.Duration) bool { return d%time.Second == 0 }
@@ -208,41 +208,41 @@ func (l *loader) warn() {
 		}
 	}
 	w := c.RotationInterval
-	say(w == 0, "ROTATION_INTERVAL is 0, the strict profile: two tabs that refresh at once, or one answer lost on the network, end the session")
-	say(w > 0 && w < 15*time.Second, "ROTATION_INTERVAL is under 15s: a client has %s to repeat a lost refresh before it counts as theft", w-c.Margin())
+	say(w == 0, "ROTATION_INTERVAL is 0 (strict profile): two tabs that refresh at the same time, or one response lost on the network, end the session")
+	say(w > 0 && w < 15*time.Second, "ROTATION_INTERVAL is under 15s: a client has %s to retry a lost refresh before the retry counts as theft", w-c.Margin())
 	for i, secret := range c.LegacyJWTSecrets {
-		say(len(secret) < 32, "LEGACY_JWT_SECRETS is under 32 bytes in line %d: who guesses it from a token of the old service can be any imported user until LEGACY_JWT_UNTIL", i+1)
+		say(len(secret) < 32, "LEGACY_JWT_SECRETS has a secret under 32 bytes in line %d: an attacker who guesses it from a legacy token can impersonate any imported user until LEGACY_JWT_UNTIL", i+1)
 	}
-	say(!c.LegacyJWTUntil.At.IsZero() && !time.Now().Before(c.LegacyJWTUntil.At), "LEGACY_JWT_UNTIL is in the past: no token of the old service is taken, and both settings can go")
+	say(!c.LegacyJWTUntil.At.IsZero() && !time.Now().Before(c.LegacyJWTUntil.At), "LEGACY_JWT_UNTIL is in the past: legacy tokens are rejected. Remove LEGACY_JWT_UNTIL and LEGACY_JWT_SECRETS")
 	if c.Database.remote() {
-		say(c.Database.TLS == TLSOff, "DATABASE_URL has tls=false for a host that is not on loopback: all data crosses the network in the clear")
-		say(c.Database.TLS == TLSPreferred, "DATABASE_URL has tls=preferred: whoever is on the way can turn encryption off")
-		say(c.Database.TLS == TLSSkipVerify, "DATABASE_URL has tls=skip-verify: whoever is on the way can pose as the database")
+		say(c.Database.TLS == TLSOff, "DATABASE_URL has tls=false for a host that is not on loopback: all data is sent over the network unencrypted")
+		say(c.Database.TLS == TLSPreferred, "DATABASE_URL has tls=preferred: an attacker on the network can turn encryption off")
+		say(c.Database.TLS == TLSSkipVerify, "DATABASE_URL has tls=skip-verify: an attacker on the network can impersonate the database")
 	}
 	host, _, _ := splitAddr(c.Addr)
 	metrics, _, _ := splitAddr(c.MetricsAddr)
-	say(c.MetricsAddr != "" && isEverywhere(metrics), "METRICS_ADDR is on every interface: whoever reaches this machine reads how many log in and fail")
-	say(c.Loopback() && !isLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the defaults of loopback hold for them too")
-	say(c.EmailVerification == "optional", "EMAIL_VERIFICATION is optional: a stranger can take an address until its owner resets the password by mail, and logging in tells whether a username or address is taken")
-	say(c.PasswordMinLength < 12, "PASSWORD_MIN_LENGTH is under 12: short passwords are guessed sooner from a copy of the database")
-	say(c.ResetTTL > time.Hour, "RESET_TTL is over 1h: a link that lies in a mailbox for long lets its finder take the account")
-	say(c.Mail == MailFiles && !c.Loopback(), "MAIL is files while PUBLIC_URL is not on loopback: mails are written into DATA_DIR and nobody receives them")
-	say(c.MailsPerRecipient.N == 0, "MAILS_PER_RECIPIENT is 0: anyone can have any number of mails sent to any address")
-	say(!c.Loopback() && len(c.TrustedProxies) == 0, "TRUSTED_PROXIES is none while PUBLIC_URL is not on loopback: behind a proxy all clients share one budget, and one of them can use it up for all")
-	say(c.LoginFailuresPerAccount.N == 0, "LOGIN_FAILURES_PER_ACCOUNT is 0: anyone can guess at the password of an account without end")
+	say(c.MetricsAddr != "" && isEverywhere(metrics), "METRICS_ADDR is on every interface: anyone who can reach this machine can read how many logins succeed and fail")
+	say(c.Loopback() && !isLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the loopback defaults apply to those machines too")
+	say(c.EmailVerification == "optional", "EMAIL_VERIFICATION is optional: a stranger can register an address and keep it until its owner resets the password by mail, and logging in reveals whether a username or address is taken")
+	say(c.PasswordMinLength < 12, "PASSWORD_MIN_LENGTH is under 12: short passwords are cracked sooner from a copy of the database")
+	say(c.ResetTTL > time.Hour, "RESET_TTL is over 1h: anyone who finds an old link in a mailbox can take over the account")
+	say(c.Mail == MailFiles && !c.Loopback(), "MAIL is files while PUBLIC_URL is not on loopback: mails are written to DATA_DIR and not sent")
+	say(c.MailsPerRecipient.N == 0, "MAILS_PER_RECIPIENT is 0: anyone can cause any number of mails to any address")
+	say(!c.Loopback() && len(c.TrustedProxies) == 0, "TRUSTED_PROXIES is none while PUBLIC_URL is not on loopback: behind a proxy all clients share one rate limit, and one client can exhaust it for all of them")
+	say(c.LoginFailuresPerAccount.N == 0, "LOGIN_FAILURES_PER_ACCOUNT is 0: attackers can guess the password of an account without limit")
 	say(c.LoginFailuresPerClient.N == 0, "LOGIN_FAILURES_PER_CLIENT is 0: one client can try common passwords on every account")
 	say(c.PasswordsPerClient.N == 0, "PASSWORDS_PER_CLIENT is 0: one client with a right password can keep the server busy with hashing")
-	say(c.PasswordsPerUser.N == 0, "PASSWORDS_PER_USER is 0: one user can fill the database with sessions and entries of the security log")
-	say(c.MailsPerStaff.N == 0, "MAILS_PER_STAFF is 0: one staff account can have mails sent to any number of addresses")
-	say(c.RegistrationsPerClient.N == 0, "REGISTRATIONS_PER_CLIENT is 0: one client can fill the database with registrations and have mails sent to any number of addresses")
-	say(c.RareActionsPerUser.N == 0, "RARE_ACTIONS_PER_USER is 0: one user can fill the security log, and the server's memory with exports")
-	say(c.ConfirmationsPerClient.N == 0, "CONFIRMATIONS_PER_CLIENT is 0: one client can guess at links without end")
+	say(c.PasswordsPerUser.N == 0, "PASSWORDS_PER_USER is 0: one user can fill the database with sessions and security log entries")
+	say(c.MailsPerStaff.N == 0, "MAILS_PER_STAFF is 0: one staff account can cause mails to any number of addresses")
+	say(c.RegistrationsPerClient.N == 0, "REGISTRATIONS_PER_CLIENT is 0: one client can fill the database with registrations and cause mails to any number of addresses")
+	say(c.RareActionsPerUser.N == 0, "RARE_ACTIONS_PER_USER is 0: one user can fill the security log, and can fill the server's memory with exports")
+	say(c.ConfirmationsPerClient.N == 0, "CONFIRMATIONS_PER_CLIENT is 0: one client can guess links without limit")
 	for _, p := range c.pages() {
 		_, origin, err := parsePage(*p.url)
-		say(err == nil && !c.Loopback() && origin.loopback(), "%s is on loopback while PUBLIC_URL is not: links in mails lead to the reader's own machine", p.name)
+		say(err == nil && !c.Loopback() && origin.loopback(), "%s is on loopback while PUBLIC_URL is not: links in mails open on the reader's own machine", p.name)
 	}
 	for _, text := range c.CORSOrigins {
 		origin, err := parseOrigin(text)
-		say(err == nil && !c.Loopback() && origin.loopback(), "CORS_ORIGINS trusts %s, which is any program on a visitor's own machine", text)
+		say(err == nil && !c.Loopback() && origin.loopback(), "CORS_ORIGINS trusts %s: any program on a user's own machine can serve that origin", text)
 	}
 }

@@ -49,7 +49,7 @@ func readSecretFile(path string) (string, error) {
 	// write it, every account can choose the key. A group may have access, because containers get
 	// secrets that way.
 	if info.Mode().Perm()&0o006 != 0 {
-		return "", errors.New("must name a file that others can neither read nor write (chmod o-rw)")
+		return "", errors.New("must name a file that others can neither read nor write. Run chmod o-rw on it")
 	}
 	content, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
 	if err != nil {

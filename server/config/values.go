@@ -110,7 +110,7 @@ func parseOrigins(text string) (any, error) {
 		origin, err := parseOrigin(entry)
 		switch {
 		case entry == "*" || entry == "null":
-			err = errors.New("must be one origin, not * or null, which stand for every site")
+			err = errors.New("must be one origin. * and null are rejected because they match every site")
 		case err == nil && !origin.acceptable():
 			err = errors.New("must be https unless its host is on loopback")
 		}
@@ -149,7 +149,7 @@ func parseProxy(entry string) (netip.Prefix, error) {
 	case err != nil || proxy.Addr().Is4In6():
 		return proxy, errors.New("must be an IP address or a CIDR such as 10.0.0.0/8")
 	case proxy.Bits() == 0:
-		return proxy, errors.New("must not be every address: anyone could then choose the address the server sees")
+		return proxy, errors.New("must not match every address, because any caller could then choose its own client address")
 	}
 	return proxy.Masked(), nil
 }

@@ -129,7 +129,7 @@ func (d *Database) find(ctx context.Context, table string) error {
 		return err
 	}
 	if kind := types[d.table]; !strings.HasSuffix(kind, "int") {
-		return fmt.Errorf("the ids of %s are %s and no whole numbers: users cannot keep them", d.table, kind)
+		return fmt.Errorf("cannot import the ids of %s: they are %s, not whole numbers", d.table, kind)
 	}
 	counts := "SELECT COUNT(*), COALESCE(MAX(CASE WHEN id <= ? THEN id END), 0) FROM " + quote(d.table)
 	err = d.conn.QueryRowContext(ctx, counts, int64(accounts.MaxImportedID)).Scan(&d.total, &d.last)

@@ -160,7 +160,7 @@ func (d *Dump) read(ctx context.Context, f func(object) error) (err error) {
 	for ; err == nil && strings.ContainsRune(" \t\r\n", rune(first)); first, err = bounded.from.ReadByte() {
 	}
 	if err != nil || first != '[' && first != '{' {
-		return fmt.Errorf("%s is no file of dumpdata: it begins with neither [ nor {", d.path)
+		return fmt.Errorf("%s is not a dumpdata file: it does not start with [ or {", d.path)
 	}
 	if err := bounded.from.UnreadByte(); err != nil {
 		return err
@@ -199,9 +199,9 @@ func (d *Dump) read(ctx context.Context, f func(object) error) (err error) {
 // of the file, but no more.
 func (d *Dump) broken(objects *json.Decoder, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("it ends in the middle")
+		err = errors.New("the file is incomplete")
 	}
-	return fmt.Errorf("%s cannot be read on at byte %d: %w", d.path, objects.InputOffset(), err)
+	return fmt.Errorf("cannot read %s at byte %d: %w", d.path, objects.InputOffset(), err)
 }
 
 // boundedReader fails when an object is too long.
@@ -261,7 +261,7 @@ func (o object) address() (accounts.DjangoAddress, error) {
 		return accounts.DjangoAddress{}, err
 	}
 	if bytes.HasPrefix(fields.User, []byte("[")) {
-		return accounts.DjangoAddress{}, errors.New("account.emailaddress has names of users instead of their ids: dump it again without --natural-foreign")
+		return accounts.DjangoAddress{}, errors.New("account.emailaddress contains usernames instead of user ids: create the dump again without --natural-foreign")
 	}
 	return accounts.DjangoAddress{UserID: number(fields.User), Email: string(fields.Email), Verified: fields.Verified.flag()}, nil
 }

@@ -75,9 +75,9 @@ func choose(columns map[string][]string, wanted string) (string, error) {
 		table, found := named(columns, wanted)
 		switch {
 		case !found:
-			return "", fmt.Errorf("there is no table %s", wanted)
+			return "", fmt.Errorf("there is no table %s: check --table", wanted)
 		case !canBeUsers(has(table)):
-			return "", fmt.Errorf("the table %s has no users: it needs the columns id, password and username or email", wanted)
+			return "", fmt.Errorf("the table %s cannot be the table of users: it needs the columns id, password and username or email", wanted)
 		}
 		return table, nil
 	}
@@ -92,9 +92,9 @@ func choose(columns map[string][]string, wanted string) (string, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return "", errors.New("no table of users: looked for one with the columns id, password, last_login and username or email; name it with --table")
+		return "", errors.New("found no table of users with the columns id, password, last_login and username or email: name the table with --table")
 	}
-	return "", fmt.Errorf("several tables may be that of the users: %s; name the one with --table", strings.Join(found, ", "))
+	return "", fmt.Errorf("several tables could contain the users: %s; choose one with --table", strings.Join(found, ", "))
 }
 
 // named finds the table that the operator has named, by its own name or by that of its model.

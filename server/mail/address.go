@@ -62,13 +62,13 @@ func ParseFrom(s string) error {
 func parseFrom(s string) (*netmail.Address, error) {
 	from, err := netmail.ParseAddress(s)
 	if err != nil {
-		return nil, errors.New(`a sender is "name@example.com" or "Name <name@example.com>"`)
+		return nil, errors.New(`the sender must be "name@example.com" or "Name <name@example.com>"`)
 	}
 	if strings.ContainsFunc(from.Name, func(r rune) bool { return !unicode.IsGraphic(r) }) {
-		return nil, errors.New("the name of the sender holds control characters")
+		return nil, errors.New("the name of the sender contains control characters")
 	}
 	if address, ok := strings.CutSuffix(from.Address, "@localhost"); !isAddrSpec(from.Address) && (!ok || !isAddrSpec(address+"@localhost.test")) {
-		return nil, errors.New("the address of the sender is not a plain one in ASCII, as no-reply@example.com")
+		return nil, errors.New("the address of the sender must be a plain ASCII address such as no-reply@example.com")
 	}
 	return from, nil
 }

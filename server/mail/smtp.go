@@ -62,7 +62,7 @@ func NewSMTP(smtpURL string, from string) (*SMTP, error) {
 func (s *SMTP) parse(smtpURL string) error {
 	u, err := url.Parse(smtpURL)
 	if err != nil {
-		return errors.New("not a URL (are special characters of the password percent-encoded?)") // err contains the password
+		return errors.New("it is not a URL: percent-encode special characters in the password") // err contains the password
 	}
 	switch u.Scheme {
 	case "smtp":
@@ -70,7 +70,7 @@ func (s *SMTP) parse(smtpURL string) error {
 	case "smtps":
 		s.port, s.implicit = "465", true
 	default:
-		return errors.New("it begins with smtp:// or smtps://")
+		return errors.New("it must begin with smtp:// or smtps://")
 	}
 	s.host = u.Hostname()
 	if u.Port() != "" {
@@ -82,9 +82,9 @@ func (s *SMTP) parse(smtpURL string) error {
 	case s.host == "":
 		return errors.New("the host is missing")
 	case u.Path != "" && u.Path != "/" || u.Fragment != "":
-		return errors.New("nothing may follow the host and port but ?starttls=off")
+		return errors.New("only ?starttls=off can follow the host and port")
 	case (s.username == "") != (s.password == ""):
-		return errors.New("user and password go together, as in user:password@host")
+		return errors.New("it must contain both a user and a password, as in user:password@host, or neither")
 	}
 	return s.parseQuery(u.RawQuery)
 }
@@ -94,9 +94,9 @@ func (s *SMTP) parseQuery(query string) error {
 	case query == "":
 		return nil
 	case query != "starttls=off" || s.implicit:
-		return errors.New("the only option is ?starttls=off, for smtp://")
+		return errors.New("the only option is ?starttls=off, which is allowed with smtp:// only")
 	case !isLoopback(s.host):
-		return errors.New("?starttls=off is for a host on loopback: elsewhere the links in the mails could be read on the way")
+		return errors.New("?starttls=off is allowed only if the host is on loopback, because the links in mails could be read on the network")
 	}
 	s.plain = true
 	return nil

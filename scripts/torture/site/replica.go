@@ -67,7 +67,9 @@ func serve() error {
 		return err
 	}
 	go service.RunHeartbeat(ctx)
-	go service.WriteEvents(ctx, func(err error) { log.Warn("events could not be written yet", "error", err.Error()) })
+	go service.WriteEvents(ctx, func(err error) {
+		log.Warn("cannot write security events yet; the server will retry", "error", err.Error())
+	})
 	return errors.Join(s.Serve(ctx, listener), store.Close())
 }
 

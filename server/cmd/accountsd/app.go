@@ -45,7 +45,7 @@ func (p process) config() (config.Config, *slog.Logger, error) {
 	}
 	log := server.NewLog(p.err, cfg.Level())
 	for _, w := range warnings {
-		log.Warn("a setting weakens something", "warning", w)
+		log.Warn("a setting reduces security or reliability", "warning", w)
 	}
 	return cfg, log, nil
 }
@@ -121,10 +121,10 @@ func (a *app) prepareSchema(ctx context.Context) error {
 	}
 	schema, err := a.store.Schema(ctx)
 	if err != nil {
-		return fmt.Errorf("cannot read the database's schema version: %w", models.Cause(err))
+		return fmt.Errorf("cannot read the version of the database schema: %w", models.Cause(err))
 	}
 	if !schema.OK() {
-		return fmt.Errorf("the database's schema is at version %d and this program needs %d: run \"accountsd migrate up\" first", schema.Current, schema.Needed)
+		return fmt.Errorf("the database schema is at version %d, but this program needs version %d: run \"accountsd migrate up\" first", schema.Current, schema.Needed)
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func keyRing(cfg config.Config) (*token.KeyRing, error) {
 	for i, text := range texts {
 		secret, err := token.ParseSecret(string(text))
 		if err != nil {
-			return nil, fmt.Errorf("ACCOUNTS_SECRET_KEYS: number %d was not printed by \"accountsd secret new\"", i+1)
+			return nil, fmt.Errorf("ACCOUNTS_SECRET_KEYS entry %d is not a valid secret: generate one with \"accountsd secret new\"", i+1)
 		}
 		secrets = append(secrets, secret)
 	}
@@ -165,14 +165,14 @@ func ownSecret(path string) (string, error) {
 		return text, nil
 	}
 	if !errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("cannot make the secret file: %w", err)
+		return "", fmt.Errorf("cannot create the secret file: %w", err)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("the secret file %s can be read by others: chmod 600 it", path)
+		return "", fmt.Errorf("other users can access the secret file %s: run chmod 600 on it", path)
 	}
 	content, err := os.ReadFile(path) //nolint:gosec // the path is the operator's
 	return strings.TrimSpace(string(content)), err

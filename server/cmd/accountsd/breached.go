@@ -15,19 +15,19 @@ import (
 )
 
 const breachedHelp = `Builds the file for ACCOUNTS_BREACHED_PASSWORDS from a downloaded list of breached passwords. The server rejects
-these as new passwords. It searches the file on disk and does not load it into memory.
+these passwords as new passwords. It searches the file on disk and does not load it into memory.
 
-The list is one of SHA-1 hashes in hexadecimal digits, as Have I Been Pwned publishes it (https://haveibeenpwned.com/Passwords):
-  - a file with a line SHA1:COUNT or SHA1 for each password, in any order; or
-  - a folder of ranges: one file for each first five digits of the hashes, named after them (21BD1 or 21BD1.txt). Its
-    lines have the other 35 digits. Other files in the folder are ignored.
+The list contains SHA-1 hashes in hexadecimal, as published by Have I Been Pwned (https://haveibeenpwned.com/Passwords):
+  - a file with one line per password, SHA1:COUNT or SHA1, in any order; or
+  - a folder of ranges, with one file per five-digit prefix, named after the prefix (21BD1 or 21BD1.txt). Each line has the
+    other 35 digits. Other files in the folder are ignored.
 
-The file has 8 bytes for each password: 8 GB for a billion. A password that is not in the list is rejected by mistake with a
-probability of 5e-11. The build uses up to 300 MB of memory. For a list that is not sorted it also needs disk space for a
-second file of that size until it ends. --min-count leaves out passwords that are rare in breaches and makes the file
+The file has 8 bytes per password, which is 8 GB for a billion passwords. A password that is not in the list is rejected by
+mistake with a probability of 5e-11. The build uses up to 300 MB of memory. If the list is not sorted, the build also needs
+temporary disk space for a second file of that size. --min-count leaves out passwords that are rare in breaches and makes the file
 smaller.
 
-An existing file is replaced as a whole when the build is complete. A running server reads the old file until it is
+An existing file is replaced atomically when the build is complete. A running server reads the old file until it is
 restarted.`
 
 // breachedChunk is the number of entries that are sorted in memory at a time: 64 MB.

@@ -32,11 +32,11 @@ func TestControl201BreachedPasswordsOfOperators(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o644 {
 		t.Error(info.Mode(), err)
 	}
-	const refusal = "the password is known from a data breach: choose another one"
+	const refusal = "the password appears in a data breach: choose another one"
 	s.env = append(s.env, "ACCOUNTS_BREACHED_PASSWORDS="+file)
 	create := []string{"user", "create", "--username", "ada", "--email", "ada@example.com", "--password-stdin"}
 	s.refused(s.run(breachedPassword+"\n", create...), refusal)
-	s.refused(s.run("passwordpassword\n", create...), "the password is easy to guess (a common one, a pattern, or made from the user's own data or the name of the service): choose another one")
+	s.refused(s.run("passwordpassword\n", create...), "the password is easy to guess (a common password, a pattern, or derived from the user's own data or the name of the service): choose another one")
 	s.ok("correct horse battery staple\n", create...)
 	s.refused(s.run(breachedPassword, "user", "set-password", "ada", "--password-stdin"), refusal)
 

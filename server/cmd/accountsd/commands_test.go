@@ -147,7 +147,7 @@ func TestControl94SecretFileOfOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, command := range [][]string{{"user", "list"}, {"serve"}} {
-			s.refused(s.run("", command...), "the secret file "+path+" can be read by others: chmod 600 it")
+			s.refused(s.run("", command...), "other users can access the secret file "+path+": run chmod 600 on it")
 		}
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
@@ -173,22 +173,22 @@ func TestUserCreate(t *testing.T) {
 	if got := s.create("ada", "--first-name", "Ada", "--last-name", "Lovelace"); got != "user 1: ada <ada@example.com>\n" {
 		t.Errorf("%q", got)
 	}
-	const badName = "the username is not valid: letters, digits and marks, at most 150, no blanks and no @"
-	const badEmail = "the e-mail address is not valid: a plain name@host.example"
+	const badName = "the username is not valid: use at most 150 letters, digits and marks, without spaces or @"
+	const badEmail = "the e-mail address is not valid: use an address such as name@host.example"
 	for _, c := range []struct{ username, email, password, want string }{
-		{"ada", "other@example.com", goodPassword, "this username is taken"},
-		{"ADA", "other@example.com", goodPassword, "this username is taken"},
-		{"bob", "ada@example.com", goodPassword, "this e-mail address is taken"},
-		{"bob", "ADA@EXAMPLE.COM", goodPassword, "this e-mail address is taken"},
+		{"ada", "other@example.com", goodPassword, "this username is taken: choose another one"},
+		{"ADA", "other@example.com", goodPassword, "this username is taken: choose another one"},
+		{"bob", "ada@example.com", goodPassword, "this e-mail address is taken: choose another one"},
+		{"bob", "ADA@EXAMPLE.COM", goodPassword, "this e-mail address is taken: choose another one"},
 		{"a b", "bob@example.com", goodPassword, badName},
 		{"a@b", "bob@example.com", goodPassword, badName},
 		{"", "bob@example.com", goodPassword, badName},
 		{"bob", "bob", goodPassword, badEmail},
 		{"bob", "Bob <bob@example.com>", goodPassword, badEmail},
-		{"bob", "bob@example.com", "elevenchars", "the password is too short: at least 12 characters"},
-		{"bob", "bob@example.com", "", "the password is too short: at least 12 characters"},
-		{"bob", "bob@example.com", strings.Repeat("x", 257), "the password is too long: at most 256 characters and 1024 bytes"},
-		{"bob", "bob@example.com", strings.Repeat("x", 10000), "the password is too long: at most 256 characters and 1024 bytes"},
+		{"bob", "bob@example.com", "elevenchars", "the password is too short: use at least 12 characters"},
+		{"bob", "bob@example.com", "", "the password is too short: use at least 12 characters"},
+		{"bob", "bob@example.com", strings.Repeat("x", 257), "the password is too long: use at most 256 characters and 1024 bytes"},
+		{"bob", "bob@example.com", strings.Repeat("x", 10000), "the password is too long: use at most 256 characters and 1024 bytes"},
 	} {
 		s.refused(s.run(c.password+"\n", "user", "create", "--username", c.username, "--email", c.email, "--password-stdin"), c.want)
 	}
@@ -203,7 +203,7 @@ func TestUserCreate(t *testing.T) {
 // argument.
 func TestPasswordNeedsATerminal(t *testing.T) {
 	s := newShell(t)
-	const want = "standard input is no terminal to ask for the password on: use --password-stdin"
+	const want = "cannot prompt for the password because standard input is not a terminal: use --password-stdin"
 	create := []string{"user", "create", "--username", "ada", "--email", "ada@example.com"}
 	s.refused(s.run(goodPassword+"\n", create...), want)
 	pipe, other, err := os.Pipe()
@@ -305,11 +305,11 @@ func TestUserCommandsEndSessions(t *testing.T) {
 		dead(c)
 		login(other, 200).Profile().Want(t, 200, "")
 		for _, command := range [][]string{{"user", "deactivate", "nobody"}, {"user", "activate", ""}, {"user", "set-password", "nobody", "--password-stdin"}} {
-			s.refused(s.run(goodPassword+"\n", command...), "there is no such user")
+			s.refused(s.run(goodPassword+"\n", command...), "there is no user with this username")
 		}
-		s.refused(s.run("short\n", "user", "set-password", "ada", "--password-stdin"), "the password is too short: at least 12 characters")
+		s.refused(s.run("short\n", "user", "set-password", "ada", "--password-stdin"), "the password is too short: use at least 12 characters")
 		s.create("root", "--superuser")
-		s.refused(s.run("", "user", "deactivate", "root"), "this is the last active superuser: make another one first")
+		s.refused(s.run("", "user", "deactivate", "root"), "this is the last active superuser: create another one first")
 	})
 }
 
@@ -324,16 +324,16 @@ func TestMigrate(t *testing.T) {
 		old := func() {
 			t.Helper()
 			r := s.run("", "migrate", "status")
-			if r.code != 1 || r.out != "schema version 0, needed "+needed+"\n" || r.err != "accountsd: the schema is too old: run \"accountsd migrate up\"\n" {
+			if r.code != 1 || r.out != "schema version 0, needed "+needed+"\n" || r.err != "accountsd: the database schema is too old: run \"accountsd migrate up\"\n" {
 				t.Errorf("exit status %d\n%s%s", r.code, r.out, r.err)
 			}
 		}
 		old()
-		refusal := `the database's schema is at version 0 and this program needs ` + needed + `: run "accountsd migrate up" first`
+		refusal := `the database schema is at version 0, but this program needs version ` + needed + `: run "accountsd migrate up" first`
 		s.refused(s.run("", "serve"), refusal)
 		s.refused(s.run("", "user", "list"), refusal)
 		old()
-		for _, want := range []string{needed + " migrations made\n", "0 migrations made\n"} {
+		for _, want := range []string{needed + " migrations applied\n", "0 migrations applied\n"} {
 			if got := s.ok("", "migrate", "up"); got != want {
 				t.Errorf("%q, want %q", got, want)
 			}
@@ -406,7 +406,7 @@ func TestControl94FaultsAreLines(t *testing.T) {
 
 func TestControl94SecretKeysOfNobodysMaking(t *testing.T) {
 	s := newShell(t, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey+",hunter2hunter2")
-	s.refused(s.run("", "user", "list"), `ACCOUNTS_SECRET_KEYS: number 2 was not printed by "accountsd secret new"`)
+	s.refused(s.run("", "user", "list"), `ACCOUNTS_SECRET_KEYS entry 2 is not a valid secret: generate one with "accountsd secret new"`)
 }
 
 // Plain http is rejected unless the host is on loopback, because cookies would lose their prefix
@@ -424,6 +424,6 @@ func TestControl39PlainHTTPOffLoopback(t *testing.T) {
 func TestControl203LookAlikeDomainOfOperators(t *testing.T) {
 	s := newShell(t)
 	s.refused(s.run("correct horse battery staple\n", "user", "create", "--username", "cfo", "--email", "cfo@c\u043erp.example", "--password-stdin"),
-		"the e-mail address is not valid: a plain name@host.example")
+		"the e-mail address is not valid: use an address such as name@host.example")
 	s.ok("correct horse battery staple\n", "user", "create", "--username", "minji", "--email", "minji@회사.example", "--password-stdin")
 }

@@ -81,7 +81,7 @@ func TestControl95WeakSettingsAreSaid(t *testing.T) {
 	r.stop()
 	for _, setting := range weak {
 		name, _, _ := strings.Cut(setting, "=")
-		if strings.Count(r.err.String(), `"warning":"ACCOUNTS_`+name+" is ") != 1 {
+		if strings.Count(r.err.String(), `"warning":"ACCOUNTS_`+name+" ") != 1 {
 			t.Errorf("no warning about %s:\n%s", setting, r.err.String())
 		}
 	}

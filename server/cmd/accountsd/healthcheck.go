@@ -15,7 +15,7 @@ const healthTime = 3 * time.Second
 // healthcheck returns a command for containers, which have no curl.
 func (p process) healthcheck() *cobra.Command {
 	return &cobra.Command{
-		Use: "healthcheck", Short: "Ask the server at ACCOUNTS_ADDR whether it is ready; exit status 1 if not", Args: cobra.NoArgs,
+		Use: "healthcheck", Short: "Check whether the server at ACCOUNTS_ADDR is ready; exit with status 1 if not", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, _, err := p.config()
 			if err != nil {
@@ -47,7 +47,7 @@ func ready(ctx context.Context, addr string) error {
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: %s", answer.Status)
+		return fmt.Errorf("the server is not ready: /readyz answered %s", answer.Status)
 	}
 	return nil
 }

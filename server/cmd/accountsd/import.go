@@ -18,38 +18,45 @@ import (
 	"example.com/accounts/server/django"
 )
 
-const importHelp = `Reads the users of a Django project, and adds them to this service with their ids, names, flags and password hashes.
+const importHelp = `Imports the users of a Django project with their ids, names, flags and password hashes.
 
-The source is read and never written: a live MySQL or MariaDB database in one snapshot, or a file of "manage.py dumpdata".
-The URL is written as ACCOUNTS_DATABASE_URL is. With --from - it is read from standard input as one line, so that its
-password is seen by no other process and is in no history.
+The source is only read, never written. It is a live MySQL or MariaDB database, which is read in one snapshot, or a file
+written by "manage.py dumpdata". The URL has the format of ACCOUNTS_DATABASE_URL. With --from - the command reads the URL as
+one line from standard input, so that the password is not visible to other processes and not stored in the shell history.
 
-The table of the users is found by its columns. If there are several, name one: --table accounts_user (or accounts.user).
+The command finds the table of users by its columns. If several tables match, name one: --table accounts_user (or
+accounts.user).
 
-What does not fit is met by a rule and has a line in the report, with the first ids. The most important ones:
-  - of two users with one e-mail address the one with the lower id keeps it. The other is imported without an address, and
-    so is a user whose address is not valid. A user without an address logs in by the username.
-  - an address counts as verified only if django-allauth's table account_emailaddress marks it as verified for that user. If
-    Django verified addresses in another way, state so with --emails-verified. An address that allauth marks as not verified
-    stays so even then. A user whose address is not verified logs in with the old password and gets no notices of changes by
-    mail. A password reset by mail verifies the address.
-  - of two usernames that are one here (Ada, ada) the lowest id keeps it, the other becomes ada-ID. A name that Django took
-    is kept, also with an @ or a blank, if its owner can log in by it; otherwise it becomes user-ID.
-  - password hashes are kept, and replaced at the next login. Where one is of an unknown kind, or too costly, the user sets
-    a new password by mail.
-  - is_staff and is_superuser are kept for users whose address is verified, and for no others. Groups and permissions are not
-    kept: staff members manage ordinary users here. The report has a line for each role, with the first ids: read it before
-    users can log in. A user who has lost the role that way resets the password by mail, and a superuser then grants the role
-    in the console or by the API. "accountsd user create --superuser" makes the first superuser.
-  - times without a zone are taken for UTC, as Django writes them with USE_TZ.
-  - tokens on the blacklist of simplejwt stay unusable.
-  - a user is left out only if the id is not from 1 to 2^52, or belongs to a user who was not imported or was deleted here.
+Values that cannot be imported unchanged are adjusted by a rule. The report has a line for each rule, with the first ids.
+The most important rules:
+  - If two users have the same e-mail address, the user with the lower id keeps it. The other is imported without an address.
+    A user whose address is not valid is also imported without one. A user without an address logs in by the username.
+  - An address counts as verified only if django-allauth's table account_emailaddress marks it as verified for that user. If
+    Django verified addresses in another way, use --emails-verified. An address that allauth marks as not verified stays
+    unverified even then. A user with an unverified address logs in with the old password, but gets no mails about changes
+    to the account. A password reset by mail verifies the address.
+  - If two usernames are the same in this service (Ada, ada), the user with the lowest id keeps it. The other becomes ada-ID.
+    A Django username with an @ or a space is kept if its owner can log in by it. Otherwise it becomes user-ID.
+  - Password hashes are kept and replaced at the next login. If a hash is of an unknown kind or too costly to verify, the
+    user sets a new password by mail.
+  - is_staff and is_superuser are kept only for users with a verified address. Groups and permissions are not imported: staff
+    members can manage ordinary users. The report has a line for each role, with the first ids. Read it before users can log
+    in. A user who lost the role because the address was not verified resets the password by mail. A superuser then grants
+    the role in the console or through the API. "accountsd user create --superuser" creates the first superuser.
+  - Times without a time zone are read as UTC, which Django writes with USE_TZ.
+  - Tokens on the simplejwt blacklist stay unusable.
+  - A user is not imported only if the id is not from 1 to 2^52, belongs to a user who was not imported, or belongs to a
+    user who was deleted from this service.
 
-Users are imported in the order of their ids, 500 in a transaction. Run it again after anything that stopped it: users who are
-here already are passed over. It ends with status 1 if it was stopped or left users out.
+Users are imported in order of their ids, 500 per transaction. If the import stops, run it again: it skips users who are
+already present. The exit status is 1 if the import stopped or if users were not imported.
 
-The order: accountsd migrate up; a dry run; stop Django's sign-ups and changes; the import, before anybody else has an id
-here; switch over.`
+Recommended order:
+  1. Run accountsd migrate up.
+  2. Run a dry run.
+  3. Stop sign-ups and changes in Django.
+  4. Run the import, before other users are created in this service.
+  5. Switch over.`
 
 func (p process) importDjango() *cobra.Command {
 	var from, table string
@@ -72,10 +79,10 @@ func (p process) importDjango() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&from, "from", "", "a database, a file, or - for the URL of a database on standard input (required)")
-	f.StringVar(&table, "table", "", "the table of the users, if there are several")
-	f.BoolVar(&o.Dry, "dry-run", false, "change nothing, and print the same report")
-	f.BoolVar(&o.EmailsVerified, "emails-verified", false, "count every address as verified, except those that django-allauth marks as not verified")
+	f.StringVar(&from, "from", "", "the URL of the Django database, a dumpdata file, or - to read the URL from standard input (required)")
+	f.StringVar(&table, "table", "", "the table that contains the users, if several tables match")
+	f.BoolVar(&o.Dry, "dry-run", false, "print the report without changing anything")
+	f.BoolVar(&o.EmailsVerified, "emails-verified", false, "treat every address as verified, except those that django-allauth marks as not verified")
 	if err := c.MarkFlagRequired("from"); err != nil {
 		panic(err)
 	}
@@ -91,7 +98,7 @@ func (p process) djangoSource(ctx context.Context, from, table string) (django.S
 			return nil, err
 		}
 		if from = strings.TrimSpace(line); !strings.Contains(from, "://") {
-			return nil, errors.New("standard input has no mysql:// URL in its first line")
+			return nil, errors.New("the first line of standard input is not a mysql:// URL")
 		}
 	}
 	if !strings.Contains(from, "://") {
@@ -128,9 +135,9 @@ func (p process) runImport(ctx context.Context, a *app, source django.Source, o 
 	err = errors.Join(err, bar.Exit(), p.printImport(source, r, o.Dry))
 	switch {
 	case err != nil:
-		return fmt.Errorf("stopped after %d of %d users: %w; what was imported stays: run it again", r.Read, source.Total(), err)
+		return fmt.Errorf("the import stopped after %d of %d users: %w; imported users are kept, so run the import again", r.Read, source.Total(), err)
 	case r.LeftOut() > 0:
-		return fmt.Errorf("%d users were left out: see the report", r.LeftOut())
+		return fmt.Errorf("%d users were not imported: see the report", r.LeftOut())
 	}
 	return nil
 }
@@ -138,20 +145,20 @@ func (p process) runImport(ctx context.Context, a *app, source django.Source, o 
 func (p process) printImport(source django.Source, r accounts.ImportReport, dry bool) error {
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	if dry {
-		_, _ = fmt.Fprintln(w, "Dry run: nothing was changed. It would be:")
+		_, _ = fmt.Fprintln(w, "Dry run: nothing was changed. An import would give this result:")
 	}
 	for _, each := range []struct {
 		text  string
 		count int
 	}{
-		{"users in " + source.Table(), int(source.Total())}, {"imported", r.Imported}, {"here already", r.Here}, {"left out", r.LeftOut()}, {"used tokens", r.Tokens},
+		{"users in " + source.Table(), int(source.Total())}, {"imported", r.Imported}, {"already present", r.Here}, {"not imported", r.LeftOut()}, {"used tokens", r.Tokens},
 	} {
 		_, _ = fmt.Fprintf(w, "%s\t%d\n", each.text, each.count)
 	}
 	for _, part := range []struct {
 		title string
 		lines []accounts.ImportLine
-	}{{"Met by a rule:", r.Met}, {"Left out:", r.Refused}} {
+	}{{"Adjusted by a rule:", r.Met}, {"Not imported:", r.Refused}} {
 		if len(part.lines) > 0 {
 			_, _ = fmt.Fprintln(w, part.title)
 		}

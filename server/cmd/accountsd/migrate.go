@@ -11,23 +11,23 @@ import (
 )
 
 func (p process) migrate() *cobra.Command {
-	c := &cobra.Command{Use: "migrate", Short: "Bring the database's schema up to date", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "migrate", Short: "Migrate the database schema", Args: cobra.NoArgs}
 	c.AddCommand(
 		&cobra.Command{
-			Use: "up", Short: "Make the migrations that are missing; any number of replicas may do so at once", Args: cobra.NoArgs,
+			Use: "up", Short: "Apply the missing migrations; safe to run on several replicas at once", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
 				return p.withStore(c.Context(), func(ctx context.Context, s *models.Store) error {
 					n, err := s.Migrate(ctx)
 					if err != nil {
 						return fmt.Errorf("cannot migrate the database: %w", models.Cause(err))
 					}
-					_, err = fmt.Fprintf(p.out, "%d migrations made\n", n)
+					_, err = fmt.Fprintf(p.out, "%d migrations applied\n", n)
 					return err
 				})
 			},
 		},
 		&cobra.Command{
-			Use: "status", Short: "Print the schema's version; exit status 1 if it is too old", Args: cobra.NoArgs,
+			Use: "status", Short: "Print the schema version; exit with status 1 if it is too old", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error { return p.withStore(c.Context(), p.schemaStatus) },
 		},
 	)
@@ -37,13 +37,13 @@ func (p process) migrate() *cobra.Command {
 func (p process) schemaStatus(ctx context.Context, s *models.Store) error {
 	schema, err := s.Schema(ctx)
 	if err != nil {
-		return fmt.Errorf("cannot read the schema's version: %w", models.Cause(err))
+		return fmt.Errorf("cannot read the version of the database schema: %w", models.Cause(err))
 	}
 	if _, err := fmt.Fprintf(p.out, "schema version %d, needed %d\n", schema.Current, schema.Needed); err != nil {
 		return err
 	}
 	if !schema.OK() {
-		return errors.New("the schema is too old: run \"accountsd migrate up\"")
+		return errors.New("the database schema is too old: run \"accountsd migrate up\"")
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func (p process) secret() *cobra.Command {
-	c := &cobra.Command{Use: "secret", Short: "Make secrets", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "secret", Short: "Generate secrets", Args: cobra.NoArgs}
 	c.AddCommand(&cobra.Command{
 		Use: "new", Short: "Print a new secret for ACCOUNTS_SECRET_KEYS", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -27,7 +27,7 @@ func (p process) secret() *cobra.Command {
 
 func (p process) settings() *cobra.Command {
 	return &cobra.Command{
-		Use: "settings", Short: "Print every setting, its default and what it does", Args: cobra.NoArgs,
+		Use: "settings", Short: "Print every setting with its default and meaning", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return config.WriteSettings(p.out) },
 	}
 }

@@ -32,7 +32,7 @@ const (
 func (p process) serve() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the API",
+		Short: "Run the server",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return p.runServer(c.Context()) },
 	}
@@ -94,7 +94,7 @@ func (a *app) startWorkers(ctx context.Context, sender mail.Sender) *sync.WaitGr
 	workers.Go(func() { a.service.RunHeartbeat(ctx) })
 	workers.Go(func() {
 		a.service.WriteEvents(ctx, func(err error) {
-			a.log.Warn("events could not be written yet", "error", err.Error())
+			a.log.Warn("cannot write security events yet; the server will retry", "error", err.Error())
 		})
 	})
 	workers.Go(func() {
@@ -113,7 +113,7 @@ func (a *app) writeLastEvents() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastEventsTime)
 	defer cancel()
 	if err := a.service.FlushEvents(ctx); err != nil {
-		a.log.Error("the last events could not be written", "error", err.Error())
+		a.log.Error("cannot write the last security events", "error", err.Error())
 	}
 }
 
@@ -130,12 +130,12 @@ func (p process) banner(ctx context.Context, a *app) {
 		_, _ = fmt.Fprintf(p.out, "  for staff:         %s/console/\n", a.cfg.PublicURL)
 	}
 	if a.cfg.Mail == config.MailFiles {
-		_, _ = fmt.Fprintf(p.out, "  mails are files:   %s\n", filepath.Join(a.cfg.DataDir, "mail"))
+		_, _ = fmt.Fprintf(p.out, "  mails written to:  %s\n", filepath.Join(a.cfg.DataDir, "mail"))
 	}
 	if a.hasUsers(ctx) {
 		return
 	}
-	_, _ = fmt.Fprintf(p.out, "  make a first user: bin/accountsd user create --username ada --email ada@example.com\n")
+	_, _ = fmt.Fprintf(p.out, "  create a user:     bin/accountsd user create --username ada --email ada@example.com\n")
 }
 
 func (a *app) hasUsers(ctx context.Context) bool {
@@ -160,7 +160,7 @@ func (a *app) serveMetrics(ctx context.Context, m *server.Metrics) (func(), erro
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			a.log.Error("metrics are no longer served", "error", err.Error())
+			a.log.Error("the metrics listener stopped", "error", err.Error())
 		}
 	})
 	return func() { _ = srv.Close(); serving.Wait() }, nil
@@ -176,8 +176,8 @@ func (a *app) cleanUp(ctx context.Context) {
 		}
 		n, err := a.service.CleanUp(ctx)
 		if err != nil && ctx.Err() == nil {
-			a.log.Warn("clean-up failed, and will be tried again", "error", err.Error())
+			a.log.Warn("cleanup failed and will be retried", "error", err.Error())
 		}
-		a.log.Debug("clean-up", "rows", n)
+		a.log.Debug("cleanup finished", "rows", n)
 	}
 }

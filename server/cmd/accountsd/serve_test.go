@@ -133,8 +133,8 @@ func TestBanner(t *testing.T) {
 	url := "http://" + s.setting("ACCOUNTS_ADDR")
 	want := "accounts " + version + " at " + url + ", database sqlite:" + path + "\n  try it:            " + url + "/demo/\n  documentation:     " + url + "/docs/\n" +
 		"  for staff:         " + url + "/console/\n" +
-		"  mails are files:   " + filepath.Join(s.dir, "mail") + "\n"
-	const hint = "  make a first user: bin/accountsd user create --username ada --email ada@example.com\n"
+		"  mails written to:  " + filepath.Join(s.dir, "mail") + "\n"
+	const hint = "  create a user:     bin/accountsd user create --username ada --email ada@example.com\n"
 	r := s.serve()
 	r.stop()
 	if got := r.out.String(); got != want+hint {

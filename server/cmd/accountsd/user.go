@@ -22,8 +22,8 @@ import (
 func (p process) user() *cobra.Command {
 	c := &cobra.Command{Use: "user", Short: "Manage users", Args: cobra.NoArgs}
 	c.AddCommand(p.userCreate(), p.userList(), p.userSetPassword(),
-		p.userSetActive("activate", "Let a user log in again", true),
-		p.userSetActive("deactivate", "End all sessions of a user, and let no new one begin", false))
+		p.userSetActive("activate", "Allow a user to log in again", true),
+		p.userSetActive("deactivate", "End all sessions of a user and prevent new logins", false))
 	return c
 }
 
@@ -31,7 +31,7 @@ func (p process) userCreate() *cobra.Command {
 	var n accounts.NewUser
 	var stdin bool
 	c := &cobra.Command{
-		Use: "create", Short: "Add an active user with a verified e-mail address", Args: cobra.NoArgs,
+		Use: "create", Short: "Create an active user with a verified e-mail address", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) (err error) {
 				if n.Password, err = p.password(stdin); err != nil {
@@ -51,8 +51,8 @@ func (p process) userCreate() *cobra.Command {
 	f.StringVar(&n.Email, "email", "", "the e-mail address (required)")
 	f.StringVar(&n.FirstName, "first-name", "", "the first name")
 	f.StringVar(&n.LastName, "last-name", "", "the last name")
-	f.BoolVar(&n.Superuser, "superuser", false, "with every permission")
-	f.BoolVar(&stdin, "password-stdin", false, "read the password from standard input instead of asking")
+	f.BoolVar(&n.Superuser, "superuser", false, "make the user a superuser, who has every permission")
+	f.BoolVar(&stdin, "password-stdin", false, "read the password from standard input instead of prompting")
 	for _, name := range []string{"username", "email"} {
 		if err := c.MarkFlagRequired(name); err != nil {
 			panic(err)
@@ -64,7 +64,7 @@ func (p process) userCreate() *cobra.Command {
 func (p process) userSetPassword() *cobra.Command {
 	var stdin bool
 	c := &cobra.Command{
-		Use: "set-password USERNAME", Short: "Give a user a new password, and end all sessions of the user", Args: cobra.ExactArgs(1),
+		Use: "set-password USERNAME", Short: "Set a new password for a user and end all sessions of the user", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
 				password, err := p.password(stdin)
@@ -75,7 +75,7 @@ func (p process) userSetPassword() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input instead of asking")
+	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input instead of prompting")
 	return c
 }
 
@@ -93,7 +93,7 @@ func (p process) userSetActive(use, short string, active bool) *cobra.Command {
 func (p process) userList() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "list", Short: "Print the users", Args: cobra.NoArgs,
+		Use: "list", Short: "List all users", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
 				if asJSON {
@@ -103,7 +103,7 @@ func (p process) userList() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
 	return c
 }
 
@@ -171,15 +171,15 @@ func (p process) password(stdin bool) (string, error) {
 	}
 	file, ok := p.in.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return "", errors.New("standard input is no terminal to ask for the password on: use --password-stdin")
+		return "", errors.New("cannot prompt for the password because standard input is not a terminal: use --password-stdin")
 	}
 	first, err := p.ask(file, "Password: ")
 	if err != nil {
 		return "", err
 	}
-	second, err := p.ask(file, "Again: ")
+	second, err := p.ask(file, "Repeat password: ")
 	if err == nil && first != second {
-		err = errors.New("the two passwords differ")
+		err = errors.New("the passwords do not match: run the command again")
 	}
 	return first, err
 }
@@ -199,13 +199,13 @@ func (a *app) explain(err error) error {
 	}
 	switch rule.Code {
 	case accounts.UsernameTaken:
-		return errors.New("this username is taken")
+		return errors.New("this username is taken: choose another one")
 	case accounts.EmailTaken:
-		return errors.New("this e-mail address is taken")
+		return errors.New("this e-mail address is taken: choose another one")
 	case accounts.ResourceNotFound:
-		return errors.New("there is no such user")
+		return errors.New("there is no user with this username")
 	case accounts.SuperuserLast:
-		return errors.New("this is the last active superuser: make another one first")
+		return errors.New("this is the last active superuser: create another one first")
 	case accounts.ValidationFailed:
 		return a.explainFields(rule.Fields)
 	default:
@@ -228,19 +228,19 @@ func (a *app) explainFields(faults []accounts.FieldFault) error {
 func (a *app) explainField(field, reason string) string {
 	switch field {
 	case "username":
-		return "the username is not valid: letters, digits and marks, at most 150, no blanks and no @"
+		return "the username is not valid: use at most 150 letters, digits and marks, without spaces or @"
 	case "email":
-		return "the e-mail address is not valid: a plain name@host.example"
+		return "the e-mail address is not valid: use an address such as name@host.example"
 	case "password":
 		switch reason {
 		case "too_short":
-			return fmt.Sprintf("the password is too short: at least %d characters", a.cfg.PasswordMinLength)
+			return fmt.Sprintf("the password is too short: use at least %d characters", a.cfg.PasswordMinLength)
 		case "too_long":
-			return "the password is too long: at most 256 characters and 1024 bytes"
+			return "the password is too long: use at most 256 characters and 1024 bytes"
 		case "password_common":
-			return "the password is easy to guess (a common one, a pattern, or made from the user's own data or the name of the service): choose another one"
+			return "the password is easy to guess (a common password, a pattern, or derived from the user's own data or the name of the service): choose another one"
 		case "password_breached":
-			return "the password is known from a data breach: choose another one"
+			return "the password appears in a data breach: choose another one"
 		}
 	}
 	return "the " + strings.ReplaceAll(field, "_", " ") + " is not valid"
