@@ -60,7 +60,7 @@ test-mysql97: ## run all tests with Oracle MySQL 9.7 instead of MariaDB (Debian)
 	scripts/with-mysql.sh --fast --mysql97 -- $(GO_TEST) ./...
 
 .PHONY: test-galera
-test-galera: ## run all tests on three MariaDB Galera nodes, some of which are killed (Debian)
+test-galera: ## run all tests on three MariaDB Galera nodes, and kill nodes (Debian)
 	scripts/with-galera.sh -- go test -timeout 20m -p 1 ./... # three servers, and each commit waits for all
 
 .PHONY: verify
@@ -100,7 +100,7 @@ torture: ## kill, disconnect and mislead servers for MINUTES=1 and check what cl
 	$(TORTURE_ON) go run ./scripts/torture $(TORTURE_OPTIONS) -minutes $(or $(MINUTES),1)
 
 .PHONY: torture-broken
-torture-broken: ## run the torture test on deliberately broken servers, each of which must be caught (6 minutes)
+torture-broken: ## run the torture test on deliberately broken servers, and require that each is caught (6 minutes)
 	go run ./scripts/torture -broken all
 
 .PHONY: torture-race

@@ -32,7 +32,7 @@ var rules = []rule{
 	{
 		name: "somebody", advice: "name the actor: a user, another client, no replica …",
 		pattern: regexp.MustCompile(`\b((?:[Ss]ome|[Nn]o|[Ee]very|[Aa]ny)body|[Ww]ho(?:m)?ever|[Ww]hatever)\b`),
-		bounds:  bounds(0.7, 0.5, 36),
+		bounds:  bounds(0.7, 0.5, 21.5),
 	},
 	{
 		name: "meanwhile", advice: "in the meantime, at the same time, during …",

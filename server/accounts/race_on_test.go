@@ -2,5 +2,5 @@
 
 package accounts_test
 
-// slowdown is the factor by which the race detector slows a computation down.
+// slowdown is how many times longer a computation takes under the race detector.
 const slowdown = 10

@@ -238,8 +238,8 @@ func TestControl187DecoysHoldTheirPart(t *testing.T) {
 	})
 }
 
-// Neither many mails of signed-in users nor many that are sent again, each of which holds its place
-// for long, keep a reset from being sent.
+// A reset is sent although many mails of signed-in users, or many retried mails that hold their
+// places for long, are due.
 func TestControl187AResetAlwaysHasAPlace(t *testing.T) {
 	const pushed = 4 // of six senders
 	for name, first := range map[string]struct {

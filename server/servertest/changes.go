@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Change is a row that a transaction has inserted, updated or deleted, with the user to whom the
-// row belongs. UserID is 0 if the row belongs to no user.
+// Change is a row that a transaction has inserted, updated or deleted. UserID is the user that the
+// row belongs to, or 0 if it belongs to no user.
 type Change struct {
 	Seq       int64
 	Table, Op string
