@@ -1,6 +1,6 @@
 // Tests the types of the contract in a front end. It is compiled, never run: it stops compiling
-// when an operation gains or loses an error code, or when a member changes. The lines below
-// @ts-expect-error must not compile.
+// when an operation gains or loses an error code, or when a member changes. Each line after a comment
+// with @ts-expect-error must not compile.
 //
 // schema.d.ts comes from openapi-typescript; see the step "types" of scripts/verify.sh.
 import createClient from "openapi-fetch";
