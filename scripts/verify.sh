@@ -161,7 +161,7 @@ step_torture() {
 
 step_readme() { scripts/check-readme.sh; }
 
-step_race() { CGO_ENABLED=1 scripts/with-mysql.sh --fast -- go test -race -timeout 25m ./...; }
+step_race() { CGO_ENABLED=1 scripts/with-mysql.sh --fast -- go test -race -timeout 35m ./...; }
 
 # ---- main --------------------------------------------------------------------
 
