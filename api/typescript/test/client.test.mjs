@@ -133,7 +133,10 @@ describe("the client in Node", { concurrency: true }, () => {
         { status, headers: { "Content-Type": "application/problem+json", "Retry-After": "1" } });
     };
     assert.equal((await client.api.GET("/accounts/profile")).response.status, 200);
-    assert.equal(paths("/accounts/refresh_token").length, 3);
+    // Each 401 costs a refresh, and the 503 none. On a busy machine the timer may add one of its own.
+    const order = kept.calls.map((call) => call.path).filter((path) => ["/accounts/profile", "/accounts/refresh_token"].includes(path));
+    assert.equal(paths("/accounts/profile").length, 5);
+    assert.match(order.join(" ").replaceAll("/accounts/", ""), /^profile( refresh_token)? profile( refresh_token){1,2} profile( refresh_token){1,2} profile( refresh_token){1,2} profile$/);
     answers.push(401, 401, 401, 401);
     assert.equal((await client.api.GET("/accounts/profile")).error.code, "access_expired"); // but not without end
     client.close();
