@@ -32,9 +32,9 @@ func (s *Store) NameHolders(ctx context.Context, ids []int64, norms []string) ([
 // with the id upTo and deletes that user again; both engines remember the highest id. If a user
 // already has the id, nothing needs to be done.
 func (s *Store) ReserveIDs(ctx context.Context, upTo int64) error {
-	const nobody = " reserved" // no name starts with a space
+	const reserved = " reserved" // no name starts with a space
 	err := s.tx(ctx, func(tx *gorm.DB) error {
-		u := User{ID: upTo, UsernameNorm: nobody, EmailNorm: nobody, DateJoined: s.db.NowFunc()}
+		u := User{ID: upTo, UsernameNorm: reserved, EmailNorm: reserved, DateJoined: s.db.NowFunc()}
 		if err := tx.Create(&u).Error; err != nil {
 			return err
 		}

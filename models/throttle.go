@@ -148,17 +148,14 @@ func (s *Store) SettleGuesses(ctx context.Context, spent time.Time, list ...Spen
 		return err
 	}
 	defer leave()
+	var usedUp []clause.Expression
 	for _, each := range list {
-		err := retry(ctx, func() error {
-			return s.db.WithContext(ctx).Model(&Throttle{}).
-				Where("id = ? AND hits >= ? AND last_at BETWEEN ? AND ?", each.ID, each.Limit, spent.Add(-each.Flight), spent).
-				Update("last_at", time.Unix(0, 0).UTC()).Error
-		})
-		if err != nil {
-			return err
-		}
+		usedUp = append(usedUp, gorm.Expr("id = ? AND hits >= ? AND last_at BETWEEN ? AND ?", each.ID, each.Limit, spent.Add(-each.Flight), spent))
 	}
-	return nil
+	where := clause.Where{Exprs: []clause.Expression{clause.Or(usedUp...)}}
+	return retry(ctx, func() error {
+		return s.db.WithContext(ctx).Model(&Throttle{}).Clauses(where).Update("last_at", time.Unix(0, 0).UTC()).Error
+	})
 }
 
 // Refund subtracts one use from each of these rate limits.

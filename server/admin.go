@@ -13,11 +13,9 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-const defaultUsers = 50 // the default in the contract
-
 func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	in := r.Params
-	query := models.UserQuery{Active: in.IsActive, Verified: in.EmailVerified, Sort: models.SortByID, Limit: or(in.Limit, defaultUsers)}
+	query := models.UserQuery{Active: in.IsActive, Verified: in.EmailVerified, Sort: models.SortByID, Limit: or(in.Limit, defaultLimit)}
 	for _, role := range or(in.Role, nil) {
 		query.Roles = append(query.Roles, models.UserRole(role))
 	}

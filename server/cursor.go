@@ -12,6 +12,9 @@ import (
 	"example.com/accounts/models"
 )
 
+// defaultLimit is the default of the parameter limit in the contract.
+const defaultLimit = 50
+
 // cursor is a position in a list of users, as clients receive it. It contains the order of the list
 // and is invalid for any other order.
 type cursor struct {
@@ -70,8 +73,9 @@ func idIn(cursor *api.Cursor) (uuid.UUID, error) {
 
 // cursorError returns the error for a cursor that was not issued for a list with this order.
 func cursorError() error {
-	name := "cursor"
-	return problemOf(codeRequestMalformed, api.FieldError{Parameter: &name, Code: api.FieldErrorCodeFormatInvalid, Detail: fieldDetails[api.FieldErrorCodeFormatInvalid]})
+	f, name := fieldError(api.FieldErrorCodeFormatInvalid), "cursor"
+	f.Parameter = &name
+	return problemOf(codeRequestMalformed, f)
 }
 
 // isDatabaseTime reports whether MySQL can store the year of t. For other years it would return an

@@ -65,7 +65,7 @@ const (
 // ProblemDetail returns the detail text of a problem code, and FieldDetail that of a field code.
 func ProblemDetail(code string) string { return kinds[accounts.Code(code)].detail }
 
-func FieldDetail(code string) string { return fieldDetails[api.FieldErrorCode(code)] }
+func FieldDetail(code string) string { return fieldsByCode[api.FieldErrorCode(code)].detail }
 
 // FieldCodeOf returns the code and the bounds of the first field error of a value under a schema.
 func FieldCodeOf(schema *openapi3.Schema, value any) api.FieldError {

@@ -11,7 +11,7 @@ import (
 
 // fieldError returns an error with a code, but without a pointer or a parameter.
 func fieldError(code api.FieldErrorCode) api.FieldError {
-	return api.FieldError{Code: code, Detail: fieldDetails[code]}
+	return api.FieldError{Code: code, Detail: fieldsByCode[code].detail}
 }
 
 // parameterError returns the error of a parameter.

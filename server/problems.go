@@ -286,14 +286,8 @@ var fieldKinds = []fieldKind{
 // kinds are the problem kinds by code.
 var kinds = indexed(problemKinds, func(k problemKind) accounts.Code { return k.code })
 
-// fieldDetails are the details of the field codes, by code.
-var fieldDetails = func() map[api.FieldErrorCode]string {
-	details := map[api.FieldErrorCode]string{}
-	for _, kind := range fieldKinds {
-		details[kind.code] = kind.detail
-	}
-	return details
-}()
+// fieldsByCode are the field codes, by code.
+var fieldsByCode = indexed(fieldKinds, func(k fieldKind) api.FieldErrorCode { return k.code })
 
 func indexed[K comparable, V any](list []V, key func(V) K) map[K]V {
 	index := make(map[K]V, len(list))

@@ -11,8 +11,6 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-const defaultEvents = 50 // the default in the contract
-
 func (h handlers) GetProfile(ctx context.Context, _ api.GetProfileRequestObject) (api.GetProfileResponseObject, error) {
 	d, err := h.Service.Profile(ctx, callOf(ctx).principal)
 	return api.GetProfile200JSONResponse{User: profile(d)}, err
@@ -55,7 +53,7 @@ func (h handlers) ListEvents(ctx context.Context, r api.ListEventsRequestObject)
 // eventQuery converts the filters that both lists of events accept.
 func eventQuery(kinds *api.EventKindQuery, from, before *time.Time, cursor *api.Cursor, limit *api.Limit) (models.EventQuery, error) {
 	at, err := idIn(cursor)
-	q := models.EventQuery{From: from, Until: before, Before: models.ID(at), Limit: or(limit, defaultEvents)}
+	q := models.EventQuery{From: from, Until: before, Before: models.ID(at), Limit: or(limit, defaultLimit)}
 	for _, kind := range or(kinds, nil) {
 		q.Kinds = append(q.Kinds, string(kind))
 	}

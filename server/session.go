@@ -120,8 +120,6 @@ func (h handlers) ListSessions(ctx context.Context, r api.ListSessionsRequestObj
 	return api.ListSessions200JSONResponse(page), err
 }
 
-const defaultSessions = 50 // the default in the contract
-
 // pageOfSessions returns the page after the cursor of a list of sessions, which is ordered from new
 // to old. The cursor stays valid if its session has ended since, because ids grow with time.
 func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
@@ -133,7 +131,7 @@ func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor
 		list = slices.DeleteFunc(list, func(s models.Session) bool { return bytes.Compare(s.ID[:], after[:]) >= 0 })
 	}
 	var next uuid.UUID
-	if n := or(limit, defaultSessions); len(list) > n {
+	if n := or(limit, defaultLimit); len(list) > n {
 		list = list[:n]
 		next = uuid.UUID(list[n-1].ID)
 	}

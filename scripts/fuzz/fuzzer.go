@@ -111,7 +111,7 @@ func (f *fuzzer) signIn(p plan) (plan, bool) {
 		return plan{}, false
 	}
 	login := slices.IndexFunc(f.generator.operations, func(o servertest.Operation) bool { return o.ID == "login" })
-	return plan{op: login, who: who, session: choice{state: nobody}, typed: []string{"application/json"}, body: object{
+	return plan{op: login, who: who, session: choice{state: signedOut}, typed: []string{"application/json"}, body: object{
 		{"username", ref{kind: refName}}, {"password", ref{kind: refPassword}}, {"token_transport", string(transports[p.salt%len(transports)])},
 	}}, true
 }

@@ -102,7 +102,7 @@ func (g *generator) parameters(t *rapid.T, op servertest.Operation, p *plan) {
 func (g *generator) credentials(t *rapid.T, op servertest.Operation, p *plan) {
 	places := []string{"bearerAuth", "accessCookie", "refreshCookie", "body"}
 	if len(op.Security) == 0 && !chance(t, 1, 8) {
-		p.session.state = nobody
+		p.session.state = signedOut
 		return
 	}
 	if chance(t, 1, 8) {
@@ -110,9 +110,9 @@ func (g *generator) credentials(t *rapid.T, op servertest.Operation, p *plan) {
 	}
 	switch number(t, 8) {
 	case 7: // no credentials
-		p.session.state = nobody
+		p.session.state = signedOut
 	case 5, 6: // one or two tokens, in their own location or in another
-		p.session.state = nobody
+		p.session.state = signedOut
 		fallthrough
 	case 4: // additional tokens besides the valid credentials
 		for range 1 + number(t, 2) {

@@ -31,7 +31,7 @@ type request struct {
 func (f *fuzzer) build(p plan) *request {
 	r := &request{plan: p, op: f.generator.operations[p.op]}
 	w := f.world
-	if p.session.state != nobody {
+	if p.session.state != signedOut {
 		r.shows = w.session(p.who, p.session)
 		r.owners = append(r.owners, w.users[r.shows.who].id)
 	}

@@ -72,7 +72,7 @@ const (
 	superseded state = "superseded"
 	revoked    state = "revoked"
 	expired    state = "expired"
-	nobody     state = "nobody" // no session
+	signedOut  state = "signed out" // no session
 )
 
 var (

@@ -39,18 +39,19 @@ type UserFilter struct {
 // exact adds the exact names to the query. It reports whether a user can have them: if not, no user
 // matches.
 func (f UserFilter) exact(q *models.UserQuery) bool {
-	for _, each := range []struct {
-		given *string
-		norm  *string
-	}{{f.Username, &q.Username}, {f.Email, &q.Email}} {
-		if each.given == nil {
-			continue
-		}
-		name := newLoginName(*each.given)
-		if !name.possible || each.norm == &q.Email && !strings.Contains(name.norm, "@") { // without @, EmailNorm is the placeholder of a user without an address
+	if f.Username != nil {
+		name := newLoginName(*f.Username)
+		if !name.possible {
 			return false
 		}
-		*each.norm = name.norm
+		q.Username = name.norm
+	}
+	if f.Email != nil {
+		name := newLoginName(*f.Email)
+		if !name.possible || !strings.Contains(name.norm, "@") { // without @, EmailNorm is the placeholder of a user without an address
+			return false
+		}
+		q.Email = name.norm
 	}
 	return true
 }
@@ -62,8 +63,7 @@ func (f UserFilter) exact(q *models.UserQuery) bool {
 func (s *Service) FindUsers(ctx context.Context, f UserFilter, q models.UserQuery) (users []models.User, next *models.UserPlace, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	possible := f.exact(&q)
-	if !possible {
+	if !f.exact(&q) {
 		return nil, nil, nil
 	}
 	if q.Words = strings.Fields(f.Text); len(q.Words) > maxWords {

@@ -86,23 +86,31 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 	if err != nil {
 		return u, err
 	}
-	if password == "" {
-		return u, invalid(field, "required")
-	}
-	err = s.compareOwnPassword(ctx, u, passwordOfUser, field, password, client)
-	s.notePassword(s.eventIn(p.Session.ID, "", u.ID, client, ""), client, err)
-	return u, err
+	entered := ownPassword{limit: passwordOfUser, field: field, value: password, event: s.eventIn(p.Session.ID, "", u.ID, client, "")}
+	return u, s.verifyOwnPassword(ctx, u, entered, client)
 }
 
-// compareOwnPassword verifies the present password of a user within the limits of the user and the
-// client. Wrong passwords count for the kind of limit given. Errors: ValidationFailed
-// (password_wrong), RateLimited, ServiceUnavailable.
-func (s *Service) compareOwnPassword(ctx context.Context, u models.User, limit, field, password string, client Client) error {
-	failure := guess(s.settings.LoginFailuresPerAccount, limit, subjectOf(u))
-	if _, err := s.comparePassword(ctx, client, failure, field, password, u.Password); err != nil {
-		return err
+// ownPassword is the present password that a user has entered in a field of a request.
+type ownPassword struct {
+	limit        string // the kind of limit that wrong passwords count for
+	field, value string
+	event        models.Event // without a kind, to record a wrong password
+}
+
+// verifyOwnPassword verifies the present password of a user within the limits of the user and the
+// client, and records a wrong one. Errors: ValidationFailed (required, password_wrong), RateLimited,
+// ServiceUnavailable.
+func (s *Service) verifyOwnPassword(ctx context.Context, u models.User, p ownPassword, client Client) error {
+	if p.value == "" {
+		return invalid(p.field, "required")
 	}
-	return s.spend(ctx, s.passwordRight(u))
+	failure := guess(s.settings.LoginFailuresPerAccount, p.limit, subjectOf(u))
+	_, err := s.comparePassword(ctx, client, failure, p.field, p.value, u.Password)
+	if err == nil {
+		err = s.spend(ctx, s.passwordRight(u))
+	}
+	s.notePassword(p.event, client, err)
+	return err
 }
 
 // userOf reads the principal's user with the password hash. Errors: SessionRevoked,

@@ -306,12 +306,8 @@ func (s *Service) confirmByPassword(ctx context.Context, u models.User, password
 	if !credentials.IsUsable(u.Password) {
 		return nil
 	}
-	if password == "" {
-		return invalid("password", "required")
-	}
-	err := s.compareOwnPassword(ctx, u, passwordOfLink, "password", password, client)
-	s.notePassword(s.event("", u.ID, client, "with the link of an email change"), client, err)
-	return err
+	entered := ownPassword{limit: passwordOfLink, field: "password", value: password, event: s.event("", u.ID, client, "with the link of an email change")}
+	return s.verifyOwnPassword(ctx, u, entered, client)
 }
 
 // confirmedMeanwhile returns the error of a confirmation whose user or token has changed since the

@@ -69,7 +69,7 @@ export async function rules(): Promise<string> {
   const { data } = await accounts.api.GET("/accounts/settings");
   if (!data) return "";
   const { registration, password } = data.settings;
-  return registration === "closed" ? "Nobody can sign up here." : `At least ${password.min_length} characters.`;
+  return registration === "closed" ? "Registration is closed." : `At least ${password.min_length} characters.`;
 }
 
 /** The boot of a page: `restore` finds the session, and the operation says until when a login counts as recent. */
