@@ -200,10 +200,19 @@ describe("the client in Node", { concurrency: true }, () => {
 
   test("a proxy whose server is away ends nothing", async () => {
     const { client, kept, paths } = await signedIn();
-    kept.fault = async () => (kept.calls.length % 2 === 0 ? new Response("Bad Gateway", { status: 502 }) : null);
+    const refused = new Set(); // the proxy rejects the first request of each attempt to refresh, and of each path
+    kept.fault = async (request) => {
+      const key = `${request.url} ${request.headers.get("Refresh-Attempt")}`;
+      if (refused.has(key)) return null;
+      refused.add(key);
+      return new Response("Bad Gateway", { status: 502 });
+    };
     assert.equal((await client.refresh()).status, "signed-in");
     assert.equal((await client.api.GET("/accounts/profile")).response.status, 200);
-    assert.equal(paths("/accounts/refresh_token").length + paths("/accounts/profile").length, 4);
+    // On a slow machine the access token becomes old in between, and the client refreshes once more.
+    const { attempt } = paths("/accounts/refresh_token")[0];
+    assert.equal(paths("/accounts/refresh_token").filter((call) => call.attempt === attempt).length, 2);
+    assert.ok(paths("/accounts/profile").length >= 2);
     kept.fault = async () => new Response("Bad Gateway", { status: 502 });
     await assert.rejects(client.refresh(), /502/);
     assert.equal(client.state.status, "signed-in");
